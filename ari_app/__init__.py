@@ -1,0 +1,3 @@
+"""Astergram: an Asterisk controller that owns Telegram voice calls."""
+
+__version__ = "0.1.0"
