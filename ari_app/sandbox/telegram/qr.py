@@ -1,0 +1,92 @@
+"""Signing in with a QR code (https://core.telegram.org/api/qr-login)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from telethon.tl import functions, types
+
+from .auth import Auth, authorization
+from .rpc import Client, RpcError, handles
+from .session import Session
+from .store import Store, User
+from .tl import now
+
+TOKEN_BYTES = 32
+
+
+@dataclass
+class LoginToken:
+    """A token shown as a QR code: the session that waits for it, and who scanned it."""
+
+    token: bytes
+    session: Session
+    expires: float
+    user_id: int | None = None
+
+
+class QrLogin:
+    """auth.exportLoginToken, auth.importLoginToken and auth.acceptLoginToken."""
+
+    def __init__(self, store: Store, auth: Auth, lifetime: Callable[[], float]) -> None:
+        self._store = store
+        self._auth = auth
+        self._lifetime = lifetime
+        self._tokens: dict[bytes, LoginToken] = {}
+
+    def accept(self, token: bytes, user: User) -> None:
+        """Scan a token on a phone that is signed in as `user`. Raises `RpcError` when the token is not good."""
+        known = self._good(token)
+        if known.user_id is not None:
+            raise RpcError("AUTH_TOKEN_ALREADY_ACCEPTED")
+        known.user_id = user.id
+        known.session.send(types.UpdateShort(update=types.UpdateLoginToken(), date=now()))
+
+    def _good(self, token: bytes) -> LoginToken:
+        known = self._tokens.get(token)
+        if known is None:
+            raise RpcError("AUTH_TOKEN_INVALID")
+        if known.expires <= time.time():
+            raise RpcError("AUTH_TOKEN_EXPIRED")
+        return known
+
+    @handles(functions.auth.ExportLoginTokenRequest, anonymous=True)
+    def export_login_token(self, client: Client, request: Any) -> Any:
+        """auth.exportLoginToken: a new token, or the sign-in once the last one was scanned."""
+        for known in list(self._tokens.values()):
+            if known.session.key_id == client.key.id:
+                del self._tokens[known.token]
+                if known.user_id is not None:
+                    return self._finish(client, known.user_id)
+        token = LoginToken(os.urandom(TOKEN_BYTES), client.session, time.time() + self._lifetime())
+        self._tokens[token.token] = token
+        return types.auth.LoginToken(expires=datetime.fromtimestamp(token.expires, UTC), token=token.token)
+
+    @handles(functions.auth.ImportLoginTokenRequest, anonymous=True)
+    def import_login_token(self, client: Client, request: Any) -> Any:
+        """auth.importLoginToken: as after a move to another data centre."""
+        known = self._good(request.token)
+        if known.user_id is None:
+            raise RpcError("AUTH_TOKEN_INVALID")
+        del self._tokens[known.token]
+        return self._finish(client, known.user_id)
+
+    @handles(functions.auth.AcceptLoginTokenRequest)
+    def accept_login_token(self, client: Client, request: Any) -> Any:
+        """auth.acceptLoginToken: a client that is signed in scanned the code."""
+        known = self._good(request.token)
+        self.accept(request.token, client.user)
+        key = self._store.auth_key(known.session.key_id)
+        assert key is not None
+        return authorization(key, current=False)
+
+    def _finish(self, client: Client, user_id: int) -> Any:
+        user = self._store.user(user_id)
+        if user is None:
+            raise RpcError("AUTH_TOKEN_INVALID")
+        return types.auth.LoginTokenSuccess(authorization=self._auth.sign_in_or_ask_password(client.session, user))

@@ -1,0 +1,257 @@
+"""The local Telegram: an MTProto server for trying the product, and for tests, with no account.
+
+It speaks to an unmodified Telethon:
+
+    async with LocalTelegram(state) as telegram:
+        telethon.crypto.rsa.add_key(telegram.public_key_pem, old=False)
+        client.session.set_dc(telegram.dc_id, telegram.host, telegram.port)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from telethon.tl import types
+
+from .auth import Auth
+from .calls import Call
+from .contacts import Contacts
+from .faults import Fault, Faults
+from .files import Files
+from .help import DC_ID, Help
+from .history import History
+from .listener import Listener
+from .messages import Messages
+from .password import Passwords
+from .phone import Directory, Phone
+from .privacy import Audience, Privacy
+from .qr import QrLogin
+from .rpc import Client, Router
+from .session import Session
+from .store import AuthKey, Store, User
+from .updates import Updates
+from .users import Users
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Timers:
+    """How long the server waits, in seconds; a change counts from the next call, code or token on."""
+
+    receive_s: float = 20.0
+    ring_s: float = 90.0
+    connect_s: float = 30.0
+    code_s: float = 300.0
+    qr_s: float = 30.0
+
+
+class LocalTelegram:
+    """A Telegram of its own on one TCP port; an async context manager.
+
+    Args:
+        state: the SQLite file that keeps accounts, devices and messages; made when it is missing.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one, see `port`.
+        timers: how long calls, login codes and QR tokens wait.
+    """
+
+    dc_id = DC_ID
+
+    def __init__(self, state: Path, host: str = "127.0.0.1", port: int = 0, timers: Timers | None = None) -> None:
+        self.state = state
+        self.host = host
+        self.port = port
+        self.timers = timers if timers is not None else Timers()
+        self.connections: list[Any] = []
+        self.p2p_allowed = True
+        self.custom_parameters: str | None = None
+        self._faults = Faults()
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._store = await asyncio.to_thread(Store, self.state)
+            stack.callback(self._store.close)
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            self._wire(tasks)
+            stack.callback(self._phone.close)
+            self.port = await self._listener.listen(self.host, self.port)
+            stack.push_async_callback(self._listener.close)
+            stack.push_async_callback(self._passwords.settle)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The task group is not shown the body's error, which it would wrap in an ExceptionGroup.
+        await self._exit.aclose()
+
+    def _wire(self, tasks: asyncio.TaskGroup) -> None:
+        store, timers = self._store, self.timers
+        router, sessions = Router(), set[Session]()
+        self._listener = Listener(store, router, self._faults, sessions, tasks, self._peers)
+        self._privacy = Privacy(store)
+        self._users = Users(store, self._privacy)
+        self._contacts = Contacts(store, self._users)
+        self._updates = Updates(store, self._users, sessions)
+        self._passwords = Passwords(store, self._listener.spawn)
+        self._auth = Auth(store, self._users, self._passwords, lambda: timers.code_s, self._key_revoked)
+        self._qr = QrLogin(store, self._auth, lambda: timers.qr_s)
+        files = Files(store)
+        messages = Messages(store, self._users, self._updates, files)
+        history = History(store, self._users, self._updates)
+        directory = Directory(store, self._users, self._privacy, self._updates, messages)
+        self._phone = Phone(directory, timers, self)
+        help_ = Help(lambda: (self.host, self.port), timers)
+        services = (self._privacy, self._users, self._contacts, self._updates, self._passwords, self._auth, self._qr)
+        for service in (*services, files, messages, history, self._phone, help_):
+            router.include(service)
+
+    # What a test or a demo does
+
+    @property
+    def public_key_pem(self) -> str:
+        """The server's RSA key as PKCS#1, for `telethon.crypto.rsa.add_key(pem, old=False)`."""
+        return self._store.rsa_key.public_pem
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every phone call since the server started, oldest first. For reading only."""
+        return tuple(self._phone.calls)
+
+    def add_user(
+        self,
+        phone: str,
+        first_name: str,
+        last_name: str = "",
+        username: str | None = None,
+        lang: str = "ru",
+        password: str | None = None,
+        contacts: Iterable[str] = (),
+        privacy: Mapping[str, Audience] | None = None,
+    ) -> User:
+        """Create an account, or update the one with that phone number.
+
+        Args:
+            phone: in any notation.
+            password: for two-step verification; None is no password.
+            contacts: phone numbers of accounts that exist already; see also `add_contact`.
+            privacy: who may, by key: "phone_number", "phone_call", "phone_p2p", "added_by_phone", "status".
+
+        Raises:
+            LookupError: a contact has no account yet.
+        """
+        user = self._store.add_user(phone, first_name, last_name, username, lang)
+        self._passwords.set(user.id, password)
+        for contact in contacts:
+            self.add_contact(phone, contact)
+        for key, audience in (privacy or {}).items():
+            self.set_privacy(phone, key, audience)
+        return user
+
+    def user(self, phone: str) -> User:
+        """The account with a phone number. Raises `LookupError` when there is none."""
+        user = self._store.user_by_phone(phone)
+        if user is None:
+            raise LookupError(f"no account has the phone number {phone}: call add_user first")
+        return user
+
+    def add_contact(self, phone: str, contact: str, first_name: str = "", last_name: str = "") -> None:
+        """Put `contact` into the contacts of `phone`; with no name, under the name the contact chose."""
+        self._contacts.add(self.user(phone).id, self.user(contact).id, first_name, last_name)
+
+    def set_privacy(
+        self, phone: str, key: str, audience: Audience, allow: Iterable[str] = (), disallow: Iterable[str] = ()
+    ) -> None:
+        """Set a privacy rule of an account; `allow` and `disallow` are phone numbers."""
+        lists = ([self.user(other).id for other in group] for group in (allow, disallow))
+        self._privacy.set(self.user(phone).id, key, Audience(audience), *lists)
+
+    def ban(self, phone: str) -> None:
+        """Ban a phone number and sign its devices out."""
+        user = self.user(phone)
+        self._store.put("users", {"id": user.id, "banned": 1})
+        self.revoke_sessions(phone)
+
+    def delete_account(self, phone: str) -> None:
+        """Delete an account: others see a deleted account."""
+        user = self.user(phone)
+        self.revoke_sessions(phone)
+        self._store.put("users", {"id": user.id, "deleted": 1})
+
+    def revoke_sessions(self, phone: str) -> None:
+        """Sign every device of an account out, as its owner does in "Devices"."""
+        for key in self._store.auth_keys_of(self.user(phone).id):
+            self._auth.revoke(key)
+
+    def login_code(self, phone: str) -> str:
+        """The code last "sent" to a phone number. Raises `LookupError` when none was."""
+        return self._auth.last_code(phone)
+
+    def accept_qr(self, token: bytes, phone: str) -> None:
+        """Scan a login token on the phone of an account. Raises `RpcError` when the token is not good."""
+        self._qr.accept(token, self.user(phone))
+
+    def refuse(
+        self, method: str, error: str, phone: str | None = None, peer: str | None = None, times: int | None = 1
+    ) -> None:
+        """Answer the next requests with an error.
+
+        Args:
+            method: for example "phone.requestCall"; "*" is any.
+            error: for example "FLOOD_WAIT_30"; its code follows from its name.
+            phone: only requests of this account.
+            peer: only requests about this account (the callee, the recipient, the number that is looked up).
+            times: how many requests; None is all.
+        """
+        self._add_fault(Fault(method, phone, peer, times, error=error))
+
+    def delay(
+        self, method: str, seconds: float, phone: str | None = None, peer: str | None = None, times: int | None = 1
+    ) -> None:
+        """Answer the next requests late; the arguments are those of `refuse`."""
+        self._add_fault(Fault(method, phone, peer, times, delay_s=seconds))
+
+    def _add_fault(self, fault: Fault) -> None:
+        fault.phone = self.user(fault.phone).phone if fault.phone else None
+        fault.peer = self.user(fault.peer).phone if fault.peer else None
+        self._faults.add(fault)
+
+    def clear_faults(self) -> None:
+        """Forget what `refuse` and `delay` set up and was not used."""
+        self._faults.clear()
+
+    def drop_connections(self, phone: str | None = None) -> None:
+        """Cut TCP connections, as a network fault does: all, or those of one account."""
+        keys = None if phone is None else {key.id for key in self._store.auth_keys_of(self.user(phone).id)}
+        self._listener.cut(keys)
+
+    def _peers(self, client: Client, request: Any) -> set[str]:
+        """The phone numbers that a request is about."""
+        peers: set[str] = set()
+        for name in ("user_id", "peer", "id", "phone", "phone_number", "username"):
+            target = getattr(request, name, None)
+            user: User | None = None
+            if isinstance(target, types.InputPhoneCall):
+                call = self._phone.get(target.id)
+                user = self._store.user(call.other(client.user.id)) if call and client.user_or_none else None
+            elif isinstance(target, types.InputUser | types.InputPeerUser):
+                user = self._store.user(target.user_id)
+            elif isinstance(target, str):
+                user = self._store.user_by_username(target) if name == "username" else self._store.user_by_phone(target)
+            if user is not None:
+                peers.add(user.phone)
+        return peers
+
+    def _key_revoked(self, key: AuthKey) -> None:
+        # A client learns that it was signed out from the error to its next request, so give it a reason to ask.
+        self._listener.tell(key.id, types.UpdatesTooLong())
