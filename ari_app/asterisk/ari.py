@@ -1,0 +1,240 @@
+"""The ARI client: REST in ari-py's resource style, events, and the tasks that both need."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from ari_app.asterisk import events, resources
+from ari_app.asterisk.errors import AriError, AriNotFound, AriRefused, AriTimeout
+from ari_app.asterisk.rest import REQUEST_TIMEOUT_S, Rest
+from ari_app.asterisk.websocket import HEARTBEAT_S, Backoff, ConnectionState, EventSocket
+
+logger = logging.getLogger(__name__)
+
+CONNECTED_TIMEOUT_S = 10.0
+ID_PREFIX = "astergram"
+FAR_SUFFIX = "-far"
+"""Ends the id of the dialplan's half of a Local channel."""
+
+T = TypeVar("T")
+
+
+class AriClient:
+    """One Stasis application at one Asterisk; an async context manager, which keeps its event WebSocket connected.
+
+    ``url`` is the base, such as ``http://127.0.0.1:8088/ari``. Entering does not wait for the connection:
+    ``wait_connected`` does. ``timeout_s`` bounds each request.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        password: str,
+        app: str,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        backoff: Backoff | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self.base = _with_ari(url)
+        self.user = user
+        self.app = app
+        self._authorization = aiohttp.encode_basic_auth(user, password)
+        self._timeout_s = timeout_s
+        self._backoff = backoff or Backoff()
+        self._heartbeat_s = heartbeat_s
+        self._own_id = re.compile(rf"{re.escape(f'{ID_PREFIX}-{app}')}-[0-9a-f]{{32}}(?P<far>{FAR_SUFFIX})?")
+        self._pending: set[asyncio.Task[None]] = set()
+        self.events = events.EventRouter(self._is_own_half, self._hang_up_orphan)
+
+    def __repr__(self) -> str:
+        return f"AriClient({str(self.base)!r}, user={self.user!r}, app={self.app!r})"
+
+    async def __aenter__(self) -> AriClient:
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(
+                aiohttp.ClientSession(
+                    headers={"Authorization": self._authorization},
+                    # A connection for each request: Asterisk may close one kept alive just as a POST is sent on it.
+                    connector=aiohttp.TCPConnector(force_close=True),
+                    timeout=aiohttp.ClientTimeout(total=None),
+                )
+            )
+            rest = Rest(session, self.base, self.user, self._timeout_s)
+            self._rest = rest
+            self.channels = resources.Channels(rest)
+            self.bridges = resources.Bridges(rest)
+            self.asterisk = resources.Asterisk(rest)
+            self.applications = resources.Applications(rest)
+            self.endpoints = resources.Endpoints(rest)
+            self.apiDocs = resources.ApiDocs(rest)
+            self._socket = EventSocket(
+                session,
+                self.base,
+                self.user,
+                self.app,
+                on_event=self.events.dispatch,
+                on_state=self._state_changed,
+                backoff=self._backoff,
+                heartbeat_s=self._heartbeat_s,
+            )
+            self._tasks = asyncio.TaskGroup()
+            await self._tasks.__aenter__()
+            stack.push_async_exit(self._leave_tasks)
+            reader = self._tasks.create_task(self._socket.run(), name=f"ARI events of {self.app}")
+            stack.callback(reader.cancel)
+            stack.push_async_callback(self._finish_pending)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> bool | None:
+        return await self._stack.__aexit__(*exc_info)
+
+    async def _leave_tasks(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        # A caller's own error goes on as it is, not inside an ExceptionGroup; a cancellation the group must see.
+        cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
+        await self._tasks.__aexit__(*((kind, error, trace) if cancelled else (None, None, None)))
+
+    # --- connection
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the event WebSocket is."""
+        return self._socket.state
+
+    @property
+    def last_error(self) -> AriError | None:
+        """Why the event WebSocket is not connected; None while it is."""
+        return self._socket.last_error
+
+    async def wait_state(self, *states: ConnectionState) -> ConnectionState:
+        """Wait until the event WebSocket is in one of these states."""
+        while self.state not in states:
+            await self._socket.changed()
+        return self.state
+
+    async def wait_connected(self, timeout_s: float = CONNECTED_TIMEOUT_S) -> None:
+        """Wait for the event WebSocket. Raises AriRefused at once, and after ``timeout_s`` what stands in the way."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.state is not ConnectionState.CONNECTED:
+                    if isinstance(self.last_error, AriRefused):
+                        raise self.last_error
+                    await self._socket.changed()
+        except TimeoutError:
+            raise self.last_error or AriTimeout(f"no event WebSocket to {self.base} within {timeout_s:g} s") from None
+
+    def subscribe(self, *, channel_id: str = "", bridge_id: str = "") -> events.Subscription:
+        """Events of a channel or bridge, which need not exist yet; with neither, those of the application.
+
+        The application's are: Arrivals, events about no channel or bridge, CONNECTED and DISCONNECTED.
+        """
+        return events.Subscription(self.events, channel_id or bridge_id)
+
+    # --- ids: chosen here, so that one can subscribe before the channel exists, and recognise what was left behind
+
+    def new_id(self) -> str:
+        """An id for a channel or bridge."""
+        return f"{ID_PREFIX}-{self.app}-{uuid.uuid4().hex}"
+
+    def owns(self, any_id: str) -> bool:
+        """Whether ``new_id`` of this application made this id (or it is the far half of such a channel)."""
+        return self._own_id.fullmatch(any_id) is not None
+
+    def channel(self, channel_id: str) -> resources.Channel:
+        """A channel by its id, without asking Asterisk for it."""
+        return resources.Channel(self._rest, channel_id)
+
+    def bridge(self, bridge_id: str) -> resources.Bridge:
+        """A bridge by its id, without asking Asterisk for it."""
+        return resources.Bridge(self._rest, bridge_id)
+
+    # --- work that must not be cut short
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        """Run ``work`` to its end, whatever becomes of the caller; leaving the client waits for it."""
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        async def run() -> None:
+            try:
+                result = await work
+            except asyncio.CancelledError:
+                outcome.cancel()
+                raise
+            except Exception as error:  # noqa: BLE001 - the outcome's reader gets it
+                if not outcome.cancelled():
+                    outcome.set_exception(error)
+            else:
+                if not outcome.cancelled():
+                    outcome.set_result(result)
+
+        task = self._tasks.create_task(run())
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+        return outcome
+
+    async def run_to_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for ``start(work)``; a cancelled caller goes, the work goes on."""
+        return await asyncio.shield(self.start(work))
+
+    async def _finish_pending(self) -> None:
+        if self._pending:
+            # Each is a few requests, and so bounded by their timeouts.
+            await asyncio.wait(set(self._pending))
+
+    # --- after a reconnect, and for what nobody waits for any more
+
+    def _state_changed(self, state: ConnectionState) -> None:
+        if state is ConnectionState.CONNECTED:
+            logger.info("Connected to Asterisk at %s as application %s", self.base, self.app)
+            self.events.broadcast(events.Event(events.CONNECTED, {}))
+            if seen := self.events.seen:
+                self.start(self._look_for(seen)).add_done_callback(_report)
+        elif state is ConnectionState.WAITING:
+            self.events.broadcast(events.Event(events.DISCONNECTED, {}))
+
+    async def _look_for(self, channel_ids: frozenset[str]) -> None:
+        """Tell each channel's subscribers whether it outlived the disconnection."""
+        present = {channel.id: channel.json for channel in await self.channels.list()}
+        for channel_id in channel_ids & self.events.seen:
+            found = present.get(channel_id)
+            event = (
+                events.Event(events.CHANNEL_GONE, {"channel": {"id": channel_id}})
+                if found is None
+                else events.Event(events.CHANNEL_PRESENT, {"channel": found})
+            )
+            self.events.deliver_to_channel(channel_id, event)
+
+    def _is_own_half(self, channel_id: str) -> bool:
+        match = self._own_id.fullmatch(channel_id)
+        return match is not None and match["far"] is None
+
+    def _hang_up_orphan(self, channel_id: str) -> None:
+        logger.warning("Hanging up channel %s: its request was given up before Asterisk carried it out", channel_id)
+        self.start(self._hang_up_if_there(channel_id)).add_done_callback(_report)
+
+    async def _hang_up_if_there(self, channel_id: str) -> None:
+        try:
+            await self.channel(channel_id).hangup()
+        except AriNotFound:
+            logger.debug("Channel %s went by itself", channel_id)
+
+
+def _with_ari(url: str) -> URL:
+    base = URL(url.rstrip("/"))
+    return base if base.path.endswith("/ari") else base / "ari"
+
+
+def _report(outcome: asyncio.Future[None]) -> None:
+    if not outcome.cancelled() and (error := outcome.exception()):
+        logger.error("%s", error)
