@@ -1,0 +1,206 @@
+"""One Telegram call's media through ntgcalls: key exchange, connection, and 10 ms frames each way.
+
+ntgcalls calls back from its own threads; everything is handed to the event loop that made the engine, so the rest of
+the worker is single-threaded. One engine to a process: two calls connecting at once in one process crash ntgcalls.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import ntgcalls
+
+from media.types import Agreement, DhConfig, MediaError, RelayServer
+
+log = logging.getLogger(__name__)
+
+CALL_ID = 1
+"""ntgcalls keys calls by user; with one call to a process any constant does."""
+STOP_TIMEOUT_S = 2.0
+"""ntgcalls' stop normally takes milliseconds."""
+_LOST = {
+    ntgcalls.ConnectionState.FAILED: "failed",
+    ntgcalls.ConnectionState.TIMEOUT: "timed out",
+    ntgcalls.ConnectionState.CLOSED: "was closed",
+}
+
+
+class Listener(Protocol):
+    """What an engine reports, always on the event loop."""
+
+    def on_signal(self, data: bytes) -> None:
+        """Signalling data for the other party."""
+
+    def on_frame(self, frame: bytes) -> None:
+        """10 ms of the other party's voice: 48 kHz mono s16le, 100 a second from connect on, without a pause."""
+
+    def on_connected(self) -> None:
+        """Media is connected (again)."""
+
+    def on_lost(self, reason: str) -> None:
+        """Media is gone."""
+
+
+class Engine:
+    """One call. Requests in the wrong order raise MediaError, with ntgcalls' own words."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._native: Any = ntgcalls.NTgCalls()
+        self._frame_data = ntgcalls.FrameData(0, ntgcalls.VideoRotation.VIDEO_ROTATION_0, 0, 0)
+        self._open = False
+        self._connecting = False
+        self._connected = False
+        self._early_signals: list[bytes] = []
+
+    async def start_exchange(self, dh: DhConfig, g_a_hash: bytes | None) -> bytes:
+        """Begin the key exchange: g_a_hash for the caller, who has none; g_b for the callee, who was given it."""
+        if self._open:
+            raise MediaError("the key exchange of this call has already begun; a call has one offer or one answer")
+        self._open = True
+        self._native.on_signaling_data(self._forward(lambda _, data: self._listener.on_signal(bytes(data))))
+        self._native.on_connection_change(self._forward(lambda _, info: self._on_state(info.state)))
+        self._native.on_frames(self._on_frames)
+        with _explained("start the key exchange"):
+            await self._native.create_p2p_call(CALL_ID)
+            for mode in (ntgcalls.StreamMode.CAPTURE, ntgcalls.StreamMode.PLAYBACK):
+                await self._native.set_stream_sources(CALL_ID, mode, _external_audio())
+            config = ntgcalls.DhConfig(dh.g, dh.p, dh.random)
+            return bytes(await self._native.init_exchange(CALL_ID, config, g_a_hash))
+
+    async def agree(self, g_a_or_b: bytes, key_fingerprint: int) -> Agreement:
+        """Finish the key exchange; the callee's fails if the fingerprint or the hash does not fit the key."""
+        with _explained("agree on the call's key"):
+            agreed = await self._native.exchange_keys(CALL_ID, g_a_or_b, key_fingerprint)
+        return Agreement(bytes(agreed.g_a_or_b), agreed.key_fingerprint)
+
+    async def connect(
+        self,
+        servers: Sequence[RelayServer],
+        library_versions: Sequence[str],
+        p2p_allowed: bool,
+        custom_parameters: str | None,
+    ) -> None:
+        """Start connecting media. Frames come from here on; the signals that came early are taken now."""
+        with _explained("connect Telegram media"):
+            await self._native.connect_p2p(
+                CALL_ID,
+                [_rtc_server(server) for server in servers],
+                list(library_versions),
+                p2p_allowed,
+                custom_parameters,
+            )
+            # A signal may come while an earlier one is being taken, so the flag flips only once none is left.
+            while self._early_signals:
+                await self._native.send_signaling_data(CALL_ID, self._early_signals.pop(0))
+        self._connecting = True
+
+    async def signal(self, data: bytes) -> None:
+        """Take the other party's signalling data, now or as soon as ``connect`` was called."""
+        if not self._connecting:
+            self._early_signals.append(data)
+            return
+        with _explained("take the other party's signalling data"):
+            await self._native.send_signaling_data(CALL_ID, data)
+
+    async def send(self, frame: bytes) -> None:
+        """Send 10 ms of voice, in the format of ``Listener.on_frame``."""
+        try:
+            await self._native.send_external_frame(CALL_ID, ntgcalls.StreamDevice.MICROPHONE, frame, self._frame_data)
+        except Exception as error:
+            raise MediaError(f"ntgcalls takes no more sound: {type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """End the call; waits for ntgcalls no longer than ``STOP_TIMEOUT_S``."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._native.stop(CALL_ID)
+        except TimeoutError:
+            log.warning("ntgcalls did not stop the call within %s s; the process ends without it", STOP_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001 - ntgcalls raises its own tree and RuntimeError; the call ends anyway
+            log.info("ntgcalls had nothing to stop: %s", error)
+
+    def _forward(self, handle: Callable[..., None]) -> Callable[..., None]:
+        def from_native_thread(*args: object) -> None:
+            self._on_loop(handle, *args)
+
+        return from_native_thread
+
+    def _on_loop(self, handle: Callable[..., None], *args: object) -> None:
+        # An exception that reached the native thread would end the process, and a closed loop has no use for the call.
+        if self._open:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(handle, *args)
+
+    def _on_frames(self, _: int, mode: object, device: object, frames: Sequence[Any]) -> None:
+        if mode == ntgcalls.StreamMode.PLAYBACK and device == ntgcalls.StreamDevice.MICROPHONE and frames:
+            self._on_loop(self._listener.on_frame, bytes(frames[0].data))
+
+    def _on_state(self, state: object) -> None:
+        if not self._open:
+            return
+        log.info("Telegram media: %s", getattr(state, "name", state))
+        if state == ntgcalls.ConnectionState.CONNECTED:
+            self._connected = True
+            self._listener.on_connected()
+        elif state in _LOST:
+            when = "after it was connected" if self._connected else "before it was connected"
+            self._listener.on_lost(f"Telegram media {_LOST[state]} {when}")
+
+
+@asynccontextmanager
+async def engine(listener: Listener) -> AsyncIterator[Engine]:
+    """An engine that is stopped at the end."""
+    quiet()
+    one = Engine(listener)
+    try:
+        yield one
+    finally:
+        await one.close()
+
+
+def quiet() -> None:
+    """Keep ntgcalls and WebRTC from logging each packet's worries."""
+    logging.getLogger("ntgcalls").setLevel(logging.ERROR)
+    # WebRTC's errors are its own affairs: a machine without a sound card, a party that hung up first.
+    logging.getLogger("webrtc").setLevel(logging.CRITICAL)
+
+
+def _external_audio() -> Any:
+    audio = ntgcalls.AudioDescription(
+        media_source=ntgcalls.MediaSource.EXTERNAL, input="", sample_rate=48_000, channel_count=1, keep_open=False
+    )
+    return ntgcalls.MediaDescription(microphone=audio, speaker=None, camera=None, screen=None)
+
+
+def _rtc_server(server: RelayServer) -> Any:
+    return ntgcalls.RTCServer(
+        server.id,
+        server.host,
+        server.host_v6,
+        server.port,
+        server.username,
+        server.password,
+        server.turn,
+        server.stun,
+        server.tcp,
+        server.peer_tag,
+    )
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Any:
+    try:
+        yield
+    except MediaError:
+        raise
+    except Exception as error:
+        # ntgcalls raises its own exceptions, RuntimeError and ValueError alike, with no common base.
+        raise MediaError(f"ntgcalls could not {what}: {type(error).__name__}: {error}") from error

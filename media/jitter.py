@@ -1,0 +1,319 @@
+"""The jitter buffer between Asterisk's packets and Telegram's clock.
+
+Packets go in as they come; 10 ms of sound come out with every tick, whatever came in. Asterisk sends nothing while it
+is silent: a gap in the sequence numbers is a loss (concealed), one in the timestamps alone is a pause (silence).
+
+All lengths inside are samples at 48 kHz. The level is how much sound is buffered; it is held near a target that follows
+the network's jitter. What is above it is left out of the pauses, so that speech is never cut.
+"""
+
+import heapq
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from media.codecs import SAMPLE_RATE, SILENCE, TICK_MS, TICK_SAMPLES, CodecError, OpusDecoder, Pcm, opus_samples
+from media.depth import SerialNumber, TargetDepth
+from media.pauses import KEPT_AFTER_TICKS, KEPT_TICKS, PauseDetector, crossfade
+from media.types import FlowStats, MediaStats
+
+_MS = SAMPLE_RATE // 1000
+
+SLACK = 20 * _MS
+"""How far the level may be from the target before something is done: one packet."""
+SQUEEZE = 80 * _MS
+"""How far above it may be before, with no pause in sight, ticks are blended in the middle of sound."""
+SQUEEZE_EVERY = 10
+"""Ticks from one blending to the next: 10 % faster at most."""
+MAX_CONCEALED = 60 * _MS
+"""libopus's guesses have faded to nothing by then."""
+MAX_KEPT = 2000 * _MS
+"""The most sound that is ever kept, while waiting for Telegram or after a stall; beyond it the oldest goes."""
+LEAD_IN_MS = 200
+"""Silence after Telegram media has connected here: at the other end it connects a moment later."""
+MAX_PAUSE = 500 * _MS
+"""The longest pause that a jump of the timestamp can make while there is sound to play after it."""
+LEVEL_SMOOTHING = 1 / 32
+"""Weight of one tick in the mean level: it follows within a third of a second."""
+REMEMBERED = 256
+"""Sequence numbers remembered to tell a duplicate from a late packet."""
+MAX_DROPOUT = 3000
+"""A larger step of the sequence number is a new stream, not a loss (RFC 3550, appendix A.1)."""
+MAX_LATE_RUN = 10
+"""So many late packets in a row are a new stream, whose numbers start lower."""
+
+
+class _Packet(NamedTuple):
+    seq: int
+    timestamp: int
+    samples: int
+    payload: bytes
+
+
+class JitterBuffer:
+    """Packets in, ticks out. Until ``release``, the newest ``MAX_KEPT`` is kept and silence comes out.
+
+    ``lead_in_ms`` is silence that comes out after the release; what may be kept is longer by as much.
+    """
+
+    def __init__(self, lead_in_ms: int = 0) -> None:
+        self._max_kept = MAX_KEPT + lead_in_ms * _MS
+        self._decoder = OpusDecoder()
+        self._depth = TargetDepth()
+        self._pauses = PauseDetector()
+        self._released = False
+        self._lead_in = lead_in_ms // TICK_MS
+        self._backlog = 0.0
+        self._rest: Pcm = SILENCE[:0]  # decoded, but less than a tick
+        self._mean_level = 0.0
+        self._ticks_to_squeeze = 0
+        self._received = self._bytes = self._lost = self._late = self._reordered = self._duplicates = 0
+        self._undecodable = self._overflows = 0
+        self._concealed = self._silent_ticks = self._skipped_ticks = self._inserted_ticks = 0
+        self._new_stream()
+
+    def put(self, seq: int, timestamp: int, payload: bytes, now: float) -> None:
+        """Take an Opus packet with RTP's 16-bit sequence number and 32-bit timestamp at 48 kHz; ``now`` in seconds."""
+        try:
+            samples = opus_samples(payload)
+        except CodecError:
+            self._undecodable += 1
+            return
+        packet = _Packet(self._seq.unwrap(seq), self._timestamp.unwrap(timestamp), samples, payload)
+        if self._newest is not None and packet.seq - self._newest.seq > MAX_DROPOUT:
+            self._new_stream()
+            self.put(seq, timestamp, payload, now)
+            return
+        self._received += 1
+        self._bytes += len(payload)
+        if packet.seq in self._waiting_seqs or packet.seq in self._done_seqs:
+            self._duplicates += 1
+        elif self._next_seq is not None and packet.seq < self._next_seq:
+            self._late += 1
+            self._late_run += 1
+            if self._late_run >= MAX_LATE_RUN:
+                self._new_stream()
+        else:
+            self._keep(packet, now)
+
+    def release(self) -> None:
+        """Telegram can hear now: what was kept is played from its beginning, and caught up with in its pauses."""
+        if self._released:
+            return
+        self._released = True
+        self._note_backlog()
+
+    def pull(self) -> Pcm:
+        """The next tick: sound, a guess at what was lost, or silence."""
+        if not self._may_play() or not (self._playing or self._ready_to_begin()):
+            self._silent_ticks += 1
+            return SILENCE
+        if not self._playing:
+            self._begin()
+        self._mean_level += (self._level - self._mean_level) * LEVEL_SMOOTHING
+        self._decode(1)
+        tick = self._ready.popleft() if self._ready else self._guess()
+        if tick is None:
+            self._fall_silent()
+            return SILENCE
+        tick = self._regulate(tick)
+        self._pauses.heard(tick)
+        return tick
+
+    def stats(
+        self, rejected: int = 0, foreign: int = 0, overflows: int = 0, to_asterisk: FlowStats | None = None
+    ) -> MediaStats:
+        """What was counted, together with the numbers of the transport that owns this buffer."""
+        excess = self._mean_level - self._depth.samples
+        return MediaStats(
+            from_asterisk=FlowStats(
+                packets=self._received,
+                bytes=self._bytes,
+                lost=self._lost,
+                late=self._late,
+                reordered=self._reordered,
+                duplicates=self._duplicates,
+                rejected=rejected + self._undecodable,
+                foreign=foreign,
+            ),
+            to_asterisk=to_asterisk or FlowStats(),
+            jitter_ms=round(self._depth.jitter / _MS, 1),
+            buffer_ms=self._level // _MS,
+            target_ms=int(self._depth.samples) // _MS,
+            concealed_ms=self._concealed // _MS,
+            silence_ms=self._silent_ticks * TICK_MS,
+            backlog_ms=int(max(0.0, min(self._backlog, excess) if self._released else self._level)) // _MS,
+            skipped_ms=self._skipped_ticks * TICK_MS,
+            inserted_ms=self._inserted_ticks * TICK_MS,
+            overflows=overflows + self._overflows,
+        )
+
+    # Keeping
+
+    def _new_stream(self) -> None:
+        self._seq = SerialNumber(16)
+        self._timestamp = SerialNumber(32)
+        self._waiting: list[_Packet] = []  # a heap
+        self._waiting_seqs: set[int] = set()
+        self._done_seqs: deque[int] = deque(maxlen=REMEMBERED)
+        self._ready: deque[Pcm] = deque()  # decoded ticks
+        self._newest: _Packet | None = None
+        self._next_seq: int | None = None
+        self._next_timestamp = 0
+        self._late_run = 0
+        self._playing = False
+        self._ticks_waited = 0
+        self._concealed_run = 0
+        self._depth.paused()
+
+    @property
+    def _level(self) -> int:
+        return sum(packet.samples for packet in self._waiting) + len(self._ready) * TICK_SAMPLES + len(self._rest)
+
+    def _keep(self, packet: _Packet, now: float) -> None:
+        self._late_run = 0
+        newest = self._newest
+        if newest is not None and packet.seq < newest.seq:
+            self._reordered += 1
+        else:
+            if newest is not None and packet.timestamp - newest.timestamp != newest.samples:
+                self._depth.paused()
+            self._newest = packet
+        self._depth.arrived(packet.timestamp, packet.samples, now)
+        heapq.heappush(self._waiting, packet)
+        self._waiting_seqs.add(packet.seq)
+        while self._level > self._max_kept and len(self._waiting) > 1:
+            self._take_oldest()
+            self._overflows += 1
+
+    def _take_oldest(self) -> _Packet:
+        packet = heapq.heappop(self._waiting)
+        self._waiting_seqs.discard(packet.seq)
+        self._done_seqs.append(packet.seq)
+        self._next_seq = packet.seq + 1
+        self._next_timestamp = packet.timestamp + packet.samples
+        return packet
+
+    # Playing
+
+    def _note_backlog(self) -> None:
+        self._backlog = max(0.0, self._level - self._depth.samples)
+
+    def _may_play(self) -> bool:
+        if self._released and self._lead_in:
+            self._lead_in -= 1
+            self._note_backlog()
+            return False
+        return self._released
+
+    def _ready_to_begin(self) -> bool:
+        """Whether enough has come, or, for a sound shorter than that, whether it has waited for long enough."""
+        if not self._waiting:
+            return False
+        self._ticks_waited += 1
+        return max(self._level, self._ticks_waited * TICK_SAMPLES) >= self._depth.samples
+
+    def _begin(self) -> None:
+        first = self._waiting[0]
+        if self._next_seq is not None:
+            self._lost += max(0, first.seq - self._next_seq)
+        self._next_seq, self._next_timestamp = first.seq, first.timestamp
+        self._playing = True
+        self._concealed_run = 0
+        self._mean_level = max(float(self._level), self._depth.samples)
+
+    def _fall_silent(self) -> None:
+        self._playing = False
+        self._ticks_waited = 0
+        self._backlog = 0.0
+        self._rest = SILENCE[:0]
+        self._silent_ticks += 1
+
+    def _decode(self, ticks: int) -> None:
+        """Decode until so many ticks are ready, as far as the packets reach."""
+        while len(self._ready) < ticks and self._waiting:
+            first = self._waiting[0]
+            assert self._next_seq is not None
+            missing = first.timestamp - self._next_timestamp
+            if first.seq > self._next_seq:
+                self._conceal(first.seq - self._next_seq, missing)
+                self._next_seq = first.seq
+            elif missing > 0:
+                catching_up = self._mean_level > self._depth.samples + SLACK
+                pause = min(missing, KEPT_TICKS * TICK_SAMPLES if catching_up else MAX_PAUSE)
+                self._append(np.zeros(pause, np.int16))
+                self._next_timestamp = first.timestamp
+            else:
+                self._decode_oldest()
+
+    def _decode_oldest(self) -> None:
+        packet = self._take_oldest()
+        self._concealed_run = 0
+        try:
+            self._append(self._decoder.decode(packet.payload))
+        except CodecError:
+            self._undecodable += 1
+            self._append(self._decoder.conceal())
+
+    def _conceal(self, packets: int, missing: int) -> None:
+        """Guess what lost packets said, beyond what was guessed while they were only late; the rest stays a pause."""
+        self._lost += packets
+        wanted = min(missing, MAX_CONCEALED)
+        filled = self._concealed_run
+        while filled < wanted and len(guess := self._decoder.conceal()[: wanted - filled]):
+            self._append(guess)
+            self._concealed += len(guess)
+            filled += len(guess)
+        self._next_timestamp += min(filled, max(0, missing))
+
+    def _guess(self) -> Pcm | None:
+        """A tick to play while nothing is there, or None after long enough of it."""
+        while not self._ready and self._concealed_run < MAX_CONCEALED and len(guess := self._decoder.conceal()):
+            self._append(guess)
+            self._concealed_run += len(guess)
+            self._concealed += len(guess)
+        return self._ready.popleft() if self._ready else None
+
+    def _append(self, pcm: Pcm) -> None:
+        pcm = np.concatenate([self._rest, pcm])
+        whole = len(pcm) // TICK_SAMPLES * TICK_SAMPLES
+        self._ready.extend(pcm[:whole].reshape(-1, TICK_SAMPLES))
+        self._rest = pcm[whole:]
+
+    # Holding the level
+
+    def _regulate(self, tick: Pcm) -> Pcm:
+        """Shorten or lengthen a pause, or in need blend two ticks, to bring the level to its target."""
+        excess = self._mean_level - self._depth.samples
+        self._ticks_to_squeeze = max(0, self._ticks_to_squeeze - 1)
+        if excess <= SLACK:
+            self._backlog = 0.0
+        if excess > SLACK and self._pauses.long_enough:
+            return self._skip_quiet(tick)
+        if excess < -SLACK and self._pauses.long_enough and self._pauses.quiet(tick):
+            self._ready.appendleft(tick)
+            self._mean_level += TICK_SAMPLES
+            self._inserted_ticks += 1
+        elif excess - self._backlog > SQUEEZE and not self._ticks_to_squeeze:
+            self._decode(1)
+            if self._ready:
+                self._ticks_to_squeeze = SQUEEZE_EVERY
+                self._left_out()
+                return crossfade(tick, self._ready.popleft())
+        return tick
+
+    def _skip_quiet(self, tick: Pcm) -> Pcm:
+        while self._mean_level - self._depth.samples > SLACK and self._pauses.quiet(tick):
+            self._decode(KEPT_AFTER_TICKS)
+            ahead = list(self._ready)[:KEPT_AFTER_TICKS]
+            if len(ahead) < KEPT_AFTER_TICKS or not all(self._pauses.quiet(later) for later in ahead):
+                break
+            tick = self._ready.popleft()
+            self._left_out()
+        return tick
+
+    def _left_out(self) -> None:
+        self._skipped_ticks += 1
+        self._mean_level -= TICK_SAMPLES
+        self._backlog = max(0.0, self._backlog - TICK_SAMPLES)

@@ -1,0 +1,190 @@
+"""The controller's hold on the zygote: forks media processes and learns how they ended."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import media
+from media.types import EngineProtocol, MediaError
+
+log = logging.getLogger(__name__)
+
+FORK_TIMEOUT_S = 15.0
+"""A zygote on a busy machine loads its libraries in a second or two."""
+END_TIMEOUT_S = 3.0
+"""A zygote ends at once when its socket is closed."""
+REPORT_TIMEOUT_S = 1.0
+"""Between a process's end and the zygote's report of it."""
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""What media processes see of the controller's environment, where its secrets may be."""
+
+
+@dataclass(eq=False)
+class Child:
+    """A forked media process. ``ended`` becomes its exit code as in ``subprocess``, or None if nobody could tell."""
+
+    pid: int
+    pidfd: int
+    code: "asyncio.Future[int]" = field(repr=False)
+    ended: "asyncio.Future[int | None]" = field(repr=False)
+
+    def kill(self) -> None:
+        """End it at once. A pidfd never names another process, as a reused pid would."""
+        if not self.ended.done():
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+
+class Nursery:
+    """Starts the zygote when it is first needed, and again if it died; use it with ``async with``."""
+
+    def __init__(self) -> None:
+        self._zygote: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._starting = asyncio.Lock()
+        self._tasks = asyncio.TaskGroup()
+        self._forks: dict[str, asyncio.Future[Child]] = {}
+        self._children: dict[int, Child] = {}
+        self._protocol: asyncio.Future[EngineProtocol] = asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        zygote = self._zygote
+        if self._writer is not None:
+            self._writer.close()
+        if zygote is not None:
+            try:
+                async with asyncio.timeout(END_TIMEOUT_S):
+                    await zygote.wait()
+            except TimeoutError:
+                log.warning("the zygote %s did not end by itself; killed", zygote.pid)
+                zygote.kill()
+                await zygote.wait()
+        await self._tasks.__aexit__(None, None, None)
+
+    @property
+    def zygote_pid(self) -> int | None:
+        """The zygote's process, if it is running."""
+        return self._zygote.pid if self._zygote is not None else None
+
+    async def protocol(self) -> EngineProtocol:
+        """What the engine in the zygote speaks. Raises MediaError if there is no zygote."""
+        await self._started()
+        try:
+            async with asyncio.timeout(FORK_TIMEOUT_S):
+                return await asyncio.shield(self._protocol)
+        except TimeoutError:
+            raise MediaError(f"the zygote of the media processes was not ready within {FORK_TIMEOUT_S:.0f} s") from None
+
+    async def _started(self) -> None:
+        async with self._starting:
+            if self._zygote is None:
+                await self._start()
+
+    async def fork(self, path: Path) -> Child:
+        """Start a media process that listens on ``path``. Raises MediaError if that cannot be done."""
+        await self._started()
+        assert self._writer is not None
+        forked: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+        self._forks[str(path)] = forked
+        self._writer.write(json.dumps({"fork": str(path)}).encode() + b"\n")
+        try:
+            async with asyncio.timeout(FORK_TIMEOUT_S):
+                return await forked
+        except TimeoutError:
+            raise MediaError(
+                f"no media process was started within {FORK_TIMEOUT_S:.0f} s; is the machine overloaded?"
+            ) from None
+        finally:
+            self._forks.pop(str(path), None)
+
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        root = str(Path(media.__file__).parent.parent)
+        environment["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment["OPENBLAS_NUM_THREADS"] = "1"  # its thread pool would not survive the fork, and nothing needs it
+        try:
+            self._zygote = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "media.zygote",
+                stdin=theirs.fileno(),
+                stdout=2,  # a native library's prints go where the logs go
+                env=environment,
+                start_new_session=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            ours.close()
+            raise MediaError(f"cannot start {sys.executable} -m media.zygote: {error}") from error
+        finally:
+            theirs.close()
+        reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        self._tasks.create_task(self._listen(reader, self._writer, self._zygote), name="zygote")
+
+    async def _listen(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, zygote: asyncio.subprocess.Process
+    ) -> None:
+        try:
+            while line := await reader.readline():
+                self._take(json.loads(line))
+        except OSError as error:
+            log.warning("the zygote's socket broke: %s", error)
+        finally:
+            writer.close()
+            self._zygote = self._writer = None
+        code = await zygote.wait()
+        for fork in self._forks.values():
+            if not fork.done():
+                fork.set_exception(
+                    MediaError(f"the zygote of the media processes ended with code {code}; see its stderr")
+                )
+
+    def _take(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"protocol": {"min_layer": int(low), "max_layer": int(high), "library_versions": list(versions)}}:
+                if not self._protocol.done():
+                    self._protocol.set_result(EngineProtocol(low, high, tuple(versions)))
+            case {"forked": str(path), "pid": int(pid)}:
+                child = self._adopt(pid)
+                if (fork := self._forks.get(path)) and not fork.done():
+                    fork.set_result(child)
+                else:
+                    child.kill()  # nobody waits for it any more
+            case {"failed": str(path), "reason": str(reason)}:
+                if (fork := self._forks.get(path)) and not fork.done():
+                    fork.set_exception(MediaError(f"cannot start a media process with the socket {path}: {reason}"))
+            case {"ended": int(pid), "code": int(code)}:
+                if pid in self._children:
+                    self._children.pop(pid).code.set_result(code)
+
+    def _adopt(self, pid: int) -> Child:
+        loop = asyncio.get_running_loop()
+        child = Child(pid, os.pidfd_open(pid), loop.create_future(), loop.create_future())
+        self._children[pid] = child
+
+        def ended() -> None:
+            loop.remove_reader(child.pidfd)
+            os.close(child.pidfd)
+            self._tasks.create_task(self._settle(child))
+
+        loop.add_reader(child.pidfd, ended)
+        return child
+
+    async def _settle(self, child: Child) -> None:
+        await asyncio.wait([child.code], timeout=REPORT_TIMEOUT_S)
+        if not child.ended.done():
+            child.ended.set_result(child.code.result() if child.code.done() else None)

@@ -1,0 +1,67 @@
+"""Telling pauses from sound, tick by tick, by energy."""
+
+import numpy as np
+
+from media.codecs import SILENCE_DBFS, TICK_MS, TICK_SAMPLES, Pcm, dbfs, rms
+
+ALWAYS_QUIET = 58.0
+"""-55 dBFS, as root mean square: below it nobody hears a word."""
+NEVER_QUIET = 328.0
+"""-40 dBFS: above it a tick is sound, however loud the line's noise is."""
+ABOVE_NOISE = 2.0
+"""6 dB above the noise floor is still noise."""
+NOISE_RISE = 1.005
+"""How fast the noise floor may rise with each tick: 4 dB a second."""
+KEPT_BEFORE_TICKS = 50 // TICK_MS
+"""What is left of the beginning of every pause that is shortened: the word's last sound may be a soft one."""
+KEPT_AFTER_TICKS = 30 // TICK_MS
+"""What is left of its end, for the next word's soft onset."""
+KEPT_TICKS = KEPT_BEFORE_TICKS + KEPT_AFTER_TICKS
+"""Together 80 ms, which is still heard as a pause."""
+
+_RAMP = np.linspace(0, 1, TICK_SAMPLES, dtype=np.float32)
+
+
+class PauseDetector:
+    """Follows the line's noise and how long the present pause has lasted."""
+
+    def __init__(self) -> None:
+        self._noise = ALWAYS_QUIET / ABOVE_NOISE
+        self._run = 0
+
+    def quiet(self, tick: Pcm) -> bool:
+        """Whether the tick is silence or noise."""
+        return rms(tick) <= min(max(self._noise * ABOVE_NOISE, ALWAYS_QUIET), NEVER_QUIET)
+
+    def heard(self, tick: Pcm) -> None:
+        """Take note of a tick that is played."""
+        self._run = self._run + 1 if self.quiet(tick) else 0
+        self._noise = min(rms(tick), self._noise * NOISE_RISE) if self._noise >= 1 else 1.0
+
+    @property
+    def long_enough(self) -> bool:
+        """Whether more of this pause may be left out."""
+        return self._run >= KEPT_BEFORE_TICKS
+
+
+class LevelMeter:
+    """The level of the last second."""
+
+    def __init__(self) -> None:
+        self._powers = np.zeros(1000 // TICK_MS, np.float64)
+        self._next = 0
+
+    def heard(self, tick: Pcm) -> None:
+        """Take note of a tick."""
+        self._powers[self._next] = rms(tick) ** 2
+        self._next = (self._next + 1) % len(self._powers)
+
+    @property
+    def dbfs(self) -> float:
+        """In dBFS, one decimal."""
+        return round(max(SILENCE_DBFS, dbfs(float(np.sqrt(self._powers.mean())))), 1)
+
+
+def crossfade(first: Pcm, second: Pcm) -> Pcm:
+    """Two ticks blended into one."""
+    return (first * (1 - _RAMP) + second * _RAMP).astype(np.int16)

@@ -1,0 +1,213 @@
+"""RTP to Asterisk's externalMedia channel: Opus from it, G.722 towards it (RFC 3550, RFC 3551, RFC 7587).
+
+Asterisk drops every dynamic payload type that comes in on such a channel, so Opus goes one way only; G.722 (type 9) is
+the best of the static types that it takes.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import secrets
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from media.codecs import PACKET_MS, PACKET_SAMPLES, G722Encoder, Pcm
+from media.jitter import LEAD_IN_MS, JitterBuffer
+from media.types import FlowStats, MediaError, MediaStats
+
+log = logging.getLogger(__name__)
+
+PAYLOAD_OPUS = 107
+PAYLOAD_G722 = 9
+G722_CLOCK = 8000
+"""RFC 3551, section 4.5.2: the rate was wrong in RFC 1890 and stays so, though the audio is 16 kHz."""
+G722_STEP = G722_CLOCK * PACKET_MS // 1000
+MAX_EARLY = 100
+"""Packets kept while the peer's address is not known yet: two seconds."""
+
+_HEADER = struct.Struct("!BBHII")
+_VERSION = 2
+
+
+class MalformedPacket(ValueError):
+    """A datagram that is not RTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class RtpPacket:
+    """One RTP packet (RFC 3550, section 5.1); contributing sources and extensions are skipped, padding removed."""
+
+    payload_type: int
+    seq: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+    marker: bool = False
+
+    def pack(self) -> bytes:
+        """The packet on the wire; counters wrap at 16 and 32 bits."""
+        second = self.marker << 7 | self.payload_type
+        counters = self.seq & 0xFFFF, self.timestamp & 0xFFFFFFFF, self.ssrc
+        return _HEADER.pack(_VERSION << 6, second, *counters) + self.payload
+
+    @classmethod
+    def parse(cls, data: bytes) -> "RtpPacket":
+        """Read a datagram. Raises MalformedPacket, which says what is wrong with it."""
+        if len(data) < _HEADER.size:
+            raise MalformedPacket(f"{len(data)} bytes are too few for an RTP header")
+        first, second, seq, timestamp, ssrc = _HEADER.unpack_from(data)
+        if first >> 6 != _VERSION:
+            raise MalformedPacket(f"version {first >> 6} is not RTP")
+        start = _HEADER.size + 4 * (first & 0x0F)
+        if first & 0x10:
+            if len(data) < start + 4:
+                raise MalformedPacket("the packet ends inside its extension's header")
+            start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+        end = len(data)
+        if first & 0x20:
+            if end <= start or not 0 < data[-1] <= end - start:
+                raise MalformedPacket("the padding is longer than the packet")
+            end -= data[-1]
+        if end < start:
+            raise MalformedPacket("the packet ends inside its header")
+        return cls(second & 0x7F, seq, timestamp, ssrc, data[start:end], bool(second & 0x80))
+
+
+class RtpSender:
+    """Numbers the packets of one stream from random starts (RFC 3550, section 5.1)."""
+
+    def __init__(self, payload_type: int, step: int, random_bits: Callable[[int], int] = secrets.randbits) -> None:
+        self._payload_type = payload_type
+        self._step = step
+        self._seq = random_bits(16)
+        self._timestamp = random_bits(32)
+        self._ssrc = random_bits(32)
+        self._first = True
+
+    def next(self, payload: bytes) -> bytes:
+        """The next packet, ``step`` clock ticks after the last one."""
+        packet = RtpPacket(self._payload_type, self._seq, self._timestamp, self._ssrc, payload, self._first).pack()
+        self._seq = (self._seq + 1) & 0xFFFF
+        self._timestamp = (self._timestamp + self._step) & 0xFFFFFFFF
+        self._first = False
+        return packet
+
+
+class RtpTransport(asyncio.DatagramProtocol):
+    """A UDP socket that talks to one peer. What comes before ``attach`` is kept, and then that peer's part is taken."""
+
+    name = "rtp"
+
+    def __init__(self) -> None:
+        self._jitter = JitterBuffer(LEAD_IN_MS)
+        self._encoder = G722Encoder()
+        self._sender = RtpSender(PAYLOAD_G722, G722_STEP)
+        self._socket: asyncio.DatagramTransport | None = None
+        self._peer: tuple[str, int] | None = None
+        self._ssrc: int | None = None
+        self._early: deque[tuple[bytes, tuple[str, int], float]] = deque(maxlen=MAX_EARLY)
+        self._half: Pcm | None = None
+        self._sent = self._sent_bytes = self._malformed = self._other_payload = self._foreign = 0
+
+    @classmethod
+    async def listen(cls, bind_host: str) -> "RtpTransport":
+        """Bind a free port. Raises MediaError if the address is not this machine's."""
+        try:
+            loop = asyncio.get_running_loop()
+            transport, protocol = await loop.create_datagram_endpoint(cls, local_addr=(bind_host, 0))
+        except OSError as error:
+            raise MediaError(f"cannot listen for RTP on {bind_host}: {error}") from error
+        protocol._socket = transport
+        return protocol
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        assert self._socket is not None
+        host, port = self._socket.get_extra_info("sockname")[:2]
+        return host, port
+
+    def attach(self, host: str, port: int) -> None:
+        """Listen and talk to this peer only. Raises MediaError if ``host`` is not a numeric address."""
+        if self._peer is not None:
+            raise MediaError(f"RTP is already exchanged with {self._peer[0]}:{self._peer[1]}")
+        try:
+            self._peer = str(ipaddress.ip_address(host)), port
+        except ValueError as error:
+            raise MediaError(f"RTP needs its peer's numeric address, and {host!r} is none") from error
+        for data, source, now in self._early:
+            self._received(data, source, now)
+        self._early.clear()
+
+    def start(self) -> None:
+        """Let the jitter buffer play."""
+        self._jitter.release()
+
+    def push(self, pcm: Pcm) -> None:
+        """Send every second tick, together with the one before."""
+        if self._half is None:
+            self._half = pcm
+            return
+        both = np.concatenate([self._half, pcm])
+        self._half = None
+        assert len(both) == PACKET_SAMPLES
+        if self._peer is not None and self._socket is not None:
+            data = self._sender.next(self._encoder.encode(both))
+            self._socket.sendto(data, self._peer)
+            self._sent += 1
+            self._sent_bytes += len(data)
+
+    def pull(self) -> Pcm:
+        """The next tick from the jitter buffer."""
+        return self._jitter.pull()
+
+    def stats(self) -> MediaStats:
+        """Bytes towards Asterisk are whole RTP packets, from it Opus payloads."""
+        return self._jitter.stats(
+            rejected=self._malformed + self._other_payload,
+            foreign=self._foreign,
+            to_asterisk=FlowStats(packets=self._sent, bytes=self._sent_bytes),
+        )
+
+    async def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+
+    # asyncio.DatagramProtocol
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """A datagram from anybody."""
+        if self._peer is None:
+            self._early.append((data, addr, time.monotonic()))
+        else:
+            self._received(data, addr, time.monotonic())
+
+    def error_received(self, exc: Exception) -> None:
+        """Asterisk's port is closed for a moment at the start and the end of a channel; ARI tells when it is gone."""
+        log.debug("RTP to %s: %s", self._peer, exc)
+
+    def _received(self, data: bytes, source: tuple[str, int], now: float) -> None:
+        if self._peer is None or source[:2] != self._peer:
+            self._foreign += 1
+            return
+        try:
+            packet = RtpPacket.parse(data)
+        except MalformedPacket as error:
+            self._malformed += 1
+            log.debug("from %s: %s", source, error)
+            return
+        if packet.payload_type != PAYLOAD_OPUS:
+            self._other_payload += 1
+            return
+        if self._ssrc is None:
+            self._ssrc = packet.ssrc
+        if packet.ssrc != self._ssrc:
+            self._foreign += 1
+            return
+        self._jitter.put(packet.seq, packet.timestamp, packet.payload, now)

@@ -1,0 +1,170 @@
+"""The controller's side of the media plane: a pool of warm media processes, one to be taken for each call.
+
+Nothing native is loaded here. Media processes are forked from a zygote (see ``media.zygote``) and are talked to over
+Unix sockets (see ``media.messages``).
+"""
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from media.messages import MAX_LINE
+from media.nursery import Nursery
+from media.process import MediaProcess
+from media.types import EngineProtocol, MediaError, MediaSettings
+
+__all__ = ["MediaPool", "MediaProcess"]
+
+log = logging.getLogger(__name__)
+
+SOCKET_SUFFIX = ".sock"
+REFILL_RETRY_S = 2.0
+"""Between two tries to start a spare process after one failed."""
+
+
+class MediaPool:
+    """Keeps ``warm`` media processes ready. ``runtime_dir`` holds their sockets and must be short (108 bytes at most).
+
+    Use it with ``async with``; at its end every process, socket and file of it is gone.
+    """
+
+    def __init__(self, runtime_dir: Path, warm: int = 2, settings: MediaSettings | None = None) -> None:
+        self._runtime_dir = runtime_dir
+        self._warm_wanted = warm
+        self._settings = settings or MediaSettings()
+        self._tasks = asyncio.TaskGroup()
+        self._nursery = Nursery()
+        self._warm: list[MediaProcess] = []
+        self._live: set[MediaProcess] = set()
+        self._unborn: set[Path] = set()  # sockets of processes whose start was given up
+        self._refill = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(_prepare, self._runtime_dir)
+        await self._tasks.__aenter__()
+        await self._nursery.__aenter__()
+        self._refill.set()
+        self._refilling = self._tasks.create_task(self._keep_warm(), name="media pool")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._refilling.cancel()
+        try:
+            await asyncio.gather(*(process.close() for process in self._live))
+        finally:
+            await self._nursery.__aexit__(None, None, None)
+            for path in self._unborn:
+                path.unlink(missing_ok=True)
+            # The group is left without the body's exception, which would otherwise come out wrapped in a group.
+            await self._tasks.__aexit__(None, None, None)
+
+    def __repr__(self) -> str:
+        return f"<MediaPool {self._runtime_dir}: {len(self._warm)} warm of {len(self._live)}>"
+
+    @property
+    def zygote_pid(self) -> int | None:
+        """The process that media processes are forked from, while it runs."""
+        return self._nursery.zygote_pid
+
+    async def protocol(self) -> EngineProtocol:
+        """What the media engine speaks, for TL phoneCallProtocol. Raises MediaError if it cannot be started."""
+        return await self._nursery.protocol()
+
+    def spare_pids(self) -> list[int]:
+        """The media processes that wait for a call."""
+        return [process.pid for process in self._warm]
+
+    @asynccontextmanager
+    async def process(self, call_id: str) -> AsyncIterator[MediaProcess]:
+        """A media process for this call; it has ended when the context is left.
+
+        Raises MediaError if none can be started.
+        """
+        process = await self._take(call_id)
+        try:
+            yield process
+        finally:
+            await process.close()
+            self._live.discard(process)
+
+    async def _take(self, call_id: str) -> MediaProcess:
+        while True:
+            spare = bool(self._warm)
+            process = self._warm.pop(0) if spare else await self._start()
+            self._refill.set()
+            try:
+                await process.begin(call_id)
+            except BaseException as error:
+                await self._discard(process)
+                if not spare or not isinstance(error, MediaError):
+                    raise
+                log.warning("a spare media process was not usable: %s", error)
+            else:
+                return process
+
+    async def _discard(self, process: MediaProcess) -> None:
+        await process.close()
+        self._live.discard(process)
+
+    async def _keep_warm(self) -> None:
+        while True:
+            await self._refill.wait()
+            self._refill.clear()
+            while len(self._warm) < self._warm_wanted:
+                try:
+                    process = await self._start()
+                except MediaError as error:
+                    log.error("cannot keep a spare media process: %s", error)  # noqa: TRY400 - it is a whole sentence
+                    await asyncio.sleep(REFILL_RETRY_S)
+                else:
+                    self._warm.append(process)
+
+    async def _start(self) -> MediaProcess:
+        path = self._runtime_dir / f"{secrets.token_hex(4)}{SOCKET_SUFFIX}"
+        try:
+            child = await self._nursery.fork(path)
+        except BaseException:
+            self._unborn.add(path)  # the zygote may still make it, until it ends
+            raise
+        try:
+            async with asyncio.timeout(self._settings.start_timeout_s):
+                reader, writer = await asyncio.open_unix_connection(str(path), limit=MAX_LINE)
+        except BaseException as error:
+            child.kill()
+            path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise MediaError(f"a new media process does not answer on {path}: {error}") from error
+            raise
+        process = MediaProcess(child, path, writer, self._settings)
+        self._live.add(process)
+        self._tasks.create_task(self._attend(process, reader), name=f"media process {process.pid}")
+        return process
+
+    async def _attend(self, process: MediaProcess, reader: asyncio.StreamReader) -> None:
+        await process.listen(reader)
+        if process in self._warm:
+            self._warm.remove(process)
+            self._live.discard(process)
+            await process.close()
+            self._refill.set()
+
+
+def _prepare(runtime_dir: Path) -> None:
+    """Make the folder, and remove the sockets of processes that were killed together with their controller."""
+    runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in runtime_dir.glob(f"*{SOCKET_SUFFIX}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("cannot tell whether %s is in use: %s", path, error)

@@ -1,0 +1,31 @@
+"""The port between a Telegram call and whatever speaks and listens at its other end."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from media.codecs import Pcm
+from media.types import MediaStats
+
+LostCallback = Callable[[str], None]
+"""Takes a sentence; called once when the other end is gone."""
+
+
+class Transport(Protocol):
+    """One way to Asterisk, or to files. Nothing in it blocks; it runs on the event loop, by the call's clock."""
+
+    name: str
+
+    def start(self) -> None:
+        """Telegram media is connected: from now on ``pull`` is called with every tick."""
+
+    def push(self, pcm: Pcm) -> None:
+        """Take one tick of what the Telegram party says."""
+
+    def pull(self) -> Pcm:
+        """Give one tick of what the Telegram party is to hear."""
+
+    def stats(self) -> MediaStats:
+        """What was counted so far; what the transport does not know is left at its default."""
+
+    async def close(self) -> None:
+        """Let go of sockets and files."""

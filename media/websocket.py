@@ -1,0 +1,160 @@
+"""Opus both ways over Asterisk's chan_websocket (docs.asterisk.org, Configuration/Channel-Drivers/WebSocket).
+
+A binary message is one Opus packet; a text message is a control message, in words or, if so configured, in JSON.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from contextlib import AsyncExitStack
+
+import aiohttp
+import numpy as np
+
+from media.codecs import PACKET_SAMPLES, SAMPLE_RATE, CodecError, OpusEncoder, Pcm, opus_samples
+from media.jitter import LEAD_IN_MS, JitterBuffer
+from media.transport import LostCallback
+from media.types import FlowStats, MediaError, MediaStats
+
+log = logging.getLogger(__name__)
+
+SUBPROTOCOL = "media"
+OPEN_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
+SEND_QUEUE = 25
+"""Packets that may wait for the socket: half a second; the oldest go first."""
+PAUSE_S = 0.06
+"""Packets further apart than this have a pause between them: Asterisk sends nothing while it is silent."""
+
+
+class WebSocketTransport:
+    """A client of one chan_websocket channel. The messages have no numbers: they are numbered as they come."""
+
+    name = "websocket"
+
+    def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._session = session
+        self._socket = socket
+        self._lost: LostCallback = log.error
+        self._tasks: list[asyncio.Task[None]] = []
+        self._jitter = JitterBuffer(LEAD_IN_MS)
+        self._encoder = OpusEncoder()
+        self._to_send: asyncio.Queue[bytes] = asyncio.Queue()
+        self._half: Pcm | None = None
+        self._paused = False
+        self._seq = 0
+        self._timestamp = 0
+        self._last_arrival: float | None = None
+        self._sent = self._sent_bytes = self._overflows = self._rejected = 0
+
+    @classmethod
+    async def open(cls, url: str, tasks: asyncio.TaskGroup, lost: LostCallback) -> "WebSocketTransport":
+        """Connect, and work in ``tasks`` until closed.
+
+        Raises MediaError if Asterisk does not take the connection as a media channel.
+        """
+        async with AsyncExitStack() as resources:
+            session = await resources.enter_async_context(aiohttp.ClientSession())
+            try:
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    socket = await session.ws_connect(
+                        url, protocols=(SUBPROTOCOL,), timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S)
+                    )
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                what = str(error) or type(error).__name__
+                raise MediaError(f"cannot open Asterisk's media WebSocket {url}: {what}") from error
+            resources.pop_all()
+        transport = cls(session, socket)
+        transport._lost = lost
+        transport._tasks = [tasks.create_task(transport._receive()), tasks.create_task(transport._send())]
+        return transport
+
+    def start(self) -> None:
+        """Let the jitter buffer play."""
+        self._jitter.release()
+
+    def push(self, pcm: Pcm) -> None:
+        """Send every second tick, together with the one before."""
+        if self._half is None:
+            self._half = pcm
+            return
+        both = np.concatenate([self._half, pcm])
+        self._half = None
+        assert len(both) == PACKET_SAMPLES
+        if self._paused:
+            self._overflows += 1
+            return
+        if self._to_send.qsize() >= SEND_QUEUE:
+            self._to_send.get_nowait()
+            self._overflows += 1
+        self._to_send.put_nowait(self._encoder.encode(both))
+
+    def pull(self) -> Pcm:
+        """The next tick from the jitter buffer."""
+        return self._jitter.pull()
+
+    def stats(self) -> MediaStats:
+        """Bytes are Opus payloads."""
+        sent = FlowStats(packets=self._sent, bytes=self._sent_bytes)
+        return self._jitter.stats(rejected=self._rejected, to_asterisk=sent, overflows=self._overflows)
+
+    async def close(self) -> None:
+        """Close the socket, which hangs the channel up."""
+        for task in self._tasks:
+            task.cancel()
+        await self._socket.close()
+        await self._session.close()
+
+    async def _send(self) -> None:
+        while True:
+            packet = await self._to_send.get()
+            try:
+                await self._socket.send_bytes(packet)
+            except (aiohttp.ClientError, OSError) as error:
+                self._lost(f"Asterisk's media WebSocket broke: {error}")
+                return
+            self._sent += 1
+            self._sent_bytes += len(packet)
+
+    async def _receive(self) -> None:
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self._packet(message.data)
+            elif message.type is aiohttp.WSMsgType.TEXT:
+                self._control(message.data)
+        self._lost(f"Asterisk closed the media WebSocket (code {self._socket.close_code})")
+
+    def _packet(self, packet: bytes) -> None:
+        try:
+            samples = opus_samples(packet)
+        except CodecError as error:
+            self._rejected += 1
+            log.debug("from Asterisk: %s", error)
+            return
+        now = time.monotonic()
+        # Asterisk's pauses do not show in the messages; a step of the timestamp tells the jitter buffer.
+        if self._last_arrival is not None and now - self._last_arrival > PAUSE_S + samples / SAMPLE_RATE:
+            self._timestamp += int((now - self._last_arrival) * SAMPLE_RATE) - samples
+        self._last_arrival = now
+        self._jitter.put(self._seq & 0xFFFF, self._timestamp & 0xFFFFFFFF, packet, now)
+        self._seq += 1
+        self._timestamp += samples
+
+    def _control(self, text: str) -> None:
+        event = control_event(text)
+        if event in ("MEDIA_XOFF", "MEDIA_XON"):
+            self._paused = event == "MEDIA_XOFF"
+            log.warning("Asterisk %s taking audio (%s)", "stopped" if self._paused else "resumes", event)
+        else:
+            log.debug("from Asterisk: %s", text)
+
+
+def control_event(text: str) -> str:
+    """The name of a control message, in either of its two forms; empty if it has none."""
+    if text.lstrip().startswith("{"):
+        try:
+            return str(json.loads(text).get("event", ""))
+        except ValueError:
+            return ""
+    return text.split(maxsplit=1)[0] if text.strip() else ""

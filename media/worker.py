@@ -1,0 +1,278 @@
+"""A media process: one call, from a controller's first request to its stop, its loss, or the controller's death.
+
+The controller connects to a Unix socket and sends requests; they are carried out one after the other. If the controller
+goes without a stop, the call goes on for a while, so that a restarted controller can connect again.
+"""
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import time
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import numpy as np
+
+from media import messages as m
+from media.codecs import SILENCE, TICK_SAMPLES
+from media.engine import Engine, engine
+from media.files import FilesTransport
+from media.pauses import LevelMeter
+from media.rtp import RtpTransport
+from media.transport import Transport
+from media.types import MediaError, MediaStats
+from media.websocket import WebSocketTransport
+
+log = logging.getLogger(__name__)
+
+AnyTransport = TypeVar("AnyTransport", bound=Transport)
+
+FIRST_CONTROLLER_TIMEOUT_S = 15.0
+"""A process that nobody connects to ends."""
+END_TIMEOUT_S = 3.5
+"""A process that cannot end, because a native call holds it, is ended from outside Python, with a traceback."""
+MAX_TICKS_BEHIND = 50
+"""Ticks that may pile up while the machine is too busy; older ones are left out."""
+
+
+class Worker:
+    """The call's parts, and the requests on them. It is the engine's listener."""
+
+    def __init__(self, resources: AsyncExitStack, tasks: asyncio.TaskGroup) -> None:
+        self.ended = asyncio.Event()
+        self.call_id: str | None = None
+        self.orphan_grace_s = 0.0
+        self._resources = resources
+        self._tasks = tasks
+        self._engine: Engine | None = None
+        self._transport: Transport | None = None
+        self._rtp: RtpTransport | None = None
+        self._controller: asyncio.StreamWriter | None = None
+        self._unsent: list[m.Event] = []
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue()
+        self._connected_at: float | None = None
+        self._lost = False
+        self._ticks_behind = 0
+        self._level_from_telegram = LevelMeter()
+        self._level_to_telegram = LevelMeter()
+
+    # The engine's listener
+
+    def on_signal(self, data: bytes) -> None:
+        """Pass signalling on to the controller."""
+        self._tell(m.SignalOut(data=data))
+
+    def on_frame(self, frame: bytes) -> None:
+        """A tick of the call's clock."""
+        if self._frames.qsize() >= MAX_TICKS_BEHIND:
+            self._frames.get_nowait()
+            self._ticks_behind += 1
+        self._frames.put_nowait(frame)
+
+    def on_connected(self) -> None:
+        """Both ways are open."""
+        if self._connected_at is None:
+            self._connected_at = time.monotonic()
+            if self._transport is not None:
+                self._transport.start()
+            self._tell(m.Connected())
+
+    def on_lost(self, reason: str) -> None:
+        """Tell once; the first reason is the cause of the others."""
+        if not self._lost:
+            self._lost = True
+            self._tell(m.Lost(reason=reason))
+
+    # The clock
+
+    async def tick(self) -> None:
+        """Carry sound both ways with every frame that Telegram gives, for as long as the process lives."""
+        while True:
+            heard = np.frombuffer(await self._frames.get(), "<i2").astype(np.int16, copy=False)
+            if len(heard) != TICK_SAMPLES:
+                heard = SILENCE
+            self._level_from_telegram.heard(heard)
+            if self._transport is None:
+                continue
+            self._transport.push(heard)
+            if self._connected_at is None or self._lost or self._engine is None:
+                continue
+            said = self._transport.pull()
+            self._level_to_telegram.heard(said)
+            try:
+                await self._engine.send(said.astype("<i2", copy=False).tobytes())
+            except MediaError as error:
+                self.on_lost(error.reason)
+
+    # The controller
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry out one controller's requests until it goes."""
+        self._controller = writer
+        unsent, self._unsent = self._unsent, []
+        for event in unsent:
+            self._tell(event)
+        try:
+            while not self.ended.is_set() and (request := await m.read_request(reader)):
+                writer.write(m.to_line(await self._answer(request)))
+                await writer.drain()
+                if isinstance(request, m.Stop):
+                    self.ended.set()
+        except ConnectionError:
+            pass  # a controller that dies with something unread in its socket resets it
+        except ValueError as error:
+            log.error("the controller talks nonsense: %s", error)  # noqa: TRY400 - it is a whole sentence
+        finally:
+            self._controller = None
+            writer.close()
+
+    def _tell(self, event: m.Event) -> None:
+        if self._controller is None:
+            self._unsent.append(event)
+        else:
+            self._controller.write(m.to_line(event))
+
+    async def _answer(self, request: m.Request) -> m.Reply:
+        try:
+            return await self._carry_out(request)
+        except MediaError as error:
+            return m.Refused(number=request.number, reason=error.reason)
+        except Exception as error:
+            log.exception("request %s", request.kind)
+            return m.Refused(number=request.number, reason=f"{request.kind}: {type(error).__name__}: {error}")
+
+    async def _carry_out(self, request: m.Request) -> m.Reply:
+        number = request.number
+        match request:
+            case m.Begin():
+                if self.call_id is not None and self._connected_at is not None:
+                    self._tell(m.Connected())  # to a controller that came back
+                self.call_id, self.orphan_grace_s = request.call_id, request.orphan_grace_s
+            case m.Offer():
+                return m.Data(number=number, data=await (await self._new_engine()).start_exchange(request.dh, None))
+            case m.Answer():
+                one = await self._new_engine()
+                return m.Data(number=number, data=await one.start_exchange(request.dh, request.g_a_hash))
+            case m.Agree():
+                agreement = await self._exchanging().agree(request.g_a_or_b, request.key_fingerprint)
+                return m.Agreed(number=number, agreement=agreement)
+            case m.Connect():
+                await self._exchanging().connect(
+                    request.servers, request.library_versions, request.p2p_allowed, request.custom_parameters
+                )
+            case m.Signal():
+                await self._exchanging().signal(request.data)
+            case m.ListenRtp():
+                host, port = (await self._listen_rtp(request.bind_host)).address
+                return m.Listening(number=number, host=host, port=port)
+            case m.AttachRtp():
+                if self._rtp is None:
+                    raise MediaError("RTP has no port yet: call listen_rtp before attach_rtp")
+                self._free_for_transport()
+                self._rtp.attach(request.host, request.port)
+                self._attach(self._rtp)
+            case m.AttachWebSocket():
+                self._free_for_transport()
+                self._attach(self._closing(await WebSocketTransport.open(request.url, self._tasks, self.on_lost)))
+            case m.AttachFiles():
+                self._free_for_transport()
+                self._attach(self._closing(await FilesTransport.open(request.play, request.record)))
+            case m.Stats():
+                return m.Measured(number=number, stats=self._stats())
+            case m.Stop():
+                pass
+        return m.Done(number=number)
+
+    async def _new_engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = await self._resources.enter_async_context(engine(self))
+        return self._engine
+
+    def _exchanging(self) -> Engine:
+        if self._engine is None:
+            raise MediaError("the key exchange has not begun: call offer or answer first")
+        return self._engine
+
+    async def _listen_rtp(self, bind_host: str) -> RtpTransport:
+        if self._rtp is not None:
+            raise MediaError(f"RTP is already listened for on {self._rtp.address[0]}:{self._rtp.address[1]}")
+        self._rtp = self._closing(await RtpTransport.listen(bind_host))
+        return self._rtp
+
+    def _closing(self, transport: AnyTransport) -> AnyTransport:
+        self._resources.push_async_callback(transport.close)
+        return transport
+
+    def _free_for_transport(self) -> None:
+        if self._transport is not None:
+            raise MediaError(f"the call's audio already goes by {self._transport.name}; a call has one way to Asterisk")
+
+    def _attach(self, transport: Transport) -> None:
+        self._transport = transport
+        if self._connected_at is not None:
+            transport.start()
+
+    def _stats(self) -> MediaStats:
+        connected_ms = int((time.monotonic() - self._connected_at) * 1000) if self._connected_at is not None else 0
+        return replace(
+            self._transport.stats() if self._transport else MediaStats(),
+            transport=self._transport.name if self._transport else None,
+            connected_ms=connected_ms,
+            ticks_behind=self._ticks_behind,
+            level_to_telegram_dbfs=self._level_to_telegram.dbfs,
+            level_from_telegram_dbfs=self._level_from_telegram.dbfs,
+        )
+
+
+async def main(listening: socket.socket, path: Path) -> None:
+    """Serve controllers, one at a time, until the call is to end; then close everything within ``END_TIMEOUT_S``."""
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as resources:
+        worker = Worker(resources, tasks)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.ended.set)
+        clock = tasks.create_task(worker.tick(), name="clock")
+        controllers = tasks.create_task(_serve_controllers(worker, listening), name="controllers")
+        controllers.add_done_callback(lambda _: worker.ended.set())
+        await worker.ended.wait()
+        faulthandler.dump_traceback_later(END_TIMEOUT_S, exit=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - a file in a runtime directory
+        clock.cancel()
+        controllers.cancel()
+
+
+async def _serve_controllers(worker: Worker, listening: socket.socket) -> None:
+    patience = FIRST_CONTROLLER_TIMEOUT_S
+    while not worker.ended.is_set():
+        try:
+            async with asyncio.timeout(patience):
+                connection, _ = await asyncio.get_running_loop().sock_accept(listening)
+        except TimeoutError:
+            log.warning("call %s: no controller for %s s; ending the call", worker.call_id, patience)
+            return
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=m.MAX_LINE)
+        await worker.serve(reader, writer)
+        if worker.call_id is None:
+            return  # it was still waiting for a call
+        patience = worker.orphan_grace_s
+
+
+def run(listening: socket.socket, path: str) -> NoReturn:
+    """The whole life of the process. It never returns: interpreter shutdown could meet ntgcalls' running threads."""
+    faulthandler.enable()
+    logging.basicConfig(format=f"media[{os.getpid()}] %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    listening.setblocking(False)
+    code = 0
+    try:
+        asyncio.run(main(listening, Path(path)))
+    except Exception:
+        log.exception("the media process failed")
+        code = 1
+    finally:
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+        os._exit(code)

@@ -1,0 +1,139 @@
+"""The process that media processes are forked from, with the native libraries already loaded.
+
+It is a program of its own (``python -m media.zygote``), so a media process inherits nothing from the controller: no
+secret, no thread, no open file. It is the parent of the media processes, so it is the one to learn how they ended.
+
+On its standard input, a Unix socket, come and go lines of JSON. It begins with ``{"protocol": {...}}``, the fields of
+``media.types.EngineProtocol``. ``{"fork": "/path/of/socket"}`` is answered by
+``{"forked": "/path/of/socket", "pid": 12}`` or ``{"failed": "/path/of/socket", "reason": "..."}``; an ended process is
+``{"ended": 12, "code": 0}``, where a negative code is a signal as in ``subprocess``. It ends when its controller does;
+its media processes go on.
+"""
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+PRELOADED = ("numpy", "av", "aiohttp", "ntgcalls", "pydantic", "media.worker")
+SOCKET_MODE_MASK = 0o177
+EXIT_SOFTWARE = 70
+"""sysexits.h: an internal error."""
+
+
+def main() -> None:
+    """Serve the controller until it closes the socket."""
+    # The terminal's Ctrl-C is the controller's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    # What is loaded stays shared between the processes if the collector does not touch it (see gc.freeze).
+    gc.collect()
+    gc.freeze()
+    control = socket.socket(fileno=sys.stdin.fileno())
+    _say(control, {"protocol": _protocol()})
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    inherited = (wake_read, wake_write)
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(wake_read, select.POLLIN)
+    pending = b""
+    while True:
+        for fd, _ in poll.poll():
+            if fd == wake_read:
+                os.read(wake_read, 4096)
+                _report_ended(control)
+                continue
+            try:
+                data = control.recv(65536)
+            except ConnectionError:
+                return  # the controller died with something unread
+            if not data:
+                return
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                _fork(control, json.loads(line)["fork"], inherited)
+
+
+def _protocol() -> dict[str, Any]:
+    import ntgcalls
+
+    speaks = ntgcalls.NTgCalls.get_protocol()
+    return {
+        "min_layer": speaks.min_layer,
+        "max_layer": speaks.max_layer,
+        "library_versions": list(speaks.library_versions),
+    }
+
+
+def _say(control: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        control.sendall(json.dumps(message).encode() + b"\n")
+    except OSError:
+        raise SystemExit(0) from None  # the controller is gone, and so is everyone who would care
+
+
+def _report_ended(control: socket.socket) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        _say(control, {"ended": pid, "code": os.waitstatus_to_exitcode(status)})
+
+
+def _fork(control: socket.socket, path: str, inherited: tuple[int, ...]) -> None:
+    try:
+        listening = _listen(path)
+    except OSError as error:
+        _say(control, {"failed": path, "reason": str(error)})
+        return
+    with listening:
+        pid = os.fork()
+        if pid:
+            _say(control, {"forked": path, "pid": pid})
+            return
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for fd in inherited:
+                os.close(fd)
+            # The control socket is standard input: a media process that kept it would keep the zygote's peer alive.
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, sys.stdin.fileno())
+            os.close(null)
+            from media.worker import run
+
+            run(listening, path)
+        except BaseException:  # noqa: BLE001 - nothing may return into the zygote's own loop
+            traceback.print_exc()
+        os._exit(EXIT_SOFTWARE)
+
+
+def _listen(path: str) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(SOCKET_MODE_MASK)
+    try:
+        listening.bind(path)
+        listening.listen(1)
+    except OSError:
+        listening.close()
+        raise
+    finally:
+        os.umask(mask)
+    return listening
+
+
+if __name__ == "__main__":
+    main()

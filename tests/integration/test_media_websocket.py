@@ -1,0 +1,111 @@
+"""A Telegram party and a WebSocket server that speaks as chan_websocket does hear each other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiohttp import WSMsgType, web
+
+from media.codecs import PACKET_SAMPLES, OpusDecoder, OpusEncoder
+from media.supervisor import MediaPool
+from media.types import MediaError
+from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
+
+
+class Channel:
+    """The server's one channel: plays a tone until told to stop, keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.xoff = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(protocols=("media",))
+        await socket.prepare(request)
+        assert socket.ws_protocol == "media"
+        await socket.send_str("MEDIA_START connection_id:1 channel:WebSocket/1 format:opus optimal_frame_size:0")
+        async with asyncio.TaskGroup() as tasks:
+            speaking = tasks.create_task(self.speak(socket))
+            reading = tasks.create_task(self.read(socket))
+            await self.stopped.wait()
+            speaking.cancel()
+            await socket.close()
+            reading.cancel()
+        return socket
+
+    async def speak(self, socket: web.WebSocketResponse) -> None:
+        encoder, loop = OpusEncoder(), asyncio.get_running_loop()
+        start = loop.time()
+        for number, pcm in enumerate(tone(440, 60).reshape(-1, PACKET_SAMPLES)):
+            await asyncio.sleep(start + number * 0.02 - loop.time())
+            await socket.send_bytes(encoder.encode(pcm))
+            if self.xoff.is_set():
+                self.xoff.clear()
+                await socket.send_str("MEDIA_XOFF")
+
+    async def read(self, socket: web.WebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                self.heard.append(message.data)
+
+
+@asynccontextmanager
+async def chan_websocket() -> AsyncIterator[Channel]:
+    channel = Channel()
+    app = web.Application()
+    app.router.add_get("/media/1", channel.handle)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    channel.url = f"ws://{host}:{port}/media/1"
+    try:
+        yield channel
+    finally:
+        channel.stopped.set()
+        await runner.cleanup()
+
+
+async def test_websocket_both_ways_and_its_end(tmp_path: Path) -> None:
+    said = write_wav(tmp_path / "said.wav", tone(1000, 5))
+    heard = tmp_path / "heard.wav"
+    async with MediaPool(tmp_path / "run") as pool, chan_websocket() as channel, call(pool) as (line, person):
+        await person.attach_files(said, heard)
+        await line.attach_websocket(channel.url)
+        await connect(line, person)
+        await asyncio.sleep(3)
+        before = await line.stats()
+        channel.xoff.set()
+        async with asyncio.timeout(10):
+            while not (held_back := (await line.stats()).overflows):  # noqa: ASYNC110 - the process has no such event
+                await asyncio.sleep(0.1)
+        channel.stopped.set()
+        async with asyncio.timeout(10):
+            assert "closed the media WebSocket" in (await line.lost()).reason
+        assert held_back
+    assert before.transport == "websocket"
+    assert before.from_asterisk.packets >= 145
+    assert before.from_asterisk.lost == before.from_asterisk.late == before.overflows == 0
+
+    decoder = OpusDecoder()
+    got = np.concatenate([decoder.decode(packet) for packet in channel.heard])
+    loud = np.flatnonzero(np.abs(got) > 1000)
+    assert abs(frequency(got[loud[0] + RATE // 2 : loud[0] + 2 * RATE]) - 1000) < 5
+    got = read_wav(heard)
+    loud = np.flatnonzero(np.abs(got) > 1000)
+    assert abs(frequency(got[loud[0] + RATE // 2 : loud[0] + 2 * RATE]) - 440) < 5
+
+
+async def test_a_socket_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
+    async with MediaPool(tmp_path / "run", warm=0) as pool, chan_websocket() as channel, pool.process("one") as process:
+        for url in (channel.url + "23", "ws://127.0.0.1:1/media/1", "nonsense"):
+            with pytest.raises(MediaError, match="media WebSocket"):
+                await process.attach_websocket(url)
+        await process.attach_websocket(channel.url)
+        assert (await process.stats()).transport == "websocket"
