@@ -143,7 +143,7 @@ class JitterBuffer:
             target_ms=int(self._depth.samples) // _MS,
             concealed_ms=self._concealed // _MS,
             silence_ms=self._silent_ticks * TICK_MS,
-            backlog_ms=int(max(0.0, min(self._backlog, excess) if self._released else self._level)) // _MS,
+            backlog_ms=int(max(0.0, min(self._backlog, excess) if self._playing else self._level)) // _MS,
             skipped_ms=self._skipped_ticks * TICK_MS,
             inserted_ms=self._inserted_ticks * TICK_MS,
             overflows=overflows + self._overflows,

@@ -1,0 +1,71 @@
+"""A person on Telegram calls a line: it rings in the dialplan, and Telegram is answered when the dialplan answers."""
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.caller_id import CallerId
+from ari_app.asterisk.errors import LegEnded
+from ari_app.asterisk.legs import Leg, dialplan_leg
+from ari_app.calls import outcome
+from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
+from ari_app.calls.call import Call
+from ari_app.calls.outcome import Direction, Ending
+from ari_app.telegram.line import Line
+from ari_app.telegram.peers import Person
+from ari_app.telegram.phone import Offer, PhoneCall
+
+
+async def inbound(call: Call, line: Line, offer: Offer, ari: AriClient, settings: AudioSettings) -> None:
+    """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
+    caller = Person.of(offer.peer_id, offer.caller)
+    call.step("telegram", f"{caller.number} calls")
+    call.at_end(lambda ending: offer.discard(ending.discard, call.duration_s))
+    call.ends_with(ended_on_telegram(call, offer))
+    audio = await open_audio(call, settings)
+    await offer.ringing()
+    call.step("telegram", "ringing")
+
+    extension = line.number.removeprefix("+")
+    leg = await call.open(
+        dialplan_leg(
+            ari,
+            extension=extension,
+            context=line.context,
+            caller_id=CallerId(name=caller.name, number=caller.number),
+            variables={**caller.variables(), "TELEGRAM_LINE": line.number, "TELEGRAM_CALL": call.id},
+        )
+    )
+    hang_up_with_the_call(call, leg)
+    call.step("asterisk", f"rings at {extension}@{line.context}")
+    try:
+        await leg.answered()
+    except LegEnded as ended:
+        return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
+    call.ends_with(ended_in_asterisk(call, leg))
+    call.step("asterisk", "the dialplan answered")
+
+    await join_asterisk(call, ari, settings, audio, leg)
+    connections = await offer.accept(audio)
+    call.step("telegram", "accepted, key agreed")
+    if not await connect_telegram(call, settings, audio, offer, connections):
+        return call.end(outcome.no_media(settings.connect_s))
+    call.begins_to_talk()
+    await call.over()
+    return None
+
+
+async def ended_on_telegram(call: Call, phone_call: PhoneCall) -> Ending:
+    """The person, or Telegram, ends the call."""
+    return outcome.telegram_ended(await phone_call.discarded(), call.direction, call.talking)
+
+
+async def ended_in_asterisk(call: Call, leg: Leg) -> Ending:
+    """The PBX's side ends the call."""
+    return outcome.asterisk_ended((await leg.hung_up()).cause, call.direction, call.talking)
+
+
+def hang_up_with_the_call(call: Call, leg: Leg) -> None:
+    """Let the leg be closed with the cause that the call ended with."""
+
+    async def set_cause(ending: Ending) -> None:
+        leg.cause = int(ending.cause)
+
+    call.at_end(set_cause)

@@ -1,0 +1,168 @@
+"""How a call ended, as each side calls it: Telegram's discard reason, the Q.850 cause and TELEGRAM_STATUS.
+
+The causes are chosen by the SIP answer that chan_pjsip makes of them: 17 is 486, 19 and 20 are 480, 1 is 404, 16
+is 603, 21 is 403, 28 is 484, 38 is 500, 42 is 503.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from ari_app.asterisk.errors import AriError
+from ari_app.telegram import errors as telegram
+from ari_app.telegram.peers import MalformedDestination
+from ari_app.telegram.phone import Discarded, DiscardReason
+from media.types import MediaError
+
+
+class Direction(Enum):
+    """Seen from the PBX."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Status(Enum):
+    """TELEGRAM_STATUS in the dialplan."""
+
+    ANSWER = "ANSWER"
+    BUSY = "BUSY"
+    NOANSWER = "NOANSWER"
+    UNAVAILABLE = "UNAVAILABLE"
+    NOTFOUND = "NOTFOUND"
+    RESTRICTED = "RESTRICTED"
+    LIMITED = "LIMITED"
+    CANCEL = "CANCEL"
+    ERROR = "ERROR"
+
+
+class Cause(IntEnum):
+    """Q.850 causes (ITU-T Q.850, as Asterisk's causes.h names them)."""
+
+    UNALLOCATED = 1
+    NO_ROUTE = 3
+    NORMAL_CLEARING = 16
+    USER_BUSY = 17
+    NO_USER_RESPONSE = 18
+    NO_ANSWER = 19
+    SUBSCRIBER_ABSENT = 20
+    CALL_REJECTED = 21
+    ANSWERED_ELSEWHERE = 26
+    INVALID_NUMBER_FORMAT = 28
+    NORMAL_UNSPECIFIED = 31
+    NETWORK_OUT_OF_ORDER = 38
+    SWITCH_CONGESTION = 42
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a call is over: for the dialplan, for the SIP side, for Telegram, and in words."""
+
+    status: Status
+    cause: int
+    discard: DiscardReason
+    detail: str
+
+
+STATUS_AND_CAUSE: dict[type[Exception], tuple[Status, Cause]] = {
+    MalformedDestination: (Status.NOTFOUND, Cause.INVALID_NUMBER_FORMAT),
+    telegram.NotFound: (Status.NOTFOUND, Cause.UNALLOCATED),
+    telegram.Restricted: (Status.RESTRICTED, Cause.CALL_REJECTED),
+    telegram.Limited: (Status.LIMITED, Cause.SWITCH_CONGESTION),
+    telegram.Unavailable: (Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT),
+    telegram.NotReady: (Status.UNAVAILABLE, Cause.NETWORK_OUT_OF_ORDER),
+    telegram.SignedOut: (Status.UNAVAILABLE, Cause.NETWORK_OUT_OF_ORDER),
+    telegram.Busy: (Status.BUSY, Cause.USER_BUSY),
+    telegram.TelegramError: (Status.ERROR, Cause.NETWORK_OUT_OF_ORDER),
+    MediaError: (Status.ERROR, Cause.NETWORK_OUT_OF_ORDER),
+    AriError: (Status.ERROR, Cause.NETWORK_OUT_OF_ORDER),
+}
+
+
+def failed(error: BaseException) -> Ending:
+    """What an exception that ends a call means for both sides."""
+    for kind, (status, cause) in STATUS_AND_CAUSE.items():
+        if isinstance(error, kind):
+            return Ending(status, cause, DiscardReason.DISCONNECT, str(error))
+    return Ending(
+        Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, f"{type(error).__name__}: {error}"
+    )
+
+
+def shut_down(talking: bool) -> Ending:
+    """Astergram itself stops."""
+    return Ending(
+        Status.ANSWER if talking else Status.ERROR,
+        Cause.NORMAL_CLEARING if talking else Cause.NETWORK_OUT_OF_ORDER,
+        DiscardReason.HANGUP if talking else DiscardReason.DISCONNECT,
+        "Astergram stops",
+    )
+
+
+def audio_lost(detail: str, talking: bool) -> Ending:
+    """The audio went away: Telegram's path, the media process, or Asterisk's external media channel."""
+    status = Status.ANSWER if talking else Status.ERROR
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, f"audio lost: {detail}")
+
+
+def no_media(seconds: float) -> Ending:
+    """Both sides agreed to talk and no audio path came up."""
+    detail = f"Telegram's media did not connect within {seconds:g} s"
+    return Ending(Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
+
+
+REDIALLED = Ending(
+    Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, "accepted, but no audio path came up: redialled"
+)
+
+
+def not_answered(seconds: float) -> Ending:
+    """An outgoing call rang for as long as it may."""
+    return Ending(Status.NOANSWER, Cause.NO_ANSWER, DiscardReason.MISSED, f"no answer within {seconds:g} s")
+
+
+def line_full(calls: int) -> Ending:
+    """The line has no room for one more call."""
+    return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, f"the line has {calls} calls already")
+
+
+# Before the answer. Telegram says Busy for a decline too; a plain hang-up of the callee is a refusal as well.
+REFUSALS: dict[DiscardReason | None, tuple[Status, Cause]] = {
+    DiscardReason.BUSY: (Status.BUSY, Cause.USER_BUSY),
+    DiscardReason.HANGUP: (Status.BUSY, Cause.NORMAL_CLEARING),
+    DiscardReason.MISSED: (Status.NOANSWER, Cause.NO_ANSWER),
+    DiscardReason.DISCONNECT: (Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT),
+    None: (Status.NOANSWER, Cause.NO_ANSWER),
+}
+
+
+def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) -> Ending:
+    """The person, or Telegram, ended the call."""
+    reason = discarded.reason
+    word = reason.name.lower() if reason else "no reason"
+    if talking:
+        lost = reason is DiscardReason.DISCONNECT
+        cause = Cause.NETWORK_OUT_OF_ORDER if lost else Cause.NORMAL_CLEARING
+        return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, f"ended on Telegram ({word})")
+    if direction is Direction.OUT:
+        status, cause = REFUSALS[reason]
+        return Ending(status, cause, DiscardReason.HANGUP, f"not taken on Telegram ({word})")
+    return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, f"the caller gave up ({word})")
+
+
+# What the caller on Telegram is told when the dialplan does not answer.
+MISSED_CAUSES = {Cause.NO_USER_RESPONSE, Cause.NO_ANSWER, Cause.SUBSCRIBER_ABSENT}
+FAILED_CAUSES = {27, 34, 38, 41, 42, 44, 47, 58}
+
+
+def asterisk_ended(cause: int, direction: Direction, talking: bool) -> Ending:
+    """The PBX's side ended the call with a Q.850 cause."""
+    detail = f"ended by the PBX (cause {cause})"
+    if talking:
+        return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, detail)
+    if direction is Direction.OUT:
+        return Ending(Status.CANCEL, cause, DiscardReason.MISSED, f"the caller gave up (cause {cause})")
+    if cause in MISSED_CAUSES:
+        return Ending(Status.NOANSWER, cause, DiscardReason.MISSED, detail)
+    if cause in FAILED_CAUSES:
+        return Ending(Status.ERROR, cause, DiscardReason.DISCONNECT, detail)
+    return Ending(Status.BUSY, cause, DiscardReason.BUSY, detail)

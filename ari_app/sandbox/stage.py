@@ -1,0 +1,85 @@
+"""The sandbox on one machine: a local Telegram, a private Asterisk, people and phones, for Astergram to work in."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ari_app.app import account
+from ari_app.config import Settings
+from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.person import Person, person
+from ari_app.sandbox.telegram import Device, LocalTelegram, Timers, sign_in
+from ari_app.sandbox.telegram.device import API_HASH, API_ID
+from ari_app.telegram.line import connected
+from media.supervisor import MediaPool
+
+LINE = "+79990000001"
+ANNA = "+79990000002"
+BORIS = "+79990000003"
+
+
+class Stage:
+    """What is on it; made by `stage(...)`."""
+
+    def __init__(
+        self, folder: Path, telegram: LocalTelegram, asterisk: PrivateAsterisk, people_pool: MediaPool
+    ) -> None:
+        self.folder = folder
+        self.telegram = telegram
+        self.asterisk = asterisk
+        self._people_pool = people_pool
+
+    def configuration(self, **sections: Mapping[str, Any]) -> Path:
+        """Write Astergram's configuration for this sandbox; `sections` override its keys."""
+        key = self.folder / "telegram.pem"
+        key.write_text(self.telegram.public_key_pem)
+        base: dict[str, Any] = {
+            "state_dir": str(self.folder / "astergram"),
+            "asterisk": {
+                "url": self.asterisk.ari_url.removesuffix("/ari"),
+                "user": self.asterisk.ari_user,
+                "password": self.asterisk.ari_password,
+            },
+            "telegram": {
+                "api_id": API_ID,
+                "api_hash": API_HASH,
+                "host": self.telegram.host,
+                "port": self.telegram.port,
+                "public_key_file": str(key),
+            },
+            "lines": [{"number": LINE, "name": "Sales", "max_calls": 2}],
+        }
+        for name, section in sections.items():
+            base[name] = base.get(name, {}) | section if isinstance(section, Mapping) else section
+        path = self.folder / "astergram.toml"
+        path.write_text(tomli_w.dumps(base))
+        return path
+
+    async def sign_in_lines(self, settings: Settings) -> None:
+        """Sign in every line of the configuration, as its administrator would, by code."""
+        for line in settings.lines:
+            async with connected(account(settings, line.number)) as client:
+                await sign_in(Device(client), self.telegram, line.number)
+
+    def person(self, phone: str) -> AbstractAsyncContextManager[Person]:
+        """Somebody on Telegram, for `async with`."""
+        return person(self.telegram, phone, self._people_pool)
+
+
+@asynccontextmanager
+async def stage(
+    folder: Path, *, timers: Timers | None = None, dialplan: str = "", people: Mapping[str, str] | None = None
+) -> AsyncIterator[Stage]:
+    """Set the stage in an empty folder: LINE, ANNA and BORIS have accounts (`people`: more of them, phone to name)."""
+    async with (
+        LocalTelegram(folder / "telegram.db", timers=timers or Timers()) as telegram,
+        PrivateAsterisk(folder / "asterisk", dialplan=dialplan) as asterisk,
+        MediaPool(folder / "people", warm=1) as pool,
+    ):
+        names = {LINE: "Astergram", ANNA: "Анна", BORIS: "Boris", **(people or {})}
+        for phone, name in names.items():
+            telegram.add_user(phone, name)
+        yield Stage(folder, telegram, asterisk, pool)

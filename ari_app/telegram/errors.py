@@ -1,0 +1,104 @@
+"""What Telegram can refuse, as one small tree; every Telethon exception that leaves this room is one of these."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from telethon import errors
+
+
+class TelegramError(Exception):
+    """A request to Telegram that failed; the text names the request and Telegram's own word for it."""
+
+
+class NotFound(TelegramError):
+    """Nobody on Telegram has this number, username or id."""
+
+
+class Restricted(TelegramError):
+    """The person's privacy settings, or a block, forbid it."""
+
+
+class Limited(TelegramError):
+    """Telegram limits this account (FLOOD_WAIT_n, PEER_FLOOD).
+
+    ``seconds``: how long Telegram asked to wait; None where it did not say.
+    """
+
+    def __init__(self, message: str, seconds: int | None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Unavailable(TelegramError):
+    """The person's Telegram can't take this call (too old an app)."""
+
+
+class Busy(TelegramError):
+    """Telegram says that the person is in another call."""
+
+
+class SignedOut(TelegramError):
+    """Telegram does not accept this session: the line has to be signed in (again)."""
+
+
+class NotReady(TelegramError):
+    """The line is not connected or not signed in at the moment."""
+
+
+class Unreachable(TelegramError):
+    """No answer from Telegram in time."""
+
+
+class CallDiscarded(TelegramError):
+    """The call has ended already; who ended it, and why, comes with its phoneCallDiscarded."""
+
+
+KINDS: dict[type[TelegramError], tuple[type[errors.RPCError], ...]] = {
+    NotFound: (
+        errors.InputUserDeactivatedError,
+        errors.PhoneNotOccupiedError,
+        errors.PhoneNumberInvalidError,
+        errors.UsernameInvalidError,
+        errors.UsernameNotOccupiedError,
+        errors.UserIdInvalidError,
+    ),
+    Restricted: (errors.UserIsBlockedError, errors.UserPrivacyRestrictedError, errors.YouBlockedUserError),
+    Unavailable: (errors.ParticipantVersionOutdatedError,),
+    Busy: (errors.CallOccupyFailedError, errors.ParticipantCallFailedError),
+    CallDiscarded: (errors.CallAlreadyDeclinedError,),
+    SignedOut: (errors.AuthKeyError, errors.UnauthorizedError),
+}
+
+
+def from_rpc(request: str, error: errors.RPCError) -> TelegramError:
+    """The error of our tree for Telegram's answer to `request` (its TL name)."""
+    if isinstance(error, errors.FloodError) and hasattr(error, "seconds"):
+        return Limited(f"Telegram asks to wait {error.seconds} s before {request}", error.seconds)
+    text = f"Telegram refused {request}: {_name(error)}"
+    if isinstance(error, errors.PeerFloodError):
+        return Limited(text, None)
+    for kind, refusals in KINDS.items():
+        if isinstance(error, refusals):
+            return kind(text)
+    return TelegramError(text)
+
+
+@contextmanager
+def translated(request: str) -> Iterator[None]:
+    """Run a request to Telegram (its TL name) so that only our own errors come out of it."""
+    try:
+        yield
+    except errors.RPCError as error:
+        raise from_rpc(request, error) from error
+    except TimeoutError as error:
+        raise Unreachable(f"Telegram did not answer {request} in time") from error
+    except OSError as error:
+        raise Unreachable(f"no connection to Telegram for {request}: {error}") from error
+
+
+def _name(error: errors.RPCError) -> str:
+    """Telegram's own word; Telethon keeps it only in the table that it made the class from."""
+    for word, kind in errors.rpcerrorlist.rpc_errors_dict.items():
+        if type(error) is kind:
+            return str(word)
+    return str(error.message)

@@ -1,0 +1,177 @@
+"""The whole product on a stage of its own: a person on Telegram, Astergram, Asterisk and phones."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ari_app.app import Astergram, running
+from ari_app.calls.call import Call
+from ari_app.config import Settings, load
+from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.person import Person
+from ari_app.sandbox.sip_phone import SipPhone
+from ari_app.sandbox.stage import LINE, Stage, stage
+from ari_app.sandbox.telegram.server import LocalTelegram, Timers
+from ari_app.sandbox.tones import measure, write_tone
+from tests.e2e.leftovers import Before, left_in_asterisk
+
+PHONE_HZ, PERSON_HZ = 880.0, 440.0
+HZ_TOLERANCE = 3.0
+LEVEL_DBFS = range(-20, -5)  # sent at -12
+GONE_S = 10.0
+TALK_S = 3.0
+
+
+@dataclass
+class Play:
+    """A stage with Astergram at work on it."""
+
+    stage: Stage
+    app: Astergram
+    settings: Settings
+    work: AsyncExitStack
+
+    async def stop_astergram(self) -> None:
+        """As SIGTERM does."""
+        await self.work.aclose()
+
+    def crash_media(self) -> None:
+        """End Astergram's media processes as a native crash does."""
+        sockets = str(self.settings.state_dir / "media")
+        for each in psutil.Process().children(recursive=True):
+            if any(str(end.laddr).startswith(sockets) for end in each.net_connections("unix")):
+                each.send_signal(signal.SIGSEGV)
+
+    @property
+    def telegram(self) -> LocalTelegram:
+        return self.stage.telegram
+
+    @property
+    def asterisk(self) -> PrivateAsterisk:
+        return self.stage.asterisk
+
+    def recording(self, name: str) -> Path:
+        """Where somebody may record what he hears."""
+        return self.stage.folder / f"{name}-heard.wav"
+
+    def person(self, phone: str) -> AbstractAsyncContextManager[Person]:
+        """Somebody on Telegram."""
+        return self.stage.person(phone)
+
+    def tone(self, name: str, hz: float) -> Path:
+        """A wav of a tone, ten seconds."""
+        path = self.stage.folder / f"{name}.wav"
+        write_tone(path, hz, 30.0)
+        return path
+
+    def phone(self, user: str = "101", **options: Any) -> SipPhone:
+        """A SIP phone that says its tone."""
+        return SipPhone(self.asterisk, user, play=self.tone(f"phone{user}", PHONE_HZ), **options)
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call so far, the live ones last."""
+        return [*self.app.desk.ended, *self.app.desk.calls.values()]
+
+    def outcomes(self) -> list[str]:
+        """TELEGRAM_STATUS of each call that is over."""
+        return [call.ending.status.value for call in self.app.desk.ended if call.ending]
+
+    async def outcome(self) -> str:
+        """TELEGRAM_STATUS of the last call, once no call is live."""
+        await self.call_over()
+        return self.outcomes()[-1]
+
+    async def call_over(self) -> None:
+        """Wait until no call is live."""
+        async with asyncio.timeout(GONE_S):
+            await self.app.desk.idle()
+
+    async def talking(self) -> None:
+        """Wait until the last call has both sides talking."""
+        async with asyncio.timeout(GONE_S):
+            await self.calls[-1].talks()
+
+
+PlayMaker = Callable[..., AbstractAsyncContextManager[Play]]
+
+
+@pytest.fixture
+def ladders(request: pytest.FixtureRequest) -> Iterator[list[Call]]:
+    """Calls whose ladders are shown if the test fails."""
+    shown: list[Call] = []
+    request.node.ladders = shown
+    yield shown
+
+
+@pytest.fixture
+def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
+    """Makes a stage with Astergram on it, and sees to it that nothing is left of either."""
+
+    @asynccontextmanager
+    async def made(
+        *, timers: Timers | None = None, dialplan: str = "", people: Mapping[str, str] | None = None, **sections: Any
+    ) -> AsyncIterator[Play]:
+        logging.getLogger("ari_app").setLevel(logging.INFO)
+        before = Before()
+        async with stage(tmp_path, timers=timers, dialplan=dialplan, people=people) as set_stage:
+            settings = load(set_stage.configuration(**sections))
+            await set_stage.sign_in_lines(settings)
+            async with AsyncExitStack() as work:
+                app = await work.enter_async_context(running(settings))
+                await app.settled()
+                playing = Play(set_stage, app, settings, work)
+                try:
+                    yield playing
+                    await playing.call_over()
+                    assert await nothing_left_in(set_stage.asterisk) == []
+                finally:
+                    ladders.extend(playing.calls)
+            assert await left_in_asterisk(set_stage.asterisk) == []
+            assert [each for each in (settings.state_dir / "media").rglob("*")] == []
+        assert before.left() == []
+
+    return made
+
+
+async def nothing_left_in(asterisk: PrivateAsterisk) -> list[str]:
+    """Channels and bridges after a call; a phone's BYE may still be on its way for a moment."""
+    try:
+        async with asyncio.timeout(GONE_S):
+            while left := await left_in_asterisk(asterisk):  # noqa: ASYNC110 - another process has no event for us
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        return left
+    return []
+
+
+def heard(path: Path, hz: float, seconds: float = TALK_S) -> None:
+    """A recording holds a tone, at its level, with no holes, for about as long as was talked."""
+    found = measure(path)
+    assert abs(found.hz - hz) < HZ_TOLERANCE, f"{path.name}: {found}"
+    assert int(found.level_dbfs) in LEVEL_DBFS, f"{path.name}: {found}"
+    assert found.gaps == 0, f"{path.name}: {found}"
+    assert found.first_sound_s is not None
+    assert found.seconds - found.first_sound_s > seconds * 0.8, f"{path.name}: {found}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.failed and (calls := getattr(item, "ladders", None)):
+        for call in calls:
+            report.sections.append((f"ladder of {call!r}", "\n".join(map(str, call.ladder))))
+    return report
+
+
+def in_context(context: str) -> dict[str, Any]:
+    """Configuration of a line whose calls come in there."""
+    return {"lines": [{"number": LINE, "context": context, "max_calls": 2}]}
