@@ -8,7 +8,7 @@ from typing import Any
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconcile
-from ari_app.asterisk.errors import AriError
+from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import CONNECTED, Arrival, Event
 from ari_app.asterisk.legs import incoming_leg
 from ari_app.calls.audio import AudioSettings
@@ -58,17 +58,27 @@ class Astergram:
         ]
 
     async def settled(self) -> None:
-        """Wait until Asterisk is connected and each line has tried to connect once; raises AriError."""
-        await self.ari.wait_connected()
+        """Wait until Asterisk and each line have been tried once.
+
+        What is away is tried again without an end; raises AriRefused where only the administrator can mend it.
+        """
+        try:
+            await self.ari.wait_connected()
+        except AriRefused:
+            raise
+        except AriError as error:
+            log.warning("Asterisk is not there yet: %s", error)
         for line in self.lines:
             await line.settled()
 
-    def take_event(self, event: Event) -> None:
-        """An event of the ARI application."""
-        if isinstance(event, Arrival):
-            self._start(self._outgoing(event), f"call from channel {event.channel_id}")
-        elif event.type == CONNECTED:
-            self._start(self._reconcile(), "reconcile")
+    async def take_events(self, events: asyncio.Queue[Event]) -> None:
+        """Take the events of the ARI application, for as long as it runs."""
+        while True:
+            event = await events.get()
+            if isinstance(event, Arrival):
+                self._start(self._outgoing(event), f"call from channel {event.channel_id}")
+            elif event.type == CONNECTED:
+                self._start(self._reconcile(), "reconcile")
 
     def _offered(self, line: Line, offer: Offer) -> None:
         self._start(self._incoming(line, offer), f"call from {offer.peer_id} to {line.number}")
@@ -120,14 +130,17 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
         )
+        engine = await pool.protocol()
         asterisk = settings.asterisk
-        ari = await stack.enter_async_context(
-            AriClient(asterisk.url, asterisk.user, asterisk.password.get_secret_value(), asterisk.app)
-        )
+        ari = AriClient(asterisk.url, asterisk.user, asterisk.password.get_secret_value(), asterisk.app)
+        # Before the client connects, which is an event too.
+        arrivals = asyncio.Queue[Event]()
+        stack.enter_context(ari.events.attached("", arrivals.put_nowait))
+        await stack.enter_async_context(ari)
         holding = await stack.enter_async_context(background_tasks())
         calls = await stack.enter_async_context(background_tasks())
-        app = Astergram(settings, ari, pool, await pool.protocol(), calls)
-        stack.enter_context(ari.events.attached("", app.take_event))
+        app = Astergram(settings, ari, pool, engine, calls)
+        calls.create_task(app.take_events(arrivals), name="events of Asterisk")
         for line in app.lines:
             holding.create_task(line.run(), name=f"line {line.number}")
         yield app

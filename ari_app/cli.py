@@ -69,7 +69,8 @@ async def serve(settings: Settings) -> None:
     async with running(settings) as app:
         await app.settled()
         ready = sum(line.state is LineState.READY for line in app.lines)
-        log.info("ready: %d of %d lines, Asterisk at %s", ready, len(app.lines), settings.asterisk.url)
+        asterisk = app.ari.state.name.lower()
+        log.info("ready: %d of %d lines, Asterisk at %s %s", ready, len(app.lines), settings.asterisk.url, asterisk)
         await stop.wait()
         log.info("stopping, with %d calls", len(app.desk.calls))
 

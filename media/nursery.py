@@ -1,6 +1,7 @@
 """The controller's hold on the zygote: forks media processes and learns how they ended."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -52,6 +53,8 @@ class Nursery:
         self._starting = asyncio.Lock()
         self._tasks = asyncio.TaskGroup()
         self._forks: dict[str, asyncio.Future[Child]] = {}
+        self._given_up: set[str] = set()
+        self._heard = asyncio.Event()
         self._children: dict[int, Child] = {}
         self._protocol: asyncio.Future[EngineProtocol] = asyncio.get_running_loop().create_future()
 
@@ -105,11 +108,23 @@ class Nursery:
             async with asyncio.timeout(FORK_TIMEOUT_S):
                 return await forked
         except TimeoutError:
+            self._given_up.add(str(path))
             raise MediaError(
                 f"no media process was started within {FORK_TIMEOUT_S:.0f} s; is the machine overloaded?"
             ) from None
+        except asyncio.CancelledError:
+            self._given_up.add(str(path))
+            raise
         finally:
             self._forks.pop(str(path), None)
+
+    async def _end_given_up(self) -> None:
+        """Wait for the processes that nobody waits for any more: one that the zygote forks last would outlive it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FORK_TIMEOUT_S):
+                while self._given_up and self._zygote is not None:
+                    self._heard.clear()
+                    await self._heard.wait()
 
     async def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -146,6 +161,7 @@ class Nursery:
         finally:
             writer.close()
             self._zygote = self._writer = None
+            self._heard.set()
         code = await zygote.wait()
         for fork in self._forks.values():
             if not fork.done():
@@ -163,8 +179,13 @@ class Nursery:
                 if (fork := self._forks.get(path)) and not fork.done():
                     fork.set_result(child)
                 else:
-                    child.kill()  # nobody waits for it any more
+                    child.kill()
+                    Path(path).unlink(missing_ok=True)
+                    self._given_up.discard(path)
+                    self._heard.set()
             case {"failed": str(path), "reason": str(reason)}:
+                self._given_up.discard(path)
+                self._heard.set()
                 if (fork := self._forks.get(path)) and not fork.done():
                     fork.set_exception(MediaError(f"cannot start a media process with the socket {path}: {reason}"))
             case {"ended": int(pid), "code": int(code)}:

@@ -17,6 +17,7 @@ from typing import Self
 from media.messages import MAX_LINE
 from media.nursery import Nursery
 from media.process import MediaProcess
+from media.sockets import short_address
 from media.types import EngineProtocol, MediaError, MediaSettings
 
 __all__ = ["MediaPool", "MediaProcess"]
@@ -29,7 +30,7 @@ REFILL_RETRY_S = 2.0
 
 
 class MediaPool:
-    """Keeps ``warm`` media processes ready. ``runtime_dir`` holds their sockets and must be short (108 bytes at most).
+    """Keeps ``warm`` media processes ready. ``runtime_dir`` holds their sockets.
 
     Use it with ``async with``; at its end every process, socket and file of it is gone.
     """
@@ -42,7 +43,6 @@ class MediaPool:
         self._nursery = Nursery()
         self._warm: list[MediaProcess] = []
         self._live: set[MediaProcess] = set()
-        self._unborn: set[Path] = set()  # sockets of processes whose start was given up
         self._refill = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -61,8 +61,6 @@ class MediaPool:
             await asyncio.gather(*(process.close() for process in self._live))
         finally:
             await self._nursery.__aexit__(None, None, None)
-            for path in self._unborn:
-                path.unlink(missing_ok=True)
             # The group is left without the body's exception, which would otherwise come out wrapped in a group.
             await self._tasks.__aexit__(None, None, None)
 
@@ -129,14 +127,11 @@ class MediaPool:
 
     async def _start(self) -> MediaProcess:
         path = self._runtime_dir / f"{secrets.token_hex(4)}{SOCKET_SUFFIX}"
-        try:
-            child = await self._nursery.fork(path)
-        except BaseException:
-            self._unborn.add(path)  # the zygote may still make it, until it ends
-            raise
+        child = await self._nursery.fork(path)
         try:
             async with asyncio.timeout(self._settings.start_timeout_s):
-                reader, writer = await asyncio.open_unix_connection(str(path), limit=MAX_LINE)
+                with short_address(path) as address:
+                    reader, writer = await asyncio.open_unix_connection(address, limit=MAX_LINE)
         except BaseException as error:
             child.kill()
             path.unlink(missing_ok=True)
@@ -163,7 +158,8 @@ def _prepare(runtime_dir: Path) -> None:
     for path in runtime_dir.glob(f"*{SOCKET_SUFFIX}"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
-                probe.connect(str(path))
+                with short_address(path) as address:
+                    probe.connect(address)
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)
             except OSError as error:

@@ -264,7 +264,7 @@ async def _serve_controllers(worker: Worker, listening: socket.socket) -> None:
 def run(listening: socket.socket, path: str) -> NoReturn:
     """The whole life of the process. It never returns: interpreter shutdown could meet ntgcalls' running threads."""
     faulthandler.enable()
-    logging.basicConfig(format=f"media[{os.getpid()}] %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.basicConfig(format=f"media[{os.getpid()}] %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     listening.setblocking(False)
     code = 0
     try:

@@ -19,7 +19,10 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
+
+from media.sockets import short_address
 
 PRELOADED = ("numpy", "av", "aiohttp", "ntgcalls", "pydantic", "media.worker")
 SOCKET_MODE_MASK = 0o177
@@ -125,7 +128,8 @@ def _listen(path: str) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(SOCKET_MODE_MASK)
     try:
-        listening.bind(path)
+        with short_address(Path(path)) as address:
+            listening.bind(address)
         listening.listen(1)
     except OSError:
         listening.close()

@@ -32,7 +32,7 @@ class Stage:
         self.asterisk = asterisk
         self._people_pool = people_pool
 
-    def configuration(self, **sections: Mapping[str, Any]) -> Path:
+    def configuration(self, **sections: Any) -> Path:
         """Write Astergram's configuration for this sandbox; `sections` override its keys."""
         key = self.folder / "telegram.pem"
         key.write_text(self.telegram.public_key_pem)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from ari_app.app import Astergram, running
@@ -44,11 +44,10 @@ class Play:
         await self.work.aclose()
 
     def crash_media(self) -> None:
-        """End Astergram's media processes as a native crash does."""
-        sockets = str(self.settings.state_dir / "media")
-        for each in psutil.Process().children(recursive=True):
-            if any(str(end.laddr).startswith(sockets) for end in each.net_connections("unix")):
-                each.send_signal(signal.SIGSEGV)
+        """End the last call's media process as a native crash does."""
+        audio = self.calls[-1].audio
+        assert audio is not None
+        os.kill(audio.pid, signal.SIGSEGV)
 
     @property
     def telegram(self) -> LocalTelegram:

@@ -104,7 +104,7 @@ async def test_each_party_hears_the_other(tmp_path: Path) -> None:
         name: (write_wav(tmp_path / f"{name}.wav", tone(hertz, 3)), tmp_path / f"heard-by-{name}.wav")
         for name, hertz in (("caller", 440), ("callee", 1000))
     }
-    async with MediaPool(tmp_path / "run") as pool, call(pool) as (caller, callee):
+    async with MediaPool(tmp_path / ("a folder with a long name " * 5)) as pool, call(pool) as (caller, callee):
         await caller.attach_files(*files["caller"])
         await callee.attach_files(*files["callee"])
         await connect(caller, callee)

@@ -103,6 +103,9 @@ def test_the_table_fits_a_terminal(plain: bool) -> None:
     console.print(Report([], [talked(), declined(), unanswered]).table(plain=plain))
     lines = output.getvalue().splitlines()
     assert "…" not in output.getvalue()
+    first = next(number for number, line in enumerate(lines) if line.strip().startswith("call"))
+    assert lines[first - 1].split() == ["tone", "level", "delay", "set-up"]
+    assert lines[first].split() == ["call", "status", "heard", "by", "Hz", "dBFS", "gaps", "ms", "ms"]
     row = next(line for line in lines if line.strip().startswith("in "))
     assert row.split() == ["in", "ANSWER", "Anna", "700.2", "-12.6", "0", "180", "150"]
     row = next(line for line in lines if "SIP 480" in line)

@@ -1,0 +1,197 @@
+"""The demo: a local Telegram, a private Asterisk and Astergram; calls between them; what everybody heard.
+
+python -m ari_app.sandbox.demo --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from rich.markup import escape
+
+from ari_app.config import ConfigError, load
+from ari_app.sandbox import debian
+from ari_app.sandbox.debian import DebianError
+from ari_app.sandbox.demo import stay
+from ari_app.sandbox.demo.folder import demo_folder
+from ari_app.sandbox.demo.program import ProgramEnded, astergram
+from ari_app.sandbox.demo.report import Report
+from ari_app.sandbox.demo.show import Show
+from ari_app.sandbox.demo.story import VERA, Cast, Story
+from ari_app.sandbox.processes import SandboxError
+from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
+from ari_app.telegram.errors import TelegramError
+from media.types import MediaError
+
+HEARD, NOT_HEARD, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+TRANSPORTS = ("rtp", "websocket")
+FOLDER = Path(__file__).resolve().parents[3] / "var" / "demo"
+LONGEST_TALK_S = 60.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; returns its exit status."""
+    options = parse(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        with demo_folder(options.folder) as folder, errors_into(folder / "sandbox.log"):
+            return asyncio.run(demo(options, folder))
+    except (SandboxError, DebianError, ConfigError, MediaError, TelegramError) as error:
+        print(f"astergram: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"astergram: {_sentence(error)}", file=sys.stderr)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("astergram: stopped", file=sys.stderr)
+        return INTERRUPTED
+    return UNUSABLE
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description="Place Telegram calls across a real Asterisk, both ways, and show who heard what. Telegram is a "
+        "local one; Asterisk and the phone are unpacked from Debian's packages into a cache at first use. Everything "
+        "listens on 127.0.0.1, and nothing is installed.",
+        epilog="Exit status: 0 all was heard and ended as it should, 1 something was not (it says what), 2 the demo "
+        "could not run (it says why).",
+    )
+    parser.add_argument(
+        "--transport",
+        choices=TRANSPORTS,
+        help="how audio goes between Astergram and Asterisk; without it, both in turn",
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=4.0, metavar="S", help="how long each talk is (%(default)g)"
+    )
+    parser.add_argument(
+        "--stay", action="store_true", help="then leave everything running until Ctrl-C, and say how to call"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=FOLDER,
+        help="where report, recordings and logs go; those of an earlier demo are replaced (var/demo)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 2 <= seconds <= LONGEST_TALK_S:  # less has no two marks to measure the delay by
+        raise argparse.ArgumentTypeError(f"a talk takes 2 to {LONGEST_TALK_S:g} seconds")
+    return seconds
+
+
+async def demo(options: argparse.Namespace, folder: Path) -> int:
+    """Set everything up, place the calls, show and write the report; stays, if it shall."""
+    show, report = Show(), Report()
+    with stopped_by_sigterm():
+        show.say("Astergram: Telegram calls across Asterisk, on this machine alone.")
+        show.heading("Setting up")
+        async with set_up(show, folder) as cast:
+            try:
+                for transport in [options.transport] if options.transport else TRANSPORTS:
+                    show.heading(f"Astergram, with audio to and from Asterisk over {transport}")
+                    configuration = cast.stage.configuration(asterisk={"transport": transport})
+                    async with astergram(configuration, folder / "astergram.log") as program:
+                        show.step(f"astergram-{transport}", "Astergram is ready")
+                        await Story(cast, program, transport, options.seconds, show, report).tell()
+            except ProgramEnded as error:
+                if not report.calls:
+                    raise
+                report.failures.append(str(error))
+            report.steps = show.steps
+            status = conclude(show, report, folder)
+            if options.stay:
+                configuration = cast.stage.configuration(**stay.CONFIGURATION)
+                async with astergram(configuration, folder / "astergram.log") as program:
+                    await stay.stay(cast, program, show)
+            return status
+
+
+@asynccontextmanager
+async def set_up(show: Show, folder: Path) -> AsyncIterator[Cast]:
+    """Unpack what is needed, start the local Telegram and the private Asterisk, and sign everybody in."""
+    with show.unpacking() as unpacking:
+        for tree in ("asterisk", "baresip"):
+            await asyncio.to_thread(debian.unpack, tree, unpacking)
+    show.step("programs", f"Asterisk and the phone are unpacked below {_short(debian.cache_folder())}")
+    async with stage(folder, people={VERA: "Vera"}, dialplan=stay.DIALPLAN) as setting:
+        show.step("telegram", f"a local Telegram listens at {setting.telegram.host}:{setting.telegram.port}")
+        show.step(
+            "asterisk", f"a private Asterisk runs, SIP at {setting.asterisk.sip_host}:{setting.asterisk.sip_port}"
+        )
+        await setting.sign_in_lines(load(setting.configuration()))
+        async with setting.person(ANNA) as anna, setting.person(BORIS) as boris, setting.person(VERA) as vera:
+            show.step("people", f"the line {LINE} is signed in, and so are Anna, Boris and Vera")
+            yield Cast(setting, anna, boris, vera)
+
+
+def conclude(show: Show, report: Report, folder: Path) -> int:
+    """Write report.json, show the table and the verdict; returns the exit status."""
+    path = folder / "report.json"
+    path.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    show.heading("Who heard what")
+    show.console.print(report.table(plain=show.plain))
+    show.say()
+    problems = report.problems()
+    for problem in problems:
+        show.console.print(f"[red]Not as it should be:[/] {escape(problem)}", soft_wrap=True)
+    if not problems:
+        show.console.print("[green]All was heard, and every call ended as it should.[/]")
+    for what, where in (("report", path), ("recordings", folder / "recordings"), ("log", folder / "astergram.log")):
+        show.say(f"{what:<11} {_short(where)}")
+    return NOT_HEARD if problems else HEARD
+
+
+@contextmanager
+def errors_into(log: Path) -> Iterator[None]:
+    """Send what this process and its media processes complain of to a file, so that the story stays readable."""
+    sys.stderr.flush()
+    usual = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(usual, 2)
+        os.close(usual)
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: everything is stopped in its turn."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _short(path: Path) -> str:
+    """A path as somebody in this folder would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _sentence(error: OSError) -> str:
+    named = f"{error.filename}: " if error.filename else ""
+    return f"{named}{error.strerror or error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Astergram as the demo runs it: the real command, a process of its own, known only by what it logs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ari_app.sandbox.processes import STOP_GRACE_S, SandboxError
+from ari_app.tasks import background_tasks
+
+T = TypeVar("T")
+
+READY_S = 30.0
+LADDER_S = 15.0
+"""A call's end is in the log within this: it may have to wait for an answer of Asterisk."""
+LAST_LINES_S = 1.0
+"""Its last lines come right after its end; a media process that outlives it may hold the pipe open for longer."""
+TAIL_LINES = 8
+
+READY = re.compile(r"astergram: (ready: .*)")
+ENDING = re.compile(r"call \w+ +[\d.]+ s +call +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
+
+
+class ProgramEnded(SandboxError):
+    """Astergram has ended by itself; the text quotes its last log lines."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call ended, in Astergram's own words."""
+
+    status: str
+    cause: int
+    detail: str
+
+
+class Program:
+    """A running Astergram."""
+
+    def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, log: Path) -> None:
+        self.log = log
+        self._process = process
+        self._output = output
+        self._unread: list[str] = []
+        self._tail: list[str] = []
+        self._news = asyncio.Condition()
+        self._closed = asyncio.Event()
+
+    async def ready(self) -> str:
+        """Wait until it works; returns its own line about that."""
+        return (await self.during(self._line(READY, READY_S)))[1]
+
+    async def call_ended(self) -> Ended:
+        """Wait for the next call's end."""
+        line = await self._line(ENDING, LADDER_S)
+        return Ended(line["status"], int(line["cause"]), line["detail"])
+
+    def forget(self) -> None:
+        """What it has logged so far is not waited for any more."""
+        self._unread.clear()
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something that needs it; raises ProgramEnded as soon as it ends."""
+        working = asyncio.create_task(work)
+        ended = asyncio.create_task(self._process.wait())
+        try:
+            await asyncio.wait({working, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise await self._death(ended.result())
+            return working.result()
+        finally:
+            for task in (working, ended):
+                task.cancel()
+            await asyncio.gather(working, ended, return_exceptions=True)
+
+    async def follow(self) -> None:
+        """Read its log until it ends."""
+        with self.log.open("ab", buffering=0) as file:
+            async for raw in self._output:
+                file.write(raw)
+                line = raw.decode(errors="replace").rstrip()
+                self._tail = [*self._tail, line][-TAIL_LINES:]
+                async with self._news:
+                    self._unread.append(line)
+                    self._news.notify_all()
+        self._closed.set()
+
+    async def _line(self, pattern: re.Pattern[str], timeout_s: float) -> re.Match[str]:
+        def found() -> re.Match[str] | None:
+            while self._unread:
+                if match := pattern.search(self._unread.pop(0)):
+                    return match
+            return None
+
+        try:
+            async with asyncio.timeout(timeout_s), self._news:
+                return await self._news.wait_for(found)  # type: ignore[arg-type]
+        except TimeoutError:
+            raise SandboxError(f"Astergram logged no {pattern.pattern!r} within {timeout_s:g} s ({self.log})") from None
+
+    async def last_lines(self) -> None:
+        """Wait, after its end, until all of its log has been read."""
+        try:
+            async with asyncio.timeout(LAST_LINES_S):
+                await self._closed.wait()
+        except TimeoutError:
+            return
+
+    async def _death(self, status: int) -> ProgramEnded:
+        await self.last_lines()
+        said = "".join(f"\n    {line}" for line in self._tail)
+        return ProgramEnded(f"Astergram ended by itself with status {status}; its last lines ({self.log}):{said}")
+
+
+@asynccontextmanager
+async def astergram(configuration: Path, log: Path) -> AsyncIterator[Program]:
+    """Run `astergram run --config FILE` until the block is left; it is ready when this is entered."""
+    readable, writable = os.pipe()
+    output = asyncio.StreamReader()
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(output), os.fdopen(readable, "rb")
+    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ari_app.cli", "run", "--config", str(configuration)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=writable,
+            stderr=asyncio.subprocess.STDOUT,
+            # A Ctrl-C at the terminal is the demo's to handle: it stops Astergram in its turn.
+            start_new_session=True,
+        )
+    except BaseException:
+        pipe.close()
+        raise
+    finally:
+        os.close(writable)
+    program = Program(process, output, log)
+    async with background_tasks() as tasks:
+        tasks.create_task(program.follow(), name="Astergram's log")
+        try:
+            await program.ready()
+            yield program
+        finally:
+            await _stopped(process)
+            await program.last_lines()
+            pipe.close()
+
+
+async def _stopped(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

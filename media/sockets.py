@@ -1,0 +1,16 @@
+"""Unix sockets in folders with long names: the kernel takes an address of 108 bytes at most (unix(7))."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def short_address(path: Path) -> Iterator[str]:
+    """An address for ``path`` that is short enough to bind or to connect to, while the context lasts."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
