@@ -29,6 +29,10 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PA
 """What media processes see of the controller's environment, where its secrets may be."""
 
 
+class ZygoteEnded(MediaError):
+    """The zygote died before it could fork."""
+
+
 @dataclass(eq=False)
 class Child:
     """A forked media process. ``ended`` becomes its exit code as in ``subprocess``, or None if nobody could tell."""
@@ -99,6 +103,12 @@ class Nursery:
 
     async def fork(self, path: Path) -> Child:
         """Start a media process that listens on ``path``. Raises MediaError if that cannot be done."""
+        try:
+            return await self._fork(path)
+        except ZygoteEnded:
+            return await self._fork(path)  # it had died before; now there is a new one
+
+    async def _fork(self, path: Path) -> Child:
         await self._started()
         assert self._writer is not None
         forked: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
@@ -162,11 +172,12 @@ class Nursery:
             writer.close()
             self._zygote = self._writer = None
             self._heard.set()
+        asked = list(self._forks.values())  # later ones are asked of the next zygote
         code = await zygote.wait()
-        for fork in self._forks.values():
+        for fork in asked:
             if not fork.done():
                 fork.set_exception(
-                    MediaError(f"the zygote of the media processes ended with code {code}; see its stderr")
+                    ZygoteEnded(f"the zygote of the media processes ended with code {code}; see its stderr")
                 )
 
     def _take(self, message: dict[str, Any]) -> None:
