@@ -99,6 +99,7 @@ class PhoneCall:
         self.state = CallState.REQUESTED
         self._phone = phone
         self._input = types.InputPhoneCall(call_id, access_hash)
+        self._passed = {self.state}
         self._reached = {state: asyncio.Event() for state in CallState}
         self._g_b = b""
         self._confirmed: types.PhoneCall | None = None
@@ -159,18 +160,15 @@ class PhoneCall:
 
     def _reach(self, state: CallState) -> None:
         self.state = state
-        self._reached[state].set()
+        self._passed.add(state)
+        for waited in CallState if state is CallState.DISCARDED else (state,):
+            self._reached[waited].set()
 
     async def _until(self, state: CallState, timeout_s: float) -> None:
         """Wait for a state; raises CallDiscarded when the call ends first, TimeoutError when nothing comes in time."""
-        waits = [asyncio.ensure_future(self._reached[each].wait()) for each in (state, CallState.DISCARDED)]
-        try:
-            async with asyncio.timeout(timeout_s):
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        if not self._reached[state].is_set():
+        async with asyncio.timeout(timeout_s):
+            await self._reached[state].wait()
+        if state not in self._passed:
             raise CallDiscarded(f"call {self.id} ended before it was {state.value}")
 
     def _connections(self) -> Connections:

@@ -117,12 +117,8 @@ class Story:
             self._step(call, "answers", "Anna presses Accept")
             accepted = time.monotonic()
             heard = self._recording(call, "anna")
-            established = asyncio.create_task(phone.established())
-            try:
-                await on_telegram.accept(self._anna_says, heard)
-                await established
-            finally:
-                established.cancel()
+            await on_telegram.accept(self._anna_says, heard)
+            await phone.established()
             call.setup_ms = _since(accepted)
             self._step(call, "connected", f"they hear each other, {call.setup_ms} ms later")
             watch = await self._talk(on_telegram, phone)
