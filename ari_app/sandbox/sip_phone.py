@@ -39,6 +39,7 @@ RTP_OFFSET = 4
 """RTP ports come after those of SIP (UDP and TCP), of SIP over TLS and of the control connection."""
 PORTS = 20
 
+# Its files are named relative to the run folder, where it works: it cuts paths off at 127 characters.
 CONFIG = """\
 poll_method epoll
 sip_listen {host}:{sip}
@@ -47,7 +48,7 @@ call_local_timeout 120
 call_max_calls 4
 statmode_default off
 ringback_disabled yes
-audio_source aufile,{microphone}
+audio_source aufile,microphone.wav
 audio_player aubridge,nobody
 audio_alert aubridge,nobody
 ausrc_srate {rate}
@@ -68,7 +69,7 @@ module g722.so
 module aubridge.so
 module aufile.so
 module sndfile.so
-snd_path {heard}
+snd_path heard
 module uuid.so
 module_tmp account.so
 module_app menu.so
@@ -265,9 +266,7 @@ class SipPhone:
                 rtp_first=ports[RTP_OFFSET],
                 rtp_last=ports[-1],
                 rate=SAMPLE_RATE,
-                microphone=microphone,
                 modules=tree.root / "usr/lib/baresip/modules",
-                heard=heard,
             )
         )
 

@@ -49,7 +49,10 @@ async def until(process: asyncio.subprocess.Process, text: str, timeout_s: float
     async with asyncio.timeout(timeout_s):
         while text not in printed:
             line = await process.stdout.readline()
-            assert line, f"it ended without {text!r}:\n{printed}"
+            if not line:
+                assert process.stderr is not None
+                said = (await process.stderr.read()).decode()
+                raise AssertionError(f"it ended without {text!r}:\n{printed}\n{said}")
             printed += line.decode()
     return printed
 
@@ -61,7 +64,7 @@ def type_in(process: asyncio.subprocess.Process, line: str) -> None:
 
 @pytest.mark.timeout(180)
 async def test_the_demo_shows_all_calls_and_stays_for_a_softphone(tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
+    folder = tmp_path / ("a folder with a long name " * 4) / "demo"
     async with demo("--transport", "rtp", "--seconds", "2", "--stay", "--folder", folder) as process:
         printed = await until(process, "Ctrl-C stops everything", STORY_S)
         check_output(printed)
