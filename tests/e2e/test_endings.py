@@ -86,6 +86,18 @@ async def test_the_phone_hangs_up_after_talking(play: PlayMaker) -> None:
         assert ended.duration in (1, 2)
 
 
+async def test_the_account_is_answered_on_another_device(play: PlayMaker) -> None:
+    async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna, stage.person(LINE) as elsewhere:
+        call = await anna.call(LINE)
+        await phone.incoming()
+        other = await elsewhere.incoming()
+        answering = asyncio.gather(other.accept(None, None), call.confirm(None, None))
+        await phone.closed()
+        assert await stage.outcome() == "CANCEL"
+        await answering
+        await call.hang_up()
+
+
 async def test_one_call_more_than_the_line_may_have(play: PlayMaker) -> None:
     async with (
         play(lines=[{"number": LINE, "max_calls": 1}]) as stage,
