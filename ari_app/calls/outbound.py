@@ -50,9 +50,9 @@ async def outbound(
             call.step("telegram", "accepted, key agreed")
             await join_asterisk(call, ari, settings, audio, leg)
             if await connect_telegram(call, settings, audio, phone_call, connections):
+                call.begins_to_talk()
                 await leg.answer()
                 await _set_status(leg, Status.ANSWER)
-                call.begins_to_talk()
                 await call.over()
                 return None
         call.redials += 1

@@ -95,9 +95,10 @@ class Play:
             await self.app.desk.idle()
 
     async def talking(self) -> None:
-        """Wait until the last call has both sides talking."""
+        """Wait until both sides of every live call talk: a person's own media may be connected a moment before."""
         async with asyncio.timeout(GONE_S):
-            await self.calls[-1].talks()
+            for call in self.app.desk.calls.values():
+                await call.talks()
 
 
 PlayMaker = Callable[..., AbstractAsyncContextManager[Play]]

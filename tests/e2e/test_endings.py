@@ -127,6 +127,7 @@ async def test_two_people_talk_on_one_line(play: PlayMaker) -> None:
             await phone.incoming()
             await phone.answer()
         await asyncio.gather(*(each.confirm(None, None) for each in calls))
+        await stage.talking()
         for each in calls:
             await each.hang_up()
             await phone.closed()
@@ -347,6 +348,7 @@ async def test_glare(play: PlayMaker) -> None:
         await phone.incoming()
         await phone.answer()
         await theirs.confirm(None, None)
+        await stage.talking()
         await theirs.hang_up()
         await phone.closed()
         await stage.call_over()
