@@ -45,7 +45,8 @@ class Child:
     def kill(self) -> None:
         """End it at once. A pidfd never names another process, as a reused pid would."""
         if not self.ended.done():
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and its end has not been told yet
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
 
 class Nursery:

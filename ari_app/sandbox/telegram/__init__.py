@@ -1,5 +1,7 @@
-"""A local Telegram: an MTProto server for trying the product, and for its tests, with no account."""
+"""A local Telegram, MTProto and HTTP Bot API: for trying the product, and for its tests, with no account."""
 
+from .bot_errors import BotApiError
+from .bots import Bot
 from .calls import Call, CallEvent, CallState
 from .device import Device, device, new_device, sign_in
 from .privacy import Audience
@@ -9,6 +11,8 @@ from .store import User
 
 __all__ = [
     "Audience",
+    "Bot",
+    "BotApiError",
     "Call",
     "CallEvent",
     "CallState",

@@ -18,7 +18,7 @@ class Fault:
     phone: str | None
     peer: str | None
     left: int | None
-    error: str | None = None
+    error: str | Exception | None = None  # a name is an error of MTProto
     delay_s: float = 0.0
 
 
@@ -39,7 +39,7 @@ class Faults:
     def strike(self, method: str, phone: str | None, peers: Callable[[], set[str]]) -> float:
         """What the faults do to a request of `phone` for one of `peers`: how long to wait before it is answered.
 
-        Raises `RpcError` when it is to be refused. A delay and a refusal may hit the same request.
+        Raises the fault's error when it is to be refused. A delay and a refusal may hit the same request.
         """
         delay_s, refused = 0.0, None
         for fault in list(self._faults):
@@ -55,6 +55,8 @@ class Faults:
                     self._faults.remove(fault)
             delay_s += fault.delay_s
             refused = refused or fault.error
-        if refused is not None:
+        if isinstance(refused, str):
             raise RpcError(refused)
+        if refused is not None:
+            raise refused.with_traceback(None)
         return delay_s

@@ -37,13 +37,20 @@ class Files:
         if missing is not None:
             raise RpcError(f"FILE_PART_{missing}_MISSING")
         del self._parts[file.id]
-        data = b"".join(parts[i] for i in range(file.parts))
+        return self.keep(b"".join(parts[i] for i in range(file.parts)))
+
+    def keep(self, data: bytes) -> Any:
+        """A photo of `data`, which is kept."""
         photo_id = secrets.randbits(62)
         self._store.put("files", {"id": photo_id, "data": data})
-        size = types.PhotoSize(type="x", w=800, h=800, size=len(data))
-        return types.Photo(
-            id=photo_id, access_hash=photo_id, file_reference=b"local", date=now(), sizes=[size], dc_id=THIS_DC
-        )
+        return _photo(photo_id, len(data))
+
+    def kept(self, photo_id: int) -> Any:
+        """A photo that was sent before. Raises `RpcError`."""
+        row = self._store.one("SELECT length(data) AS size FROM files WHERE id = ?", photo_id)
+        if row is None:
+            raise RpcError("MEDIA_INVALID")
+        return _photo(photo_id, row["size"])
 
     @handles(functions.upload.GetFileRequest)
     def get_file(self, client: Client, request: Any) -> Any:
@@ -53,3 +60,10 @@ class Files:
             raise RpcError("FILE_ID_INVALID")
         data = row["data"][request.offset : request.offset + request.limit]
         return types.upload.File(type=types.storage.FileJpeg(), mtime=0, bytes=data)
+
+
+def _photo(photo_id: int, size: int) -> Any:
+    sizes = [types.PhotoSize(type="x", w=800, h=800, size=size)]
+    return types.Photo(
+        id=photo_id, access_hash=photo_id, file_reference=b"local", date=now(), sizes=sizes, dc_id=THIS_DC
+    )

@@ -35,7 +35,7 @@ class History:
         page = [m for m in found if not request.offset_id or m.id < request.offset_id]
         page = [m for m in page if m.id > request.min_id and (not request.max_id or m.id < request.max_id)]
         page = page[max(0, request.add_offset) :][: min(request.limit, MAX_PAGE) or MAX_PAGE]
-        people = {client.user.id, peer.id}
+        people = {client.user.id, peer.id}.union(*map(mentioned, page))
         users = self._shown(client, people)
         return types.messages.MessagesSlice(count=len(found), messages=page, topics=[], chats=[], users=users)
 
@@ -47,7 +47,7 @@ class History:
             wanted = target.id if isinstance(target, types.InputMessageID) else 0
             sql = "SELECT body FROM messages WHERE owner = ? AND id = ?"
             row = self._store.one(sql, client.user.id, wanted)
-            found.append(read(row["body"]) if row else types.MessageEmpty(id=wanted))
+            found.append(read(row["body"]) if row else types.MessageEmpty(id=wanted, peer_id=None))
         people = {person for message in found for person in mentioned(message)}
         return types.messages.Messages(messages=found, topics=[], chats=[], users=self._shown(client, people))
 
@@ -64,7 +64,7 @@ class History:
             for d in dialogs
         ]
         messages = [read(row["body"]) for row in tops if row]
-        people = {owner} | {dialog.peer.user_id for dialog in dialogs}
+        people = {owner}.union(*map(mentioned, messages))
         return types.messages.Dialogs(dialogs=dialogs, messages=messages, chats=[], users=self._shown(client, people))
 
     def _dialog(self, owner: int, peer: int, top: int) -> Any:

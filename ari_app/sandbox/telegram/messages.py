@@ -12,9 +12,10 @@ from telethon.tl import functions, types
 
 from .files import Files
 from .rpc import Client, RpcError, handles
+from .session import Session
 from .store import Store, User, digits
 from .tl import now, read
-from .updates import Updates
+from .updates import Updates, mentioned
 from .users import Users
 
 MAX_TEXT = 4096
@@ -65,12 +66,13 @@ class Messages:
         """messages.sendMessage."""
         if not request.message.strip():
             raise RpcError("MESSAGE_EMPTY")
-        return self._send(client, request, None)
+        return self.send(client, request, message=request.message, entities=request.entities or None)
 
     @handles(functions.messages.SendMediaRequest)
     def send_media(self, client: Client, request: Any) -> Any:
-        """messages.sendMedia, for a contact and for a photo that was uploaded."""
-        return self._send(client, request, self._media(request.media))
+        """messages.sendMedia, for a contact and for a photo that was uploaded or sent before."""
+        media = self._media(request.media)
+        return self.send(client, request, message=request.message, entities=request.entities or None, media=media)
 
     def _media(self, media: Any) -> Any:
         if isinstance(media, types.InputMediaContact):
@@ -79,36 +81,38 @@ class Messages:
             return types.MessageMediaContact(digits(media.phone_number), *names, user_id=known.id if known else 0)
         if isinstance(media, types.InputMediaUploadedPhoto):
             return types.MessageMediaPhoto(photo=self._files.photo(media.file))
+        if isinstance(media, types.InputMediaPhoto) and isinstance(media.id, types.InputPhoto):
+            return types.MessageMediaPhoto(photo=self._files.kept(media.id.id))
         raise RpcError("MEDIA_INVALID")
 
-    def _send(self, client: Client, request: Any, media: Any) -> Any:
+    def send(self, client: Client, request: Any, **content: Any) -> Any:
+        """Send for somebody: who to, the random id and the reply are those of `request`; the updates about it."""
         peer = self.peer(client, request.peer)
-        if len(request.message) > MAX_TEXT:
-            raise RpcError("MESSAGE_TOO_LONG" if media is None else "MEDIA_CAPTION_TOO_LONG")
+        if len(content["message"]) > MAX_TEXT:
+            raise RpcError("MEDIA_CAPTION_TOO_LONG" if content.get("media") else "MESSAGE_TOO_LONG")
         self.use_random_id(client.user.id, request.random_id)
         reply = request.reply_to
         header = types.MessageReplyHeader(reply_to_msg_id=reply.reply_to_msg_id) if _replies(reply) else None
 
         def build(copy: dict[str, Any]) -> Any:
-            return types.Message(
-                **copy,
-                message=request.message,
-                entities=request.entities or None,
-                media=media,
-                reply_to=header if copy["out"] else self._twin_header(client.user.id, header),
-                silent=request.silent,
-            )
+            reply_to = header if copy["out"] else self._twin_header(client.user.id, header)
+            return types.Message(**copy, **content, reply_to=reply_to, silent=request.silent)
 
-        own, theirs = self.post(client.user.id, peer.id, build)
-        people = {client.user.id, peer.id}
-        self._updates.push(client.user.id, [own], people, but=client.session)
-        if theirs is not None:
-            self._updates.push(peer.id, [theirs], people)
+        own = self.deliver(client.user.id, peer.id, build, but=client.session)
         sent = types.UpdateMessageID(id=own.message.id, random_id=request.random_id)
-        return self._updates.package(client.user.id, [sent, own], people)
+        return self._updates.package(client.user.id, [sent, own], mentioned(own) | {client.user.id})
+
+    def deliver(self, sender: int, peer: int, build: Build, but: Session | None = None) -> Any:
+        """Put a message into both chats and tell everybody; the sender's `updateNewMessage`."""
+        own, theirs = self.post(sender, peer, build)
+        people = mentioned(own) | {sender, peer}
+        self._updates.push(sender, [own], people, but=but)
+        if theirs is not None:
+            self._updates.push(peer, [theirs], people)
+        return own
 
     def _twin_header(self, owner: int, header: Any) -> Any:
-        row = self._row(owner, header.reply_to_msg_id) if header else None
+        row = self.row(owner, header.reply_to_msg_id) if header else None
         return types.MessageReplyHeader(reply_to_msg_id=row["twin"]) if row and row["twin"] else None
 
     def use_random_id(self, owner: int, random_id: int) -> None:
@@ -128,44 +132,51 @@ class Messages:
             raise RpcError("YOU_BLOCKED_USER")
         return user
 
-    def _row(self, owner: int, message_id: int) -> dict[str, Any] | None:
+    def row(self, owner: int, message_id: int) -> dict[str, Any] | None:
+        """Somebody's copy of a message."""
         return self._store.one("SELECT * FROM messages WHERE owner = ? AND id = ?", owner, message_id)
+
+    def copies(self, owner: int, message_id: int) -> list[dict[str, Any]]:
+        """What is left of a message that `owner` has, or had, under this number: his copy, the other side's."""
+        sql = "SELECT * FROM messages WHERE owner = ? AND id = ? OR peer = ? AND twin = ? ORDER BY owner != ?"
+        return list(self._store.all(sql, owner, message_id, owner, message_id, owner))
 
     @handles(functions.messages.EditMessageRequest)
     def edit_message(self, client: Client, request: Any) -> Any:
         """messages.editMessage, of the text."""
-        owner = client.user.id
-        row = self._row(owner, request.id)
+        row = self.row(client.user.id, request.id)
         message = read(row["body"]) if row else None
-        if row is None or not isinstance(message, types.Message):
+        if not isinstance(message, types.Message):
             raise RpcError("MESSAGE_ID_INVALID")
-        if not message.out:
+        if not message.out or message.via_bot_id or message.fwd_from:
             raise RpcError("MESSAGE_AUTHOR_REQUIRED")
         changed = {"message": request.message or "", "entities": request.entities or None}
-        if (message.message, message.entities or None) == tuple(changed.values()):
-            raise RpcError("MESSAGE_NOT_MODIFIED")
-        people = {owner, row["peer"]}
-        own = self._edit(owner, row["id"], changed)
-        self._updates.push(owner, [own], people, but=client.session)
-        if row["twin"]:
-            theirs = self._edit(row["peer"], row["twin"], changed)
-            if theirs is not None:
-                self._updates.push(row["peer"], [theirs], people)
-        return self._updates.package(owner, [own], people)
+        own = self.change(client.user.id, request.id, changed, but=client.session)
+        return self._updates.package(client.user.id, [own], mentioned(own) | {client.user.id})
 
-    def _edit(self, owner: int, message_id: int, changed: dict[str, Any]) -> Any:
-        row = self._row(owner, message_id)
-        if row is None:
-            return None
+    def change(self, owner: int, message_id: int, changed: dict[str, Any], but: Session | None = None) -> Any:
+        """Edit every copy of a message and tell everybody; the first copy's update. Raises `RpcError`."""
+        rows = self.copies(owner, message_id)
+        if not rows:
+            raise RpcError("MESSAGE_ID_INVALID")
+        message = read(rows[0]["body"])
+        if all(_wire(getattr(message, name)) == _wire(value) for name, value in changed.items()):
+            raise RpcError("MESSAGE_NOT_MODIFIED")
+        edits = [self._edit(row, changed) for row in rows]
+        for row, update in zip(rows, edits, strict=True):
+            self._updates.push(row["owner"], [update], mentioned(update) | {row["owner"]}, but=but)
+        return edits[0]
+
+    def _edit(self, row: dict[str, Any], changed: dict[str, Any]) -> Any:
         message = read(row["body"])
         vars(message).update(changed, edit_date=now())
-        self._keep(owner, row["peer"], row["twin"], message)
-        return self._updates.record(owner, lambda pts: types.UpdateEditMessage(message, pts, 1))
+        self._keep(row["owner"], row["peer"], row["twin"], message)
+        return self._updates.record(row["owner"], lambda pts: types.UpdateEditMessage(message, pts, 1))
 
     @handles(functions.messages.DeleteMessagesRequest)
     def delete_messages(self, client: Client, request: Any) -> Any:
         """messages.deleteMessages."""
-        count = self._delete(client, list(request.id), request.revoke)
+        count = self.delete(client.user.id, list(request.id), request.revoke, but=client.session)
         return types.messages.AffectedMessages(pts=self._updates.pts(client.user.id), pts_count=count)
 
     @handles(functions.messages.DeleteHistoryRequest)
@@ -174,20 +185,21 @@ class Messages:
         peer = self._users.named(client, request.peer, "PEER_ID_INVALID")
         rows = self._store.all("SELECT id FROM messages WHERE owner = ? AND peer = ?", client.user.id, peer.id)
         ids = [row["id"] for row in rows if not request.max_id or row["id"] <= request.max_id]
-        count = self._delete(client, ids, request.revoke)
+        count = self.delete(client.user.id, ids, request.revoke, but=client.session)
         return types.messages.AffectedHistory(pts=self._updates.pts(client.user.id), pts_count=count, offset=0)
 
-    def _delete(self, client: Client, ids: list[int], revoke: bool) -> int:
-        rows = [row for i in ids if (row := self._row(client.user.id, i)) is not None]
-        own = self._remove(client.user.id, [row["id"] for row in rows])
+    def delete(self, owner: int, ids: list[int], revoke: bool, but: Session | None = None) -> int:
+        """Delete messages of `owner`, with `revoke` for the other side too; how many there were."""
+        rows = [row for i in ids if (row := self.row(owner, i)) is not None]
+        own = self._remove(owner, [row["id"] for row in rows])
         if own is not None:
-            self._updates.push(client.user.id, [own], but=client.session)
+            self._updates.push(owner, [own], but=but)
         twins: dict[int, list[int]] = {}
         for row in rows:
             if revoke and row["twin"]:
                 twins.setdefault(row["peer"], []).append(row["twin"])
         for peer, messages in twins.items():
-            theirs = self._remove(peer, [i for i in messages if self._row(peer, i) is not None])
+            theirs = self._remove(peer, [i for i in messages if self.row(peer, i) is not None])
             if theirs is not None:
                 self._updates.push(peer, [theirs])
         return len(rows)
@@ -202,3 +214,10 @@ class Messages:
 
 def _replies(reply: Any) -> bool:
     return isinstance(reply, types.InputReplyToMessage)
+
+
+def _wire(value: Any) -> Any:
+    """A field of a message as it is sent: two TL objects that differ only in None and False are the same there."""
+    if not value or isinstance(value, str):
+        return value or None
+    return [bytes(item) for item in value] if isinstance(value, list) else bytes(value)

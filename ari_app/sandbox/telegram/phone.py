@@ -124,7 +124,7 @@ class Phone:
         return self._answer(call, client)
 
     def _check_offer(self, caller: User, callee: User, request: Any) -> None:
-        if callee.id == caller.id:
+        if callee.id == caller.id or callee.is_bot:
             raise RpcError("USER_ID_INVALID")
         if callee.deleted:
             raise RpcError("INPUT_USER_DEACTIVATED")

@@ -1,10 +1,11 @@
 """The local Telegram: an MTProto server for trying the product, and for tests, with no account.
 
-It speaks to an unmodified Telethon:
+It speaks to an unmodified Telethon, and to an unmodified aiogram:
 
     async with LocalTelegram(state) as telegram:
         telethon.crypto.rsa.add_key(telegram.public_key_pem, old=False)
         client.session.set_dc(telegram.dc_id, telegram.host, telegram.port)
+        server = aiogram.client.telegram.TelegramAPIServer.from_base(telegram.bot_api_url)
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any, Self
 from telethon.tl import types
 
 from .auth import Auth
+from .bot_platform import BotControls, BotPlatform
+from .bots import Bots
 from .calls import Call
 from .contacts import Contacts
 from .faults import Fault, Faults
@@ -44,28 +47,37 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Timers:
-    """How long the server waits, in seconds; a change counts from the next call, code or token on."""
+    """How long the server waits, in seconds; a change counts from the next call, code, token or question on."""
 
     receive_s: float = 20.0
     ring_s: float = 90.0
     connect_s: float = 30.0
     code_s: float = 300.0
     qr_s: float = 30.0
+    bot_answer_s: float = 10.0
 
 
-class LocalTelegram:
-    """A Telegram of its own on one TCP port; an async context manager.
+class LocalTelegram(BotControls):
+    """A Telegram of its own on a TCP port, its Bot API on another; an async context manager.
 
     Args:
         state: the SQLite file that keeps accounts, devices and messages; made when it is missing.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one, see `port`.
-        timers: how long calls, login codes and QR tokens wait.
+        timers: how long calls, login codes, QR tokens and questions to bots wait.
+        bot_api_port: the port of the HTTP Bot API; 0 takes a free one, see `bot_api_url`.
     """
 
     dc_id = DC_ID
 
-    def __init__(self, state: Path, host: str = "127.0.0.1", port: int = 0, timers: Timers | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        timers: Timers | None = None,
+        bot_api_port: int = 0,
+    ) -> None:
         self.state = state
         self.host = host
         self.port = port
@@ -73,6 +85,8 @@ class LocalTelegram:
         self.connections: list[Any] = []
         self.p2p_allowed = True
         self.custom_parameters: str | None = None
+        self.shows_language = False  # to other accounts, which Telegram never does; bots always see it
+        self._bot_api_port = bot_api_port
         self._faults = Faults()
         self._exit = AsyncExitStack()
 
@@ -86,6 +100,8 @@ class LocalTelegram:
             self.port = await self._listener.listen(self.host, self.port)
             stack.push_async_callback(self._listener.close)
             stack.push_async_callback(self._passwords.settle)
+            await self._platform.api.open(self.host, self._bot_api_port)
+            stack.push_async_callback(self._platform.api.close)
             self._exit = stack.pop_all()
         return self
 
@@ -100,7 +116,8 @@ class LocalTelegram:
         router, sessions = Router(), set[Session]()
         self._listener = Listener(store, router, self._faults, sessions, tasks, self._peers)
         self._privacy = Privacy(store)
-        self._users = Users(store, self._privacy)
+        bots = Bots(store)
+        self._users = Users(store, self._privacy, bots, lambda: self.shows_language)
         self._contacts = Contacts(store, self._users)
         self._updates = Updates(store, self._users, sessions)
         self._passwords = Passwords(store, self._listener.spawn)
@@ -108,12 +125,13 @@ class LocalTelegram:
         self._qr = QrLogin(store, self._auth, lambda: timers.qr_s)
         files = Files(store)
         messages = Messages(store, self._users, self._updates, files)
+        self._platform = BotPlatform(store, bots, self._users, self._updates, messages, files, timers)
         history = History(store, self._users, self._updates)
         directory = Directory(store, self._users, self._privacy, self._updates, messages)
         self._phone = Phone(directory, timers, self)
         help_ = Help(lambda: (self.host, self.port), timers)
         services = (self._privacy, self._users, self._contacts, self._updates, self._passwords, self._auth, self._qr)
-        for service in (*services, files, messages, history, self._phone, help_):
+        for service in (*services, files, messages, history, self._phone, help_, *self._platform.handlers):
             router.include(service)
 
     # What a test or a demo does
@@ -210,7 +228,8 @@ class LocalTelegram:
             method: for example "phone.requestCall"; "*" is any.
             error: for example "FLOOD_WAIT_30"; its code follows from its name.
             phone: only requests of this account.
-            peer: only requests about this account (the callee, the recipient, the number that is looked up).
+            peer: only requests about this account (the callee, the recipient, the number that is looked up, or the
+                @username of a bot).
             times: how many requests; None is all.
         """
         self._add_fault(Fault(method, phone, peer, times, error=error))
@@ -223,12 +242,15 @@ class LocalTelegram:
 
     def _add_fault(self, fault: Fault) -> None:
         fault.phone = self.user(fault.phone).phone if fault.phone else None
-        fault.peer = self.user(fault.peer).phone if fault.peer else None
+        if fault.peer is not None:
+            of_bot = fault.peer.startswith("@")
+            fault.peer = f"@{self.bot(fault.peer).username}" if of_bot else self.user(fault.peer).phone
         self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Forget what `refuse` and `delay` set up and was not used."""
+        """Forget what `refuse`, `delay` and their kin for bots set up and was not used."""
         self._faults.clear()
+        self._platform.faults.clear()
 
     def drop_connections(self, phone: str | None = None) -> None:
         """Cut TCP connections, as a network fault does: all, or those of one account."""
@@ -236,9 +258,9 @@ class LocalTelegram:
         self._listener.cut(keys)
 
     def _peers(self, client: Client, request: Any) -> set[str]:
-        """The phone numbers that a request is about."""
+        """Whom a request is about, by phone number or @username."""
         peers: set[str] = set()
-        for name in ("user_id", "peer", "id", "phone", "phone_number", "username"):
+        for name in ("user_id", "peer", "to_peer", "bot", "id", "phone", "phone_number", "username"):
             target = getattr(request, name, None)
             user: User | None = None
             if isinstance(target, types.InputPhoneCall):
@@ -246,10 +268,10 @@ class LocalTelegram:
                 user = self._store.user(call.other(client.user.id)) if call and client.user_or_none else None
             elif isinstance(target, types.InputUser | types.InputPeerUser):
                 user = self._store.user(target.user_id)
-            elif isinstance(target, str):
+            elif isinstance(target, str) and name != "id":
                 user = self._store.user_by_username(target) if name == "username" else self._store.user_by_phone(target)
             if user is not None:
-                peers.add(user.phone)
+                peers.add(user.handle)
         return peers
 
     def _key_revoked(self, key: AuthKey) -> None:

@@ -44,12 +44,15 @@ TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     "events": ({"owner": int, "pts": int, "body": bytes}, ("owner", "pts")),
     "random_ids": ({"owner": int, "random_id": int}, ("owner", "random_id")),
     "files": ({"id": int, "data": bytes}, ("id",)),
+    "bots": ({"id": int, "token": str, "inline": int, "feedback": int}, ("id",)),
+    "bot_updates": ({"bot": int, "last": int}, ("bot",)),
+    "started": ({"bot": int, "user_id": int}, ("bot", "user_id")),
 }
 
 
 @dataclass(frozen=True)
 class User:
-    """An account of the local Telegram; `phone` is digits with no plus sign."""
+    """An account of the local Telegram; `phone` is digits with no plus sign, and empty for a bot."""
 
     id: int
     phone: str
@@ -59,6 +62,16 @@ class User:
     lang: str
     deleted: bool
     banned: bool
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether a program holds it."""
+        return not self.phone
+
+    @property
+    def handle(self) -> str:
+        """What a test calls it by: the phone number of a person, the @username of a bot."""
+        return self.phone or f"@{self.username}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ class Store:
         for name, (columns, pk) in TABLES.items():
             self.db.table(name).create(columns, pk=pk if len(pk) > 1 else pk[0], if_not_exists=True)
         self.db.execute("CREATE INDEX IF NOT EXISTS messages_by_peer ON messages (owner, peer, id)")
+        self.db.execute("CREATE INDEX IF NOT EXISTS messages_by_twin ON messages (peer, twin)")
         self.rsa_key = crypto.RsaKey.from_bytes(self._secret("rsa", lambda: crypto.RsaKey.new().to_bytes()))
         self._hash_secret = self._secret("access_hash", lambda: os.urandom(32))
 
@@ -149,7 +163,8 @@ class Store:
 
     def user_by_phone(self, phone: str) -> User | None:
         """An account that is not deleted, by its phone number in any notation."""
-        return _user(self.one("SELECT * FROM users WHERE phone = ? AND NOT deleted", digits(phone)))
+        number = digits(phone)
+        return _user(self.one("SELECT * FROM users WHERE phone = ? AND NOT deleted", number)) if number else None
 
     def user_by_username(self, username: str) -> User | None:
         """An account that is not deleted, by its username, with or without @, in any case."""
@@ -158,17 +173,24 @@ class Store:
 
     def add_user(self, phone: str, first_name: str, last_name: str, username: str | None, lang: str) -> User:
         """Create an account, or update the one with that phone number."""
+        if not digits(phone):
+            raise ValueError(f"{phone!r} is no phone number: it has no digit")
         known = self.user_by_phone(phone)
-        row: dict[str, Any] = {"phone": digits(phone), "first_name": first_name, "last_name": last_name}
+        return self.put_user(known.id if known else None, digits(phone), first_name, last_name, username, lang)
+
+    def put_user(
+        self, user_id: int | None, phone: str, first_name: str, last_name: str, username: str | None, lang: str
+    ) -> User:
+        """Create or update the account with an id; None takes the next one that is free."""
+        row: dict[str, Any] = {"phone": phone, "first_name": first_name, "last_name": last_name}
         row |= {"username": username, "lang": lang}
-        if known:
-            row |= {"id": known.id}
-        else:
-            last = self.one("SELECT max(id) AS id FROM users")
-            next_id = (last["id"] or FIRST_USER_ID - 1) + 1 if last else FIRST_USER_ID
-            row |= {"id": next_id, "deleted": 0, "banned": 0, "pts": 1, "last_message_id": 0}
-        self.put("users", row)
-        user = self.user(row["id"])
+        if user_id is None:
+            last = self.one("SELECT max(id) AS id FROM users WHERE id >= ?", FIRST_USER_ID)
+            user_id = (last["id"] or FIRST_USER_ID - 1) + 1 if last else FIRST_USER_ID
+        if self.user(user_id) is None:
+            row |= {"deleted": 0, "banned": 0, "pts": 1, "last_message_id": 0}
+        self.put("users", {"id": user_id} | row)
+        user = self.user(user_id)
         assert user is not None
         return user
 

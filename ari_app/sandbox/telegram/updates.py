@@ -18,6 +18,7 @@ from .tl import now, read
 from .users import Users
 
 Source = Callable[[Client], list[tuple[Any, set[int]]]]
+Listener = Callable[[int, list[Any]], None]
 
 
 class Updates:
@@ -28,10 +29,15 @@ class Updates:
         self._users = users
         self._sessions = sessions
         self._sources: list[Source] = []
+        self._listeners: list[Listener] = []
 
     def add_source(self, source: Source) -> None:
         """`source(client)` gives the updates that are not numbered and that the client's session has missed."""
         self._sources.append(source)
+
+    def add_listener(self, listener: Listener) -> None:
+        """`listener(viewer, updates)` hears of what is pushed to an account, connected or not."""
+        self._listeners.append(listener)
 
     def record(self, owner: int, build: Callable[[int], Any], count: int = 1) -> Any:
         """Number an event of `owner`'s messages and keep it; `build(pts)` makes the update."""
@@ -59,6 +65,8 @@ class Updates:
 
     def push(self, viewer: int, updates: list[Any], people: Iterable[int] = (), but: Session | None = None) -> None:
         """Send `updates` to the sessions of `viewer`, except `but`, which learns them from its request's result."""
+        for listener in self._listeners:
+            listener(viewer, updates)
         sessions = [session for session in self.sessions_of(viewer) if session is not but]
         if sessions:
             package = self.package(viewer, updates, people)
@@ -110,7 +118,13 @@ class Updates:
 
 
 def mentioned(update: Any) -> set[int]:
-    """The ids of the users that an update about messages speaks of."""
-    message = getattr(update, "message", update)
+    """The ids of the users that a message, or an update about messages, speaks of."""
+    inner = getattr(update, "message", None)
+    message = inner if isinstance(inner, types.Message | types.MessageService) else update
     peers = (getattr(message, name, None) for name in ("peer_id", "from_id", "peer"))
-    return {peer.user_id for peer in peers if isinstance(peer, types.PeerUser)}
+    found = {peer.user_id for peer in peers if isinstance(peer, types.PeerUser)}
+    forwarded = getattr(getattr(message, "fwd_from", None), "from_id", None)
+    if isinstance(forwarded, types.PeerUser):
+        found.add(forwarded.user_id)
+    via_bot = getattr(message, "via_bot_id", None)
+    return found | {via_bot} if via_bot else found

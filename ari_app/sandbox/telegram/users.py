@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from telethon.tl import functions, types
 
+from .bots import Bots
 from .privacy import Privacy
 from .rpc import Client, RpcError, handles
 from .store import Store, User
 from .tl import now
 
 ONLINE_FOR = timedelta(minutes=5)
+INLINE_PLACEHOLDER = "Search..."
 
 
 class Users:
-    """Shows accounts to a viewer and finds the account that a request names."""
+    """Shows accounts to a viewer and finds the account that a request names.
 
-    def __init__(self, store: Store, privacy: Privacy) -> None:
+    Args:
+        shows_language: whether accounts see each other's language. Telegram itself tells it to bots only.
+    """
+
+    def __init__(self, store: Store, privacy: Privacy, bots: Bots, shows_language: Callable[[], bool]) -> None:
         self._store = store
         self._privacy = privacy
+        self._bots = bots
+        self._shows_language = shows_language
         self._online: dict[int, bool] = {}
 
     def show(self, viewer: int, user_id: int) -> Any:
@@ -31,6 +40,8 @@ class Users:
         access_hash = self._store.access_hash(viewer, user.id)
         if user.deleted:
             return types.User(id=user.id, deleted=True, access_hash=access_hash)
+        if user.is_bot:
+            return self._show_bot(user, access_hash)
         contact = self._store.one("SELECT * FROM contacts WHERE owner = ? AND user_id = ?", viewer, user.id)
         names = (
             contact
@@ -48,7 +59,19 @@ class Users:
             username=user.username,
             phone=user.phone if self._privacy.allows(user.id, viewer, "phone_number") else None,
             status=self._status(user.id),
-            lang_code=None,
+            lang_code=user.lang if self._shows_language() else None,
+        )
+
+    def _show_bot(self, user: User, access_hash: int) -> Any:
+        bot = self._bots.get(user.id)
+        return types.User(
+            id=user.id,
+            bot=True,
+            bot_info_version=1,
+            bot_inline_placeholder=INLINE_PLACEHOLDER if bot and bot.inline else None,
+            access_hash=access_hash,
+            first_name=user.first_name,
+            username=user.username,
         )
 
     def _status(self, user_id: int) -> Any:
@@ -85,7 +108,7 @@ class Users:
             notify_settings=types.PeerNotifySettings(),
             common_chats_count=0,
             blocked=self._store.is_blocked(viewer, user.id),
-            phone_calls_available=user.id != viewer and not user.deleted,
+            phone_calls_available=user.id != viewer and not user.deleted and not user.is_bot,
             phone_calls_private=not callable_,
         )
         return types.users.UserFull(full_user=full, chats=[], users=[self.show(viewer, user.id)])
