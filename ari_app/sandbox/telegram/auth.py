@@ -142,8 +142,8 @@ class Auth:
 
     @handles(functions.account.GetAuthorizationsRequest)
     def get_authorizations(self, client: Client, request: Any) -> Any:
-        """account.getAuthorizations."""
-        keys = self._store.auth_keys_of(client.user.id)
+        """account.getAuthorizations; the asking device comes first."""
+        keys = sorted(self._store.auth_keys_of(client.user.id), key=lambda key: key.id != client.key.id)
         shown = [authorization(key, current=key.id == client.key.id) for key in keys]
         return types.account.Authorizations(authorization_ttl_days=180, authorizations=shown)
 
