@@ -41,18 +41,6 @@ async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
 
 
 @pytest.fixture
-async def anna(telegram: LocalTelegram) -> AsyncIterator[Device]:
-    async with device(telegram, ANNA) as someone:
-        yield someone
-
-
-@pytest.fixture
-async def boris(telegram: LocalTelegram) -> AsyncIterator[Device]:
-    async with device(telegram, BORIS) as someone:
-        yield someone
-
-
-@pytest.fixture
 async def bot(telegram: LocalTelegram) -> AsyncIterator[Program]:
     async with program(telegram, telegram.bot("keypad_bot")) as running:
         yield running

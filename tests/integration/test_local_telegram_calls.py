@@ -42,18 +42,6 @@ async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
         yield running
 
 
-@pytest.fixture
-async def anna(telegram: LocalTelegram) -> AsyncIterator[Device]:
-    async with device(telegram, ANNA) as someone:
-        yield someone
-
-
-@pytest.fixture
-async def boris(telegram: LocalTelegram) -> AsyncIterator[Device]:
-    async with device(telegram, BORIS) as someone:
-        yield someone
-
-
 async def found(by: Device, phone: str) -> types.InputUser:
     user = (await by(functions.contacts.ResolvePhoneRequest(phone[1:]))).users[0]
     return types.InputUser(user.id, user.access_hash)

@@ -24,18 +24,6 @@ async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
         yield running
 
 
-@pytest.fixture
-async def anna(telegram: LocalTelegram) -> AsyncIterator[Device]:
-    async with device(telegram, ANNA) as someone:
-        yield someone
-
-
-@pytest.fixture
-async def boris(telegram: LocalTelegram) -> AsyncIterator[Device]:
-    async with device(telegram, BORIS) as someone:
-        yield someone
-
-
 async def found(by: Device, phone: str = BORIS) -> Any:
     return (await by(functions.contacts.ResolvePhoneRequest(phone))).users[0]
 
