@@ -1,0 +1,49 @@
+"""The business cards that were sent, kept so that a restart neither sends one too early nor forgets a button."""
+
+from dataclasses import asdict, dataclass
+
+from sqlite_utils import Database
+
+from ari_app.store.store import Store
+
+
+@dataclass(frozen=True)
+class KeptCard:
+    """One card of a line for one person.
+
+    ``person``: what was known of him, as JSON. ``text`` and ``button``: what the message says. ``secret``: what its
+    button is signed with, in hex; empty where it has none (any more). ``sent_at``: Unix time.
+    """
+
+    id: str
+    line: str
+    person_id: int
+    person: str
+    text: str
+    button: str
+    secret: str
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class KeptCards:
+    """The cards of all lines."""
+
+    store: Store
+
+    async def since(self, sent_at: float) -> list[KeptCard]:
+        """The cards sent since then, the oldest first; what is older is forgotten."""
+
+        def read(db: Database) -> list[KeptCard]:
+            db.table("cards").delete_where("sent_at < ?", [sent_at])
+            return [KeptCard(**row) for row in db.table("cards").rows_where(order_by="sent_at")]
+
+        return await self.store.run(read)
+
+    async def put(self, card: KeptCard) -> None:
+        """Keep a card, in place of what was kept of it."""
+        await self.store.run(lambda db: db.table("cards").upsert(asdict(card), pk="id"))
+
+    async def drop(self, card: KeptCard) -> None:
+        """Forget a card."""
+        await self.store.run(lambda db: db.table("cards").delete_where("id = ?", [card.id]))

@@ -1,0 +1,130 @@
+"""The program's database: what it keeps, for whom, and what it says when it can't be used."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from ari_app.store.limits import LineLimits
+from ari_app.store.migrations import MIGRATIONS
+from ari_app.store.peers import LinePeers
+from ari_app.store.store import StoreError, open_store
+
+LINE, OTHER = "+79990000001", "+79990000009"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "astergram.db"
+
+
+def put_there(path: Path, content: str) -> None:
+    path.parent.mkdir()
+    path.touch(mode=0o644)
+    path.write_text(content)
+
+
+async def test_only_its_owner_can_read_it(path: Path) -> None:
+    put_there(path, "")
+    async with open_store(path) as store:
+        await LinePeers(store, LINE).put("+79990000002", "{}", 0.0, 10.0)
+        files = sorted(path.parent.iterdir())
+        assert [each.name for each in files] == ["astergram.db", "astergram.db-shm", "astergram.db-wal"]
+        assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+
+
+async def test_work_is_kept_as_a_whole_or_not_at_all(path: Path) -> None:
+    def half(db: Database) -> None:
+        db.table("outgoing").insert({"line": LINE, "at": 1.0})
+        raise ZeroDivisionError
+
+    async with open_store(path) as store:
+        with pytest.raises(ZeroDivisionError):
+            await store.run(half)
+        assert await LineLimits(store, LINE).calls(0.0) == []
+
+
+async def test_the_loop_goes_on_while_the_database_works(path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    ran = asyncio.Event()
+
+    def wait_for_the_loop(_: Database) -> None:
+        asyncio.run_coroutine_threadsafe(set_ran(), loop).result(10.0)
+
+    async def set_ran() -> None:
+        ran.set()
+
+    async with open_store(path) as store:
+        await store.run(wait_for_the_loop)
+        assert ran.is_set()
+
+
+async def test_what_is_kept_outlives_the_program(path: Path) -> None:
+    async with open_store(path) as store:
+        limits = LineLimits(store, LINE)
+        await limits.pause("phone.requestCall", 130.0, "FLOOD_WAIT_30")
+        await limits.pause("phone.requestCall", 160.0, "FLOOD_WAIT_60")
+        await limits.pause("contacts.resolvePhone", 90.0, "FLOOD_WAIT_5")
+        for at in (10.0, 50.0, 40.0):
+            await limits.called(at)
+    async with open_store(path) as store:
+        limits = LineLimits(store, LINE)
+        assert await limits.pauses(now=100.0) == {"phone.requestCall": (160.0, "FLOOD_WAIT_60")}
+        assert await limits.calls(since=10.0) == [40.0, 50.0]
+        assert await LineLimits(store, OTHER).pauses(now=100.0) == {}
+        assert await LineLimits(store, OTHER).calls(since=0.0) == []
+
+
+async def test_an_answer_is_kept_for_its_line_and_its_time(path: Path) -> None:
+    async with open_store(path) as store:
+        peers = LinePeers(store, LINE)
+        await peers.put("+79990000002", "first", now=0.0, until=10.0)
+        await peers.put("+79990000002", "second", now=0.0, until=20.0)
+        assert await peers.get("+79990000002", now=19.0) == "second"
+        assert await peers.get("+79990000002", now=20.0) is None
+        assert await peers.get("@anna_b", now=0.0) is None
+        assert await LinePeers(store, OTHER).get("+79990000002", now=0.0) is None
+        await peers.drop("+79990000002")
+        assert await peers.get("+79990000002", now=0.0) is None
+
+
+async def test_migrations_run_once_each_and_in_order(path: Path) -> None:
+    def first(db: Database) -> None:
+        db.table("notes").insert({"text": "first"})
+
+    def second(db: Database) -> None:
+        db.table("notes").insert({"text": "second"})
+
+    for migrations in ((first,), (first, second), (first, second)):
+        async with open_store(path, migrations) as store:
+            notes = await store.run(lambda db: [row["text"] for row in db.table("notes").rows])
+    assert notes == ["first", "second"]
+
+
+async def test_a_migration_that_fails_leaves_nothing(path: Path) -> None:
+    def broken(db: Database) -> None:
+        db.table("notes").insert({"text": "half"})
+        db.execute("SELECT * FROM nowhere")
+
+    with pytest.raises(StoreError, match="nowhere"):
+        async with open_store(path, (broken,)):
+            pass
+    async with open_store(path, ()) as store:
+        assert await store.run(lambda db: db.table_names()) == []
+
+
+async def test_a_database_of_a_newer_program(path: Path) -> None:
+    async with open_store(path, (*MIGRATIONS, lambda _: None)):
+        pass
+    with pytest.raises(StoreError, match="made by a newer Astergram"):
+        async with open_store(path):
+            pass
+
+
+async def test_a_file_that_is_no_database(path: Path) -> None:
+    put_there(path, "something else altogether, and long enough to be looked at" * 100)
+    with pytest.raises(StoreError, match=r"astergram\.db can't be used: file is not a database"):
+        async with open_store(path):
+            pass
