@@ -1,15 +1,21 @@
 """Whom a dialplan can call on Telegram, and who it is that calls."""
 
 import asyncio
-from dataclasses import dataclass
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import phonenumbers
 from telethon import TelegramClient, utils
 from telethon.tl import functions, types
 
 from ari_app.telegram.errors import NotFound, translated
+
+log = logging.getLogger(__name__)
 
 RESOLVE_S = 10.0
 USERNAME_LENGTH = range(4, 33)  # core.telegram.org/method/account.checkUsername; 4 for bought names
@@ -29,7 +35,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Destination:
-    """One person to call: `+` and digits (E.164), `@name` or `tg#name`, or a numeric Telegram id."""
+    """One person to call: `+` and digits (E.164), `@name` or `tg#name`, a numeric Telegram id or `tg#` and the id."""
 
     kind: Kind
     value: str
@@ -38,19 +44,28 @@ class Destination:
         return {Kind.PHONE: self.value, Kind.USERNAME: f"@{self.value}", Kind.ID: self.value}[self.kind]
 
     @classmethod
-    def parse(cls, text: str) -> "Destination":
-        """Read a dialled destination; raises MalformedDestination."""
+    def parse(cls, text: str, bare_number_prefix: str = "") -> "Destination":
+        """Read a dialled destination; raises MalformedDestination.
+
+        ``bare_number_prefix`` (`+`, `+7`) makes a phone number of digits that would otherwise be a Telegram id.
+        """
         text = text.strip()
         if text.startswith("+"):
             return cls(Kind.PHONE, _phone(text))
+        if _is_id(text.removeprefix("tg#")) and (text.startswith("tg#") or not bare_number_prefix):
+            return cls(Kind.ID, str(int(text.removeprefix("tg#"))))
         for prefix in ("@", "tg#"):
             if text.startswith(prefix):
                 return cls(Kind.USERNAME, _username(text, text.removeprefix(prefix)))
-        if text.isascii() and text.isdigit() and 0 < int(text) < 2**63:
-            return cls(Kind.ID, str(int(text)))
+        if bare_number_prefix and text.isascii() and text.isdigit():
+            return cls(Kind.PHONE, _phone(bare_number_prefix + text))
         raise MalformedDestination(
             f"{text!r} is no destination: dial + and digits (+79990000001), @name, tg#name or a numeric Telegram id"
         )
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 2**63
 
 
 def _phone(text: str) -> str:
@@ -77,7 +92,10 @@ def _username(text: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody on Telegram; what his privacy or the account's knowledge hides is empty."""
+    """Somebody on Telegram; what his privacy or the account's knowledge hides is empty.
+
+    ``contact``: whether he is among the account's contacts.
+    """
 
     id: int
     phone: str = ""
@@ -85,6 +103,7 @@ class Person:
     first_name: str = ""
     last_name: str = ""
     language: str = ""
+    contact: bool = False
 
     @classmethod
     def of(cls, user_id: int, user: types.User | None) -> "Person":
@@ -98,6 +117,7 @@ class Person:
             first_name=user.first_name or "",
             last_name=user.last_name or "",
             language=user.lang_code or "",
+            contact=bool(user.contact),
         )
 
     @property
@@ -129,25 +149,87 @@ class Person:
 
 @dataclass(frozen=True)
 class Callee:
-    """A destination found on Telegram."""
+    """A destination found on Telegram; ``cached``: some time ago."""
 
     person: Person
     peer: types.InputPeerUser
+    cached: bool = False
 
 
-async def find(client: TelegramClient, destination: Destination) -> Callee:
-    """Ask Telegram who a destination is; leaves no contact behind.
+class Memory(Protocol):
+    """Where a line keeps what Telegram answered; times are Unix times."""
 
-    Raises NotFound where nobody is there (or hides), and the other errors of `errors.py`.
+    async def get(self, destination: str, now: float) -> str | None:
+        """An answer that was put there."""
+
+    async def put(self, destination: str, answer: str, now: float, until: float) -> None:
+        """Keep an answer."""
+
+    async def drop(self, destination: str) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Who a line's destinations are: asked of Telegram, which is sparing with answers, and kept for a set time.
+
+    Numeric ids are not kept: Telethon's session knows them.
     """
-    request: Any
-    match destination.kind:
-        case Kind.ID:
+
+    memory: Memory
+    found_s: float = 86400.0
+    not_found_s: float = 3600.0
+    clock: Callable[[], float] = time.time
+
+    async def find(self, client: TelegramClient, destination: Destination, *, fresh: bool = False) -> Callee:
+        """Who it is; leaves no contact behind. ``fresh`` asks Telegram again, whatever is known.
+
+        Raises NotFound where nobody is there (or hides), and the other errors of `errors.py`.
+        """
+        if destination.kind is Kind.ID:
             return await _known(client, destination)
-        case Kind.PHONE:
-            request, name = functions.contacts.ResolvePhoneRequest(destination.value), "contacts.resolvePhone"
-        case Kind.USERNAME:
-            request, name = functions.contacts.ResolveUsernameRequest(destination.value), "contacts.resolveUsername"
+        name, now = str(destination), self.clock()
+        if fresh:
+            await self.memory.drop(name)
+        elif callee := _read(await self.memory.get(name, now), destination):
+            return callee
+        try:
+            callee = await _resolve(client, destination)
+        except NotFound:
+            await self.memory.put(name, NOBODY, now, now + self.not_found_s)
+            raise
+        await self.memory.put(name, _written(callee), now, now + self.found_s)
+        return callee
+
+
+NOBODY = "null"
+
+
+def _written(callee: Callee) -> str:
+    return json.dumps({"access_hash": callee.peer.access_hash, "person": asdict(callee.person)})
+
+
+def _read(answer: str | None, destination: Destination) -> Callee | None:
+    """An answer kept earlier; raises NotFound where it was that nobody is there."""
+    if answer == NOBODY:
+        raise NotFound(f"{destination} was not on Telegram when it was last asked, a short time ago")
+    if answer is None:
+        return None
+    try:
+        kept = json.loads(answer)
+        person = Person(**kept["person"])
+        return Callee(person, types.InputPeerUser(person.id, kept["access_hash"]), cached=True)
+    except (KeyError, TypeError, ValueError) as error:
+        log.warning("what was kept of %s can't be read, Telegram is asked again: %s", destination, error)
+        return None
+
+
+async def _resolve(client: TelegramClient, destination: Destination) -> Callee:
+    request: Any
+    if destination.kind is Kind.PHONE:
+        request, name = functions.contacts.ResolvePhoneRequest(destination.value), "contacts.resolvePhone"
+    else:
+        request, name = functions.contacts.ResolveUsernameRequest(destination.value), "contacts.resolveUsername"
     with translated(name):
         async with asyncio.timeout(RESOLVE_S):
             found = await client(request)
@@ -157,15 +239,28 @@ async def find(client: TelegramClient, destination: Destination) -> Callee:
     raise NotFound(f"{destination} on Telegram is no person but a channel, a group or nobody")
 
 
+async def known_peer(client: TelegramClient, person_id: int) -> types.InputPeerUser:
+    """How somebody whom the account has met is named to Telegram, by his id. Raises NotFound, TelegramError."""
+    try:
+        with translated("users.getUsers"):
+            async with asyncio.timeout(RESOLVE_S):
+                return await client.get_input_entity(types.PeerUser(person_id))
+    except (NotFound, ValueError) as error:
+        raise _unknown(str(person_id)) from error
+
+
+def _unknown(person_id: str) -> NotFound:
+    return NotFound(f"this line does not know Telegram id {person_id}: it has met nobody with that id")
+
+
 async def _known(client: TelegramClient, destination: Destination) -> Callee:
     """A numeric id can be called only if this line has met the person: Telegram wants an access hash."""
     try:
         with translated("users.getUsers"):
             async with asyncio.timeout(RESOLVE_S):
-                peer = await client.get_input_entity(types.PeerUser(int(destination.value)))
-                user = await client.get_entity(peer)
-    except ValueError:
-        raise NotFound(f"this line does not know Telegram id {destination}: it has met nobody with that id") from None
+                user = await client.get_entity(await known_peer(client, int(destination.value)))
+    except ValueError as error:
+        raise _unknown(destination.value) from error
     if not isinstance(user, types.User):
         raise NotFound(f"Telegram id {destination} is no person")
     return Callee(Person.of(user.id, user), utils.get_input_peer(user))

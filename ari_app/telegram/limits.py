@@ -1,0 +1,189 @@
+"""What protects an account: requests that Telegram limits are paused, and outgoing calls are counted.
+
+Every request of a line goes through its `LimitedClient`, also those that Telethon makes by itself, so that nothing asks
+Telegram for what it has just been told to leave. A pause is for one kind of request (core.telegram.org/api/errors,
+420 FLOOD, and PEER_FLOOD).
+"""
+
+import asyncio
+import logging
+import time
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from telethon import TelegramClient, errors
+from telethon.utils import is_list_like
+
+from ari_app.telegram.errors import Limited
+
+log = logging.getLogger(__name__)
+
+CALL = "phone.requestCall"
+MINUTE_S, DAY_S = 60.0, 86400.0
+FLOOD_WAITS = (errors.FloodWaitError, errors.FloodPremiumWaitError)
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """The margins that are added to what Telegram asks, and how often a line may call; 0 calls means no bound."""
+
+    flood_margin_s: float = 30.0
+    peer_flood_s: float = 86400.0
+    calls_per_minute: int = 0
+    calls_per_day: int = 0
+
+
+@dataclass(frozen=True)
+class Pause:
+    """One kind of request is not made until then (a Unix time); ``reason`` is Telegram's word."""
+
+    request: str
+    until: float
+    reason: str
+
+
+class Memory(Protocol):
+    """Where a line's limits are kept over a restart; times are Unix times."""
+
+    async def pauses(self, now: float) -> dict[str, tuple[float, str]]:
+        """The pauses that are not over: until when, and why."""
+
+    async def pause(self, request: str, until: float, reason: str) -> None:
+        """Keep one."""
+
+    async def calls(self, since: float) -> list[float]:
+        """When the line called somebody, the oldest first."""
+
+    async def called(self, at: float) -> None:
+        """Keep that it did."""
+
+
+class Limits:
+    """The limits of one line; a context manager, which knows nothing before it is entered."""
+
+    def __init__(
+        self, line: str, settings: LimitSettings, memory: Memory, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._line = line
+        self._settings = settings
+        self._memory = memory
+        self._clock = clock
+        self._pauses: dict[str, Pause] = {}
+        self._ends: dict[str, asyncio.TimerHandle] = {}
+        self._calls: list[float] = []
+
+    async def __aenter__(self) -> "Limits":
+        now = self._clock()
+        for request, (until, reason) in (await self._memory.pauses(now)).items():
+            self._begin(Pause(request, until, reason))
+        self._calls = await self._memory.calls(now - DAY_S)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for end in self._ends.values():
+            end.cancel()
+        self._ends.clear()
+
+    @property
+    def pauses(self) -> dict[str, tuple[float, str]]:
+        """The pauses now: each request's seconds left, and Telegram's word."""
+        now = self._clock()
+        return {each.request: (each.until - now, each.reason) for each in self._pauses.values() if each.until > now}
+
+    def check(self, request: str = CALL) -> None:
+        """Raises Limited where a request (its TL name) must not be made now; by default, a call."""
+        if pause := self.pauses.get(request):
+            seconds, reason = pause
+            raise Limited(
+                f"line {self._line} leaves out {request} for {seconds:.0f} s more: Telegram said {reason}",
+                round(seconds),
+            )
+        if request == CALL:
+            self._check_rate(self._settings.calls_per_minute, MINUTE_S, "calls_per_minute")
+            self._check_rate(self._settings.calls_per_day, DAY_S, "calls_per_day")
+
+    async def admit(self, request: str) -> None:
+        """A request is about to be made: raises Limited where it must not be; a call is counted."""
+        if not _is_held_back(request):
+            return
+        self.check(request)
+        if request == CALL:
+            now = self._clock()
+            self._calls = [*self._calls[bisect_right(self._calls, now - DAY_S) :], now]
+            await self._memory.called(now)
+
+    async def learn(self, request: str, error: BaseException | None) -> None:
+        """Pause a request if that is what Telegram's answer to it means."""
+        if isinstance(error, FLOOD_WAITS):
+            await self._pause(request, error.seconds + self._settings.flood_margin_s, f"FLOOD_WAIT_{error.seconds}")
+        elif isinstance(error, errors.PeerFloodError):
+            await self._pause(request, self._settings.peer_flood_s, "PEER_FLOOD")
+
+    async def _pause(self, request: str, seconds: float, reason: str) -> None:
+        if not _is_held_back(request):
+            return
+        pause = Pause(request, self._clock() + seconds, reason)
+        known = self._pauses.get(request)
+        if known is None or known.until < pause.until:
+            self._begin(pause)
+            await self._memory.pause(pause.request, pause.until, pause.reason)
+
+    def _begin(self, pause: Pause) -> None:
+        seconds = pause.until - self._clock()
+        log.warning("line %s: no %s for %.0f s: Telegram said %s", self._line, pause.request, seconds, pause.reason)
+        self._pauses[pause.request] = pause
+        if earlier := self._ends.pop(pause.request, None):
+            earlier.cancel()
+        self._ends[pause.request] = asyncio.get_running_loop().call_later(seconds, self._end, pause)
+
+    def _end(self, pause: Pause) -> None:
+        log.info("line %s: %s is no longer paused", self._line, pause.request)
+        del self._ends[pause.request]
+
+    def _check_rate(self, most: int, window_s: float, setting: str) -> None:
+        now = self._clock()
+        recent = self._calls[bisect_right(self._calls, now - window_s) :]
+        if most and len(recent) >= most:
+            seconds = recent[-most] + window_s - now
+            raise Limited(
+                f"line {self._line} has made {len(recent)} calls, as many as {setting} lets it; "
+                f"the next may come in {seconds:.0f} s",
+                round(seconds),
+            )
+
+
+class LimitedClient(TelegramClient):  # type: ignore[misc]  # Telethon has no type hints
+    """A Telethon client that makes no request which `limits` hold back; it raises Limited in its place."""
+
+    def __init__(self, *arguments: Any, limits: Limits, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._limits = limits
+
+    async def __call__(self, request: Any, ordered: bool = False, flood_sleep_threshold: int | None = None) -> Any:
+        """As Telethon's; every method of the client ends here."""
+        names = [tl_name(each) for each in (request if is_list_like(request) else [request])]
+        for name in names:
+            await self._limits.admit(name)
+        try:
+            return await super().__call__(request, ordered, flood_sleep_threshold)
+        except errors.MultiError as several:
+            for name, error in zip(names, several.exceptions, strict=True):
+                await self._limits.learn(name, error)
+            raise
+        except errors.RPCError as error:
+            for name in names:
+                await self._limits.learn(name, error)
+            raise
+
+
+def tl_name(request: Any) -> str:
+    """A request's TL name, as Telegram's pages have it: `phone.requestCall`."""
+    name = type(request).__name__.removesuffix("Request")
+    return f"{type(request).__module__.rsplit('.', 1)[-1]}.{name[0].lower()}{name[1:]}"
+
+
+def _is_held_back(request: str) -> bool:
+    """Not what carries on a call that is live, nor what Telethon needs to go on hearing of calls."""
+    return request == CALL or not request.startswith(("phone.", "updates."))

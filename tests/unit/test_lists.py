@@ -1,0 +1,53 @@
+"""Whom a line may call and be called by."""
+
+import pytest
+
+from ari_app.telegram.lists import Lists
+from ari_app.telegram.peers import Destination, MalformedDestination, Person
+
+ANNA = Person(7, phone="+79990000002", username="Anna_B")
+FRIEND = Person(8, contact=True)
+
+
+@pytest.mark.parametrize("entry", ["+79990000002", "@anna_b", "tg#ANNA_B", "7"])
+def test_an_entry_may_be_any_name_of_a_person(entry: str) -> None:
+    assert Lists.of((), (entry,), False).refuses(ANNA) == "+79990000002 is in the line's deny list"
+    assert Lists.of((entry,), (), True).refuses(ANNA) == ""
+    assert Lists.of((), (entry,), False).refuses(FRIEND) == ""
+
+
+@pytest.mark.parametrize(
+    ("lists", "anna", "friend"),
+    [
+        (Lists(), "", ""),
+        (Lists.of(("7",), (), False), "", "not in the line's allow list"),
+        (Lists.of(("8",), (), False), "not in the line's allow list", ""),
+        (Lists.of((), (), True), "no contact", ""),
+        (Lists.of(("7",), (), True), "", ""),
+        (Lists.of(("7", "8"), ("7", "8"), False), "deny", "deny"),
+        (Lists.of((), ("8",), True), "no contact", "deny"),
+    ],
+)
+def test_which_list_counts(lists: Lists, anna: str, friend: str) -> None:
+    for person, said in ((ANNA, anna), (FRIEND, friend)):
+        refusal = lists.refuses(person)
+        assert said in refusal
+        assert bool(said) == bool(refusal)
+
+
+def test_a_hidden_phone_is_known_to_who_dials_it() -> None:
+    hidden, dialled = Person(7), Destination.parse("+79990000002")
+    lists = Lists.of(("+79990000002",), (), False)
+    assert lists.refuses(hidden)
+    assert not lists.refuses(hidden, dialled)
+
+
+def test_what_is_denied_before_anybody_is_asked() -> None:
+    lists = Lists.of((), ("@anna_b",), False)
+    assert lists.denies(Destination.parse("@Anna_B"))
+    assert not lists.denies(Destination.parse("+79990000002"))
+
+
+def test_an_entry_that_names_nobody() -> None:
+    with pytest.raises(MalformedDestination):
+        Lists.of(("anna",), (), False)
