@@ -1,0 +1,90 @@
+"""What a person dials during a call: keys that go to the dialplan one after another, "as if he had pressed them"."""
+
+import asyncio
+import logging
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable
+
+from ari_app.asterisk.errors import AriError, LegEnded
+
+log = logging.getLogger(__name__)
+
+MAX_KEYS = 64  # in one text; a card's number and a PIN are fewer
+MAX_WAITING = 128  # of one call; a key is sent much faster than it is pressed
+PAUSE = "w"
+"""For each `,` of a text: half a second, in Asterisk's own DTMF strings (ast_dtmf_stream), so that it falls between the
+tones and not just between our requests."""
+KEYS = re.compile(r"[0-9*#A-D,]+")
+ONE_KEY = re.compile(r"(,*)([0-9*#A-D])")
+IGNORED = str.maketrans("", "", " -\u00a0\u2011\u2013")
+
+
+class KeysRefused(Exception):
+    """The keys were not taken, none of them; the text says why."""
+
+
+def keys_of(text: str) -> str | None:
+    """The keys that a text asks to dial: 0-9 * # A-D and `,` for a pause; None where it is an ordinary text.
+
+    Spaces and hyphens are ignored; digits may be those of any script.
+    """
+    keys = "".join(str(unicodedata.decimal(char, char)) for char in text.translate(IGNORED).strip())
+    if len(keys) <= MAX_KEYS and KEYS.fullmatch(keys) and ONE_KEY.search(keys):
+        return keys
+    return None
+
+
+class Keys:
+    """The keys of one call, in the order in which they were pressed.
+
+    They are taken from `open` until `close`, and wait for `send_with` where the other side does not listen yet.
+    ``step`` puts a rung on the call's ladder. Which keys they are is shown nowhere: they may be a PIN.
+    """
+
+    def __init__(self, step: Callable[[str, str], None]) -> None:
+        self._step = step
+        self._open = False
+        self._waiting = asyncio.Queue[str](MAX_WAITING)
+
+    @property
+    def taken(self) -> bool:
+        """Whether `press` takes keys."""
+        return self._open
+
+    def open(self) -> None:
+        """Take keys from now on."""
+        self._open = True
+
+    def close(self) -> None:
+        """Take no more; what still waits is not sent."""
+        self._open = False
+
+    def press(self, keys: str) -> None:
+        """Send keys (0-9 * # A-D, and `,` before one for a pause) behind those pressed before; does not wait.
+
+        Raises KeysRefused where none of them is taken.
+        """
+        if not self._open:
+            raise KeysRefused("there is no call that takes keys")
+        if not KEYS.fullmatch(keys):
+            raise KeysRefused("a key is one of 0-9 * # A-D, and a comma is a pause")
+        pressed = [PAUSE * len(pauses) + key for pauses, key in ONE_KEY.findall(keys)]
+        if self._waiting.qsize() + len(pressed) > MAX_WAITING:
+            raise KeysRefused(f"more than {MAX_WAITING} keys wait to be sent")
+        for each in pressed:
+            self._waiting.put_nowait(each)
+
+    async def send_with(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Send keys for as long as the call goes on, by a leg's `press`. Raises LegEnded."""
+        while True:
+            key = await self._waiting.get()
+            try:
+                await send(key)
+            except LegEnded:
+                raise
+            except AriError as error:
+                # Not the text of the error at the ladder's level: nothing in there may tell the key.
+                self._step("keys", f"a key was lost: {type(error).__name__}")
+            else:
+                self._step("keys", "a key was pressed")

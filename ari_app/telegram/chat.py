@@ -1,0 +1,121 @@
+"""A line's private messages: what people write to it, and what it writes back."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from telethon import TelegramClient, events, utils
+from telethon.tl import functions, types
+
+from ari_app.telegram.errors import TelegramError, translated
+from ari_app.telegram.peers import Person
+from ari_app.telegram.texts import TextName, Wording
+
+log = logging.getLogger(__name__)
+
+REQUEST_S = 10.0
+AUTO_ANSWER_S = 30.0  # the same text to the same person at most once in this time
+TELEGRAM_ITSELF = {777000, 42777}  # its service accounts: login codes and notices
+
+OnText = Callable[[int, str], bool]
+"""Told each text of a person, by Telegram id, in their order; must not wait. True where it was dialled."""
+
+
+class Recently:
+    """Whether the same was said to the same person a short time ago."""
+
+    def __init__(self, seconds: float = AUTO_ANSWER_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._said: dict[tuple[int, TextName], float] = {}
+
+    def may_say(self, person_id: int, name: TextName) -> bool:
+        """True, and remembered as said now, unless it was said within the time."""
+        now = self._clock()
+        self._said = {said: at for said, at in self._said.items() if now - at < self._seconds}
+        if (person_id, name) in self._said:
+            return False
+        self._said[person_id, name] = now
+        return True
+
+
+class Chat:
+    """The private chats of one account; used as a context manager, it listens to the client's updates while open.
+
+    A text that ``on_text`` does not dial gets the line's automatic answer: never to bots, Telegram itself and whoever
+    is ``own`` (this account, the other lines), and the same not twice in a short time (``recently``).
+    """
+
+    def __init__(
+        self,
+        client: TelegramClient,
+        wording: Wording,
+        on_text: OnText,
+        own: Callable[[Person], bool],
+        recently: Recently,
+    ) -> None:
+        self._client = client
+        self._wording = wording
+        self._on_text = on_text
+        self._own = own
+        self._recently = recently
+        self._tasks = asyncio.TaskGroup()
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Chat":
+        await self._tasks.__aenter__()
+        self._client.add_event_handler(self._on_message, events.NewMessage(incoming=True, func=is_text_of_a_person))
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        self._client.remove_event_handler(self._on_message)
+        for task in self._answering:
+            task.cancel()
+        await self._tasks.__aexit__(*exc)
+
+    async def send(self, peer: types.TypeInputPeer, text: str) -> None:
+        """messages.sendMessage, as plain text without markup or a link's preview. Raises TelegramError."""
+        with translated("messages.sendMessage"):
+            async with asyncio.timeout(REQUEST_S):
+                await self._client(functions.messages.SendMessageRequest(peer, text, no_webpage=True))
+
+    async def _on_message(self, event: Any) -> None:
+        # A call's updates wait behind this one: whatever takes time has a task of its own.
+        if not self._on_text(event.message.peer_id.user_id, event.message.message):
+            self._start(self._answer(event))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks.create_task(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, event: Any) -> None:
+        person_id = event.message.peer_id.user_id
+        try:
+            with translated("users.getUsers"):
+                async with asyncio.timeout(REQUEST_S):
+                    sender = await event.get_sender()
+            if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
+                return
+            text = self._wording.say("auto_answer", Person.of(sender.id, sender))
+            if text and self._recently.may_say(sender.id, "auto_answer"):
+                await self.send(utils.get_input_peer(sender), text)
+        except TelegramError as error:
+            log.warning("line %s: no automatic answer to %s: %s", self._wording.number, person_id, error)
+        except Exception:
+            # One message must not end the line, and with it its calls.
+            log.exception("line %s: an error nobody expected, while answering %s", self._wording.number, person_id)
+
+
+def is_text_of_a_person(event: Any) -> bool:
+    """Whether a new message has a text, and came in a private chat from the other side."""
+    message = event.message
+    return bool(isinstance(message.peer_id, types.PeerUser) and not message.out and message.message)
+
+
+def may_be_answered(sender: types.User, own: Callable[[Person], bool]) -> bool:
+    """Whether an automatic answer to somebody makes sense: not to bots, Telegram itself, and our own accounts."""
+    nobody = sender.bot or sender.is_self or sender.support or sender.deleted or sender.id in TELEGRAM_ITSELF
+    return not nobody and not own(Person.of(sender.id, sender))

@@ -1,0 +1,146 @@
+"""Typed texts as keys, and the order and bounds of a call's keys."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ari_app.asterisk.errors import AriTimeout, LegEnded
+from ari_app.asterisk.hangup import Hangup
+from ari_app.calls import outcome
+from ari_app.calls.call import Call
+from ari_app.calls.desk import Desk
+from ari_app.calls.dialling import MAX_KEYS, MAX_WAITING, Keys, KeysRefused, keys_of
+from ari_app.calls.outcome import Direction
+from ari_app.tasks import background_tasks
+from ari_app.telegram.peers import Person
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("102", "102"),
+        (" 1 0-2# ", "102#"),
+        ("*9,,5A", "*9,,5A"),
+        ("١٠٢", "102"),
+        ("1" * MAX_KEYS, "1" * MAX_KEYS),
+        ("1" * (MAX_KEYS + 1), None),
+        ("", None),
+        ("-", None),
+        (",", None),
+        ("102!", None),
+        ("bad", None),
+        ("E", None),
+        ("ext 102", None),
+        ("1\n2", None),
+        ("½", None),
+        ("²", None),
+    ],
+)
+def test_which_texts_are_keys(text: str, keys: str | None) -> None:
+    assert keys_of(text) == keys
+
+
+class Sent:
+    """Where keys go; can be slow, or fail."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.errors: list[Exception] = []
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def __call__(self, key: str) -> None:
+        await self.free.wait()
+        if self.errors:
+            raise self.errors.pop()
+        self.keys.append(key)
+
+
+@asynccontextmanager
+async def sending(keys: Keys, sent: Sent) -> AsyncIterator[None]:
+    async with background_tasks() as tasks:
+        tasks.create_task(keys.send_with(sent))
+        yield
+
+
+def a_call() -> Call:
+    call = Call("id", Direction.IN, "+79990000001", "7")
+    call.keys.open()
+    return call
+
+
+async def rungs(steps: asyncio.Queue[str], count: int) -> list[str]:
+    async with asyncio.timeout(5):
+        return [await steps.get() for _ in range(count)]
+
+
+async def test_keys_go_one_after_another() -> None:
+    steps, sent = asyncio.Queue[str](), Sent()
+    keys = Keys(lambda side, text: steps.put_nowait(text))
+    keys.open()
+    keys.press("1,,0")  # before anybody listens
+    sent.free.clear()
+    async with sending(keys, sent):
+        keys.press("2")
+        sent.free.set()
+        assert await rungs(steps, 3) == ["a key was pressed"] * 3
+    assert sent.keys == ["1", "ww0", "2"]
+
+
+async def test_a_lost_key_ends_nothing() -> None:
+    steps, sent = asyncio.Queue[str](), Sent()
+    keys = Keys(lambda side, text: steps.put_nowait(text))
+    keys.open()
+    sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
+    async with sending(keys, sent):
+        keys.press("12")
+        assert await rungs(steps, 2) == ["a key was lost: AriTimeout", "a key was pressed"]
+    assert sent.keys == ["2"]
+
+
+async def test_a_leg_that_ended_is_told() -> None:
+    call, sent = a_call(), Sent()
+    sent.errors.append(LegEnded("it ended", Hangup.with_cause(16)))
+    call.keys.press("1")
+    with pytest.raises(LegEnded):
+        await call.keys.send_with(sent)
+
+
+def test_keys_are_taken_only_while_the_call_lives() -> None:
+    call = Call("id", Direction.IN, "+79990000001", "7")
+    with pytest.raises(KeysRefused, match="no call that takes keys"):
+        call.keys.press("1")
+    call.keys.open()
+    call.keys.press("1")
+    call.end(outcome.shut_down(talking=False))
+    with pytest.raises(KeysRefused, match="no call that takes keys"):
+        call.keys.press("1")
+
+
+def test_all_keys_or_none() -> None:
+    keys = a_call().keys
+    keys.press("1" * (MAX_WAITING - 1))
+    with pytest.raises(KeysRefused, match="wait to be sent"):
+        keys.press("12")
+    keys.press("1")
+    with pytest.raises(KeysRefused, match="a key is one of"):
+        keys.press("x")
+
+
+async def test_whose_call_takes_keys() -> None:
+    desk = Desk()
+    async with (
+        desk.admit(Direction.OUT, "+79990000001", "+79990000002", 3) as first,
+        desk.admit(Direction.IN, "+79990000001", "7", 3) as second,
+    ):
+        assert desk.dialling("+79990000001", 7) is None
+        for call in (first, second):
+            call.person = Person(7)
+            call.keys.open()
+        assert desk.dialling("+79990000001", 7) is second
+        assert desk.dialling("+79990000001", 8) is None
+        assert desk.dialling("+79990000009", 7) is None
+        second.end(outcome.shut_down(talking=False))
+        assert desk.dialling("+79990000001", 7) is first

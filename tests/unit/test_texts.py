@@ -1,0 +1,133 @@
+"""What a line says, when it says it, and what an administrator is told of a text that can't be used."""
+
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from telethon.tl import types
+
+from ari_app.config import ConfigError, load
+from ari_app.telegram.chat import AUTO_ANSWER_S, Recently, may_be_answered
+from ari_app.telegram.peers import Person
+from ari_app.telegram.texts import ENGLISH, RUSSIAN, LineTexts, TextName, Texts, Wording, language_for, rule_of
+from tests.unit.test_config import GOOD, SAMPLE
+
+ANNA = Person(7, phone="+79990000002", first_name="Анна", language="ru")
+NOON = datetime(2026, 12, 24, 12, 5)
+
+
+def wording(**texts: str) -> Wording:
+    return Wording("Acme", "Sales", "+79990000001", LineTexts.model_validate({"ru": texts}), clock=lambda: NOON)
+
+
+def test_the_variables() -> None:
+    said = wording(card="{caller_name} {caller_number} {company} {line} {number} {date} {time} {{x}}").say("card", ANNA)
+    assert said == "Анна +79990000002 Acme Sales +79990000001 24.12.2026 12:05 {x}"
+
+
+@pytest.mark.parametrize("name", ["{company}", "{", "}}", "{0.__class__}", "<b>**x**</b>", "%s", "\\n", "$company"])
+def test_a_name_is_inserted_as_it_is(name: str) -> None:
+    assert wording(card="Hi {caller_name}!").say("card", Person(7, first_name=name, language="ru")) == f"Hi {name}!"
+
+
+def test_the_pressed_keys() -> None:
+    assert wording(keypad_dialled="{line}: {digits}").say("keypad_dialled", ANNA, digits="1#") == "Sales: 1#"
+
+
+def test_every_default_in_both_languages() -> None:
+    assert set(get_args(TextName)) == set(Texts.model_fields)
+    for name in get_args(TextName):
+        said = {wording().say(name, Person(7, first_name="Bo", language=code), digits="12") for code in ("en", "ru")}
+        assert len(said) == 2
+        assert all("{" not in each for each in said)
+
+
+def test_a_text_that_got_too_long_is_cut() -> None:
+    texts = wording(card_button="{caller_name}" * 3)
+    said = texts.say("card_button", Person(7, first_name="x" * 60, language="ru"))
+    assert len(said) == rule_of("card_button").length
+    assert said.endswith("x…")
+
+
+@pytest.mark.parametrize(
+    ("lang_code", "unknown", "language"),
+    [
+        ("ru", "en", "ru"),
+        ("be", "en", "ru"),
+        ("kk", "en", "ru"),
+        ("ru-RU", "en", "ru"),
+        ("uk", "ru", "en"),
+        ("pt-br", "ru", "en"),
+        ("", "en", "en"),
+        ("", "ru", "ru"),
+    ],
+)
+def test_the_language(lang_code: str, unknown: str, language: str) -> None:
+    assert language_for(lang_code, "ru" if unknown == "ru" else "en") == language
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ('auto_answer = "Hi {name}"', "lines.0.texts.ru.auto_answer: {name} is no variable of this text"),
+        ('auto_answer = "Hi {}"', "lines.0.texts.ru.auto_answer: {} is no variable"),
+        ('auto_answer = "{caller_name.id}"', "lines.0.texts.ru.auto_answer: {caller_name.id} is no variable"),
+        ('card = "{digits}"', "lines.0.texts.ru.card: {digits} is no variable"),
+        ('card = "{caller_name"', "lines.0.texts.ru.card: expected '}' before end of string"),
+        ('card = "caller_name}"', "lines.0.texts.ru.card: Single '}' encountered"),
+        ('card = "{caller_name!r}"', "lines.0.texts.ru.card: {caller_name} may have nothing behind its name"),
+        ('card = "{caller_name:>9}"', "lines.0.texts.ru.card: {caller_name} may have nothing behind its name"),
+        ('card = " "', "lines.0.texts.ru.card: is empty"),
+        (f'card_button = "{"x" * 65}"', "lines.0.texts.ru.card_button: is longer than the 64 characters"),
+        ('crad = "x"', "lines.0.texts.ru.crad is no key"),
+    ],
+)
+def test_a_text_that_cannot_be_used(tmp_path: Path, texts: str, said: str) -> None:
+    file = tmp_path / "astergram.toml"
+    file.write_text(f"{GOOD}[lines.texts.ru]\n{texts}\n")
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_other_texts_stay_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "astergram.toml"
+    file.write_text(f'{GOOD}[lines.texts.ru]\nauto_answer = ""\n')
+    texts = load(file).lines[0].texts
+    assert texts.ru == RUSSIAN.model_copy(update={"auto_answer": ""})
+    assert texts.en == ENGLISH
+
+
+def test_the_sample_shows_the_defaults() -> None:
+    given = tomllib.loads(SAMPLE.read_text())["lines"][0]["texts"]
+    assert given == LineTexts().model_dump()
+
+
+def test_the_same_is_said_once_in_a_while() -> None:
+    now = [0.0]
+    recently = Recently(clock=lambda: now[0])
+    assert recently.may_say(7, "auto_answer")
+    now[0] = AUTO_ANSWER_S - 1
+    assert not recently.may_say(7, "auto_answer")
+    assert recently.may_say(8, "auto_answer")
+    now[0] = AUTO_ANSWER_S
+    assert recently.may_say(7, "auto_answer")
+
+
+@pytest.mark.parametrize(
+    ("sender", "answered"),
+    [
+        (types.User(7), True),
+        (types.User(7, bot=True), False),
+        (types.User(7, is_self=True), False),
+        (types.User(7, support=True), False),
+        (types.User(7, deleted=True), False),
+        (types.User(777000), False),
+        (types.User(9), False),
+    ],
+)
+def test_who_gets_an_automatic_answer(sender: types.User, answered: bool) -> None:
+    assert may_be_answered(sender, lambda person: person.id == 9) is answered
