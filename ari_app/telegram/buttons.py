@@ -1,0 +1,143 @@
+"""Messages with buttons in a line's chats: made by the bot, sent by the line's own account, and deleted for both.
+
+The bot itself is in `bot.py`: aiogram, which it is made with, takes seconds to import, and not everybody has a bot.
+"""
+
+import asyncio
+import base64
+import hmac
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from telethon import TelegramClient
+from telethon.tl import functions, types
+
+from ari_app.telegram.errors import TelegramError, translated
+
+REQUEST_S = 10.0  # an inline query waits for the bot
+SIGNATURE_BYTES = 12  # 96 bits; the data of a button has 64 bytes at most (core.telegram.org/bots/api)
+
+
+class BotUnavailable(Exception):
+    """The bot can't be used now; the text says why and what to do."""
+
+
+class EditRefused(Exception):
+    """A message could not be edited; ``retry_s`` says when it may be tried again, None where it is of no use."""
+
+    def __init__(self, message: str, retry_s: float | None) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
+
+
+@dataclass(frozen=True)
+class Button:
+    """What it shows, and what is sent when it is pressed."""
+
+    text: str
+    data: str
+
+
+Keyboard = tuple[tuple[Button, ...], ...]
+"""Rows of buttons, the top one first."""
+
+
+@dataclass(frozen=True)
+class ButtonMessage:
+    """A message with buttons, as plain text."""
+
+    text: str
+    keyboard: Keyboard
+
+
+@dataclass(frozen=True)
+class Press:
+    """Somebody pressed a button: the data behind it, the Telegram id of who it was, and the message it was in."""
+
+    data: str
+    person_id: int
+    message_id: str
+
+
+OnPress = Callable[[Press], str | None]
+"""Takes a press without waiting; gives what the person is told, None for nothing."""
+
+
+class ButtonBot(Protocol):
+    """The installation's bot, as those see it who have messages with buttons to send."""
+
+    def require(self) -> str:
+        """Its username; raises BotUnavailable."""
+
+    def offered(self, account_id: int, message: ButtonMessage) -> AbstractContextManager[str]:
+        """Put a message out for one account; the query that gets it, once, while the context lasts."""
+
+    def on_press(self, prefix: str, handler: OnPress) -> None:
+        """Give the presses whose data begins with ``prefix:`` to a handler."""
+
+    async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
+        """Edit a message that was pressed; without a keyboard its buttons go. Raises EditRefused."""
+
+
+def signature(secret: bytes, *parts: str) -> str:
+    """What makes a button's data ours: HMAC-SHA256 over the parts, shortened, in URL-safe base64."""
+    digest = hmac.digest(secret, ":".join(parts).encode(), "sha256")[:SIGNATURE_BYTES]
+    return base64.urlsafe_b64encode(digest).decode()
+
+
+def is_signature(given: str, expected: str) -> bool:
+    """Compare without telling by the time it takes how much of it is right."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def fields(data: str, prefix: str, count: int) -> list[str]:
+    """The fields of a button's data, behind its prefix; raises ValueError where it has another form."""
+    first, *rest = data.split(":")
+    if first != prefix or len(rest) != count:
+        raise ValueError(f"the data is none of a button {prefix!r}")
+    return rest
+
+
+async def send_buttons(
+    client: TelegramClient, account_id: int, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage
+) -> int:
+    """Have the account send a message of the bot's to a person; returns the message's id in the account's chats.
+
+    Raises BotUnavailable, TelegramError.
+    """
+    username = bot.require()
+    with bot.offered(account_id, message) as query, translated("messages.getInlineBotResults"):
+        async with asyncio.timeout(REQUEST_S):
+            results = await client(
+                functions.messages.GetInlineBotResultsRequest(
+                    bot=await client.get_input_entity(username), peer=peer, query=query, offset=""
+                )
+            )
+    if not results.results:
+        raise TelegramError(f"@{username} gave no message for the line's inline query; does another program poll it?")
+    random_id = secrets.randbits(63)
+    with translated("messages.sendInlineBotResult"):
+        async with asyncio.timeout(REQUEST_S):
+            sent = await client(
+                functions.messages.SendInlineBotResultRequest(
+                    peer=peer, query_id=results.query_id, id=results.results[0].id, random_id=random_id, silent=True
+                )
+            )
+    return _message_id(sent, random_id)
+
+
+async def delete(client: TelegramClient, message_ids: list[int]) -> None:
+    """messages.deleteMessages, for both; one that is gone already is no error. Raises TelegramError."""
+    with translated("messages.deleteMessages"):
+        async with asyncio.timeout(REQUEST_S):
+            await client(functions.messages.DeleteMessagesRequest(id=message_ids, revoke=True))
+
+
+def _message_id(sent: Any, random_id: int) -> int:
+    for update in sent.updates:
+        if isinstance(update, types.UpdateMessageID) and update.random_id == random_id:
+            return int(update.id)
+    raise TelegramError("Telegram sent the message without telling its id (messages.sendInlineBotResult)")
