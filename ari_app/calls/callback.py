@@ -1,0 +1,220 @@
+"""A person asks to be called back: the PBX rings somebody first, and then the line calls the person.
+
+He asks by pressing the button of his business card, whose message tells him how far it has come.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.caller_id import CallerId
+from ari_app.asterisk.errors import LegEnded
+from ari_app.asterisk.legs import Leg, dialplan_leg
+from ari_app.calls import outcome
+from ari_app.calls.audio import AudioSettings
+from ari_app.calls.call import Call
+from ari_app.calls.card import Cards, Target
+from ari_app.calls.desk import Desk, LineFull
+from ari_app.calls.inbound import ended_in_asterisk, hang_up_with_the_call
+from ari_app.calls.outbound import reach
+from ari_app.calls.outcome import Direction
+from ari_app.store.cards import KeptCard
+from ari_app.telegram.buttons import ButtonBot, Keyboard, Press
+from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, keyboard
+from ari_app.telegram.line import Line
+from ari_app.telegram.peers import Destination, Kind, Person
+from ari_app.telegram.texts import MESSAGE_LENGTH, TextName
+
+log = logging.getLogger(__name__)
+
+AGENT_S = 300.0  # for somebody in the PBX to answer; its dialplan will give up long before
+AGAIN_S = 10.0  # between two requests of one person
+REFUSAL = "This button does not work any more. / Эта кнопка уже не действует."
+"""For a press of which it is not known any more to which line, and so in which words, it belongs."""
+
+
+@dataclass(frozen=True)
+class CallBackSettings:
+    """How a call back gets its legs; ``ring_s``: how long the person's Telegram may ring."""
+
+    ari: AriClient
+    audio: AudioSettings
+    ring_s: float
+
+
+async def callback(
+    call: Call, line: Line, person_id: int, target: Target, settings: CallBackSettings, calling: Callable[[], None]
+) -> None:
+    """Tell the story of one call back; ``calling`` is called when the PBX has answered and the person is called."""
+    dialled = Destination(Kind.ID, str(person_id))
+    line.limits.check()
+    callee = await line.find(dialled)
+    call.person = person = callee.person
+    call.step("telegram", f"{person.number} asks to be called back")
+    leg = await call.open(
+        dialplan_leg(
+            settings.ari,
+            extension=target.extension,
+            context=target.context,
+            caller_id=CallerId(name=person.name, number=person.number),
+            variables={
+                **person.variables(),
+                "TELEGRAM_LINE": line.number,
+                "TELEGRAM_CALL": call.id,
+                "TELEGRAM_CALLBACK": "1",
+            },
+        )
+    )
+    hang_up_with_the_call(call, leg)
+    call.step("asterisk", f"rings at {target}")
+    try:
+        async with asyncio.timeout(AGENT_S):
+            await leg.answered()
+    except LegEnded as ended:
+        return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
+    except TimeoutError:
+        return call.end(outcome.not_answered(AGENT_S))
+    call.ends_with(ended_in_asterisk(call, leg))
+    call.step("asterisk", "the dialplan answered")
+    calling()
+    await reach(call, line, dialled, callee, Agent(leg), settings.ari, settings.audio, settings.ring_s)
+    return None
+
+
+class Agent:
+    """Who has answered in the PBX; he hears it ring while the person is called."""
+
+    def __init__(self, leg: Leg) -> None:
+        self.leg = leg
+
+    def asked(self) -> None:
+        """The person has been asked to take a call."""
+
+    async def rings(self) -> None:
+        """The person's Telegram rings."""
+        await self.leg.noticing_the_end(self.leg.channel.ring())
+
+    async def talks(self) -> None:
+        """The person hears him."""
+        await self.leg.noticing_the_end(self.leg.channel.ringStop())
+
+
+class Turns:
+    """One request of a person at a time, and the next one not too soon."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._running: set[int] = set()
+        self._began: dict[int, float] = {}
+
+    def begin(self, person_id: int) -> bool:
+        """True, if it is this person's turn; it lasts until `end`."""
+        now = self._clock()
+        self._began = {person: at for person, at in self._began.items() if now - at < AGAIN_S}
+        if person_id in self._running or person_id in self._began:
+            return False
+        self._running.add(person_id)
+        self._began[person_id] = now
+        return True
+
+    def end(self, person_id: int) -> None:
+        """His request is done with."""
+        self._running.discard(person_id)
+
+
+class CallBacks:
+    """Takes the presses of cards, one request of a person at a time; ``start`` gets the work a task of its own."""
+
+    def __init__(
+        self,
+        cards: Cards,
+        lines: Mapping[str, Line],
+        bot: ButtonBot,
+        desk: Desk,
+        settings: CallBackSettings,
+        start: Callable[[Coroutine[Any, Any, None], str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cards = cards
+        self._lines = lines
+        self._bot = bot
+        self._desk = desk
+        self._settings = settings
+        self._start = start
+        self._turns = Turns(clock)
+
+    def press(self, press: Press) -> str | None:
+        """A press counts only from the person whom the card was sent to; gives what the presser is told."""
+        card, line = None, None
+        try:
+            data = CardData.unpack(press.data)
+            card = self._cards.find(data.card)
+            line = self._lines.get(card.line) if card else None
+            target = self._cards.callback(card.line) if card else None
+            if card is None or line is None or target is None:
+                raise ForgedCard("its card is done with, too old, or never was")
+            CardSigner(card.id, card.person_id, card.secret).check(data, press.person_id)
+        except ValueError as error:
+            self._desk.count("callback.refused")
+            log.warning("card: a press of %s was refused: %s", press.person_id, error)
+            return line.wording.say("callback_not_yours", Person(press.person_id)) if line else REFUSAL
+        person = Person(**json.loads(card.person))
+        if not self._turns.begin(person.id):
+            self._desk.count("callback.too_soon")
+            log.info("card: %s asks again too soon", person.number)
+            return line.wording.say("callback_too_soon", person)
+        request = self._serve(_Request(card, line, person, target, Progress(self._bot, press.message_id)))
+        self._start(request, f"call back of {person.number} by {line.number}")
+        return line.wording.say("callback_waiting", person)
+
+    async def _serve(self, request: "_Request") -> None:
+        # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
+        self._start(request.progress.run(), f"card of {request.person.number}")
+        request.tell("callback_waiting")
+        reached = False
+        try:
+            reached = await self._call(request)
+        finally:
+            self._turns.end(request.person.id)
+            request.tell("callback_reached" if reached else "callback_later", last=True)
+        if reached:
+            await self._cards.retire(request.card)
+
+    async def _call(self, request: "_Request") -> bool:
+        """Whether they talked."""
+        line, person = request.line, request.person
+        try:
+            async with self._desk.admit(Direction.BACK, line.number, str(person.id), line.max_calls) as call:
+                story = callback(
+                    call, line, person.id, request.target, self._settings, lambda: request.tell("callback_calling")
+                )
+                await call.run(story)
+        except LineFull as full:
+            log.info("call back of %s refused: %s", person.number, full)
+            return False
+        return call.talking
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One press that counts."""
+
+    card: KeptCard
+    line: Line
+    person: Person
+    target: Target
+    progress: Progress
+
+    def tell(self, name: TextName, *, last: bool = False) -> None:
+        """Let the card say how far it has come; when they have talked, its button goes."""
+        said = self.line.wording.say(name, self.person)
+        card = self.card
+        buttons: Keyboard = ()
+        if name != "callback_reached":
+            buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
+        self.progress.show(f"{card.text[: MESSAGE_LENGTH - len(said) - 2]}\n\n{said}", buttons, last=last)

@@ -1,0 +1,214 @@
+"""The business card: when a line sends it to a person whom a call did not bring together with somebody."""
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from ari_app.calls.call import Call
+from ari_app.calls.outcome import Cause, Direction, Status
+from ari_app.store.cards import KeptCard, KeptCards
+from ari_app.store.store import Store
+from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage
+from ari_app.telegram.card import CardSigner, Contact, keyboard, new_secret
+from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.line import Line
+from ari_app.telegram.peers import Person
+
+log = logging.getLogger(__name__)
+
+LIFE_S = 30 * 86400.0
+"""How long a button can be pressed, and the longest time between two cards that can be set."""
+
+
+class Reason(Enum):
+    """Why a card is sent; the values are the switches in [lines.card]."""
+
+    NO_ANSWER = "no_answer"
+    DECLINED = "declined"
+    BUSY = "busy"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An extension of the dialplan that a call back rings first."""
+
+    extension: str
+    context: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Target | None":
+        """From EXTEN@CONTEXT; None for an empty text."""
+        extension, _, context = text.partition("@")
+        return cls(extension, context) if text else None
+
+    def __str__(self) -> str:
+        return f"{self.extension}@{self.context}"
+
+
+@dataclass(frozen=True)
+class CardRules:
+    """A line's card: what it is sent for, how often to one person, and what there is to it.
+
+    ``cancelled_after_s``: how long a call that our side gave up must have rung. Without a ``callback`` there is no
+    button.
+    """
+
+    reasons: frozenset[Reason] = frozenset()
+    cancelled_after_s: float = 0.0
+    every_s: float = 0.0
+    callback: Target | None = None
+    contact: Contact | None = None
+    picture: Path | None = None
+
+
+def reason_for(call: Call, cancelled_after_s: float) -> Reason | None:
+    """What a call that is over would be a reason for; None where there is nothing that a card could say.
+
+    Telegram calls a decline and a person who is in another call both Busy. An app in another call says so without
+    ringing, so what rang before was declined.
+    """
+    if call.ending is None or call.talking:
+        return None
+    status = call.ending.status
+    if call.direction is Direction.IN:
+        gave_up = status is Status.CANCEL and call.ending.cause != Cause.ANSWERED_ELSEWHERE
+        return Reason.MISSED if gave_up or status in (Status.BUSY, Status.NOANSWER) else None
+    if call.direction is Direction.BACK:
+        return None  # it has its card
+    match status:
+        case Status.NOANSWER:
+            return Reason.NO_ANSWER
+        case Status.BUSY:
+            hung_up = call.ending.cause == Cause.NORMAL_CLEARING
+            return Reason.DECLINED if hung_up or call.rang_s is not None else Reason.BUSY
+        case Status.CANCEL if call.rang_s is not None and call.rang_s >= cancelled_after_s:
+            return Reason.CANCELLED
+    return None
+
+
+class Cards:
+    """The cards of all lines, and who may press their buttons.
+
+    ``rules``: by the line's number. ``bot`` is None where the installation has none; cards have no buttons then.
+    ``own`` tells the accounts that are lines: no line sends another one its card. ``clock`` gives Unix time.
+    """
+
+    def __init__(
+        self,
+        rules: Mapping[str, CardRules],
+        store: Store,
+        bot: ButtonBot | None,
+        count: Callable[[str], None],
+        own: Callable[[Person], bool] = lambda _: False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rules = rules
+        self._table = KeptCards(store)
+        self._bot = bot
+        self._count = count
+        self._own = own
+        self._clock = clock
+        self._kept: dict[str, KeptCard] = {}
+
+    async def load(self) -> None:
+        """Remember the cards of earlier runs; before anything else."""
+        self._kept = {card.id: card for card in await self._table.since(self._clock() - LIFE_S)}
+
+    async def after(self, call: Call, line: Line, asked: bool | None = None) -> None:
+        """Send the card after a call, if that is what the rules say; a failure is logged, there is nobody to tell.
+
+        ``asked``: what the dialplan said for this very call; None leaves it to the line's switches.
+        """
+        reason = reason_for(call, self._rules[line.number].cancelled_after_s)
+        if reason and call.person:
+            await self.send(line, call.person, reason, asked)
+
+    async def send(self, line: Line, person: Person, reason: Reason, asked: bool | None = None) -> None:
+        """Send the card for a reason; as `after`."""
+        rules = self._rules[line.number]
+        wanted = reason in rules.reasons if asked is None else asked
+        if not wanted or self._own(person):
+            return
+        now = self._clock()
+        if self._sent_since(line.number, person.id, now - rules.every_s):
+            log.info("line %s: no card for %s, who got one a short time ago", line.number, person.number)
+            return
+        button = bool(rules.callback and self._bot)
+        card = KeptCard(
+            id=secrets.token_urlsafe(9),
+            line=line.number,
+            person_id=person.id,
+            person=json.dumps(asdict(person)),
+            text=line.wording.say("card", person),
+            button=line.wording.say("card_button", person),
+            secret=new_secret() if button else "",
+            sent_at=now,
+        )
+        try:
+            await self._forget_old(now)
+            await self._keep(card)
+            await self._deliver(line, card, rules)
+        except TelegramError as error:
+            self._count("card.failed")
+            log.warning("line %s: no card for %s: %s", line.number, person.number, error)
+            await self._forget(card)
+        else:
+            self._count("card.sent")
+            log.info("line %s: card for %s (%s)", line.number, person.number, reason.value)
+
+    def find(self, card_id: str) -> KeptCard | None:
+        """A card whose button can be pressed."""
+        card = self._kept.get(card_id)
+        return card if card and card.secret and card.sent_at > self._clock() - LIFE_S else None
+
+    def callback(self, line: str) -> Target | None:
+        """Where a line's cards call back."""
+        return self._rules[line].callback if line in self._rules else None
+
+    async def retire(self, card: KeptCard) -> None:
+        """Its button has done its work."""
+        await self._keep(replace(card, secret=""))
+
+    def _sent_since(self, line: str, person_id: int, since: float) -> bool:
+        return any(
+            card.line == line and card.person_id == person_id and card.sent_at > since for card in self._kept.values()
+        )
+
+    async def _keep(self, card: KeptCard) -> None:
+        # At once, so that the end of another call does not send a second one.
+        self._kept[card.id] = card
+        await self._table.put(card)
+
+    async def _forget(self, card: KeptCard) -> None:
+        self._kept.pop(card.id, None)
+        await self._table.drop(card)
+
+    async def _forget_old(self, now: float) -> None:
+        for card in [each for each in self._kept.values() if each.sent_at <= now - LIFE_S]:
+            await self._forget(card)
+
+    async def _deliver(self, line: Line, card: KeptCard, rules: CardRules) -> None:
+        peer = await line.peer(card.person_id)
+        for part in (rules.contact, rules.picture):
+            try:
+                if part:
+                    await line.send_card_part(peer, part)
+            except (TelegramError, OSError, ValueError) as error:
+                log.warning("line %s: a card goes without its %s: %s", line.number, type(part).__name__, error)
+        if self._bot and card.secret:
+            buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
+            try:
+                await line.send_buttons(self._bot, peer, ButtonMessage(card.text, buttons))
+            except (BotUnavailable, TelegramError) as error:
+                log.warning("line %s: a card goes without its button: %s", line.number, error)
+            else:
+                return
+            await self.retire(card)
+        await line.chat.send(peer, card.text)

@@ -1,0 +1,146 @@
+"""When a business card is sent, and what its button carries."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ari_app.calls import outcome
+from ari_app.calls.call import Call
+from ari_app.calls.callback import AGAIN_S, Turns
+from ari_app.calls.card import Reason, Target, reason_for
+from ari_app.calls.outcome import Direction, Ending
+from ari_app.store.cards import KeptCard, KeptCards
+from ari_app.store.store import open_store
+from ari_app.telegram import errors
+from ari_app.telegram.card import CardData, CardSigner, ForgedCard, keyboard, new_secret
+from ari_app.telegram.phone import Discarded, DiscardReason
+
+BIGGEST_ID = 2**52
+IN, OUT, BACK = Direction.IN, Direction.OUT, Direction.BACK
+
+
+def on_telegram(reason: DiscardReason | None, direction: Direction = OUT) -> Ending:
+    return outcome.telegram_ended(Discarded(reason, 0), direction, talking=False)
+
+
+def in_asterisk(cause: int, direction: Direction = OUT) -> Ending:
+    return outcome.asterisk_ended(cause, direction, talking=False)
+
+
+@pytest.mark.parametrize(
+    ("direction", "ending", "rang_s", "reason"),
+    [
+        (OUT, outcome.not_answered(30), 30.0, Reason.NO_ANSWER),
+        (OUT, outcome.not_answered(20), None, Reason.NO_ANSWER),
+        (OUT, on_telegram(DiscardReason.MISSED), 30.0, Reason.NO_ANSWER),
+        (OUT, on_telegram(DiscardReason.BUSY), 3.0, Reason.DECLINED),
+        (OUT, on_telegram(DiscardReason.HANGUP), None, Reason.DECLINED),
+        (OUT, on_telegram(DiscardReason.BUSY), None, Reason.BUSY),
+        (OUT, outcome.failed(errors.Busy("")), None, Reason.BUSY),
+        (OUT, in_asterisk(127), 10.0, Reason.CANCELLED),
+        (OUT, in_asterisk(127), 9.9, None),
+        (OUT, in_asterisk(127), None, None),
+        (OUT, on_telegram(DiscardReason.DISCONNECT), 3.0, None),
+        (OUT, outcome.no_media(5), 3.0, None),
+        (OUT, outcome.shut_down(talking=False), 30.0, None),
+        (OUT, outcome.shut_down(talking=True), 30.0, None),
+        (OUT, outcome.failed(errors.Limited("", None)), None, None),
+        (OUT, outcome.failed(errors.Restricted("")), None, None),
+        (OUT, outcome.failed(errors.NotFound("")), None, None),
+        (OUT, outcome.failed(errors.Unavailable("")), None, None),
+        (OUT, outcome.failed(errors.NotReady("")), None, None),
+        (BACK, outcome.not_answered(30), 30.0, None),
+        (BACK, on_telegram(DiscardReason.BUSY, BACK), 3.0, None),
+        (IN, on_telegram(DiscardReason.MISSED, IN), None, Reason.MISSED),
+        (IN, on_telegram(None, IN), None, None),  # another device of the line took it
+        (IN, in_asterisk(17, IN), None, Reason.MISSED),
+        (IN, in_asterisk(19, IN), None, Reason.MISSED),
+        (IN, in_asterisk(38, IN), None, None),
+    ],
+)
+async def test_what_a_card_is_sent_for(
+    direction: Direction, ending: Ending, rang_s: float | None, reason: Reason | None
+) -> None:
+    call = Call("1", direction, "+79990000001", "anna")
+    call.end(ending)
+    call.rang_s = rang_s
+    assert reason_for(call, cancelled_after_s=10.0) is reason
+
+
+async def test_no_card_after_they_talked() -> None:
+    call = Call("1", OUT, "+79990000001", "anna")
+    call.begins_to_talk()
+    call.end(on_telegram(DiscardReason.BUSY))
+    assert reason_for(call, cancelled_after_s=0.0) is None
+
+
+async def test_how_long_it_rang() -> None:
+    call = Call("1", OUT, "+79990000001", "anna")
+    call.rings()
+    assert call.rang_s is None
+    call.end(in_asterisk(127))
+    assert call.rang_s is not None
+    assert call.rang_s >= 0
+
+
+def test_the_button_fits() -> None:
+    signer = CardSigner("AbCdEfGhIjKl", BIGGEST_ID, new_secret())
+    data = keyboard(signer, "Call me back")[0][0].data
+    assert data is not None
+    assert len(data.encode()) <= 64
+    signer.check(CardData.unpack(data), BIGGEST_ID)
+
+
+@pytest.mark.parametrize("forged", ["another person", "another card", "another secret", "no signature", "garbage"])
+def test_a_press_that_is_forged(forged: str) -> None:
+    signer = CardSigner("one", 5, new_secret())
+    data, person_id = CardData.unpack(signer.data()), 5
+    match forged:
+        case "another person":
+            person_id = 6
+        case "another card":
+            data = CardData.unpack(replace(signer, card="two").data())
+        case "another secret":
+            data = CardData.unpack(replace(signer, secret=new_secret()).data())
+        case "no signature":
+            data = replace(data, signature="")
+        case "garbage":
+            data = replace(data, signature="ключ")
+    with pytest.raises(ForgedCard):
+        signer.check(data, person_id)
+
+
+def test_one_request_of_a_person_at_a_time() -> None:
+    now = 0.0
+    turns = Turns(lambda: now)
+    assert turns.begin(5)
+    assert turns.begin(6)
+    assert not turns.begin(5)
+    now = AGAIN_S
+    assert not turns.begin(5)  # his call goes on
+    turns.end(5)
+    assert turns.begin(5)
+    turns.end(5)
+    assert not turns.begin(5)  # too soon
+    now += AGAIN_S
+    assert turns.begin(5)
+
+
+def test_a_target() -> None:
+    assert Target.parse("") is None
+    assert Target.parse("605@phones") == Target("605", "phones")
+
+
+async def test_cards_outlive_a_restart(tmp_path: Path) -> None:
+    old = KeptCard("old", "+79990000001", 5, "{}", "Hello", "Call me", new_secret(), 1.0)
+    new = replace(old, id="new", sent_at=100.0)
+    async with open_store(tmp_path / "astergram.db") as store:
+        for card in (new, old, replace(old, id="failed")):
+            await KeptCards(store).put(card)
+        await KeptCards(store).put(replace(new, secret=""))
+        await KeptCards(store).drop(replace(old, id="failed"))
+    async with open_store(tmp_path / "astergram.db") as store:
+        assert await KeptCards(store).since(0.0) == [old, replace(new, secret="")]
+        assert await KeptCards(store).since(50.0) == [replace(new, secret="")]
+        assert await KeptCards(store).since(0.0) == [replace(new, secret="")]
