@@ -14,6 +14,7 @@ from ari_app import __version__
 from ari_app.app import account, running
 from ari_app.asterisk.errors import AriError
 from ari_app.config import ConfigError, Settings, load
+from ari_app.store.store import StoreError
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
 from ari_app.telegram.signin import sign_in_at_terminal
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"astergram: {error}", file=sys.stderr)
         return UNUSABLE
-    except (AriError, MediaError, TelegramError, OSError) as error:
+    except (AriError, MediaError, StoreError, TelegramError, OSError) as error:
         print(f"astergram: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

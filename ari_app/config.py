@@ -4,17 +4,21 @@
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from ari_app.telegram.peers import Destination
+from ari_app.telegram.texts import Language, LineTexts
 
 ENV_PREFIX = "ASTERGRAM_"
 ENV_DELIMITER = "__"
@@ -32,7 +36,12 @@ def _e164(text: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def _list_entry(text: str) -> str:
+    return str(Destination.parse(text))
+
+
 Number = Annotated[str, AfterValidator(_e164)]
+ListEntry = Annotated[str, AfterValidator(_list_entry)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
@@ -63,6 +72,24 @@ class TelegramSettings(_Section):
     public_key_file: Path | None = None
 
 
+class CardSection(_Section):
+    """[lines.card]: the business card."""
+
+    no_answer: bool = True
+    declined: bool = True
+    busy: bool = True
+    cancelled: bool = True
+    cancelled_after_s: float = Field(10.0, ge=0)
+    missed: bool = False
+    card_every_s: float = Field(3600.0, ge=0, le=30 * 86400)
+    callback: str = Field("", pattern=r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$")
+    contact_phone: Literal[""] | Number = ""
+    contact_first_name: str = ""
+    contact_last_name: str = ""
+    contact_vcard: FilePath | None = None
+    picture: FilePath | None = None
+
+
 class LineSettings(_Section):
     """[[lines]]: one Telegram account."""
 
@@ -70,6 +97,29 @@ class LineSettings(_Section):
     name: str = ""
     context: str = "from-telegram"
     max_calls: int = Field(1, ge=1)
+    callers: tuple[str, ...] = ()
+    default: bool = False
+    bare_number_prefix: str = Field("", pattern=r"^(\+[0-9]*)?$")
+    allow: tuple[ListEntry, ...] = ()
+    deny: tuple[ListEntry, ...] = ()
+    only_contacts: bool = False
+    resolve_cache_s: float = Field(86400.0, ge=0)
+    not_found_cache_s: float = Field(3600.0, ge=0)
+    calls_per_minute: int = Field(0, ge=0)
+    calls_per_day: int = Field(0, ge=0)
+    flood_margin_s: float = Field(30.0, ge=0)
+    peer_flood_s: float = Field(86400.0, ge=0)
+    company: str = ""
+    language: Language = "en"
+    texts: LineTexts = LineTexts()
+    card: CardSection = CardSection()
+
+
+class BotSettings(_Section):
+    """[bot]: the installation's bot, which makes the messages with buttons."""
+
+    token: Secret
+    api_url: str = Field("", pattern=r"^(https?://.*)?$")
 
 
 class CallSettings(_Section):
@@ -96,10 +146,27 @@ class Settings(BaseSettings):
     asterisk: AsteriskSettings
     telegram: TelegramSettings
     lines: tuple[LineSettings, ...] = Field((), min_length=1)
+    bot: BotSettings | None = None
     calls: CallSettings = CallSettings()
     media: MediaSection = MediaSection()
+    company: str = ""
     state_dir: Path = Path("/var/lib/astergram")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("lines")
+    @classmethod
+    def _one_line_for_each_caller(cls, lines: tuple[LineSettings, ...]) -> tuple[LineSettings, ...]:
+        for caller, count in Counter(caller for line in lines for caller in set(line.callers)).items():
+            if count > 1:
+                raise ValueError(f"{count} lines have {caller!r} in their callers; a phone can have one line only")
+        if sum(line.default for line in lines) > 1:
+            raise ValueError("more than one line has default = true; only one can be the default")
+        return lines
+
+    @property
+    def database(self) -> Path:
+        """The program's own database."""
+        return self.state_dir / "astergram.db"
 
     def session(self, number: str) -> Path:
         """A line's session file."""

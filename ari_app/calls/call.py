@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 from ari_app.asterisk.errors import LegEnded
 from ari_app.calls import outcome
+from ari_app.calls.dialling import Keys
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.telegram.errors import CallDiscarded
+from ari_app.telegram.peers import Person
 from media.process import MediaProcess
 
 REASON_S = 3.0  # between noticing that a side has ended and its reason
@@ -57,11 +59,15 @@ class Call:
         self.direction = direction
         self.line = line
         self.peer = peer
+        self.person: Person | None = None  # on Telegram, once it is known who
         self.ladder: list[Step] = []
         self.ending: Ending | None = None
         self.redials = 0
+        self.rang_s: float | None = None  # of an outgoing call that is over: how long the person's Telegram rang
         self.audio: MediaProcess | None = None
+        self.keys = Keys(self.step)
         self._began = time.monotonic()
+        self._rings_since: float | None = None
         self._talking_since = 0.0
         self._talks = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -90,6 +96,11 @@ class Call:
     def duration_s(self) -> int:
         """Whole seconds of talk so far."""
         return int(time.monotonic() - self._talking_since) if self.talking else 0
+
+    def rings(self) -> None:
+        """The person's Telegram rings from now on."""
+        self._rings_since = time.monotonic()
+        self.step("telegram", "rings")
 
     def begins_to_talk(self) -> None:
         """Both sides hear each other from now on."""
@@ -125,6 +136,9 @@ class Call:
         """The call is over; only the first ending counts."""
         if self.ending is None:
             self.ending = ending
+            if self._rings_since is not None:
+                self.rang_s = time.monotonic() - self._rings_since
+            self.keys.close()
             self.step("call", f"{ending.status.value}, cause {int(ending.cause)}: {ending.detail}")
             self._ended.set()
 

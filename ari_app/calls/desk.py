@@ -39,9 +39,20 @@ class Desk:
         """Wait until no call is live."""
         await self._idle.wait()
 
+    def count(self, what: str) -> None:
+        """One more of something."""
+        self.counted[what] += 1
+
     def busy(self) -> Counter[str]:
         """How many calls each line has."""
         return Counter(call.line for call in self.calls.values())
+
+    def dialling(self, line: str, person_id: int) -> Call | None:
+        """The call of a line in which a person (his Telegram id) can press keys; the latest where he has two."""
+        for call in reversed(self.calls.values()):
+            if call.line == line and call.person and call.person.id == person_id and call.keys.taken:
+                return call
+        return None
 
     @asynccontextmanager
     async def admit(self, direction: Direction, line: str, peer: str, max_calls: int) -> AsyncIterator[Call]:

@@ -1,5 +1,7 @@
 """A person on Telegram calls a line: it rings in the dialplan, and Telegram is answered when the dialplan answers."""
 
+from telethon import utils
+
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import LegEnded
@@ -7,21 +9,27 @@ from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
 from ari_app.calls.call import Call
+from ari_app.calls.keypad import Keypads
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Offer, PhoneCall
 
 
-async def inbound(call: Call, line: Line, offer: Offer, ari: AriClient, settings: AudioSettings) -> None:
+async def inbound(
+    call: Call, line: Line, offer: Offer, ari: AriClient, settings: AudioSettings, keypads: Keypads
+) -> None:
     """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
-    caller = Person.of(offer.peer_id, offer.caller)
+    call.person = caller = Person.of(offer.peer_id, offer.caller)
+    call.keys.open()  # what he dials while it rings waits for the answer
     call.step("telegram", f"{caller.number} calls")
     call.at_end(lambda ending: offer.discard(ending.discard, call.duration_s))
     call.ends_with(ended_on_telegram(call, offer))
     audio = await open_audio(call, settings)
     await offer.ringing()
     call.step("telegram", "ringing")
+    peer = utils.get_input_peer(offer.caller) if offer.caller else None
+    await call.open(keypads.shown_to(call, line, caller, peer))
 
     extension = line.number.removeprefix("+")
     leg = await call.open(
@@ -47,6 +55,7 @@ async def inbound(call: Call, line: Line, offer: Offer, ari: AriClient, settings
     call.step("telegram", "accepted, key agreed")
     if not await connect_telegram(call, settings, audio, offer, connections):
         return call.end(outcome.no_media(settings.connect_s))
+    call.alongside(call.keys.send_with(leg.press))
     call.begins_to_talk()
     await call.over()
     return None

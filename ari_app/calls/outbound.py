@@ -5,17 +5,21 @@ The channel comes back to the dialplan with TELEGRAM_STATUS and TELEGRAM_CAUSE, 
 
 import logging
 from functools import partial
+from typing import Protocol
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriError
-from ari_app.asterisk.legs import IncomingLeg
+from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
 from ari_app.calls.call import Call
 from ari_app.calls.inbound import ended_in_asterisk, ended_on_telegram
 from ari_app.calls.outcome import Ending, Status
+from ari_app.calls.request import Route
+from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.line import Line
-from ari_app.telegram.peers import Destination
+from ari_app.telegram.lists import Denied
+from ari_app.telegram.peers import Callee, Destination
 from ari_app.telegram.phone import RECEIVE_S, OutgoingCall
 
 log = logging.getLogger(__name__)
@@ -24,35 +28,110 @@ REDIALS = 1  # a call that was accepted but got no audio path is tried this ofte
 
 
 async def outbound(
-    call: Call, line: Line, destination: str, leg: IncomingLeg, ari: AriClient, settings: AudioSettings, ring_s: float
+    call: Call, route: Route, destination: str, leg: IncomingLeg, ari: AriClient, settings: AudioSettings, ring_s: float
 ) -> None:
-    """Tell the story of one outgoing call."""
+    """Tell the story of one outgoing call; a line that Telegram limits hands it on to the next of the route."""
     call.step("asterisk", f"{leg.caller_number or 'somebody'} dials {destination}")
     call.at_end(partial(give_back, leg))
     call.ends_with(ended_in_asterisk(call, leg))
     # What an `h` extension reads if the caller hangs up before anything else is known.
     await _set_status(leg, Status.CANCEL)
-    callee = await line.find(Destination.parse(destination))
-    call.step("telegram", f"found {callee.person.number}")
-    for _ in range(1 + REDIALS):
+    while True:
+        try:
+            return await _through_line(call, route, destination, leg, ari, settings, ring_s)
+        except (Limited, Denied) as refusal:
+            route.move_on(refusal)
+            call.step("telegram", str(refusal))
+        call.line = route.line.number
+
+
+async def _through_line(
+    call: Call, route: Route, destination: str, leg: IncomingLeg, ari: AriClient, settings: AudioSettings, ring_s: float
+) -> None:
+    line = route.line
+    dialled = line.destination(destination)
+    callee = await line.find(dialled)
+    call.step("telegram", f"found {callee.person.number}, calls through {line.number}")
+    await reach(call, line, dialled, callee, Dialler(route, leg), ari, settings, ring_s)
+
+
+class NearSide(Protocol):
+    """Who in the PBX talks to the person; he is told how far the call has come."""
+
+    leg: Leg
+
+    def asked(self) -> None:
+        """The person has been asked to take a call."""
+
+    async def rings(self) -> None:
+        """The person's Telegram rings. Raises LegEnded."""
+
+    async def talks(self) -> None:
+        """The audio is connected. Raises LegEnded."""
+
+
+class Dialler:
+    """The phone that dialled; its channel is answered when the audio is connected."""
+
+    def __init__(self, route: Route, leg: IncomingLeg) -> None:
+        self.leg: Leg = leg
+        self._incoming = leg
+        self._route = route
+
+    def asked(self) -> None:
+        """No other line may be tried any more."""
+        self._route.asked = True
+
+    async def rings(self) -> None:
+        """It hears ringing."""
+        await self._incoming.ring()
+
+    async def talks(self) -> None:
+        """It is answered."""
+        await self._incoming.answer()
+        await _set_status(self._incoming, Status.ANSWER)
+
+
+async def reach(
+    call: Call,
+    line: Line,
+    dialled: Destination,
+    callee: Callee,
+    near: NearSide,
+    ari: AriClient,
+    settings: AudioSettings,
+    ring_s: float,
+) -> None:
+    """Call a person who was found, and let both sides talk until the call is over."""
+    while call.redials <= REDIALS:
+        call.person = callee.person
         async with call.attempt():
             audio = await open_audio(call, settings)
-            phone_call = await call.open(line.phone.call(callee.peer, audio))
+            try:
+                phone_call = await call.open(line.phone.call(callee.peer, audio))
+            except NotFound:
+                if not callee.cached:
+                    raise
+                call.step("telegram", "who was found earlier is not there any more: asks again")
+                callee = await line.find(dialled, fresh=True)
+                continue
+            near.asked()
             call.at_end(partial(_discard, call, phone_call))
             call.ends_with(ended_on_telegram(call, phone_call))
             call.step("telegram", "asked to call")
-            call.alongside(_ring(call, phone_call, leg))
+            call.alongside(_ring(call, phone_call, near))
             try:
                 await phone_call.accepted(ring_s)
             except TimeoutError:
                 return call.end(outcome.not_answered(ring_s))
             connections = await phone_call.confirm(audio)
             call.step("telegram", "accepted, key agreed")
-            await join_asterisk(call, ari, settings, audio, leg)
+            await join_asterisk(call, ari, settings, audio, near.leg)
             if await connect_telegram(call, settings, audio, phone_call, connections):
+                call.keys.open()  # before anybody can notice that they talk
                 call.begins_to_talk()
-                await leg.answer()
-                await _set_status(leg, Status.ANSWER)
+                await near.talks()
+                call.alongside(call.keys.send_with(near.leg.press))  # reaches the phone, as keys of a callee do
                 await call.over()
                 return None
         call.redials += 1
@@ -71,13 +150,13 @@ async def give_back(leg: IncomingLeg, ending: Ending) -> None:
         log.info("channel %s could not go on in the dialplan: %s", leg.id, error)
 
 
-async def _ring(call: Call, phone_call: OutgoingCall, leg: IncomingLeg) -> None:
+async def _ring(call: Call, phone_call: OutgoingCall, near: NearSide) -> None:
     try:
         await phone_call.ringing()
     except TimeoutError:
         return call.end(outcome.not_answered(RECEIVE_S))
-    call.step("telegram", "rings")
-    await leg.ring()
+    call.rings()
+    await near.rings()
 
 
 async def _discard(call: Call, phone_call: OutgoingCall, ending: Ending) -> None:

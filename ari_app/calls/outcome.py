@@ -15,10 +15,11 @@ from media.types import MediaError
 
 
 class Direction(Enum):
-    """Seen from the PBX."""
+    """Seen from the PBX; BACK: the person asked for it, and the PBX's side was called before him."""
 
     IN = "in"
     OUT = "out"
+    BACK = "back"
 
 
 class Status(Enum):
@@ -143,9 +144,12 @@ def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) ->
         lost = reason is DiscardReason.DISCONNECT
         cause = Cause.NETWORK_OUT_OF_ORDER if lost else Cause.NORMAL_CLEARING
         return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, f"ended on Telegram ({word})")
-    if direction is Direction.OUT:
+    if direction is not Direction.IN:
         status, cause = REFUSALS[reason]
         return Ending(status, cause, DiscardReason.HANGUP, f"not taken on Telegram ({word})")
+    if reason is None:
+        detail = "taken by another device of the line"
+        return Ending(Status.CANCEL, Cause.ANSWERED_ELSEWHERE, DiscardReason.HANGUP, detail)
     return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, f"the caller gave up ({word})")
 
 
@@ -159,7 +163,7 @@ def asterisk_ended(cause: int, direction: Direction, talking: bool) -> Ending:
     detail = f"ended by the PBX (cause {cause})"
     if talking:
         return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, detail)
-    if direction is Direction.OUT:
+    if direction is not Direction.IN:
         return Ending(Status.CANCEL, cause, DiscardReason.MISSED, f"the caller gave up (cause {cause})")
     if cause in MISSED_CAUSES:
         return Ending(Status.NOANSWER, cause, DiscardReason.MISSED, detail)

@@ -5,7 +5,7 @@ what a test or the demo tells him, also what no official app would do.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,9 @@ from media.supervisor import MediaPool, MediaProcess
 from media.types import DhConfig
 
 ANSWER_S = 30.0  # whatever a person waits for comes within this, or the script fails
+CHAT_LENGTH = 20
 P = TypeVar("P")
+M = TypeVar("M")
 
 
 class PersonCall:
@@ -185,7 +187,9 @@ class Person:
         self.tasks = tasks
         self.calls: dict[int, PersonCall] = {}
         self._offers: asyncio.Queue[PersonCall] = asyncio.Queue()
+        self._news = asyncio.Event()
         client.add_event_handler(self._on_update, events.Raw(UPDATES))
+        client.add_event_handler(self._on_news, events.Raw())
 
     async def call(self, phone: str) -> PersonCall:
         """Dial somebody; raises Telethon's RPCError where Telegram refuses."""
@@ -207,10 +211,39 @@ class Person:
         async with asyncio.timeout(timeout_s):
             return await self._offers.get()
 
+    async def chat_with(self, phone: str) -> list[Any]:
+        """His messages with somebody, the newest first, without those that say that there was a call."""
+        found = await self.client(functions.contacts.ResolvePhoneRequest(phone))
+        messages = await self.client.get_messages(found.users[0], limit=CHAT_LENGTH)
+        return [each for each in messages if each.message]
+
+    async def sees(self, phone: str, what: Callable[[list[Any]], M | None], timeout_s: float = ANSWER_S) -> M:
+        """Wait until something is true of his chat with somebody; gives what `what` gives, which looks again after
+        each change. Raises SandboxError when it does not come true in time."""
+        messages: list[Any] = []
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    self._news.clear()
+                    messages = await self.chat_with(phone)
+                    if seen := what(messages):
+                        return seen
+                    await self._news.wait()
+        except TimeoutError:
+            texts = [each.message for each in messages]
+            raise SandboxError(f"{self.phone} did not see it within {timeout_s:g} s; his chat: {texts}") from None
+
+    async def keypad(self, phone: str) -> Any:
+        """The message with buttons, once it is in his chat with somebody."""
+        return await self.sees(phone, lambda messages: next((each for each in messages if each.buttons), None))
+
     async def dh_config(self) -> DhConfig:
         """messages.getDhConfig."""
         answer = await self.client(functions.messages.GetDhConfigRequest(version=0, random_length=256))
         return DhConfig(answer.g, answer.p, answer.random)
+
+    async def _on_news(self, update: Any) -> None:
+        self._news.set()
 
     async def _on_update(self, update: Any) -> None:
         if isinstance(update, types.UpdatePhoneCallSignalingData):

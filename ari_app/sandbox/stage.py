@@ -19,6 +19,7 @@ from media.supervisor import MediaPool
 LINE = "+79990000001"
 ANNA = "+79990000002"
 BORIS = "+79990000003"
+BOT = "astergram_bot"
 
 
 class Stage:
@@ -57,6 +58,10 @@ class Stage:
         path = self.folder / "astergram.toml"
         path.write_text(tomli_w.dumps(base))
         return path
+
+    def bot(self) -> dict[str, str]:
+        """Make the installation's bot; gives the configuration's section [bot]."""
+        return {"token": self.telegram.add_bot(BOT).token, "api_url": self.telegram.bot_api_url}
 
     async def sign_in_lines(self, settings: Settings) -> None:
         """Sign in every line of the configuration, as its administrator would, by code."""

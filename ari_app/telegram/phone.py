@@ -17,6 +17,7 @@ from telethon import TelegramClient, events
 from telethon.tl import functions, types
 
 from ari_app.telegram.errors import CallDiscarded, TelegramError, Unreachable, translated
+from ari_app.telegram.limits import tl_name
 from media.types import Agreement, DhConfig, EngineProtocol, RelayServer
 
 log = logging.getLogger(__name__)
@@ -398,9 +399,3 @@ def relay_server(connection: types.TypePhoneConnection) -> RelayServer:
         tcp=bool(connection.tcp),
         peer_tag=connection.peer_tag,
     )
-
-
-def tl_name(request: Any) -> str:
-    """A request's TL name, as Telegram's pages have it: `phone.requestCall`."""
-    name = type(request).__name__.removesuffix("Request")
-    return f"{type(request).__module__.rsplit('.', 1)[-1]}.{name[0].lower()}{name[1:]}"

@@ -97,7 +97,7 @@ class Play:
     async def talking(self) -> None:
         """Wait until both sides of every live call talk: a person's own media may be connected a moment before."""
         async with asyncio.timeout(GONE_S):
-            for call in self.app.desk.calls.values():
+            for call in list(self.app.desk.calls.values()):
                 await call.talks()
 
 
@@ -118,11 +118,18 @@ def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
 
     @asynccontextmanager
     async def made(
-        *, timers: Timers | None = None, dialplan: str = "", people: Mapping[str, str] | None = None, **sections: Any
+        *,
+        timers: Timers | None = None,
+        dialplan: str = "",
+        people: Mapping[str, str] | None = None,
+        bot: bool = False,
+        **sections: Any,
     ) -> AsyncIterator[Play]:
         logging.getLogger("ari_app").setLevel(logging.INFO)
         before = Before()
         async with stage(tmp_path, timers=timers, dialplan=dialplan, people=people) as set_stage:
+            if bot:
+                sections["bot"] = set_stage.bot()
             settings = load(set_stage.configuration(**sections))
             await set_stage.sign_in_lines(settings)
             async with AsyncExitStack() as work:

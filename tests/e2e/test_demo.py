@@ -104,6 +104,9 @@ def check_report(report: Mapping[str, Any], printed: str) -> None:
     assert set(report) == {"ok", "steps", "calls"}
     assert report["ok"] is True
     assert all(set(step) == {"name", "ok", "at_s"} and step["ok"] for step in report["steps"])
+    steps = [step["name"] for step in report["steps"]]
+    chat = ["keypad", "extension", "keypad_hidden", "card", "callback"]
+    assert [name for name in steps if name in chat] == chat
     assert sorted(step["at_s"] for step in report["steps"]) == [step["at_s"] for step in report["steps"]]
     names = {"name", "direction", "transport", "phone_codec", "status", "setup_ms", "heard"}
     assert all(set(call) == names for call in report["calls"])

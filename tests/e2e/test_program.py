@@ -150,8 +150,8 @@ async def test_a_line_is_held_by_one_program(sandbox: Stage) -> None:
 
 
 async def test_a_killed_program_leaves_nothing_for_long(sandbox: Stage) -> None:
-    """The media process ends by itself, and the next start clears Asterisk."""
-    config = sandbox.configuration(media={"orphan_s": 1.0})
+    """The media process ends by itself, and the next start clears Asterisk and the caller's chat."""
+    config = sandbox.configuration(media={"orphan_s": 1.0}, bot=sandbox.bot())
     settings = load(config)
     await sandbox.sign_in_lines(settings)
     async with SipPhone(sandbox.asterisk, "101", auto_answer=True) as phone, sandbox.person(ANNA) as anna:
@@ -160,6 +160,7 @@ async def test_a_killed_program_leaves_nothing_for_long(sandbox: Stage) -> None:
             call = await anna.call(LINE)
             await call.confirm(None, None)
             await phone.established()
+            await anna.keypad(LINE)
             program.process.kill()
             await program.ends()
         async with asyncio.timeout(GONE_S):
@@ -168,4 +169,5 @@ async def test_a_killed_program_leaves_nothing_for_long(sandbox: Stage) -> None:
         async with astergram("run", "--config", config) as program:
             await program.until("ready: 1 of 1 lines")
             await phone.closed()
+            await anna.sees(LINE, lambda messages: not messages)
             assert await nothing_left_in(sandbox.asterisk) == []

@@ -22,6 +22,9 @@ api_hash = "tg secret"
 number = "+7 999 000-00-01"
 """
 
+CALLERS = 'callers = ["101"]\n'
+ANOTHER = 'number = "+79990000009"\n[[lines]]\n'
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -54,10 +57,12 @@ def test_the_sample_has_every_key_with_its_default() -> None:
         return list(model.model_fields)
 
     sections: dict[str, Any] = {"": settings, "lines": settings.lines[0]}
-    sections |= {name: getattr(settings, name) for name in ("asterisk", "telegram", "calls", "media")}
+    sections |= {name: getattr(settings, name) for name in ("asterisk", "telegram", "bot", "calls", "media")}
+    sections |= {"texts": settings.lines[0].texts, "en": settings.lines[0].texts.en, "ru": settings.lines[0].texts.ru}
+    sections["card"] = settings.lines[0].card
     for name, section in sections.items():
         for key in keys(type(section)):
-            if key in sections:
+            if key in sections and not isinstance(getattr(section, key), str):
                 continue
             assert f"{key} = " in text, f"[{name}] {key} is not in the sample"
             field = type(section).model_fields[key]
@@ -75,6 +80,14 @@ def test_the_sample_has_every_key_with_its_default() -> None:
         ('number = "+7 999 000-00-01"', 'number = "one"', "lines.0.number: 'one' is no phone number"),
         ("[asterisk]", "[asterisk", "Expected ']' at the end of a table declaration"),
         ("[[lines]]\n", "[extra]\n", "extra is no key of Astergram's"),
+        ("[[lines]]\n", '[[lines]]\ndeny = ["anna"]\n', "lines.0.deny.0: 'anna' is no destination"),
+        (
+            "[[lines]]\n",
+            f"[[lines]]\ndefault = true\n{ANOTHER}default = true\n",
+            "lines: more than one line has default",
+        ),
+        ("[[lines]]\n", '[[lines]]\ncard.callback = "605"\n', "lines.0.card.callback: String should match pattern"),
+        ("[[lines]]\n", f"[[lines]]\n{CALLERS}{ANOTHER}{CALLERS}", "lines: 2 lines have '101' in their callers"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(file: Path, before: str, after: str, said: str) -> None:

@@ -20,7 +20,7 @@ from rich.markup import escape
 from ari_app.config import ConfigError, load
 from ari_app.sandbox import debian
 from ari_app.sandbox.debian import DebianError
-from ari_app.sandbox.demo import stay
+from ari_app.sandbox.demo import chat, stay
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import ProgramEnded, astergram
 from ari_app.sandbox.demo.report import Report
@@ -105,6 +105,11 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
                     async with astergram(configuration, folder / "astergram.log") as program:
                         show.step(f"astergram-{transport}", "Astergram is ready")
                         await Story(cast, program, transport, options.seconds, show, report).tell()
+                show.heading("Astergram, with its bot")
+                configuration = cast.stage.configuration(**chat.configuration(cast))
+                async with astergram(configuration, folder / "astergram.log") as program:
+                    show.step("astergram-bot", "Astergram is ready")
+                    await chat.ChatStory(cast, program, show, report).tell()
             except ProgramEnded as error:
                 if not report.calls:
                     raise
@@ -125,7 +130,7 @@ async def set_up(show: Show, folder: Path) -> AsyncIterator[Cast]:
         for tree in ("asterisk", "baresip"):
             await asyncio.to_thread(debian.unpack, tree, unpacking)
     show.step("programs", f"Asterisk and the phone are unpacked below {_short(debian.cache_folder())}")
-    async with stage(folder, people={VERA: "Vera"}, dialplan=stay.DIALPLAN) as setting:
+    async with stage(folder, people={VERA: "Vera"}, dialplan=stay.DIALPLAN + chat.DIALPLAN) as setting:
         show.step("telegram", f"a local Telegram listens at {setting.telegram.host}:{setting.telegram.port}")
         show.step(
             "asterisk", f"a private Asterisk runs, SIP at {setting.asterisk.sip_host}:{setting.asterisk.sip_port}"
