@@ -24,7 +24,7 @@ from ari_app.calls.inbound import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.outbound import reach
 from ari_app.calls.outcome import Direction
 from ari_app.store.cards import KeptCard
-from ari_app.telegram.buttons import ButtonBot, Keyboard, Press
+from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
 from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, keyboard
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, Kind, Person
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 
 AGENT_S = 300.0  # for somebody in the PBX to answer; its dialplan will give up long before
 AGAIN_S = 10.0  # between two requests of one person
-REFUSAL = "This button does not work any more. / Эта кнопка уже не действует."
-"""For a press of which it is not known any more to which line, and so in which words, it belongs."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.dialling import KeysRefused
 from ari_app.store.keypads import ShownKeypads
 from ari_app.store.store import Store
-from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, EditRefused, Press
+from ari_app.telegram.buttons import REFUSAL, BotUnavailable, ButtonBot, ButtonMessage, EditRefused, Press
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.keypad import PREFIX, ForgedKey, KeyData, Signer, keyboard
 from ari_app.telegram.line import Line
@@ -171,6 +171,8 @@ class Keypads:
             if keypad is None:
                 raise ForgedKey("its call is over, or never was")
             key = keypad.signer.key(data, press.person_id)
+            if keypad.message_id not in ("", press.message_id):
+                raise ForgedKey("it is a copy of the keypad")
             keypad.call.keys.press(key)
         except (KeysRefused, ValueError) as error:
             self._refused()
@@ -180,7 +182,3 @@ class Keypads:
         keypad.message_id = press.message_id
         keypad.changed.set()
         return None
-
-
-REFUSAL = "This keypad's call is over. / Этот звонок уже закончился."
-"""For a press of which it is not known any more to which line, and so in which words, it belongs."""

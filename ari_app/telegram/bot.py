@@ -37,7 +37,7 @@ from aiogram.types import (
 )
 
 from ari_app.tasks import background_tasks
-from ari_app.telegram.buttons import BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress, Press
+from ari_app.telegram.buttons import REFUSAL, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress, Press
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ class Bot:
         if handler is None or press.id in self._seen or not press.inline_message_id:
             self.refused += 1
             log.warning("bot: a press of %s was refused: none of our buttons, or pressed before", press.from_user.id)
-            return None
+            return REFUSAL
         self._seen.append(press.id)
         return handler(Press(press.data or "", press.from_user.id, press.inline_message_id))
 

@@ -20,6 +20,9 @@ from ari_app.telegram.errors import TelegramError, translated
 REQUEST_S = 10.0  # an inline query waits for the bot
 SIGNATURE_BYTES = 12  # 96 bits; the data of a button has 64 bytes at most (core.telegram.org/bots/api)
 
+REFUSAL = "This button does not work any more. / Эта кнопка уже не действует."
+"""For a press of which it is not known to which line, and so in which words, it belongs."""
+
 
 class BotUnavailable(Exception):
     """The bot can't be used now; the text says why and what to do."""

@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+from telethon.tl import functions
+
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.telegram.phone import DiscardReason
@@ -38,6 +41,15 @@ def empty(messages: list[Any]) -> bool:
 def shows(text: str) -> Callable[[list[Any]], bool]:
     """Some message of a chat has this in it."""
     return lambda messages: any(text in each.message for each in messages)
+
+
+async def forwarded(owner: Person, keypad: Any, other: Person, data: bytes) -> Any:
+    """Somebody presses, by hand, a key of the keypad that was forwarded to him; no app would show it any more."""
+    found = await owner.client(functions.contacts.ResolvePhoneRequest(other.phone))
+    await owner.client.forward_messages(found.users[0], keypad)
+    copy = await other.sees(owner.phone, lambda messages: messages[0] if messages else None)
+    assert not copy.buttons
+    return await other.client(functions.messages.GetBotCallbackAnswerRequest(copy.peer_id, copy.id, data=data))
 
 
 async def test_a_caller_presses_1_0_2_and_reaches_the_agent(play: PlayMaker) -> None:
@@ -84,7 +96,7 @@ async def test_a_press_counts_only_from_the_caller_and_in_his_call(play: PlayMak
         play(bot=True) as stage,
         stage.phone(auto_answer=True) as phone,
         stage.person(ANNA) as anna,
-        stage.person(BORIS),
+        stage.person(BORIS) as boris,
     ):
         async with calling(stage, anna):
             keypad = await anna.keypad(LINE)
@@ -94,9 +106,12 @@ async def test_a_press_counts_only_from_the_caller_and_in_his_call(play: PlayMak
                 await stage.telegram.press(ANNA, ANNA, keypad.id, data[0][:-2] + b"xx"),
                 await stage.telegram.press(ANNA, ANNA, keypad.id, data[0].replace(b":1:", b":2:")),
                 await stage.telegram.press(ANNA, ANNA, keypad.id, b"key:garbage"),
+                await forwarded(anna, keypad, boris, data[0]),
             ]
             assert all(answer.message for answer in refused)
             assert stage.app.desk.counted["keypad.refused"] == len(refused)
+            unknown = await stage.telegram.press(ANNA, ANNA, keypad.id, b"no button of ours")
+            assert unknown.message
         await phone.closed()
         async with calling(stage, anna):
             again = await anna.keypad(LINE)
@@ -149,6 +164,51 @@ async def test_edits_are_throttled_but_presses_are_not(play: PlayMaker) -> None:
             assert [(await phone.wait_for("CALL_DTMF_START")).parameter for _ in "1234"] == list("1234")
             await anna.sees(LINE, shows("1234"))
         await phone.closed()
+
+
+@pytest.mark.parametrize(
+    ("application", "key"),
+    [
+        ("WaitExten(15)", "7"),
+        ("Queue(menu,,,,30)", "7"),  # queue-menu, the context of this queue
+        ("VoiceMail(100@default)", "*"),  # goes to extension a
+    ],
+    ids=["WaitExten", "Queue", "VoiceMail"],
+)
+async def test_a_key_counts_where_a_callers_key_counts(play: PlayMaker, application: str, key: str) -> None:
+    dialplan = (
+        f"[menu]\nexten => _79X.,1,Answer()\n same => n,{application}\n"
+        "exten => 7,1,Dial(PJSIP/102,20)\nexten => a,1,Dial(PJSIP/102,20)\n"
+        "[queue-menu]\nexten => 7,1,Dial(PJSIP/102,20)\n"
+    )
+    async with (
+        play(dialplan=dialplan, bot=True, **in_context("menu")) as stage,
+        stage.phone("102") as agent,
+        stage.person(ANNA) as anna,
+    ):
+        async with calling(stage, anna):
+            keypad = await anna.keypad(LINE)
+            await keypad.click(text=key)
+            await agent.incoming()
+        await agent.closed()
+
+
+async def test_keys_go_on_while_the_caller_is_on_hold(play: PlayMaker) -> None:
+    async with (
+        play(bot=True) as stage,
+        stage.phone("101", auto_answer=True) as agent,
+        stage.person(ANNA) as anna,
+    ):
+        async with calling(stage, anna):
+            keypad = await anna.keypad(LINE)
+            await agent.hold()
+            await keypad.click(text="5")
+            await anna.sees(LINE, shows("5"))
+            await agent.hold(False)
+            await keypad.click(text="6")
+            heard = [(await agent.wait_for("CALL_DTMF_START")).parameter for _ in "56"]
+            assert heard == ["5", "6"]
+        await agent.closed()
 
 
 async def test_keys_go_on_after_an_attended_transfer_and_hold(play: PlayMaker) -> None:
