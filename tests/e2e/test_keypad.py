@@ -1,14 +1,14 @@
 """The keypad in the caller's chat: shown while he calls, its presses dialled, gone afterwards."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 from telethon.tl import functions
 
 from ari_app.sandbox.person import Person, PersonCall
-from ari_app.sandbox.stage import ANNA, BORIS, LINE
+from ari_app.sandbox.stage import ANNA, BORIS, BOT, LINE
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import Play, PlayMaker, in_context
 
@@ -136,13 +136,28 @@ async def test_the_keypad_goes_however_the_call_ends(play: PlayMaker) -> None:
         await stage.call_over()
 
 
-async def test_without_the_bot_a_hint_is_sent_and_digits_can_be_written(play: PlayMaker) -> None:
+@asynccontextmanager
+async def inline_mode_off(play: Play) -> AsyncIterator[None]:
+    """As the bot's owner can switch it off at any time."""
+    play.telegram.set_inline(BOT, False)
+    yield
+
+
+def bot_down(play: Play) -> AbstractAsyncContextManager[None]:
+    """The Bot API can't be reached."""
+    return play.telegram.bot_api_down()
+
+
+@pytest.mark.parametrize("fault", [bot_down, inline_mode_off])
+async def test_without_the_bot_a_hint_is_sent_and_digits_can_be_written(
+    play: PlayMaker, fault: Callable[[Play], AbstractAsyncContextManager[None]]
+) -> None:
     async with (
         play(dialplan=MENU, bot=True, **in_context("menu")) as stage,
         stage.phone("102") as agent,
         stage.person(ANNA) as anna,
     ):
-        async with stage.telegram.bot_api_down(), calling(stage, anna):
+        async with fault(stage), calling(stage, anna):
             (said,) = await anna.sees(LINE, lambda messages: messages)
             assert not said.buttons
             await anna.client.send_message(said.peer_id, "102")
