@@ -11,7 +11,8 @@ from ari_app.asterisk.legs import Leg
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Ending
-from ari_app.telegram.phone import Connections, PhoneCall
+from ari_app.telegram.connections import Connections
+from ari_app.telegram.phone import PhoneCall
 from media.supervisor import MediaPool, MediaProcess
 
 Transport = Literal["rtp", "websocket"]

@@ -16,7 +16,8 @@ from telethon.tl import functions, types
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.tasks import background_tasks
-from ari_app.telegram.phone import UPDATES, DiscardReason, call_protocol, relay_server
+from ari_app.telegram.connections import Connections, call_protocol
+from ari_app.telegram.phone import UPDATES, DiscardReason
 from media.supervisor import MediaPool, MediaProcess
 from media.types import DhConfig
 
@@ -148,12 +149,8 @@ class PersonCall:
     async def _connect(self, audio: MediaProcess, call: types.PhoneCall) -> None:
         for pump in (self._send_signals(audio), self._take_signals(audio)):
             self._opened.callback(self.person.tasks.create_task(pump).cancel)
-        await audio.connect(
-            [relay_server(each) for each in call.connections],
-            call.protocol.library_versions,
-            bool(call.p2p_allowed),
-            call.custom_parameters.data if call.custom_parameters else None,
-        )
+        named = Connections.of(call)
+        await audio.connect(named.servers, named.library_versions, named.p2p_allowed, named.custom_parameters)
         async with asyncio.timeout(ANSWER_S):
             await audio.connected()
 

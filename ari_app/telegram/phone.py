@@ -16,9 +16,10 @@ from typing import Any, Protocol
 from telethon import TelegramClient, events
 from telethon.tl import functions, types
 
+from ari_app.telegram.connections import Connections, call_protocol
 from ari_app.telegram.errors import CallDiscarded, TelegramError, Unreachable, translated
 from ari_app.telegram.limits import tl_name
-from media.types import Agreement, DhConfig, EngineProtocol, RelayServer
+from media.types import Agreement, DhConfig, EngineProtocol
 
 log = logging.getLogger(__name__)
 
@@ -55,27 +56,6 @@ class Discarded:
 
     reason: DiscardReason | None
     duration_s: int
-
-
-@dataclass(frozen=True)
-class Connections:
-    """TL phoneCall: what the media needs to connect."""
-
-    servers: tuple[RelayServer, ...]
-    library_versions: tuple[str, ...]
-    p2p_allowed: bool
-    custom_parameters: str | None
-
-
-def call_protocol(engine: EngineProtocol) -> types.PhoneCallProtocol:
-    """TL phoneCallProtocol, as sent to Telegram."""
-    return types.PhoneCallProtocol(
-        min_layer=engine.min_layer,
-        max_layer=engine.max_layer,
-        library_versions=list(engine.library_versions),
-        udp_p2p=True,
-        udp_reflector=True,
-    )
 
 
 class Keys(Protocol):
@@ -173,14 +153,8 @@ class PhoneCall:
             raise CallDiscarded(f"call {self.id} ended before it was {state.value}")
 
     def _connections(self) -> Connections:
-        call = self._confirmed
-        assert call is not None
-        return Connections(
-            servers=tuple(relay_server(each) for each in call.connections),
-            library_versions=tuple(call.protocol.library_versions),
-            p2p_allowed=bool(call.p2p_allowed),
-            custom_parameters=call.custom_parameters.data if call.custom_parameters else None,
-        )
+        assert self._confirmed is not None
+        return Connections.of(self._confirmed)
 
 
 class Offer(PhoneCall):
@@ -370,32 +344,3 @@ async def _discard_late(request: asyncio.Task[OutgoingCall | TelegramError]) -> 
         log.info("a call given up before Telegram answered was refused: %s", call)
     else:
         await call.discard(DiscardReason.MISSED)
-
-
-def relay_server(connection: types.TypePhoneConnection) -> RelayServer:
-    """TL phoneConnection (a reflector) or phoneConnectionWebrtc (STUN or TURN) for the media."""
-    if isinstance(connection, types.PhoneConnectionWebrtc):
-        return RelayServer(
-            id=connection.id,
-            host=connection.ip,
-            host_v6=connection.ipv6,
-            port=connection.port,
-            username=connection.username,
-            password=connection.password,
-            turn=bool(connection.turn),
-            stun=bool(connection.stun),
-            tcp=False,
-            peer_tag=None,
-        )
-    return RelayServer(
-        id=connection.id,
-        host=connection.ip,
-        host_v6=connection.ipv6,
-        port=connection.port,
-        username=None,
-        password=None,
-        turn=True,
-        stun=False,
-        tcp=bool(connection.tcp),
-        peer_tag=connection.peer_tag,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -53,14 +54,14 @@ class BotPlatform:
         self.handlers = (inline, self.callbacks, chats, Forwards(users, updates, messages))
 
 
-class BotControls:
+class BotControls(ABC):
     """What a test or a demo does with bots; the part of `LocalTelegram` that is about them."""
 
     _platform: BotPlatform
 
+    @abstractmethod
     def user(self, phone: str) -> User:
         """The account with a phone number."""
-        raise NotImplementedError
 
     @property
     def bot_api_url(self) -> str:
