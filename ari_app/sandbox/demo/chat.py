@@ -82,6 +82,7 @@ class ChatStory:
             card = await anna.keypad(LINE)
             said, button = card.message, card.buttons[0][0].text
             self._show.step("card", f"Anna does not answer phone {AGENT}; her chat shows {said!r} and [{button}]")
+            self._program.forget()
             answer = await card.click()
             await agent.incoming()
             self._show.step("callback_asked", f"Anna presses it ({answer.message!r}), and phone {AGENT} rings first")
@@ -89,6 +90,7 @@ class ChatStory:
             call = await anna.incoming()
             await call.ring()
             await call.accept(None, None)
+            await self._program.call_talks()
             self._show.step("callback", f"phone {AGENT} answers; Anna's Telegram rings, and she answers")
             await call.hang_up()
             await agent.closed()

@@ -25,6 +25,7 @@ LAST_LINES_S = 1.0
 TAIL_LINES = 8
 
 READY = re.compile(r"astergram: (ready: .*)")
+TALKING = re.compile("both sides talk$")
 ENDING = re.compile(r"call \w+ +[\d.]+ s +call +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
 
 
@@ -56,6 +57,10 @@ class Program:
     async def ready(self) -> str:
         """Wait until it works; returns its own line about that."""
         return (await self.during(self._line(READY, READY_S)))[1]
+
+    async def call_talks(self) -> None:
+        """Wait until both sides of the next call talk: a person's own media may be connected a moment before."""
+        await self._line(TALKING, LADDER_S)
 
     async def call_ended(self) -> Ended:
         """Wait for the next call's end."""
