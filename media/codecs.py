@@ -175,3 +175,20 @@ class Resampler:
         out = np.concatenate([self._waiting, *made])
         self._waiting = out[wanted:]
         return out[:wanted].astype(np.int16, copy=False)
+
+
+class TickPairs:
+    """Joins every two ticks into the sound of one packet."""
+
+    def __init__(self) -> None:
+        self._first: Pcm | None = None
+
+    def add(self, tick: Pcm) -> Pcm | None:
+        """The pair that this tick completes, ``PACKET_SAMPLES`` long; None where it is the first of one."""
+        if self._first is None:
+            self._first = tick
+            return None
+        both = np.concatenate([self._first, tick])
+        self._first = None
+        assert len(both) == PACKET_SAMPLES
+        return both

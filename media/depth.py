@@ -42,7 +42,6 @@ class TargetDepth:
         self.jitter = 0.0
         """Interarrival jitter in samples (RFC 3550, section 6.4.1)."""
         self._delays: deque[float] = deque(maxlen=WINDOW)
-        self._smallest = START_TARGET
 
     def arrived(self, timestamp: int, samples: int, now: float) -> None:
         """Take note of a packet: its unwrapped timestamp, its length, and when it came in seconds."""

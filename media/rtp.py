@@ -14,9 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from media.codecs import PACKET_MS, PACKET_SAMPLES, G722Encoder, Pcm
+from media.codecs import PACKET_MS, G722Encoder, Pcm, TickPairs
 from media.jitter import LEAD_IN_MS, JitterBuffer
 from media.types import FlowStats, MediaError, MediaStats
 
@@ -111,7 +109,7 @@ class RtpTransport(asyncio.DatagramProtocol):
         self._peer: tuple[str, int] | None = None
         self._ssrc: int | None = None
         self._early: deque[tuple[bytes, tuple[str, int], float]] = deque(maxlen=MAX_EARLY)
-        self._half: Pcm | None = None
+        self._pairs = TickPairs()
         self._sent = self._sent_bytes = self._malformed = self._other_payload = self._foreign = 0
 
     @classmethod
@@ -150,12 +148,9 @@ class RtpTransport(asyncio.DatagramProtocol):
 
     def push(self, pcm: Pcm) -> None:
         """Send every second tick, together with the one before."""
-        if self._half is None:
-            self._half = pcm
+        both = self._pairs.add(pcm)
+        if both is None:
             return
-        both = np.concatenate([self._half, pcm])
-        self._half = None
-        assert len(both) == PACKET_SAMPLES
         if self._peer is not None and self._socket is not None:
             data = self._sender.next(self._encoder.encode(both))
             self._socket.sendto(data, self._peer)

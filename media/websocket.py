@@ -10,9 +10,8 @@ import time
 from contextlib import AsyncExitStack
 
 import aiohttp
-import numpy as np
 
-from media.codecs import PACKET_SAMPLES, SAMPLE_RATE, CodecError, OpusEncoder, Pcm, opus_samples
+from media.codecs import SAMPLE_RATE, CodecError, OpusEncoder, Pcm, TickPairs, opus_samples
 from media.jitter import LEAD_IN_MS, JitterBuffer
 from media.transport import LostCallback
 from media.types import FlowStats, MediaError, MediaStats
@@ -41,7 +40,7 @@ class WebSocketTransport:
         self._jitter = JitterBuffer(LEAD_IN_MS)
         self._encoder = OpusEncoder()
         self._to_send: asyncio.Queue[bytes] = asyncio.Queue()
-        self._half: Pcm | None = None
+        self._pairs = TickPairs()
         self._paused = False
         self._seq = 0
         self._timestamp = 0
@@ -76,12 +75,9 @@ class WebSocketTransport:
 
     def push(self, pcm: Pcm) -> None:
         """Send every second tick, together with the one before."""
-        if self._half is None:
-            self._half = pcm
+        both = self._pairs.add(pcm)
+        if both is None:
             return
-        both = np.concatenate([self._half, pcm])
-        self._half = None
-        assert len(both) == PACKET_SAMPLES
         if self._paused:
             self._overflows += 1
             return

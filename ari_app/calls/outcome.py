@@ -40,7 +40,6 @@ class Cause(IntEnum):
     """Q.850 causes (ITU-T Q.850, as Asterisk's causes.h names them)."""
 
     UNALLOCATED = 1
-    NO_ROUTE = 3
     NORMAL_CLEARING = 16
     USER_BUSY = 17
     NO_USER_RESPONSE = 18
@@ -49,7 +48,6 @@ class Cause(IntEnum):
     CALL_REJECTED = 21
     ANSWERED_ELSEWHERE = 26
     INVALID_NUMBER_FORMAT = 28
-    NORMAL_UNSPECIFIED = 31
     NETWORK_OUT_OF_ORDER = 38
     SWITCH_CONGESTION = 42
 
