@@ -90,10 +90,11 @@ async def running(
         yield child
     finally:
         # Shielded: a cancelled context must not leave its program behind.
-        await _finished(asyncio.ensure_future(_stop(process)))
+        await _finished(asyncio.ensure_future(stopped(process)))
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stopped(process: asyncio.subprocess.Process) -> None:
+    """End a program, unless it has ended; it is killed if it takes longer than ``STOP_GRACE_S``."""
     if process.returncode is not None:
         return
     process.terminate()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ari_app.sandbox.processes import STOP_GRACE_S, SandboxError
+from ari_app.sandbox.processes import SandboxError, stopped
 from ari_app.tasks import background_tasks
 
 T = TypeVar("T")
@@ -153,17 +153,6 @@ async def astergram(configuration: Path, log: Path) -> AsyncIterator[Program]:
             await program.ready()
             yield program
         finally:
-            await _stopped(process)
+            await stopped(process)
             await program.last_lines()
             pipe.close()
-
-
-async def _stopped(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        async with asyncio.timeout(STOP_GRACE_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
