@@ -1,0 +1,264 @@
+"""The configuration that connects an Asterisk with this installation, to copy: vanilla, FreePBX and MikoPBX.
+
+The texts come from the files in dialplan/, each valid as it is: what this installation has otherwise (contexts, line
+numbers, addresses, user names) replaces what the files have. Nothing secret is in them.
+
+Where each distribution wants its lines: https://sangomakb.atlassian.net/wiki/spaces/PG (FreePBX) and
+https://docs.mikopbx.com/mikopbx/english/manual/system/custom-files (MikoPBX).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+
+from yarl import URL
+
+from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES
+from ari_app.doctor.surroundings import Surroundings, is_loopback
+from ari_app.sentence import Sentence, say
+
+ANY_HOST = "0.0.0.0"  # noqa: S104 - for an Asterisk on another machine; the sentence beside it tells of the firewall
+AMI_PORT = 5038
+_SECTION = re.compile(r"^\[([^\]]+)\]$", re.M)
+
+
+class Flavour(StrEnum):
+    """Which Asterisk it is."""
+
+    VANILLA = "vanilla"
+    FREEPBX = "freepbx"
+    MIKOPBX = "mikopbx"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Lines for one file, and what to do with them; ``text`` is empty where there is only something to click."""
+
+    file: str
+    todo: Sentence
+    text: str = ""
+
+
+def snippets(flavour: Flavour, surroundings: Surroundings) -> list[Snippet]:
+    """Everything to copy for this kind of Asterisk, in the order in which to do it."""
+    return {Flavour.VANILLA: _vanilla, Flavour.FREEPBX: _freepbx, Flavour.MIKOPBX: _mikopbx}[flavour](surroundings)
+
+
+def _vanilla(here: Surroundings) -> list[Snippet]:
+    return [
+        Snippet("http.conf", _http_todo(here), http_conf(here)),
+        Snippet(
+            "ari.conf",
+            say(
+                "Put this into ari.conf. The password is the one of [asterisk] in astergram.toml. Then:"
+                " asterisk -rx 'module reload res_ari.so'"
+            ),
+            ari_conf(here),
+        ),
+        Snippet(
+            "manager.conf",
+            say(
+                "Put this into manager.conf. The secret is the password of [ami] in astergram.toml. Then:"
+                " asterisk -rx 'manager reload'"
+            ),
+            manager_conf(here),
+        ),
+        Snippet(
+            "extensions.conf",
+            say(
+                "Put this at the end of extensions.conf, and `include => to-telegram` into the context of your phones."
+                " PJSIP/101 is the phone that rings: write your own. Then: asterisk -rx 'dialplan reload'"
+            ),
+            extensions(Flavour.VANILLA, here),
+        ),
+    ]
+
+
+def _freepbx(here: Surroundings) -> list[Snippet]:
+    return [
+        Snippet(
+            "Settings → Advanced Settings",
+            say(
+                'Set "Enable the mini-HTTP Server" and "Enable the Asterisk REST Interface" to Yes, and the HTTP bind'
+                " address and port as in [asterisk] url; its prefix, if there is one, follows the port there."
+            ),
+        ),
+        Snippet(
+            "Settings → Asterisk REST Interface Users",
+            say(
+                "Add the user {user} with the password of [asterisk] in astergram.toml, and Read Only: No.",
+                user=here.ari_user,
+            ),
+        ),
+        Snippet(
+            "manager_custom.conf",
+            say(
+                "Put this into /etc/asterisk/manager_custom.conf, which FreePBX leaves alone. The secret is the"
+                " password of [ami] in astergram.toml."
+            ),
+            _without_general(manager_conf(here)),
+        ),
+        Snippet(
+            "extensions_custom.conf",
+            say(
+                "Put this into /etc/asterisk/extensions_custom.conf, which FreePBX leaves alone: it writes"
+                " extensions_additional.conf anew. Then: fwconsole reload"
+            ),
+            extensions(Flavour.FREEPBX, here),
+        ),
+        Snippet(
+            "Connectivity → Inbound Routes",
+            say(
+                "Add a route for each line: DID Number {numbers}, and the destination of its calls.",
+                numbers=", ".join(line.extension for line in here.lines),
+            ),
+        ),
+        Snippet(
+            "Connectivity → Trunks",
+            say(
+                "Add a Custom Trunk with this Custom Dial String, and an outbound route that leads to it; its dial"
+                " pattern prepends + to a number with its country code."
+            ),
+            "Local/$OUTNUM$@to-telegram/n\n",
+        ),
+    ]
+
+
+def _mikopbx(here: Surroundings) -> list[Snippet]:
+    return [
+        Snippet(
+            "System → General settings",
+            say(
+                "Switch on AJAM (its port is ARI's, and /asterisk follows it in [asterisk] url, as in"
+                " http://127.0.0.1:8088/asterisk) and, where your MikoPBX has it, ARI."
+            ),
+        ),
+        Snippet(
+            "System → ARI Access",
+            say(
+                "Add the user {user} with the password of [asterisk] in astergram.toml. An older MikoPBX has no such"
+                " page: put this into ari.conf instead, by System → Customization of system files.",
+                user=here.ari_user,
+            ),
+            ari_conf(here),
+        ),
+        Snippet(
+            "System → AMI Access",
+            say(
+                "Add the user {user} with the password of [ami] in astergram.toml: read {read}, write {write}.",
+                user=here.ami.user if here.ami else "astergram",
+                read=", ".join(READ_CLASSES),
+                write=", ".join(WRITE_CLASSES),
+            ),
+        ),
+        Snippet(
+            "modules.conf",
+            say(
+                "System → Customization of system files → modules.conf, mode “Add to end of file”: MikoPBX loads"
+                " only the modules it names, and these are not among them."
+            ),
+            _file("modules-mikopbx.conf") + ("load => chan_websocket.so\n" if here.transport == "websocket" else ""),
+        ),
+        Snippet(
+            "extensions.conf",
+            say(
+                "System → Customization of system files → extensions.conf, mode “Add to end of file”. 201 is who"
+                " takes a line's calls: an employee, a queue or a menu. Phones call Telegram by *9 and the number."
+            ),
+            extensions(Flavour.MIKOPBX, here),
+        ),
+    ]
+
+
+def extensions(flavour: Flavour, here: Surroundings) -> str:
+    """The dialplan: a context for each line's calls, for call backs, and for calls to Telegram."""
+    vanilla = _sections(_file("extensions-astergram.conf"))
+    own = vanilla if flavour is Flavour.VANILLA else _sections(_file(f"extensions-{flavour}.conf"))
+    callbacks = _sections(_file("extensions-callback.conf"))["from-callback"]
+    incoming = [(line.context, line.extension) for line in here.lines]
+    targets = [tuple(reversed(line.callback.split("@", 1))) for line in here.lines if line.callback]
+    parts = [
+        _for_each_extension(own["from-telegram"], incoming),
+        _for_each_extension(callbacks, dict.fromkeys(targets)),  # lines may share a target
+        vanilla["to-telegram"].replace("Stasis(telegram,", f"Stasis({here.app},"),
+        *(text for name, text in own.items() if name not in ("from-telegram", "to-telegram")),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _for_each_extension(template: str, wanted: Iterable[tuple[str, ...]]) -> str:
+    """Write a template's one context once for each context wanted, and its ``_X.`` for each extension."""
+    comment, _, body = _split(template)
+    contexts: dict[str, list[str]] = {}
+    for context, extension in wanted:
+        contexts.setdefault(context, []).append(body.replace("_X.", extension, 1))
+    sections = "\n".join(f"[{context}]\n{''.join(bodies)}" for context, bodies in contexts.items())
+    return comment + sections if sections else ""
+
+
+def http_conf(here: Surroundings) -> str:
+    """http.conf for [asterisk] url."""
+    url = URL(here.ari_url)
+    address = "127.0.0.1" if here.asterisk_is_here else ANY_HOST
+    text = _file("http.conf").replace("127.0.0.1", address)
+    if url.scheme == "https":
+        text += f"tlsenable = yes\ntlsbindaddr = {address}:{url.port}\ntlscertfile = /etc/asterisk/keys/asterisk.pem\n"
+    else:
+        text = text.replace("8088", str(url.port))
+    prefix = url.path.strip("/").removesuffix("ari").strip("/")
+    return f"{text}prefix = {prefix}\n" if prefix else text
+
+
+def _http_todo(here: Surroundings) -> Sentence:
+    if here.asterisk_is_here:
+        return say("Put this into http.conf. Then: asterisk -rx 'module reload http'")
+    return say(
+        "Put this into http.conf, and let only this machine through the firewall to that port. Then:"
+        " asterisk -rx 'module reload http'"
+    )
+
+
+def ari_conf(here: Surroundings) -> str:
+    """ari.conf with the configured user, without the password."""
+    return _file("ari.conf").replace("[astergram]", f"[{here.ari_user}]")
+
+
+def manager_conf(here: Surroundings) -> str:
+    """manager.conf with the configured user and the rights that Astergram needs, without the password."""
+    text = _file("manager.conf")
+    user, port, host = (here.ami.user, here.ami.port, here.ami.host) if here.ami else ("astergram", AMI_PORT, "")
+    text = text.replace("[astergram]", f"[{user}]").replace(str(AMI_PORT), str(port))
+    if is_loopback(host) or (not host and here.asterisk_is_here):
+        return text
+    return text.replace("bindaddr = 127.0.0.1", f"bindaddr = {ANY_HOST}").replace(
+        "permit = 127.0.0.1/255.255.255.255", f"permit = {here.media_host}/255.255.255.255"
+    )
+
+
+def _file(name: str) -> str:
+    return resources.files("dialplan").joinpath(name).read_text(encoding="utf-8")
+
+
+def _split(section: str) -> tuple[str, str, str]:
+    """A section's comment, name and body."""
+    header = _SECTION.search(section)
+    assert header, "each section has a header"
+    return section[: header.start()], header[1], section[header.end() + 1 :]
+
+
+def _sections(text: str) -> dict[str, str]:
+    """A file's sections by name, each with the comment above it, in their order."""
+    found: dict[str, str] = {}
+    for paragraph in re.split(r"\n{2,}", text):
+        if header := _SECTION.search(paragraph):
+            found[header[1]] = paragraph.strip("\n") + "\n"
+    return found
+
+
+def _without_general(text: str) -> str:
+    """The file without its [general], which another file has."""
+    return "\n".join(section for name, section in _sections(text).items() if name != "general")

@@ -1,0 +1,68 @@
+"""What the doctor says: findings, each of a topic and a grade."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ari_app.sentence import Sentence, say
+
+
+class Grade(StrEnum):
+    """How a finding is meant."""
+
+    OK = "ok"
+    ADVICE = "advice"
+    """It works, or can't be told; something could be better."""
+    PROBLEM = "problem"
+    """Calls fail, or will."""
+
+
+class Topic(StrEnum):
+    """What a finding is about; a report has one group for each, in this order."""
+
+    ARI = "ari"
+    MODULES = "modules"
+    CODECS = "codecs"
+    TRANSPORT = "transport"
+    AMI = "ami"
+    DIALPLAN = "dialplan"
+    TELEGRAM = "telegram"
+    TIME = "time"
+    MACHINE = "machine"
+
+
+TITLES: dict[Topic, Sentence] = {
+    Topic.ARI: say("Asterisk and its ARI"),
+    Topic.MODULES: say("Asterisk's modules"),
+    Topic.CODECS: say("Codecs"),
+    Topic.TRANSPORT: say("The way of the audio"),
+    Topic.AMI: say("AMI"),
+    Topic.DIALPLAN: say("The dialplan"),
+    Topic.TELEGRAM: say("Telegram"),
+    Topic.TIME: say("Time"),
+    Topic.MACHINE: say("This machine"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was examined, and what to do about it."""
+
+    topic: Topic
+    grade: Grade
+    sentence: Sentence
+    remedy: Sentence | None = None
+
+
+def ok(topic: Topic, sentence: Sentence) -> Finding:
+    """It is as it should be."""
+    return Finding(topic, Grade.OK, sentence)
+
+
+def advice(topic: Topic, sentence: Sentence, remedy: Sentence | None = None) -> Finding:
+    """It could be better, or could not be examined."""
+    return Finding(topic, Grade.ADVICE, sentence, remedy)
+
+
+def problem(topic: Topic, sentence: Sentence, remedy: Sentence) -> Finding:
+    """It has to be mended."""
+    return Finding(topic, Grade.PROBLEM, sentence, remedy)

@@ -1,0 +1,235 @@
+"""What can be seen over AMI: access, rights, the dialplan, the RTP ports."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES, Ami, Fields
+from ari_app.asterisk.errors import AriError, AriFailed, AriNotFound, AriRefused
+from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
+from ari_app.doctor.surroundings import AmiLogin, Surroundings
+from ari_app.sentence import say
+
+USER_EVENT_TIMEOUT_S = 2.0
+USER_EVENT = "AstergramDoctor"
+OUTGOING_CONTEXT = "to-telegram"
+DEFAULT_RTP_PORTS = (5000, 31000)
+"""Asterisk's own, where rtp.conf has none."""
+PORTS_OF_A_STREAM = 2
+NEEDED_ACTIONS = {"UserEvent": "user", "ShowDialPlan": "reporting"}
+
+NOT_CONFIGURED = advice(
+    Topic.AMI,
+    say("AMI is not configured, so the dialplan can't be examined."),
+    say("Add a user to manager.conf as the page Connect shows, and set [ami] host, port, user and password."),
+)
+
+
+@asynccontextmanager
+async def opened(login: AmiLogin) -> AsyncIterator[Ami]:
+    """Log in. Raises AriError."""
+    async with Ami(login.host, login.port, login.user, login.password.get_secret_value()) as ami:
+        yield ami
+
+
+def no_access(error: AriError, login: AmiLogin) -> Finding:
+    """Tell why there is no AMI."""
+    if isinstance(error, AriRefused):
+        return problem(
+            Topic.AMI,
+            say("Asterisk refuses the AMI user {user}.", user=login.user),
+            say(
+                "See that manager.conf has [{user}], that its secret is [ami] password, and that permit and deny let"
+                " this machine in. Then: asterisk -rx 'manager reload'",
+                user=login.user,
+            ),
+        )
+    return problem(
+        Topic.AMI,
+        say("AMI at {host}:{port} does not answer: {detail}", host=login.host, port=login.port, detail=str(error)),
+        say("In manager.conf's [general] set enabled = yes, and bindaddr and port as in [ami]."),
+    )
+
+
+async def rights(ami: Ami) -> list[Finding]:
+    """Whether the user may do what Astergram does: sends itself a user event."""
+    allowed = await ami.allowed_actions()
+    missing = [kind for action, kind in NEEDED_ACTIONS.items() if action not in allowed]
+    found = []
+    if missing:
+        found.append(
+            problem(
+                Topic.AMI,
+                say("The AMI user {user} lacks rights: write = {missing}.", user=ami.user, missing=",".join(missing)),
+                say(
+                    "Set write = {classes} for [{user}] in manager.conf. Then: asterisk -rx 'manager reload'",
+                    classes=",".join(WRITE_CLASSES),
+                    user=ami.user,
+                ),
+            )
+        )
+    if "UserEvent" in allowed and not await _hears_user_events(ami):
+        found.append(
+            problem(
+                Topic.AMI,
+                say("The AMI user {user} is not told of user events.", user=ami.user),
+                say(
+                    "Set read = {classes} for [{user}] in manager.conf, and see that no eventfilter hides them. Then:"
+                    " asterisk -rx 'manager reload'",
+                    classes=",".join(READ_CLASSES),
+                    user=ami.user,
+                ),
+            )
+        )
+    return found or [
+        ok(Topic.AMI, say("AMI lets {user} in, with the rights that Astergram needs.", user=ami.user)),
+    ]
+
+
+async def _hears_user_events(ami: Ami) -> bool:
+    token = secrets.token_hex(8)
+    heard = asyncio.Event()
+
+    def compare(event: Fields) -> None:
+        if event.get("Token") == token:
+            heard.set()
+
+    ami.on_event("UserEvent", compare)
+    await ami.action("UserEvent", UserEvent=USER_EVENT, Token=token)
+    try:
+        async with asyncio.timeout(USER_EVENT_TIMEOUT_S):
+            await heard.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def incoming(ami: Ami, surroundings: Surroundings) -> list[Finding]:
+    """Whether each line's calls, and its call backs, have an extension to go to."""
+    found = []
+    for line in surroundings.lines:
+        wanted = [(line.context, line.extension)]
+        if line.callback:
+            extension, _, context = line.callback.partition("@")
+            wanted.append((context, extension))
+        for context, extension in wanted:
+            if await _extension(ami, context, extension):
+                sentence = say(
+                    "Line {number}: {extension} in [{context}] exists.",
+                    number=line.number,
+                    extension=extension,
+                    context=context,
+                )
+                found.append(ok(Topic.DIALPLAN, sentence))
+            else:
+                found.append(
+                    problem(
+                        Topic.DIALPLAN,
+                        say(
+                            "Line {number}: no extension {extension} in [{context}] of the dialplan: its calls fail.",
+                            number=line.number,
+                            extension=extension,
+                            context=context,
+                        ),
+                        say(
+                            "Copy the lines of the page Connect to extensions.conf. Then:"
+                            " asterisk -rx 'dialplan reload'"
+                        ),
+                    )
+                )
+    return found
+
+
+async def outgoing(ami: Ami, surroundings: Surroundings) -> list[Finding]:
+    """Whether the sample's context for outgoing calls is there, and meant for this program."""
+    app = surroundings.app
+    steps = [step for step in await _steps(ami, OUTGOING_CONTEXT) if step.get("Application") == "Stasis"]
+    if not steps:
+        return [
+            advice(
+                Topic.DIALPLAN,
+                say("The dialplan has no [{context}] with Stasis({app},...).", context=OUTGOING_CONTEXT, app=app),
+                say(
+                    "If phones are to call Telegram, copy it from the page Connect; a context of your own does as well."
+                ),
+            )
+        ]
+    others = {str(step.get("AppData", "")).partition(",")[0] for step in steps} - {app}
+    if others:
+        return [
+            problem(
+                Topic.DIALPLAN,
+                say(
+                    "[{context}] sends calls to the Stasis application {other}; Astergram is {app}.",
+                    context=OUTGOING_CONTEXT,
+                    other=", ".join(sorted(others)),
+                    app=app,
+                ),
+                say("Write the same name there and in [asterisk] app."),
+            )
+        ]
+    return [ok(Topic.DIALPLAN, say("[{context}] sends calls to Astergram.", context=OUTGOING_CONTEXT))]
+
+
+async def rtp_ports(ami: Ami, surroundings: Surroundings) -> list[Finding]:
+    """Whether rtp.conf has ports for all calls: Asterisk has crashed for want of them (its issue 1757).
+
+    Says nothing if the user may not read configuration files: that right is more than Astergram needs.
+    """
+    if "GetConfig" not in await ami.allowed_actions():
+        return []
+    try:
+        fields = (await ami.action("GetConfig", Filename="rtp.conf")).fields
+    except AriFailed:  # there is no such file
+        fields = {}
+    lines = (str(text).partition("=") for name, text in fields.items() if name.startswith("Line-"))
+    values = {name.strip(): value.strip() for name, _, value in lines}
+    first, last = DEFAULT_RTP_PORTS
+    if values.get("rtpstart", "").isdecimal():
+        first = int(values["rtpstart"])
+    if values.get("rtpend", "").isdecimal():
+        last = int(values["rtpend"])
+    streams = 2 if surroundings.transport == "rtp" else 1  # the phone's, and the one to the media process
+    needed = surroundings.calls * streams * PORTS_OF_A_STREAM
+    have = last - first + 1
+    if needed > have:
+        return [
+            problem(
+                Topic.TRANSPORT,
+                say(
+                    "All calls that the lines may have ({calls}) need {needed} RTP ports, and rtp.conf has {have}.",
+                    calls=surroundings.calls,
+                    needed=needed,
+                    have=have,
+                ),
+                say(
+                    "Widen rtpstart to rtpend in rtp.conf, or lower the lines' max_calls: other calls need ports, too."
+                ),
+            )
+        ]
+    return [
+        ok(
+            Topic.TRANSPORT,
+            say(
+                "rtp.conf has RTP ports enough for all calls that the lines may have: {calls}.",
+                calls=surroundings.calls,
+            ),
+        )
+    ]
+
+
+async def _extension(ami: Ami, context: str, extension: str) -> bool:
+    return bool(await _steps(ami, context, extension))
+
+
+async def _steps(ami: Ami, context: str, extension: str = "") -> list[Fields]:
+    """The dialplan's steps for an extension, by way of patterns and includes; none if it does not exist."""
+    headers = {"Context": context} | ({"Extension": extension} if extension else {})
+    try:
+        answer = await ami.action("ShowDialPlan", **headers)
+    except AriNotFound:
+        return []
+    return [event for event in answer.events if "Application" in event]

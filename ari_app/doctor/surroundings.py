@@ -1,0 +1,80 @@
+"""What the doctor has to know about an installation: plain values, taken from the settings at the time of asking."""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from telethon.client.telegrambaseclient import DEFAULT_IPV4_IP, DEFAULT_PORT
+from yarl import URL
+
+TELEGRAM_SERVERS: tuple[tuple[str, int], ...] = ((DEFAULT_IPV4_IP, DEFAULT_PORT),)
+"""Where a new session connects to first."""
+BOT_API = "https://api.telegram.org"
+
+
+@dataclass(frozen=True)
+class AmiLogin:
+    """[ami]: where AMI is, and who logs in."""
+
+    host: str
+    port: int
+    user: str
+    password: SecretStr
+
+
+@dataclass(frozen=True)
+class LineNeeds:
+    """What a line wants of Asterisk. ``callback`` is the card's target, such as ``605@from-callback``, or empty."""
+
+    number: str
+    context: str = "from-telegram"
+    max_calls: int = 1
+    callback: str = ""
+
+    @property
+    def extension(self) -> str:
+        """The extension of an incoming call."""
+        return self.number.lstrip("+")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """An installation. ``ari_url`` with or without ``/ari`` at its end, ``bot_api_url`` empty without a bot.
+
+    ``holds_app``: whether this very program is connected to Asterisk as ``app`` now. ``telegram_offset_s``: how much
+    Telegram's clock is ahead of this machine's, in seconds; None if no line is connected.
+    """
+
+    ari_url: str
+    ari_user: str
+    ari_password: SecretStr
+    state_dir: Path
+    app: str = "telegram"
+    transport: Literal["rtp", "websocket"] = "rtp"
+    media_host: str = "127.0.0.1"
+    ami: AmiLogin | None = None
+    lines: tuple[LineNeeds, ...] = ()
+    telegram_servers: tuple[tuple[str, int], ...] = field(default=TELEGRAM_SERVERS)
+    bot_api_url: str = ""
+    holds_app: bool = False
+    telegram_offset_s: float | None = None
+
+    @property
+    def calls(self) -> int:
+        """How many calls there may be at a time."""
+        return sum(line.max_calls for line in self.lines)
+
+    @property
+    def asterisk_is_here(self) -> bool:
+        """Whether ARI's address is this machine's loopback."""
+        return is_loopback(URL(self.ari_url).host or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is a machine's own loopback."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,87 @@
+"""The texts to copy, and that an Asterisk can load them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from ari_app.doctor.connect import Flavour, extensions, http_conf, manager_conf, snippets
+from ari_app.doctor.surroundings import AmiLogin, LineNeeds, Surroundings
+
+SECRETS = ("ari-secret", "ami-secret")
+HERE = Surroundings(
+    "http://127.0.0.1:8088",
+    "astergram",
+    SecretStr(SECRETS[0]),
+    Path("/var/lib/astergram"),
+    ami=AmiLogin("127.0.0.1", 5038, "astergram", SecretStr(SECRETS[1])),
+    lines=(
+        LineNeeds("+79990000001", callback="605@from-callback"),
+        LineNeeds("+79990000002", callback="605@from-callback"),
+        LineNeeds("+49301230000", context="from-berlin"),
+    ),
+)
+THERE = Surroundings(
+    "http://10.0.0.2:8089/asterisk/ari",
+    "tg",
+    SecretStr(SECRETS[0]),
+    Path("/var/lib/astergram"),
+    app="tg2",
+    media_host="10.0.0.1",
+    ami=AmiLogin("10.0.0.2", 5039, "manager-of-tg", SecretStr(SECRETS[1])),
+)
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+@pytest.mark.parametrize("surroundings", [HERE, THERE], ids=["here", "there"])
+def test_no_secret_in_any_text(flavour: Flavour, surroundings: Surroundings) -> None:
+    told = "".join(f"{snippet.file} {snippet.todo} {snippet.text}" for snippet in snippets(flavour, surroundings))
+    assert told
+    assert not any(secret in told for secret in SECRETS)
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_each_line_has_its_extension_in_its_context(flavour: Flavour) -> None:
+    contexts = _contexts(extensions(flavour, HERE))
+    assert re.findall(r"exten => (\w+),1,", contexts["from-telegram"]) == ["79990000001", "79990000002"]
+    assert re.findall(r"exten => (\w+),1,", contexts["from-berlin"]) == ["49301230000"]
+    assert re.findall(r"exten => (\w+),1,", contexts["from-callback"]) == ["605"]
+    assert "Stasis(telegram,${EXTEN})" in contexts["to-telegram"]
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_without_lines_only_outgoing_calls(flavour: Flavour) -> None:
+    contexts = _contexts(extensions(flavour, THERE))
+    assert "from-telegram" not in contexts
+    assert "from-callback" not in contexts
+    assert "Stasis(tg2,${EXTEN})" in contexts["to-telegram"]
+
+
+def test_addresses_of_this_machine() -> None:
+    assert http_conf(HERE) == "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = 8088\n"
+    assert "permit = 127.0.0.1/255.255.255.255" in manager_conf(HERE)
+
+
+def test_addresses_of_another_machine() -> None:
+    http, manager = http_conf(THERE), manager_conf(THERE)
+    assert "bindport = 8089\n" in http
+    assert "prefix = asterisk\n" in http
+    assert "127.0.0.1" not in http + manager
+    assert "permit = 10.0.0.1/255.255.255.255" in manager
+    assert "[manager-of-tg]" in manager
+    assert "port = 5039" in manager
+
+
+def test_https() -> None:
+    text = http_conf(Surroundings("https://10.0.0.2:8090", "tg", SecretStr("x"), Path("/x")))
+    assert "tlsbindaddr = 0.0.0.0:8090\n" in text
+
+
+def _contexts(text: str) -> dict[str, str]:
+    parts = re.split(r"^\[(.+)\]$", text, flags=re.M)
+    names = parts[1::2]
+    assert len(names) == len(set(names)), "each context once"
+    return dict(zip(names, parts[2::2], strict=True))
