@@ -66,7 +66,7 @@ KINDS: dict[type[TelegramError], tuple[type[errors.RPCError], ...]] = {
     Unavailable: (errors.ParticipantVersionOutdatedError,),
     Busy: (errors.CallOccupyFailedError, errors.ParticipantCallFailedError),
     CallDiscarded: (errors.CallAlreadyDeclinedError,),
-    SignedOut: (errors.AuthKeyError, errors.UnauthorizedError),
+    SignedOut: (errors.AuthKeyDuplicatedError, errors.UnauthorizedError),
 }
 
 
@@ -74,7 +74,7 @@ def from_rpc(request: str, error: errors.RPCError) -> TelegramError:
     """The error of our tree for Telegram's answer to `request` (its TL name)."""
     if isinstance(error, errors.FloodError) and hasattr(error, "seconds"):
         return Limited(f"Telegram asks to wait {error.seconds} s before {request}", error.seconds)
-    text = f"Telegram refused {request}: {_name(error)}"
+    text = f"Telegram refused {request}: {word_of(error)}"
     if isinstance(error, errors.PeerFloodError):
         return Limited(text, None)
     for kind, refusals in KINDS.items():
@@ -96,9 +96,7 @@ def translated(request: str) -> Iterator[None]:
         raise Unreachable(f"no connection to Telegram for {request}: {error}") from error
 
 
-def _name(error: errors.RPCError) -> str:
+def word_of(error: errors.RPCError) -> str:
     """Telegram's own word; Telethon keeps it only in the table that it made the class from."""
-    for word, kind in errors.rpcerrorlist.rpc_errors_dict.items():
-        if type(error) is kind:
-            return str(word)
-    return str(error.message)
+    words = (word for word, kind in errors.rpcerrorlist.rpc_errors_dict.items() if type(error) is kind)
+    return str(next(words, error.message))

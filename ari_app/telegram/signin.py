@@ -1,26 +1,399 @@
-"""Signing an account in, by the code that Telegram sends to its other devices or as an SMS."""
+"""Signing one account in: by code, by QR code, and with the two-step password where there is one.
+
+core.telegram.org/api/auth, core.telegram.org/api/qr-login and core.telegram.org/api/srp
+"""
 
 import asyncio
+import base64
 import getpass
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
 
 from telethon import errors
+from telethon.password import compute_check
+from telethon.tl import functions, types
 
-from ari_app.telegram.errors import translated
-from ari_app.telegram.line import Account, connected
+from ari_app.sentence import Sentence, say
+from ari_app.tasks import background_tasks
+from ari_app.telegram.account import Account, LineHeld, lease
+from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.refusals import Refusal, refusal, refusal_of
+from ari_app.telegram.session_file import NothingToAdopt, adopt, remove_session, signin_session
+from ari_app.telegram.signin_session import FAILURES, SignInSession
+from ari_app.telegram.signin_view import OPEN, OVER, WAYS, SignInState, SignInTimers, SignInView, not_now
+
+__all__ = [
+    "AlreadySigningIn",
+    "NothingToAdopt",
+    "SignIn",
+    "SignInState",
+    "SignInTimers",
+    "SignInView",
+    "adopt",
+    "remove_session",
+    "sign_in_at_terminal",
+    "signin_session",
+]
+
+log = logging.getLogger(__name__)
+
+
+class AlreadySigningIn(LineHeld):
+    """Somebody else is signing this account in at the moment."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+
+
+class SignIn:
+    """One sign-in of one account, on a session file of its own, so that a line can go on while it is signed in again.
+
+    An async context manager, to be left by the task that has entered it; it raises `AlreadySigningIn`. Its operations
+    give the view that they lead to. What is refused is said in the view's ``error``, and the state stays as it was. It
+    ends by itself when nobody has used it for ``timers.idle_s``. A session that is signed in stays for `adopt`, any
+    other file is removed.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        changed: Callable[[], None] = lambda: None,
+        timers: SignInTimers = SignInTimers(),  # noqa: B008 - frozen
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.number = account.number
+        self._phone = _digits(account.number)
+        self._account = replace(account, session=signin_session(account))
+        self._changed = changed
+        self._timers = timers
+        self._clock = clock
+        self._view = SignInView(SignInState.IDLE, clock())
+        self._resend_at = 0.0
+        self._code_hash = ""
+        self._lock = asyncio.Lock()
+        self._scanned = asyncio.Event()
+        self._session = SignInSession(self._account, timers, self._scanned.set)
+        self._accepted = False  # somebody has scanned, and what follows of that is not finished
+        self._qr: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._over = asyncio.Event()
+        self._exit = AsyncExitStack()
+
+    def __repr__(self) -> str:
+        return f"<SignIn {self.number}: {self._view.state.value}>"
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            try:
+                stack.enter_context(lease(self._account.session))
+            except LineHeld:
+                said = say("{number} is being signed in already: finish that, or cancel it, first.", number=self.number)
+                raise AlreadySigningIn(said) from None
+            remove_session(self._account.session)  # of a sign-in that a crash has ended
+            stack.push_async_callback(self._close)
+            self._tasks = await stack.enter_async_context(background_tasks())
+            self._used()
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._idle:
+            self._idle.cancel()
+        await self._exit.aclose()
+
+    async def _close(self) -> None:
+        await self._session.close()
+        if self.state is not SignInState.SIGNED_IN:
+            remove_session(self._account.session)
+
+    @property
+    def state(self) -> SignInState:
+        """How far it is."""
+        return self._view.state
+
+    @property
+    def view(self) -> SignInView:
+        """What a page shows now."""
+        return replace(self._view, resend_in_s=max(0, math.ceil(self._resend_at - self._clock())))
+
+    async def over(self) -> SignInState:
+        """Wait until it is SIGNED_IN or ENDED."""
+        await self._over.wait()
+        return self.state
+
+    # Operations
+
+    async def send_code(self) -> SignInView:
+        """Have Telegram send a code (auth.sendCode)."""
+        return await self._run("auth.sendCode", self._send_code)
+
+    async def resend(self) -> SignInView:
+        """Have it sent again, in the way that the view names as the next (auth.resendCode)."""
+        return await self._run("auth.resendCode", self._resend, SignInState.CODE_SENT)
+
+    async def code(self, text: str) -> SignInView:
+        """Enter the code (auth.signIn); spaces and dashes in it do not count."""
+        return await self._run("auth.signIn", partial(self._enter_code, text), SignInState.CODE_SENT)
+
+    async def password(self, text: str) -> SignInView:
+        """Enter the two-step password (auth.checkPassword)."""
+        return await self._run("auth.checkPassword", partial(self._check_password, text), SignInState.PASSWORD_NEEDED)
+
+    async def show_qr(self) -> SignInView:
+        """Show a QR code, for Settings > Devices > Link Desktop Device in the account's Telegram app.
+
+        It is renewed while nobody scans it; who has scanned it shows as a change of the view.
+        """
+        return await self._run("auth.exportLoginToken", self._show_qr)
+
+    async def cancel(self) -> SignInView:
+        """End it; nothing of it is kept, here or at Telegram."""
+        async with self._lock:
+            await self._stop_qr()
+            if self.state is SignInState.SIGNED_IN:
+                await self._session.renounce()
+            elif self.state is SignInState.CODE_SENT:
+                try:
+                    await self._session.ask(functions.auth.CancelCodeRequest(self._phone, self._code_hash))
+                except FAILURES as error:
+                    log.info("line %s: sign-in: the code stays valid: %s", self.number, type(error).__name__)
+            self._become(SignInState.ENDED)
+            return self.view
+
+    async def _run(self, request: str, work: Callable[[], Awaitable[None]], *states: SignInState) -> SignInView:
+        async with self._lock:
+            if self.state not in (states or OPEN):
+                self._refuse(Refusal("NOT_NOW", not_now(self.state)))
+                return self.view
+            self._used()
+            try:
+                await work()
+            except FAILURES as error:
+                self._refuse(refusal_of(request, error, self._account))
+            finally:
+                self._used()
+            return self.view
+
+    # By code
+
+    async def _send_code(self) -> None:
+        await self._begin()
+        account = self._account
+        request = functions.auth.SendCodeRequest(self._phone, account.api_id, account.api_hash, types.CodeSettings())
+        await self._sent(await self._session.ask(request))
+
+    async def _resend(self) -> None:
+        await self._sent(await self._session.ask(functions.auth.ResendCodeRequest(self._phone, self._code_hash)))
+
+    async def _sent(self, sent: Any) -> None:
+        if isinstance(sent, types.auth.SentCodeSuccess):
+            await self._signed_in(sent.authorization.user)
+        elif isinstance(sent, types.auth.SentCodePaymentRequired):
+            self._refuse(refusal("PAYMENT_REQUIRED", self._account))
+        elif isinstance(sent.type, types.auth.SentCodeTypeSetUpEmailRequired):
+            self._refuse(refusal("EMAIL_SETUP_REQUIRED", self._account))
+        else:
+            self._code_hash = sent.phone_code_hash
+            self._resend_at = self._clock() + (sent.timeout or 0) if sent.next_type else 0.0
+            self._become(
+                SignInState.CODE_SENT,
+                sent_by=WAYS.get(type(sent.type)),
+                code_length=getattr(sent.type, "length", 0),
+                resend_by=WAYS.get(type(sent.next_type)),
+            )
+
+    async def _enter_code(self, text: str) -> None:
+        code = "".join(c for c in text if c not in " -\t\n\u00a0")
+        if not code:
+            self._refuse(refusal("PHONE_CODE_EMPTY", self._account))
+            return
+        try:
+            answer = await self._session.ask(functions.auth.SignInRequest(self._phone, self._code_hash, code))
+        except errors.SessionPasswordNeededError:
+            await self._need_password()
+            return
+        if isinstance(answer, types.auth.AuthorizationSignUpRequired):
+            self._refuse(refusal("PHONE_NUMBER_UNOCCUPIED", self._account))
+        else:
+            await self._signed_in(answer.user)
+
+    # The password
+
+    async def _need_password(self) -> None:
+        hint = None
+        try:
+            hint = (await self._session.ask(functions.account.GetPasswordRequest())).hint
+        except FAILURES as error:
+            log.info("line %s: sign-in: no password hint: %s", self.number, type(error).__name__)
+        self._become(SignInState.PASSWORD_NEEDED, password_hint=hint)
+
+    async def _check_password(self, text: str) -> None:
+        if not text:
+            self._refuse(refusal("PASSWORD_EMPTY", self._account))
+            return
+        asked = await self._session.ask(functions.account.GetPasswordRequest())
+        try:
+            # 100 000 rounds of PBKDF2: a tenth of a second that Telethon would take from every call.
+            proof = await asyncio.to_thread(compute_check, asked, text)
+        except ValueError:
+            self._refuse(refusal("PASSWORD_ALGORITHM", self._account))
+            return
+        await self._signed_in((await self._session.ask(functions.auth.CheckPasswordRequest(proof))).user)
+
+    # By QR code
+
+    async def _show_qr(self) -> None:
+        await self._begin()
+        self._scanned.clear()
+        answer = await self._export()
+        if isinstance(answer, types.auth.LoginToken):
+            self._show(answer)
+        self._qr = self._tasks.create_task(self._watch_qr(answer))
+
+    async def _export(self) -> Any:
+        """The next token; or, once somebody has scanned the last one, what it leads to."""
+        account = self._account
+        answer = await self._session.ask(
+            functions.auth.ExportLoginTokenRequest(account.api_id, account.api_hash, except_ids=[])
+        )
+        self._accepted = not isinstance(answer, types.auth.LoginToken)
+        return answer
+
+    def _show(self, token: Any) -> None:
+        text = base64.urlsafe_b64encode(token.token).decode().rstrip("=")
+        expires = token.expires.timestamp()
+        self._become(SignInState.QR_SHOWN, qr_url=f"tg://login?token={text}", qr_expires=expires)
+
+    async def _watch_qr(self, answer: Any) -> None:
+        """Renew the code until somebody has scanned it, and finish what he began.
+
+        Telethon's `QRLogin` loses a scan that comes while it asks for the next token, so this asks by itself.
+        """
+        renewals = 0
+        try:
+            while isinstance(answer, types.auth.LoginToken):
+                await self._scan_or_expiry(answer.expires.timestamp())
+                answer = await self._export()
+                if isinstance(answer, types.auth.LoginToken):
+                    if renewals == self._timers.qr_renewals:
+                        said = say(
+                            "Nobody has scanned the QR code: show a new one when the account's phone is at hand."
+                        )
+                        self._become(SignInState.IDLE, error=said, refusal="QR_NOT_SCANNED")
+                        return
+                    renewals += 1
+                    self._show(answer)
+            if isinstance(answer, types.auth.LoginTokenMigrateTo):
+                await self._session.move(answer.dc_id)
+                answer = await self._session.ask(functions.auth.ImportLoginTokenRequest(answer.token))
+            await self._signed_in(answer.authorization.user)
+        except errors.SessionPasswordNeededError:
+            await self._need_password()
+        except FAILURES as error:
+            self._refuse(refusal_of("auth.exportLoginToken", error, self._account), SignInState.IDLE)
+        self._accepted = False
+        self._used()
+
+    async def _scan_or_expiry(self, expires: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(expires - self._clock(), self._timers.qr_least_s)):
+                await self._scanned.wait()
+        self._scanned.clear()
+
+    async def _stop_qr(self) -> None:
+        task, self._qr = self._qr, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait([task])
+        if self._accepted:  # it was cancelled in between: this session may be somebody's now
+            self._accepted = False
+            await self._session.renounce()
+
+    # Both ways
+
+    async def _signed_in(self, user: Any) -> None:
+        if _digits(user.phone) == _digits(self.number):
+            self._become(SignInState.SIGNED_IN, user_id=user.id)
+            return
+        await self._session.renounce()
+        said = say(
+            "The QR code was scanned with +{other}, and this line is {number}: scan it with the line's own Telegram. "
+            "Nothing of the other account was kept.",
+            other=_digits(user.phone),
+            number=self.number,
+        )
+        self._become(SignInState.IDLE, error=said, refusal="WRONG_ACCOUNT")
+
+    async def _begin(self) -> None:
+        """Leave what went before; a session that somebody may be halfway into is good for nothing else."""
+        await self._stop_qr()
+        if self.state in (SignInState.QR_SHOWN, SignInState.PASSWORD_NEEDED):
+            await self._session.forget()
+            self._become(SignInState.IDLE)
+
+    def _used(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+        if self.state not in OVER:
+            self._idle = asyncio.get_running_loop().call_later(self._timers.idle_s, self._end_idle)
+
+    def _end_idle(self) -> None:
+        if self.state in OVER:
+            return
+        if self._lock.locked() or self._accepted:
+            self._used()
+            return
+        if self._qr:
+            self._qr.cancel()
+        said = say("Nobody has gone on with signing {number} in, so it was ended: begin again.", number=self.number)
+        self._become(SignInState.ENDED, error=said, refusal="IDLE")
+
+    def _become(self, state: SignInState, **shown: Any) -> None:
+        """Enter a state; what is not ``shown`` of it is forgotten."""
+        if state is not self.state:
+            log.info("line %s: sign-in: %s", self.number, state.value)
+        self._view = SignInView(state, self._clock() if state is not self.state else self._view.since, **shown)
+        if state is not SignInState.CODE_SENT:
+            self._resend_at = 0.0
+        if state in OVER:
+            self._over.set()
+        self._changed()
+
+    def _refuse(self, refused: Refusal, state: SignInState | None = None) -> None:
+        """Say why something was not done, and stay, or go back to a state."""
+        log.info("line %s: sign-in: refused: %s", self.number, refused.word)
+        if state is not None and state is not self.state:
+            self._become(state, error=refused.sentence, refusal=refused.word)
+            return
+        self._view = replace(self._view, error=refused.sentence, refusal=refused.word)
+        self._changed()
+
+
+def _digits(phone: str | None) -> str:
+    return "".join(c for c in phone or "" if c.isdigit())
 
 
 async def sign_in_at_terminal(account: Account) -> None:
-    """Ask for the code, and the two-step password where there is one; raises TelegramError with Telegram's own word."""
-    async with connected(account) as client:
-        with translated("auth.signIn"):
-            if await client.is_user_authorized():
-                print(f"{account.number} is signed in already")
-                return
-            sent = await client.send_code_request(account.number)
-            code = await asyncio.to_thread(input, f"The code that Telegram sent to {account.number}: ")
-            try:
-                await client.sign_in(account.number, code.strip(), phone_code_hash=sent.phone_code_hash)
-            except errors.SessionPasswordNeededError:
-                password = await asyncio.to_thread(getpass.getpass, "The account's two-step password: ")
-                await client.sign_in(password=password)
-        print(f"{account.number} is signed in")
+    """Ask for the code, and the two-step password where there is one; raises TelegramError."""
+    async with SignIn(account) as signin:
+        view = await signin.send_code()
+        if view.state is SignInState.CODE_SENT:
+            prompt = f"The code that Telegram sent to {account.number}: "
+            view = await signin.code(await asyncio.to_thread(input, prompt))
+        if view.state is SignInState.PASSWORD_NEEDED:
+            view = await signin.password(await asyncio.to_thread(getpass.getpass, "The account's two-step password: "))
+        if view.state is not SignInState.SIGNED_IN:
+            raise TelegramError(f"{view.error} ({view.refusal})")
+    await adopt(account)
+    print(f"{account.number} is signed in")

@@ -67,6 +67,23 @@ class History:
         people = {owner}.union(*map(mentioned, messages))
         return types.messages.Dialogs(dialogs=dialogs, messages=messages, chats=[], users=self._shown(client, people))
 
+    @handles(functions.messages.GetPeerDialogsRequest)
+    def get_peer_dialogs(self, client: Client, request: Any) -> Any:
+        """messages.getPeerDialogs: chats with somebody; one with no message has a `top_message` of 0."""
+        owner = client.user.id
+        wanted = [each.peer for each in request.peers if isinstance(each, types.InputDialogPeer)]
+        peers = [self._users.named(client, peer, "PEER_ID_INVALID").id for peer in wanted]
+        sql = "SELECT id, body FROM messages WHERE owner = ? AND peer = ? ORDER BY id DESC LIMIT 1"
+        tops = [self._store.one(sql, owner, peer) for peer in peers]
+        messages = [read(row["body"]) for row in tops if row]
+        return types.messages.PeerDialogs(
+            dialogs=[self._dialog(owner, peer, row["id"] if row else 0) for peer, row in zip(peers, tops, strict=True)],
+            messages=messages,
+            chats=[],
+            users=self._shown(client, {owner, *peers}.union(*map(mentioned, messages))),
+            state=self._updates.state(owner),
+        )
+
     def _dialog(self, owner: int, peer: int, top: int) -> Any:
         inbox, outbox = self._read(owner, peer)
         return types.Dialog(

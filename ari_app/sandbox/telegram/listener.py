@@ -51,6 +51,8 @@ class Listener:
         self._open: set[Connection] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._answers = asyncio.Event()
+        self._answers.set()
 
     async def listen(self, host: str, port: int) -> int:
         """Begin to accept clients; the port, chosen by the system for 0."""
@@ -61,11 +63,23 @@ class Listener:
         """Stop accepting, cut every connection, end every task."""
         if self._server is None:
             return
-        self._server.close()
-        self.cut(None)
+        self.leave()
         for task in self._running:
             task.cancel()
         await self._server.wait_closed()
+
+    def leave(self) -> None:
+        """Stop accepting and cut every connection, until `listen` is called again."""
+        assert self._server is not None
+        self._server.close()
+        self.cut(None)
+
+    def be_silent(self, silent: bool) -> None:
+        """Keep every connection, and answer nothing, or go on answering."""
+        if silent:
+            self._answers.clear()
+        else:
+            self._answers.set()
 
     def cut(self, keys: set[int] | None) -> None:
         """Cut the connections of these authorization keys, or all."""
@@ -108,6 +122,7 @@ class Listener:
         key: AuthKey | None = None
         while True:
             packet = await connection.read()
+            await self._answers.wait()
             key_id = struct.unpack_from("<q", packet)[0]
             if key_id == 0:
                 answer = await handshake.answer(packet)

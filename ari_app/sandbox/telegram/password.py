@@ -47,19 +47,19 @@ class Passwords:
         self._enrolling: dict[int, asyncio.Task[None]] = {}
         self._challenges: dict[int, Challenge] = {}
 
-    def set(self, user_id: int, password: str | None) -> None:
+    def set(self, user_id: int, password: str | None, hint: str = "") -> None:
         """Give an account a password, or take it away. The slow part runs in the background."""
         self._store.run("DELETE FROM passwords WHERE user_id = ?", user_id)
         earlier = self._enrolling.pop(user_id, None)
         if earlier is not None:
             earlier.cancel()
         if password is not None:
-            self._enrolling[user_id] = self._spawn(self._enrol(user_id, password))
+            self._enrolling[user_id] = self._spawn(self._enrol(user_id, password, hint))
 
-    async def _enrol(self, user_id: int, password: str) -> None:
+    async def _enrol(self, user_id: int, password: str, hint: str) -> None:
         salt1, salt2 = os.urandom(SALT_BYTES), os.urandom(SALT_BYTES)
         verifier = await asyncio.to_thread(_verifier, salt1, salt2, password)
-        self._keep(user_id, salt1, salt2, verifier, "")
+        self._keep(user_id, salt1, salt2, verifier, hint)
         del self._enrolling[user_id]
 
     async def settle(self) -> None:

@@ -269,9 +269,15 @@ class Phone:
         if user_id == call.caller_id:
             concerns = key == call.caller_key
         else:
-            concerns = key in told or key == call.callee_key or (call.live and call.callee_key is None)
+            rings = call.live and call.callee_key is None and not self._is_silent(key)
+            concerns = key in told or key == call.callee_key or rings
         view = self._views.show(call, user_id, key) if concerns else None
         return types.UpdatePhoneCall(phone_call=view) if view is not None and told.get(key) != bytes(view) else None
+
+    def _is_silent(self, key_id: int) -> bool:
+        """Whether a device is not to be told of calls (account.changeAuthorizationSettings)."""
+        key = self._store.auth_key(key_id)
+        return key is not None and key.no_calls
 
     def _missed(self, client: Client) -> list[tuple[Any, set[int]]]:
         """What the client's device has not heard about calls, for updates.getDifference."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 from telethon.tl import functions, types
 
 from .auth import Auth, authorization
+from .help import DC_ID
 from .rpc import Client, RpcError, handles
 from .session import Session
 from .store import Store, User
@@ -31,12 +33,17 @@ class LoginToken:
 
 
 class QrLogin:
-    """auth.exportLoginToken, auth.importLoginToken and auth.acceptLoginToken."""
+    """auth.exportLoginToken, auth.importLoginToken and auth.acceptLoginToken.
 
-    def __init__(self, store: Store, auth: Auth, lifetime: Callable[[], float]) -> None:
+    Args:
+        migrates: whether every account lives "in another data centre", which is this one again.
+    """
+
+    def __init__(self, store: Store, auth: Auth, lifetime: Callable[[], float], migrates: Callable[[], bool]) -> None:
         self._store = store
         self._auth = auth
         self._lifetime = lifetime
+        self._migrates = migrates
         self._tokens: dict[bytes, LoginToken] = {}
 
     def accept(self, token: bytes, user: User) -> None:
@@ -46,6 +53,13 @@ class QrLogin:
             raise RpcError("AUTH_TOKEN_ALREADY_ACCEPTED")
         known.user_id = user.id
         known.session.send(types.UpdateShort(update=types.UpdateLoginToken(), date=now()))
+
+    def last_shown(self) -> bytes:
+        """The newest token that nobody has scanned. Raises `LookupError` where there is none."""
+        shown = [known.token for known in self._tokens.values() if known.user_id is None]
+        if not shown:
+            raise LookupError("no QR code was shown: call auth.exportLoginToken first")
+        return shown[-1]
 
     def _good(self, token: bytes) -> LoginToken:
         known = self._tokens.get(token)
@@ -58,8 +72,11 @@ class QrLogin:
     @handles(functions.auth.ExportLoginTokenRequest, anonymous=True)
     def export_login_token(self, client: Client, request: Any) -> Any:
         """auth.exportLoginToken: a new token, or the sign-in once the last one was scanned."""
+        self._auth.check_api(request)
         for known in list(self._tokens.values()):
             if known.session.key_id == client.key.id:
+                if known.user_id is not None and self._migrates():
+                    return types.auth.LoginTokenMigrateTo(dc_id=DC_ID, token=known.token)
                 del self._tokens[known.token]
                 if known.user_id is not None:
                     return self._finish(client, known.user_id)
@@ -71,7 +88,8 @@ class QrLogin:
     def import_login_token(self, client: Client, request: Any) -> Any:
         """auth.importLoginToken: as after a move to another data centre."""
         known = self._good(request.token)
-        if known.user_id is None:
+        stayed = self._migrates() and known.session.key_id == client.key.id  # has not gone to the other data centre
+        if known.user_id is None or stayed:
             raise RpcError("AUTH_TOKEN_INVALID")
         del self._tokens[known.token]
         return self._finish(client, known.user_id)
@@ -90,3 +108,11 @@ class QrLogin:
         if user is None:
             raise RpcError("AUTH_TOKEN_INVALID")
         return types.auth.LoginTokenSuccess(authorization=self._auth.sign_in_or_ask_password(client.session, user))
+
+
+def token_of(url: str) -> bytes:
+    """The token in the URL of a QR code, tg://login?token=... in base64url without padding. Raises `ValueError`."""
+    head, _, token = url.partition("token=")
+    if head != "tg://login?":
+        raise ValueError("the URL of a login QR code begins with tg://login?token=")
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))

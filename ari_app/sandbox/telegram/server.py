@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +35,7 @@ from .messages import Messages
 from .password import Passwords
 from .phone import Directory, Phone
 from .privacy import Audience, Privacy
-from .qr import QrLogin
+from .qr import QrLogin, token_of
 from .rpc import Client, Router
 from .session import Session
 from .store import AuthKey, Store, User
@@ -53,6 +53,7 @@ class Timers:
     ring_s: float = 90.0
     connect_s: float = 30.0
     code_s: float = 300.0
+    resend_s: float = 60.0
     qr_s: float = 30.0
     bot_answer_s: float = 10.0
 
@@ -86,6 +87,8 @@ class LocalTelegram(BotControls):
         self.p2p_allowed = True
         self.custom_parameters: str | None = None
         self.shows_language = False  # to other accounts, which Telegram never does; bots always see it
+        self.api: tuple[int, str] | None = None  # the one application (api_id, api_hash) that may sign in; None: any
+        self.qr_migrates = False  # whether an account that scans is "in another data centre"
         self._bot_api_port = bot_api_port
         self._faults = Faults()
         self._exit = AsyncExitStack()
@@ -121,8 +124,8 @@ class LocalTelegram(BotControls):
         self._contacts = Contacts(store, self._users)
         self._updates = Updates(store, self._users, sessions)
         self._passwords = Passwords(store, self._listener.spawn)
-        self._auth = Auth(store, self._users, self._passwords, lambda: timers.code_s, self._key_revoked)
-        self._qr = QrLogin(store, self._auth, lambda: timers.qr_s)
+        self._auth = Auth(store, self._users, self._passwords, timers, lambda: self.api, self._key_revoked)
+        self._qr = QrLogin(store, self._auth, lambda: timers.qr_s, lambda: self.qr_migrates)
         files = Files(store)
         messages = Messages(store, self._users, self._updates, files)
         self._platform = BotPlatform(store, bots, self._users, self._updates, messages, files, timers)
@@ -156,6 +159,7 @@ class LocalTelegram(BotControls):
         password: str | None = None,
         contacts: Iterable[str] = (),
         privacy: Mapping[str, Audience] | None = None,
+        password_hint: str = "",
     ) -> User:
         """Create an account, or update the one with that phone number.
 
@@ -169,7 +173,7 @@ class LocalTelegram(BotControls):
             LookupError: a contact has no account yet.
         """
         user = self._store.add_user(phone, first_name, last_name, username, lang)
-        self._passwords.set(user.id, password)
+        self._passwords.set(user.id, password, password_hint)
         for contact in contacts:
             self.add_contact(phone, contact)
         for key, audience in (privacy or {}).items():
@@ -215,9 +219,20 @@ class LocalTelegram(BotControls):
         """The code last "sent" to a phone number. Raises `LookupError` when none was."""
         return self._auth.last_code(phone)
 
-    def accept_qr(self, token: bytes, phone: str) -> None:
-        """Scan a login token on the phone of an account. Raises `RpcError` when the token is not good."""
-        self._qr.accept(token, self.user(phone))
+    def accept_qr(self, token: bytes | str, phone: str) -> None:
+        """Scan a login token, or the URL of a QR code, on the phone of an account.
+
+        Raises `RpcError` when the token is not good.
+        """
+        self._qr.accept(token if isinstance(token, bytes) else token_of(token), self.user(phone))
+
+    def shown_qr(self) -> bytes:
+        """The login token last shown as a QR code. Raises `LookupError` when none was."""
+        return self._qr.last_shown()
+
+    def devices(self, phone: str) -> list[Any]:
+        """The devices that are signed in to an account, the oldest first, each a TL `authorization`."""
+        return self._auth.devices(self.user(phone).id)
 
     def refuse(
         self, method: str, error: str, phone: str | None = None, peer: str | None = None, times: int | None = 1
@@ -256,6 +271,24 @@ class LocalTelegram(BotControls):
         """Cut TCP connections, as a network fault does: all, or those of one account."""
         keys = None if phone is None else {key.id for key in self._store.auth_keys_of(self.user(phone).id)}
         self._listener.cut(keys)
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """A network fault that lasts: nobody can connect while inside."""
+        self._listener.leave()
+        try:
+            yield
+        finally:
+            await self._listener.listen(self.host, self.port)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """A network fault that shows by nothing but silence: no answer comes while inside."""
+        self._listener.be_silent(True)
+        try:
+            yield
+        finally:
+            self._listener.be_silent(False)
 
     def _peers(self, client: Client, request: Any) -> set[str]:
         """Whom a request is about, by phone number or @username."""

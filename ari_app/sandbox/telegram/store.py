@@ -33,7 +33,7 @@ TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     "passwords": ({"user_id": int, "salt1": bytes, "salt2": bytes, "verifier": bytes, "hint": str}, ("user_id",)),
     "auth_keys": (
         {"id": int, "key": bytes, "user_id": int, "pending_user_id": int, "revoked": int, "created": int}
-        | {"active": int, "api_id": int, "device": str, "app": str},
+        | {"active": int, "api_id": int, "device": str, "app": str, "no_calls": int},
         ("id",),
     ),
     "contacts": ({"owner": int, "user_id": int, "first_name": str, "last_name": str}, ("owner", "user_id")),
@@ -88,6 +88,7 @@ class AuthKey:
     api_id: int
     device: str
     app: str
+    no_calls: bool  # its owner does not want it to ring
 
 
 def digits(phone: str) -> str:
@@ -103,7 +104,9 @@ class Store:
         self.db.enable_wal()
         self.db.conn.execute("PRAGMA synchronous = OFF")
         for name, (columns, pk) in TABLES.items():
-            self.db.table(name).create(columns, pk=pk if len(pk) > 1 else pk[0], if_not_exists=True)
+            table = self.db.table(name).create(columns, pk=pk if len(pk) > 1 else pk[0], if_not_exists=True)
+            for column in columns.keys() - table.columns_dict.keys():  # made by an earlier version
+                table.add_column(column, columns[column])
         self.db.execute("CREATE INDEX IF NOT EXISTS messages_by_peer ON messages (owner, peer, id)")
         self.db.execute("CREATE INDEX IF NOT EXISTS messages_by_twin ON messages (peer, twin)")
         self.rsa_key = crypto.RsaKey.from_bytes(self._secret("rsa", lambda: crypto.RsaKey.new().to_bytes()))
@@ -228,4 +231,4 @@ def _user(row: dict[str, Any] | None) -> User | None:
 def _auth_key(row: dict[str, Any] | None) -> AuthKey | None:
     if row is None:
         return None
-    return AuthKey(**row | {"revoked": bool(row["revoked"])})
+    return AuthKey(**row | {"revoked": bool(row["revoked"]), "no_calls": bool(row["no_calls"])})

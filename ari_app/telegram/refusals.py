@@ -1,0 +1,100 @@
+"""What Telegram can say to somebody who signs in, as sentences for him."""
+
+import math
+from dataclasses import dataclass, replace
+
+from telethon import errors
+
+from ari_app.sentence import Sentence, say
+from ari_app.telegram.account import Account
+from ari_app.telegram.errors import from_rpc, word_of
+
+NO_ANSWER = "NO_ANSWER"
+FLOOD_WAIT = "FLOOD_WAIT"
+MINUTE_S = 60
+
+BANNED = say("Telegram has banned {number}: appeal in one of Telegram's own apps, or give the line another number.")
+EXPIRED = say("The code for {number} has expired: ask for a new one.")
+NO_ACCOUNT = say(
+    "Nobody on Telegram has {number}: register it with one of Telegram's own apps first, and then sign in here."
+)
+WRONG_APPLICATION = say(
+    "Telegram knows no application with api_id {api_id} and the api_hash that goes with it here: "
+    "copy both again from my.telegram.org."
+)
+
+SENTENCES: dict[str, Sentence] = {
+    "PHONE_CODE_INVALID": say("This is not the code that Telegram sent to {number}: check it, and enter it again."),
+    "PHONE_CODE_EMPTY": say("Enter the code that Telegram sent to {number}."),
+    "PHONE_CODE_EXPIRED": EXPIRED,
+    "PHONE_CODE_HASH_EMPTY": EXPIRED,
+    "PHONE_NUMBER_INVALID": say(
+        "Telegram says that {number} is no phone number: correct the line's number; it begins with + and the country."
+    ),
+    "PHONE_NUMBER_BANNED": BANNED,
+    "USER_DEACTIVATED_BAN": BANNED,
+    "USER_DEACTIVATED": say("The Telegram account of {number} was deleted: register the number again first."),
+    "PHONE_NUMBER_UNOCCUPIED": NO_ACCOUNT,
+    "PHONE_NUMBER_FLOOD": say(
+        "Too many codes were asked for with {number}: wait a day before the next one, or sign in by QR code."
+    ),
+    "PHONE_PASSWORD_FLOOD": say("Signing in to {number} was tried too often: wait a day, and then try again."),
+    "PASSWORD_HASH_INVALID": say("This is not the two-step password of {number}: enter it again."),
+    "PASSWORD_EMPTY": say("Enter the two-step password of {number}."),
+    "PASSWORD_ALGORITHM": say(
+        "Telegram asks for the two-step password of {number} in a way that this program does not know: update it."
+    ),
+    "API_ID_INVALID": WRONG_APPLICATION,
+    "CONNECTION_API_ID_INVALID": WRONG_APPLICATION,
+    "API_ID_PUBLISHED_FLOOD": say(
+        "Telegram refuses api_id {api_id}, because it was published: "
+        "make an application of your own at my.telegram.org."
+    ),
+    "SEND_CODE_UNAVAILABLE": say(
+        "Telegram has no further way to send a code to {number}: "
+        "enter the last one, sign in by QR code, or try again tomorrow."
+    ),
+    "EMAIL_SETUP_REQUIRED": say(
+        "Telegram demands a login e-mail address for {number}: set it up in one of Telegram's own apps, "
+        "or sign in by QR code."
+    ),
+    "PAYMENT_REQUIRED": say(
+        "Telegram sends codes for {number} only against payment in its own apps: sign in by QR code instead."
+    ),
+    NO_ANSWER: say("Telegram does not answer: check this machine's way to the Internet, and try again."),
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Telegram's own word (such as PHONE_CODE_INVALID), and what to tell an administrator."""
+
+    word: str
+    sentence: Sentence
+
+
+def refusal(word: str, account: Account) -> Refusal:
+    """What to say for one of the words that have a sentence here."""
+    return Refusal(word, replace(SENTENCES[word], values={"number": account.number, "api_id": account.api_id}))
+
+
+def refusal_of(request: str, error: Exception, account: Account) -> Refusal:
+    """What to say when a request (its TL name) failed with Telethon's, or the network's, error."""
+    if not isinstance(error, errors.RPCError):
+        return refusal(NO_ANSWER, account)
+    if isinstance(error, errors.FloodError) and hasattr(error, "seconds"):
+        return Refusal(FLOOD_WAIT, wait(error.seconds))
+    word = word_of(error)
+    if word in SENTENCES:
+        return refusal(word, account)
+    return Refusal(word, say("{refusal}. Try again in a while.", refusal=str(from_rpc(request, error))))
+
+
+def wait(seconds: int) -> Sentence:
+    """How long Telegram wants to be left alone."""
+    if seconds < 2 * MINUTE_S:
+        return say("Telegram asks to wait {seconds} s before the next try.", seconds=seconds)
+    hours, minutes = divmod(math.ceil(seconds / MINUTE_S), 60)
+    if hours < 2:
+        return say("Telegram asks to wait {minutes} min before the next try.", minutes=hours * 60 + minutes)
+    return say("Telegram asks to wait {hours} h {minutes} min before the next try.", hours=hours, minutes=minutes)

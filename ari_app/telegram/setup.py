@@ -1,0 +1,264 @@
+"""What an account needs besides being signed in: each step can be looked at, and carried out for its owner.
+
+core.telegram.org/api/privacy, core.telegram.org/api/bots and core.telegram.org/api/auth
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from telethon import TelegramClient
+from telethon.tl import functions, types
+
+from ari_app.sentence import Sentence, say
+from ari_app.telegram.errors import NotFound, SignedOut, TelegramError, Unreachable, translated
+
+ANSWER_S = 10.0
+
+
+class Step(Enum):
+    """What is to be done, in the order in which it is shown."""
+
+    CALLS_FROM_EVERYBODY = "calls from everybody"
+    NUMBER_SHOWN = "number shown"
+    BOT_DIALOGUE = "bot dialogue"
+    INLINE_MODE = "inline mode"
+    OTHER_DEVICES_SILENT = "other devices silent"
+
+
+class StepState(Enum):
+    """Whether a step is done; ``IMPOSSIBLE``: not from here, and the sentence says where."""
+
+    DONE = "done"
+    OPEN = "open"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class StepView:
+    """How a step stands, and what that means or what to do."""
+
+    step: Step
+    state: StepState
+    sentence: Sentence
+
+
+@dataclass(frozen=True)
+class BotFacts:
+    """What the installation's bot says about itself (the Bot API's getMe)."""
+
+    username: str
+    inline: bool
+
+
+async def look(client: TelegramClient, bot: BotFacts | None) -> list[StepView]:
+    """How every step stands, for a client that is signed in; ``bot``: None where there is none, or it can't be used.
+
+    Telegram is asked four times (five for a bot that the account has not met); raises TelegramError where it does not
+    answer. A step whose question it refuses is OPEN, with Telegram's word.
+    """
+    return [await _looked_at(step, client, bot) for step in Step]
+
+
+async def carry_out(client: TelegramClient, steps: Collection[Step], bot: BotFacts | None) -> list[StepView]:
+    """Do these steps, and look at every one again; where Telegram refuses, the view of that step says so.
+
+    Raises TelegramError where Telegram does not answer.
+    """
+    refused: dict[Step, StepView] = {}
+    for step in Step:
+        if step not in steps or step not in DO or (step is Step.BOT_DIALOGUE and bot is None):
+            continue
+        try:
+            await DO[step](client, bot)
+        except TelegramError as error:
+            if _is_lost(error):
+                raise
+            refused[step] = StepView(step, StepState.OPEN, _refusal(error))
+    views = await look(client, bot)
+    return [refused.get(view.step, view) if view.state is StepState.OPEN else view for view in views]
+
+
+async def has_dialogue(client: TelegramClient, bot_username: str) -> bool:
+    """Whether the account has a chat with the bot; raises TelegramError, NotFound where nobody is called so.
+
+    One request, messages.getPeerDialogs with one peer: some hundred bytes each way, and none of the requests that
+    Telegram limits. For a bot that this session has never met it is preceded by contacts.resolveUsername: once, or each
+    time for a name that nobody has.
+    """
+    peer = await _bot_peer(client, bot_username)
+    request = functions.messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)])
+    answer = await _ask(client, "messages.getPeerDialogs", request)
+    return any(dialog.top_message for dialog in answer.dialogs)
+
+
+async def log_out(client: TelegramClient) -> None:
+    """Sign the session out for good (auth.logOut); it can't be used again. Raises TelegramError.
+
+    A session that was signed out already is as good.
+    """
+    try:
+        await _ask(client, "auth.logOut", functions.auth.LogOutRequest())
+    except SignedOut:
+        return
+
+
+# Looking
+
+
+async def _looked_at(step: Step, client: TelegramClient, bot: BotFacts | None) -> StepView:
+    try:
+        state, sentence = await LOOK[step](client, bot)
+    except TelegramError as error:
+        if _is_lost(error):
+            raise
+        state, sentence = StepState.OPEN, _refusal(error)
+    return StepView(step, state, sentence)
+
+
+Found = tuple[StepState, Sentence]
+
+NO_BOT = say("There is no bot at work: set up its token first.")
+
+
+async def _look_at_calls(client: TelegramClient, bot: BotFacts | None) -> Found:
+    if await _is_for_everybody(client, types.InputPrivacyKeyPhoneCall()):
+        return StepState.DONE, say("Everybody can call this account.")
+    return StepState.OPEN, say("Not everybody can call this account: let everybody, or such calls never get here.")
+
+
+async def _look_at_number(client: TelegramClient, bot: BotFacts | None) -> Found:
+    if await _is_for_everybody(client, types.InputPrivacyKeyPhoneNumber()):
+        return StepState.DONE, say("Everybody sees this account's number.")
+    return StepState.OPEN, say("Not everybody sees this account's number: show it, so that people know who calls.")
+
+
+async def _look_at_dialogue(client: TelegramClient, bot: BotFacts | None) -> Found:
+    if bot is None:
+        return StepState.IMPOSSIBLE, NO_BOT
+    try:
+        if await has_dialogue(client, bot.username):
+            return StepState.DONE, say("The account has a chat with @{bot}.", bot=bot.username)
+    except NotFound:
+        return StepState.IMPOSSIBLE, say("Nobody on Telegram is called @{bot}: check the bot.", bot=bot.username)
+    return StepState.OPEN, say("The account has no chat with @{bot} yet: start one.", bot=bot.username)
+
+
+async def _look_at_inline_mode(client: TelegramClient, bot: BotFacts | None) -> Found:
+    if bot is None:
+        return StepState.IMPOSSIBLE, NO_BOT
+    if bot.inline:
+        return StepState.DONE, say("Inline mode of @{bot} is on.", bot=bot.username)
+    return StepState.IMPOSSIBLE, say(
+        "Inline mode of @{bot} is off, and only its owner can switch it on: write /setinline to @BotFather.",
+        bot=bot.username,
+    )
+
+
+async def _look_at_devices(client: TelegramClient, bot: BotFacts | None) -> Found:
+    ringing = await _ringing_devices(client)
+    if not ringing:
+        return StepState.DONE, say("No other device of this account rings.")
+    names = ", ".join(sorted({device.device_model or device.app_name for device in ringing}))
+    return StepState.OPEN, say(
+        "Other devices of this account ring, too, and their Decline ends a call for everybody: {devices}.",
+        devices=names,
+    )
+
+
+# Doing
+
+
+async def _let_everybody_call(client: TelegramClient, bot: BotFacts | None) -> None:
+    await _allow_everybody(client, types.InputPrivacyKeyPhoneCall())
+
+
+async def _show_number(client: TelegramClient, bot: BotFacts | None) -> None:
+    await _allow_everybody(client, types.InputPrivacyKeyPhoneNumber())
+
+
+async def _start_bot(client: TelegramClient, bot: BotFacts | None) -> None:
+    assert bot is not None
+    if await has_dialogue(client, bot.username):
+        return
+    peer = await _bot_peer(client, bot.username)
+    user = types.InputUser(peer.user_id, peer.access_hash)
+    request = functions.messages.StartBotRequest(bot=user, peer=peer, start_param="", random_id=secrets.randbits(63))
+    await _ask(client, "messages.startBot", request)
+
+
+async def _silence_devices(client: TelegramClient, bot: BotFacts | None) -> None:
+    for device in await _ringing_devices(client):
+        request = functions.account.ChangeAuthorizationSettingsRequest(device.hash, call_requests_disabled=True)
+        await _ask(client, "account.changeAuthorizationSettings", request)
+
+
+LOOK: dict[Step, Callable[[TelegramClient, BotFacts | None], Awaitable[Found]]] = {
+    Step.CALLS_FROM_EVERYBODY: _look_at_calls,
+    Step.NUMBER_SHOWN: _look_at_number,
+    Step.BOT_DIALOGUE: _look_at_dialogue,
+    Step.INLINE_MODE: _look_at_inline_mode,
+    Step.OTHER_DEVICES_SILENT: _look_at_devices,
+}
+DO: dict[Step, Callable[[TelegramClient, BotFacts | None], Awaitable[None]]] = {
+    Step.CALLS_FROM_EVERYBODY: _let_everybody_call,
+    Step.NUMBER_SHOWN: _show_number,
+    Step.BOT_DIALOGUE: _start_bot,
+    Step.OTHER_DEVICES_SILENT: _silence_devices,
+}
+
+
+# Telegram
+
+
+async def _is_for_everybody(client: TelegramClient, key: Any) -> bool:
+    """Whether a privacy rule admits everybody, with nobody excepted (account.getPrivacy)."""
+    answer = await _ask(client, "account.getPrivacy", functions.account.GetPrivacyRequest(key))
+    kinds = {type(rule) for rule in answer.rules}
+    excepting = {types.PrivacyValueDisallowUsers, types.PrivacyValueDisallowChatParticipants}
+    return types.PrivacyValueAllowAll in kinds and not kinds & excepting
+
+
+async def _allow_everybody(client: TelegramClient, key: Any) -> None:
+    request = functions.account.SetPrivacyRequest(key, [types.InputPrivacyValueAllowAll()])
+    await _ask(client, "account.setPrivacy", request)
+
+
+async def _ringing_devices(client: TelegramClient) -> list[Any]:
+    answer = await _ask(client, "account.getAuthorizations", functions.account.GetAuthorizationsRequest())
+    return [
+        device
+        for device in answer.authorizations
+        if not (device.current or device.call_requests_disabled or device.password_pending)
+    ]
+
+
+async def _bot_peer(client: TelegramClient, username: str) -> types.InputPeerUser:
+    """From what the session remembers, or contacts.resolveUsername."""
+    with translated("contacts.resolveUsername"):
+        async with asyncio.timeout(ANSWER_S):
+            try:
+                peer = await client.get_input_entity(username)
+            except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
+                raise NotFound(f"nobody on Telegram is called @{username}") from error
+    if not isinstance(peer, types.InputPeerUser):
+        raise NotFound(f"@{username} is no bot")
+    return peer
+
+
+async def _ask(client: TelegramClient, name: str, request: Any) -> Any:
+    with translated(name):
+        async with asyncio.timeout(ANSWER_S):
+            return await client(request)
+
+
+def _is_lost(error: TelegramError) -> bool:
+    """Whether nothing more can be asked."""
+    return isinstance(error, Unreachable | SignedOut)
+
+
+def _refusal(error: TelegramError) -> Sentence:
+    return say("{refusal}. Try again in a while, or do it in the account's own Telegram app.", refusal=str(error))
