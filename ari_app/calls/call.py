@@ -5,13 +5,15 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 from ari_app.asterisk.errors import LegEnded
 from ari_app.calls import outcome
 from ari_app.calls.dialling import Keys
 from ari_app.calls.outcome import Direction, Ending
+from ari_app.calls.progress import CallState, Milestones
+from ari_app.calls.samples import Sample, Samples, sampled
 from ari_app.telegram.errors import CallDiscarded
 from ari_app.telegram.peers import Person
 from media.process import MediaProcess
@@ -34,6 +36,16 @@ class Step:
         return f"{self.at_s:8.3f} s  {self.side:<9} {self.text}"
 
 
+class Watcher(Protocol):
+    """Who is told what a call does; never waits, never raises."""
+
+    def changed(self, call: "Call") -> None:
+        """It has one more rung on its ladder, and may have a new state."""
+
+    def measured(self, call: "Call", sample: Sample) -> None:
+        """Its audio was measured."""
+
+
 @dataclass
 class _Scope:
     """What is open, and who watches it."""
@@ -50,22 +62,39 @@ class _Scope:
 class Call:
     """A live call, in either direction; `run` tells its story.
 
-    The first ending wins: it is kept in ``ending``, the story is cancelled, and then everything that the story opened
-    is closed, last opened first. No later event can interrupt the closing.
+    ``peer``: the person, as dialled or as Telegram's id. ``began_at``: Unix time. The first ending wins: it is kept in
+    ``ending``, the story is cancelled, and then everything that the story opened is closed, last opened first. No later
+    event can interrupt the closing.
     """
 
-    def __init__(self, call_id: str, direction: Direction, line: str, peer: str) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        direction: Direction,
+        line: str,
+        peer: str,
+        watcher: Watcher | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.id = call_id
         self.direction = direction
         self.line = line
         self.peer = peer
+        self.near = ""  # who in the PBX: a phone's number, or the extension that is called
+        self.began_at = clock()
+        self.state = CallState.BEGUN
+        self.milestones = Milestones()
+        self.samples = Samples()
         self.person: Person | None = None  # on Telegram, once it is known who
         self.ladder: list[Step] = []
         self.ending: Ending | None = None
         self.redials = 0
         self.rang_s: float | None = None  # of an outgoing call that is over: how long the person's Telegram rang
+        self.refused = False  # before it could begin
+        self.talked_s = 0.0  # of a call that is over
         self.audio: MediaProcess | None = None
         self.keys = Keys(self.step)
+        self._watcher = watcher
         self._began = time.monotonic()
         self._rings_since: float | None = None
         self._talking_since = 0.0
@@ -79,9 +108,16 @@ class Call:
 
     def step(self, side: str, text: str) -> None:
         """Put a rung on the ladder, and into the log."""
-        rung = Step(time.monotonic() - self._began, side, text)
+        rung = Step(self.lasted_s, side, text)
         self.ladder.append(rung)
         log.info("call %s %s", self.id, rung)
+        if self._watcher:
+            self._watcher.changed(self)
+
+    @property
+    def lasted_s(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._began
 
     @property
     def talking(self) -> bool:
@@ -98,15 +134,41 @@ class Call:
         return int(time.monotonic() - self._talking_since) if self.talking else 0
 
     def rings(self) -> None:
-        """The person's Telegram rings from now on."""
+        """Telegram knows from now on that it rings."""
         self._rings_since = time.monotonic()
+        self._reach(CallState.RINGING, rings_s=self.lasted_s)
         self.step("telegram", "rings")
 
+    def pbx_answered(self) -> None:
+        """The PBX's side, which was called, has answered."""
+        self._reach(CallState.ANSWERED, pbx_answered_s=self.lasted_s)
+        self.step("asterisk", "the dialplan answered")
+
+    def accepted(self) -> None:
+        """The Telegram call is accepted, by us or by the person."""
+        self._reach(CallState.ANSWERED, accepted_s=self.lasted_s)
+        self.step("telegram", "accepted, key agreed")
+
     def begins_to_talk(self) -> None:
-        """Both sides hear each other from now on."""
+        """Both sides hear each other from now on; how well is measured."""
         self._talking_since = time.monotonic()
         self._talks.set()
+        self._reach(CallState.TALKING, talks_s=self.lasted_s)
         self.step("call", "both sides talk")
+        if self.audio:
+            self.alongside(sampled(self.audio, lambda: self.lasted_s, self._measured))
+
+    def _reach(self, state: CallState, **reached_s: float) -> None:
+        """A new state, unless the call is ending; of a milestone, the first time counts."""
+        if self.ending is None:
+            self.state = CallState.TALKING if self.talking else state
+            first = {name: at_s for name, at_s in reached_s.items() if getattr(self.milestones, name) is None}
+            self.milestones = replace(self.milestones, **first)
+
+    def _measured(self, sample: Sample) -> None:
+        self.samples.add(sample)
+        if self._watcher:
+            self._watcher.measured(self, sample)
 
     async def open(self, part: AbstractAsyncContextManager[T]) -> T:
         """Enter a context manager that is left when the call (or its attempt) ends."""
@@ -136,6 +198,8 @@ class Call:
         """The call is over; only the first ending counts."""
         if self.ending is None:
             self.ending = ending
+            self.state = CallState.ENDING
+            self.talked_s = time.monotonic() - self._talking_since if self.talking else 0.0
             if self._rings_since is not None:
                 self.rang_s = time.monotonic() - self._rings_since
             self.keys.close()

@@ -1,18 +1,20 @@
-"""The desk knows every live call and admits or refuses new ones."""
+"""The desk knows every live call, admits or refuses new ones, and tells what changes."""
 
 import asyncio
-import logging
+import time
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Direction, Ending
-
-log = logging.getLogger(__name__)
-
+from ari_app.calls.progress import CallState
+from ari_app.calls.samples import Sample
+from ari_app.news import News
+from ari_app.telegram.peers import Person
 
 RECENT = 100  # ended calls that are remembered with their ladders
 
@@ -25,19 +27,44 @@ class LineFull(Exception):
         self.ending: Ending = outcome.line_full(calls)
 
 
-class Desk:
-    """Every live call by its id, the last that ended, and what has been counted since the start."""
+class Recorder(Protocol):
+    """Who keeps the calls; never waits, never raises."""
 
-    def __init__(self) -> None:
+    def keep(self, call: Call) -> None:
+        """A call has begun, has come further, is over, or was refused."""
+
+
+class Desk:
+    """Every live call by its id, the last that ended, and what has been counted since the start.
+
+    It tells ``news`` "call" (key: its id; data: ``state`` and ``line``) whenever a call begins, has a new rung on its
+    ladder, or has ended, and "meters" (data: what `Sample` has) when its audio was measured.
+    """
+
+    def __init__(
+        self, news: News | None = None, recorder: Recorder | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self.calls: dict[str, Call] = {}
         self.counted: Counter[str] = Counter()
         self.ended: deque[Call] = deque(maxlen=RECENT)
+        self.news = news or News()
+        self.recorder = recorder
+        self._clock = clock
+        self._kept_states: dict[str, CallState] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._left = asyncio.Event()
 
     async def idle(self) -> None:
         """Wait until no call is live."""
         await self._idle.wait()
+
+    async def clear(self, line: str) -> None:
+        """End the live calls of a line for an administrator, and wait until they are over."""
+        for call in [each for each in self.calls.values() if each.line == line]:
+            self.hang_up(call.id)
+        while self.busy()[line]:
+            await self._left.wait()
 
     def count(self, what: str) -> None:
         """One more of something."""
@@ -54,22 +81,86 @@ class Desk:
                 return call
         return None
 
+    def hang_up(self, call_id: str) -> bool:
+        """End a live call for an administrator; False where no such call is live (any more)."""
+        call = self.calls.get(call_id)
+        if call is None:
+            return False
+        call.end(outcome.by_administrator(call.direction, call.talking))
+        return True
+
     @asynccontextmanager
-    async def admit(self, direction: Direction, line: str, peer: str, max_calls: int) -> AsyncIterator[Call]:
-        """Take a call on; whoever does has to `run` it. Raises LineFull."""
+    async def admit(
+        self, direction: Direction, line: str, peer: str, max_calls: int, person: Person | None = None, near: str = ""
+    ) -> AsyncIterator[Call]:
+        """Take a call on; whoever does has to `run` it. Raises LineFull, and keeps the call as refused.
+
+        ``person`` and ``near`` (who in the PBX) are what is known of them by now.
+        """
         on_line = self.busy()[line]
         if on_line >= max_calls:
             self.counted["refused"] += 1
-            raise LineFull(line, on_line)
-        call = Call(uuid.uuid4().hex[:12], direction, line, peer)
+            full = LineFull(line, on_line)
+            self.refuse(direction, line, peer, full.ending, person, near)
+            raise full
+        call = Call(uuid.uuid4().hex[:12], direction, line, peer, watcher=self, clock=self._clock)
+        call.person, call.near = person, near
         self.calls[call.id] = call
         self._idle.clear()
+        self.changed(call)
         try:
             yield call
         finally:
-            self.ended.append(self.calls.pop(call.id))
+            self.ended.append(call)
             if call.ending:
                 self.counted[f"{direction.value}.{call.ending.status.value}"] += 1
             self.counted["redials"] += call.redials
+            call.state = CallState.ENDED
+            self.changed(call)
+            del self.calls[call.id], self._kept_states[call.id]
+            self._left.set()
+            self._left = asyncio.Event()
             if not self.calls:
                 self._idle.set()
+
+    def refuse(
+        self,
+        direction: Direction,
+        line: str,
+        peer: str,
+        ending: Ending,
+        person: Person | None = None,
+        near: str = "",
+    ) -> None:
+        """Keep a call that was not taken on, and why (``line`` is empty where none was found for it)."""
+        call = Call(uuid.uuid4().hex[:12], direction, line, peer, clock=self._clock)
+        call.person, call.near = person, near
+        call.refused = True
+        call.end(ending)
+        call.state = CallState.ENDED
+        if self.recorder:
+            self.recorder.keep(call)
+        self._tell(call)
+
+    def changed(self, call: Call) -> None:
+        """A call of ours has one more rung, and may have a new state."""
+        if self._kept_states.get(call.id) is not call.state:
+            self._kept_states[call.id] = call.state
+            if self.recorder:
+                self.recorder.keep(call)
+        self._tell(call)
+
+    def measured(self, call: Call, sample: Sample) -> None:
+        """The audio of a call of ours was measured."""
+        self.news.tell(
+            "meters",
+            call.id,
+            to_telegram_dbfs=sample.to_telegram_dbfs,
+            from_telegram_dbfs=sample.from_telegram_dbfs,
+            jitter_ms=sample.jitter_ms,
+            lost=sample.lost,
+            concealed_ms=sample.concealed_ms,
+        )
+
+    def _tell(self, call: Call) -> None:
+        self.news.tell("call", call.id, state=call.state.value, line=call.line)

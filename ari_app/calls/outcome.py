@@ -119,6 +119,21 @@ def not_answered(seconds: float) -> Ending:
     return Ending(Status.NOANSWER, Cause.NO_ANSWER, DiscardReason.MISSED, f"no answer within {seconds:g} s")
 
 
+def by_administrator(direction: Direction, talking: bool) -> Ending:
+    """An administrator ended the call."""
+    detail = "ended by the administrator"
+    if talking:
+        return Ending(Status.ANSWER, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, detail)
+    if direction is Direction.IN:
+        return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, detail)
+    return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.MISSED, detail)
+
+
+def denied(detail: str) -> Ending:
+    """The line's lists refuse the person."""
+    return Ending(Status.RESTRICTED, Cause.CALL_REJECTED, DiscardReason.BUSY, detail)
+
+
 def line_full(calls: int) -> Ending:
     """The line has no room for one more call."""
     return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, f"the line has {calls} calls already")

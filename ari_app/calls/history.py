@@ -1,0 +1,273 @@
+"""The call history: each call is kept from its beginning, found again, and exported.
+
+Calls go through a queue to one writer, so that keeping them neither holds up nor ends a call.
+"""
+
+import asyncio
+import csv
+import io
+import json
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, tzinfo
+
+from ari_app.calls.call import Call, Step
+from ari_app.calls.outcome import Direction, failed
+from ari_app.calls.progress import CallState, Milestones
+from ari_app.calls.samples import Sample, as_columns, from_columns
+from ari_app.store.calls import Details, KeptCall, KeptCalls, Page, Query
+from ari_app.store.store import Store
+from ari_app.tasks import background_tasks
+
+QUEUED = 1000  # calls waiting to be written; with more, the disk is no use
+FLUSH_S = 10.0  # at the end of the program, for what still waits
+FRESH_S = 1.0  # before a search, so that it finds the call that has just ended
+PRUNE_EVERY_S = 86400.0
+EXPORTED = 500  # rows read at a time
+BOM = "\N{BYTE ORDER MARK}"  # without it Excel takes UTF-8 for something else
+DAY_S = 86400.0
+
+UNBEGUN = failed(RuntimeError("the call was taken on, and its story never began"))
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HistorySettings:
+    """How many days of calls, and how many calls at most, are kept."""
+
+    days: int = 400
+    calls: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known of one call; ``state`` is ENDED where it is not live."""
+
+    call: KeptCall
+    state: CallState
+    ladder: tuple[Step, ...]
+    milestones: Milestones
+    samples: tuple[Sample, ...]
+
+    @property
+    def post_dial_delay_s(self) -> float | None:
+        """From dialling until it rang."""
+        return self.milestones.post_dial_delay_s(Direction(self.call.direction))
+
+    @property
+    def to_answer_s(self) -> float | None:
+        """From the first ring until the answer."""
+        return self.milestones.to_answer_s(Direction(self.call.direction))
+
+    @property
+    def to_audio_s(self) -> float | None:
+        """From the answer until both sides heard each other."""
+        return self.milestones.to_audio_s(Direction(self.call.direction))
+
+
+class History:
+    """The calls of all lines; made by `keeping(...)`, and the desk's recorder."""
+
+    def __init__(
+        self, store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.lost = 0  # calls that could not be written
+        self._kept = KeptCalls(store)
+        self._settings = settings or HistorySettings()
+        self._clock = clock
+        self._live: dict[str, Call] = {}  # and those whose end is not written yet
+        self._waiting: asyncio.Queue[Record] = asyncio.Queue(QUEUED)
+
+    def keep(self, call: Call) -> None:
+        """Have a call written as it is now."""
+        record = _record(call, self._clock())
+        self._live[call.id] = call
+        try:
+            self._waiting.put_nowait(record)
+        except asyncio.QueueFull:
+            self._lose(record, "the database does not keep up")
+
+    def live(self) -> list[Record]:
+        """The calls now, the newest first."""
+        live = [call for call in reversed(self._live.values()) if call.state is not CallState.ENDED]
+        return [_record(call, self._clock()) for call in live]
+
+    async def one(self, call_id: str) -> Record | None:
+        """One call; a live one as it is now."""
+        if live := self._live.get(call_id):
+            return _record(live, self._clock())
+        if (found := await self._kept.one(call_id)) is None:
+            return None
+        call, details = found
+        return Record(
+            call,
+            CallState.ENDED,
+            tuple(Step(*rung) for rung in json.loads(details.ladder)),
+            Milestones(**json.loads(details.milestones)),
+            from_columns(json.loads(details.samples)),
+        )
+
+    async def find(self, query: Query, offset: int = 0, limit: int = 50) -> Page:
+        """A page of the calls that fit, the newest first."""
+        await self.written(FRESH_S)
+        return await self._kept.find(query, offset, limit)
+
+    async def export_csv(self, query: Query, zone: tzinfo | None = None) -> AsyncIterator[str]:
+        """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``, or this machine's."""
+        await self.written(FRESH_S)
+        yield BOM + _csv([EXPORT_COLUMNS])
+        last: KeptCall | None = None
+        while rows := await self._kept.before(query, last, EXPORTED):
+            yield _csv([_exported(row, zone) for row in rows])
+            last = rows[-1]
+
+    async def written(self, timeout_s: float = FLUSH_S) -> bool:
+        """Wait until all calls so far are written, but not for longer than that; whether they are."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._waiting.join()
+        except TimeoutError:
+            return False
+        return True
+
+    async def write(self) -> None:
+        """Write what is to be kept, without an end."""
+        while True:
+            record = await self._waiting.get()
+            try:
+                await self._kept.put(record.call, _details(record))
+            except Exception as error:
+                log.exception("a call was not written")
+                self._lose(record, str(error))
+            finally:
+                if record.state is CallState.ENDED:
+                    self._live.pop(record.call.id, None)
+                self._waiting.task_done()
+
+    async def prune(self) -> None:
+        """Remove what is older, or more, than is kept: at once, and then each day."""
+        while True:
+            try:
+                removed = 0
+                before = self._clock() - self._settings.days * DAY_S
+                while some := await self._kept.prune(before, self._settings.calls):
+                    removed += some
+                if removed:
+                    log.info("%d calls were removed from the history: older or more than it keeps", removed)
+            except Exception:
+                log.exception("the call history could not be pruned; it is tried again in a day")
+            await asyncio.sleep(PRUNE_EVERY_S)
+
+    async def close_open(self) -> None:
+        """Close the calls that a killed program left open."""
+        if closed := await self._kept.close_open():
+            log.warning("%d calls were open when the program last stopped", closed)
+
+    def _lose(self, record: Record, why: str) -> None:
+        self.lost += 1
+        if record.state is CallState.ENDED:
+            self._live.pop(record.call.id, None)
+        log.error("call %s is not kept in the history as it is now (%s): %s", record.call.id, record.state.value, why)
+
+
+@asynccontextmanager
+async def keeping(
+    store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
+) -> AsyncIterator[History]:
+    """The history at work; what a killed program left open is closed first. Leave it when the last call is over."""
+    history = History(store, settings, clock)
+    await history.close_open()
+    async with background_tasks() as tasks:
+        tasks.create_task(history.write(), name="call history")
+        tasks.create_task(history.prune(), name="pruning of the call history")
+        try:
+            yield history
+        finally:
+            if not await history.written():
+                log.error("the last calls are not in the history: the database took longer than %g s", FLUSH_S)
+
+
+def _record(call: Call, now: float) -> Record:
+    person, over = call.person, call.state is CallState.ENDED
+    ending = (call.ending or UNBEGUN) if over else None
+    kept = KeptCall(
+        id=call.id,
+        began_at=call.began_at,
+        ended_at=now if over else None,
+        direction=call.direction.value,
+        line=call.line,
+        peer=call.peer,
+        near=call.near,
+        person_id=person.id if person else None,
+        name=person.name if person else "",
+        phone=person.phone if person else "",
+        username=person.username if person else "",
+        status=ending.status.value if ending else None,
+        cause=int(ending.cause) if ending else None,
+        detail=ending.detail if ending else "",
+        answered=call.talking,
+        refused=call.refused,
+        to_answer_s=call.milestones.to_answer_s(call.direction) if call.talking else None,
+        talked_s=call.talked_s if call.ending else float(call.duration_s),
+    )
+    return Record(kept, call.state, tuple(call.ladder), call.milestones, tuple(call.samples.kept))
+
+
+def _details(record: Record) -> Details:
+    return Details(
+        ladder=json.dumps([(round(rung.at_s, 3), rung.side, rung.text) for rung in record.ladder], ensure_ascii=False),
+        milestones=json.dumps(asdict(record.milestones)),
+        samples=json.dumps(as_columns(record.samples)),
+    )
+
+
+EXPORT_COLUMNS = (
+    "id", "began", "ended", "direction", "line", "peer", "pbx", "person", "phone", "username", "telegram_id",
+    "status", "cause", "detail", "answered", "refused", "seconds_to_answer", "seconds_talked",
+)  # fmt: skip
+FORMULA = ("=", "+", "-", "@")
+PLAIN_PHONE = re.compile(r"\+[0-9]{1,20}")
+
+
+def _exported(call: KeptCall, zone: tzinfo | None) -> tuple[str, ...]:
+    def when(at: float | None) -> str:
+        return "" if at is None else datetime.fromtimestamp(at, zone).astimezone(zone).isoformat(timespec="seconds")
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.1f}"
+
+    def yes(value: bool) -> str:
+        return "yes" if value else "no"
+
+    texts = (call.direction, call.line, call.peer, call.near, call.name, call.phone, call.username)
+    return (
+        call.id,
+        when(call.began_at),
+        when(call.ended_at),
+        *map(harmless, texts),
+        str(call.person_id or ""),
+        call.status or "",
+        "" if call.cause is None else str(call.cause),
+        harmless(call.detail),
+        yes(call.answered),
+        yes(call.refused),
+        number(call.to_answer_s),
+        number(call.talked_s),
+    )
+
+
+def harmless(cell: str) -> str:
+    """A cell that a spreadsheet does not take for a formula; a plain phone number is none, and stays as it is."""
+    taken = cell.startswith(("\t", "\r", "\n")) or cell.lstrip().startswith(FORMULA)
+    return f"'{cell}" if taken and not PLAIN_PHONE.fullmatch(cell) else cell
+
+
+def _csv(rows: list[tuple[str, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,193 @@
+"""The calls that were: a narrow row each, which is searched, and beside it what is read of one call only."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+
+from sqlite_utils import Database
+
+from ari_app.store.store import Store
+
+BATCH = 500  # rows removed in one transaction: the database is not kept from others for long
+STOPPED = "the program stopped during the call"
+
+
+@dataclass(frozen=True)
+class KeptCall:
+    """One call as a table shows it.
+
+    ``direction``: in, out or back. ``peer``: as dialled, or the caller's Telegram id. ``near``: who in the PBX.
+    ``began_at``, ``ended_at``: Unix times; ``ended_at`` is None while it is live, or where its end was not seen.
+    ``status`` (TELEGRAM_STATUS) is None while it is live. ``answered``: both sides have heard each other.
+    ``refused``: it was not taken on. ``to_answer_s`` is None where nobody answered.
+    """
+
+    id: str
+    began_at: float
+    ended_at: float | None
+    direction: str
+    line: str
+    peer: str
+    near: str
+    person_id: int | None
+    name: str
+    phone: str
+    username: str
+    status: str | None
+    cause: int | None
+    detail: str
+    answered: bool
+    refused: bool
+    to_answer_s: float | None
+    talked_s: float
+
+
+@dataclass(frozen=True)
+class Details:
+    """What is read of one call only, each as JSON."""
+
+    ladder: str = "[]"
+    milestones: str = "{}"
+    samples: str = "{}"
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which calls; what is None or empty does not matter.
+
+    ``text`` is looked for in the person's name, phone, username and id, and in what was dialled; in any case.
+    ``since`` (inclusive) and ``until`` (exclusive) are Unix times.
+    """
+
+    text: str = ""
+    line: str = ""
+    direction: str | None = None
+    status: str | None = None
+    answered: bool | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the calls that fit, the newest first, and how many fit."""
+
+    rows: tuple[KeptCall, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class KeptCalls:
+    """The calls of all lines."""
+
+    store: Store
+
+    async def put(self, call: KeptCall, details: Details) -> None:
+        """Keep a call, in place of what was kept of it."""
+        row = {**asdict(call), "search": _search(call)}
+
+        def write(db: Database) -> None:
+            db.table("calls").upsert(row, pk="id")
+            db.table("call_details").upsert({"id": call.id, **asdict(details)}, pk="id")
+
+        await self.store.run(write)
+
+    async def one(self, call_id: str) -> tuple[KeptCall, Details] | None:
+        """One call with its details."""
+
+        def read(db: Database) -> tuple[KeptCall, Details] | None:
+            sql = f"SELECT {COLUMNS}, ladder, milestones, samples FROM calls JOIN call_details USING (id) WHERE id = ?"  # noqa: S608
+            row = db.execute(sql, [call_id]).fetchone()
+            return (_call(row), Details(*row[-3:])) if row else None
+
+        return await self.store.run(read)
+
+    async def find(self, query: Query, offset: int = 0, limit: int = 50) -> Page:
+        """A page by its place: pages have numbers, and a deep one is still found within milliseconds."""
+        where, values = _where(query)
+
+        def read(db: Database) -> Page:
+            total = db.execute(f"SELECT count(*) FROM calls WHERE {where}", values).fetchone()[0]  # noqa: S608
+            # Through the narrow index first: only the page's own rows are read whole.
+            sql = (
+                f"SELECT {COLUMNS} FROM calls WHERE id IN (SELECT id FROM calls WHERE {where} "  # noqa: S608
+                f"ORDER BY began_at DESC, id DESC LIMIT ? OFFSET ?) ORDER BY began_at DESC, id DESC"
+            )
+            return Page(tuple(map(_call, db.execute(sql, [*values, limit, offset]))), total)
+
+        return await self.store.run(read)
+
+    async def before(self, query: Query, last: KeptCall | None, limit: int) -> list[KeptCall]:
+        """The next of all that fit, the newest first, after ``last``: none is left out or repeated meanwhile."""
+        where, values = _where(query)
+        if last:
+            where, values = f"({where}) AND (began_at, id) < (?, ?)", [*values, last.began_at, last.id]
+        sql = f"SELECT {COLUMNS} FROM calls WHERE {where} ORDER BY began_at DESC, id DESC LIMIT ?"  # noqa: S608
+        return await self.store.run(lambda db: [_call(row) for row in db.execute(sql, [*values, limit])])
+
+    async def close_open(self) -> int:
+        """Close what a killed program left open; gives how many."""
+        row = {"status": "ERROR", "cause": 38, "detail": STOPPED}
+
+        def write(db: Database) -> int:
+            return int(
+                db.execute(
+                    "UPDATE calls SET status = :status, cause = :cause, detail = :detail WHERE status IS NULL", row
+                ).rowcount
+            )
+
+        return await self.store.run(write)
+
+    async def prune(self, before: float, most: int) -> int:
+        """Remove some of the calls that are older, or more, than may be kept; 0 when none is left to remove."""
+
+        def remove(db: Database) -> int:
+            too_many = db.execute("SELECT count(*) FROM calls").fetchone()[0] - most
+            old = db.execute("SELECT id FROM calls ORDER BY began_at, id LIMIT ?", [BATCH]) if too_many > 0 else None
+            ids = [row[0] for row in old][:too_many] if old else []
+            sql = "SELECT id FROM calls WHERE began_at < ? AND status IS NOT NULL ORDER BY began_at, id LIMIT ?"
+            ids = ids or [row[0] for row in db.execute(sql, [before, BATCH])]
+            marks = ",".join("?" * len(ids))
+            for table in ("call_details", "calls"):
+                db.execute(f"DELETE FROM {table} WHERE id IN ({marks})", ids)  # noqa: S608
+            return len(ids)
+
+        return await self.store.run(remove)
+
+
+COLUMNS = ", ".join(field.name for field in fields(KeptCall))
+_BOOLEANS = [index for index, field in enumerate(fields(KeptCall)) if field.type is bool]
+
+
+def _call(row: tuple[object, ...]) -> KeptCall:
+    values = list(row[: len(fields(KeptCall))])
+    for index in _BOOLEANS:
+        values[index] = bool(values[index])
+    return KeptCall(*values)  # type: ignore[arg-type]  # a row of these columns
+
+
+def _search(call: KeptCall) -> str:
+    """What is searched: SQLite itself folds the case of ASCII only."""
+    texts = (call.name, call.phone, call.username, str(call.person_id or ""), call.peer, call.near)
+    return "\n".join(dict.fromkeys(filter(None, texts))).casefold()
+
+
+def _where(query: Query) -> tuple[str, list[object]]:
+    conditions = dict(_conditions(query))
+    return " AND ".join(conditions) or "1", list(conditions.values())
+
+
+def _conditions(query: Query) -> Iterator[tuple[str, object]]:
+    if text := query.text.strip().casefold():
+        yield "instr(search, ?) > 0", text
+    if query.line:
+        yield "line = ?", query.line
+    if query.direction is not None:
+        yield "direction = ?", query.direction
+    if query.status is not None:
+        yield "status = ?", query.status
+    if query.answered is not None:
+        yield "answered = ?", int(query.answered)
+    if query.since is not None:
+        yield "began_at >= ?", query.since
+    if query.until is not None:
+        yield "began_at < ?", query.until
