@@ -46,14 +46,18 @@ class CallBackSettings:
 
 
 async def callback(
-    call: Call, line: Line, person_id: int, target: Target, settings: CallBackSettings, calling: Callable[[], None]
+    call: Call,
+    line: Line,
+    dialled: Destination,
+    target: Target,
+    settings: CallBackSettings,
+    calling: Callable[[], None],
 ) -> None:
     """Tell the story of one call back; ``calling`` is called when the PBX has answered and the person is called."""
-    dialled = Destination(Kind.ID, str(person_id))
     line.limits.check()
     callee = await line.find(dialled)
-    call.person = person = callee.person
-    call.step("telegram", f"{person.number} asks to be called back")
+    call.person = person = line.wording.with_language(callee.person)
+    call.step("telegram", f"{person.number} is to be called back")
     leg = await call.open(
         dialplan_leg(
             settings.ari,
@@ -69,6 +73,7 @@ async def callback(
         )
     )
     hang_up_with_the_call(call, leg)
+    call.near = target.extension
     call.step("asterisk", f"rings at {target}")
     try:
         async with asyncio.timeout(AGENT_S):
@@ -78,7 +83,7 @@ async def callback(
     except TimeoutError:
         return call.end(outcome.not_answered(AGENT_S))
     call.ends_with(ended_in_asterisk(call, leg))
-    call.step("asterisk", "the dialplan answered")
+    call.pbx_answered()
     calling()
     await reach(call, line, dialled, callee, Agent(leg), settings.ari, settings.audio, settings.ring_s)
     return None
@@ -145,6 +150,7 @@ class CallBacks:
         self._settings = settings
         self._start = start
         self._turns = Turns(clock)
+        self._telling: dict[str, Progress] = {}
 
     def press(self, press: Press) -> str | None:
         """A press counts only from the person whom the card was sent to; gives what the presser is told."""
@@ -166,30 +172,63 @@ class CallBacks:
             self._desk.count("callback.too_soon")
             log.info("card: %s asks again too soon", person.number)
             return line.wording.say("callback_too_soon", person)
-        request = self._serve(_Request(card, line, person, target, Progress(self._bot, press.message_id)))
-        self._start(request, f"call back of {person.number} by {line.number}")
+        request = _Request(card, line, person, target, press.message_id)
+        self._start(self._serve(request), f"call back of {person.number} by {line.number}")
         return line.wording.say("callback_waiting", person)
 
+    async def mend(self, line: Line) -> None:
+        """Put right a line's cards that a former run of the program left telling of a request."""
+        await self._bot.settled()
+        for card in self._cards.telling(line.number):
+            if card.tells_in not in self._telling:
+                told: TextName = "callback_later" if card.secret else "callback_reached"
+                person = Person(**json.loads(card.person))
+                self._progress(card, card.tells_in).show(*_telling(card, line, person, told), last=True)
+
     async def _serve(self, request: "_Request") -> None:
-        # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
-        self._start(request.progress.run(), f"card of {request.person.number}")
-        request.tell("callback_waiting")
-        reached = False
+        card, reached = request.card, False
         try:
-            reached = await self._call(request)
+            await self._cards.tells(card, request.message_id)
+            # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
+            progress = self._progress(card, request.message_id)
+            progress.show(*request.telling("callback_waiting"))
+            try:
+                reached = await self._call(request, progress)
+            finally:
+                progress.show(*request.telling("callback_reached" if reached else "callback_later"), last=True)
         finally:
             self._turns.end(request.person.id)
-            request.tell("callback_reached" if reached else "callback_later", last=True)
         if reached:
-            await self._cards.retire(request.card)
+            await self._cards.retire(card)
 
-    async def _call(self, request: "_Request") -> bool:
+    def _progress(self, card: KeptCard, message_id: str) -> Progress:
+        """What edits a message; there is one at a time, so that nothing late is shown."""
+        progress = self._telling.get(message_id)
+        if progress is None:
+            progress = self._telling[message_id] = Progress(self._bot, message_id)
+            self._start(self._tell(card, message_id, progress), f"card of {card.person_id}")
+        return progress
+
+    async def _tell(self, card: KeptCard, message_id: str, progress: Progress) -> None:
+        try:
+            done = await progress.run()
+        finally:
+            del self._telling[message_id]
+        if done:
+            await self._cards.tells(card, "")
+
+    async def _call(self, request: "_Request", progress: Progress) -> bool:
         """Whether they talked."""
         line, person = request.line, request.person
         try:
             async with self._desk.admit(Direction.BACK, line.number, str(person.id), line.max_calls) as call:
                 story = callback(
-                    call, line, person.id, request.target, self._settings, lambda: request.tell("callback_calling")
+                    call,
+                    line,
+                    Destination(Kind.ID, str(person.id)),
+                    request.target,
+                    self._settings,
+                    lambda: progress.show(*request.telling("callback_calling")),
                 )
                 await call.run(story)
         except LineFull as full:
@@ -206,13 +245,17 @@ class _Request:
     line: Line
     person: Person
     target: Target
-    progress: Progress
+    message_id: str
 
-    def tell(self, name: TextName, *, last: bool = False) -> None:
-        """Let the card say how far it has come; when they have talked, its button goes."""
-        said = self.line.wording.say(name, self.person)
-        card = self.card
-        buttons: Keyboard = ()
-        if name != "callback_reached":
-            buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
-        self.progress.show(f"{card.text[: MESSAGE_LENGTH - len(said) - 2]}\n\n{said}", buttons, last=last)
+    def telling(self, name: TextName) -> tuple[str, Keyboard]:
+        """What the card says of how far it has come."""
+        return _telling(self.card, self.line, self.person, name)
+
+
+def _telling(card: KeptCard, line: Line, person: Person, name: TextName) -> tuple[str, Keyboard]:
+    """A card's text and button with something said below; when they have talked, the button goes."""
+    said = line.wording.say(name, person)
+    buttons: Keyboard = ()
+    if name != "callback_reached":
+        buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
+    return f"{card.text[: MESSAGE_LENGTH - len(said) - 2]}\n\n{said}", buttons

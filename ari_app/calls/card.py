@@ -96,7 +96,7 @@ def reason_for(call: Call, cancelled_after_s: float) -> Reason | None:
 class Cards:
     """The cards of all lines, and who may press their buttons.
 
-    ``rules``: by the line's number. ``bot`` is None where the installation has none; cards have no buttons then.
+    ``rules``: by the line's number. While the bot can't be used, cards have no buttons.
     ``own`` tells the accounts that are lines: no line sends another one its card. ``clock`` gives Unix time.
     """
 
@@ -104,7 +104,7 @@ class Cards:
         self,
         rules: Mapping[str, CardRules],
         store: Store,
-        bot: ButtonBot | None,
+        bot: ButtonBot,
         count: Callable[[str], None],
         own: Callable[[Person], bool] = lambda _: False,
         clock: Callable[[], float] = time.time,
@@ -140,7 +140,7 @@ class Cards:
         if self._sent_since(line.number, person.id, now - rules.every_s):
             log.info("line %s: no card for %s, who got one a short time ago", line.number, person.number)
             return
-        button = bool(rules.callback and self._bot)
+        button = rules.callback is not None
         card = KeptCard(
             id=secrets.token_urlsafe(9),
             line=line.number,
@@ -174,7 +174,15 @@ class Cards:
 
     async def retire(self, card: KeptCard) -> None:
         """Its button has done its work."""
-        await self._keep(replace(card, secret=""))
+        await self._keep(replace(self._kept.get(card.id, card), secret=""))
+
+    async def tells(self, card: KeptCard, message_id: str) -> None:
+        """A message of the card's (its inline id) tells of a request from now on; an empty one: of none any more."""
+        await self._keep(replace(self._kept.get(card.id, card), tells_in=message_id))
+
+    def telling(self, line: str) -> list[KeptCard]:
+        """A line's cards that tell of a request."""
+        return [card for card in self._kept.values() if card.line == line and card.tells_in]
 
     def _sent_since(self, line: str, person_id: int, since: float) -> bool:
         return any(
@@ -202,7 +210,7 @@ class Cards:
                     await line.send_card_part(peer, part)
             except (TelegramError, OSError, ValueError) as error:
                 log.warning("line %s: a card goes without its %s: %s", line.number, type(part).__name__, error)
-        if self._bot and card.secret:
+        if card.secret:
             buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
             try:
                 await line.send_buttons(self._bot, peer, ButtonMessage(card.text, buttons))

@@ -20,14 +20,14 @@ async def inbound(
     call: Call, line: Line, offer: Offer, ari: AriClient, settings: AudioSettings, keypads: Keypads
 ) -> None:
     """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
-    call.person = caller = Person.of(offer.peer_id, offer.caller)
+    call.person = caller = line.wording.with_language(Person.of(offer.peer_id, offer.caller))
     call.keys.open()  # what he dials while it rings waits for the answer
     call.step("telegram", f"{caller.number} calls")
     call.at_end(lambda ending: offer.discard(ending.discard, call.duration_s))
     call.ends_with(ended_on_telegram(call, offer))
     audio = await open_audio(call, settings)
     await offer.ringing()
-    call.step("telegram", "ringing")
+    call.rings()
     peer = utils.get_input_peer(offer.caller) if offer.caller else None
     await call.open(keypads.shown_to(call, line, caller, peer))
 
@@ -42,17 +42,18 @@ async def inbound(
         )
     )
     hang_up_with_the_call(call, leg)
+    call.near = extension
     call.step("asterisk", f"rings at {extension}@{line.context}")
     try:
         await leg.answered()
     except LegEnded as ended:
         return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
     call.ends_with(ended_in_asterisk(call, leg))
-    call.step("asterisk", "the dialplan answered")
+    call.pbx_answered()
 
     await join_asterisk(call, ari, settings, audio, leg)
     connections = await offer.accept(audio)
-    call.step("telegram", "accepted, key agreed")
+    call.accepted()
     if not await connect_telegram(call, settings, audio, offer, connections):
         return call.end(outcome.no_media(settings.connect_s))
     call.alongside(call.keys.send_with(leg.press))

@@ -50,21 +50,18 @@ class Keypad:
 class Keypads:
     """Every keypad that is shown.
 
-    ``tasks`` outlives the calls, so that a call's end does not wait for a message to go. ``bot`` is None where the
-    installation has none; then callers are asked to write the extension.
+    ``tasks`` outlives the calls, so that a call's end does not wait for a message to go. While the bot can't be used,
+    callers are asked to write the extension.
     """
 
-    def __init__(
-        self, bot: ButtonBot | None, store: Store, tasks: asyncio.TaskGroup, refused: Callable[[], None]
-    ) -> None:
+    def __init__(self, bot: ButtonBot, store: Store, tasks: asyncio.TaskGroup, refused: Callable[[], None]) -> None:
         self._bot = bot
         self._store = store
         self._tasks = tasks
         self._refused = refused
         self._live: dict[str, Keypad] = {}
         self._hiding: set[asyncio.Task[None]] = set()
-        if bot:
-            bot.on_press(PREFIX, self._press)
+        bot.on_press(PREFIX, self._press)
 
     @asynccontextmanager
     async def shown_to(
@@ -78,13 +75,12 @@ class Keypads:
             return
         self._live[call.id] = keypad
         showing = self._tasks.create_task(self._show(keypad, peer))
-        following = self._tasks.create_task(self._follow(keypad, self._bot)) if self._bot else None
+        following = self._tasks.create_task(self._follow(keypad))
         try:
             yield
         finally:
             del self._live[call.id]
-            if following:
-                following.cancel()
+            following.cancel()
             hiding = self._tasks.create_task(self._hide(keypad, showing))
             self._hiding.add(hiding)
             hiding.add_done_callback(self._hiding.discard)
@@ -109,12 +105,12 @@ class Keypads:
 
     async def _send(self, keypad: Keypad, peer: types.TypeInputPeer) -> int | None:
         line, call = keypad.line, keypad.call
-        if self._bot is None:
-            log.info("call %s: no keypad: this installation has no bot ([bot] token)", call.id)
-            return None
         try:
             message_id = await line.send_buttons(self._bot, peer, ButtonMessage(keypad.text(), keypad.keyboard))
-        except (BotUnavailable, TelegramError) as error:
+        except BotUnavailable as error:
+            log.info("call %s: no keypad: %s", call.id, error)  # the bot itself has warned of it, once
+            return None
+        except TelegramError as error:
             log.warning("call %s: no keypad: %s", call.id, error)
             return None
         await ShownKeypads(self._store, line.number).add(message_id)
@@ -146,14 +142,14 @@ class Keypads:
         else:
             await shown.remove(message_id)
 
-    async def _follow(self, keypad: Keypad, bot: ButtonBot) -> None:
+    async def _follow(self, keypad: Keypad) -> None:
         """Show in the message what was pressed so far."""
         while True:
             await keypad.changed.wait()
             keypad.changed.clear()
             wait_s = EDIT_EVERY_S
             try:
-                await bot.edit(keypad.message_id, keypad.text(), keypad.keyboard)
+                await self._bot.edit(keypad.message_id, keypad.text(), keypad.keyboard)
             except EditRefused as refusal:
                 log.info("call %s: the keypad's text was not edited: %s", keypad.call.id, refusal)
                 if refusal.retry_s is None:

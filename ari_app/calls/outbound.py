@@ -31,6 +31,7 @@ async def outbound(
     call: Call, route: Route, destination: str, leg: IncomingLeg, ari: AriClient, settings: AudioSettings, ring_s: float
 ) -> None:
     """Tell the story of one outgoing call; a line that Telegram limits hands it on to the next of the route."""
+    call.near = leg.caller_number
     call.step("asterisk", f"{leg.caller_number or 'somebody'} dials {destination}")
     call.at_end(partial(give_back, leg))
     call.ends_with(ended_in_asterisk(call, leg))
@@ -125,7 +126,7 @@ async def reach(
             except TimeoutError:
                 return call.end(outcome.not_answered(ring_s))
             connections = await phone_call.confirm(audio)
-            call.step("telegram", "accepted, key agreed")
+            call.accepted()
             await join_asterisk(call, ari, settings, audio, near.leg)
             if await connect_telegram(call, settings, audio, phone_call, connections):
                 call.keys.open()  # before anybody can notice that they talk

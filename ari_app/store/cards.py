@@ -12,7 +12,8 @@ class KeptCard:
     """One card of a line for one person.
 
     ``person``: what was known of him, as JSON. ``text`` and ``button``: what the message says. ``secret``: what its
-    button is signed with, in hex; empty where it has none (any more). ``sent_at``: Unix time.
+    button is signed with, in hex; empty where it has none (any more). ``sent_at``: Unix time. ``tells_in``: the message
+    (its inline id) that tells of a request while there is one.
     """
 
     id: str
@@ -23,6 +24,7 @@ class KeptCard:
     button: str
     secret: str
     sent_at: float
+    tells_in: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,87 +6,173 @@ whoever registered its prefix; Telegram does not check who presses, or when.
 """
 
 import asyncio
+import importlib
 import logging
 import secrets
+import time
 from collections import deque
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
 
-from aiogram import Bot as TelegramBot
-from aiogram.client.default import DefaultBotProperties
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
-from aiogram.exceptions import (
-    TelegramAPIError,
-    TelegramBadRequest,
-    TelegramConflictError,
-    TelegramRetryAfter,
-    TelegramUnauthorizedError,
-)
-from aiogram.types import (
-    CallbackQuery,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
-    InlineQuery,
-    InlineQueryResultArticle,
-    InlineQueryResultUnion,
-    InputTextMessageContent,
-    LinkPreviewOptions,
-    Update,
-)
-
+from ari_app.sentence import Sentence, say
 from ari_app.tasks import background_tasks
-from ari_app.telegram.buttons import REFUSAL, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress, Press
+from ari_app.telegram.bot_api import (
+    BotApi,
+    BotApiError,
+    OpenBotApi,
+    PolledElsewhere,
+    Pressed,
+    Question,
+    Refused,
+    Throttled,
+    TokenRefused,
+)
+from ari_app.telegram.buttons import REFUSAL, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress
 
 log = logging.getLogger(__name__)
 
-POLL_S = 30
-RECHECK_S = 5  # while inline mode is off
-REQUEST_S = 10
-RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
-RETRY_REFUSED_S = 30.0
+# What has gone wrong is known within 4.5 s, and that it is over within 3.5 s.
+CHECK_EVERY_S = 2.0
+ANSWER_S = 2.5  # longer, and the Bot API counts as out of reach
+RECHECK_S = 1.0  # while something is wrong
+POLL_S = 2
+RETRY_S = 1.0
+CONFLICT_QUIET_S = 10.0
+"""A poll of ours ends the other program's, which then waits before it ends ours (aiogram: for up to 5 s)."""
 REMEMBERED = 1000
-NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 class BotState(Enum):
-    """Whether the bot can be used."""
+    """Whether the bot can be used; the worst first."""
 
-    CONNECTING = "connecting"
+    NO_TOKEN = "not set up"  # noqa: S105
     REFUSED = "refused"
-    NO_INLINE = "no inline mode"
+    CONNECTING = "connecting"
+    CONFLICT = "used by another program"
+    NO_INLINE = "without inline mode"
     READY = "ready"
 
 
-HINTS = {
-    BotState.CONNECTING: "the Bot API can't be reached at the moment",
-    BotState.REFUSED: "Telegram does not accept the bot's token: take a new one from @BotFather ([bot] token)",
-    BotState.NO_INLINE: "inline mode is off: switch it on at @BotFather with /setinline",
-    BotState.READY: "connected",
-}
+@dataclass(frozen=True)
+class Condition:
+    """A state, with what has happened and what to do."""
+
+    state: BotState
+    sentence: Sentence
+
+    @property
+    def usable(self) -> bool:
+        """Whether Telegram takes requests of the bot's."""
+        return self.state in (BotState.READY, BotState.NO_INLINE)
+
+
+NO_TOKEN = Condition(
+    BotState.NO_TOKEN,
+    say("There is no bot, so callers get no keypad, and cards no button: make one at @BotFather and enter its token."),
+)
+CONNECTING = Condition(BotState.CONNECTING, say("Connecting to Telegram's Bot API."))
+REFUSED = Condition(
+    BotState.REFUSED,
+    say("Telegram does not accept the bot's token: take the present one from @BotFather (/token) and enter it."),
+)
+
+
+def _unreachable(error: BotApiError) -> Condition:
+    said = say(
+        "Waiting for Telegram's Bot API ({error}). If this lasts, see whether the network lets it through.",
+        error=str(error),
+    )
+    return Condition(BotState.CONNECTING, said)
+
+
+def _conflict(username: str, error: BotApiError) -> Condition:
+    said = say(
+        "Another program takes what is meant for @{bot} ({error}): stop it, or give Astergram a bot of its own.",
+        bot=username,
+        error=str(error),
+    )
+    return Condition(BotState.CONFLICT, said)
+
+
+def _introduced(username: str, inline: bool) -> Condition:
+    if inline:
+        return Condition(BotState.READY, say("@{bot} is connected.", bot=username))
+    said = say("Inline mode of @{bot} is off: switch it on at @BotFather (/setinline).", bot=username)
+    return Condition(BotState.NO_INLINE, said)
 
 
 class Bot:
-    """The bot at work for as long as its `run` goes on."""
+    """The bot at work for as long as its `run` goes on; without a token it says that there is none.
 
-    def __init__(self, token: str, api_url: str = "") -> None:
-        server = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
-        self._bot = TelegramBot(
-            token, session=AiohttpSession(api=server, timeout=REQUEST_S), default=DefaultBotProperties(parse_mode=None)
-        )
+    ``on_change`` is called when `state` or `sentence` has changed; ``on_language`` gets the Telegram id and language
+    (IETF tag) of whoever pressed a button. ``clock`` gives Unix time.
+    """
+
+    def __init__(
+        self,
+        token: str = "",
+        api_url: str = "",
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        on_language: Callable[[int, str], None] = lambda *_: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._token = token
+        self._api_url = api_url
+        self._on_change = on_change
+        self._on_language = on_language
+        self._clock = clock
         self.username = ""
-        self.state = BotState.CONNECTING
         self.refused = 0
+        self.since = clock()
+        self._introduction = self._condition = CONNECTING if token else NO_TOKEN
+        self._polling: Condition | None = None  # what is wrong with the polls, other than with everything
+        self._api: BotApi | None = None
+        self._offset: int | None = None
+        self._renewed = asyncio.Event()
+        self._doubted = asyncio.Event()
+        self._settled = asyncio.Event()
         self._offers: dict[str, tuple[int, ButtonMessage]] = {}
         self._handlers: dict[str, OnPress] = {}
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
 
+    def __repr__(self) -> str:
+        return f"<Bot @{self.username} {self.state.value}>"
+
+    @property
+    def state(self) -> BotState:
+        """Whether it can be used; ``since`` says when that has changed, as Unix time."""
+        return self._condition.state
+
+    @property
+    def sentence(self) -> Sentence:
+        """What has happened, and what to do."""
+        return self._condition.sentence
+
+    def use(self, token: str) -> None:
+        """Go on with another token, at once; an empty one is none. Handlers and offers stay."""
+        if token != self._token:
+            self._token = token
+            self._settled.clear()
+            self._renewed.set()
+            self._judge(CONNECTING if token else NO_TOKEN, None)
+
+    async def settled(self) -> None:
+        """Wait until the token has been tried once; at once where there is none."""
+        if self.state is not BotState.NO_TOKEN:
+            await self._settled.wait()
+
     def require(self) -> str:
         """Its username; raises BotUnavailable."""
         if self.state is not BotState.READY:
-            raise BotUnavailable(f"the bot is {self.state.value}: {HINTS[self.state]}")
+            raise BotUnavailable(f"the bot is {self.state.value}: {self.sentence}")
         return self.username
+
+    def recheck(self) -> None:
+        """Something has failed that should not, were `state` true: look at once."""
+        self._doubted.set()
 
     @contextmanager
     def offered(self, account_id: int, message: ButtonMessage) -> Iterator[str]:
@@ -103,101 +189,160 @@ class Bot:
         self._handlers[prefix] = handler
 
     async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
-        """editMessageText of an inline message; without a keyboard its buttons go. Raises EditRefused."""
+        """Edit an inline message; without a keyboard its buttons go. Raises EditRefused."""
+        if self._api is None:
+            raise EditRefused(f"the bot is {self.state.value}: {self.sentence}", RETRY_S)
         try:
-            await self._bot.edit_message_text(
-                text=text,
-                inline_message_id=message_id,
-                reply_markup=_markup(keyboard) if keyboard else None,
-                link_preview_options=NO_PREVIEW,
-            )
-        except TelegramRetryAfter as error:
-            raise EditRefused(str(error), float(error.retry_after)) from error
-        except TelegramBadRequest as error:
+            await self._api.edit(message_id, text, keyboard)
+        except Throttled as error:
+            raise EditRefused(str(error), error.retry_s) from None
+        except Refused as error:
             if "not modified" not in str(error):
-                raise EditRefused(str(error), None) from error
-        except (TelegramAPIError, TimeoutError) as error:
-            raise EditRefused(str(error), RETRY_FIRST_S) from error
+                raise EditRefused(str(error), None) from None
+        except BotApiError as error:
+            raise EditRefused(str(error), RETRY_S) from None
 
     async def run(self) -> None:
-        """Take queries and presses until cancelled; what fails is tried again with backoff, and says so in the log."""
-        wait_s = RETRY_FIRST_S
-        offset: int | None = None
-        async with self._bot.session, background_tasks() as answering:
-            while True:
-                try:
-                    if self.state is not BotState.READY:
-                        await self._introduce()
-                    updates = await self._bot.get_updates(
-                        offset,
-                        timeout=POLL_S if self.state is BotState.READY else RECHECK_S,
-                        allowed_updates=["inline_query", "callback_query"],
-                        request_timeout=POLL_S + REQUEST_S,
-                    )
-                    wait_s = RETRY_FIRST_S
-                except TelegramUnauthorizedError:
-                    self._become(BotState.REFUSED)
-                    await asyncio.sleep(RETRY_REFUSED_S)
-                except (TelegramAPIError, TimeoutError) as error:
-                    said = "another program polls it" if isinstance(error, TelegramConflictError) else str(error)
-                    self._become(BotState.CONNECTING)
-                    log.warning("bot: %s; trying again in %.0f s", said, wait_s)
-                    await asyncio.sleep(wait_s)
-                    wait_s = min(wait_s * 2, RETRY_MOST_S)
-                else:
-                    for update in updates:
-                        offset = update.update_id + 1
-                        self._take(update, answering)
+        """Take queries and presses until cancelled, with the token that there is; what fails is tried again."""
+        while True:
+            self._renewed.clear()
+            async with background_tasks() as work:
+                if self._token:
+                    work.create_task(self._work(self._token))
+                await self._renewed.wait()
 
-    async def _introduce(self) -> None:
-        me = await self._bot.get_me()
-        self.username = me.username or ""
-        self._become(BotState.READY if me.supports_inline_queries else BotState.NO_INLINE)
+    async def _work(self, token: str) -> None:
+        self._offset = None
+        try:
+            opening = await asyncio.to_thread(_open, token, self._api_url)
+        except TokenRefused:
+            return self._judge(REFUSED, None)
+        async with opening as api, background_tasks() as tasks:
+            self._api = api
+            try:
+                await self._watch(api, tasks)
+            finally:
+                self._api = None
 
-    def _become(self, state: BotState) -> None:
-        if state is not self.state:
-            self.state = state
-            log.log(logging.INFO if state is BotState.READY else logging.WARNING, "bot: %s", HINTS[state])
+    async def _watch(self, api: BotApi, tasks: asyncio.TaskGroup) -> None:
+        """Ask the Bot API again and again, and poll it while it answers.
 
-    def _take(self, update: Update, answering: asyncio.TaskGroup) -> None:
+        A poll that began before it went away may hang for long; so each time it is back there is a new one.
+        """
+        poll: asyncio.Task[None] | None = None
+        while True:
+            self._doubted.clear()
+            wait_s = await self._introduce(api)
+            if self._introduction.usable and poll is None:
+                poll = tasks.create_task(self._poll(api, tasks))
+            elif poll and not self._introduction.usable:
+                poll.cancel()
+                poll = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._doubted.wait()
+
+    async def _introduce(self, api: BotApi) -> float:
+        """Ask who it is; returns after how many seconds to ask again."""
+        try:
+            me = await api.introduce(ANSWER_S)
+        except Throttled as error:
+            return error.retry_s  # which says that it is there, and the token good
+        except TokenRefused:
+            self._judge(REFUSED, None)
+        except BotApiError as error:
+            self._judge(_unreachable(error), None)
+        else:
+            self.username = me.username
+            self._judge(_introduced(me.username, me.inline), self._polling)
+        return CHECK_EVERY_S if self.state is BotState.READY else RECHECK_S
+
+    async def _poll(self, api: BotApi, answering: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        quiet_from = loop.time()
+        while True:
+            wait_s = 0 if self._polling and self._polling.state is BotState.CONNECTING else POLL_S
+            try:
+                updates = await api.updates(self._offset, wait_s, wait_s + ANSWER_S)
+            except PolledElsewhere as error:
+                quiet_from = loop.time() + CONFLICT_QUIET_S
+                await self._fails_to_poll(_conflict(self.username, error))
+            except Throttled as error:
+                await self._fails_to_poll(_unreachable(error), error.retry_s)
+            except TokenRefused:
+                self.recheck()
+                await self._fails_to_poll(REFUSED)
+            except BotApiError as error:
+                await self._fails_to_poll(_unreachable(error))
+            else:
+                if self._polling and loop.time() >= quiet_from:
+                    self._judge(self._introduction, None)
+                for update in updates:
+                    self._offset = update.id + 1
+                    self._take(update.event, api, answering)
+
+    async def _fails_to_poll(self, why: Condition, retry_s: float = RETRY_S) -> None:
+        self._judge(self._introduction, why)
+        await asyncio.sleep(retry_s)
+
+    def _judge(self, introduction: Condition, polling: Condition | None) -> None:
+        """What getMe and getUpdates say of it; the worse of the two counts."""
+        self._introduction, self._polling = introduction, polling
+        states = list(BotState)
+        new = min((introduction, polling or introduction), key=lambda each: states.index(each.state))
+        old, self._condition = self._condition, new
+        if new is not CONNECTING:
+            self._settled.set()
+        if new.state is not old.state:
+            self.since = self._clock()
+            wanted = new.state is BotState.READY or new in (CONNECTING, NO_TOKEN)
+            log.log(logging.INFO if wanted else logging.WARNING, "bot: %s", new.sentence)
+        if new != old:
+            self._on_change()
+
+    def _take(self, event: Question | Pressed | None, api: BotApi, answering: asyncio.TaskGroup) -> None:
         """In the order in which they came; only the answering takes time."""
-        if query := update.inline_query:
-            answering.create_task(_answered(query.answer(self._found(query), cache_time=0, is_personal=True)))
-        elif press := update.callback_query:
-            answering.create_task(_answered(press.answer(self._pressed(press))))
+        if isinstance(event, Question):
+            answering.create_task(_answered(api.answer_question(event.id, self.username, self._found(event))))
+        elif isinstance(event, Pressed):
+            answering.create_task(_answered(api.answer_press(event.id, self._pressed(event))))
 
-    def _found(self, query: InlineQuery) -> list[InlineQueryResultUnion]:
-        account_id, message = self._offers.pop(query.query, (None, None))
-        if message is None or account_id != query.from_user.id:
+    def _found(self, question: Question) -> list[ButtonMessage]:
+        account_id, message = self._offers.pop(question.query, (None, None))
+        if message is None or account_id != question.person_id:
             self.refused += 1
-            log.warning("bot: an inline query of %s was refused: it is for our own lines only", query.from_user.id)
+            log.warning("bot: an inline query of %s was refused: it is for our own lines only", question.person_id)
             return []
-        content = InputTextMessageContent(message_text=message.text, link_preview_options=NO_PREVIEW)
-        return [
-            InlineQueryResultArticle(
-                id="1", title=self.username, input_message_content=content, reply_markup=_markup(message.keyboard)
-            )
-        ]
+        return [message]
 
-    def _pressed(self, press: CallbackQuery) -> str | None:
-        prefix, _, _ = (press.data or "").partition(":")
+    def _pressed(self, pressed: Pressed) -> str | None:
+        press = pressed.press
+        if pressed.language:
+            self._on_language(press.person_id, pressed.language)
+        prefix, _, _ = press.data.partition(":")
         handler = self._handlers.get(prefix)
-        if handler is None or press.id in self._seen or not press.inline_message_id:
+        if handler is None or pressed.id in self._seen or not press.message_id:
             self.refused += 1
-            log.warning("bot: a press of %s was refused: none of our buttons, or pressed before", press.from_user.id)
+            log.warning("bot: a press of %s was refused: none of our buttons, or pressed before", press.person_id)
             return REFUSAL
-        self._seen.append(press.id)
-        return handler(Press(press.data or "", press.from_user.id, press.inline_message_id))
+        self._seen.append(pressed.id)
+        try:
+            return handler(press)
+        except Exception:
+            # One press must not end the bot, and with it the program.
+            log.exception("bot: an error nobody expected, at a press of %s", press.person_id)
+            return None
 
 
-def _markup(keyboard: Keyboard) -> InlineKeyboardMarkup:
-    rows = [[InlineKeyboardButton(text=each.text, callback_data=each.data) for each in row] for row in keyboard]
-    return InlineKeyboardMarkup(inline_keyboard=rows)
+def _open(token: str, api_url: str) -> AbstractAsyncContextManager[BotApi]:
+    """For a thread: aiogram takes seconds to import."""
+    aiogram_api: OpenBotApi = importlib.import_module("ari_app.telegram.bot_aiogram").aiogram_api
+    return aiogram_api(token, api_url)
 
 
-async def _answered(answer: Awaitable[bool]) -> None:
+async def _answered(answer: Awaitable[None]) -> None:
     """An answer that comes too late, or not at all, leaves the button waiting for a moment; nothing else."""
     try:
         await answer
-    except (TelegramAPIError, TimeoutError) as error:
+    except BotApiError as error:
         log.warning("bot: an answer was not taken: %s", error)

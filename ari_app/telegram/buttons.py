@@ -1,6 +1,6 @@
 """Messages with buttons in a line's chats: made by the bot, sent by the line's own account, and deleted for both.
 
-The bot itself is in `bot.py`: aiogram, which it is made with, takes seconds to import, and not everybody has a bot.
+The bot itself is in `bot.py`.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import base64
 import hmac
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from telethon.tl import functions, types
 from ari_app.telegram.errors import TelegramError, translated
 
 REQUEST_S = 10.0  # an inline query waits for the bot
+SETTLE_S = 15.0  # a bot that has just been started, or been given another token
 SIGNATURE_BYTES = 12  # 96 bits; the data of a button has 64 bytes at most (core.telegram.org/bots/api)
 
 REFUSAL = "This button does not work any more. / Эта кнопка уже не действует."
@@ -72,8 +73,14 @@ OnPress = Callable[[Press], str | None]
 class ButtonBot(Protocol):
     """The installation's bot, as those see it who have messages with buttons to send."""
 
+    async def settled(self) -> None:
+        """Wait until it has been tried once."""
+
     def require(self) -> str:
         """Its username; raises BotUnavailable."""
+
+    def recheck(self) -> None:
+        """Something has failed that should not, were it as good as it says: look at once."""
 
     def offered(self, account_id: int, message: ButtonMessage) -> AbstractContextManager[str]:
         """Put a message out for one account; the query that gets it, once, while the context lasts."""
@@ -111,16 +118,15 @@ async def send_buttons(
 
     Raises BotUnavailable, TelegramError.
     """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_S):
+            await bot.settled()
     username = bot.require()
-    with bot.offered(account_id, message) as query, translated("messages.getInlineBotResults"):
-        async with asyncio.timeout(REQUEST_S):
-            results = await client(
-                functions.messages.GetInlineBotResultsRequest(
-                    bot=await client.get_input_entity(username), peer=peer, query=query, offset=""
-                )
-            )
-    if not results.results:
-        raise TelegramError(f"@{username} gave no message for the line's inline query; does another program poll it?")
+    try:
+        results = await _ask_for(client, account_id, bot, username, peer, message)
+    except TelegramError:
+        bot.recheck()
+        raise
     random_id = secrets.randbits(63)
     with translated("messages.sendInlineBotResult"):
         async with asyncio.timeout(REQUEST_S):
@@ -130,6 +136,27 @@ async def send_buttons(
                 )
             )
     return _message_id(sent, random_id)
+
+
+async def _ask_for(
+    client: TelegramClient,
+    account_id: int,
+    bot: ButtonBot,
+    username: str,
+    peer: types.TypeInputPeer,
+    message: ButtonMessage,
+) -> Any:
+    """TL messages.botResults, with the message. Raises TelegramError."""
+    with bot.offered(account_id, message) as query, translated("messages.getInlineBotResults"):
+        async with asyncio.timeout(REQUEST_S):
+            results = await client(
+                functions.messages.GetInlineBotResultsRequest(
+                    bot=await client.get_input_entity(username), peer=peer, query=query, offset=""
+                )
+            )
+    if not results.results:
+        raise TelegramError(f"@{username} gave no message for the line's inline query; does another program poll it?")
+    return results
 
 
 async def delete(client: TelegramClient, message_ids: list[int]) -> None:

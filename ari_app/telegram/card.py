@@ -123,8 +123,8 @@ class Progress:
         self._newest, self._last = (text, buttons), last
         self._news.set()
 
-    async def run(self) -> None:
-        """Edit the message until the last is shown, or it turns out that this can't be."""
+    async def run(self) -> bool:
+        """Edit the message until the last is shown, or can't be any more; False where another time it might be."""
         tries = 0
         while tries < EDIT_TRIES:
             await self._news.wait()
@@ -136,10 +136,11 @@ class Progress:
             except EditRefused as refusal:
                 log.info("a card was not edited: %s", refusal)
                 if refusal.retry_s is None:
-                    return
+                    return True
                 tries += 1
                 self._news.set()
                 await asyncio.sleep(refusal.retry_s)
                 continue
             if self._last and not self._news.is_set():
-                return
+                return True
+        return False

@@ -5,7 +5,7 @@ never read as a template, and every text is sent without markup, so a name can't
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from string import Formatter
 from typing import Annotated, Literal
@@ -198,7 +198,8 @@ def _now() -> datetime:
 class Wording:
     """A line's texts, with what is the same in all of them: company, the line's name and number.
 
-    ``language`` is for people whose language is unknown; ``clock`` gives local time.
+    ``language`` is for people whose language is unknown; ``learnt`` gives what is known beside what Telegram tells with
+    a person, by his id; ``clock`` gives local time.
     """
 
     company: str
@@ -207,10 +208,15 @@ class Wording:
     texts: LineTexts = field(default_factory=LineTexts)
     language: Language = "en"
     clock: Callable[[], datetime] = _now
+    learnt: Callable[[int], str] = lambda _: ""
+
+    def with_language(self, person: Person) -> Person:
+        """The same person, with his language if it has been learnt."""
+        return person if person.language else replace(person, language=self.learnt(person.id))
 
     def say(self, name: TextName, person: Person, **extra: str) -> str:
         """One text for one person, ready to be sent as plain text; empty where the administrator wants silence."""
-        language = language_for(person.language, self.language)
+        language = language_for(self.with_language(person).language, self.language)
         now = self.clock()
         values = {
             **extra,

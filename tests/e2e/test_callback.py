@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ari_app.sandbox.person import Person
+from ari_app.app import running
+from ari_app.calls.callback import AGAIN_S
+from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.tones import measure
@@ -29,7 +31,7 @@ TEXTS = {
     "callback_too_soon": "too soon",
     "callback_not_yours": "not yours",
 }
-SETTINGS = {"number": LINE, "max_calls": 1, "texts": {"en": TEXTS}, "card": {"callback": "605@agents"}}
+SETTINGS = {"number": LINE, "max_calls": 1, "texts": {"en": TEXTS, "ru": TEXTS}, "card": {"callback": "605@agents"}}
 
 
 def says(state: str) -> Callable[[list[Any]], Any]:
@@ -49,6 +51,24 @@ async def card_of(play: Play, phone: SipPhone, person: Person) -> AsyncIterator[
     await play.call_over()
     yield await person.keypad(LINE)
     await play.call_over()
+
+
+async def asked(agent: SipPhone, person: Person) -> PersonCall:
+    """The agent has answered, and the person's Telegram rings."""
+    await agent.incoming()
+    await agent.answer()
+    call = await person.incoming()
+    await call.ring()
+    return call
+
+
+async def talked(call: PersonCall, agent: SipPhone) -> None:
+    """The person takes the call, and hangs up."""
+    await call.accept(None, None)
+    await agent.established()
+    await call.hang_up()
+    await call.close_audio()
+    await agent.closed()
 
 
 async def test_a_person_is_called_back(play: PlayMaker) -> None:
@@ -130,3 +150,83 @@ async def test_nobody_in_the_pbx_answers(play: PlayMaker) -> None:
         await anna.sees(LINE, says("later"))
         assert anna.calls.keys() == {call.id for call in stage.telegram.calls}
         assert len(anna.calls) == 1
+
+
+async def test_a_second_request_after_later_succeeds(play: PlayMaker) -> None:
+    async with (
+        play(bot=True, dialplan=AGENTS, lines=[SETTINGS]) as stage,
+        stage.phone("101") as agent,
+        stage.person(ANNA) as anna,
+        card_of(stage, agent, anna) as card,
+    ):
+        await card.click()
+        call = await asked(agent, anna)
+        await call.hang_up(DiscardReason.BUSY)
+        await agent.closed()
+        again = await anna.sees(LINE, says("later"))
+        async with asyncio.timeout(2 * AGAIN_S):
+            while (answer := (await again.click()).message) == "too soon":  # noqa: ASYNC110 - time is what passes
+                await asyncio.sleep(1)
+        assert answer == "waiting"
+        await talked(await asked(agent, anna), agent)
+        assert not (await anna.sees(LINE, says("reached"))).buttons
+        assert await stage.outcome() == "ANSWER"
+
+
+async def test_a_card_is_pressed_after_a_restart(play: PlayMaker) -> None:
+    async with (
+        play(bot=True, dialplan=AGENTS, lines=[SETTINGS]) as stage,
+        stage.phone("101") as agent,
+        stage.person(ANNA) as anna,
+        card_of(stage, agent, anna) as card,
+    ):
+        await stage.stop_astergram()
+        async with running(stage.settings) as restarted:
+            await restarted.settled()
+            assert (await card.click()).message == "waiting"
+            await talked(await asked(agent, anna), agent)
+            assert not (await anna.sees(LINE, says("reached"))).buttons
+            await restarted.desk.idle()
+
+
+async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) -> None:
+    """It says "calling" while nobody calls any more; the next start lets the person ask again."""
+    async with (
+        play(bot=True, dialplan=AGENTS, lines=[SETTINGS]) as stage,
+        stage.phone("101") as agent,
+        stage.person(ANNA) as anna,
+        card_of(stage, agent, anna) as card,
+    ):
+        await card.click()
+        call = await asked(agent, anna)
+        await anna.sees(LINE, says("calling"))
+        await stage.stop_astergram()
+        await call.ended()
+        await agent.closed()
+        left = await anna.keypad(LINE)
+        assert left.message.endswith("calling")
+        async with running(stage.settings) as restarted:
+            await restarted.settled()
+            mended = await anna.sees(LINE, says("later"))
+            assert (await mended.click()).message == "waiting"
+            await talked(await asked(agent, anna), agent)
+            await anna.sees(LINE, says("reached"))
+            await restarted.desk.idle()
+
+
+async def test_who_calls_a_line_that_is_full_gets_a_card(play: PlayMaker) -> None:
+    settings = {**SETTINGS, "card": {"callback": "605@agents", "missed": True}}
+    async with (
+        play(bot=True, dialplan=AGENTS, lines=[settings]) as stage,
+        stage.phone("101", auto_answer=True) as agent,
+        stage.person(ANNA) as anna,
+        stage.person(BORIS) as boris,
+    ):
+        first = await boris.call(LINE)
+        await first.confirm(None, None)
+        await stage.talking()
+        second = await anna.call(LINE)
+        assert (await second.ended()).reason == DiscardReason.BUSY.value()
+        assert (await anna.keypad(LINE)).message == "We called"
+        await first.hang_up()
+        await agent.closed()

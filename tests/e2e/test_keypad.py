@@ -181,6 +181,35 @@ async def test_edits_are_throttled_but_presses_are_not(play: PlayMaker) -> None:
         await phone.closed()
 
 
+def edits_are_refused(play: Play) -> None:
+    """429, as Telegram does when there have been too many."""
+    play.telegram.refuse_bot("editMessageText", 429, retry_after=30, times=None)
+
+
+def edits_hang(play: Play) -> None:
+    """They are not answered at all."""
+    play.telegram.delay_bot("editMessageText", 3600, times=None)
+
+
+@pytest.mark.parametrize("fault", [edits_are_refused, edits_hang])
+async def test_no_press_waits_for_an_edit(play: PlayMaker, fault: Callable[[Play], None]) -> None:
+    async with (
+        play(bot=True) as stage,
+        stage.phone(auto_answer=True) as phone,
+        stage.person(ANNA) as anna,
+    ):
+        fault(stage)
+        async with calling(stage, anna):
+            keypad = await anna.keypad(LINE)
+            answers = [await keypad.click(text=key) for key in "12345"]
+            assert None not in answers  # Telethon's word for a press that was not answered
+            assert [(await phone.wait_for("CALL_DTMF_START")).parameter for _ in answers] == list("12345")
+            assert stage.telegram.bot_requests("editMessageText") <= 1
+            shown = await anna.keypad(LINE)
+            assert (shown.message, shown.edit_date) == (keypad.message, None)
+        await phone.closed()
+
+
 @pytest.mark.parametrize(
     ("application", "key"),
     [

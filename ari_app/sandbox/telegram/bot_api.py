@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from typing import Any
 
 from aiohttp import web
@@ -36,6 +37,7 @@ class BotApi:
         self._held: socket.socket | None = None
         self._runner: web.AppRunner | None = None
         self._requests: set[asyncio.Task[Any]] = set()
+        self.counted: Counter[str] = Counter()  # requests that came, by method in lower case
 
     @property
     def url(self) -> str:
@@ -113,6 +115,7 @@ class BotApi:
         if bot is None:
             raise BotApiError(401)
         method = request.match_info["method"]
+        self.counted[method.lower()] += 1
         arguments = await read_arguments(request)
         delay_s = self._faults.strike(method.lower(), f"@{bot.username}", set)
         if delay_s:

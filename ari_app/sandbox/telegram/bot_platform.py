@@ -142,6 +142,10 @@ class BotControls(ABC):
     def _handle(self, username: str | None) -> str | None:
         return f"@{self.bot(username).username}" if username else None
 
+    def bot_requests(self, method: str) -> int:
+        """How many requests of a method, for example "editMessageText", have come so far, the refused ones too."""
+        return self._platform.api.counted[method.lower()]
+
     async def stop_bot_api(self) -> None:
         """Make the Bot API unreachable: connections are cut, new ones refused."""
         await self._platform.api.stop()

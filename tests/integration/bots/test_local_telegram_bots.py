@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from aiogram.exceptions import (
     TelegramBadRequest,
@@ -25,25 +22,10 @@ from telethon.tl import functions, types
 
 from ari_app.sandbox.telegram import Device, LocalTelegram, RpcError, device
 
-from .bot_program import KEYS, Program, caller, keypad, program, received, show_keypad
+from .bot_program import ANNA, BORIS, KEYS, Program, caller, keypad, received, show_keypad
 
-ANNA, BORIS, VERA = "+79990000001", "+79990000002", "+79990000003"
+VERA = "+79990000003"
 PNG = bytes.fromhex("89504e470d0a1a0a") + bytes(2000)
-
-
-@pytest.fixture
-async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
-    async with LocalTelegram(tmp_path / "telegram.db") as running:
-        running.add_user(ANNA, "Анна", lang="en")
-        running.add_user(BORIS, "Борис", username="boris")
-        running.add_bot("keypad_bot", feedback=True)
-        yield running
-
-
-@pytest.fixture
-async def bot(telegram: LocalTelegram) -> AsyncIterator[Program]:
-    async with program(telegram, telegram.bot("keypad_bot")) as running:
-        yield running
 
 
 async def test_a_keypad_goes_from_the_bot_through_an_account_to_a_person(

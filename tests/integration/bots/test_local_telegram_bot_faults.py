@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,24 +26,7 @@ from telethon.tl import functions, types
 
 from ari_app.sandbox.telegram import Device, LocalTelegram, Timers, device
 
-from .bot_program import Program, caller, program, received, show_keypad
-
-ANNA, BORIS = "+79990000001", "+79990000002"
-
-
-@pytest.fixture
-async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
-    async with LocalTelegram(tmp_path / "telegram.db") as running:
-        running.add_user(ANNA, "Анна", lang="en")
-        running.add_user(BORIS, "Борис", username="boris")
-        running.add_bot("keypad_bot", feedback=True)
-        yield running
-
-
-@pytest.fixture
-async def bot(telegram: LocalTelegram) -> AsyncIterator[Program]:
-    async with program(telegram, telegram.bot("keypad_bot")) as running:
-        yield running
+from .bot_program import ANNA, BORIS, Program, caller, program, received, show_keypad
 
 
 async def test_a_silent_bot(telegram: LocalTelegram, anna: Device, boris: Device, bot: Program) -> None:

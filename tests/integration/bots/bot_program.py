@@ -25,6 +25,8 @@ from telethon.tl import types
 
 from ari_app.sandbox.telegram import Bot, Device, LocalTelegram
 
+ANNA, BORIS = "+79990000001", "+79990000002"
+KEYPAD_BOT = "keypad_bot"
 KEYS = ("123", "456", "789", "*0#")
 PATIENCE_S = 15.0
 
@@ -109,7 +111,7 @@ async def caller(telegram: LocalTelegram, token: str) -> AsyncIterator[aiogram.B
 
 async def show_keypad(by: Device, query: str = "call 1") -> Any:
     """Anna's message with the keypad, in her chat with Boris."""
-    results = await by.client.inline_query("keypad_bot", query, entity="boris")
+    results = await by.client.inline_query(KEYPAD_BOT, query, entity="boris")
     return await results[0].click()
 
 

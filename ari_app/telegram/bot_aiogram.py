@@ -1,0 +1,147 @@
+"""The Bot API by aiogram, which takes seconds to import: `bot.py` does, in a thread, once there is a token."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from aiogram import Bot as TelegramBot
+from aiogram import exceptions
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+from aiogram.exceptions import AiogramError
+from aiogram.methods import AnswerCallbackQuery, AnswerInlineQuery, EditMessageText, GetMe, GetUpdates, TelegramMethod
+from aiogram.methods.base import TelegramType
+from aiogram.types import (
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InlineQueryResultArticle,
+    InputTextMessageContent,
+    LinkPreviewOptions,
+    Update,
+)
+from aiogram.utils.token import TokenValidationError
+
+from ari_app.telegram.bot_api import (
+    BotApi,
+    BotApiError,
+    BotUpdate,
+    Introduction,
+    PolledElsewhere,
+    Pressed,
+    Question,
+    Refused,
+    Throttled,
+    TokenRefused,
+)
+from ari_app.telegram.buttons import ButtonMessage, Keyboard, Press
+
+REQUEST_S = 10
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+class Aiogram:
+    """See `bot_api.BotApi`; made by `opened`."""
+
+    def __init__(self, bot: TelegramBot) -> None:
+        self._bot = bot
+
+    async def introduce(self, within_s: float) -> Introduction:
+        """getMe."""
+        me = await self._ask(GetMe(), within_s)
+        return Introduction(me.username or "", bool(me.supports_inline_queries))
+
+    async def updates(self, offset: int | None, wait_s: int, within_s: float) -> list[BotUpdate]:
+        """getUpdates."""
+        request = GetUpdates(offset=offset, timeout=wait_s, allowed_updates=["inline_query", "callback_query"])
+        return [_update(each) for each in await self._ask(request, within_s)]
+
+    async def answer_question(self, question_id: str, title: str, messages: Sequence[ButtonMessage]) -> None:
+        """answerInlineQuery."""
+        results = [
+            InlineQueryResultArticle(
+                id=str(number),
+                title=title,
+                input_message_content=InputTextMessageContent(
+                    message_text=message.text, link_preview_options=NO_PREVIEW
+                ),
+                reply_markup=_markup(message.keyboard),
+            )
+            for number, message in enumerate(messages)
+        ]
+        await self._ask(
+            AnswerInlineQuery(inline_query_id=question_id, results=[*results], cache_time=0, is_personal=True)
+        )
+
+    async def answer_press(self, press_id: str, text: str | None) -> None:
+        """answerCallbackQuery."""
+        await self._ask(AnswerCallbackQuery(callback_query_id=press_id, text=text))
+
+    async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
+        """editMessageText."""
+        markup = _markup(keyboard) if keyboard else None
+        await self._ask(
+            EditMessageText(
+                text=text, inline_message_id=message_id, reply_markup=markup, link_preview_options=NO_PREVIEW
+            )
+        )
+
+    async def _ask(self, method: TelegramMethod[TelegramType], within_s: float = REQUEST_S) -> TelegramType:
+        # Without the cause: aiohttp's errors may quote the URL, which has the token in it.
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._bot(method)
+        except TimeoutError:
+            raise BotApiError(f"{type(method).__name__} was not answered within {within_s:g} s") from None
+        except (AiogramError, OSError, ValueError, LookupError) as error:
+            raise _ours(error, self._without_token(str(getattr(error, "message", error)))) from None
+
+    def _without_token(self, text: str) -> str:
+        return text.replace(self._bot.token, "<token>").replace(self._bot.token.partition(":")[2], "<token>")
+
+
+def aiogram_api(token: str, url: str) -> AbstractAsyncContextManager[BotApi]:
+    """See `bot_api.OpenBotApi`."""
+    server = TelegramAPIServer.from_base(url) if url else PRODUCTION
+    session = AiohttpSession(api=server, timeout=REQUEST_S)
+    try:
+        bot = TelegramBot(token, session=session, default=DefaultBotProperties(parse_mode=None))
+    except TokenValidationError:
+        raise TokenRefused("this is no token at all") from None
+    return _open(bot)
+
+
+@asynccontextmanager
+async def _open(bot: TelegramBot) -> AsyncIterator[BotApi]:
+    async with bot.session:
+        yield Aiogram(bot)
+
+
+def _ours(error: Exception, text: str) -> BotApiError:
+    match error:
+        case exceptions.TelegramUnauthorizedError() | exceptions.TelegramNotFound():
+            return TokenRefused(text)  # 404 is the answer to a token that does not even look like one
+        case exceptions.TelegramConflictError():
+            return PolledElsewhere(text)
+        case exceptions.TelegramRetryAfter():
+            return Throttled(text, float(error.retry_after))
+        case exceptions.TelegramBadRequest() | exceptions.TelegramForbiddenError():
+            return Refused(text)
+        case exceptions.ClientDecodeError():
+            return BotApiError("what answers there is not the Bot API")
+    return BotApiError(text)
+
+
+def _update(update: Update) -> BotUpdate:
+    event: Question | Pressed | None = None
+    if query := update.inline_query:
+        event = Question(query.id, query.from_user.id, query.query)
+    elif pressed := update.callback_query:
+        press = Press(pressed.data or "", pressed.from_user.id, pressed.inline_message_id or "")
+        event = Pressed(pressed.id, press, pressed.from_user.language_code or "")
+    return BotUpdate(update.update_id, event)
+
+
+def _markup(keyboard: Keyboard) -> InlineKeyboardMarkup:
+    rows = [[InlineKeyboardButton(text=each.text, callback_data=each.data) for each in row] for row in keyboard]
+    return InlineKeyboardMarkup(inline_keyboard=rows)
