@@ -4,12 +4,10 @@
 """
 
 import os
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,8 +15,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from ari_app.telegram.peers import Destination
-from ari_app.telegram.texts import Language, LineTexts
+from ari_app.lines.settings import Secret, reason
+from ari_app.web.settings import WebSettings
 
 ENV_PREFIX = "ASTERGRAM_"
 ENV_DELIMITER = "__"
@@ -26,23 +24,6 @@ ENV_DELIMITER = "__"
 
 class ConfigError(Exception):
     """The configuration can't be used; the text is one line that names the file and the key."""
-
-
-def _e164(text: str) -> str:
-    try:
-        number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError(f"{text!r} is no phone number with a country code, such as +79990000001") from error
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _list_entry(text: str) -> str:
-    return str(Destination.parse(text))
-
-
-Number = Annotated[str, AfterValidator(_e164)]
-ListEntry = Annotated[str, AfterValidator(_list_entry)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 class _Section(BaseModel):
@@ -61,10 +42,10 @@ class AsteriskSettings(_Section):
 
 
 class TelegramSettings(_Section):
-    """[telegram]: the application's identity, and which Telegram."""
+    """[telegram]: the application's identity, unless it is set on the page, and which Telegram."""
 
-    api_id: int
-    api_hash: Secret
+    api_id: int | None = Field(None, ge=1)
+    api_hash: Secret | None = None
     test_mode: bool = False
     host: str = ""
     port: int = Field(443, ge=1, le=65535)
@@ -72,61 +53,28 @@ class TelegramSettings(_Section):
     public_key_file: Path | None = None
 
 
-class CardSection(_Section):
-    """[lines.card]: the business card."""
-
-    no_answer: bool = True
-    declined: bool = True
-    busy: bool = True
-    cancelled: bool = True
-    cancelled_after_s: float = Field(10.0, ge=0)
-    missed: bool = False
-    card_every_s: float = Field(3600.0, ge=0, le=30 * 86400)
-    callback: str = Field("", pattern=r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$")
-    contact_phone: Literal[""] | Number = ""
-    contact_first_name: str = ""
-    contact_last_name: str = ""
-    contact_vcard: FilePath | None = None
-    picture: FilePath | None = None
-
-
-class LineSettings(_Section):
-    """[[lines]]: one Telegram account."""
-
-    number: Number
-    name: str = ""
-    context: str = "from-telegram"
-    max_calls: int = Field(1, ge=1)
-    callers: tuple[str, ...] = ()
-    default: bool = False
-    bare_number_prefix: str = Field("", pattern=r"^(\+[0-9]*)?$")
-    allow: tuple[ListEntry, ...] = ()
-    deny: tuple[ListEntry, ...] = ()
-    only_contacts: bool = False
-    resolve_cache_s: float = Field(86400.0, ge=0)
-    not_found_cache_s: float = Field(3600.0, ge=0)
-    calls_per_minute: int = Field(0, ge=0)
-    calls_per_day: int = Field(0, ge=0)
-    flood_margin_s: float = Field(30.0, ge=0)
-    peer_flood_s: float = Field(86400.0, ge=0)
-    company: str = ""
-    language: Language = "en"
-    texts: LineTexts = LineTexts()
-    card: CardSection = CardSection()
-
-
 class BotSettings(_Section):
-    """[bot]: the installation's bot, which makes the messages with buttons."""
+    """[bot]: the installation's bot, which makes the messages with buttons, unless its token is set on the page."""
 
-    token: Secret
+    token: Secret | None = None
     api_url: str = Field("", pattern=r"^(https?://.*)?$")
 
 
+class AmiSettings(_Section):
+    """[ami]: Asterisk's manager interface; only the doctor uses it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(5038, ge=1, le=65535)
+    user: str = "astergram"
+    password: Secret
+
+
 class CallSettings(_Section):
-    """[calls]: what bounds every call; seconds."""
+    """[calls]: what bounds every call, in seconds, and how long calls are remembered."""
 
     ring_s: float = Field(90.0, gt=0)
     connect_s: float = Field(5.0, gt=0)
+    history_days: int = Field(400, ge=1)
 
 
 class MediaSection(_Section):
@@ -144,29 +92,25 @@ class Settings(BaseSettings):
     )
 
     asterisk: AsteriskSettings
-    telegram: TelegramSettings
-    lines: tuple[LineSettings, ...] = Field((), min_length=1)
-    bot: BotSettings | None = None
+    telegram: TelegramSettings = TelegramSettings()
+    bot: BotSettings = BotSettings()
+    ami: AmiSettings | None = None
+    web: WebSettings = WebSettings()
     calls: CallSettings = CallSettings()
     media: MediaSection = MediaSection()
     company: str = ""
     state_dir: Path = Path("/var/lib/astergram")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("lines")
-    @classmethod
-    def _one_line_for_each_caller(cls, lines: tuple[LineSettings, ...]) -> tuple[LineSettings, ...]:
-        for caller, count in Counter(caller for line in lines for caller in set(line.callers)).items():
-            if count > 1:
-                raise ValueError(f"{count} lines have {caller!r} in their callers; a phone can have one line only")
-        if sum(line.default for line in lines) > 1:
-            raise ValueError("more than one line has default = true; only one can be the default")
-        return lines
-
     @property
     def database(self) -> Path:
         """The program's own database."""
         return self.state_dir / "astergram.db"
+
+    @property
+    def socket(self) -> Path:
+        """Where the command line talks to the running program."""
+        return self.state_dir / "astergram.sock"
 
     def session(self, number: str) -> Path:
         """A line's session file."""
@@ -213,4 +157,4 @@ def _sentence(error: Any) -> str:
         case "too_short":
             return f"{where} is empty; it needs a value"
         case _:
-            return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+            return f"{where}: {reason(error)}"

@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
-HEARTBEAT_S = 10.0
+HEARTBEAT_S = 2.5
 """A ping this often; without a pong in half that time the connection counts as broken."""
 FIRST_RETRY_S = 0.2
-LAST_RETRY_S = 10.0
+LAST_RETRY_S = 3.0
 STEADY_AFTER_S = 5.0
 """A connection that lasted this long was a good one: the next retry is quick again."""
 

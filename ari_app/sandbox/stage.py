@@ -1,25 +1,30 @@
 """The sandbox on one machine: a local Telegram, a private Asterisk, people and phones, for Astergram to work in."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from ari_app.app import account
-from ari_app.config import Settings
+from ari_app.app import installation_defaults, server
+from ari_app.config import Settings, load
+from ari_app.lines.making import Accounts
+from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.person import Person, person
 from ari_app.sandbox.telegram import Device, LocalTelegram, Timers, sign_in
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
-from ari_app.telegram.line import connected
+from ari_app.store.lines import KeptLines
+from ari_app.store.store import open_store
+from ari_app.telegram.account import connected
 from media.supervisor import MediaPool
 
 LINE = "+79990000001"
 ANNA = "+79990000002"
 BORIS = "+79990000003"
 BOT = "astergram_bot"
+ONE_LINE = ({"number": LINE, "name": "Sales", "max_calls": 2},)
 
 
 class Stage:
@@ -33,8 +38,8 @@ class Stage:
         self.asterisk = asterisk
         self._people_pool = people_pool
 
-    def configuration(self, **sections: Any) -> Path:
-        """Write Astergram's configuration for this sandbox; `sections` override its keys."""
+    async def configuration(self, lines: Sequence[Mapping[str, Any]] = ONE_LINE, **sections: Any) -> Path:
+        """Write Astergram's configuration for this sandbox, and keep its lines; `sections` override its keys."""
         key = self.folder / "telegram.pem"
         key.write_text(self.telegram.public_key_pem)
         base: dict[str, Any] = {
@@ -51,12 +56,19 @@ class Stage:
                 "port": self.telegram.port,
                 "public_key_file": str(key),
             },
-            "lines": [{"number": LINE, "name": "Sales", "max_calls": 2}],
+            "web": {"port": 0},
         }
         for name, section in sections.items():
             base[name] = base.get(name, {}) | section if isinstance(section, Mapping) else section
         path = self.folder / "astergram.toml"
         path.write_text(tomli_w.dumps(base))
+        async with open_store(load(path).database) as store:
+            kept = KeptLines(store)
+            wanted = {line.number: line for line in map(LineSettings.of, lines)}
+            for number in (await kept.all()).keys() - wanted:
+                await kept.remove(number)
+            for number, line in wanted.items():
+                await kept.put(number, line.stored())
         return path
 
     def bot(self) -> dict[str, str]:
@@ -64,9 +76,12 @@ class Stage:
         return {"token": self.telegram.add_bot(BOT).token, "api_url": self.telegram.bot_api_url}
 
     async def sign_in_lines(self, settings: Settings) -> None:
-        """Sign in every line of the configuration, as its administrator would, by code."""
-        for line in settings.lines:
-            async with connected(account(settings, line.number)) as client:
+        """Sign in every line that is kept, by code."""
+        accounts = Accounts(server(settings), settings.session)
+        async with open_store(settings.database) as store:
+            lines = [LineSettings.model_validate_json(each) for each in (await KeptLines(store).all()).values()]
+        for line in lines:
+            async with connected(accounts.of(line, installation_defaults(settings))) as client:
                 await sign_in(Device(client), self.telegram, line.number)
 
     def person(self, phone: str) -> AbstractAsyncContextManager[Person]:

@@ -31,8 +31,56 @@ def cards(db: Database) -> None:
     db.table("cards").create({**texts, "person_id": int, "sent_at": float}, pk="id")
 
 
+def web_access(db: Database) -> None:
+    """Who may use the admin page."""
+    db.table("web_password").create({"id": int, "hash": str}, pk="id")
+    db.table("web_link").create({"id": int, "digest": str, "made_at": float}, pk="id")
+    db.table("web_sessions").create(
+        {"digest": str, "started_at": float, "seen_at": float, "address": str, "agent": str}, pk="digest"
+    )
+    tokens = {"id": int, "digest": str, "name": str, "right": str, "made_at": float, "used_at": float}
+    db.table("web_tokens").create(tokens, pk="id")
+    db.table("web_tokens").create_index(["digest"], unique=True)
+
+
+def lines_and_installation(db: Database) -> None:
+    """What an administrator sets while the program runs."""
+    db.table("lines").create({"number": str, "settings": str}, pk="number")
+    db.table("installation").create({"name": str, "value": str}, pk="name")
+
+
+def calls(db: Database) -> None:
+    """The call history: what is searched, and beside it what is read of one call only."""
+    texts = dict.fromkeys(
+        ("id", "direction", "line", "peer", "near", "name", "phone", "username", "status", "detail", "search"), str
+    )
+    numbers = dict.fromkeys(("began_at", "ended_at", "to_answer_s", "talked_s"), float)
+    counts = dict.fromkeys(("person_id", "cause", "answered", "refused"), int)
+    db.table("calls").create({**texts, **numbers, **counts}, pk="id")
+    db.table("call_details").create(dict.fromkeys(("id", "ladder", "milestones", "samples"), str), pk="id")
+    # In the order of a page, and with all that filters ask for: a count or a deep page reads no row.
+    filters = ["began_at", "id", "line", "direction", "status", "answered"]
+    db.table("calls").create_index(filters, "calls_by_time")
+    db.table("calls").create_index([*filters, "search"], "calls_by_text")
+
+
+def languages(db: Database) -> None:
+    """The languages of people's Telegram."""
+    db.table("languages").create({"person_id": int, "language": str}, pk="person_id")
+
+
+def cards_at_work(db: Database) -> None:
+    """Which cards tell of a request that is being served."""
+    db.table("cards").add_column("tells_in", str, not_null_default="")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
     cards,
+    lines_and_installation,
+    web_access,
+    calls,
+    languages,
+    cards_at_work,
 )

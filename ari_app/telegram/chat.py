@@ -51,7 +51,7 @@ class Chat:
     def __init__(
         self,
         client: TelegramClient,
-        wording: Wording,
+        wording: Callable[[], Wording],
         on_text: OnText,
         own: Callable[[Person], bool],
         recently: Recently,
@@ -99,14 +99,14 @@ class Chat:
                     sender = await event.get_sender()
             if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
                 return
-            text = self._wording.say("auto_answer", Person.of(sender.id, sender))
+            text = self._wording().say("auto_answer", Person.of(sender.id, sender))
             if text and self._recently.may_say(sender.id, "auto_answer"):
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:
-            log.warning("line %s: no automatic answer to %s: %s", self._wording.number, person_id, error)
+            log.warning("line %s: no automatic answer to %s: %s", self._wording().number, person_id, error)
         except Exception:
             # One message must not end the line, and with it its calls.
-            log.exception("line %s: an error nobody expected, while answering %s", self._wording.number, person_id)
+            log.exception("line %s: an error nobody expected, while answering %s", self._wording().number, person_id)
 
 
 def is_text_of_a_person(event: Any) -> bool:

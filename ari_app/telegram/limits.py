@@ -67,12 +67,13 @@ class Limits:
         self, line: str, settings: LimitSettings, memory: Memory, clock: Callable[[], float] = time.time
     ) -> None:
         self._line = line
-        self._settings = settings
+        self.settings = settings
         self._memory = memory
         self._clock = clock
         self._pauses: dict[str, Pause] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
         self._calls: list[float] = []
+        self.on_change: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> "Limits":
         now = self._clock()
@@ -101,8 +102,8 @@ class Limits:
                 round(seconds),
             )
         if request == CALL:
-            self._check_rate(self._settings.calls_per_minute, MINUTE_S, "calls_per_minute")
-            self._check_rate(self._settings.calls_per_day, DAY_S, "calls_per_day")
+            self._check_rate(self.settings.calls_per_minute, MINUTE_S, "calls_per_minute")
+            self._check_rate(self.settings.calls_per_day, DAY_S, "calls_per_day")
 
     async def admit(self, request: str) -> None:
         """A request is about to be made: raises Limited where it must not be; a call is counted."""
@@ -117,9 +118,9 @@ class Limits:
     async def learn(self, request: str, error: BaseException | None) -> None:
         """Pause a request if that is what Telegram's answer to it means."""
         if isinstance(error, FLOOD_WAITS):
-            await self._pause(request, error.seconds + self._settings.flood_margin_s, f"FLOOD_WAIT_{error.seconds}")
+            await self._pause(request, error.seconds + self.settings.flood_margin_s, f"FLOOD_WAIT_{error.seconds}")
         elif isinstance(error, errors.PeerFloodError):
-            await self._pause(request, self._settings.peer_flood_s, "PEER_FLOOD")
+            await self._pause(request, self.settings.peer_flood_s, "PEER_FLOOD")
 
     async def _pause(self, request: str, seconds: float, reason: str) -> None:
         if not _is_held_back(request):
@@ -137,10 +138,12 @@ class Limits:
         if earlier := self._ends.pop(pause.request, None):
             earlier.cancel()
         self._ends[pause.request] = asyncio.get_running_loop().call_later(seconds, self._end, pause)
+        self.on_change()
 
     def _end(self, pause: Pause) -> None:
         log.info("line %s: %s is no longer paused", self._line, pause.request)
         del self._ends[pause.request]
+        self.on_change()
 
     def _check_rate(self, most: int, window_s: float, setting: str) -> None:
         now = self._clock()

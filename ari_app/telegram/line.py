@@ -1,42 +1,38 @@
 """One Telegram account that takes and places calls."""
 
 import asyncio
-import fcntl
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, contextmanager
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from telethon import TelegramClient
-from telethon.crypto import rsa
-from telethon.sessions import SQLiteSession
-from telethon.tl import types
+from telethon.tl import functions, types
 
+from ari_app.sentence import Sentence, say
+from ari_app.tasks import background_tasks
+from ari_app.telegram.account import CONNECT_S, Account, connected
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, send_buttons
 from ari_app.telegram.card import Contact, send_contact, send_picture
 from ari_app.telegram.chat import Chat, OnText, Recently
-from ari_app.telegram.errors import NotReady, SignedOut, TelegramError, translated
-from ari_app.telegram.limits import LimitedClient, Limits
+from ari_app.telegram.errors import NotReady, SignedOut, TelegramError, Unreachable, translated
+from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.lists import Denied, Lists
 from ari_app.telegram.peers import Callee, Destination, Directory, Person, known_peer
 from ari_app.telegram.phone import Offer, Phone
+from ari_app.telegram.setup import has_dialogue
 from ari_app.telegram.texts import Wording
 from media.types import EngineProtocol
 
 log = logging.getLogger(__name__)
 
-CONNECT_S = 15.0
 RETRY_FIRST_S = 1.0
-RETRY_MOST_S = 30.0
-TEST_SERVER = ("149.154.167.40", 80)  # core.telegram.org/api/auth#test-accounts, DC 2
-
-
-class LineHeld(TelegramError):
-    """Another program holds this line: Telegram revokes a session that is used from two places at once."""
+RETRY_MOST_S = 4.0
+CHECK_EVERY_S = 2.0
+"""Telegram is asked this often whether it is there, by turns with a ping and with what only a signed-in session may."""
+CHECK_S = 2.0
 
 
 class LineState(Enum):
@@ -48,83 +44,6 @@ class LineState(Enum):
 
 
 @dataclass(frozen=True)
-class Server:
-    """Which Telegram: the real one by default, its test servers, or one of your own (the sandbox's)."""
-
-    dc_id: int = 2
-    host: str = ""
-    port: int = 443
-    public_key: str = ""
-    test_mode: bool = False
-
-    def apply(self, session: SQLiteSession) -> None:
-        """Point a session at it."""
-        if self.public_key:
-            rsa.add_key(self.public_key, old=False)
-        if self.host:
-            session.set_dc(self.dc_id, self.host, self.port)
-        elif self.test_mode and not session.auth_key:
-            session.set_dc(self.dc_id, *TEST_SERVER)
-
-
-@dataclass(frozen=True)
-class Account:
-    """What it takes to be one account."""
-
-    number: str
-    api_id: int
-    api_hash: str
-    session: Path
-    server: Server
-
-    def client(self, limits: Limits | None = None) -> TelegramClient:
-        """A Telethon client on this account's session file; not connected. It keeps to the limits."""
-        self.session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        session = SQLiteSession(str(self.session))
-        self.session.chmod(0o600)
-        self.server.apply(session)
-        kind = partial(LimitedClient, limits=limits) if limits else TelegramClient
-        return kind(
-            session,
-            self.api_id,
-            self.api_hash,
-            sequential_updates=True,  # a call's updates have an order
-            flood_sleep_threshold=0,  # Telethon would sleep in silence and start a call late
-            request_retries=0,  # CALL_OCCUPY_FAILED is a 500 to Telethon, which would ask again for 10 s
-            raise_last_call_error=True,
-            connection_retries=-1,  # otherwise it gives up for good after five
-            device_model="Astergram",
-        )
-
-
-@contextmanager
-def lease(session: Path) -> Any:
-    """Hold a session on this machine; raises LineHeld while another program does."""
-    session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = session.with_suffix(".lock")
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LineHeld(f"another program holds {session.name}; stop it first ({path} is locked)") from None
-        yield
-
-
-@asynccontextmanager
-async def connected(account: Account, limits: Limits | None = None) -> AsyncIterator[TelegramClient]:
-    """A client that holds its session and is connected; raises LineHeld, Unreachable."""
-    with lease(account.session):
-        client = account.client(limits)
-        try:
-            with translated("connect"):
-                async with asyncio.timeout(CONNECT_S):
-                    await client.connect()
-            yield client
-        finally:
-            await client.disconnect()
-
-
-@dataclass(frozen=True)
 class Callers:
     """Whose outgoing calls a line is for: phones by their caller id number; ``default``: those of nobody's line."""
 
@@ -132,12 +51,32 @@ class Callers:
     default: bool = False
 
 
+@dataclass(frozen=True)
+class Profile:
+    """What an administrator may change of a line while it works.
+
+    ``max_calls`` bounds the calls at a time, both ways together. ``bare_number_prefix`` makes phone numbers of dialled
+    digits, see `Destination.parse`. ``found_s`` and ``not_found_s``: how long Telegram's answers to who somebody is
+    stay good.
+    """
+
+    name: str
+    context: str
+    wording: Wording
+    max_calls: int = 1
+    lists: Lists = Lists()  # noqa: RUF009 - frozen
+    callers: Callers = Callers()
+    bare_number_prefix: str = ""
+    found_s: float = 86400.0
+    not_found_s: float = 3600.0
+    limits: LimitSettings = LimitSettings()  # noqa: RUF009 - frozen
+
+
 class Line:
     """One account, connected and signed in for as long as its `run` goes on.
 
-    ``on_offer`` is called for each incoming call, ``on_text`` for each text that a person writes; ``own`` tells the
-    accounts that are lines. ``max_calls`` bounds the calls at a time, both ways together. ``bare_number_prefix`` makes
-    phone numbers of dialled digits, see `Destination.parse`.
+    ``on_offer`` is called for each incoming call, ``on_text`` for each text that a person writes, ``on_change`` when
+    something about it has changed; ``own`` tells the accounts that are lines, ``bot_name`` the bot, if it can be used.
     """
 
     def __init__(
@@ -146,55 +85,67 @@ class Line:
         engine: EngineProtocol,
         on_offer: Callable[["Line", Offer], None],
         *,
+        profile: Profile,
         limits: Limits,
         directory: Directory,
-        lists: Lists = Lists(),  # noqa: B008 - frozen
-        callers: Callers = Callers(),
-        bare_number_prefix: str = "",
-        name: str = "",
-        context: str = "from-telegram",
-        max_calls: int = 1,
-        wording: Wording | None = None,
         on_text: Callable[["Line", int, str], bool] = lambda *_: False,
+        on_change: Callable[[], None] = lambda: None,
+        bot_name: Callable[[], str] = lambda: "",
         own: Callable[[Person], bool] = lambda _: False,
     ) -> None:
         self.number = account.number
-        self.name = name or account.number
-        self.context = context
-        self.max_calls = max_calls
         self.limits = limits
-        self.lists = lists
-        self.callers = callers
-        self._directory = directory
-        self._bare_number_prefix = bare_number_prefix
-        self.wording = wording or Wording(company=self.name, line=self.name, number=self.number)
         self.user_id: int | None = None  # once it has been signed in
         self.state = LineState.CONNECTING
+        self.condition = CONNECTING
         self._on_text: OnText = lambda person_id, text: on_text(self, person_id, text)
+        self._on_change = limits.on_change = on_change
+        self._bot_name = bot_name
+        self.dialogue: bool | None = None  # with the bot; None: it is not known
         self._own = own
         self._answered = Recently()
-        self._account = account
+        self.account = account
         self._engine = engine
         self._on_offer = on_offer
+        self._directory = directory
         self._client: TelegramClient | None = None
         self._phone: Phone | None = None
         self._chat: Chat | None = None
         self._settled = asyncio.Event()
         self._ready = asyncio.Event()
+        self.use(profile)
+
+    def use(self, profile: Profile) -> None:
+        """Go on with another profile; calls that are live are not touched."""
+        self.name = profile.name
+        self.context = profile.context
+        self.max_calls = profile.max_calls
+        self.lists = profile.lists
+        self.callers = profile.callers
+        self.wording = profile.wording
+        self.limits.settings = profile.limits
+        self._bare_number_prefix = profile.bare_number_prefix
+        self._directory.found_s, self._directory.not_found_s = profile.found_s, profile.not_found_s
 
     @property
     def phone(self) -> Phone:
         """Its calls; raises NotReady."""
         if self.state is LineState.READY and self._phone:
             return self._phone
-        raise NotReady(f"line {self.number} is {self.state.value}: {HINTS[self.state]}")
+        raise NotReady(f"line {self.number} is {self.state.value}: {self.condition}")
 
     @property
     def chat(self) -> Chat:
         """Its private messages; raises NotReady."""
         if self.state is LineState.READY and self._chat:
             return self._chat
-        raise NotReady(f"line {self.number} is {self.state.value}: {HINTS[self.state]}")
+        raise NotReady(f"line {self.number} is {self.state.value}: {self.condition}")
+
+    @property
+    def client(self) -> TelegramClient:
+        """Its account itself, for what is neither a call nor a chat; raises NotReady."""
+        self.phone  # noqa: B018 - says why, when the line is not ready
+        return self._client
 
     @property
     def pauses(self) -> dict[str, tuple[float, str]]:
@@ -259,6 +210,11 @@ class Line:
         await self._settled.wait()
         return self.state
 
+    def about_to_run(self) -> None:
+        """What was found out about its session before does not count any more."""
+        self.dialogue = None
+        self._become(LineState.CONNECTING, CONNECTING)
+
     async def run(self) -> None:
         """Hold the line until cancelled; connects, and connects again with backoff, and says so in the log."""
         async with self.limits:
@@ -271,46 +227,108 @@ class Line:
                 await self._hold()
                 wait_s = RETRY_FIRST_S
             except SignedOut as error:
-                self._become(LineState.SIGNED_OUT)
-                log.warning("line %s: %s: %s", self.number, error, HINTS[self.state])
-                return
+                return self._become(LineState.SIGNED_OUT, signed_out(error))
             except TelegramError as error:
-                log.warning("line %s: %s; trying again in %.0f s", self.number, error, wait_s)
-            self._become(LineState.CONNECTING)
-            self._settled.set()
+                self._become(LineState.CONNECTING, say("Waiting for Telegram. {error}", error=error))
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 
     async def _hold(self) -> None:
-        async with connected(self._account, self.limits) as client:
+        async with connected(self.account, self.limits) as client:
             with translated("users.getUsers"):
                 async with asyncio.timeout(CONNECT_S):
+                    if not self.account.api_id:
+                        raise SignedOut("neither the line nor the installation has an api_id")
                     if not await client.is_user_authorized():
                         raise SignedOut("not signed in")
                     self.user_id = (await client.get_me(input_peer=True)).user_id
             async with (
-                Chat(client, self.wording, self._on_text, self._own, self._answered) as chat,
+                Chat(client, lambda: self.wording, self._on_text, self._own, self._answered) as chat,
                 Phone(client, self._engine, lambda offer: self._on_offer(self, offer)) as phone,
+                background_tasks() as checks,
             ):
                 self._client, self._phone, self._chat = client, phone, chat
-                self._become(LineState.READY)
-                log.info("line %s: ready", self.number)
+                self._become(LineState.READY, READY)
                 try:
-                    await client.disconnected
+                    await self._watch(client, checks)
                 finally:
                     self._client = self._phone = self._chat = None
+            self._become(LineState.CONNECTING, say("Telegram closed the connection; connecting again."))
 
-    def _become(self, state: LineState) -> None:
-        self.state = state
-        self._settled.set()
+    async def _watch(self, client: TelegramClient, tasks: asyncio.TaskGroup) -> None:
+        """Until the client gives up: see whether Telegram answers. Telethon itself connects again without a word.
+
+        One question at a time: what could not be sent is sent once Telethon is connected again. Raises SignedOut.
+        """
+        question: asyncio.Task[SignedOut | None] | None = None
+        gone = client.disconnected
+        turn = 0
+        while True:
+            if question is None:
+                turn += 1
+                question = tasks.create_task(self._ask(client, turn), name=f"check of {self.number}")
+            await asyncio.wait({question, gone}, timeout=CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                return
+            if not question.done():
+                if self.state is LineState.READY:
+                    self._become(LineState.CONNECTING, say("Telegram does not answer; connecting again."))
+                continue
+            if refused := question.result():
+                raise refused
+            question = None
+            if self.state is not LineState.READY:
+                self._become(LineState.READY, READY)
+                await client.catch_up()  # what became of calls meanwhile
+            await asyncio.wait({gone}, timeout=CHECK_EVERY_S)
+            if gone.done():
+                return
+
+    async def _ask(self, client: TelegramClient, turn: int) -> SignedOut | None:
+        """Return when Telegram has answered: SignedOut if that is what it said."""
+        try:
+            if turn % 2:
+                with translated("ping"):
+                    await client(functions.PingRequest(secrets.randbits(63)))
+            elif name := self._bot_name():
+                self._learn_dialogue(await has_dialogue(client, name))
+            else:
+                self._learn_dialogue(None)
+                with translated("updates.getState"):
+                    await client(functions.updates.GetStateRequest())
+        except SignedOut as refused:
+            return refused
+        except Unreachable:
+            await client.disconnected
+        except TelegramError as error:
+            log.debug("line %s: %s", self.number, error)
+        return None
+
+    def _learn_dialogue(self, dialogue: bool | None) -> None:
+        if dialogue is not self.dialogue:
+            self.dialogue = dialogue
+            self._on_change()
+
+    def _become(self, state: LineState, condition: Sentence) -> None:
+        if (state, condition) not in ((self.state, self.condition), (LineState.CONNECTING, CONNECTING)):
+            level = logging.INFO if state is LineState.READY else logging.WARNING
+            log.log(level, "line %s: %s: %s", self.number, state.value, condition)
+        self.state, self.condition = state, condition
+        if condition is not CONNECTING:
+            self._settled.set()
         if state is LineState.READY:
             self._ready.set()
         else:
             self._ready.clear()
+        self._on_change()
 
 
-HINTS = {
-    LineState.CONNECTING: "Telegram can't be reached at the moment",
-    LineState.SIGNED_OUT: "sign in with `astergram signin`",
-    LineState.READY: "ready",
-}
+CONNECTING = say("Connecting to Telegram.")
+READY = say("Connected to Telegram.")
+
+
+def signed_out(error: SignedOut) -> Sentence:
+    """Why a line has to be signed in, and that it has to."""
+    if "DEACTIVATED" in str(error):
+        return say("Telegram has banned or deleted this account ({error}): use another one for this line.", error=error)
+    return say("Not signed in: sign this line in. ({error})", error=error)

@@ -169,7 +169,7 @@ class Memory(Protocol):
         """Forget it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Directory:
     """Who a line's destinations are: asked of Telegram, which is sparing with answers, and kept for a set time.
 

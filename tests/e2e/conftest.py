@@ -130,7 +130,7 @@ def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
         async with stage(tmp_path, timers=timers, dialplan=dialplan, people=people) as set_stage:
             if bot:
                 sections["bot"] = set_stage.bot()
-            settings = load(set_stage.configuration(**sections))
+            settings = load(await set_stage.configuration(**sections))
             await set_stage.sign_in_lines(settings)
             async with AsyncExitStack() as work:
                 app = await work.enter_async_context(running(settings))

@@ -35,10 +35,10 @@ async def test_the_next_line_steps_in_for_a_limited_one(play: PlayMaker, method:
             await stage.call_over()
         assert callers(stage) == [SECOND, SECOND]
         assert [call.line for call in stage.calls] == [SECOND, SECOND]
-        seconds, reason = stage.app.lines[0].pauses[method]
+        seconds, reason = stage.app.lines.line(LINE).pauses[method]
         assert 50 < seconds <= 60
         assert reason == "FLOOD_WAIT_30"
-        assert stage.app.lines[1].pauses == {}
+        assert stage.app.lines.line(SECOND).pauses == {}
         await phone.dial("700")
         assert (await phone.closed()).startswith("503")
         assert callers(stage) == [SECOND, SECOND]
@@ -58,7 +58,7 @@ async def test_every_line_is_limited_also_after_a_restart(play: PlayMaker) -> No
             await again.settled()
             await phone.dial(ANNA)
             assert (await phone.closed()).startswith("503")
-            assert 86000 < again.lines[1].pauses["phone.requestCall"][0] <= 86400
+            assert 86000 < again.lines.line(SECOND).pauses["phone.requestCall"][0] <= 86400
         assert callers(stage) == []
 
 

@@ -14,11 +14,13 @@ from ari_app.calls.request import Request, Route
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
 from ari_app.store.store import open_store
+from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import Limited, NotReady
 from ari_app.telegram.limits import CALL, Limits, LimitSettings
-from ari_app.telegram.line import Account, Callers, Line, Server
+from ari_app.telegram.line import Callers, Line, Profile
 from ari_app.telegram.lists import Denied
 from ari_app.telegram.peers import Directory, MalformedDestination
+from ari_app.telegram.texts import Wording
 from media.types import EngineProtocol
 
 
@@ -80,7 +82,9 @@ async def lines(tmp_path: Path) -> AsyncIterator[list[ReadyLine]]:
             account = Account(number, 1, "hash", tmp_path / number, Server())
             directory = Directory(LinePeers(store, number))
             engine = EngineProtocol(65, 92, ("9.0.0",))
-            made.append(ReadyLine(account, engine, lambda *_: None, limits=limits, directory=directory, callers=whose))
+            profile = Profile(number, "from-telegram", Wording(number, number, number), callers=whose)
+            line = ReadyLine(account, engine, lambda *_: None, profile=profile, limits=limits, directory=directory)
+            made.append(line)
         yield made
 
 

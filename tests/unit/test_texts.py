@@ -2,17 +2,16 @@
 
 import tomllib
 from datetime import datetime
-from pathlib import Path
 from typing import get_args
 
 import pytest
 from telethon.tl import types
 
-from ari_app.config import ConfigError, load
+from ari_app.lines.settings import LineSettings, SettingRefused
 from ari_app.telegram.chat import AUTO_ANSWER_S, Recently, may_be_answered
 from ari_app.telegram.peers import Person
 from ari_app.telegram.texts import ENGLISH, RUSSIAN, LineTexts, TextName, Texts, Wording, language_for, rule_of
-from tests.unit.test_config import GOOD, SAMPLE
+from tests.unit.test_line_settings import SAMPLE
 
 ANNA = Person(7, phone="+79990000002", first_name="Анна", language="ru")
 NOON = datetime(2026, 12, 24, 12, 5)
@@ -71,38 +70,34 @@ def test_the_language(lang_code: str, unknown: str, language: str) -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        ('auto_answer = "Hi {name}"', "lines.0.texts.ru.auto_answer: {name} is no variable of this text"),
-        ('auto_answer = "Hi {}"', "lines.0.texts.ru.auto_answer: {} is no variable"),
-        ('auto_answer = "{caller_name.id}"', "lines.0.texts.ru.auto_answer: {caller_name.id} is no variable"),
-        ('card = "{digits}"', "lines.0.texts.ru.card: {digits} is no variable"),
-        ('card = "{caller_name"', "lines.0.texts.ru.card: expected '}' before end of string"),
-        ('card = "caller_name}"', "lines.0.texts.ru.card: Single '}' encountered"),
-        ('card = "{caller_name!r}"', "lines.0.texts.ru.card: {caller_name} may have nothing behind its name"),
-        ('card = "{caller_name:>9}"', "lines.0.texts.ru.card: {caller_name} may have nothing behind its name"),
-        ('card = " "', "lines.0.texts.ru.card: is empty"),
-        (f'card_button = "{"x" * 65}"', "lines.0.texts.ru.card_button: is longer than the 64 characters"),
-        ('crad = "x"', "lines.0.texts.ru.crad is no key"),
+        ('auto_answer = "Hi {name}"', "texts.ru.auto_answer: {name} is no variable of this text"),
+        ('auto_answer = "Hi {}"', "texts.ru.auto_answer: {} is no variable"),
+        ('auto_answer = "{caller_name.id}"', "texts.ru.auto_answer: {caller_name.id} is no variable"),
+        ('card = "{digits}"', "texts.ru.card: {digits} is no variable"),
+        ('card = "{caller_name"', "texts.ru.card: expected '}' before end of string"),
+        ('card = "caller_name}"', "texts.ru.card: Single '}' encountered"),
+        ('card = "{caller_name!r}"', "texts.ru.card: {caller_name} may have nothing behind its name"),
+        ('card = "{caller_name:>9}"', "texts.ru.card: {caller_name} may have nothing behind its name"),
+        ('card = " "', "texts.ru.card: is empty"),
+        (f'card_button = "{"x" * 65}"', "texts.ru.card_button: is longer than the 64 characters"),
+        ('crad = "x"', "texts.ru.crad: is no setting"),
     ],
 )
-def test_a_text_that_cannot_be_used(tmp_path: Path, texts: str, said: str) -> None:
-    file = tmp_path / "astergram.toml"
-    file.write_text(f"{GOOD}[lines.texts.ru]\n{texts}\n")
-    with pytest.raises(ConfigError) as error:
-        load(file)
+def test_a_text_that_cannot_be_used(texts: str, said: str) -> None:
+    with pytest.raises(SettingRefused) as error:
+        LineSettings.of({"number": "+79990000001", "texts": {"ru": tomllib.loads(texts)}})
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_the_other_texts_stay_the_defaults(tmp_path: Path) -> None:
-    file = tmp_path / "astergram.toml"
-    file.write_text(f'{GOOD}[lines.texts.ru]\nauto_answer = ""\n')
-    texts = load(file).lines[0].texts
+def test_the_other_texts_stay_the_defaults() -> None:
+    texts = LineSettings.of({"number": "+79990000001", "texts": {"ru": {"auto_answer": ""}}}).texts
     assert texts.ru == RUSSIAN.model_copy(update={"auto_answer": ""})
     assert texts.en == ENGLISH
 
 
 def test_the_sample_shows_the_defaults() -> None:
-    given = tomllib.loads(SAMPLE.read_text())["lines"][0]["texts"]
+    given = tomllib.loads(SAMPLE.read_text())["texts"]
     assert given == LineTexts().model_dump()
 
 

@@ -1,0 +1,148 @@
+"""Starts the story of each call: an offer of Telegram's, a channel of the dialplan's, an administrator's test."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.events import Arrival
+from ari_app.asterisk.legs import incoming_leg
+from ari_app.calls import outcome
+from ari_app.calls.audio import AudioSettings
+from ari_app.calls.callback import CallBackSettings, callback
+from ari_app.calls.card import Cards, Reason, Target
+from ari_app.calls.desk import Desk, LineFull
+from ari_app.calls.dialling import KeysRefused, keys_of
+from ari_app.calls.inbound import inbound
+from ari_app.calls.keypad import Keypads
+from ari_app.calls.outbound import give_back, outbound
+from ari_app.calls.outcome import Direction, failed
+from ari_app.calls.request import Request, Route
+from ari_app.telegram.errors import Limited, NotReady
+from ari_app.telegram.line import Line
+from ari_app.telegram.peers import Destination, MalformedDestination, Person
+from ari_app.telegram.phone import Offer
+
+log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """``lines`` gives those that there are now; each story is a task of ``tasks``."""
+
+    def __init__(
+        self,
+        lines: Callable[[], Iterable[Line]],
+        desk: Desk,
+        ari: AriClient,
+        audio: AudioSettings,
+        keypads: Keypads,
+        cards: Cards,
+        ring_s: float,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._lines = lines
+        self._desk = desk
+        self._ari = ari
+        self._audio = audio
+        self._keypads = keypads
+        self._cards = cards
+        self._ring_s = ring_s
+        self._tasks = tasks
+
+    def start(self, story: Coroutine[Any, Any, None], what: str) -> None:
+        """Have a story told; an error that nobody expected is logged, and ends no other."""
+
+        async def told() -> None:
+            try:
+                await story
+            except Exception:
+                log.exception("%s: an error nobody expected", what)
+
+        self._tasks.create_task(told(), name=what)
+
+    def offered(self, line: Line, offer: Offer) -> None:
+        """A person calls a line."""
+        self.start(self._incoming(line, offer), f"call from {offer.peer_id} to {line.number}")
+
+    def arrived(self, arrival: Arrival) -> None:
+        """The dialplan wants a person called."""
+        self.start(self._outgoing(arrival), f"call from channel {arrival.channel_id}")
+
+    def texted(self, line: Line, person_id: int, text: str) -> bool:
+        """Dial a text of keys where its writer is in a call with the line; False where it is no such text."""
+        keys, call = keys_of(text), self._desk.dialling(line.number, person_id)
+        if keys is None or call is None:
+            return False
+        try:
+            call.keys.press(keys)
+        except KeysRefused as refusal:
+            log.warning("call %s: a text of keys was not dialled: %s", call.id, refusal)
+            return False
+        return True
+
+    async def test(self, line: Line, destination: str) -> str:
+        """Ring the line's own extension, then call somebody on Telegram; the call's id.
+
+        Raises MalformedDestination, NotReady, LineFull.
+        """
+        dialled = line.destination(destination)
+        line.phone  # noqa: B018 - says why, when the line is not ready
+        begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.start(self._test(line, dialled, begun), f"test call of {line.number} to {dialled}")
+        return await begun
+
+    async def _test(self, line: Line, dialled: Destination, begun: asyncio.Future[str]) -> None:
+        target = Target(line.number.removeprefix("+"), line.context)
+        settings = CallBackSettings(self._ari, self._audio, self._ring_s)
+        try:
+            async with self._desk.admit(Direction.BACK, line.number, str(dialled), line.max_calls) as call:
+                begun.set_result(call.id)
+                await call.run(callback(call, line, dialled, target, settings, lambda: None))
+        except LineFull as full:
+            begun.set_exception(full)
+
+    async def _incoming(self, line: Line, offer: Offer) -> None:
+        person = Person.of(offer.peer_id, offer.caller)
+        async with line.phone.offer(offer):
+            if refusal := line.lists.refuses(person):
+                log.info("call from %s to line %s refused: %s", offer.peer_id, line.number, refusal)
+                self._desk.counted["in.RESTRICTED"] += 1
+                ending = outcome.denied(refusal)
+                self._desk.refuse(Direction.IN, line.number, str(offer.peer_id), ending, person)
+                return await offer.discard(ending.discard)
+            try:
+                async with self._desk.admit(
+                    Direction.IN, line.number, str(offer.peer_id), line.max_calls, person
+                ) as call:
+                    await call.run(inbound(call, line, offer, self._ari, self._audio, self._keypads))
+                card = self._cards.after(call, line)
+            except LineFull as full:
+                log.info("call from %s refused: %s", offer.peer_id, full)
+                await offer.discard(full.ending.discard)
+                card = self._cards.send(line, person, Reason.MISSED)
+            return self.start(card, f"card of {line.number} for {offer.peer_id}")
+
+    async def _outgoing(self, arrival: Arrival) -> None:
+        async with incoming_leg(self._ari, arrival) as leg:
+            number = ""
+            try:
+                request = Request.parse(leg.args)
+                route = Route(request, leg.caller_number, list(self._lines()), self._desk.busy)
+                line = route.line
+                number = line.number
+                async with self._desk.admit(
+                    Direction.OUT, number, request.destination, line.max_calls, near=leg.caller_number
+                ) as call:
+                    ring_s = request.timeout_s or self._ring_s
+                    await call.run(outbound(call, route, request.destination, leg, self._ari, self._audio, ring_s))
+                card = self._cards.after(call, route.line, request.card)
+                self.start(card, f"card of {call.line} for {request.destination}")
+            except (LineFull, Limited, MalformedDestination, NotReady) as refusal:
+                if isinstance(refusal, Limited):
+                    self._desk.counted["out.LIMITED"] += 1
+                log.warning("call of %s to %s refused: %s", leg.caller_number, ",".join(leg.args), refusal)
+                ending = refusal.ending if isinstance(refusal, LineFull) else failed(refusal)
+                if not number:  # else the desk itself has refused it, and knows
+                    self._desk.refuse(Direction.OUT, "", ",".join(leg.args), ending, near=leg.caller_number)
+                await give_back(leg, ending)

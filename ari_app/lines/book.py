@@ -1,0 +1,353 @@
+"""The lines: what is set for each, and the accounts at work. Every change takes effect at once."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
+from typing import Any, Literal
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.calls.card import CardRules
+from ari_app.calls.desk import Desk
+from ari_app.lines.installation import Installation
+from ari_app.lines.lights import Lights, bot_light, calls_light, client_light
+from ari_app.lines.making import Accounts, card_rules
+from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
+from ari_app.news import News
+from ari_app.store.lines import KeptLines
+from ari_app.store.store import Store
+from ari_app.tasks import background_tasks
+from ari_app.telegram import setup
+from ari_app.telegram.bot import Bot, BotState
+from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.line import Line, LineState, Profile
+from ari_app.telegram.setup import BotFacts, Step, StepView
+from ari_app.telegram.signin import SignIn, adopt, remove_session
+from ari_app.telegram.signin_view import OVER, SignInState, SignInView
+
+log = logging.getLogger(__name__)
+
+END_S = 10.0  # for the calls of a line that is to stop
+
+
+class LineBook:
+    """Every line by its number, in the order in which they were added.
+
+    ``make`` makes a line that is not yet at work, ``beside`` is what runs beside one; ``tasks`` holds those at work.
+    ``test`` begins a test call.
+    ``rules`` is kept up to date with each line's card.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        installation: Installation,
+        accounts: Accounts,
+        make: Callable[[LineSettings], Line],
+        profile_of: Callable[[LineSettings], Profile],
+        beside: Callable[[Line], Coroutine[Any, Any, None]],
+        test: Callable[[Line, str], Awaitable[str]],
+        rules: dict[str, CardRules],
+        bot: Bot,
+        desk: Desk,
+        ari: AriClient,
+        news: News,
+        tasks: asyncio.TaskGroup,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.lines: dict[str, Line] = {}
+        self._kept = KeptLines(store)
+        self._installation = installation
+        self._accounts = accounts
+        self._make = make
+        self._profile_of = profile_of
+        self._beside = beside
+        self._test = test
+        self._rules = rules
+        self._bot = bot
+        self._desk = desk
+        self._ari = ari
+        self._news = news
+        self._tasks = tasks
+        self._clock = clock
+        self._settings: dict[str, LineSettings] = {}
+        self._working: dict[str, asyncio.Task[None]] = {}
+        self._lights: dict[str, Lights] = {}
+        self._sign_ins: dict[str, SignIn] = {}
+        self._signing: dict[str, asyncio.Task[None]] = {}
+        self._looked_at = asyncio.Event()
+        self._changing = asyncio.Lock()
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines.values())
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def line(self, number: str) -> Line:
+        """Raises NoSuchLine."""
+        self.settings(number)
+        return self.lines[number]
+
+    def settings(self, number: str) -> LineSettings:
+        """What is set for a line; raises NoSuchLine."""
+        try:
+            return self._settings[number]
+        except KeyError:
+            raise NoSuchLine(f"there is no line {number}") from None
+
+    def all_settings(self) -> list[LineSettings]:
+        """What is set for every line."""
+        return list(self._settings.values())
+
+    def lights(self, number: str) -> Lights:
+        """A line's lights now; raises NoSuchLine."""
+        line = self.line(number)
+        lights = Lights(calls_light(self._ari), client_light(line), bot_light(self._bot, line))
+        self._lights[number] = lights = lights.after(self._lights.get(number), self._clock())
+        return lights
+
+    # --- what an administrator does
+
+    async def load(self) -> None:
+        """Put every line to work that is kept in the store."""
+        for number, settings in (await self._kept.all()).items():
+            try:
+                self._put_to_work(LineSettings.model_validate_json(settings))
+            except ValueError as error:
+                log.error(  # noqa: TRY400 - the administrator needs the sentence
+                    "line %s is left out, what is kept of it can't be read: %s", number, error
+                )
+
+    async def add(self, settings: LineSettings) -> None:
+        """Add a line; it has to be signed in then. Raises LineExists, SettingRefused."""
+        async with self._changing:
+            if settings.number in self._settings:
+                raise LineExists(f"there is a line {settings.number} already")
+            self._check(settings)
+            await self._kept.put(settings.number, settings.stored())
+            self._put_to_work(settings)
+        log.info("line %s: added", settings.number)
+        self._news.tell("lines", settings.number)
+
+    async def change(self, number: str, changes: Mapping[str, Any]) -> LineSettings:
+        """Change some settings (JSON Merge Patch, RFC 7396). Its live calls go on, unless its account is another one.
+
+        Raises NoSuchLine, SettingRefused.
+        """
+        async with self._changing:
+            settings = self.settings(number).changed(changes)
+            if settings.number != number:
+                raise SettingRefused("number", "can't be changed: add a line with the other number")
+            self._check(settings)
+            await self._kept.put(number, settings.stored())
+            self._settings[number] = settings
+            await self._apply(number)
+        log.info("line %s: %s changed", number, ", ".join(sorted(changes)) or "nothing")
+        return settings
+
+    async def remove(self, number: str) -> None:
+        """Remove a line with all that it has; its session on Telegram stays, unless it was logged out before."""
+        async with self._changing:
+            self.settings(number)
+            await self._end_sign_in(number)
+            await self._stop(number)
+            await self._kept.remove(number)
+            await asyncio.to_thread(remove_session, self._accounts.session(number))
+            for each in (self._settings, self.lines, self._rules, self._lights, self._sign_ins):
+                each.pop(number, None)
+        log.info("line %s: removed", number)
+        self._news.tell("lines", number)
+
+    async def reset(self, number: str) -> None:
+        """Remove a line's session and what it has learnt from Telegram; its settings stay. Raises NoSuchLine."""
+        async with self._changing:
+            self.settings(number)
+            await self._stop(number)
+            await self._kept.forget_caches(number)
+            await asyncio.to_thread(remove_session, self._accounts.session(number))
+            self._start(number)
+        log.info("line %s: reset", number)
+
+    async def log_out(self, number: str) -> None:
+        """Sign a line's session out for good, and remove it; its settings stay. Raises NoSuchLine, TelegramError."""
+        async with self._changing:
+            line = self.line(number)
+            await self._clear(number)
+            await setup.log_out(line.client)
+            await self._stop(number)
+            await asyncio.to_thread(remove_session, self._accounts.session(number))
+            self._start(number)
+        log.info("line %s: logged out", number)
+
+    async def begin_sign_in(self, number: str, way: Literal["code", "qr"]) -> SignInView:
+        """Send a code, or show a QR code; whatever state the line is in, it goes on until the new session is there.
+
+        Raises NoSuchLine, SettingRefused, AlreadySigningIn (by another program).
+        """
+        account = self._accounts.of(self.settings(number), self._installation.settings)
+        if not (account.api_id and account.api_hash):
+            raise SettingRefused("api_id", "set the application's id and hash of my.telegram.org first")
+        signing = self._sign_ins.get(number)
+        if signing is None or signing.state in OVER:
+            signing = await self._open_sign_in(number)
+        return await (signing.send_code() if way == "code" else signing.show_qr())
+
+    def sign_in(self, number: str) -> SignIn | None:
+        """The sign-in of a line that goes on, or the last one that was over; raises NoSuchLine."""
+        self.settings(number)
+        return self._sign_ins.get(number)
+
+    async def adopted(self, number: str) -> None:
+        """Wait until a line that has been signed in goes on with its new session; at once where there is none."""
+        signing = self._sign_ins.get(number)
+        if signing and signing.state is SignInState.SIGNED_IN and number in self._signing:
+            await asyncio.wait({self._signing[number]})
+
+    async def cancel_sign_in(self, number: str) -> None:
+        """Forget about it; the line stays as it is. Raises NoSuchLine."""
+        if signing := self.sign_in(number):
+            await signing.cancel()  # Telegram is told that its code is not wanted any more
+        await self._end_sign_in(number)
+        self._news.tell("signin", number)
+
+    async def setup(self, number: str) -> list[StepView]:
+        """How what a new account needs stands. Raises NoSuchLine, TelegramError."""
+        return await setup.look(self.line(number).client, self._bot_facts())
+
+    async def carry_out(self, number: str, steps: Collection[Step]) -> list[StepView]:
+        """Do some of what a new account needs. Raises NoSuchLine, TelegramError."""
+        views = await setup.carry_out(self.line(number).client, steps, self._bot_facts())
+        log.info("line %s: account set up: %s", number, ", ".join(step.value for step in steps))
+        self._news.tell("line", number)
+        return views
+
+    async def test_call(self, number: str, destination: str) -> str:
+        """Let the line's own extension be rung, and then somebody on Telegram; the call's id.
+
+        Raises NoSuchLine, LineError, MalformedDestination.
+        """
+        return await self._test(self.line(number), destination)
+
+    async def installation_changed(self) -> None:
+        """Let every line follow what is set for the whole installation."""
+        async with self._changing:
+            for number in list(self._settings):
+                await self._apply(number)
+        self._news.tell("settings")
+
+    # --- what follows from it
+
+    def look(self) -> None:
+        """Something that lights show may have changed."""
+        self._looked_at.set()
+
+    async def watch(self) -> None:
+        """Tell when a light changes, until cancelled."""
+        while True:
+            await self._looked_at.wait()
+            self._looked_at.clear()
+            for number in list(self.lines):
+                before = self._lights.get(number)
+                if self.lights(number) != before:
+                    self._news.tell("line", number)
+
+    def _check(self, settings: LineSettings) -> None:
+        for name in ("contact_vcard", "picture"):
+            path = getattr(settings.card, name)
+            if path and not path.is_file():
+                raise SettingRefused(f"card.{name}", f"there is no file {path} on this machine")
+        check_together((self._settings | {settings.number: settings}).values())
+
+    def _put_to_work(self, settings: LineSettings) -> None:
+        number = settings.number
+        self._settings[number] = settings
+        self.lines[number] = self._make(settings)
+        self._rules[number] = card_rules(settings, self._installation.settings)
+        self._start(number)
+
+    async def _apply(self, number: str) -> None:
+        settings, installation, line = self._settings[number], self._installation.settings, self.lines[number]
+        line.use(self._profile_of(settings))
+        self._rules[number] = card_rules(settings, installation)
+        account = self._accounts.of(settings, installation)
+        if account != line.account:
+            await self._stop(number)
+            line.account = account
+            self._start(number)
+        self._news.tell("line", number)
+
+    def _start(self, number: str) -> None:
+        self.lines[number].about_to_run()
+        self._working[number] = self._tasks.create_task(self._work(self.lines[number]), name=f"line {number}")
+        self.look()
+
+    async def _work(self, line: Line) -> None:
+        async with background_tasks() as beside:
+            beside.create_task(self._beside(line), name=f"beside line {line.number}")
+            await line.run()
+
+    async def _stop(self, number: str) -> None:
+        """End a line's calls, and let go of its session."""
+        await self._clear(number)
+        working = self._working.pop(number)
+        working.cancel()
+        await asyncio.wait({working})
+
+    async def _clear(self, number: str) -> None:
+        try:
+            async with asyncio.timeout(END_S):
+                await self._desk.clear(number)
+        except TimeoutError:
+            log.warning("line %s: stopped with calls that did not end within %g s", number, END_S)
+
+    def _bot_facts(self) -> BotFacts | None:
+        ready = self._bot.state is BotState.READY
+        return BotFacts(self._bot.username, ready) if ready or self._bot.state is BotState.NO_INLINE else None
+
+    async def _open_sign_in(self, number: str) -> SignIn:
+        await self._end_sign_in(number)
+        begun: asyncio.Future[SignIn] = asyncio.get_running_loop().create_future()
+        self._signing[number] = self._tasks.create_task(self._sign_in(number, begun), name=f"sign-in of {number}")
+        return await begun
+
+    async def _sign_in(self, number: str, begun: asyncio.Future[SignIn]) -> None:
+        """From the first request until the line goes on with its new session."""
+        account = self._accounts.of(self._settings[number], self._installation.settings)
+        try:
+            async with SignIn(account, lambda: self._news.tell("signin", number), clock=self._clock) as signing:
+                self._sign_ins[number] = signing
+                begun.set_result(signing)
+                state = await signing.over()
+        except TelegramError as error:  # somebody else is signing it in
+            return begun.set_exception(error)
+        if state is not SignInState.SIGNED_IN:
+            return None
+        async with self._changing:
+            await self._forget_session(number)
+            await self._stop(number)
+            try:
+                await adopt(account)
+            except (TelegramError, OSError):
+                log.exception("line %s: signed in, but its new session could not be put in place", number)
+            self.lines[number].account = account
+            self._start(number)
+        log.info("line %s: signed in", number)
+        self._news.tell("signin", number)
+        return None
+
+    async def _forget_session(self, number: str) -> None:
+        """The session that a new one takes the place of would stay among the account's devices."""
+        line = self.lines[number]
+        if line.state is LineState.READY:
+            await self._clear(number)
+            try:
+                await setup.log_out(line.client)
+            except TelegramError as error:
+                log.warning("line %s: its old session stays among the account's devices: %s", number, error)
+
+    async def _end_sign_in(self, number: str) -> None:
+        self._sign_ins.pop(number, None)
+        if signing := self._signing.pop(number, None):
+            signing.cancel()
+            await asyncio.wait({signing})

@@ -1,0 +1,65 @@
+"""What is set for the whole installation, on the page or on the command line."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializationInfo, ValidationError, field_serializer
+
+from ari_app.lines.settings import WITH_SECRETS, SettingRefused, reason
+from ari_app.store.lines import KeptInstallation
+from ari_app.store.store import Store
+
+
+class InstallationSettings(BaseModel):
+    """``api_id`` and ``api_hash`` are those of my.telegram.org, for lines without their own; ``company`` likewise.
+
+    ``bot_token`` is @BotFather's; without it there is no bot.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    company: str = ""
+    api_id: int | None = Field(None, ge=1)
+    api_hash: SecretStr | None = None
+    bot_token: SecretStr | None = None
+
+    @field_serializer("api_hash", "bot_token", when_used="json")
+    def _hidden(self, secret: SecretStr | None, info: SerializationInfo) -> str | None:
+        return secret.get_secret_value() if secret is not None and info.context == WITH_SECRETS else None
+
+
+async def _nothing() -> None:
+    """Nobody follows."""
+
+
+class Installation:
+    """The settings now: what has been set while the program runs, over what its configuration file says.
+
+    ``on_change`` is called after each change.
+    """
+
+    def __init__(self, store: Store, defaults: InstallationSettings) -> None:
+        self._kept = KeptInstallation(store)
+        self._defaults = defaults
+        self.settings = defaults
+        self.on_change: Callable[[], Awaitable[None]] = _nothing
+
+    async def load(self) -> None:
+        """Read what was set before; before anything else."""
+        self.settings = self._with(await self._kept.all())
+
+    async def change(self, changes: Mapping[str, Any]) -> None:
+        """Set some of it; None goes back to what the configuration file says. Raises SettingRefused."""
+        known = await self._kept.all()
+        wanted = {name: None if value is None else str(value) for name, value in changes.items()}
+        self.settings = self._with({**known, **wanted})
+        await self._kept.change(wanted)
+        await self.on_change()
+
+    def _with(self, kept: Mapping[str, str | None]) -> InstallationSettings:
+        values = self._defaults.model_dump() | {name: value for name, value in kept.items() if value is not None}
+        try:
+            return InstallationSettings.model_validate(values)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_input=False)[0]
+            raise SettingRefused(".".join(map(str, wrong["loc"])), reason(wrong)) from None

@@ -1,0 +1,91 @@
+"""Makes the parts of a line out of its settings and the installation's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ari_app.calls.card import CardRules, Reason, Target
+from ari_app.lines.installation import InstallationSettings
+from ari_app.lines.settings import LineSettings
+from ari_app.telegram.account import Account, Server
+from ari_app.telegram.card import Contact
+from ari_app.telegram.limits import LimitSettings
+from ari_app.telegram.line import Callers, Profile
+from ari_app.telegram.lists import Lists
+from ari_app.telegram.texts import Wording
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Where accounts live: which Telegram, and the path of each number's session."""
+
+    server: Server
+    session: Callable[[str], Path]
+
+    def of(self, line: LineSettings, installation: InstallationSettings) -> Account:
+        """A line's account; its ``api_id`` is 0 where nobody has set one."""
+        own = line.api_id is not None and line.api_hash is not None
+        chosen = line if own else installation
+        return Account(
+            number=line.number,
+            api_id=chosen.api_id or 0,
+            api_hash=chosen.api_hash.get_secret_value() if chosen.api_hash else "",
+            session=self.session(line.number),
+            server=self.server,
+        )
+
+
+def profile(line: LineSettings, installation: InstallationSettings, learnt: Callable[[int], str]) -> Profile:
+    """What may be changed while the line works; ``learnt`` as `Wording` has it."""
+    return Profile(
+        name=line.name or line.number,
+        context=line.context,
+        wording=wording(line, installation, learnt),
+        max_calls=line.max_calls,
+        lists=Lists.of(line.allow, line.deny, line.only_contacts),
+        callers=Callers(frozenset(line.callers), line.default),
+        bare_number_prefix=line.bare_number_prefix,
+        found_s=line.resolve_cache_s,
+        not_found_s=line.not_found_cache_s,
+        limits=LimitSettings(
+            flood_margin_s=line.flood_margin_s,
+            peer_flood_s=line.peer_flood_s,
+            calls_per_minute=line.calls_per_minute,
+            calls_per_day=line.calls_per_day,
+        ),
+    )
+
+
+def company(line: LineSettings, installation: InstallationSettings) -> str:
+    """Whose line it is."""
+    return line.company or installation.company or line.name or line.number
+
+
+def wording(
+    line: LineSettings, installation: InstallationSettings, learnt: Callable[[int], str] = lambda _: ""
+) -> Wording:
+    """A line's texts."""
+    return Wording(
+        company=company(line, installation),
+        line=line.name or line.number,
+        number=line.number,
+        texts=line.texts,
+        language=line.language,
+        learnt=learnt,
+    )
+
+
+def card_rules(line: LineSettings, installation: InstallationSettings) -> CardRules:
+    """A line's business card."""
+    card = line.card
+    first_name = card.contact_first_name or company(line, installation)
+    return CardRules(
+        reasons=frozenset(reason for reason in Reason if getattr(card, reason.value)),
+        cancelled_after_s=card.cancelled_after_s,
+        every_s=card.card_every_s,
+        callback=Target.parse(card.callback),
+        contact=Contact(card.contact_phone, first_name, card.contact_last_name, card.contact_vcard)
+        if card.contact_phone
+        else None,
+        picture=card.picture,
+    )

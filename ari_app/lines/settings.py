@@ -1,0 +1,185 @@
+"""What an administrator sets for one line; kept in the store as JSON."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    ValidationError,
+    field_serializer,
+)
+
+from ari_app.telegram.peers import Destination
+from ari_app.telegram.texts import Language, LineTexts
+
+WITH_SECRETS = {"secrets": True}
+"""The context of `model_dump` that shows secrets: for the store alone."""
+
+
+class LineError(Exception):
+    """Something that can't be done with the lines; the text is a sentence for an administrator."""
+
+
+class NoSuchLine(LineError):
+    """There is no line with this number."""
+
+
+class LineExists(LineError):
+    """There is a line with this number already."""
+
+
+class SettingRefused(LineError):
+    """A setting can't be used; ``key`` names it, with dots, and is empty where it is about several lines."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}" if key else reason)
+        self.key = key
+        self.reason = reason
+
+
+NO_NUMBER = "{number!r} is no phone number with a country code, such as +79990000001"
+
+
+def line_number(text: str) -> str | None:
+    """A phone number as E.164; None where it is none."""
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _e164(text: str) -> str:
+    number = line_number(text)
+    if number is None:
+        raise ValueError(NO_NUMBER.format(number=text))
+    return number
+
+
+def _list_entry(text: str) -> str:
+    return str(Destination.parse(text))
+
+
+Number = Annotated[str, AfterValidator(_e164)]
+ListEntry = Annotated[str, AfterValidator(_list_entry)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CardSettings(_Settings):
+    """The business card."""
+
+    no_answer: bool = True
+    declined: bool = True
+    busy: bool = True
+    cancelled: bool = True
+    cancelled_after_s: float = Field(10.0, ge=0)
+    missed: bool = False
+    card_every_s: float = Field(3600.0, ge=0, le=30 * 86400)
+    callback: str = Field("", pattern=r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$")
+    contact_phone: Literal[""] | Number = ""
+    contact_first_name: str = ""
+    contact_last_name: str = ""
+    contact_vcard: Path | None = None
+    picture: Path | None = None
+
+
+class LineSettings(_Settings):
+    """One Telegram account; docs/line.sample.toml says what each of it means.
+
+    ``api_id`` and ``api_hash`` are the installation's where the line has none of its own.
+    """
+
+    number: Number
+    name: str = ""
+    api_id: int | None = Field(None, ge=1)
+    api_hash: Secret | None = None
+    context: str = Field("from-telegram", pattern=r"^[^\s,&|@/;]+$")
+    max_calls: int = Field(1, ge=1)
+    callers: tuple[str, ...] = ()
+    default: bool = False
+    bare_number_prefix: str = Field("", pattern=r"^(\+[0-9]*)?$")
+    allow: tuple[ListEntry, ...] = ()
+    deny: tuple[ListEntry, ...] = ()
+    only_contacts: bool = False
+    resolve_cache_s: float = Field(86400.0, ge=0)
+    not_found_cache_s: float = Field(3600.0, ge=0)
+    calls_per_minute: int = Field(0, ge=0)
+    calls_per_day: int = Field(0, ge=0)
+    flood_margin_s: float = Field(30.0, ge=0)
+    peer_flood_s: float = Field(86400.0, ge=0)
+    company: str = ""
+    language: Language = "en"
+    texts: LineTexts = LineTexts()
+    card: CardSettings = CardSettings()
+
+    @field_serializer("api_hash", when_used="json")
+    def _hidden(self, secret: SecretStr | None, info: SerializationInfo) -> str | None:
+        if secret is not None and info.context == WITH_SECRETS:
+            return secret.get_secret_value()
+        return None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "LineSettings":
+        """Check an administrator's settings; raises SettingRefused."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise SettingRefused(".".join(map(str, wrong["loc"])), reason(wrong)) from None
+
+    def stored(self) -> str:
+        """As the store keeps it: JSON of what differs from the defaults, secrets included."""
+        return self.model_dump_json(context=WITH_SECRETS, exclude_defaults=True)
+
+    def changed(self, changes: Mapping[str, Any]) -> "LineSettings":
+        """With some of it changed, as JSON Merge Patch (RFC 7396) says: None is the default. Raises SettingRefused."""
+        known = self.model_dump(mode="json", context=WITH_SECRETS, exclude_defaults=True)
+        return LineSettings.of(_merged(known, changes))
+
+
+def _merged(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(known)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = merged.get(key)
+            merged[key] = _merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def reason(error: Any) -> str:
+    """What pydantic found wrong with a value, without the value itself: it may be a secret."""
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is no setting of Astergram's"
+        case _:
+            return str(error["msg"]).removeprefix("Value error, ")
+
+
+def check_together(lines: Iterable[LineSettings]) -> None:
+    """What several lines must not have in common; raises SettingRefused."""
+    lines = list(lines)
+    for caller, count in Counter(caller for line in lines for caller in set(line.callers)).items():
+        if count > 1:
+            raise SettingRefused(
+                "callers", f"{count} lines have {caller!r} in their callers; a phone can have one line only"
+            )
+    if sum(line.default for line in lines) > 1:
+        raise SettingRefused("default", "more than one line has default = true; only one can be the default")

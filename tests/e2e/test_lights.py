@@ -1,0 +1,93 @@
+"""The lights of a line tell the truth, a few seconds after it has changed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+
+from ari_app.lines.lights import Colour, Light
+from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.stage import ANNA, LINE
+from tests.e2e.conftest import Play, PlayMaker
+
+SEEN_S = 15.0
+"""The aim is 5 s, which `scripts/bench` measures; a busy machine may take longer."""
+
+
+async def until(stage: Play, name: str, colour: Colour) -> Light:
+    """Wait for a light of the line."""
+    with stage.app.news.heard() as news:
+        async with asyncio.timeout(SEEN_S):
+            while (light := getattr(stage.app.lines.lights(LINE), name)).colour is not colour:
+                await news.get()
+    assert isinstance(light, Light)
+    return light
+
+
+@contextmanager
+def frozen(asterisk: PrivateAsterisk) -> Iterator[None]:
+    """Asterisk hangs."""
+    os.kill(asterisk.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(asterisk.pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def silent(stage: Play) -> AsyncIterator[None]:
+    with stage.telegram.silent():
+        yield
+
+
+async def test_all_is_well(play: PlayMaker) -> None:
+    async with play() as stage:
+        lights = stage.app.lines.lights(LINE)
+        assert (lights.calls.colour, lights.client.colour) == (Colour.GREEN, Colour.GREEN)
+        assert str(lights.client.sentence) == "Connected to Telegram."
+
+
+async def test_asterisk_hangs_and_comes_back(play: PlayMaker) -> None:
+    async with play() as stage:
+        with frozen(stage.asterisk):
+            light = await until(stage, "calls", Colour.ORANGE)
+            assert "Asterisk" in str(light.sentence)
+            assert light.since > 0
+        await until(stage, "calls", Colour.GREEN)
+
+
+@pytest.mark.parametrize("fault", ["away", "silent"])
+async def test_telegram_is_gone_and_comes_back_without_ending_a_call(play: PlayMaker, fault: str) -> None:
+    async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        await phone.dial(ANNA)
+        call = await anna.incoming()
+        await call.ring()
+        await call.accept(None, None)
+        await stage.talking()
+        async with stage.telegram.away() if fault == "away" else silent(stage):
+            light = await until(stage, "client", Colour.ORANGE)
+            assert "Telegram does not answer" in str(light.sentence)
+        await until(stage, "client", Colour.GREEN)
+        assert stage.calls[-1].ending is None
+        await call.hang_up()
+        assert await stage.outcome() == "ANSWER"
+
+
+async def test_the_session_is_revoked(play: PlayMaker) -> None:
+    async with play() as stage:
+        stage.telegram.revoke_sessions(LINE)
+        light = await until(stage, "client", Colour.RED)
+        assert "sign this line in" in str(light.sentence)
+
+
+async def test_the_account_is_limited(play: PlayMaker) -> None:
+    async with play() as stage, stage.phone() as phone:
+        stage.telegram.refuse("phone.requestCall", "PEER_FLOOD", phone=LINE)
+        await phone.dial(ANNA)
+        await phone.closed()
+        light = await until(stage, "client", Colour.ORANGE)
+        assert "1440 min" in str(light.sentence)
+        assert "PEER_FLOOD" in str(light.sentence)
