@@ -9,71 +9,145 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
+from rich.console import Console
 
-from ari_app import __version__
-from ari_app.app import account, running
+from ari_app import __version__, api_client, backup, cli_lines
+from ari_app.app import running, surroundings
 from ari_app.asterisk.errors import AriError
 from ari_app.config import ConfigError, Settings, load
-from ari_app.store.store import StoreError
+from ari_app.doctor import Doctor, print_report
+from ari_app.lines.settings import LineError, LineSettings
+from ari_app.store.lines import KeptInstallation, KeptLines
+from ari_app.store.store import StoreError, open_store
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
-from ari_app.telegram.signin import sign_in_at_terminal
+from ari_app.web.server import WebError
 from media.types import MediaError
 
 log = logging.getLogger("astergram")
 
 FAILED, UNUSABLE = 1, 2
 DEFAULT_CONFIG = Path("/etc/astergram/astergram.toml")
+FAILURES = (
+    AriError,
+    LineError,
+    MediaError,
+    StoreError,
+    TelegramError,
+    WebError,
+    OSError,
+    api_client.NotRunning,
+    api_client.Refused,
+    backup.BackupError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 2 for a configuration that can't be used."""
-    parser = argparse.ArgumentParser(prog="astergram", description="Telegram voice calls for Asterisk")
-    parser.add_argument("--version", action="version", version=f"astergram {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="take and place calls until stopped")
-    signin = commands.add_parser("signin", help="sign a line in to Telegram, by the code that Telegram sends")
-    for command in (run, signin):
-        command.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
-    signin.add_argument("number", help="the line's number, such as +79990000001")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         settings = load(options.config)
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-        logging.getLogger("telethon").setLevel(logging.WARNING)
-        story = serve(settings) if options.command == "run" else sign_in(settings, options.number)
-        uvloop.run(story)
+        return int(uvloop.run(COMMANDS[options.command](settings, options)) or 0)
     except ConfigError as error:
         print(f"astergram: {error}", file=sys.stderr)
         return UNUSABLE
-    except (AriError, MediaError, StoreError, TelegramError, OSError) as error:
+    except FAILURES as error:
         print(f"astergram: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED
-    return 0
 
 
-async def sign_in(settings: Settings, number: str) -> None:
-    """Sign a line in; raises ConfigError for a number that is no line."""
-    if number not in {line.number for line in settings.lines}:
-        raise ConfigError(f"{number} is no line of the configuration: add it under [[lines]] first")
-    await sign_in_at_terminal(account(settings, number))
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="astergram", description="Telegram voice calls for Asterisk")
+    made.add_argument("--version", action="version", version=f"astergram {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
+    commands = made.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="take and place calls until stopped", parents=[common])
+    cli_lines.add_parser(commands, common)
+    commands.add_parser("doctor", help="look for what keeps calls from working, and say what to do", parents=[common])
+    web = commands.add_parser("web", help="the admin page")
+    actions = web.add_subparsers(dest="action", required=True)
+    actions.add_parser("link", help="print a link to set a (forgotten) password", parents=[common])
+    put = commands.add_parser("backup", help="copy database and sessions into one file", parents=[common])
+    get = commands.add_parser("restore", help="put a backup in place; stop the program first", parents=[common])
+    for each in (put, get):
+        each.add_argument("file", type=Path, metavar="FILE")
+    get.add_argument("--replace", action="store_true", help="also if there is an installation already")
+    return made
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, options: argparse.Namespace) -> None:
     """Work until SIGTERM or SIGINT."""
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("telethon").setLevel(logging.WARNING)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as app:
+        if settings.web.enabled:
+            log.info("admin page: %s", app.web.url)
+        if app.web.first_link:
+            print(f"To set the admin page's password, open this link (once): {app.web.first_link}", flush=True)
         await app.settled()
         ready = sum(line.state is LineState.READY for line in app.lines)
         asterisk = app.ari.state.name.lower()
         log.info("ready: %d of %d lines, Asterisk at %s %s", ready, len(app.lines), settings.asterisk.url, asterisk)
         await stop.wait()
         log.info("stopping, with %d calls", len(app.desk.calls))
+
+
+async def line(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram line ...`."""
+    async with api_client.program(settings) as api:
+        await cli_lines.run(options, api)
+
+
+async def web(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram web link`."""
+    async with api_client.program(settings) as api:
+        print((await api.ask("POST", "/access/link"))["link"])
+
+
+async def doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """`astergram doctor`; needs no running program. Returns 1 where there is a problem."""
+    lines, has_bot = [], settings.bot.token is not None
+    if settings.database.exists():
+        async with open_store(settings.database) as store:
+            lines = [LineSettings.model_validate_json(each) for each in (await KeptLines(store).all()).values()]
+            has_bot = bool((await KeptInstallation(store).all()).get("bot_token", has_bot))
+    here = surroundings(settings, lines, has_bot=has_bot, holds_app=await api_client.answers(settings))
+    return print_report(await Doctor(lambda: here).examine(), Console())
+
+
+async def back_up(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram backup FILE`."""
+    sessions = await asyncio.to_thread(backup.back_up, settings, options.file)
+    print(f"{options.file}: the database and {sessions} sessions; keep it as safe as a password")
+
+
+async def restore(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram restore FILE`."""
+    if await api_client.answers(settings):
+        raise backup.BackupError("Astergram runs here: stop it first")
+    sessions = await asyncio.to_thread(backup.restore, settings, options.file, replace=options.replace)
+    print(
+        f"restored, with {sessions} sessions. Never start it while another installation uses the same sessions: "
+        "Telegram would revoke them"
+    )
+
+
+COMMANDS = {
+    "run": serve,
+    "line": line,
+    "doctor": doctor,
+    "web": web,
+    "backup": back_up,
+    "restore": restore,
+}
 
 
 if __name__ == "__main__":

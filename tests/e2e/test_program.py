@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -78,51 +80,124 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Stage]:
         yield made
 
 
-async def test_sign_in_run_and_stop(sandbox: Stage) -> None:
-    config = sandbox.configuration()
-    async with astergram("signin", "--config", config, LINE) as program:
-        await program.until("The code that Telegram sent")
-        program.type(sandbox.telegram.login_code(LINE))
-        assert await program.ends() == 0
-        assert "is signed in" in program.printed
-    assert (load(config).session(LINE).stat().st_mode & 0o777) == 0o600
-
+@asynccontextmanager
+async def at_work(sandbox: Stage, **sections: Any) -> AsyncIterator[tuple[Path, Program]]:
+    """The program without any line, and its configuration."""
+    config = await sandbox.configuration(lines=(), **sections)
     async with astergram("run", "--config", config) as program:
-        await program.until("ready: 1 of 1 lines")
+        await program.until("ready: 0 of 0 lines")
+        yield config, program
+
+
+async def done(*arguments: str | Path) -> str:
+    """What a command that does its work has printed."""
+    async with astergram(*arguments) as command:
+        assert await command.ends() == 0, command.printed
+        return command.printed
+
+
+async def test_add_a_line_by_code_and_password(sandbox: Stage) -> None:
+    sandbox.telegram.add_user(LINE, "Astergram", password="correct horse", password_hint="a horse")
+    async with at_work(sandbox) as (config, program):
+        async with astergram("line", "add", LINE, "name=Sales", "max_calls=2", "--config", config) as command:
+            await command.until("The code that Telegram sent by app")
+            command.type("00000")
+            await command.until("This is not the code")
+            command.type(sandbox.telegram.login_code(LINE))
+            await command.until("two-step password (hint: a horse)")
+            command.type("wrong")
+            await command.until("This is not the two-step password")
+            command.type("correct horse")
+            assert await command.ends() == 0, command.printed
+            assert "Signed in." in command.printed
+            assert "correct horse" not in command.printed
+        session = load(config).session(LINE)
+        assert [session.name, session.stat().st_mode & 0o777] == ["79990000001.session", 0o600]
+        assert [each.name for each in session.parent.glob("*.signin*")] == ["79990000001.signin.lock"]
+        listed = await done("line", "list", "--config", config)
+        assert "Sales" in listed
+        assert listed.count("● green") == 2
         program.process.send_signal(signal.SIGTERM)
         assert await program.ends() == 0
+        assert "correct horse" not in program.printed
     assert not [each for each in psutil.process_iter(["cmdline"]) if str(config) in (each.info["cmdline"] or [])]
     assert list((load(config).state_dir / "media").iterdir()) == []
 
 
-async def test_sign_in_with_a_password(sandbox: Stage) -> None:
-    sandbox.telegram.add_user(LINE, "Astergram", password="correct horse")
-    async with astergram("signin", "--config", sandbox.configuration(), LINE) as program:
-        await program.until("The code that Telegram sent")
-        program.type(sandbox.telegram.login_code(LINE))
-        await program.until("two-step password")
-        program.type("correct horse")
-        assert await program.ends() == 0
-        assert "correct horse" not in program.printed
+async def test_sign_in_by_qr_set_up_change_and_remove(sandbox: Stage) -> None:
+    async with at_work(sandbox) as (config, program):
+        await done("line", "add", LINE, "--no-signin", "--config", config)
+        async with astergram("line", "signin", LINE, "--qr", "--setup", "--config", config) as command:
+            await command.until("Scan it")
+            sandbox.telegram.accept_qr(sandbox.telegram.shown_qr(), LINE)
+            assert await command.ends() == 0, command.printed
+            assert "█" in command.printed
+            assert "✓" in command.printed
+        await done(
+            "line", "set", LINE, "name=Support", "texts.ru.card=Перезвонить?", 'deny=["@spammer"]', "--config", config
+        )
+        shown = tomllib.loads(await done("line", "show", LINE, "--config", config))
+        assert (shown["name"], shown["texts"]["ru"]["card"], shown["deny"]) == ("Support", "Перезвонить?", ["@spammer"])
+        async with astergram("line", "set", LINE, "texts.ru.card={who}?", "--config", config) as command:
+            assert await command.ends() == 1
+            assert "{who} is no variable of this text" in command.printed
+        await done("line", "logout", LINE, "--config", config)
+        await program.until("Not signed in: sign this line in.")
+        await done("line", "remove", LINE, "--config", config)
+        assert "no line yet" in await done("line", "list", "--config", config)
 
 
-async def test_sign_in_with_a_wrong_code(sandbox: Stage) -> None:
-    async with astergram("signin", "--config", sandbox.configuration(), LINE) as program:
-        await program.until("The code that Telegram sent")
-        program.type("00000")
-        assert await program.ends() == 1
-        assert "PHONE_CODE_INVALID" in program.printed
-        assert "Traceback" not in program.printed
+async def test_a_number_that_is_banned(sandbox: Stage) -> None:
+    sandbox.telegram.ban(LINE)
+    async with (
+        at_work(sandbox) as (config, _),
+        astergram("line", "add", LINE, "--config", config) as command,
+    ):
+        await command.until("has banned")
+        assert await command.ends() == 1
+        assert "Traceback" not in command.printed
+
+
+async def test_nothing_runs(sandbox: Stage) -> None:
+    config = await sandbox.configuration()
+    async with astergram("line", "list", "--config", config) as command:
+        assert await command.ends() == 1
+        assert "Astergram does not run here" in command.printed
+
+
+async def test_the_doctor(sandbox: Stage) -> None:
+    config = await sandbox.configuration()
+    async with astergram("doctor", "--config", config) as command:
+        await command.ends()
+        assert "Asterisk" in command.printed
+        assert "Traceback" not in command.printed
+
+
+async def test_backup_and_restore(sandbox: Stage, tmp_path: Path) -> None:
+    config = await sandbox.configuration()
+    await sandbox.sign_in_lines(load(config))
+    file = tmp_path / "backup.tar.gz"
+    async with astergram("run", "--config", config) as program:
+        await program.until("ready: 1 of 1 lines")
+        assert "1 sessions" in await done("backup", file, "--config", config)
+        async with astergram("restore", file, "--config", config) as command:
+            assert await command.ends() == 1
+            assert "stop it first" in command.printed
+    sandbox.telegram.revoke_sessions(LINE)
+    await done("restore", file, "--replace", "--config", config)
+    async with astergram("run", "--config", config) as program:
+        await program.until("ready: 0 of 1 lines")
+        assert "Not signed in: sign this line in." in program.printed
 
 
 async def test_a_line_that_is_not_signed_in_says_what_to_do(sandbox: Stage) -> None:
-    async with astergram("run", "--config", sandbox.configuration()) as program:
+    async with astergram("run", "--config", await sandbox.configuration()) as program:
         await program.until("ready: 0 of 1 lines")
-        assert f"line {LINE}: not signed in: sign in with `astergram signin`" in program.printed
+        assert f"line {LINE}: signed out: Not signed in: sign this line in." in program.printed
 
 
 async def test_a_wrong_password_for_asterisk(sandbox: Stage) -> None:
-    config = sandbox.configuration(asterisk={"password": "wrong"})
+    config = await sandbox.configuration(asterisk={"password": "wrong"})
     async with astergram("run", "--config", config) as program:
         assert await program.ends() == 1
         last = program.printed.splitlines()[-1]
@@ -132,7 +207,7 @@ async def test_a_wrong_password_for_asterisk(sandbox: Stage) -> None:
 
 
 async def test_asterisk_comes_later(sandbox: Stage) -> None:
-    config = sandbox.configuration(asterisk={"url": "http://127.0.0.1:9"})
+    config = await sandbox.configuration(asterisk={"url": "http://127.0.0.1:9"})
     await sandbox.sign_in_lines(load(config))
     async with astergram("run", "--config", config) as program:
         await program.until("Asterisk is not there yet")
@@ -140,18 +215,19 @@ async def test_asterisk_comes_later(sandbox: Stage) -> None:
 
 
 async def test_a_line_is_held_by_one_program(sandbox: Stage) -> None:
-    config = sandbox.configuration()
+    config = await sandbox.configuration()
     await sandbox.sign_in_lines(load(config))
     async with astergram("run", "--config", config) as first:
         await first.until("ready: 1 of 1 lines")
         async with astergram("run", "--config", config) as second:
-            await second.until("another program holds")
+            assert await second.ends() == 1
+            assert "another Astergram answers at" in second.printed
             assert "Traceback" not in second.printed
 
 
 async def test_a_killed_program_leaves_nothing_for_long(sandbox: Stage) -> None:
     """The media process ends by itself, and the next start clears Asterisk and the caller's chat."""
-    config = sandbox.configuration(media={"orphan_s": 1.0}, bot=sandbox.bot())
+    config = await sandbox.configuration(media={"orphan_s": 1.0}, bot=sandbox.bot())
     settings = load(config)
     await sandbox.sign_in_lines(settings)
     async with SipPhone(sandbox.asterisk, "101", auto_answer=True) as phone, sandbox.person(ANNA) as anna:

@@ -1,0 +1,91 @@
+"""Talks to the running program, over the socket in its state directory."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from ari_app.config import Settings
+from media.sockets import short_address
+
+ANSWER_S = 60.0  # Telegram may be asked meanwhile, several times
+BASE = "http://astergram"
+
+
+class NotRunning(Exception):
+    """Nothing answers at the socket; the text says what to do."""
+
+
+class Refused(Exception):
+    """The program does not do it; the text is its own sentence."""
+
+
+class Api:
+    """The JSON API; made by `program(...)`. Raises Refused for whatever is not done."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer to a request; ``path`` is what follows /api."""
+        async with self._session.request(method, f"/api{path}", json=body) as answer:
+            if answer.status == HTTPStatus.NO_CONTENT:
+                return None
+            said = await answer.json(content_type=None)
+            if answer.ok:
+                return said
+            raise Refused(_sentence(said))
+
+    async def events(self, kind: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The data of each event of a kind from now on (server-sent events); a first empty one when it listens."""
+        async with self._session.get("/api/events", timeout=aiohttp.ClientTimeout(total=None)) as answer:
+            yield {}
+            wanted = False
+            async for line in answer.content:
+                field, _, value = line.decode().rstrip("\n").partition(": ")
+                if field == "event":
+                    wanted = value == kind
+                elif field == "data" and wanted:
+                    yield json.loads(value)
+
+
+@asynccontextmanager
+async def program(settings: Settings) -> AsyncIterator[Api]:
+    """The running program; raises NotRunning."""
+    if not settings.socket.exists():
+        raise NotRunning(f"Astergram does not run here ({settings.socket} is not there): start it with `astergram run`")
+    with short_address(settings.socket) as address:
+        connector = aiohttp.UnixConnector(path=address)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+        async with aiohttp.ClientSession(BASE, connector=connector, timeout=timeout) as session:
+            try:
+                yield Api(session)
+            except aiohttp.ClientConnectorError as error:
+                raise NotRunning(
+                    f"Astergram does not run here ({settings.socket}: {error.strerror or error}): "
+                    "start it with `astergram run`, as the user that it belongs to"
+                ) from error
+
+
+async def answers(settings: Settings) -> bool:
+    """Whether the program runs."""
+    if not settings.socket.exists():
+        return False
+    try:
+        async with program(settings) as api:
+            await api.ask("GET", "/status")
+    except NotRunning:
+        return False
+    return True
+
+
+def _sentence(problem: Any) -> str:
+    """From problem details (RFC 9457)."""
+    if not isinstance(problem, dict):
+        return str(problem)
+    said = str(problem.get("detail") or problem.get("title"))
+    fields = [f"{each['where']}: {each['reason']}" for each in problem.get("errors", [])]
+    return "; ".join([said, *fields])

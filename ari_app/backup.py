@@ -1,0 +1,117 @@
+"""A copy of all that an installation keeps: the database and the lines' sessions, in one file.
+
+It can be made while the program runs. It holds every secret of the installation.
+"""
+
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+
+from ari_app.config import Settings
+from ari_app.store.migrations import MIGRATIONS
+
+DATABASE = "astergram.db"
+SESSIONS = "lines"
+PRIVATE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+class BackupError(Exception):
+    """It could not be made, or is none; the text says why and what to do."""
+
+
+def back_up(settings: Settings, file: Path) -> int:
+    """Write the backup, mode 0600; returns how many sessions are in it. Raises BackupError, OSError."""
+    if not settings.database.exists():
+        raise BackupError(f"there is nothing to back up: {settings.database} does not exist")
+    with tempfile.TemporaryDirectory(prefix="backup-", dir=settings.state_dir) as name:
+        folder = Path(name)
+        (folder / SESSIONS).mkdir()
+        _copy(settings.database, folder / DATABASE)
+        sessions = [
+            each for each in sorted((settings.state_dir / SESSIONS).glob("*.session")) if ".signin" not in each.suffixes
+        ]
+        for session in sessions:
+            _copy(session, folder / SESSIONS / session.name)
+        part = file.with_name(f"{file.name}.part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, PRIVATE), "wb") as target:
+            with tarfile.open(fileobj=target, mode="w:gz") as archive:
+                archive.add(folder / DATABASE, DATABASE)
+                for session in sessions:
+                    archive.add(folder / SESSIONS / session.name, f"{SESSIONS}/{session.name}")
+            target.flush()
+            os.fsync(target.fileno())
+        part.replace(file)
+    return len(sessions)
+
+
+def restore(settings: Settings, file: Path, *, replace: bool = False) -> int:
+    """Put a backup into the state directory, while no program runs on it; returns how many sessions it had.
+
+    What is there is replaced only if asked to. Raises BackupError, OSError.
+    """
+    here = settings.state_dir
+    if settings.database.exists() and not replace:
+        raise BackupError(f"{here} holds an installation already: add --replace to put the backup in its place")
+    here.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=here) as name:
+        folder = Path(name)
+        sessions = _unpack(file, folder)
+        _check(file, folder / DATABASE)
+        lines = here / SESSIONS
+        if lines.exists():
+            shutil.rmtree(lines)
+        for leftover in here.glob(f"{DATABASE}-*"):  # SQLite would play an old journal into the restored database
+            leftover.unlink()
+        (folder / DATABASE).replace(settings.database)
+        (folder / SESSIONS).rename(lines)
+    return sessions
+
+
+def _copy(source: Path, target: Path) -> None:
+    """SQLite's own way to copy a database that is in use (sqlite.org/backup.html)."""
+    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+    target.chmod(PRIVATE)
+
+
+def _unpack(file: Path, folder: Path) -> int:
+    (folder / SESSIONS).mkdir(mode=PRIVATE_FOLDER)
+    sessions = 0
+    try:
+        with tarfile.open(file) as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                is_session = name.parent == PurePosixPath(SESSIONS) and name.suffix == ".session"
+                if not member.isreg() or not (is_session or name == PurePosixPath(DATABASE)):
+                    raise BackupError(f"{file} is no backup of Astergram's: it holds {member.name!r}")
+                sessions += is_session
+                source = archive.extractfile(member)
+                assert source is not None
+                with source, os.fdopen(os.open(folder / name, os.O_CREAT | os.O_WRONLY, PRIVATE), "wb") as target:
+                    shutil.copyfileobj(source, target)
+    except (tarfile.TarError, EOFError) as error:
+        raise BackupError(f"{file} is no backup of Astergram's, or damaged: {error}") from error
+    return sessions
+
+
+def _check(file: Path, database: Path) -> None:
+    if not database.exists():
+        raise BackupError(f"{file} is no backup of Astergram's: it holds no {DATABASE}")
+    try:
+        with closing(sqlite3.connect(database)) as db:
+            (sound,), (version,) = (
+                db.execute("PRAGMA quick_check").fetchone(),
+                db.execute("PRAGMA user_version").fetchone(),
+            )
+    except sqlite3.DatabaseError as error:
+        raise BackupError(f"{file} is damaged: its database can't be read: {error}") from error
+    if sound != "ok":
+        raise BackupError(f"{file} is damaged: {sound}")
+    if version > len(MIGRATIONS):
+        raise BackupError(f"{file} was made by a newer Astergram: install that one, then restore")
