@@ -1,4 +1,4 @@
-"""How long the steps of a call take on this machine: calls one after the other, minimum, median and maximum.
+"""How long the steps of a call, and the keypad's answers, take on this machine: minimum, median and maximum.
 
 python -m ari_app.sandbox.bench --help
 """
@@ -8,7 +8,9 @@ import asyncio
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -17,11 +19,13 @@ from rich.table import Table
 from ari_app.app import Astergram, running
 from ari_app.calls.call import Call
 from ari_app.config import load
+from ari_app.sandbox.bench_lights import lights
 from ari_app.sandbox.person import Person
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, stage
 
 END_S = 10.0
+FIGURES = ("min ms", "median ms", "max ms", "of")
 
 
 async def incoming(app: Astergram, anna: Person, phone: SipPhone) -> None:
@@ -47,11 +51,38 @@ async def outgoing(app: Astergram, anna: Person, phone: SipPhone) -> None:
     await app.desk.idle()
 
 
-async def bench(calls: int, transport: str) -> list[Call]:
-    """Place so many calls each way, and give them with their ladders."""
+async def pressing(app: Astergram, anna: Person, phone: SipPhone, presses: int) -> list[float]:
+    """Anna presses keys in a call; seconds until each is answered."""
+    call = await anna.call(LINE)
+    await call.confirm(None, None)
+    keypad = await anna.keypad(LINE)
+    times = []
+    for _ in range(presses):
+        began = time.perf_counter()
+        await keypad.click(text="5")
+        times.append(time.perf_counter() - began)
+    await call.hang_up()
+    await phone.closed()
+    await call.close_audio()
+    await app.desk.idle()
+    await anna.sees(LINE, lambda messages: not messages)
+    return times
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Calls with their ladders, and seconds: from a press to its answer, and from a fact to a line's light."""
+
+    calls: list[Call]
+    presses: dict[str, list[float]]
+    lights: dict[str, float]
+
+
+async def bench(calls: int, presses: int, transport: str) -> Measured:
+    """Place so many calls each way, then press so many keys, twice."""
     with tempfile.TemporaryDirectory(prefix="astergram-bench-") as folder:
         async with stage(Path(folder)) as setting:
-            settings = load(setting.configuration(asterisk={"transport": transport}))
+            settings = load(await setting.configuration(asterisk={"transport": transport}, bot=setting.bot()))
             await setting.sign_in_lines(settings)
             async with running(settings) as app, setting.person(ANNA) as anna:
                 await app.settled()
@@ -61,7 +92,11 @@ async def bench(calls: int, transport: str) -> list[Call]:
                             await incoming(app, anna, phone)
                         async with asyncio.timeout(END_S):
                             await outgoing(app, anna, phone)
-                return list(app.desk.ended)
+                    called = list(app.desk.ended)
+                    pressed = {"edits go through": await pressing(app, anna, phone, presses)}
+                    setting.telegram.refuse_bot("editMessageText", 429, retry_after=1, times=None)
+                    pressed["edits get 429"] = await pressing(app, anna, phone, presses)
+            return Measured(called, pressed, await lights(settings, setting))
 
 
 def table(calls: Sequence[Call]) -> Table:
@@ -71,11 +106,31 @@ def table(calls: Sequence[Call]) -> Table:
         for step in call.ladder:
             if step.side != "call" or step.text == "both sides talk":
                 steps.setdefault((call.direction.value, f"{step.side}: {step.text}"), []).append(step.at_s * 1000)
-    shown = Table("call", "step", "min ms", "median ms", "max ms", "of")
+    shown = Table("call", "step", *FIGURES)
     for (direction, text), times in steps.items():
-        figures = (min(times), statistics.median(times), max(times))
-        shown.add_row(direction, text, *(f"{each:.0f}" for each in figures), str(len(times)))
+        shown.add_row(direction, text, *figures(times))
     return shown
+
+
+def presses_table(presses: Mapping[str, Sequence[float]]) -> Table:
+    """Milliseconds from a press to its answer."""
+    shown = Table("press to answer while", *FIGURES)
+    for what, times in presses.items():
+        shown.add_row(what, *figures([each * 1000 for each in times]))
+    return shown
+
+
+def lights_table(lights: Mapping[str, float]) -> Table:
+    """Milliseconds from a fact to the light that tells it."""
+    shown = Table("a line's light tells that", "ms")
+    for what, seconds in lights.items():
+        shown.add_row(what, f"{seconds * 1000:.0f}")
+    return shown
+
+
+def figures(times: Sequence[float]) -> list[str]:
+    """The columns of FIGURES."""
+    return [*(f"{each:.0f}" for each in (min(times), statistics.median(times), max(times))), str(len(times))]
 
 
 def main() -> int:
@@ -84,9 +139,14 @@ def main() -> int:
         prog="scripts/bench", description="Time the steps of Telegram calls across Asterisk"
     )
     parser.add_argument("--calls", type=int, default=10, help="how many each way (%(default)s)")
+    parser.add_argument("--presses", type=int, default=30, help="how many keys, twice (%(default)s)")
     parser.add_argument("--transport", choices=("rtp", "websocket"), default="rtp")
     options = parser.parse_args()
-    Console().print(table(asyncio.run(bench(options.calls, options.transport))))
+    measured = asyncio.run(bench(options.calls, options.presses, options.transport))
+    console = Console()
+    console.print(table(measured.calls))
+    console.print(presses_table(measured.presses))
+    console.print(lights_table(measured.lights))
     return 0
 
 

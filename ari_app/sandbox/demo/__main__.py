@@ -101,12 +101,12 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
             try:
                 for transport in [options.transport] if options.transport else TRANSPORTS:
                     show.heading(f"Astergram, with audio to and from Asterisk over {transport}")
-                    configuration = cast.stage.configuration(asterisk={"transport": transport})
+                    configuration = await cast.stage.configuration(asterisk={"transport": transport})
                     async with astergram(configuration, folder / "astergram.log") as program:
                         show.step(f"astergram-{transport}", "Astergram is ready")
                         await Story(cast, program, transport, options.seconds, show, report).tell()
                 show.heading("Astergram, with its bot")
-                configuration = cast.stage.configuration(**chat.configuration(cast))
+                configuration = await cast.stage.configuration(**chat.configuration(cast))
                 async with astergram(configuration, folder / "astergram.log") as program:
                     show.step("astergram-bot", "Astergram is ready")
                     await chat.ChatStory(cast, program, show, report).tell()
@@ -117,7 +117,7 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
             report.steps = show.steps
             status = conclude(show, report, folder)
             if options.stay:
-                configuration = cast.stage.configuration(**stay.CONFIGURATION)
+                configuration = await cast.stage.configuration(**stay.CONFIGURATION)
                 async with astergram(configuration, folder / "astergram.log") as program:
                     await stay.stay(cast, program, show)
             return status
@@ -135,7 +135,7 @@ async def set_up(show: Show, folder: Path) -> AsyncIterator[Cast]:
         show.step(
             "asterisk", f"a private Asterisk runs, SIP at {setting.asterisk.sip_host}:{setting.asterisk.sip_port}"
         )
-        await setting.sign_in_lines(load(setting.configuration()))
+        await setting.sign_in_lines(load(await setting.configuration()))
         async with setting.person(ANNA) as anna, setting.person(BORIS) as boris, setting.person(VERA) as vera:
             show.step("people", f"the line {LINE} is signed in, and so are Anna, Boris and Vera")
             yield Cast(setting, anna, boris, vera)

@@ -25,6 +25,7 @@ LAST_LINES_S = 1.0
 TAIL_LINES = 8
 
 READY = re.compile(r"astergram: (ready: .*)")
+FIRST_LINK = re.compile(r"open this link \(once\): (\S+)")
 TALKING = re.compile("both sides talk$")
 ENDING = re.compile(r"call \w+ +[\d.]+ s +call +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
 
@@ -47,6 +48,7 @@ class Program:
 
     def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, log: Path) -> None:
         self.log = log
+        self.first_link = ""  # to its admin page
         self._process = process
         self._output = output
         self._unread: list[str] = []
@@ -91,6 +93,8 @@ class Program:
             async for raw in self._output:
                 file.write(raw)
                 line = raw.decode(errors="replace").rstrip()
+                if link := FIRST_LINK.search(line):
+                    self.first_link = link[1]
                 self._tail = [*self._tail, line][-TAIL_LINES:]
                 async with self._news:
                     self._unread.append(line)
