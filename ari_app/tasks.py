@@ -16,6 +16,9 @@ async def background_tasks() -> AsyncIterator[asyncio.TaskGroup]:
     The block's own exception comes out as it is; a task's comes out in an ExceptionGroup.
     """
     raised: BaseException | None = None
+    task = asyncio.current_task()
+    assert task is not None
+    cancellations = task.cancelling()
     try:
         async with asyncio.TaskGroup() as group:
             try:
@@ -27,3 +30,5 @@ async def background_tasks() -> AsyncIterator[asyncio.TaskGroup]:
         pass
     if raised is not None:
         raise raised
+    if task.cancelling() > cancellations:
+        raise asyncio.CancelledError  # a TaskGroup that is ending already keeps it to itself
