@@ -126,13 +126,16 @@ class Cards:
 
         ``asked``: what the dialplan said for this very call; None leaves it to the line's switches.
         """
-        reason = reason_for(call, self._rules[line.number].cancelled_after_s)
+        rules = self._rules.get(line.number)
+        reason = rules and reason_for(call, rules.cancelled_after_s)
         if reason and call.person:
             await self.send(line, call.person, reason, asked)
 
     async def send(self, line: Line, person: Person, reason: Reason, asked: bool | None = None) -> None:
         """Send the card for a reason; as `after`."""
-        rules = self._rules[line.number]
+        rules = self._rules.get(line.number)
+        if rules is None:  # the line has been removed meanwhile
+            return
         wanted = reason in rules.reasons if asked is None else asked
         if not wanted or self._own(person):
             return

@@ -87,6 +87,8 @@ class Route:
                 return caller not in line.callers.numbers, not line.callers.default, calls.get(line.number, 0)
 
             self._left = sorted(lines, key=preference)
+            if not self._left:
+                raise NotReady("there is no line: add one on the admin page, or with `astergram line add`")
         self.line = self._next()
 
     def move_on(self, refusal: Limited | Denied) -> None:

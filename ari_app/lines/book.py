@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Literal, Protocol
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.calls.card import CardRules
@@ -30,12 +30,26 @@ log = logging.getLogger(__name__)
 END_S = 10.0  # for the calls of a line that is to stop
 
 
+class Works(Protocol):
+    """What lines are made of, and what is done with one that is at work."""
+
+    def make(self, settings: LineSettings) -> Line:
+        """A line that is not yet at work."""
+
+    def profile(self, settings: LineSettings) -> Profile:
+        """What of its settings may be changed while it works."""
+
+    async def beside(self, line: Line) -> None:
+        """Runs beside a line, until it stops."""
+
+    async def test(self, line: Line, destination: str) -> str:
+        """Begin a test call; its id. Raises MalformedDestination, TelegramError, LineFull."""
+
+
 class LineBook:
     """Every line by its number, in the order in which they were added.
 
-    ``make`` makes a line that is not yet at work, ``beside`` is what runs beside one; ``tasks`` holds those at work.
-    ``test`` begins a test call.
-    ``rules`` is kept up to date with each line's card.
+    ``tasks`` holds those at work; ``rules`` is kept up to date with each line's card.
     """
 
     def __init__(
@@ -43,10 +57,7 @@ class LineBook:
         store: Store,
         installation: Installation,
         accounts: Accounts,
-        make: Callable[[LineSettings], Line],
-        profile_of: Callable[[LineSettings], Profile],
-        beside: Callable[[Line], Coroutine[Any, Any, None]],
-        test: Callable[[Line, str], Awaitable[str]],
+        works: Works,
         rules: dict[str, CardRules],
         bot: Bot,
         desk: Desk,
@@ -59,10 +70,7 @@ class LineBook:
         self._kept = KeptLines(store)
         self._installation = installation
         self._accounts = accounts
-        self._make = make
-        self._profile_of = profile_of
-        self._beside = beside
-        self._test = test
+        self._works = works
         self._rules = rules
         self._bot = bot
         self._desk = desk
@@ -225,9 +233,9 @@ class LineBook:
     async def test_call(self, number: str, destination: str) -> str:
         """Let the line's own extension be rung, and then somebody on Telegram; the call's id.
 
-        Raises NoSuchLine, LineError, MalformedDestination.
+        Raises NoSuchLine, MalformedDestination, TelegramError, LineFull.
         """
-        return await self._test(self.line(number), destination)
+        return await self._works.test(self.line(number), destination)
 
     async def installation_changed(self) -> None:
         """Let every line follow what is set for the whole installation."""
@@ -244,12 +252,14 @@ class LineBook:
 
     async def watch(self) -> None:
         """Tell when a light changes, until cancelled."""
+        told: dict[str, Lights] = {}
         while True:
             await self._looked_at.wait()
             self._looked_at.clear()
             for number in list(self.lines):
-                before = self._lights.get(number)
-                if self.lights(number) != before:
+                lights = self.lights(number)
+                if told.get(number) != lights:
+                    told[number] = lights
                     self._news.tell("line", number)
 
     def _check(self, settings: LineSettings) -> None:
@@ -262,13 +272,13 @@ class LineBook:
     def _put_to_work(self, settings: LineSettings) -> None:
         number = settings.number
         self._settings[number] = settings
-        self.lines[number] = self._make(settings)
+        self.lines[number] = self._works.make(settings)
         self._rules[number] = card_rules(settings, self._installation.settings)
         self._start(number)
 
     async def _apply(self, number: str) -> None:
         settings, installation, line = self._settings[number], self._installation.settings, self.lines[number]
-        line.use(self._profile_of(settings))
+        line.use(self._works.profile(settings))
         self._rules[number] = card_rules(settings, installation)
         account = self._accounts.of(settings, installation)
         if account != line.account:
@@ -284,7 +294,7 @@ class LineBook:
 
     async def _work(self, line: Line) -> None:
         async with background_tasks() as beside:
-            beside.create_task(self._beside(line), name=f"beside line {line.number}")
+            beside.create_task(self._works.beside(line), name=f"beside line {line.number}")
             await line.run()
 
     async def _stop(self, number: str) -> None:

@@ -56,6 +56,7 @@ class Stage:
                 "port": self.telegram.port,
                 "public_key_file": str(key),
             },
+            "bot": {"api_url": self.telegram.bot_api_url},
             "web": {"port": 0},
         }
         for name, section in sections.items():
@@ -73,7 +74,7 @@ class Stage:
 
     def bot(self) -> dict[str, str]:
         """Make the installation's bot; gives the configuration's section [bot]."""
-        return {"token": self.telegram.add_bot(BOT).token, "api_url": self.telegram.bot_api_url}
+        return {"token": self.telegram.add_bot(BOT).token}
 
     async def sign_in_lines(self, settings: Settings) -> None:
         """Sign in every line that is kept, by code."""
