@@ -1,47 +1,47 @@
-"""Where Astergram is wired together: lines, Asterisk, media processes and the desk."""
+"""Where Astergram is wired together: lines, Asterisk, media processes, the bot, the desk and the admin page."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconcile
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import CONNECTED, Arrival, Event
-from ari_app.asterisk.legs import incoming_leg
+from ari_app.asterisk.websocket import ConnectionState
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBacks, CallBackSettings
-from ari_app.calls.card import CardRules, Cards, Reason, Target
-from ari_app.calls.desk import Desk, LineFull
-from ari_app.calls.dialling import KeysRefused, keys_of
-from ari_app.calls.inbound import inbound
+from ari_app.calls.card import CardRules, Cards
+from ari_app.calls.desk import Desk
+from ari_app.calls.exchange import Exchange
+from ari_app.calls.history import History, HistorySettings, keeping
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.outbound import give_back, outbound
-from ari_app.calls.outcome import Direction, failed
-from ari_app.calls.request import Request, Route
-from ari_app.config import LineSettings, Settings
+from ari_app.calls.languages import Languages, open_languages
+from ari_app.config import Settings
+from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
+from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
+from ari_app.lines.book import LineBook
+from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.making import Accounts, profile
+from ari_app.lines.settings import LineSettings
+from ari_app.news import News
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import background_tasks
-from ari_app.telegram.buttons import ButtonBot
+from ari_app.telegram.account import Server
+from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.card import PREFIX as CARD_PREFIX
-from ari_app.telegram.card import Contact
-from ari_app.telegram.errors import Limited, NotReady
 from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.line import Account, Callers, Line, Server
-from ari_app.telegram.lists import Lists
-from ari_app.telegram.peers import Directory, MalformedDestination, Person
-from ari_app.telegram.phone import DiscardReason, Offer
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.line import Line, Profile
+from ari_app.telegram.peers import Directory, Person
+from ari_app.web.server import Served, serving
+from ari_app.web.services import Services
 from media.supervisor import MediaPool
 from media.types import EngineProtocol, MediaSettings
-
-if TYPE_CHECKING:
-    from ari_app.telegram.bot import Bot
 
 log = logging.getLogger(__name__)
 
@@ -49,57 +49,83 @@ log = logging.getLogger(__name__)
 class Astergram:
     """The running program; made by `running(settings)`."""
 
+    web: Served
+
     def __init__(
         self,
         settings: Settings,
         store: Store,
+        installation: Installation,
         ari: AriClient,
         pool: MediaPool,
         engine: EngineProtocol,
-        bot: ButtonBot | None,
-        desk: Desk,
-        keypads: Keypads,
-        tasks: asyncio.TaskGroup,
+        languages: Languages,
+        history: History,
+        news: News,
+        tasks: "Tasks",
     ) -> None:
-        self.desk = desk
-        self.keypads = keypads
+        self.installation = installation
         self.ari = ari
-        self._tasks = tasks
-        self._ring_s = settings.calls.ring_s
-        self._audio = AudioSettings(
+        self.bot = bot = Bot(
+            bot_token(installation),
+            settings.bot.api_url,
+            on_change=lambda: self.lines.look(),
+            on_language=languages.learn,
+        )
+        self.history = history
+        self.news = news
+        self.desk = Desk(news, history)
+        self.keypads = Keypads(bot, store, tasks.keypads, partial(self.desk.count, "keypad.refused"))
+        self._settings = settings
+        self._store = store
+        self._engine = engine
+        self._languages = languages
+        self._accounts = Accounts(server(settings), settings.session)
+        audio = AudioSettings(
             pool=pool,
             transport=settings.asterisk.transport,
             media_host=settings.asterisk.media_host,
             connect_s=settings.calls.connect_s,
         )
-        self.lines = [
-            Line(
-                account(settings, each.number),
-                engine,
-                self._offered,
-                limits=limits(each, store),
-                directory=directory(each, store),
-                lists=Lists.of(each.allow, each.deny, each.only_contacts),
-                callers=Callers(frozenset(each.callers), each.default),
-                bare_number_prefix=each.bare_number_prefix,
-                name=each.name,
-                context=each.context,
-                max_calls=each.max_calls,
-                wording=wording(settings, each),
-                on_text=self._texted,
-                own=self._is_line,
-            )
-            for each in settings.lines
-        ]
-        rules = {each.number: card_rules(settings, each) for each in settings.lines}
+        rules: dict[str, CardRules] = {}
         self.cards = Cards(rules, store, bot, self.desk.count, self._is_line)
-        if bot:
-            back = CallBackSettings(ari, self._audio, self._ring_s)
-            by_number = {line.number: line for line in self.lines}
-            bot.on_press(CARD_PREFIX, CallBacks(self.cards, by_number, bot, self.desk, back, self._start).press)
+        self.exchange = Exchange(
+            lambda: self.lines, self.desk, ari, audio, self.keypads, self.cards, settings.calls.ring_s, tasks.calls
+        )
+        self.lines = LineBook(
+            store,
+            installation,
+            self._accounts,
+            self,
+            rules,
+            bot,
+            self.desk,
+            ari,
+            news,
+            tasks.lines,
+        )
+        self._callbacks = CallBacks(
+            self.cards,
+            self.lines.lines,
+            bot,
+            self.desk,
+            CallBackSettings(ari, audio, settings.calls.ring_s),
+            self.exchange.start,
+        )
+        bot.on_press(CARD_PREFIX, self._callbacks.press)
+        self.doctor = Doctor(self._surroundings)
+        self.services = Services(
+            lines=self.lines,
+            desk=self.desk,
+            history=history,
+            doctor=self.doctor,
+            installation=installation,
+            store=store,
+            news=news,
+        )
 
     async def settled(self) -> None:
-        """Wait until Asterisk and each line have been tried once.
+        """Wait until Asterisk, each line and the bot have been tried once.
 
         What is away is tried again without an end; raises AriRefused where only the administrator can mend it.
         """
@@ -111,48 +137,56 @@ class Astergram:
             log.warning("Asterisk is not there yet: %s", error)
         for line in self.lines:
             await line.settled()
+        await self.bot.settled()
 
     async def take_events(self, events: asyncio.Queue[Event]) -> None:
         """Take the events of the ARI application, for as long as it runs."""
         while True:
             event = await events.get()
             if isinstance(event, Arrival):
-                self._start(self._outgoing(event), f"call from channel {event.channel_id}")
-            elif event.type == CONNECTED:
-                self._start(self._reconcile(), "reconcile")
+                self.exchange.arrived(event)
+            else:
+                self.lines.look()
+            if event.type == CONNECTED:
+                self.exchange.start(self._reconcile(), "reconcile")
 
-    def _offered(self, line: Line, offer: Offer) -> None:
-        self._start(self._incoming(line, offer), f"call from {offer.peer_id} to {line.number}")
+    async def installation_changed(self) -> None:
+        """Follow what has been set for the whole installation."""
+        self.bot.use(bot_token(self.installation))
+        await self.lines.installation_changed()
 
-    def _texted(self, line: Line, person_id: int, text: str) -> bool:
-        """Dial a text of keys where its writer is in a call with the line; False where it is no such text."""
-        keys, call = keys_of(text), self.desk.dialling(line.number, person_id)
-        if keys is None or call is None:
-            return False
-        try:
-            call.keys.press(keys)
-        except KeysRefused as refusal:
-            log.warning("call %s: a text of keys was not dialled: %s", call.id, refusal)
-            return False
-        return True
+    def make(self, settings: LineSettings) -> Line:
+        """A line that is not yet at work."""
+        number = settings.number
+        return Line(
+            self._accounts.of(settings, self.installation.settings),
+            self._engine,
+            self.exchange.offered,
+            profile=self.profile(settings),
+            limits=Limits(number, LimitSettings(), LineLimits(self._store, number)),
+            directory=Directory(LinePeers(self._store, number)),
+            on_text=self.exchange.texted,
+            on_change=self.lines.look,
+            bot_name=lambda: self.bot.username if self.bot.state is BotState.READY else "",
+            own=self._is_line,
+        )
+
+    def profile(self, settings: LineSettings) -> Profile:
+        """What of its settings may be changed while it works."""
+        return profile(settings, self.installation.settings, self._languages.of)
+
+    async def test(self, line: Line, destination: str) -> str:
+        """Begin a test call; its id."""
+        return await self.exchange.test(line, destination)
 
     def _is_line(self, person: Person) -> bool:
         return any(person.id == line.user_id or person.phone == line.number for line in self.lines)
 
-    def _start(self, story: Coroutine[Any, Any, None], what: str) -> None:
-        async def told() -> None:
-            try:
-                await story
-            except Exception:
-                # One story must not end the TaskGroup of the others.
-                log.exception("%s: an error nobody expected", what)
-
-        self._tasks.create_task(told(), name=what)
-
-    async def sweep(self, line: Line) -> None:
-        """Once a line is ready, remove what a killed program left in its chats."""
+    async def beside(self, line: Line) -> None:
+        """Once a line is ready, put right what a killed program left in its chats."""
         await line.until_ready()
         await self.keypads.sweep(line)
+        await self._callbacks.mend(line)
 
     async def _reconcile(self) -> None:
         """Remove what a former run of this program left in Asterisk."""
@@ -161,46 +195,33 @@ class Astergram:
         except AriError as error:
             log.warning("could not look for channels and bridges left behind: %s", error)
 
-    async def _incoming(self, line: Line, offer: Offer) -> None:
-        async with line.phone.offer(offer):
-            if refusal := line.lists.refuses(Person.of(offer.peer_id, offer.caller)):
-                log.info("call from %s to line %s refused: %s", offer.peer_id, line.number, refusal)
-                self.desk.counted["in.RESTRICTED"] += 1
-                return await offer.discard(DiscardReason.BUSY)
-            try:
-                async with self.desk.admit(Direction.IN, line.number, str(offer.peer_id), line.max_calls) as call:
-                    await call.run(inbound(call, line, offer, self.ari, self._audio, self.keypads))
-                card = self.cards.after(call, line)
-            except LineFull as full:
-                log.info("call from %s refused: %s", offer.peer_id, full)
-                await offer.discard(full.ending.discard)
-                card = self.cards.send(line, Person.of(offer.peer_id, offer.caller), Reason.MISSED)
-            return self._start(card, f"card of {line.number} for {offer.peer_id}")
+    def _surroundings(self) -> Surroundings:
+        return surroundings(
+            self._settings,
+            self.lines.all_settings(),
+            has_bot=bool(bot_token(self.installation)),
+            holds_app=self.ari.state is ConnectionState.CONNECTED,
+        )
 
-    async def _outgoing(self, arrival: Arrival) -> None:
-        async with incoming_leg(self.ari, arrival) as leg:
-            try:
-                request = Request.parse(leg.args)
-                route = Route(request, leg.caller_number, self.lines, self.desk.busy)
-                line = route.line
-                async with self.desk.admit(Direction.OUT, line.number, request.destination, line.max_calls) as call:
-                    ring_s = request.timeout_s or self._ring_s
-                    await call.run(outbound(call, route, request.destination, leg, self.ari, self._audio, ring_s))
-                card = self.cards.after(call, route.line, request.card)
-                self._start(card, f"card of {call.line} for {request.destination}")
-            except (LineFull, Limited, MalformedDestination, NotReady) as refusal:
-                if isinstance(refusal, Limited):
-                    self.desk.counted["out.LIMITED"] += 1
-                log.warning("call of %s to %s refused: %s", leg.caller_number, ",".join(leg.args), refusal)
-                await give_back(leg, refusal.ending if isinstance(refusal, LineFull) else failed(refusal))
+
+@dataclass(frozen=True)
+class Tasks:
+    """What goes on in the background: the lines outlive the keypads, and those outlive the calls."""
+
+    lines: asyncio.TaskGroup
+    keypads: asyncio.TaskGroup
+    calls: asyncio.TaskGroup
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Astergram]:
     """Astergram at work; leaving ends every call with its reason, then lets go of all else."""
-    bot = the_bot(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.database))
+        installation = Installation(store, installation_defaults(settings))
+        await installation.load()
+        languages = await stack.enter_async_context(open_languages(store))
+        history = await stack.enter_async_context(keeping(store, HistorySettings(settings.calls.history_days)))
         media = MediaSettings(orphan_grace_s=settings.media.orphan_s)
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
@@ -213,89 +234,76 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         stack.enter_context(ari.events.attached("", arrivals.put_nowait))
         await stack.enter_async_context(ari)
         holding = await stack.enter_async_context(background_tasks())
-        desk = Desk()
-        keypad_tasks = await stack.enter_async_context(background_tasks())
-        keypads = Keypads(bot, store, keypad_tasks, partial(desk.count, "keypad.refused"))
-        stack.push_async_callback(keypads.hidden)  # once the calls are over, while the lines are still held
+        hiding = await stack.enter_async_context(background_tasks())
+        keypads_hidden = AsyncExitStack()
+        await stack.enter_async_context(keypads_hidden)  # once the calls are over, while the lines are still held
         calls = await stack.enter_async_context(background_tasks())
-        app = Astergram(settings, store, ari, pool, engine, bot, desk, keypads, calls)
+        app = Astergram(
+            settings,
+            store,
+            installation,
+            ari,
+            pool,
+            engine,
+            languages,
+            history,
+            News(),
+            Tasks(holding, hiding, calls),
+        )
+        keypads_hidden.push_async_callback(app.keypads.hidden)
         await app.cards.load()
-        if bot:
-            holding.create_task(bot.run(), name="bot")
+        holding.create_task(app.bot.run(), name="bot")
         holding.create_task(app.take_events(arrivals), name="events of Asterisk")
-        for line in app.lines:
-            holding.create_task(line.run(), name=f"line {line.number}")
-            keypad_tasks.create_task(app.sweep(line), name=f"keypads of {line.number}")
+        await app.lines.load()
+        holding.create_task(app.lines.watch(), name="lights")
+        installation.on_change = app.installation_changed
+        app.web = await stack.enter_async_context(serving(app.services, settings.web, settings.socket))
         yield app
 
 
-def the_bot(settings: Settings) -> "Bot | None":
-    """The installation's bot, if it has one."""
-    if settings.bot is None:
-        return None
-    from ari_app.telegram.bot import Bot  # aiogram takes seconds to import
-
-    return Bot(settings.bot.token.get_secret_value(), settings.bot.api_url)
-
-
-def limits(line: LineSettings, store: Store) -> Limits:
-    """What limits one line."""
-    settings = LimitSettings(
-        flood_margin_s=line.flood_margin_s,
-        peer_flood_s=line.peer_flood_s,
-        calls_per_minute=line.calls_per_minute,
-        calls_per_day=line.calls_per_day,
-    )
-    return Limits(line.number, settings, LineLimits(store, line.number))
-
-
-def directory(line: LineSettings, store: Store) -> Directory:
-    """Who one line's destinations are."""
-    return Directory(LinePeers(store, line.number), line.resolve_cache_s, line.not_found_cache_s)
-
-
-def wording(settings: Settings, line: LineSettings) -> Wording:
-    """What the settings say of one line's texts."""
-    name = line.name or line.number
-    return Wording(
-        company=line.company or settings.company or name,
-        line=name,
-        number=line.number,
-        texts=line.texts,
-        language=line.language,
+def surroundings(settings: Settings, lines: Iterable[LineSettings], *, has_bot: bool, holds_app: bool) -> Surroundings:
+    """What the doctor has to know; ``holds_app``: whether this installation is connected to Asterisk now."""
+    asterisk, telegram, ami = settings.asterisk, settings.telegram, settings.ami
+    return Surroundings(
+        ari_url=asterisk.url,
+        ari_user=asterisk.user,
+        ari_password=asterisk.password,
+        state_dir=settings.state_dir,
+        app=asterisk.app,
+        transport=asterisk.transport,
+        media_host=asterisk.media_host,
+        ami=AmiLogin(ami.host, ami.port, ami.user, ami.password) if ami else None,
+        lines=tuple(LineNeeds(each.number, each.context, each.max_calls, each.card.callback) for each in lines),
+        telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
+        bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",
+        holds_app=holds_app,
     )
 
 
-def card_rules(settings: Settings, line: LineSettings) -> CardRules:
-    """What the settings say of one line's business card."""
-    card = line.card
-    first_name = card.contact_first_name or wording(settings, line).company
-    return CardRules(
-        reasons=frozenset(reason for reason in Reason if getattr(card, reason.value)),
-        cancelled_after_s=card.cancelled_after_s,
-        every_s=card.card_every_s,
-        callback=Target.parse(card.callback),
-        contact=Contact(card.contact_phone, first_name, card.contact_last_name, card.contact_vcard)
-        if card.contact_phone
-        else None,
-        picture=card.picture,
+def bot_token(installation: Installation) -> str:
+    """The bot's token; empty where there is no bot."""
+    token = installation.settings.bot_token
+    return token.get_secret_value() if token else ""
+
+
+def installation_defaults(settings: Settings) -> InstallationSettings:
+    """What the configuration file says of what can be set on the page, too."""
+    return InstallationSettings(
+        company=settings.company,
+        api_id=settings.telegram.api_id,
+        api_hash=settings.telegram.api_hash,
+        bot_token=settings.bot.token,
     )
 
 
-def account(settings: Settings, number: str) -> Account:
-    """What the settings say of one line's account."""
+def server(settings: Settings) -> Server:
+    """Which Telegram."""
     telegram = settings.telegram
     key = telegram.public_key_file
-    return Account(
-        number=number,
-        api_id=telegram.api_id,
-        api_hash=telegram.api_hash.get_secret_value(),
-        session=settings.session(number),
-        server=Server(
-            dc_id=telegram.dc_id,
-            host=telegram.host,
-            port=telegram.port,
-            public_key=key.read_text() if key else "",
-            test_mode=telegram.test_mode,
-        ),
+    return Server(
+        dc_id=telegram.dc_id,
+        host=telegram.host,
+        port=telegram.port,
+        public_key=key.read_text() if key else "",
+        test_mode=telegram.test_mode,
     )

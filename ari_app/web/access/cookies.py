@@ -1,0 +1,65 @@
+"""The cookies: who a browser is, and what its user chose."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+CHOICE_S = 365 * 86400
+
+
+@dataclass(frozen=True)
+class Cookies:
+    """The names hold the port, since browsers keep cookies by host alone, and two Astergrams can run on one host.
+
+    ``secure``: browsers come by TLS; then the prefix __Host- (RFC 6265bis) keeps other hosts from setting them.
+    """
+
+    port: int
+    secure: bool
+    session_s: float
+
+    @property
+    def _prefix(self) -> str:
+        return "__Host-" if self.secure else ""
+
+    @property
+    def session(self) -> str:
+        """The name of the cookie that says who a browser is."""
+        return f"{self._prefix}astergram-{self.port}"
+
+    @property
+    def visitor(self) -> str:
+        """The name of the cookie of a browser that is not signed in; it holds nothing but what CSRF tokens need."""
+        return f"{self._prefix}astergram-visitor-{self.port}"
+
+    def set_session(self, response: web.StreamResponse, secret: str) -> None:
+        """Sign a browser in."""
+        self._set(response, self.session, secret, self.session_s)
+        self._drop(response, self.visitor)
+
+    def set_visitor(self, response: web.StreamResponse, secret: str) -> None:
+        """Give a browser something to make CSRF tokens from."""
+        self._set(response, self.visitor, secret, None)
+
+    def drop_session(self, response: web.StreamResponse) -> None:
+        """Sign a browser out."""
+        self._drop(response, self.session)
+
+    def set_choice(self, response: web.StreamResponse, name: str, value: str) -> None:
+        """Keep a choice: a language, a theme. The same on all ports."""
+        response.set_cookie(
+            f"astergram-{name}", value, max_age=CHOICE_S, httponly=True, samesite="Lax", secure=self.secure, path="/"
+        )
+
+    def choice(self, request: web.BaseRequest, name: str) -> str:
+        """What was chosen; empty for nothing."""
+        return request.cookies.get(f"astergram-{name}", "")
+
+    def _set(self, response: web.StreamResponse, name: str, value: str, max_age_s: float | None) -> None:
+        max_age = None if max_age_s is None else int(max_age_s)
+        response.set_cookie(
+            name, value, max_age=max_age, httponly=True, samesite="Strict", secure=self.secure, path="/"
+        )
+
+    def _drop(self, response: web.StreamResponse, name: str) -> None:
+        response.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=self.secure)

@@ -1,0 +1,115 @@
+"""The OpenAPI 3.1 document, made of the table of operations."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from ari_app import __version__
+from ari_app.web.api.operation import Operation
+from ari_app.web.refusals import PROBLEM_JSON
+
+SCHEMAS = "#/components/schemas/{model}"
+
+
+class Wrong(BaseModel):
+    """One thing that is not valid."""
+
+    where: str
+    reason: str
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str
+    errors: list[Wrong] = Field([], description="What is not valid in the request, each with its place.")
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The document, as JSON takes it."""
+    schemas: dict[str, Any] = {}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    schemas["Problem"] = _schema(TypeAdapter(Problem), "serialization", schemas, inline=True)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Astergram",
+            "version": __version__,
+            "description": "Everything the admin page does, for programs.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "An API token, made under Settings."}
+            },
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": _schema(adapter, "validation", schemas)}
+        for name, adapter in operation.places.items()
+    ]
+    if operation.query:
+        model = operation.query.model_json_schema(ref_template=SCHEMAS)
+        schemas.update(model.pop("$defs", {}))
+        required = model.get("required", [])
+        parameters += [
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            for name, schema in model["properties"].items()
+        ]
+    made: dict[str, Any] = {
+        "operationId": operation.function.__name__,
+        "summary": operation.summary,
+        "description": f"Needs a token that may {operation.right}.",
+        "tags": [operation.path.split("/")[2]],
+        "responses": _responses(operation, schemas),
+    }
+    if parameters:
+        made["parameters"] = parameters
+    if operation.body:
+        schema = _schema(TypeAdapter(operation.body), "validation", schemas)
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return made
+
+
+def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": operation.summary}
+    status = operation.status
+    if operation.answer:
+        good["content"] = {"application/json": {"schema": _schema(operation.answer, "serialization", schemas)}}
+    elif operation.media_type != "application/json":
+        good["content"] = {operation.media_type: {"schema": {"type": "string"}}}
+    elif status == HTTPStatus.OK:
+        status = HTTPStatus.NO_CONTENT
+    statuses = {401, 403, *operation.errors}
+    if operation.places or operation.query or operation.body:
+        statuses.add(422)
+    if operation.places:
+        statuses.add(404)
+    if operation.body:
+        statuses |= {400, 413, 415}
+    problem = {"content": {PROBLEM_JSON: {"schema": {"$ref": SCHEMAS.format(model="Problem")}}}}
+    return {str(int(status)): good} | {
+        str(each): {"description": HTTPStatus(each).phrase, **problem} for each in sorted(statuses)
+    }
+
+
+def _schema(adapter: TypeAdapter[Any], mode: Any, schemas: dict[str, Any], inline: bool = False) -> dict[str, Any]:
+    schema = adapter.json_schema(mode=mode, ref_template=SCHEMAS)
+    schemas.update(schema.pop("$defs", {}))
+    title = schema.get("title")
+    if inline or schema.get("type") != "object" or not title:
+        return schema
+    schemas[title] = schema
+    return {"$ref": SCHEMAS.format(model=title)}

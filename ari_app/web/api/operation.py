@@ -1,0 +1,159 @@
+"""An operation of the JSON API: what it takes and gives is read from its function's signature."""
+
+import inspect
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, get_type_hints
+
+from aiohttp import web
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ari_app.sentence import Sentence, say
+from ari_app.web.access.access import Right
+from ari_app.web.context import Identity, Web, identity, web_of
+from ari_app.web.refusals import Refused
+from ari_app.web.services import Services
+
+PLACE = re.compile(r"{(\w+)}")
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, for the function of an operation."""
+
+    request: web.Request
+
+    @property
+    def services(self) -> Services:
+        """The parts of the running program."""
+        return web_of(self.request).services
+
+    @property
+    def web(self) -> Web:
+        """The page's own parts."""
+        return web_of(self.request)
+
+    @property
+    def who(self) -> Identity:
+        """Who is asking."""
+        return identity(self.request)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One line of the API's table.
+
+    ``function`` is `async def f(asked: Asked, ...)`: parameters named in ``path`` as {name} come from there, `query`
+    and `body` are pydantic models, and what it returns (a model, a list of models, None) is the answer, as JSON. One
+    that returns a `web.StreamResponse` answers by itself; ``media_type`` says with what.
+    ``errors``: which exceptions are answered with which status; their text (`.sentence`, else `str`) is the detail.
+    """
+
+    method: Method
+    path: str
+    function: Callable[..., Awaitable[Any]]
+    summary: str
+    right: Right = "read"
+    errors: Mapping[int, type[Exception] | tuple[type[Exception], ...]] = field(default_factory=dict)
+    status: int = 200
+    media_type: str = "application/json"
+
+    @cached_property
+    def hints(self) -> dict[str, Any]:
+        """The types of the parameters, and of what is returned."""
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def places(self) -> dict[str, TypeAdapter[Any]]:
+        """The parameters in the path."""
+        return {name: TypeAdapter(self.hints[name]) for name in PLACE.findall(self.path)}
+
+    @property
+    def query(self) -> type[BaseModel] | None:
+        """The parameters after the question mark."""
+        return self.hints.get("query")
+
+    @property
+    def body(self) -> type[BaseModel] | None:
+        """What is sent."""
+        return self.hints.get("body")
+
+    @cached_property
+    def answer(self) -> TypeAdapter[Any] | None:
+        """What comes back as JSON; None for nothing, or for what is no JSON."""
+        returned = self.hints["return"]
+        raw = inspect.isclass(returned) and issubclass(returned, web.StreamResponse)
+        return None if raw or returned is type(None) else TypeAdapter(returned)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request; raises Refused."""
+        if not identity(request).may(self.right):
+            raise Refused(403, say("This API token may read only."))
+        arguments: dict[str, Any] = {}
+        try:
+            for name, adapter in self.places.items():
+                arguments[name] = adapter.validate_strings(request.match_info[name])
+        except ValidationError as error:
+            raise _invalid(error, say("There is nothing here: the address is not valid."), name) from None
+        if self.query:
+            arguments["query"] = _checked(self.query, _query(request), say("The query is not valid."))
+        if self.body:
+            arguments["body"] = _checked(self.body, await _json(request), say("What was sent is not valid."))
+        try:
+            returned = await self.function(Asked(request), **arguments)
+        except tuple(_flat(self.errors)) as error:
+            raise self._refused(error) from error
+        if isinstance(returned, web.StreamResponse):
+            return returned
+        if self.answer is None:
+            return web.Response(status=204 if self.status == 200 else self.status)
+        body = self.answer.dump_json(returned)
+        return web.Response(status=self.status, body=body, content_type="application/json")
+
+    def _refused(self, error: Exception) -> Refused:
+        sentence = getattr(error, "sentence", None)
+        if not isinstance(sentence, Sentence):
+            sentence = say("{reason}", reason=error)
+        for status, kinds in self.errors.items():
+            if isinstance(error, kinds):
+                wait_s = getattr(error, "wait_s", None)
+                return Refused(status, sentence, {} if wait_s is None else {"Retry-After": str(wait_s)})
+        raise AssertionError(f"{error!r} is in no row of {self.errors}")
+
+
+def _flat(errors: Mapping[int, type[Exception] | tuple[type[Exception], ...]]) -> list[type[Exception]]:
+    return [kind for kinds in errors.values() for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
+
+
+def _query(request: web.Request) -> dict[str, str | list[str]]:
+    query = request.query
+    return {name: values[0] if len(values) == 1 else values for name in query if (values := query.getall(name))}
+
+
+async def _json(request: web.Request) -> Any:
+    if request.content_type != "application/json":
+        raise Refused(415, say("Send JSON: Content-Type: application/json."))
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise Refused(400, say("What was sent is no JSON.")) from None
+
+
+def _checked(model: type[BaseModel], value: Any, sentence: Sentence) -> BaseModel:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _invalid(error, sentence) from None
+
+
+def _invalid(error: ValidationError, sentence: Sentence, *where: str) -> Refused:
+    """Says what is wrong where; never what was sent, which may be secret."""
+    wrong = [
+        {"where": ".".join(map(str, (*where, *each["loc"]))), "reason": each["msg"].removeprefix("Value error, ")}
+        for each in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return Refused(422, sentence, details={"errors": wrong})

@@ -1,0 +1,52 @@
+"""The doctor's findings, kept for a short time: every page and program that asks then sees the same examination."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ari_app.doctor import Doctor, Finding, Grade
+from ari_app.news import News
+
+KEPT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found; ``at`` is the Unix time when the examination began."""
+
+    at: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def problems(self) -> int:
+        """How many findings have to be mended."""
+        return sum(finding.grade is Grade.PROBLEM for finding in self.findings)
+
+
+class Checkup:
+    """Sends for the doctor, one examination at a time; tells the news "doctor" after each."""
+
+    def __init__(self, doctor: Doctor, news: News, clock: Callable[[], float]) -> None:
+        self._doctor = doctor
+        self._news = news
+        self._clock = clock
+        self._latest: Examined | None = None
+        self._examining = asyncio.Lock()
+
+    @property
+    def recent(self) -> Examined | None:
+        """The last examination, unless it is too old to be true."""
+        latest = self._latest
+        return latest if latest and self._clock() - latest.at < KEPT_S else None
+
+    async def examined(self, anew: bool = False) -> Examined:
+        """A recent examination, or, ``anew``, one that begins no earlier than now."""
+        asked_at = self._clock()
+        async with self._examining:
+            recent = self.recent
+            if recent and (not anew or recent.at > asked_at):
+                return recent
+            began_at = self._clock()
+            self._latest = examined = Examined(began_at, tuple(await self._doctor.examine()))
+        self._news.tell("doctor")
+        return examined

@@ -1,0 +1,281 @@
+"""What can be set for a line, as forms: which fields each has, and how what was typed becomes a change."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from ari_app.lines.settings import LineSettings, SettingRefused
+from ari_app.sentence import Sentence, say
+from ari_app.web.pages.line_words import worded
+
+Kind = Literal["text", "number", "switch", "list", "secret", "choice"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field; ``key`` is the setting's name, with dots. A field left empty sets the default."""
+
+    key: str
+    label: Sentence
+    kind: Kind = "text"
+    hint: Sentence | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Fields under one heading."""
+
+    title: Sentence
+    entries: tuple[Entry, ...]
+
+
+Form = tuple[Group, ...]
+WHOLE, ANY = {"min": 0, "step": 1}, {"min": 0, "step": "any"}
+
+SETTINGS: Form = (
+    Group(
+        say("The line"),
+        (
+            Entry("name", say("Name"), hint=say("What pages and logs call it.")),
+            Entry("company", say("Company"), hint=say("{{company}} in the texts; the installation's where empty.")),
+            Entry(
+                "language",
+                say("Language of the texts"),
+                "choice",
+                say("For people whose Telegram does not tell theirs."),
+                (("en", "English"), ("ru", "Русский")),
+            ),
+        ),
+    ),
+    Group(
+        say("Calls"),
+        (
+            Entry(
+                "context",
+                say("Context of incoming calls"),
+                hint=say("In Asterisk's dialplan; the extension is the line's number without its plus."),
+            ),
+            Entry(
+                "max_calls",
+                say("Calls at a time"),
+                "number",
+                say("Both ways together; one more caller hears “busy”."),
+                attributes={"min": 1, "step": 1},
+            ),
+            Entry(
+                "callers",
+                say("Phones that call through this line"),
+                "list",
+                say("Their caller id numbers, one a line: for calls that name no line themselves."),
+            ),
+            Entry(
+                "default",
+                say("The default line"),
+                "switch",
+                say("Takes the calls of all other phones. Without one, the least busy line takes them."),
+            ),
+            Entry(
+                "bare_number_prefix",
+                say("Before dialled digits without a plus"),
+                hint=say("“+” or “+7” makes phone numbers of them. Empty: they are Telegram ids."),
+            ),
+        ),
+    ),
+    Group(
+        say("An application of its own"),
+        (
+            Entry(
+                "api_id",
+                say("api_id"),
+                "number",
+                say("From my.telegram.org. The installation's is used unless both are set here."),
+                attributes={"min": 1, "step": 1},
+            ),
+            Entry("api_hash", say("api_hash"), "secret"),
+        ),
+    ),
+)
+CARD: Form = (
+    Group(
+        say("When the card is sent"),
+        (
+            Entry("card.no_answer", say("It rang, and nobody answered"), "switch"),
+            Entry("card.declined", say("The person declined"), "switch"),
+            Entry("card.busy", say("The person was in another call"), "switch"),
+            Entry("card.cancelled", say("Our side gave up after it had rung"), "switch"),
+            Entry("card.cancelled_after_s", say("… for at least so many seconds"), "number", attributes=ANY),
+            Entry(
+                "card.missed",
+                say("A call of the person's was missed"),
+                "switch",
+                say("He gave up, or the PBX was busy or closed."),
+            ),
+            Entry(
+                "card.card_every_s",
+                say("Seconds until the same person gets another one"),
+                "number",
+                attributes=ANY,
+            ),
+        ),
+    ),
+    Group(
+        say("The button “call me back”"),
+        (
+            Entry(
+                "card.callback",
+                say("Whom it rings first"),
+                hint=say("EXTENSION@CONTEXT of the dialplan, such as a queue: 600@queues. Empty: no button."),
+            ),
+        ),
+    ),
+    Group(
+        say("What comes with it"),
+        (
+            Entry(
+                "card.contact_phone",
+                say("Phone of the contact"),
+                hint=say("With + and country code. Empty: no contact is sent."),
+            ),
+            Entry("card.contact_first_name", say("First name"), hint=say("The company where empty.")),
+            Entry("card.contact_last_name", say("Last name")),
+            Entry("card.contact_vcard", say("vCard file"), hint=say("Path of a .vcf file on the server.")),
+            Entry("card.picture", say("Picture"), hint=say("Path of a JPEG or PNG file on the server.")),
+        ),
+    ),
+)
+LISTS: Form = (
+    Group(
+        say("Whom the line may call and be called by"),
+        (
+            Entry(
+                "deny",
+                say("Never"),
+                "list",
+                say("Phones (+79990000002), usernames (@name) or Telegram ids, one a line. They hear “busy”."),
+            ),
+            Entry(
+                "allow",
+                say("Always"),
+                "list",
+                say("One a line. As long as it is empty, and “only contacts” is off, everybody passes."),
+            ),
+            Entry(
+                "only_contacts",
+                say("Of all others, only the account's contacts"),
+                "switch",
+                say("Contacts in the line's own Telegram."),
+            ),
+        ),
+    ),
+)
+LIMITS: Form = (
+    Group(
+        say("Outgoing calls"),
+        (
+            Entry("calls_per_minute", say("In any minute"), "number", say("0: as many as you like."), attributes=WHOLE),
+            Entry("calls_per_day", say("In any 24 hours"), "number", say("0: as many as you like."), attributes=WHOLE),
+        ),
+    ),
+    Group(
+        say("When Telegram limits the account"),
+        (
+            Entry(
+                "flood_margin_s",
+                say("Seconds on top of what Telegram asks (FLOOD_WAIT)"),
+                "number",
+                attributes=ANY,
+            ),
+            Entry("peer_flood_s", say("Seconds of rest after PEER_FLOOD"), "number", attributes=ANY),
+        ),
+    ),
+    Group(
+        say("How long Telegram's answers stay good"),
+        (
+            Entry("resolve_cache_s", say("Seconds, for who somebody is"), "number", attributes=ANY),
+            Entry("not_found_cache_s", say("Seconds, for “not on Telegram”"), "number", attributes=ANY),
+        ),
+    ),
+)
+
+
+def entries(form: Form) -> Iterable[Entry]:
+    """All fields of a form."""
+    return (entry for group in form for entry in group.entries)
+
+
+def shown(form: Form, settings: LineSettings) -> dict[str, Any]:
+    """What each field shows of the settings; of a secret, whether it is set."""
+    return {entry.key: _shown(entry, _value(settings, entry.key)) for entry in entries(form)}
+
+
+def typed(form: Form, fields: Mapping[str, str], settings: LineSettings) -> dict[str, Any]:
+    """What each field shows once somebody has typed into it."""
+    values: dict[str, Any] = {entry.key: fields.get(entry.key, "") for entry in entries(form)}
+    for entry in entries(form):
+        if entry.kind == "switch":
+            values[entry.key] = entry.key in fields
+        elif entry.kind == "secret":
+            values[entry.key] = _shown(entry, _value(settings, entry.key))
+    return values
+
+
+def change(form: Form, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The merge patch that a form asks for."""
+    patch: dict[str, Any] = {}
+    for entry in entries(form):
+        text = fields.get(entry.key, "")
+        *above, name = entry.key.split(".")
+        target = patch
+        for each in above:
+            target = target.setdefault(each, {})
+        match entry.kind:
+            case "switch":
+                target[name] = entry.key in fields
+            case "list":
+                target[name] = [line.strip() for line in text.splitlines() if line.strip()]
+            case "secret":
+                if f"remove_{entry.key}" in fields:
+                    target[name] = None
+                elif text:
+                    target[name] = text
+            case _:
+                target[name] = text or None
+    return patch
+
+
+def errors(form: Form, refused: SettingRefused) -> dict[str, Sentence | str]:
+    """What was refused, at its field; under the empty key where it has none here."""
+    for key in (entry.key for entry in entries(form)):
+        if refused.key == key:
+            return {key: worded(refused.reason)}
+        if refused.key.startswith(f"{key}."):
+            last = refused.key.removeprefix(f"{key}.")
+            if last.isdecimal():
+                return {key: say("Entry {n}: {reason}", n=int(last) + 1, reason=refused.reason)}
+            return {key: worded(refused.reason)}  # one of the kinds that its value may have
+    return {"": str(refused)}
+
+
+def _value(settings: LineSettings, key: str) -> Any:
+    value: Any = settings
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _shown(entry: Entry, value: Any) -> Any:
+    match value:
+        case SecretStr():
+            return True
+        case None:
+            return False if entry.kind == "secret" else ""
+        case tuple():
+            return "\n".join(value)
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value

@@ -1,0 +1,79 @@
+"""Which line a page is about, and what all pages of a line show."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from ari_app.lines.lights import Lights
+from ari_app.lines.settings import NoSuchLine
+from ari_app.sentence import Sentence, say
+from ari_app.telegram.limits import CALL
+from ari_app.telegram.line import Line
+from ari_app.web.context import services
+from ari_app.web.refusals import Refused
+from ari_app.web.render import render
+
+LINE = "/lines/{number:[+][0-9]+}"
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What a line leaves out, for how many more seconds, and Telegram's word for why."""
+
+    what: Sentence
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a line is now."""
+
+    number: str
+    name: str
+    lights: Lights
+    calls: int
+    max_calls: int
+    pauses: list[Pause]
+
+
+def number_of(request: web.Request) -> str:
+    """The number in the address, if there is such a line; raises Refused."""
+    number = request.match_info["number"]
+    try:
+        services(request).lines.settings(number)
+    except NoSuchLine:
+        raise Refused(404, say("There is no line {number}.", number=number)) from None
+    return number
+
+
+def line_of(request: web.Request) -> Line:
+    """The line itself; raises Refused."""
+    return services(request).lines.line(number_of(request))
+
+
+def shown(request: web.Request, number: str) -> Shown:
+    """How a line is now."""
+    its = services(request)
+    line = its.lines.line(number)
+    return Shown(number, line.name, its.lines.lights(number), its.desk.busy()[number], line.max_calls, _pauses(line))
+
+
+def all_shown(request: web.Request) -> Iterable[Shown]:
+    """All lines."""
+    return [shown(request, line.number) for line in services(request).lines]
+
+
+def _pauses(line: Line) -> list[Pause]:
+    def what(request: str) -> Sentence:
+        return say("outgoing calls") if request == CALL else say("Telegram's {request}", request=request)
+
+    return [Pause(what(request), seconds, word) for request, (seconds, word) in line.pauses.items()]
+
+
+def render_line(request: web.Request, template: str, status: int = 200, **values: Any) -> web.StreamResponse:
+    """A page about a line."""
+    number = number_of(request)
+    return render(request, template, status, line=shown(request, number), number=number, **values)

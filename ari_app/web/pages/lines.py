@@ -1,0 +1,124 @@
+"""All lines, and one line with what can be done with it."""
+
+from aiohttp import web
+
+from ari_app.lines.settings import LineExists, LineSettings, SettingRefused
+from ari_app.sentence import Sentence, say
+from ari_app.telegram.errors import TelegramError
+from ari_app.web.context import services
+from ari_app.web.flash import flash
+from ari_app.web.forms import form
+from ari_app.web.pages.line_of import LINE, all_shown, number_of, render_line
+from ari_app.web.pages.line_words import worded
+from ari_app.web.render import render
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/lines")
+async def lines(request: web.Request) -> web.StreamResponse:
+    """All of them."""
+    return render(request, "lines/index.html", lines=all_shown(request))
+
+
+@routes.get("/lines/now")
+async def lines_now(request: web.Request) -> web.StreamResponse:
+    """The part of the page that changes."""
+    return render(request, "lines/now.html", lines=all_shown(request))
+
+
+@routes.get("/lines/add")
+async def add_form(request: web.Request) -> web.StreamResponse:
+    """The first steps of the wizard: the application, if the installation has none, and the number."""
+    application = services(request).installation.settings
+    if not (application.api_id and application.api_hash) or "application" in request.query:
+        return render(request, "lines/application.html", application=application, typed={}, errors={})
+    return render(request, "lines/add.html", typed={}, errors={})
+
+
+@routes.post("/lines/add/application")
+async def set_application(request: web.Request) -> web.StreamResponse:
+    """The application's id and hash, for all lines."""
+    its, fields = services(request), await form(request)
+    before = its.installation.settings
+    errors: dict[str, Sentence | str] = {}
+    if not fields.get("api_id"):
+        errors["api_id"] = say("It is needed.")
+    if not (fields.get("api_hash") or before.api_hash):
+        errors["api_hash"] = say("It is needed.")
+    if not errors:
+        try:
+            changes = {name: fields[name] for name in ("api_id", "api_hash") if fields.get(name)}
+            await its.installation.change(changes)
+        except SettingRefused as refused:
+            errors[refused.key] = worded(refused.reason)
+    if errors:
+        return render(request, "lines/application.html", 422, application=before, typed=fields, errors=errors)
+    raise web.HTTPSeeOther("/lines/add")
+
+
+@routes.post("/lines/add")
+async def add(request: web.Request) -> web.StreamResponse:
+    """The line itself; then it is signed in."""
+    fields = await form(request)
+    wanted = {name: fields.get(name, "") for name in ("number", "name")}
+    try:
+        settings = LineSettings.of(wanted)
+        await services(request).lines.add(settings)
+    except (LineExists, SettingRefused) as refused:
+        errors: dict[str, Sentence | str] = (
+            {refused.key: worded(refused.reason)}
+            if isinstance(refused, SettingRefused)
+            else {"number": say("There is such a line already.")}
+        )
+        return render(request, "lines/add.html", 422, typed=fields, errors=errors)
+    raise web.HTTPSeeOther(f"/lines/{settings.number}/signin")
+
+
+@routes.get(LINE)
+async def line(request: web.Request) -> web.StreamResponse:
+    """One line."""
+    return render_line(request, "lines/line.html")
+
+
+@routes.get(LINE + "/now")
+async def line_now(request: web.Request) -> web.StreamResponse:
+    """The part of its page that changes."""
+    return render_line(request, "lines/line_now.html")
+
+
+@routes.get(LINE + "/pauses")
+async def line_pauses(request: web.Request) -> web.StreamResponse:
+    """What it leaves out now."""
+    return render_line(request, "lines/pauses.html")
+
+
+@routes.post(LINE + "/reset")
+async def reset(request: web.Request) -> web.StreamResponse:
+    """Remove its session and what it has learnt."""
+    number = number_of(request)
+    await services(request).lines.reset(number)
+    flash(request, say("The line is reset: sign it in."))
+    raise web.HTTPSeeOther(f"/lines/{number}")
+
+
+@routes.post(LINE + "/logout")
+async def log_out(request: web.Request) -> web.StreamResponse:
+    """Sign its session out at Telegram."""
+    number = number_of(request)
+    try:
+        await services(request).lines.log_out(number)
+    except TelegramError as error:
+        flash(request, say("It could not be logged out. {error}", error=error), "failed")
+    else:
+        flash(request, say("The line is logged out."))
+    raise web.HTTPSeeOther(f"/lines/{number}")
+
+
+@routes.post(LINE + "/remove")
+async def remove(request: web.Request) -> web.StreamResponse:
+    """Remove it."""
+    number = number_of(request)
+    await services(request).lines.remove(number)
+    flash(request, say("The line {number} is removed.", number=number))
+    raise web.HTTPSeeOther("/lines")

@@ -1,0 +1,19 @@
+"""Live events, and whether a browser is still signed in."""
+
+from aiohttp import web
+
+from ari_app.web.context import identity, web_of
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/events", allow_head=False)
+async def events(request: web.Request) -> web.StreamResponse:
+    """All news, as server-sent events."""
+    return await web_of(request).streams.run(request)
+
+
+@routes.get("/alive")
+async def alive(request: web.Request) -> web.Response:
+    """204 for a browser that is signed in, else 401: what a page asks when its events have stopped."""
+    return web.Response(status=204 if identity(request).right else 401)

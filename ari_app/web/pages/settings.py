@@ -1,0 +1,113 @@
+"""Settings of the installation, the password, who is signed in, and API tokens."""
+
+from typing import Any
+
+from aiohttp import web
+
+from ari_app.lines.settings import SettingRefused
+from ari_app.sentence import Sentence, say
+from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries
+from ari_app.web.access.gate import remote
+from ari_app.web.access.passwords import SHORTEST
+from ari_app.web.context import identity, services, web_of
+from ari_app.web.flash import flash
+from ari_app.web.forms import form
+from ari_app.web.render import render
+
+routes = web.RouteTableDef()
+
+LONGEST_NAME = 100
+WRITE_ONLY = ("api_hash", "bot_token")  # shown as set or not, and kept where a field is left empty
+
+
+@routes.get("/settings")
+async def settings(request: web.Request) -> web.StreamResponse:
+    """All of it."""
+    return await _page(request)
+
+
+async def _page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
+    its = web_of(request)
+    base = {
+        "installation": its.services.installation.settings,
+        "typed": {},
+        "errors": {},
+        "sessions": await its.access.sessions(),
+        "tokens": await its.access.tokens(),
+        "made": None,
+        "shortest": SHORTEST,
+    }
+    return render(request, "settings/index.html", status=status, **(base | values))
+
+
+@routes.post("/settings/installation")
+async def change_installation(request: web.Request) -> web.StreamResponse:
+    """The company, the application's identity, the bot."""
+    fields = await form(request)
+    changes: dict[str, str | None] = {name: fields[name] or None for name in ("company", "api_id") if name in fields}
+    for name in WRITE_ONLY:
+        if fields.get(f"remove_{name}"):
+            changes[name] = None
+        elif fields.get(name):
+            changes[name] = fields[name]
+    try:
+        await services(request).installation.change(changes)
+    except SettingRefused as refused:
+        typed = {name: fields.get(name, "") for name in ("company", "api_id")}
+        return await _page(request, 422, typed=typed, errors={refused.key: refused.reason})
+    flash(request, say("Saved."))
+    raise web.HTTPSeeOther("/settings")
+
+
+@routes.post("/settings/password")
+async def change_password(request: web.Request) -> web.StreamResponse:
+    """A new password; every other browser is signed out."""
+    its, fields = web_of(request), await form(request)
+    address = remote(request)
+    try:
+        if fields.get("new_password", "") != fields.get("password_again", ""):
+            raise PasswordRefused(say("The two passwords are not the same."))
+        await its.access.change_password(fields.get("old_password", ""), fields.get("new_password", ""), address)
+    except AccessRefused as refused:
+        where = "new_password" if isinstance(refused, PasswordRefused) else "old_password"
+        status = 429 if isinstance(refused, TooManyTries) else 422
+        page = await _page(request, status, errors={where: refused.sentence})
+        if isinstance(refused, TooManyTries):
+            page.headers["Retry-After"] = str(refused.wait_s)
+        return page
+    secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
+    response = web.Response(status=303, headers={"Location": "/settings"})
+    its.cookies.set_session(response, secret)
+    return response
+
+
+@routes.post("/settings/sessions/others")
+async def end_others(request: web.Request) -> web.StreamResponse:
+    """Sign every other browser out."""
+    await web_of(request).access.log_out_others(identity(request).digest)
+    flash(request, say("Every other browser is signed out."))
+    raise web.HTTPSeeOther("/settings")
+
+
+@routes.post("/settings/tokens")
+async def make_token(request: web.Request) -> web.StreamResponse:
+    """A new API token; the answer shows it, the only time."""
+    fields = await form(request)
+    name, right = fields.get("name", ""), fields.get("right", "")
+    wrong: Sentence | None = None
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        wrong = say("Give the token a name of up to {longest} characters.", longest=LONGEST_NAME)
+    if wrong:
+        return await _page(request, 422, errors={"name": wrong})
+    secret, kept = await web_of(request).access.make_token(name, "write" if right == "write" else "read")
+    return await _page(request, made=(kept.name, secret))
+
+
+@routes.post("/settings/tokens/{id}/revoke")
+async def revoke_token(request: web.Request) -> web.StreamResponse:
+    """Revoke one."""
+    id = request.match_info["id"]
+    if not id.isdecimal() or not await web_of(request).access.revoke_token(min(int(id), 2**63 - 1)):
+        raise web.HTTPNotFound
+    flash(request, say("The token is revoked."))
+    raise web.HTTPSeeOther("/settings")

@@ -1,0 +1,116 @@
+"""Pages from templates: escaped always, in the reader's language."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from ari_app import __version__
+from ari_app.web import formats
+from ari_app.web.context import identity, web_of
+from ari_app.web.i18n import SOURCE_LANGUAGE, Language, languages, preferred
+from ari_app.web.refusals import is_htmx
+
+TEMPLATES = Path(__file__).parent / "templates"
+STATIC = Path(__file__).parent / "static"
+
+EXTENSIONS = ("jinja2.ext.i18n", "jinja2.ext.do")
+
+Theme = Literal["auto", "light", "dark"]
+THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
+LANGUAGE_CHOICE, THEME_CHOICE = "language", "theme"
+
+
+class Templates:
+    """The templates in each language. Making it takes some time, for it reads the languages."""
+
+    def __init__(self) -> None:
+        self.languages = languages()
+        versions = {file.relative_to(STATIC).as_posix(): _version(file) for file in STATIC.rglob("*") if file.is_file()}
+        self._environments = {code: _environment(language, versions) for code, language in self.languages.items()}
+
+    def environment(self, code: str) -> Environment:
+        """The templates in one language."""
+        return self._environments[code]
+
+    def language(self, request: web.Request) -> Language:
+        """The reader's language."""
+        choice = web_of(request).cookies.choice(request, LANGUAGE_CHOICE)
+        return preferred(self.languages, choice, request.headers.get("Accept-Language", SOURCE_LANGUAGE))
+
+    def theme(self, request: web.Request) -> Theme:
+        """The reader's theme."""
+        choice = web_of(request).cookies.choice(request, THEME_CHOICE)
+        return choice if choice in THEMES else "auto"
+
+    def translated(self, request: web.Request, told: object) -> str:
+        """A sentence in the reader's language."""
+        return self.language(request).tell(told)
+
+    def page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
+        """A page, or, where htmx asks, a part of one."""
+        its, who, language = web_of(request), identity(request), self.language(request)
+        environment = self.environment(language.code)
+        base: dict[str, Any] = {
+            "request": request,
+            "path": request.path,
+            "who": who,
+            "csrf": who.csrf,
+            "language": language,
+            "languages": self.languages.values(),
+            "theme": self.theme(request),
+            "themes": THEMES,
+            "now": its.clock(),
+            "version": __version__,
+            "messages": its.flashes.take(who.digest) if who.digest else [],
+        }
+        text = environment.get_template(template).render(base | values)
+        if is_htmx(request) and base["messages"]:
+            text += environment.get_template("messages.html").render(base | {"out_of_band": True})
+        headers = {"Vary": "HX-Request, Cookie, Accept-Language"}
+        return web.Response(status=status, text=text, content_type="text/html", headers=headers)
+
+
+def render(request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
+    """What a handler ends with. Shows, with `flash(...)`'s messages, a template; its values are escaped."""
+    return web_of(request).templates.page(request, template, status, **values)
+
+
+def _environment(language: Language, versions: Mapping[str, str]) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=EXTENSIONS,
+    )
+    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.policies["ext.i18n.trimmed"] = True
+
+    def static(name: str) -> str:
+        return f"/static/{name}?v={versions[name]}"
+
+    @pass_context
+    def ago(context: Context, unix: float | None) -> Markup | str:
+        return formats.ago(unix, context["now"], language.locale)
+
+    def when(unix: float | None, form: str = "medium") -> Markup | str:
+        return formats.when(unix, language.locale, form)
+
+    def number(value: float | None, digits: int = 0) -> str:
+        return formats.number(value, language.locale, digits)
+
+    environment.globals.update(static=static, tell=language.tell)
+    environment.filters.update(when=when, ago=ago, duration=formats.duration, number=number, tell=language.tell)
+    return environment
+
+
+def _version(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,198 @@
+"""Serves the admin page, and the JSON API to the command line."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+
+from ari_app.store.access import KeptAccess
+from ari_app.web.access.access import Access
+from ari_app.web.access.cookies import Cookies
+from ari_app.web.access.gate import identified, known_host, meant, signed_in
+from ari_app.web.api.mount import mount
+from ari_app.web.areas import OPERATIONS, PAGES
+from ari_app.web.checkup import Checkup
+from ari_app.web.context import IDENTITY, WEB, Identity, Web
+from ari_app.web.flash import Flashes
+from ari_app.web.headers import add_headers
+from ari_app.web.refusals import refusals
+from ari_app.web.render import STATIC, Templates
+from ari_app.web.services import Services
+from ari_app.web.settings import WebSettings
+from ari_app.web.sse import HEARTBEAT_S, Streams
+from media.sockets import short_address
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_S = 2.0  # for a request that is being answered when the program stops
+LARGEST_BODY = 1024 * 1024
+SOCKET_MODE_MASK = 0o177
+HOUR_S = 3600.0
+
+
+class WebError(Exception):
+    """The page can't be served; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the page is. ``first_link``: where the password can be set; empty once there is one.
+
+    ``port``: the one that is listened to, 0 for none; ``url`` may lead to a proxy in front of it.
+    """
+
+    url: str
+    first_link: str
+    port: int
+
+
+@asynccontextmanager
+async def serving(
+    services: Services,
+    settings: WebSettings,
+    socket_path: Path | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = time.monotonic,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> AsyncIterator[Served]:
+    """Serve while inside; raises WebError where an address or the socket is taken.
+
+    ``socket_path``: where the API is, without any password, for whoever may open it; made with mode 0600.
+    With ``settings.enabled`` False there is only the socket.
+    """
+    async with AsyncExitStack() as stack:
+        listening = _listen(settings) if settings.enabled else None
+        if listening:
+            stack.callback(listening.close)
+        port = listening.getsockname()[1] if listening else settings.port
+        url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
+        session_s = settings.session_hours * HOUR_S
+        access = Access(
+            KeptAccess(services.store), services.news, session_s, settings.idle_hours * HOUR_S, clock, steady
+        )
+        its = Web(
+            url=url,
+            settings=settings,
+            services=services,
+            access=access,
+            cookies=Cookies(port, settings.secure, session_s),
+            templates=await asyncio.to_thread(Templates),
+            flashes=Flashes(),
+            streams=Streams(heartbeat_s),
+            checkup=Checkup(services.doctor, services.news, clock),
+            clock=clock,
+            steady=steady,
+            started=steady(),
+        )
+        if socket_path:
+            here = _listen_here(socket_path)
+            stack.callback(socket_path.unlink, missing_ok=True)
+            stack.callback(here.close)
+            await _serve(stack, _api(its), here)
+        first_link = ""
+        if listening:
+            await _serve(stack, _page(its), listening)
+            if not await access.has_password():
+                first_link = f"{url}/password?link={await access.new_link()}"
+        yield Served(url, first_link, port if listening else 0)
+
+
+def _page(its: Web) -> web.Application:
+    app = web.Application(
+        middlewares=[refusals, known_host, identified, signed_in, meant], client_max_size=LARGEST_BODY
+    )
+    app[WEB] = its
+    for routes in PAGES:
+        app.add_routes(routes)
+    mount(app, OPERATIONS)
+    app.router.add_static("/static/", STATIC)
+    app.on_response_prepare.append(add_headers)
+    return app
+
+
+def _api(its: Web) -> web.Application:
+    @web.middleware
+    async def administrator(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[IDENTITY] = Identity("socket", "write")
+        return await handler(request)
+
+    app = web.Application(middlewares=[refusals, administrator], client_max_size=LARGEST_BODY)
+    app[WEB] = its
+    mount(app, OPERATIONS)
+    return app
+
+
+async def _serve(stack: AsyncExitStack, app: web.Application, listening: socket.socket) -> None:
+    async def close_streams(app: web.Application) -> None:
+        app[WEB].streams.close()
+
+    app.on_shutdown.append(close_streams)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S, logger=_HttpLog(log)
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listening).start()
+
+
+class _HttpLog(logging.LoggerAdapter[logging.Logger]):
+    """What is no HTTP comes from every port scanner; it is no error of ours."""
+
+    def exception(self, msg: object, *args: object, **options: Any) -> None:
+        if isinstance(options.get("exc_info"), HttpProcessingError):
+            self.debug(msg, *args, **options)
+        else:
+            super().exception(msg, *args, **options)
+
+
+def _listen(settings: WebSettings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=128)
+    except OSError as error:
+        raise WebError(
+            f"the admin page can't listen at {settings.host}:{settings.port}: {error.strerror}; "
+            "choose another host or port under [web]"
+        ) from error
+
+
+def _listen_here(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(SOCKET_MODE_MASK)
+    try:
+        with short_address(path) as address:
+            _check_alone(address, path)
+            path.unlink(missing_ok=True)
+            listening.bind(address)
+    except BaseException:
+        listening.close()
+        raise
+    finally:
+        os.umask(mask)
+    return listening
+
+
+def _check_alone(address: str, path: Path) -> None:
+    """Raise WebError where somebody listens already; a socket that a killed program left is nobody's."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(address)
+        except OSError:
+            return
+    raise WebError(f"another Astergram answers at {path}: stop it first")
+
+
+def _in_url(host: str) -> str:
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
+    return everywhere.get(host) or (f"[{host}]" if ":" in host else host)

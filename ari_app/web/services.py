@@ -1,0 +1,29 @@
+"""What the admin page and the JSON API work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ari_app.news import News
+from ari_app.store.store import Store
+
+if TYPE_CHECKING:
+    from ari_app.calls.desk import Desk
+    from ari_app.calls.history import History
+    from ari_app.doctor import Doctor
+    from ari_app.lines.book import LineBook
+    from ari_app.lines.installation import Installation
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of the running program that pages and API show and change."""
+
+    lines: LineBook
+    desk: Desk
+    history: History
+    doctor: Doctor
+    installation: Installation
+    store: Store
+    news: News

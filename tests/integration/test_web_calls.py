@@ -1,0 +1,233 @@
+"""The history on the page: search, filters, paging, export; one call opened; charts."""
+
+import csv
+import io
+import re
+from collections.abc import AsyncIterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from ari_app.calls import outcome
+from ari_app.calls.outcome import Direction
+from ari_app.telegram.phone import Discarded, DiscardReason
+from tests.integration.web_calls import ANNA, MALLORY, OTHER, SCRIPT, a_call, calls_site, put, talking
+from tests.integration.web_helpers import Browser, Site, signed_in
+
+ROW = re.compile(r'<td class="who"><a href="/calls/([0-9a-f]{12})">')
+LINK = re.compile(r'rel="(prev|next)" href="([^"]+)"')
+DAY_S = 86400.0
+UNANSWERED = {"answered": False, "status": "BUSY", "to_answer_s": None, "talked_s": 0.0}
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Site]:
+    async with calls_site(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+async def admin(page: Site) -> AsyncIterator[Browser]:
+    async with signed_in(page) as browser:
+        yield browser
+
+
+async def shown(admin: Browser, address: str) -> list[int]:
+    """The numbers of the calls on a page."""
+    answer = await admin.get(address)
+    assert answer.status == 200, answer.text
+    return [int(id, 16) for id in ROW.findall(answer.text)]
+
+
+def local_day(at: float) -> date:
+    return datetime.fromtimestamp(at).date()
+
+
+# --- the history
+
+
+async def test_no_calls_yet(admin: Browser) -> None:
+    assert "There are no calls yet." in (await admin.get("/calls")).text
+    assert "No call fits." in (await admin.get("/calls?q=anna")).text
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("/calls", [5, 4, 3, 2, 1]),
+        ("/calls?q=&line=&direction=&result=&from=&to=", [5, 4, 3, 2, 1]),
+        ("/calls?q=%D1%91%D0%9B%D0%9A", [3]),  # ёЛК
+        (f"/calls?q={quote('<script>')}", [4]),
+        (f"/calls?line={quote(OTHER)}", [2]),
+        ("/calls?direction=out", [5]),
+        ("/calls?result=answered", [5, 4, 3, 2]),
+        ("/calls?result=unanswered", [1]),
+        ("/calls?result=BUSY", [1]),
+        ("/calls?result=ERROR", []),
+        ("/calls?result=answered&direction=in&q=7999", [3]),
+    ],
+)
+async def test_calls_are_found(page: Site, admin: Browser, address: str, found: list[int]) -> None:
+    now = page.clock.now
+    await put(
+        page,
+        a_call(1, now + 1, **UNANSWERED),
+        a_call(2, now + 2, line=OTHER),
+        a_call(3, now + 3, name=ANNA.name, phone=ANNA.phone),
+        a_call(4, now + 4, name=SCRIPT),
+        a_call(5, now + 5, direction="out"),
+    )
+    assert await shown(admin, address) == found
+
+
+async def test_days_are_whole_and_local(page: Site, admin: Browser) -> None:
+    now = page.clock.now
+    await put(page, *(a_call(days, now - days * DAY_S) for days in range(4)))
+    first, last = local_day(now - 2 * DAY_S), local_day(now - DAY_S)
+    assert await shown(admin, f"/calls?from={first}&to={last}") == [1, 2]
+    assert await shown(admin, f"/calls?from={first}") == [0, 1, 2]
+    assert await shown(admin, f"/calls?to={first - timedelta(days=1)}") == [3]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "direction=up", "result=maybe", "from=today", "from=0001-01-01", "to=9999-12-31", "from=2027-02-30", "page=0",
+        "page=-1", "page=one", "page=99999999999999999999", "page=²",
+    ],
+)  # fmt: skip
+async def test_an_address_that_is_not_valid_is_refused(admin: Browser, query: str) -> None:
+    answer = await admin.get(f"/calls?{query}")
+    assert (answer.status, "Something went wrong" in answer.text) == (422, False)
+    assert (await admin.get(f"/calls.csv?{query}")).status == 422
+
+
+async def test_pages_keep_the_filters(page: Site, admin: Browser) -> None:
+    await put(page, *(a_call(number, page.clock.now + number, name="Anna & Co") for number in range(120)))
+    await put(page, a_call(200, page.clock.now, name="Boris"))
+    first = await admin.get("/calls?q=anna+%26&direction=in")
+    assert "120 calls" in first.text
+    assert "Page 1 of 3" in first.text
+    links = dict(LINK.findall(first.text))
+    assert links == {"next": "/calls?q=anna+%26&amp;direction=in&amp;page=2"}
+    second = await admin.get(links["next"].replace("&amp;", "&"))
+    assert [int(id, 16) for id in ROW.findall(second.text)] == [*range(69, 19, -1)]
+    assert 'name="q" type="search" value="anna &amp;"' in second.text
+    assert set(dict(LINK.findall(second.text))) == {"prev", "next"}
+    assert await shown(admin, "/calls?q=anna&page=3") == [*range(19, -1, -1)]
+    assert "There is no such page." in (await admin.get("/calls?q=anna&page=4")).text
+
+
+async def test_only_the_first_page_goes_on_by_itself(page: Site, admin: Browser) -> None:
+    await put(page, *(a_call(number, page.clock.now + number) for number in range(60)))
+    assert "sse:call" in (await admin.get("/calls")).text
+    assert "sse:call" not in (await admin.get("/calls?page=2")).text
+
+
+async def test_htmx_gets_the_calls_alone_and_a_clean_address(page: Site, admin: Browser) -> None:
+    await put(page, a_call(1, page.clock.now))
+    part = await admin.get("/calls?q=anna&line=&direction=in&result=", headers={"HX-Request": "true"})
+    assert part.text.startswith('<section id="found"')
+    assert part.headers["HX-Push-Url"] == "/calls?q=anna&direction=in"
+    refreshed = await admin.get("/calls?q=anna&live=1", headers={"HX-Request": "true"})
+    assert "<section" not in refreshed.text, "an element that is replaced forgets which news it has still to follow"
+    assert "HX-Push-Url" not in refreshed.headers, "what is typed meanwhile stays in the address, too"
+
+
+async def test_the_export_has_what_was_chosen(page: Site, admin: Browser) -> None:
+    now = page.clock.now
+    await put(page, *(a_call(number, now + number, name=f"Anna {number}") for number in range(3)))
+    await put(page, a_call(9, now, name="=cmd()", line=OTHER, **UNANSWERED))
+    html = (await admin.get("/calls?result=answered&page=1")).text
+    assert 'href="/calls.csv?result=answered"' in html
+    answer = await admin.get("/calls.csv?result=answered")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="calls.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert [row["person"] for row in rows] == ["Anna 2", "Anna 1", "Anna 0"]
+    (other,) = csv.DictReader(io.StringIO((await admin.get(f"/calls.csv?line={quote(OTHER)}")).text))
+    assert other["person"] == "'=cmd()"
+
+
+async def test_names_are_escaped_everywhere(page: Site, admin: Browser) -> None:
+    evil = {"name": SCRIPT, "peer": SCRIPT, "near": SCRIPT, "username": SCRIPT, "detail": SCRIPT, "line": SCRIPT}
+    await put(page, a_call(1, page.clock.now, **evil))
+    addresses = ["/calls", f"/calls/{1:012x}", f"/calls?q={quote(SCRIPT)}&line={quote(SCRIPT)}", "/charts?period=today"]
+    async with talking(page.services.desk, MALLORY) as call:
+        call.step("telegram", SCRIPT)
+        for address in (*addresses, f"/calls/{call.id}"):
+            html = (await admin.get(address)).text
+            assert SCRIPT not in html, address
+            assert "&lt;script&gt;alert(1)" in html, address
+            assert "&amp;lt;" not in html, address
+        call.end(outcome.shut_down(talking=True))
+
+
+# --- one call
+
+
+async def test_one_call(page: Site, admin: Browser) -> None:
+    async with talking(page.services.desk) as call:
+        call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 5), Direction.IN, talking=True))
+    html = (await admin.get(f"/calls/{call.id}")).text
+    assert "Анна Ёлкина" in html
+    assert "Ended on Telegram: hung up." in html
+    assert "/hangup" not in html, "a call that is over can't be ended"
+    rungs = re.findall(r'<li class="rung (\w+) (\w*)">', html)
+    assert rungs == [
+        ("telegram", "from"), ("telegram", "to"), ("telegram", "to"), ("asterisk", "to"), ("asterisk", "from"),
+        ("asterisk", "to"), ("telegram", "to"), ("astergram", ""), ("astergram", ""), ("astergram", ""),
+    ]  # fmt: skip
+    assert html.count('<svg class="chart-drawing"') == 3
+    assert "sse:meters" not in html
+    assert (await admin.get("/calls/nothing")).status == 404
+
+
+async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
+    async with talking(page.services.desk) as call:
+        html = (await admin.get(f"/calls/{call.id}")).text
+        assert f'action="/calls/{call.id}/hangup"' in html
+        assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" hx-trigger="sse:call' in html
+        call.step("keys", "a key was pressed")
+        assert "A key was pressed" in (await admin.get(f"/calls/{call.id}/now")).text
+        assert "<svg" in (await admin.get(f"/calls/{call.id}/audio")).text
+        call.end(outcome.shut_down(talking=True))
+    assert "Astergram was stopped." in (await admin.get(f"/calls/{call.id}/now")).text
+
+
+async def test_a_call_without_audio_says_so(page: Site, admin: Browser) -> None:
+    await put(page, a_call(1, page.clock.now, **UNANSWERED))
+    html = (await admin.get(f"/calls/{1:012x}")).text
+    assert "The audio was not measured" in html
+    assert "No step is known." in html
+
+
+async def test_a_call_is_told_in_russian(page: Site) -> None:
+    async with signed_in(page, Accept_Language="ru") as admin:
+        async with talking(page.services.desk) as call:
+            call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 5), Direction.IN, talking=True))
+        html = (await admin.get(f"/calls/{call.id}")).text
+        assert "Завершён в Telegram: положена трубка." in html
+        assert "Вызов на 101@from-telegram" in html
+        assert "1 звонок<" in (await admin.get("/calls")).text.replace(" · ", "<")
+
+
+# --- charts
+
+
+async def test_charts_of_a_period_and_a_line(page: Site, admin: Browser) -> None:
+    now = page.clock.now
+    await put(page, a_call(1, now), a_call(2, now - 3 * DAY_S, **UNANSWERED), a_call(3, now - 20 * DAY_S, line=OTHER))
+    for query, calls in (("period=today", 1), ("", 2), ("period=30d", 3), (f"period=30d&line={quote(OTHER)}", 1)):
+        html = " ".join((await admin.get(f"/charts?{query}")).text.split())
+        assert f"<dt>Calls</dt><dd>{calls}</dd>" in html
+        assert html.count('<svg class="chart-drawing"') == html.count("<table>") > 0
+    assert (await admin.get("/charts?period=year")).status == 422
+
+
+async def test_charts_without_calls(admin: Browser) -> None:
+    html = (await admin.get("/charts")).text
+    assert "There are no calls in this period." in html
+    assert '<svg class="chart-drawing"' not in html

@@ -1,0 +1,95 @@
+"""The overview: the lights, the calls now, today's figures."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ari_app.calls import outcome
+from ari_app.calls.outcome import Direction
+from ari_app.lines.settings import LineSettings
+from ari_app.sandbox.telegram import LocalTelegram
+from tests.integration.web_calls import LINE, MALLORY, SCRIPT, a_call, calls_site, put, talking
+from tests.integration.web_helpers import signed_in
+from tests.integration.web_lines import lines_site
+
+ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
+
+
+async def test_with_no_line_it_leads_to_the_first_one(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin:
+        html = (await admin.get("/")).text
+    assert 'href="/lines/add"' in html
+    assert 'href="/connect"' in html
+    assert "There is no line yet" in html
+    assert "Nobody is talking now." in html
+
+
+async def test_it_shows_each_line_with_its_lights(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    async with LocalTelegram(tmp_path / "telegram.db") as telegram:
+        lines = [LineSettings(number=LINE, name=SCRIPT)]
+        async with lines_site(tmp_path, telegram, lines) as shown, signed_in(shown.site) as admin:
+            await shown.book.lines[LINE].settled()
+            html = (await admin.get("/overview/lights")).text
+    assert f'<a href="/lines/{LINE.replace("+", "%2B")}">{ESCAPED}</a>' in html
+    assert SCRIPT not in html
+    assert html.count('class="dot ') == 3
+    assert "Not signed in" in html
+    assert "<html" not in html, "it is a part of the page"
+
+
+async def test_it_shows_the_calls_now(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin:
+        desk = page.services.desk
+        async with talking(desk, MALLORY, near=SCRIPT) as call:
+            html = (await admin.get("/overview/calls")).text
+            whole = (await admin.get("/")).text
+            call.end(outcome.by_administrator(Direction.IN, talking=True))
+        after = (await admin.get("/overview/calls")).text
+    assert SCRIPT not in html + whole
+    assert f'<a href="/calls/{call.id}">{ESCAPED}' in html
+    assert "Talking" in html
+    assert f'action="/calls/{call.id}/hangup"' in html
+    assert f'data-meter="{call.id}" data-level="from_telegram_dbfs"' in html
+    assert f'data-meter="{call.id}" data-level="to_telegram_dbfs"' in html
+    assert 'value="-25.0"' in html
+    assert "data-running=" in html
+    assert "Nobody is talking now." in after
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+async def test_a_call_is_ended_from_it(tmp_path: Path, htmx: bool) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin:
+        await admin.get("/")
+        headers = {"HX-Request": "true"} if htmx else {}
+        async with talking(page.services.desk) as call:
+            answer = await admin.post(f"/calls/{call.id}/hangup", headers=headers)
+            async with asyncio.timeout(5):
+                await call.over()
+        assert call.ending is not None
+        assert call.ending.detail == "ended by the administrator"
+        assert answer.status == 200
+        assert "The call is being ended." in answer.text
+        assert answer.path == f"/calls/{call.id}" + ("/hangup" if htmx else "")
+        again = await admin.post(f"/calls/{call.id}/hangup", headers=headers)
+        assert "The call was over already." in again.text
+
+
+async def test_nobody_ends_a_call_without_being_asked_to(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin, talking(page.services.desk) as call:
+        answer = await admin.ask("POST", f"/calls/{call.id}/hangup", data={})
+        assert answer.status == 403
+        assert call.ending is None
+        call.end(outcome.shut_down(talking=True))
+
+
+async def test_today_counts_only_today(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin:
+        now = page.clock.now
+        missed = {"answered": False, "status": "NOANSWER", "to_answer_s": None, "talked_s": 0.0}
+        await put(page, a_call(1, now), a_call(2, now, **missed), a_call(3, now, direction="out"))
+        await put(page, a_call(4, now - 3 * 86400))
+        html = " ".join((await admin.get("/overview/today")).text.split())
+    for name, shown in (("From Telegram", "2"), ("To Telegram", "1"), ("Missed", "1"), ("Talked", "1:40")):
+        assert f"<dt>{name}</dt><dd>{shown}</dd>" in html

@@ -1,0 +1,240 @@
+"""The admin page, served for a test, and browsers that use it."""
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from aiohttp import ClientResponse, ClientSession, CookieJar, TCPConnector, UnixConnector
+from pydantic import SecretStr
+from yarl import URL
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.calls.desk import Desk
+from ari_app.calls.history import History
+from ari_app.doctor import Doctor
+from ari_app.doctor.surroundings import Surroundings
+from ari_app.lines.book import LineBook
+from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.making import Accounts
+from ari_app.news import News
+from ari_app.store.store import Store, open_store
+from ari_app.tasks import background_tasks
+from ari_app.telegram.account import Server
+from ari_app.telegram.bot import Bot
+from ari_app.web.server import Served, serving
+from ari_app.web.services import Services
+from ari_app.web.settings import WebSettings
+from ari_app.web.sse import HEARTBEAT_S
+
+NOBODY = "http://127.0.0.1:1"
+SCHEMATHESIS_S = 110.0
+PASSWORD = "correct horse battery"
+CSRF_FIELD = re.compile(r'name="csrf" value="(\w+)"')
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Site:
+    """A served page. ``clock`` is its Unix time, ``steady`` the clock of its delays."""
+
+    folder: Path
+    served: Served
+    services: Services
+    clock: Clock
+    steady: Clock
+
+    @property
+    def url(self) -> str:
+        return self.served.url
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "astergram.sock"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "astergram.db"
+
+
+@asynccontextmanager
+async def site(
+    folder: Path,
+    settings: Mapping[str, Any] | None = None,
+    heartbeat_s: float = HEARTBEAT_S,
+    clock: Clock | None = None,
+    **services: Any,
+) -> AsyncIterator[Site]:
+    """Serve the page; parts of `Services` by name. Those that aren't named are real, with no lines and no calls."""
+    clock, steady = clock or Clock(1_800_000_000.0), Clock(1000.0)
+    async with open_store(folder / "astergram.db") as store, background_tasks() as tasks:
+        installation = Installation(store, InstallationSettings())
+        await installation.load()
+        news = services.get("news") or News()
+        desk = services.get("desk") or Desk(news)
+        parts: dict[str, Any] = {
+            "store": store,
+            "news": news,
+            "desk": desk,
+            "installation": installation,
+            "lines": no_lines(folder, store, installation, desk, news, tasks),
+            "history": History(store, clock=clock),
+            "doctor": Doctor(lambda: nowhere(folder), clock),
+        }
+        made = Services(**(parts | services))
+        web = WebSettings.model_validate({"port": 0, **(settings or {})})
+        sock = folder / "astergram.sock"
+        async with serving(made, web, sock, clock=clock, steady=steady, heartbeat_s=heartbeat_s) as served:
+            yield Site(folder, served, made, clock, steady)
+
+
+def no_lines(
+    folder: Path, store: Store, installation: Installation, desk: Desk, news: News, tasks: asyncio.TaskGroup
+) -> LineBook:
+    """Lines, none of which is there; Asterisk and Telegram are away."""
+
+    accounts = Accounts(Server(dc_id=2, host="127.0.0.1", port=1), lambda number: folder / f"{number}.session")
+    ari = AriClient(NOBODY, "astergram", "secret", "telegram")
+    no_works: Any = None  # what nobody asks where no line is
+    return LineBook(store, installation, accounts, no_works, {}, Bot(), desk, ari, news, tasks)
+
+
+def nowhere(folder: Path) -> Surroundings:
+    """For the doctor: everything is away."""
+    return Surroundings(
+        ari_url=NOBODY,
+        ari_user="astergram",
+        ari_password=SecretStr("secret"),
+        state_dir=folder,
+        telegram_servers=(("127.0.0.1", 1),),
+    )
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    text: str
+    response: ClientResponse
+
+    @property
+    def path(self) -> str:
+        """Where it came from, after redirects."""
+        return self.response.url.path_qs
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.response.headers
+
+    async def json(self) -> Any:
+        return await self.response.json(content_type=None)
+
+
+@dataclass
+class Browser:
+    """Keeps cookies, and the CSRF token of the last page it got."""
+
+    url: str
+    http: ClientSession
+    csrf: str = field(default="", repr=False)
+
+    async def get(self, path: str | URL, **options: Any) -> Answer:
+        return await self.ask("GET", path, **options)
+
+    async def post(self, path: str, fields: Mapping[str, str] | None = None, **options: Any) -> Answer:
+        """Send a form as a page would: with its CSRF token."""
+        return await self.ask("POST", path, data={"csrf": self.csrf, **(fields or {})}, **options)
+
+    async def ask(self, method: str, path: str | URL, **options: Any) -> Answer:
+        """Ask for anything; a path, or a whole address."""
+        address = self.url + path if isinstance(path, str) and path.startswith("/") else path
+        async with self.http.request(method, address, **options) as response:
+            raw = await response.read()
+        text = raw.decode("utf-8", "replace")
+        if found := CSRF_FIELD.search(text):
+            self.csrf = found[1]
+        return Answer(response.status, text, response)
+
+    async def set_password(self, link: str, password: str = PASSWORD, again: str | None = None) -> Answer:
+        """Open a link to set the password, and do so."""
+        await self.get(link)
+        secret = parse_qs(urlsplit(link).query)["link"][0]
+        fields = {"link": secret, "password": password, "password_again": password if again is None else again}
+        return await self.post("/password", fields)
+
+    async def log_in(self, password: str = PASSWORD, next: str = "") -> Answer:
+        """Open the page to sign in, and do so."""
+        await self.get("/login")
+        return await self.post("/login", {"password": password, "next": next})
+
+
+@asynccontextmanager
+async def browser(of: Site, address: str = "127.0.0.1", **headers: str) -> AsyncIterator[Browser]:
+    """A browser that has not signed in, at a loopback address."""
+    connector = TCPConnector(local_addr=(address, 0))
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with ClientSession(connector=connector, cookie_jar=CookieJar(unsafe=True), headers=sent) as http:
+        yield Browser(of.url, http)
+
+
+@asynccontextmanager
+async def signed_in(of: Site, **headers: str) -> AsyncIterator[Browser]:
+    """A browser that is signed in; sets the password if nobody has."""
+    async with browser(of, **headers) as opened:
+        has_password = 'name="password"' in (await opened.get("/login")).text
+        answer = await (opened.log_in() if has_password else opened.set_password(of.served.first_link))
+        assert (answer.status, answer.path) == (200, "/"), answer.text
+        yield opened
+
+
+@asynccontextmanager
+async def program(of: Site, token: str = "") -> AsyncIterator[Browser]:
+    """A program with an API token; without one, it comes by the Unix socket."""
+    if token:
+        async with ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+            yield Browser(of.url, http)
+    else:
+        async with ClientSession(connector=UnixConnector(str(of.socket))) as http:
+            yield Browser("http://localhost", http)
+
+
+async def held_to_its_document(of: Site, folder: Path, paths: str, *options: str) -> None:
+    """Have schemathesis ask the operations whose paths match for all sorts of things; fails where it finds something.
+
+    It never deletes, since it would revoke its own token. ``options``: further ones of `schemathesis run`.
+    """
+    async with program(of) as cli:
+        made = await (await cli.ask("POST", "/api/access/tokens", json={"name": "tests", "right": "write"})).json()
+    command = [
+        *("-m", "schemathesis.cli", "run", f"{of.url}/api/openapi.json", "--include-path-regex", paths),
+        *("--header", f"Authorization: Bearer {made['token']}", "--exclude-method", "DELETE"),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", "15", "--seed", "1", "--no-color"),
+        *("--suppress-health-check", "all", *options),
+    ]
+    pipe = asyncio.subprocess.PIPE
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, *command, cwd=folder, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(SCHEMATHESIS_S):
+            said, _ = await running.communicate()
+    finally:
+        if running.returncode is None:
+            running.kill()
+            await running.wait()
+    assert running.returncode == 0, said.decode()

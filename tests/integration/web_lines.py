@@ -1,0 +1,48 @@
+"""The whole program with its page, on the local Telegram; Asterisk is away."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ari_app.app import running
+from ari_app.config import Settings
+from ari_app.lines.book import LineBook
+from ari_app.lines.settings import LineSettings
+from ari_app.sandbox.telegram import LocalTelegram
+from ari_app.sandbox.telegram.device import API_HASH, API_ID
+from tests.integration.web_helpers import Clock, Site
+
+NOBODY = "http://127.0.0.1:1"
+LINE = "+79990000001"
+
+
+@dataclass
+class Lines:
+    """A served page, and the lines that it shows."""
+
+    site: Site
+    book: LineBook
+
+
+@asynccontextmanager
+async def lines_site(
+    folder: Path, telegram: LocalTelegram, lines: Sequence[LineSettings] = (), *, application: bool = True
+) -> AsyncIterator[Lines]:
+    """Serve the page with these lines, none of which is signed in; ``application``: whether there is an api_id."""
+    key = folder / "telegram.pem"
+    key.write_text(telegram.public_key_pem)
+    section = {"host": telegram.host, "port": telegram.port, "public_key_file": key}
+    settings = Settings.model_validate(
+        {
+            "state_dir": folder / "state",
+            "asterisk": {"url": NOBODY, "user": "astergram", "password": "secret"},
+            "telegram": section | ({"api_id": API_ID, "api_hash": API_HASH} if application else {}),
+            "media": {"warm": 0},
+            "web": {"port": 0},
+        }
+    )
+    async with running(settings) as app:
+        for each in lines:
+            await app.lines.add(each)
+        yield Lines(Site(settings.state_dir, app.web, app.services, Clock(0.0), Clock(0.0)), app.lines)

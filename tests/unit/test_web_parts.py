@@ -1,0 +1,280 @@
+"""Small parts of the admin page."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from babel import Locale
+from babel.messages.catalog import Catalog
+from pydantic import ValidationError
+
+from ari_app.news import News
+from ari_app.sentence import say
+from ari_app.web import catalogs, formats
+from ari_app.web.access.access import csrf_of, digest
+from ari_app.web.access.passwords import Passwords
+from ari_app.web.access.throttle import FIRST_DELAY_S, FREE_TRIES, LONGEST_DELAY_S, MOST_ADDRESSES, Throttle
+from ari_app.web.flash import MOST_MESSAGES, Flashes, Message
+from ari_app.web.i18n import LOCALE, languages
+from ari_app.web.render import STATIC, TEMPLATES, Templates
+from ari_app.web.settings import WebSettings
+from ari_app.web.sse import event
+
+ENGLISH, RUSSIAN = Locale.parse("en"), Locale.parse("ru")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# What slows guesses down
+
+
+def test_each_wrong_password_doubles_the_delay_up_to_a_limit() -> None:
+    clock = Clock()
+    throttle = Throttle(clock)
+    delays = []
+    for _ in range(FREE_TRIES + 12):
+        throttle.wrong("192.0.2.1")
+        delays.append(throttle.wait_s("192.0.2.1"))
+        clock.now += delays[-1]
+    assert delays[: FREE_TRIES - 1] == [0.0] * (FREE_TRIES - 1)
+    assert delays[FREE_TRIES - 1 : FREE_TRIES + 2] == [FIRST_DELAY_S, 2 * FIRST_DELAY_S, 4 * FIRST_DELAY_S]
+    assert delays[-1] == LONGEST_DELAY_S
+
+
+@pytest.mark.parametrize(
+    ("guesser", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+    ],
+)
+def test_an_ipv6_customer_is_one_address(guesser: str, other: str, same: bool) -> None:
+    throttle = Throttle(Clock())
+    for _ in range(FREE_TRIES):
+        throttle.wrong(guesser)
+    assert (throttle.wait_s(other) > 0) is same
+
+
+def test_guesses_from_everywhere_take_bounded_memory() -> None:
+    throttle = Throttle(Clock())
+    for number in range(MOST_ADDRESSES + 10):
+        throttle.wrong(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert len(throttle._tries) == MOST_ADDRESSES
+
+
+# Secrets
+
+
+async def test_a_password_that_is_far_too_long_is_not_even_hashed() -> None:
+    passwords = Passwords()
+    hashed = await passwords.hashed("correct horse battery")
+    assert await passwords.matches(hashed, "correct horse battery")
+    assert not await passwords.matches(hashed, "x" * 10_000_000)
+    assert not await passwords.matches("no hash", "correct horse battery")
+
+
+def test_neither_the_kept_digest_nor_the_csrf_token_is_the_secret() -> None:
+    assert len({"secret", digest("secret"), csrf_of("secret"), digest("other"), csrf_of("other")}) == 5
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "url", ["pbx.example.com", "ftp://pbx.example.com", "https://", "https://pbx.example.com/path"]
+)
+def test_a_public_url_is_an_address_without_a_path(url: str) -> None:
+    with pytest.raises(ValidationError):
+        WebSettings(public_url=url)
+
+
+def test_a_public_url_says_whether_cookies_are_secure() -> None:
+    assert WebSettings(public_url="https://pbx.example.com/").public_url == "https://pbx.example.com"
+    assert WebSettings(public_url="https://pbx.example.com").secure
+    assert not WebSettings(public_url="http://pbx.example.com").secure
+    assert not WebSettings().secure
+
+
+# What pages show
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "–"), (0, "0:00"), (65.9, "1:05"), (3599, "59:59"), (3600, "1:00:00"), (90061, "25:01:01")],
+)
+def test_durations(seconds: float | None, shown: str) -> None:
+    assert formats.duration(seconds) == shown
+
+
+def test_times_and_numbers_are_written_as_the_language_does() -> None:
+    assert "5 минут назад" in formats.ago(1000.0, 1300.0, RUSSIAN)
+    assert "5 minutes ago" in formats.ago(1000.0, 1300.0, ENGLISH)
+    assert formats.number(1234.5, RUSSIAN, 1) == "1\xa0234,5"
+    assert formats.number(1234.5, ENGLISH, 1) == "1,234.5"
+    assert formats.number(None, ENGLISH) == formats.when(None, ENGLISH) == formats.ago(None, 0, ENGLISH) == "–"
+
+
+def test_a_sentence_is_told_in_a_language_with_the_sentences_in_it() -> None:
+    class Told(Exception):
+        sentence = say("This is not the password.")
+
+    russian = languages()["ru"]
+    assert russian.tell(Told()) == "Пароль неверный."
+    assert russian.tell(say("{reason}.", reason=say("Saved."))) == "Сохранено.."
+    assert russian.tell(say("{reason}", reason=ValueError("as it is"))) == "as it is"
+    assert russian.tell("as it is") == "as it is"
+    assert languages()["en"].tell(Told()) == "This is not the password."
+
+
+def test_messages_are_shown_once_to_whom_they_belong() -> None:
+    flashes = Flashes()
+    for number in range(MOST_MESSAGES + 1):
+        flashes.add("one", Message("done", say("{n}", n=number)))
+    assert flashes.take("other") == []
+    assert len(flashes.take("one")) == MOST_MESSAGES
+    assert flashes.take("one") == []
+
+
+def test_an_event_is_one_line_of_data_whatever_a_caller_is_named() -> None:
+    told = event("call", {"name": "a\n\nevent: evil\r\ndata: x\u2028"})
+    assert told.count(b"\n") == 3
+    assert b"\r" not in told
+    assert isinstance(News(), News)
+
+
+# What everything shown keeps to
+
+
+def files(*suffixes: str) -> list[Path]:
+    return [
+        file
+        for folder in (TEMPLATES, STATIC)
+        for file in folder.rglob("*")
+        if file.suffix in suffixes and "vendor" not in file.parts
+    ]
+
+
+@pytest.mark.parametrize("file", files(".html", ".css", ".js", ".svg"), ids=lambda file: str(file.name))
+def test_no_page_names_another_site(file: Path) -> None:
+    text = file.read_text().replace("http://www.w3.org/2000/svg", "")
+    assert (
+        re.findall(r"(?i)(?:src|href|action|url|import|from)\s*[=(]?\s*[\"']?\s*(?:https?:)?//[^\s\"')]*", text) == []
+    )
+    assert "@import" not in text
+
+
+@pytest.mark.parametrize("file", files(".html"), ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_no_template_has_anything_inline(file: Path) -> None:
+    text = file.read_text()
+    assert re.findall(r"(?i)<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|js:|<script(?![^>]*\ssrc=)", text) == []
+    assert "| safe" not in text
+    assert "|safe" not in text
+
+
+@pytest.mark.parametrize("file", files(".html"), ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_every_form_that_changes_something_has_the_csrf_field(file: Path) -> None:
+    for form in re.findall(r"(?is)<form[^>]*method=\"post\".*?</form>", file.read_text()):
+        assert "csrf_field()" in form
+
+
+def test_what_is_vendored_has_its_licence() -> None:
+    vendored = STATIC / "vendor"
+    named = (vendored / "README.md").read_text()
+    for script in vendored.glob("*.js"):
+        assert script.name in named
+        assert "BSD" in (vendored / f"{script.name.removesuffix('.min.js')}.LICENSE").read_text()
+
+
+# Components
+
+
+HOSTILE = "<script>alert('1')</script> \"quoted\" & more"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "field('name', it, it, hint=it, error=it, placeholder=it)",
+        "textarea('name', it, it, hint=it, error=it)",
+        "choice('name', it, [(it, it)], it, hint=it, error=it)",
+        "checkbox('name', it, true, hint=it)",
+        "light(it, lamp)",
+        "code(it, it)",
+        "meter(it, -20, key=it, data=it)",
+        "steps([it, it, it], 2)",
+        "tabs([(it, it)], it)",
+        "bubble(it, 'them', [it])",
+        "no_rows(it)",
+        "live('/calls?name=' ~ it, 'call', 'lines')",
+    ],
+)
+def test_components_escape_whatever_they_are_given(templates: Templates, call: str) -> None:
+    lamp = SimpleNamespace(colour=SimpleNamespace(value="red"), sentence=say("{name}", name=HOSTILE), since=0.0)
+    name = call.partition("(")[0]
+    source = f"{{% from 'components.html' import {name} with context %}}{{{{ {call} }}}}"
+    shown = templates.environment("en").from_string(source).render(it=HOSTILE, lamp=lamp, now=60.0, csrf="c")
+    assert "<script" not in shown
+    assert "&lt;script&gt;" in shown
+    assert '"quoted"' not in shown.replace("&#34;quoted&#34;", "")
+
+
+def test_a_light_says_its_colour_in_words(templates: Templates) -> None:
+    source = "{% from 'components.html' import dot with context %}{{ dot('orange') }}"
+    assert "waiting" in templates.environment("en").from_string(source).render()
+    assert "ожидание" in templates.environment("ru").from_string(source).render()
+
+
+def test_a_live_part_is_fetched_again_for_its_news_and_after_a_lost_connection(templates: Templates) -> None:
+    source = "{% from 'components.html' import live with context %}{{ live('/now', 'call', 'lines') }}"
+    shown = templates.environment("en").from_string(source).render()
+    assert 'hx-get="/now"' in shown
+    assert 'hx-trigger="sse:call, sse:lines, sse:reload, again"' in shown
+
+
+@pytest.fixture(scope="module")
+def templates() -> Templates:
+    return Templates()
+
+
+# Translations
+
+
+@pytest.fixture(scope="module", params=sorted(LOCALE.glob("*.po")), ids=lambda path: str(path.stem))
+def words(request: pytest.FixtureRequest) -> Catalog:
+    return catalogs.catalog(request.param)
+
+
+def test_everything_shown_is_translated(words: Catalog) -> None:
+    missing = [f"{each.locations[0][0]}: {each.id}" for each in catalogs.untranslated(words)]
+    assert missing == [], "python -m ari_app.web.catalogs adds them; then give them words"
+
+
+def test_nothing_is_translated_that_is_not_shown(words: Catalog) -> None:
+    assert [each.id for each in catalogs.unused(words)] == []
+
+
+def test_a_translation_has_the_same_places_to_fill(words: Catalog) -> None:
+    for message in words:
+        wanted = {place for text in forms(message.id) for place in places(text)}
+        filled = [places(text) for text in forms(message.string or "") if text]
+        # A plural form for one thing need not say its number.
+        assert all(each <= wanted for each in filled), message.string
+        assert len(filled) != 1 or filled[0] == wanted, message.string
+
+
+def forms(texts: object) -> list[str]:
+    return [texts] if isinstance(texts, str) else list(texts)  # type: ignore[call-overload]
+
+
+def places(text: str) -> set[str]:
+    return {found[0] for found in re.finditer(r"{\w*|%\(\w+\)", text)}
