@@ -67,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="take and place calls until stopped", parents=[common])
     cli_lines.add_parser(commands, common)
+    whole = commands.add_parser(
+        "settings", help="show or change company, api_id, api_hash and bot_token", parents=[common]
+    )
+    whole.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="null goes back to the configuration file")
     commands.add_parser("doctor", help="look for what keeps calls from working, and say what to do", parents=[common])
     web = commands.add_parser("web", help="the admin page")
     actions = web.add_subparsers(dest="action", required=True)
@@ -112,6 +116,14 @@ async def web(settings: Settings, options: argparse.Namespace) -> None:
         print((await api.ask("POST", "/access/link"))["link"])
 
 
+async def installation(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram settings ...`."""
+    async with api_client.program(settings) as api:
+        changes = cli_lines.pairs(options.settings, {})
+        answer = await api.ask(*(("PATCH", "/installation", changes) if changes else ("GET", "/installation")))
+        print(cli_lines.as_toml(answer), end="")
+
+
 async def doctor(settings: Settings, options: argparse.Namespace) -> int:
     """`astergram doctor`; needs no running program. Returns 1 where there is a problem."""
     lines, has_bot = [], settings.bot.token is not None
@@ -143,6 +155,7 @@ async def restore(settings: Settings, options: argparse.Namespace) -> None:
 COMMANDS = {
     "run": serve,
     "line": line,
+    "settings": installation,
     "doctor": doctor,
     "web": web,
     "backup": back_up,

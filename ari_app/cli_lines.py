@@ -6,7 +6,7 @@ import getpass
 import json
 import sys
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,12 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
             settings = tomllib.loads(options.file.read_text())
         except tomllib.TOMLDecodeError as error:
             raise Refused(f"{options.file}: {error}") from None
-    for given in options.settings:
+    return pairs(options.settings, settings)
+
+
+def pairs(given_settings: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+    """KEY=VALUE each, into the settings; a key with dots goes into a section. Raises Refused."""
+    for given in given_settings:
         key, equals, value = given.partition("=")
         if not (key and equals):
             raise Refused(f"{given!r} is no setting: write KEY=VALUE, such as name=Sales")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.calls.card import CardRules
@@ -13,17 +13,18 @@ from ari_app.lines.installation import Installation
 from ari_app.lines.lights import Lights, bot_light, calls_light, client_light
 from ari_app.lines.making import Accounts, card_rules
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
+from ari_app.lines.sign_ins import SignIns
 from ari_app.news import News
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import Store
 from ari_app.tasks import background_tasks
 from ari_app.telegram import setup
+from ari_app.telegram.account import Account
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line, LineState, Profile
+from ari_app.telegram.session_file import adopt, remove_session
 from ari_app.telegram.setup import BotFacts, Step, StepView
-from ari_app.telegram.signin import SignIn, adopt, remove_session
-from ari_app.telegram.signin_view import OVER, SignInState, SignInView
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +79,10 @@ class LineBook:
         self._news = news
         self._tasks = tasks
         self._clock = clock
+        self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, news, tasks, clock)
         self._settings: dict[str, LineSettings] = {}
         self._working: dict[str, asyncio.Task[None]] = {}
         self._lights: dict[str, Lights] = {}
-        self._sign_ins: dict[str, SignIn] = {}
-        self._signing: dict[str, asyncio.Task[None]] = {}
         self._looked_at = asyncio.Event()
         self._changing = asyncio.Lock()
 
@@ -158,11 +158,11 @@ class LineBook:
         """Remove a line with all that it has; its session on Telegram stays, unless it was logged out before."""
         async with self._changing:
             self.settings(number)
-            await self._end_sign_in(number)
+            await self.sign_ins.drop(number)
             await self._stop(number)
             await self._kept.remove(number)
             await asyncio.to_thread(remove_session, self._accounts.session(number))
-            for each in (self._settings, self.lines, self._rules, self._lights, self._sign_ins):
+            for each in (self._settings, self.lines, self._rules, self._lights):
                 each.pop(number, None)
         log.info("line %s: removed", number)
         self._news.tell("lines", number)
@@ -187,37 +187,6 @@ class LineBook:
             await asyncio.to_thread(remove_session, self._accounts.session(number))
             self._start(number)
         log.info("line %s: logged out", number)
-
-    async def begin_sign_in(self, number: str, way: Literal["code", "qr"]) -> SignInView:
-        """Send a code, or show a QR code; whatever state the line is in, it goes on until the new session is there.
-
-        Raises NoSuchLine, SettingRefused, AlreadySigningIn (by another program).
-        """
-        account = self._accounts.of(self.settings(number), self._installation.settings)
-        if not (account.api_id and account.api_hash):
-            raise SettingRefused("api_id", "set the application's id and hash of my.telegram.org first")
-        signing = self._sign_ins.get(number)
-        if signing is None or signing.state in OVER:
-            signing = await self._open_sign_in(number)
-        return await (signing.send_code() if way == "code" else signing.show_qr())
-
-    def sign_in(self, number: str) -> SignIn | None:
-        """The sign-in of a line that goes on, or the last one that was over; raises NoSuchLine."""
-        self.settings(number)
-        return self._sign_ins.get(number)
-
-    async def adopted(self, number: str) -> None:
-        """Wait until a line that has been signed in goes on with its new session; at once where there is none."""
-        signing = self._sign_ins.get(number)
-        if signing and signing.state is SignInState.SIGNED_IN and number in self._signing:
-            await asyncio.wait({self._signing[number]})
-
-    async def cancel_sign_in(self, number: str) -> None:
-        """Forget about it; the line stays as it is. Raises NoSuchLine."""
-        if signing := self.sign_in(number):
-            await signing.cancel()  # Telegram is told that its code is not wanted any more
-        await self._end_sign_in(number)
-        self._news.tell("signin", number)
 
     async def setup(self, number: str) -> list[StepView]:
         """How what a new account needs stands. Raises NoSuchLine, TelegramError."""
@@ -295,7 +264,12 @@ class LineBook:
     async def _work(self, line: Line) -> None:
         async with background_tasks() as beside:
             beside.create_task(self._works.beside(line), name=f"beside line {line.number}")
-            await line.run()
+            try:
+                await line.run()
+            except Exception as error:
+                # One line must not end the others.
+                log.exception("line %s: an error nobody expected", line.number)
+                line.fail(error)
 
     async def _stop(self, number: str) -> None:
         """End a line's calls, and let go of its session."""
@@ -315,49 +289,29 @@ class LineBook:
         ready = self._bot.state is BotState.READY
         return BotFacts(self._bot.username, ready) if ready or self._bot.state is BotState.NO_INLINE else None
 
-    async def _open_sign_in(self, number: str) -> SignIn:
-        await self._end_sign_in(number)
-        begun: asyncio.Future[SignIn] = asyncio.get_running_loop().create_future()
-        self._signing[number] = self._tasks.create_task(self._sign_in(number, begun), name=f"sign-in of {number}")
-        return await begun
+    def _account_to_sign_in(self, number: str) -> Account:
+        account = self._accounts.of(self.settings(number), self._installation.settings)
+        if not (account.api_id and account.api_hash):
+            raise SettingRefused("api_id", "set the application's id and hash of my.telegram.org first")
+        return account
 
-    async def _sign_in(self, number: str, begun: asyncio.Future[SignIn]) -> None:
-        """From the first request until the line goes on with its new session."""
-        account = self._accounts.of(self._settings[number], self._installation.settings)
-        try:
-            async with SignIn(account, lambda: self._news.tell("signin", number), clock=self._clock) as signing:
-                self._sign_ins[number] = signing
-                begun.set_result(signing)
-                state = await signing.over()
-        except TelegramError as error:  # somebody else is signing it in
-            return begun.set_exception(error)
-        if state is not SignInState.SIGNED_IN:
-            return None
+    async def _adopt(self, account: Account) -> None:
+        """Go on with a session that has just been signed in. Raises TelegramError, OSError."""
+        number = account.number
         async with self._changing:
-            await self._forget_session(number)
+            await self._forget_session(self.line(number))
             await self._stop(number)
             try:
                 await adopt(account)
-            except (TelegramError, OSError):
-                log.exception("line %s: signed in, but its new session could not be put in place", number)
-            self.lines[number].account = account
-            self._start(number)
-        log.info("line %s: signed in", number)
-        self._news.tell("signin", number)
-        return None
+            finally:
+                self.lines[number].account = account
+                self._start(number)
 
-    async def _forget_session(self, number: str) -> None:
+    async def _forget_session(self, line: Line) -> None:
         """The session that a new one takes the place of would stay among the account's devices."""
-        line = self.lines[number]
         if line.state is LineState.READY:
-            await self._clear(number)
+            await self._clear(line.number)
             try:
                 await setup.log_out(line.client)
             except TelegramError as error:
-                log.warning("line %s: its old session stays among the account's devices: %s", number, error)
-
-    async def _end_sign_in(self, number: str) -> None:
-        self._sign_ins.pop(number, None)
-        if signing := self._signing.pop(number, None):
-            signing.cancel()
-            await asyncio.wait({signing})
+                log.warning("line %s: its old session stays among the account's devices: %s", line.number, error)

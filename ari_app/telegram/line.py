@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -220,6 +221,11 @@ class Line:
         async with self.limits:
             await self._keep_connected()
 
+    def fail(self, error: Exception) -> None:
+        """Something that nobody expected has ended its `run`."""
+        said = say("This line has stopped: see the log, and restart Astergram. ({error})", error=repr(error))
+        self._become(LineState.SIGNED_OUT, said)
+
     async def _keep_connected(self) -> None:
         wait_s = RETRY_FIRST_S
         while True:
@@ -228,6 +234,11 @@ class Line:
                 wait_s = RETRY_FIRST_S
             except SignedOut as error:
                 return self._become(LineState.SIGNED_OUT, signed_out(error))
+            except (sqlite3.Error, OSError) as error:
+                return self._become(
+                    LineState.SIGNED_OUT,
+                    say("The session can't be used: sign this line in again. ({error})", error=error),
+                )
             except TelegramError as error:
                 self._become(LineState.CONNECTING, say("Waiting for Telegram. {error}", error=error))
             await asyncio.sleep(wait_s)

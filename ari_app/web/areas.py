@@ -4,6 +4,7 @@ from ari_app.web.api.access import operations as access_operations
 from ari_app.web.api.calls import operations as call_operations
 from ari_app.web.api.connect import operations as connect_operations
 from ari_app.web.api.figures import operations as figure_operations
+from ari_app.web.api.installation import operations as installation_operations
 from ari_app.web.api.lines import operations as lines_operations
 from ari_app.web.api.signin import operations as signin_operations
 from ari_app.web.api.status import operations as status_operations
@@ -41,6 +42,7 @@ OPERATIONS = (
     *call_operations,
     *status_operations,
     *access_operations,
+    *installation_operations,
     *lines_operations,
     *signin_operations,
 )

@@ -23,13 +23,13 @@ LINES = [{"number": LINE, "max_calls": 2}, {"number": SECOND}]
 async def sign_in(stage: Play, number: str) -> None:
     """By code, as an administrator does."""
     book = stage.app.lines
-    view = await book.begin_sign_in(number, "code")
+    view = await book.sign_ins.begin(number, "code")
     assert view.state is SignInState.CODE_SENT, view
-    signing = book.sign_in(number)
+    signing = book.sign_ins.of(number)
     assert signing
     view = await signing.code(stage.telegram.login_code(number))
     assert view.state is SignInState.SIGNED_IN, view
-    await book.adopted(number)
+    await book.sign_ins.adopted(number)
 
 
 async def becomes(stage: Play, number: str, state: LineState) -> None:
@@ -126,9 +126,9 @@ async def test_signing_in_again_while_green_leaves_one_device(play: PlayMaker) -
 async def test_a_sign_in_that_is_given_up_changes_nothing(play: PlayMaker) -> None:
     async with play() as stage:
         book = stage.app.lines
-        await book.begin_sign_in(LINE, "qr")
-        await book.cancel_sign_in(LINE)
-        assert book.sign_in(LINE) is None
+        await book.sign_ins.begin(LINE, "qr")
+        await book.sign_ins.cancel(LINE)
+        assert book.sign_ins.of(LINE) is None
         assert book.line(LINE).state is LineState.READY
         assert len(stage.telegram.devices(LINE)) == 1
 

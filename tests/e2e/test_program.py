@@ -147,6 +147,17 @@ async def test_sign_in_by_qr_set_up_change_and_remove(sandbox: Stage) -> None:
         assert "no line yet" in await done("line", "list", "--config", config)
 
 
+async def test_settings_of_the_installation(sandbox: Stage) -> None:
+    async with at_work(sandbox) as (config, program):
+        shown = await done("settings", "company=Acme", f"bot_token={sandbox.bot()['token']}", "--config", config)
+        assert tomllib.loads(shown) == {"company": "Acme", "api_id": 12345, "api_hash": "set", "bot_token": "set"}
+        await program.until("@astergram_bot is connected")
+        assert "Acme" in await done("settings", "--config", config)
+        assert "bot_token" not in tomllib.loads(await done("settings", "bot_token=null", "--config", config))
+        await program.until("There is no bot")
+        assert sandbox.bot()["token"] not in program.printed
+
+
 async def test_a_number_that_is_banned(sandbox: Stage) -> None:
     sandbox.telegram.ban(LINE)
     async with (

@@ -68,7 +68,7 @@ class SignInAnswer(BaseModel):
 
 async def begin_sign_in(asked: Asked, number: Number, body: Way) -> SignInAnswer:
     """Have a code sent, or a QR code shown, whatever state the line is in; it goes on until it is signed in again."""
-    return await _answer(asked, number, await asked.services.lines.begin_sign_in(number, body.way))
+    return await _answer(asked, number, await asked.services.lines.sign_ins.begin(number, body.way))
 
 
 async def get_sign_in(asked: Asked, number: Number) -> SignInAnswer:
@@ -93,17 +93,18 @@ async def resend_code(asked: Asked, number: Number) -> SignInAnswer:
 
 async def cancel_sign_in(asked: Asked, number: Number) -> None:
     """Forget about it; the line stays as it is."""
-    await asked.services.lines.cancel_sign_in(number)
+    asked.services.lines.settings(number)
+    await asked.services.lines.sign_ins.cancel(number)
 
 
 def _sign_in(asked: Asked, number: str) -> SignIn:
-    if signing := asked.services.lines.sign_in(number):
+    if signing := asked.services.lines.sign_ins.of(number):
         return signing
     raise NoSignIn(number)
 
 
 async def _answer(asked: Asked, number: str, view: SignInView) -> SignInAnswer:
-    await asked.services.lines.adopted(number)
+    await asked.services.lines.sign_ins.adopted(number)
     return SignInAnswer.model_validate(vars(view) | {"error": told(asked, view.error) if view.error else None})
 
 

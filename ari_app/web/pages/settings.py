@@ -6,11 +6,11 @@ from aiohttp import web
 
 from ari_app.lines.settings import SettingRefused
 from ari_app.sentence import Sentence, say
-from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries
+from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, digest
 from ari_app.web.access.gate import remote
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, services, web_of
-from ari_app.web.flash import flash
+from ari_app.web.flash import Message, flash
 from ari_app.web.forms import form
 from ari_app.web.render import render
 
@@ -76,6 +76,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
     secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
+    its.flashes.add(digest(secret), Message("done", say("The password is changed.")))
     response = web.Response(status=303, headers={"Location": "/settings"})
     its.cookies.set_session(response, secret)
     return response

@@ -56,7 +56,7 @@ async def begin(request: web.Request) -> web.StreamResponse:
     number = number_of(request)
     way: Literal["code", "qr"] = "qr" if request.match_info["way"] == "qr" else "code"
     try:
-        await services(request).lines.begin_sign_in(number, way)
+        await services(request).lines.sign_ins.begin(number, way)
     except SettingRefused:
         flash(request, say("Set the application's id and hash first."), "failed")
         raise web.HTTPSeeOther("/lines/add?application") from None
@@ -95,12 +95,12 @@ async def resend(request: web.Request) -> web.StreamResponse:
 async def cancel(request: web.Request) -> web.StreamResponse:
     """Forget about it."""
     number = number_of(request)
-    await services(request).lines.cancel_sign_in(number)
+    await services(request).lines.sign_ins.cancel(number)
     raise web.HTTPSeeOther(f"/lines/{number}/signin")
 
 
 def _signing(request: web.Request) -> SignIn | None:
-    return services(request).lines.sign_in(number_of(request))
+    return services(request).lines.sign_ins.of(number_of(request))
 
 
 def _after(request: web.Request, typed: str = "") -> web.StreamResponse:

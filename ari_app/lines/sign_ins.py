@@ -1,0 +1,105 @@
+"""The sign-ins of lines: one at a time for each, beside the line, which goes on until its new session is there."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from ari_app.news import News
+from ari_app.telegram.account import Account
+from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.signin import SignIn
+from ari_app.telegram.signin_view import OVER, SignInState, SignInView
+
+log = logging.getLogger(__name__)
+
+
+class SignIns:
+    """By the line's number.
+
+    ``account_of`` gives the account to sign in, and raises what stands in the way; ``adopt`` lets the line go on with
+    the session that has been signed in.
+    """
+
+    def __init__(
+        self,
+        account_of: Callable[[str], Account],
+        adopt: Callable[[Account], Awaitable[None]],
+        news: News,
+        tasks: asyncio.TaskGroup,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._account_of = account_of
+        self._adopt = adopt
+        self._news = news
+        self._tasks = tasks
+        self._clock = clock
+        self._sign_ins: dict[str, SignIn] = {}
+        self._stories: dict[str, asyncio.Task[None]] = {}
+
+    def of(self, number: str) -> SignIn | None:
+        """The one that goes on, or the last that was over."""
+        return self._sign_ins.get(number)
+
+    async def begin(self, number: str, way: Literal["code", "qr"]) -> SignInView:
+        """Send a code, or show a QR code, whatever state the line is in.
+
+        Raises NoSuchLine, SettingRefused, AlreadySigningIn (by another program).
+        """
+        account = self._account_of(number)
+        signing = self._sign_ins.get(number)
+        if signing is None or signing.state in OVER:
+            await self.adopted(number)
+            signing = await self._open(account)
+        return await (signing.send_code() if way == "code" else signing.show_qr())
+
+    async def adopted(self, number: str) -> None:
+        """Wait until a line that has been signed in goes on with its new session; at once where none has."""
+        signing, story = self._sign_ins.get(number), self._stories.get(number)
+        if signing and story and signing.state is SignInState.SIGNED_IN:
+            await asyncio.wait({story})
+
+    async def cancel(self, number: str) -> None:
+        """Forget about it; a line that was not signed in yet stays as it is."""
+        signing = self._sign_ins.get(number)
+        if signing and signing.state not in OVER:
+            await signing.cancel()  # Telegram is told that its code is not wanted any more
+        await self.adopted(number)
+        await self.drop(number)
+        self._news.tell("signin", number)
+
+    async def drop(self, number: str) -> None:
+        """End it at once, however far it is."""
+        self._sign_ins.pop(number, None)
+        if story := self._stories.pop(number, None):
+            story.cancel()
+            await asyncio.wait({story})
+
+    async def _open(self, account: Account) -> SignIn:
+        begun: asyncio.Future[SignIn] = asyncio.get_running_loop().create_future()
+        self._stories[account.number] = self._tasks.create_task(
+            self._story(account, begun), name=f"sign-in of {account.number}"
+        )
+        return await begun
+
+    async def _story(self, account: Account, begun: asyncio.Future[SignIn]) -> None:
+        """From the first request until the line goes on with its new session."""
+        number = account.number
+        try:
+            async with SignIn(account, lambda: self._news.tell("signin", number), clock=self._clock) as signing:
+                self._sign_ins[number] = signing
+                begun.set_result(signing)
+                state = await signing.over()
+            if state is SignInState.SIGNED_IN:
+                await self._adopt(account)
+                log.info("line %s: signed in", number)
+                self._news.tell("signin", number)
+        except Exception as error:
+            if not begun.done():
+                begun.set_exception(error)
+            elif isinstance(error, TelegramError | OSError):
+                log.error("line %s: signed in, but its new session is not in its place: %s", number, error)  # noqa: TRY400
+            else:
+                # One sign-in must not end the lines.
+                log.exception("line %s: an error nobody expected, while signing it in", number)

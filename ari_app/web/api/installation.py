@@ -1,0 +1,65 @@
+"""What is set for the whole installation."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ari_app.lines.installation import InstallationSettings
+from ari_app.lines.settings import SettingRefused
+from ari_app.web.api.operation import Asked, Operation
+
+LONGEST = 200
+
+
+class InstallationAnswer(BaseModel):
+    """What is set; of a secret only that it is set."""
+
+    company: str
+    api_id: int | None
+    api_hash: Literal["set"] | None
+    bot_token: Literal["set"] | None
+
+    @classmethod
+    def of(cls, settings: InstallationSettings) -> "InstallationAnswer":
+        """Without the secrets."""
+        return cls(
+            company=settings.company,
+            api_id=settings.api_id,
+            api_hash="set" if settings.api_hash else None,
+            bot_token="set" if settings.bot_token else None,
+        )
+
+
+class InstallationChange(BaseModel):
+    """Some of it, or all; null goes back to what the configuration file says. Without a bot token there is no bot."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    company: str | None = Field(None, max_length=LONGEST)
+    api_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    api_hash: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
+    bot_token: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
+
+
+async def get_installation(asked: Asked) -> InstallationAnswer:
+    """What is set."""
+    return InstallationAnswer.of(asked.services.installation.settings)
+
+
+async def change_installation(asked: Asked, body: InstallationChange) -> InstallationAnswer:
+    """Change some of it; it takes effect at once."""
+    await asked.services.installation.change({name: getattr(body, name) for name in body.model_fields_set})
+    return InstallationAnswer.of(asked.services.installation.settings)
+
+
+operations = (
+    Operation("GET", "/api/installation", get_installation, "What is set for the whole installation"),
+    Operation(
+        "PATCH",
+        "/api/installation",
+        change_installation,
+        "Change what is set for the whole installation",
+        right="write",
+        errors={422: SettingRefused},
+    ),
+)
