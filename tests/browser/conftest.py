@@ -29,7 +29,7 @@ SIZES: dict[str, ViewportSize] = {
     "phone": {"width": 390, "height": 844},
 }
 PATIENCE_MS, START_MS = 20_000, 60_000
-REFUSED = re.compile(r"the server responded with a status of (422|403 .*/password\?|404 .*/lines/)")
+REFUSED = re.compile(r"the server responded with a status of (422|403 .*/(password\?|login$)|404 .*/lines/)")
 """How Chromium tells of what we mean to refuse: a form that was filled in wrongly, a used link, a line that is gone."""
 AWAY = re.compile(REFUSED.pattern + r"|/events|/alive|vendor/htmx|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED")
 """And how it tells that live events have stopped, because the program, or the session, is gone."""

@@ -46,7 +46,7 @@ async def test_language_and_theme(play: PlayMaker, admin: Admin) -> None:
 
 
 async def test_signing_out_and_in_and_another_password(play: PlayMaker, admin: Admin) -> None:
-    async with play() as stage, admin(stage) as page:
+    async with play() as stage, admin(stage, away=True) as page:
         await page.goto("/settings")
         await page.fill("[name=old_password]", PASSWORD)
         await page.fill("[name=new_password]", ANOTHER)
