@@ -101,7 +101,7 @@ class LineSettings(_Settings):
     ``api_id`` and ``api_hash`` are the installation's where the line has none of its own.
     """
 
-    number: Number
+    number: Number = Field(examples=["+79990000005"])
     name: str = ""
     api_id: int | None = Field(None, ge=1)
     api_hash: Secret | None = None

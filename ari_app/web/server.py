@@ -147,11 +147,14 @@ async def _serve(stack: AsyncExitStack, app: web.Application, listening: socket.
 
 
 class _HttpLog(logging.LoggerAdapter[logging.Logger]):
-    """What is no HTTP comes from every port scanner; it is no error of ours."""
+    """What is no HTTP comes from every port scanner; it is no error of ours.
+
+    What is wrong with it is not told: that would quote the request, and the secrets in it.
+    """
 
     def exception(self, msg: object, *args: object, **options: Any) -> None:
-        if isinstance(options.get("exc_info"), HttpProcessingError):
-            self.debug(msg, *args, **options)
+        if isinstance(error := options.get("exc_info"), HttpProcessingError):
+            self.debug(f"{msg}: %s", *args, type(error).__name__)
         else:
             super().exception(msg, *args, **options)
 

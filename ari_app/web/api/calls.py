@@ -73,7 +73,7 @@ class LiveCall(BaseModel):
     to_telegram_dbfs: float | None
 
 
-class Step(BaseModel):
+class LadderStep(BaseModel):
     """A step of a call: seconds since it began, on which side, and what, in the language that is asked for."""
 
     at_s: float
@@ -102,7 +102,7 @@ class WholeCall(BaseModel):
     post_dial_delay_s: float | None
     to_answer_s: float | None
     to_audio_s: float | None
-    ladder: list[Step]
+    ladder: list[LadderStep]
     audio: list[AudioSample]
 
 
@@ -176,7 +176,8 @@ async def get_call(asked: Asked, id: CallId) -> WholeCall:
         to_answer_s=record.to_answer_s,
         to_audio_s=record.to_audio_s,
         ladder=[
-            Step(at_s=each.at_s, side=each.lane, way=each.way, text=tell(each.sentence)) for each in ladder(record)
+            LadderStep(at_s=each.at_s, side=each.lane, way=each.way, text=tell(each.sentence))
+            for each in ladder(record)
         ],
         audio=[AudioSample.model_validate(asdict(sample)) for sample in record.samples],
     )

@@ -91,7 +91,7 @@ class TestCall(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    destination: str = Field(min_length=1, max_length=64)
+    destination: str = Field(min_length=1, max_length=64, examples=["+79990000002"])
 
 
 class BegunCall(BaseModel):
