@@ -72,17 +72,25 @@ def client_light(line: Line) -> Light:
         return Light(Colour.RED, line.condition)
     if line.state is LineState.CONNECTING:
         return Light(Colour.ORANGE, line.condition)
-    if pause := line.pauses.get(CALL):
-        seconds, word = pause
-        return Light(
-            Colour.ORANGE,
-            say(
+    if pauses := line.pauses:
+        request = CALL if CALL in pauses else max(pauses, key=lambda each: pauses[each])
+        seconds, word = pauses[request]
+        minutes = max(1, round(seconds / 60))
+        if request == CALL:
+            said = say(
                 "Telegram limits this account ({word}): it places no calls for {minutes} min more. "
                 "Incoming calls go on.",
                 word=word,
-                minutes=max(1, round(seconds / 60)),
-            ),
-        )
+                minutes=minutes,
+            )
+        else:
+            said = say(
+                "Telegram limits this account ({word}): it leaves out {request} for {minutes} min more. Calls go on.",
+                word=word,
+                request=request,
+                minutes=minutes,
+            )
+        return Light(Colour.ORANGE, said)
     return Light(Colour.GREEN, line.condition)
 
 

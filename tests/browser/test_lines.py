@@ -45,6 +45,8 @@ async def test_the_first_password(play: PlayMaker, visitor: Admin) -> None:
     """The link works once; without the password nobody gets in."""
     async with play() as stage, visitor(stage, away=True) as page:
         link = stage.app.web.first_link
+        await page.goto(link)
+        await screenshot(page, "password", dark=True, phone=True)
         await set_first_password(page, stage)
         await page.click("nav >> text=Sign out")
         await page.wait_for_url(re.compile("/login"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import aiohttp
 import pytest
 
 from ari_app.sandbox.asterisk import PrivateAsterisk
@@ -71,6 +72,7 @@ async def test_the_demo_shows_all_calls_and_stays_for_a_softphone(tmp_path: Path
         check_report(json.loads((folder / "report.json").read_text()), printed)
         assert len(list((folder / "recordings").glob("*.wav"))) == 4
 
+        await check_page(printed)
         async with SipPhone(softphone_account(printed), "106", run_dir=tmp_path / "106") as phone:
             type_in(process, "call")
             await phone.incoming()
@@ -90,6 +92,15 @@ async def test_the_demo_shows_all_calls_and_stays_for_a_softphone(tmp_path: Path
         async with asyncio.timeout(END_S):
             _, complaints = await process.communicate()
         assert (process.returncode, complaints) == (0, b"")
+
+
+async def check_page(printed: str) -> None:
+    """The admin page waits for its first password."""
+    link = re.search(r"(http://127\.0\.0\.1:\d+/password\?link=\S+)  opens once", printed)
+    assert link, printed
+    async with aiohttp.ClientSession() as session, session.get(link[1]) as answer:
+        assert answer.status == 200
+        assert "password_again" in await answer.text()
 
 
 def check_output(printed: str) -> None:

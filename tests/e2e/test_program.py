@@ -16,6 +16,7 @@ import pytest
 from ari_app.config import load
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
+from ari_app.sandbox.telegram.device import API_ID
 from tests.e2e.conftest import GONE_S, nothing_left_in
 
 PROMPT_S = 20.0
@@ -150,7 +151,7 @@ async def test_sign_in_by_qr_set_up_change_and_remove(sandbox: Stage) -> None:
 async def test_settings_of_the_installation(sandbox: Stage) -> None:
     async with at_work(sandbox) as (config, program):
         shown = await done("settings", "company=Acme", f"bot_token={sandbox.bot()['token']}", "--config", config)
-        assert tomllib.loads(shown) == {"company": "Acme", "api_id": 12345, "api_hash": "set", "bot_token": "set"}
+        assert tomllib.loads(shown) == {"company": "Acme", "api_id": API_ID, "api_hash": "set", "bot_token": "set"}
         await program.until("@astergram_bot is connected")
         assert "Acme" in await done("settings", "--config", config)
         assert "bot_token" not in tomllib.loads(await done("settings", "bot_token=null", "--config", config))

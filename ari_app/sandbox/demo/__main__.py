@@ -117,7 +117,7 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
             report.steps = show.steps
             status = conclude(show, report, folder)
             if options.stay:
-                configuration = await cast.stage.configuration(**stay.CONFIGURATION)
+                configuration = await cast.stage.configuration(bot=cast.stage.bot(), **stay.CONFIGURATION)
                 async with astergram(configuration, folder / "astergram.log") as program:
                     await stay.stay(cast, program, show)
             return status

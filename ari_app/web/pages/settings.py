@@ -44,14 +44,20 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
 async def change_installation(request: web.Request) -> web.StreamResponse:
     """The company, the application's identity, the bot."""
     fields = await form(request)
-    changes: dict[str, str | None] = {name: fields[name] or None for name in ("company", "api_id") if name in fields}
+    installation = services(request).installation
+    now = installation.settings
+    changes: dict[str, str | None] = {}  # what stays as it was goes on following the configuration file
+    if "company" in fields and fields["company"] != now.company:
+        changes["company"] = fields["company"]
+    if "api_id" in fields and fields["api_id"] != str(now.api_id or ""):
+        changes["api_id"] = fields["api_id"] or None
     for name in WRITE_ONLY:
         if fields.get(f"remove_{name}"):
-            changes[name] = None
+            changes[name] = ""
         elif fields.get(name):
             changes[name] = fields[name]
     try:
-        await services(request).installation.change(changes)
+        await installation.change(changes)
     except SettingRefused as refused:
         typed = {name: fields.get(name, "") for name in ("company", "api_id")}
         return await _page(request, 422, typed=typed, errors={refused.key: refused.reason})
