@@ -1,9 +1,11 @@
 """Talks to the running program, over the socket in its state directory."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -38,6 +40,14 @@ class Api:
             if answer.ok:
                 return said
             raise Refused(_sentence(said))
+
+    async def download(self, path: str, file: Path) -> None:
+        """Write an answer into a file, as it is."""
+        async with self._session.get(f"/api{path}") as answer:
+            if not answer.ok:
+                raise Refused(_sentence(await answer.json(content_type=None)))
+            content = await answer.read()
+        await asyncio.to_thread(file.write_bytes, content)
 
     async def events(self, kind: str) -> AsyncGenerator[dict[str, Any], None]:
         """The data of each event of a kind from now on (server-sent events); a first empty one when it listens."""

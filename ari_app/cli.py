@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from ari_app import __version__, api_client, backup, cli_lines
+from ari_app import __version__, api_client, backup, cli_calls, cli_lines
 from ari_app.app import running, surroundings
 from ari_app.asterisk.errors import AriError
 from ari_app.config import ConfigError, Settings, load
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="take and place calls until stopped", parents=[common])
     cli_lines.add_parser(commands, common)
+    cli_calls.add_parser(commands, common)
     whole = commands.add_parser(
         "settings", help="show or change company, api_id, api_hash and bot_token", parents=[common]
     )
@@ -108,6 +109,12 @@ async def line(settings: Settings, options: argparse.Namespace) -> None:
     """`astergram line ...`."""
     async with api_client.program(settings) as api:
         await cli_lines.run(options, api)
+
+
+async def calls(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram calls ...`."""
+    async with api_client.program(settings) as api:
+        await cli_calls.run(options, api)
 
 
 async def web(settings: Settings, options: argparse.Namespace) -> None:
@@ -155,6 +162,7 @@ async def restore(settings: Settings, options: argparse.Namespace) -> None:
 COMMANDS = {
     "run": serve,
     "line": line,
+    "calls": calls,
     "settings": installation,
     "doctor": doctor,
     "web": web,

@@ -14,12 +14,14 @@ from typing import Any
 import segno
 import tomli_w
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ari_app.api_client import Api, Refused
 from ari_app.lines.settings import NO_NUMBER, line_number
 
 DOTS = {"green": "[green]●[/]", "orange": "[yellow]●[/]", "red": "[red]●[/]"}
+PIPE_WIDTH = 200
 LIGHTS = ("calls", "client", "bot")
 
 
@@ -89,6 +91,14 @@ async def run(options: argparse.Namespace, api: Api) -> None:
     return None
 
 
+def output() -> Console:
+    """Where tables go; a pipe gets each row on one line."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
 def show_lines(lines: list[dict[str, Any]]) -> None:
     """Each line, its lights, and what they say where they are not green."""
     if not lines:
@@ -101,8 +111,10 @@ def show_lines(lines: list[dict[str, Any]]) -> None:
         lights = [line["lights"][name] for name in LIGHTS]
         said = [each["sentence"] for each in lights if each["colour"] != "green"]
         dots = [f"{DOTS[each['colour']]} {each['colour']}" for each in lights]
-        table.add_row(line["number"], line["name"], f"{line['calls']}/{line['max_calls']}", *dots, "\n".join(said))
-    Console(highlight=False).print(table)
+        table.add_row(
+            line["number"], escape(line["name"]), f"{line['calls']}/{line['max_calls']}", *dots, "\n".join(said)
+        )
+    output().print(table)
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:

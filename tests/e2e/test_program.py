@@ -159,6 +159,32 @@ async def test_settings_of_the_installation(sandbox: Stage) -> None:
         assert sandbox.bot()["token"] not in program.printed
 
 
+async def test_the_calls(sandbox: Stage, tmp_path: Path) -> None:
+    config = await sandbox.configuration()
+    await sandbox.sign_in_lines(load(config))
+    async with (
+        astergram("run", "--config", config) as program,
+        SipPhone(sandbox.asterisk, "101", auto_answer=True) as phone,
+        sandbox.person(ANNA) as anna,
+    ):
+        await program.until("ready: 1 of 1 lines")
+        call = await anna.call(LINE)
+        await call.confirm(None, None)
+        await program.until("both sides talk")
+        (live,) = [line for line in (await done("calls", "list", "--config", config)).splitlines() if "Анна" in line]
+        assert "talking" in live
+        call_id = live.split()[0]
+        await done("calls", "hangup", call_id, "--config", config)
+        await call.ended()
+        await phone.closed()
+        assert "ended by the administrator" in (await done("calls", "show", call_id, "--config", config)).lower()
+        await done("calls", "export", tmp_path / "calls.csv", "--find", "анна", "--config", config)
+        assert call_id in (tmp_path / "calls.csv").read_text()
+        async with astergram("calls", "show", "0" * 12, "--config", config) as command:
+            assert await command.ends() == 1
+            assert "Traceback" not in command.printed
+
+
 async def test_a_number_that_is_banned(sandbox: Stage) -> None:
     sandbox.telegram.ban(LINE)
     async with (
