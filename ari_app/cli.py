@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import logging
 import signal
 import sys
@@ -45,6 +46,8 @@ FAILURES = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 2 for a configuration that can't be used."""
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # also for a program that reads what is printed, and answers
     try:
         settings = load(options.config)
         return int(uvloop.run(COMMANDS[options.command](settings, options)) or 0)

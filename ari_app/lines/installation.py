@@ -3,7 +3,16 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializationInfo, ValidationError, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 
 from ari_app.lines.settings import WITH_SECRETS, SettingRefused, reason
 from ari_app.store.lines import KeptInstallation
@@ -22,6 +31,12 @@ class InstallationSettings(BaseModel):
     api_id: int | None = Field(None, ge=1)
     api_hash: SecretStr | None = None
     bot_token: SecretStr | None = None
+
+    @field_validator("api_hash", "bot_token")
+    @classmethod
+    def _none(cls, secret: SecretStr | None) -> SecretStr | None:
+        """An empty one is none, whatever the configuration file says."""
+        return secret or None
 
     @field_serializer("api_hash", "bot_token", when_used="json")
     def _hidden(self, secret: SecretStr | None, info: SerializationInfo) -> str | None:

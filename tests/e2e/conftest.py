@@ -96,9 +96,14 @@ class Play:
 
     async def talking(self) -> None:
         """Wait until both sides of every live call talk: a person's own media may be connected a moment before."""
-        async with asyncio.timeout(GONE_S):
-            for call in list(self.app.desk.calls.values()):
-                await call.talks()
+        await all_talk(self.app)
+
+
+async def all_talk(app: Astergram) -> None:
+    """Wait until both sides of every live call talk."""
+    async with asyncio.timeout(GONE_S):
+        for call in list(app.desk.calls.values()):
+            await call.talks()
 
 
 PlayMaker = Callable[..., AbstractAsyncContextManager[Play]]

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ari_app.app import running
+from ari_app.app import Astergram, running
 from ari_app.calls.callback import AGAIN_S
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.tones import measure
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import HZ_TOLERANCE, PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard
+from tests.e2e.conftest import HZ_TOLERANCE, PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, all_talk, heard
 
 AGENTS = (
     "[agents]\n"
@@ -62,10 +62,11 @@ async def asked(agent: SipPhone, person: Person) -> PersonCall:
     return call
 
 
-async def talked(call: PersonCall, agent: SipPhone) -> None:
+async def talked(call: PersonCall, agent: SipPhone, app: Astergram) -> None:
     """The person takes the call, and hangs up."""
     await call.accept(None, None)
     await agent.established()
+    await all_talk(app)
     await call.hang_up()
     await call.close_audio()
     await agent.closed()
@@ -168,7 +169,7 @@ async def test_a_second_request_after_later_succeeds(play: PlayMaker) -> None:
             while (answer := (await again.click()).message) == "too soon":  # noqa: ASYNC110 - time is what passes
                 await asyncio.sleep(1)
         assert answer == "waiting"
-        await talked(await asked(agent, anna), agent)
+        await talked(await asked(agent, anna), agent, stage.app)
         assert not (await anna.sees(LINE, says("reached"))).buttons
         assert await stage.outcome() == "ANSWER"
 
@@ -184,7 +185,7 @@ async def test_a_card_is_pressed_after_a_restart(play: PlayMaker) -> None:
         async with running(stage.settings) as restarted:
             await restarted.settled()
             assert (await card.click()).message == "waiting"
-            await talked(await asked(agent, anna), agent)
+            await talked(await asked(agent, anna), agent, restarted)
             assert not (await anna.sees(LINE, says("reached"))).buttons
             await restarted.desk.idle()
 
@@ -209,7 +210,7 @@ async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) 
             await restarted.settled()
             mended = await anna.sees(LINE, says("later"))
             assert (await mended.click()).message == "waiting"
-            await talked(await asked(agent, anna), agent)
+            await talked(await asked(agent, anna), agent, restarted)
             await anna.sees(LINE, says("reached"))
             await restarted.desk.idle()
 

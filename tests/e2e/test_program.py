@@ -1,7 +1,6 @@
 """The `astergram` command, as a process of its own."""
 
 import asyncio
-import os
 import signal
 import sys
 import tomllib
@@ -18,9 +17,9 @@ from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
 from ari_app.sandbox.telegram.device import API_ID
 from tests.e2e.conftest import GONE_S, nothing_left_in
+from tests.e2e.whole_program import ENV
 
 PROMPT_S = 20.0
-ENV = {name: value for name, value in os.environ.items() if not name.startswith("ASTERGRAM_")}
 
 
 class Program:

@@ -17,7 +17,11 @@ from tests.integration.web_helpers import Browser
 
 START_S = 60.0
 STOP_S = 30.0
-ENV = {name: value for name, value in os.environ.items() if not name.startswith("ASTERGRAM_")}
+ENV = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith("ASTERGRAM_") and name != "PYTHONUNBUFFERED"  # users don't have it either
+}
 
 
 class WholeProgram:
