@@ -11,6 +11,7 @@ import pytest
 from ari_app.lines.lights import Colour, Light
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.stage import ANNA, LINE
+from ari_app.sandbox.telegram import Timers
 from tests.e2e.conftest import Play, PlayMaker
 
 SEEN_S = 15.0
@@ -91,3 +92,18 @@ async def test_the_account_is_limited(play: PlayMaker) -> None:
         light = await until(stage, "client", Colour.ORANGE)
         assert "1440 min" in str(light.sentence)
         assert "PEER_FLOOD" in str(light.sentence)
+
+
+async def test_what_became_of_a_call_meanwhile_is_learnt_when_telegram_is_back(play: PlayMaker) -> None:
+    async with play(timers=Timers(ring_s=4.0)) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        await phone.dial(ANNA)
+        call = await anna.incoming()
+        await call.ring()
+        async with stage.telegram.away():
+            await until(stage, "client", Colour.ORANGE)
+            async with asyncio.timeout(SEEN_S):
+                while stage.telegram.calls[-1].reason is None:  # noqa: ASYNC110 - the server's timer has no event for us
+                    await asyncio.sleep(0.1)
+            assert stage.calls[-1].ending is None
+        assert (await phone.closed()).startswith("480")
+        assert await stage.outcome() == "NOANSWER"
