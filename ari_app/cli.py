@@ -91,6 +91,7 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
     """Work until SIGTERM or SIGINT."""
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("telethon").setLevel(logging.WARNING)
+    logging.getLogger("telethon.network").setLevel(logging.ERROR)  # each try to connect; the line tells once
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
