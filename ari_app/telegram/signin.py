@@ -5,7 +5,6 @@ core.telegram.org/api/auth, core.telegram.org/api/qr-login and core.telegram.org
 
 import asyncio
 import base64
-import getpass
 import logging
 import math
 import time
@@ -23,24 +22,10 @@ from telethon.tl import functions, types
 from ari_app.sentence import Sentence, say
 from ari_app.tasks import background_tasks
 from ari_app.telegram.account import Account, LineHeld, lease
-from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
-from ari_app.telegram.session_file import NothingToAdopt, adopt, remove_session, signin_session
+from ari_app.telegram.session_file import remove_session, signin_session
 from ari_app.telegram.signin_session import FAILURES, SignInSession
 from ari_app.telegram.signin_view import OPEN, OVER, WAYS, SignInState, SignInTimers, SignInView, not_now
-
-__all__ = [
-    "AlreadySigningIn",
-    "NothingToAdopt",
-    "SignIn",
-    "SignInState",
-    "SignInTimers",
-    "SignInView",
-    "adopt",
-    "remove_session",
-    "sign_in_at_terminal",
-    "signin_session",
-]
 
 log = logging.getLogger(__name__)
 
@@ -382,18 +367,3 @@ class SignIn:
 
 def _digits(phone: str | None) -> str:
     return "".join(c for c in phone or "" if c.isdigit())
-
-
-async def sign_in_at_terminal(account: Account) -> None:
-    """Ask for the code, and the two-step password where there is one; raises TelegramError."""
-    async with SignIn(account) as signin:
-        view = await signin.send_code()
-        if view.state is SignInState.CODE_SENT:
-            prompt = f"The code that Telegram sent to {account.number}: "
-            view = await signin.code(await asyncio.to_thread(input, prompt))
-        if view.state is SignInState.PASSWORD_NEEDED:
-            view = await signin.password(await asyncio.to_thread(getpass.getpass, "The account's two-step password: "))
-        if view.state is not SignInState.SIGNED_IN:
-            raise TelegramError(f"{view.error} ({view.refusal})")
-    await adopt(account)
-    print(f"{account.number} is signed in")

@@ -16,17 +16,9 @@ from telethon.tl import functions
 
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.telegram.account import Account, LineHeld, Server, connected, lease
-from ari_app.telegram.signin import (
-    AlreadySigningIn,
-    NothingToAdopt,
-    SignIn,
-    SignInState,
-    SignInTimers,
-    SignInView,
-    adopt,
-    sign_in_at_terminal,
-    signin_session,
-)
+from ari_app.telegram.session_file import NothingToAdopt, adopt, signin_session
+from ari_app.telegram.signin import AlreadySigningIn, SignIn
+from ari_app.telegram.signin_view import SignInState, SignInTimers, SignInView
 
 LINE, OTHER, NOBODY = "+79990000001", "+79990000002", "+79990000009"
 PASSWORD = "correct horse"
@@ -555,14 +547,3 @@ async def test_nothing_to_adopt(account: Account) -> None:
         await adopt(account)
     with lease(account.session), pytest.raises(LineHeld):
         await adopt(account)
-
-
-async def test_at_the_terminal(
-    telegram: LocalTelegram, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with_password(telegram)
-    monkeypatch.setattr("builtins.input", lambda _: telegram.login_code(LINE))
-    monkeypatch.setattr("getpass.getpass", lambda _: PASSWORD)
-    await sign_in_at_terminal(account)
-    assert f"{LINE} is signed in" in capsys.readouterr().out
-    assert await whoever_holds(account) == LINE
