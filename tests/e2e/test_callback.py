@@ -53,6 +53,18 @@ async def card_of(play: Play, phone: SipPhone, person: Person) -> AsyncIterator[
     await play.call_over()
 
 
+@asynccontextmanager
+async def with_card(play: PlayMaker, dialplan: str = AGENTS) -> AsyncIterator[tuple[Play, SipPhone, Person, Any]]:
+    """A stage, an agent at his phone, and Anna, who has got the line's card."""
+    async with (
+        play(bot=True, dialplan=dialplan, lines=[SETTINGS]) as stage,
+        stage.phone("101") as agent,
+        stage.person(ANNA) as anna,
+        card_of(stage, agent, anna) as card,
+    ):
+        yield stage, agent, anna, card
+
+
 async def asked(agent: SipPhone, person: Person) -> PersonCall:
     """The agent has answered, and the person's Telegram rings."""
     await agent.incoming()
@@ -118,12 +130,7 @@ async def test_a_person_is_called_back(play: PlayMaker) -> None:
 
 async def test_a_person_who_does_not_answer_may_ask_again_later(play: PlayMaker) -> None:
     """Edits are throttled meanwhile: the card says what is true in the end."""
-    async with (
-        play(bot=True, dialplan=AGENTS, lines=[SETTINGS]) as stage,
-        stage.phone("101") as agent,
-        stage.person(ANNA) as anna,
-        card_of(stage, agent, anna) as card,
-    ):
+    async with with_card(play) as (stage, agent, anna, card):
         stage.telegram.refuse_bot("editMessageText", 429, retry_after=1, times=2)
         await card.click()
         await agent.incoming()
@@ -141,12 +148,7 @@ async def test_a_person_who_does_not_answer_may_ask_again_later(play: PlayMaker)
 
 
 async def test_nobody_in_the_pbx_answers(play: PlayMaker) -> None:
-    async with (
-        play(bot=True, dialplan="[agents]\nexten => 605,1,Hangup(17)\n", lines=[SETTINGS]) as stage,
-        stage.phone("101") as agent,
-        stage.person(ANNA) as anna,
-        card_of(stage, agent, anna) as card,
-    ):
+    async with with_card(play, dialplan="[agents]\nexten => 605,1,Hangup(17)\n") as (stage, _, anna, card):
         await card.click()
         await anna.sees(LINE, says("later"))
         assert anna.calls.keys() == {call.id for call in stage.telegram.calls}
@@ -154,12 +156,7 @@ async def test_nobody_in_the_pbx_answers(play: PlayMaker) -> None:
 
 
 async def test_a_second_request_after_later_succeeds(play: PlayMaker) -> None:
-    async with (
-        play(bot=True, dialplan=AGENTS, lines=[SETTINGS]) as stage,
-        stage.phone("101") as agent,
-        stage.person(ANNA) as anna,
-        card_of(stage, agent, anna) as card,
-    ):
+    async with with_card(play) as (stage, agent, anna, card):
         await card.click()
         call = await asked(agent, anna)
         await call.hang_up(DiscardReason.BUSY)
@@ -175,12 +172,7 @@ async def test_a_second_request_after_later_succeeds(play: PlayMaker) -> None:
 
 
 async def test_a_card_is_pressed_after_a_restart(play: PlayMaker) -> None:
-    async with (
-        play(bot=True, dialplan=AGENTS, lines=[SETTINGS]) as stage,
-        stage.phone("101") as agent,
-        stage.person(ANNA) as anna,
-        card_of(stage, agent, anna) as card,
-    ):
+    async with with_card(play) as (stage, agent, anna, card):
         await stage.stop_astergram()
         async with running(stage.settings) as restarted:
             await restarted.settled()
@@ -192,12 +184,7 @@ async def test_a_card_is_pressed_after_a_restart(play: PlayMaker) -> None:
 
 async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) -> None:
     """It says "calling" while nobody calls any more; the next start lets the person ask again."""
-    async with (
-        play(bot=True, dialplan=AGENTS, lines=[SETTINGS]) as stage,
-        stage.phone("101") as agent,
-        stage.person(ANNA) as anna,
-        card_of(stage, agent, anna) as card,
-    ):
+    async with with_card(play) as (stage, agent, anna, card):
         await card.click()
         call = await asked(agent, anna)
         await anna.sees(LINE, says("calling"))
