@@ -13,12 +13,13 @@ import uvloop
 from rich.console import Console
 
 from ari_app import __version__, api_client, backup, cli_calls, cli_lines
-from ari_app.app import running, surroundings
+from ari_app.app import bot_token, installation_defaults, running, surroundings
 from ari_app.asterisk.errors import AriError
 from ari_app.config import ConfigError, Settings, load
 from ari_app.doctor import Doctor, print_report
-from ari_app.lines.settings import LineError, LineSettings
-from ari_app.store.lines import KeptInstallation, KeptLines
+from ari_app.lines.installation import Installation
+from ari_app.lines.kept import kept_lines
+from ari_app.lines.settings import LineError
 from ari_app.store.store import StoreError, open_store
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
@@ -140,8 +141,9 @@ async def doctor(settings: Settings, options: argparse.Namespace) -> int:
     lines, has_bot = [], settings.bot.token is not None
     if settings.database.exists():
         async with open_store(settings.database) as store:
-            lines = [LineSettings.model_validate_json(each) for each in (await KeptLines(store).all()).values()]
-            has_bot = bool((await KeptInstallation(store).all()).get("bot_token", has_bot))
+            kept = Installation(store, installation_defaults(settings))
+            await kept.load()
+            lines, has_bot = await kept_lines(store), bool(bot_token(kept))
     here = surroundings(settings, lines, has_bot=has_bot, holds_app=await api_client.answers(settings))
     return print_report(await Doctor(lambda: here).examine(), Console())
 

@@ -10,6 +10,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.calls.card import CardRules
 from ari_app.calls.desk import Desk
 from ari_app.lines.installation import Installation
+from ari_app.lines.kept import kept_lines
 from ari_app.lines.lights import Lights, bot_light, calls_light, client_light
 from ari_app.lines.making import Accounts, card_rules
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
@@ -68,6 +69,7 @@ class LineBook:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.lines: dict[str, Line] = {}
+        self._store = store
         self._kept = KeptLines(store)
         self._installation = installation
         self._accounts = accounts
@@ -119,13 +121,8 @@ class LineBook:
 
     async def load(self) -> None:
         """Put every line to work that is kept in the store."""
-        for number, settings in (await self._kept.all()).items():
-            try:
-                self._put_to_work(LineSettings.model_validate_json(settings))
-            except ValueError as error:
-                log.error(  # noqa: TRY400 - the administrator needs the sentence
-                    "line %s is left out, what is kept of it can't be read: %s", number, error
-                )
+        for settings in await kept_lines(self._store):
+            self._put_to_work(settings)
 
     async def add(self, settings: LineSettings) -> None:
         """Add a line; it has to be signed in then. Raises LineExists, SettingRefused."""

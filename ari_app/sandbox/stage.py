@@ -9,6 +9,7 @@ import tomli_w
 
 from ari_app.app import installation_defaults, server
 from ari_app.config import Settings, load
+from ari_app.lines.kept import kept_lines
 from ari_app.lines.making import Accounts
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.asterisk import PrivateAsterisk
@@ -80,7 +81,7 @@ class Stage:
         """Sign in every line that is kept, by code."""
         accounts = Accounts(server(settings), settings.session)
         async with open_store(settings.database) as store:
-            lines = [LineSettings.model_validate_json(each) for each in (await KeptLines(store).all()).values()]
+            lines = await kept_lines(store)
         for line in lines:
             async with connected(accounts.of(line, installation_defaults(settings))) as client:
                 await sign_in(Device(client), self.telegram, line.number)

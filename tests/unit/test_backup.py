@@ -12,6 +12,7 @@ from telethon.sessions import SQLiteSession
 
 from ari_app.backup import BackupError, back_up, restore
 from ari_app.config import AsteriskSettings, Settings
+from ari_app.lines.kept import kept_lines
 from ari_app.lines.settings import LineSettings
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import open_store
@@ -40,7 +41,7 @@ async def full(tmp_path: Path) -> Settings:
 
 async def names(settings: Settings) -> list[str]:
     async with open_store(settings.database) as store:
-        return [LineSettings.model_validate_json(each).name for each in (await KeptLines(store).all()).values()]
+        return [line.name for line in await kept_lines(store)]
 
 
 async def test_there_and_back(full: Settings, tmp_path: Path) -> None:
