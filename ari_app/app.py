@@ -31,7 +31,7 @@ from ari_app.news import News
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
 from ari_app.store.store import Store, open_store
-from ari_app.tasks import background_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.card import PREFIX as CARD_PREFIX
@@ -208,9 +208,9 @@ class Astergram:
 class Tasks:
     """What goes on in the background: the lines outlive the keypads, and those outlive the calls."""
 
-    lines: asyncio.TaskGroup
-    keypads: asyncio.TaskGroup
-    calls: asyncio.TaskGroup
+    lines: GuardedTasks
+    keypads: GuardedTasks
+    calls: GuardedTasks
 
 
 @asynccontextmanager
@@ -233,11 +233,11 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         arrivals = asyncio.Queue[Event]()
         stack.enter_context(ari.events.attached("", arrivals.put_nowait))
         await stack.enter_async_context(ari)
-        holding = await stack.enter_async_context(background_tasks())
-        hiding = await stack.enter_async_context(background_tasks())
+        holding = await stack.enter_async_context(guarded_tasks())
+        hiding = await stack.enter_async_context(guarded_tasks())
         keypads_hidden = AsyncExitStack()
         await stack.enter_async_context(keypads_hidden)  # once the calls are over, while the lines are still held
-        calls = await stack.enter_async_context(background_tasks())
+        calls = await stack.enter_async_context(guarded_tasks())
         app = Astergram(
             settings,
             store,
@@ -252,10 +252,10 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         )
         keypads_hidden.push_async_callback(app.keypads.hidden)
         await app.cards.load()
-        holding.create_task(app.bot.run(), name="bot")
-        holding.create_task(app.take_events(arrivals), name="events of Asterisk")
+        holding.supervise(app.bot.run, "bot")
+        holding.supervise(partial(app.take_events, arrivals), "events of Asterisk")
         await app.lines.load()
-        holding.create_task(app.lines.watch(), name="lights")
+        holding.supervise(app.lines.watch, "lights")
         installation.on_change = app.installation_changed
         app.web = await stack.enter_async_context(serving(app.services, settings.web, settings.socket))
         yield app

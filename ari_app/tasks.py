@@ -1,8 +1,129 @@
-"""A TaskGroup for tasks that go on until somebody leaves."""
+"""Guarded tasks: an error ends the task in which it was raised, and nothing else.
+
+Every task of the controller is started here: `GuardedTasks.spawn` for a piece of work, `GuardedTasks.supervise` for
+what has to go on for as long as the program does. What fails is logged under its name and recorded in `FAILURES`.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+RESTART_FIRST_S = 1.0
+"""Before a supervised task is begun again; doubled each time, up to `RESTART_MOST_S`."""
+RESTART_MOST_S = 30.0
+"""A task that has run for longer than this begins with `RESTART_FIRST_S` again."""
+REMEMBERED = 50  # failures; enough to see what it is that fails
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+OnFailure = Callable[[BaseException], None]
+"""Told what ended a task that nobody had cancelled; must not wait."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An unexpected error: when (a Unix time), in which task, and what it was."""
+
+    at: float
+    task: str
+    error: str
+
+
+@dataclass
+class Failures:
+    """The unexpected errors of this process since its start: how many, and the last of them."""
+
+    count: int = 0
+    last: deque[Failure] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def add(self, task: str, error: BaseException) -> None:
+        """Log an error that ended a task, and record it."""
+        self.count += 1
+        self.last.append(Failure(time.time(), task, repr(error)))
+        log.error("%s: unexpected error", task, exc_info=error)
+
+
+FAILURES = Failures()
+
+
+class GuardedTasks:
+    """Tasks that end together, and cannot end each other; made by `guarded_tasks()`."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+
+    def spawn(
+        self, work: Coroutine[Any, Any, T], name: str, on_failure: OnFailure | None = None
+    ) -> asyncio.Task[T | None]:
+        """Run something; ``name`` says whose it is, for the log. The task's result is None where it failed."""
+        guarded = _guarded(work, name, on_failure)
+        try:
+            task = self._group.create_task(guarded, name=name)
+        except RuntimeError:  # the group is ending
+            guarded.close()
+            work.close()
+            raise
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began
+        return task
+
+    def supervise(
+        self, work: Callable[[], Coroutine[Any, Any, None]], name: str, on_failure: OnFailure | None = None
+    ) -> asyncio.Task[None]:
+        """Run something that has to go on: where it fails it is begun again, with backoff; it ends by returning."""
+        return self._group.create_task(_supervised(work, name, on_failure), name=name)
+
+
+async def _guarded(work: Coroutine[Any, Any, T], name: str, on_failure: OnFailure | None) -> T | None:
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        if was_cancelled():
+            raise
+        failed: BaseException = error  # of a future that this task waited for
+    except Exception as error:  # noqa: BLE001 - recorded below
+        failed = error
+    FAILURES.add(name, failed)
+    if on_failure:
+        try:
+            on_failure(failed)
+        except Exception as error:  # noqa: BLE001 - recorded here
+            FAILURES.add(name, error)
+    return None
+
+
+async def _supervised(work: Callable[[], Coroutine[Any, Any, None]], name: str, on_failure: OnFailure | None) -> None:
+    loop = asyncio.get_running_loop()
+    wait_s = RESTART_FIRST_S
+    while True:
+        failed = False
+
+        def failing(error: BaseException) -> None:
+            nonlocal failed
+            failed = True
+            if on_failure:
+                on_failure(error)
+
+        began = loop.time()
+        await _guarded(work(), name, failing)
+        if not failed:
+            return
+        if loop.time() - began > RESTART_MOST_S:
+            wait_s = RESTART_FIRST_S
+        log.warning("%s: begins again in %g s", name, wait_s)
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, RESTART_MOST_S)
+
+
+def was_cancelled() -> bool:
+    """Whether somebody has cancelled this task: a CancelledError may also be that of a future it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _Left(Exception):
@@ -32,3 +153,10 @@ async def background_tasks() -> AsyncIterator[asyncio.TaskGroup]:
         raise raised
     if task.cancelling() > cancellations:
         raise asyncio.CancelledError  # a TaskGroup that is ending already keeps it to itself
+
+
+@asynccontextmanager
+async def guarded_tasks() -> AsyncIterator[GuardedTasks]:
+    """Guarded tasks that are cancelled, and waited for, when the block is left."""
+    async with background_tasks() as group:
+        yield GuardedTasks(group)

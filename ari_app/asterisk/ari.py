@@ -17,6 +17,7 @@ from ari_app.asterisk import events, resources
 from ari_app.asterisk.errors import AriError, AriNotFound, AriRefused, AriTimeout
 from ari_app.asterisk.rest import REQUEST_TIMEOUT_S, Rest
 from ari_app.asterisk.websocket import HEARTBEAT_S, Backoff, ConnectionState, EventSocket
+from ari_app.tasks import guarded_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -88,22 +89,14 @@ class AriClient:
                 backoff=self._backoff,
                 heartbeat_s=self._heartbeat_s,
             )
-            self._tasks = asyncio.TaskGroup()
-            await self._tasks.__aenter__()
-            stack.push_async_exit(self._leave_tasks)
-            reader = self._tasks.create_task(self._socket.run(), name=f"ARI events of {self.app}")
-            stack.callback(reader.cancel)
+            self._tasks = await stack.enter_async_context(guarded_tasks())
+            self._tasks.supervise(self._socket.run, f"ARI events of {self.app}")
             stack.push_async_callback(self._finish_pending)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
         return await self._stack.__aexit__(*exc_info)
-
-    async def _leave_tasks(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        # A caller's own error goes on as it is, not inside an ExceptionGroup; a cancellation the group must see.
-        cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
-        await self._tasks.__aexit__(*((kind, error, trace) if cancelled else (None, None, None)))
 
     # --- connection
 
@@ -178,7 +171,7 @@ class AriClient:
                 if not outcome.cancelled():
                     outcome.set_result(result)
 
-        task = self._tasks.create_task(run())
+        task = self._tasks.spawn(run(), f"ARI work of {self.app}")
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
         return outcome

@@ -19,6 +19,7 @@ from ari_app.calls.keypad import Keypads
 from ari_app.calls.outbound import give_back, outbound
 from ari_app.calls.outcome import Direction, failed
 from ari_app.calls.request import Request, Route
+from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import Limited, NotReady
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, MalformedDestination, Person
@@ -39,7 +40,7 @@ class Exchange:
         keypads: Keypads,
         cards: Cards,
         ring_s: float,
-        tasks: asyncio.TaskGroup,
+        tasks: GuardedTasks,
     ) -> None:
         self._lines = lines
         self._desk = desk
@@ -51,15 +52,8 @@ class Exchange:
         self._tasks = tasks
 
     def start(self, story: Coroutine[Any, Any, None], what: str) -> None:
-        """Have a story told; an error that nobody expected is logged, and ends no other."""
-
-        async def told() -> None:
-            try:
-                await story
-            except Exception:
-                log.exception("%s: an error nobody expected", what)
-
-        self._tasks.create_task(told(), name=what)
+        """Have a story told; an unexpected error ends no other."""
+        self._tasks.spawn(story, what)
 
     def offered(self, line: Line, offer: Offer) -> None:
         """A person calls a line."""

@@ -21,7 +21,7 @@ from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, as_columns, from_columns
 from ari_app.store.calls import Details, KeptCall, KeptCalls, Page, Query
 from ari_app.store.store import Store
-from ari_app.tasks import background_tasks
+from ari_app.tasks import guarded_tasks
 
 QUEUED = 1000  # calls waiting to be written; with more, the disk is no use
 FLUSH_S = 10.0  # at the end of the program, for what still waits
@@ -182,9 +182,9 @@ async def keeping(
     """The history at work; what a killed program left open is closed first. Leave it when the last call is over."""
     history = History(store, settings, clock)
     await history.close_open()
-    async with background_tasks() as tasks:
-        tasks.create_task(history.write(), name="call history")
-        tasks.create_task(history.prune(), name="pruning of the call history")
+    async with guarded_tasks() as tasks:
+        tasks.supervise(history.write, "call history")
+        tasks.supervise(history.prune, "pruning of the call history")
         try:
             yield history
         finally:

@@ -11,6 +11,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.dialling import KeysRefused
 from ari_app.store.keypads import ShownKeypads
 from ari_app.store.store import Store
+from ari_app.tasks import GuardedTasks
 from ari_app.telegram.buttons import REFUSAL, BotUnavailable, ButtonBot, ButtonMessage, EditRefused, Press
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.keypad import PREFIX, ForgedKey, KeyData, Signer, keyboard
@@ -54,7 +55,7 @@ class Keypads:
     callers are asked to write the extension.
     """
 
-    def __init__(self, bot: ButtonBot, store: Store, tasks: asyncio.TaskGroup, refused: Callable[[], None]) -> None:
+    def __init__(self, bot: ButtonBot, store: Store, tasks: GuardedTasks, refused: Callable[[], None]) -> None:
         self._bot = bot
         self._store = store
         self._tasks = tasks
@@ -74,14 +75,14 @@ class Keypads:
             yield
             return
         self._live[call.id] = keypad
-        showing = self._tasks.create_task(self._show(keypad, peer))
-        following = self._tasks.create_task(self._follow(keypad))
+        showing = self._tasks.spawn(self._show(keypad, peer), f"keypad of call {call.id}")
+        following = self._tasks.spawn(self._follow(keypad), f"keypad of call {call.id}")
         try:
             yield
         finally:
             del self._live[call.id]
             following.cancel()
-            hiding = self._tasks.create_task(self._hide(keypad, showing))
+            hiding = self._tasks.spawn(self._hide(keypad, showing), f"keypad of call {call.id}")
             self._hiding.add(hiding)
             hiding.add_done_callback(self._hiding.discard)
 

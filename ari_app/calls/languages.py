@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from ari_app.store.languages import KeptLanguages
 from ari_app.store.store import Store
-from ari_app.tasks import background_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 class Languages:
     """What has been learnt, by Telegram id; made by `open_languages`."""
 
-    def __init__(self, kept: KeptLanguages, known: dict[int, str], tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, kept: KeptLanguages, known: dict[int, str], tasks: GuardedTasks) -> None:
         self._kept = kept
         self._known = known
         self._tasks = tasks
@@ -30,7 +30,7 @@ class Languages:
         """Telegram has told somebody's language; it is known at once, and kept a moment later."""
         if self._known.get(person_id) != language:
             self._known[person_id] = language
-            keeping = self._tasks.create_task(self._keep(person_id, language))
+            keeping = self._tasks.spawn(self._keep(person_id, language), f"language of {person_id}")
             self._keeping.add(keeping)
             keeping.add_done_callback(self._keeping.discard)
 
@@ -51,7 +51,7 @@ async def open_languages(store: Store) -> AsyncIterator[Languages]:
     """What earlier runs have learnt, and what this one learns."""
     kept = KeptLanguages(store)
     known = await kept.all()
-    async with background_tasks() as tasks:
+    async with guarded_tasks() as tasks:
         languages = Languages(kept, known, tasks)
         try:
             yield languages

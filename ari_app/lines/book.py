@@ -18,7 +18,7 @@ from ari_app.lines.sign_ins import SignIns
 from ari_app.news import News
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import Store
-from ari_app.tasks import background_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram import setup
 from ari_app.telegram.account import Account
 from ari_app.telegram.bot import Bot, BotState
@@ -65,7 +65,7 @@ class LineBook:
         desk: Desk,
         ari: AriClient,
         news: News,
-        tasks: asyncio.TaskGroup,
+        tasks: GuardedTasks,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.lines: dict[str, Line] = {}
@@ -255,18 +255,13 @@ class LineBook:
 
     def _start(self, number: str) -> None:
         self.lines[number].about_to_run()
-        self._working[number] = self._tasks.create_task(self._work(self.lines[number]), name=f"line {number}")
+        self._working[number] = self._tasks.spawn(self._work(self.lines[number]), f"line {number}")
         self.look()
 
     async def _work(self, line: Line) -> None:
-        async with background_tasks() as beside:
-            beside.create_task(self._works.beside(line), name=f"beside line {line.number}")
-            try:
-                await line.run()
-            except Exception as error:
-                # One line must not end the others.
-                log.exception("line %s: an error nobody expected", line.number)
-                line.fail(error)
+        async with guarded_tasks() as tasks:
+            tasks.supervise(lambda: self._works.beside(line), f"line {line.number}: clean-up")
+            await tasks.supervise(line.run, f"line {line.number}", line.fail)
 
     async def _stop(self, number: str) -> None:
         """End a line's calls, and let go of its session."""

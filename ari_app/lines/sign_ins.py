@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from ari_app.news import News
+from ari_app.tasks import GuardedTasks
 from ari_app.telegram.account import Account
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.signin import SignIn
@@ -27,7 +28,7 @@ class SignIns:
         account_of: Callable[[str], Account],
         adopt: Callable[[Account], Awaitable[None]],
         news: News,
-        tasks: asyncio.TaskGroup,
+        tasks: GuardedTasks,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._account_of = account_of
@@ -78,9 +79,7 @@ class SignIns:
 
     async def _open(self, account: Account) -> SignIn:
         begun: asyncio.Future[SignIn] = asyncio.get_running_loop().create_future()
-        self._stories[account.number] = self._tasks.create_task(
-            self._story(account, begun), name=f"sign-in of {account.number}"
-        )
+        self._stories[account.number] = self._tasks.spawn(self._story(account, begun), f"sign-in of {account.number}")
         return await begun
 
     async def _story(self, account: Account, begun: asyncio.Future[SignIn]) -> None:

@@ -15,9 +15,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from ari_app.sentence import Sentence, say
-from ari_app.tasks import background_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot_api import (
     BotApi,
     BotApiError,
@@ -206,9 +207,9 @@ class Bot:
         """Take queries and presses until cancelled, with the token that there is; what fails is tried again."""
         while True:
             self._renewed.clear()
-            async with background_tasks() as work:
+            async with guarded_tasks() as work:
                 if self._token:
-                    work.create_task(self._work(self._token))
+                    work.supervise(partial(self._work, self._token), "bot")
                 await self._renewed.wait()
 
     async def _work(self, token: str) -> None:
@@ -217,14 +218,14 @@ class Bot:
             opening = await asyncio.to_thread(_open, token, self._api_url)
         except TokenRefused:
             return self._judge(REFUSED, None)
-        async with opening as api, background_tasks() as tasks:
+        async with opening as api, guarded_tasks() as tasks:
             self._api = api
             try:
                 await self._watch(api, tasks)
             finally:
                 self._api = None
 
-    async def _watch(self, api: BotApi, tasks: asyncio.TaskGroup) -> None:
+    async def _watch(self, api: BotApi, tasks: GuardedTasks) -> None:
         """Ask the Bot API again and again, and poll it while it answers.
 
         A poll that began before it went away may hang for long; so each time it is back there is a new one.
@@ -234,7 +235,7 @@ class Bot:
             self._doubted.clear()
             wait_s = await self._introduce(api)
             if self._introduction.usable and poll is None:
-                poll = tasks.create_task(self._poll(api, tasks))
+                poll = tasks.supervise(lambda: self._poll(api, tasks), "bot: updates")
             elif poll and not self._introduction.usable:
                 poll.cancel()
                 poll = None
@@ -257,7 +258,7 @@ class Bot:
             self._judge(_introduced(me.username, me.inline), self._polling)
         return CHECK_EVERY_S if self.state is BotState.READY else RECHECK_S
 
-    async def _poll(self, api: BotApi, answering: asyncio.TaskGroup) -> None:
+    async def _poll(self, api: BotApi, answering: GuardedTasks) -> None:
         loop = asyncio.get_running_loop()
         quiet_from = loop.time()
         while True:
@@ -300,12 +301,14 @@ class Bot:
         if new != old:
             self._on_change()
 
-    def _take(self, event: Question | Pressed | None, api: BotApi, answering: asyncio.TaskGroup) -> None:
+    def _take(self, event: Question | Pressed | None, api: BotApi, answering: GuardedTasks) -> None:
         """In the order in which they came; only the answering takes time."""
         if isinstance(event, Question):
-            answering.create_task(_answered(api.answer_question(event.id, self.username, self._found(event))))
+            answering.spawn(
+                _answered(api.answer_question(event.id, self.username, self._found(event))), "bot: answer to a query"
+            )
         elif isinstance(event, Pressed):
-            answering.create_task(_answered(api.answer_press(event.id, self._pressed(event))))
+            answering.spawn(_answered(api.answer_press(event.id, self._pressed(event))), "bot: answer to a press")
 
     def _found(self, question: Question) -> list[ButtonMessage]:
         account_id, message = self._offers.pop(question.query, (None, None))

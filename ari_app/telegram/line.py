@@ -13,7 +13,7 @@ from telethon import TelegramClient
 from telethon.tl import functions, types
 
 from ari_app.sentence import Sentence, say
-from ari_app.tasks import background_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import CONNECT_S, Account, connected
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, send_buttons
 from ari_app.telegram.card import Contact, send_contact, send_picture
@@ -221,10 +221,11 @@ class Line:
         async with self.limits:
             await self._keep_connected()
 
-    def fail(self, error: Exception) -> None:
-        """Something that nobody expected has ended its `run`."""
-        said = say("This line has stopped: see the log, and restart Astergram. ({error})", error=repr(error))
-        self._become(LineState.SIGNED_OUT, said)
+    def fail(self, error: BaseException) -> None:
+        """An unexpected error has ended its `run`, which is begun again."""
+        self._become(
+            LineState.CONNECTING, say("Unexpected error; connecting again. See the log. ({error})", error=repr(error))
+        )
 
     async def _keep_connected(self) -> None:
         wait_s = RETRY_FIRST_S
@@ -256,7 +257,7 @@ class Line:
             async with (
                 Chat(client, lambda: self.wording, self._on_text, self._own, self._answered) as chat,
                 Phone(client, self._engine, lambda offer: self._on_offer(self, offer)) as phone,
-                background_tasks() as checks,
+                guarded_tasks() as checks,
             ):
                 self._client, self._phone, self._chat = client, phone, chat
                 self._become(LineState.READY, READY)
@@ -266,7 +267,7 @@ class Line:
                     self._client = self._phone = self._chat = None
             self._become(LineState.CONNECTING, say("Telegram closed the connection; connecting again."))
 
-    async def _watch(self, client: TelegramClient, tasks: asyncio.TaskGroup) -> None:
+    async def _watch(self, client: TelegramClient, tasks: GuardedTasks) -> None:
         """Until the client gives up: see whether Telegram answers. Telethon itself connects again without a word.
 
         One question at a time: what could not be sent is sent once Telethon is connected again. Raises SignedOut.
@@ -277,7 +278,7 @@ class Line:
         while True:
             if question is None:
                 turn += 1
-                question = tasks.create_task(self._ask(client, turn), name=f"check of {self.number}")
+                question = tasks.spawn(self._ask(client, turn), f"check of {self.number}")
             await asyncio.wait({question, gone}, timeout=CHECK_S, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
                 return

@@ -20,7 +20,7 @@ from telethon.password import compute_check
 from telethon.tl import functions, types
 
 from ari_app.sentence import Sentence, say
-from ari_app.tasks import background_tasks
+from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, LineHeld, lease
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
 from ari_app.telegram.session_file import remove_session, signin_session
@@ -84,7 +84,7 @@ class SignIn:
                 raise AlreadySigningIn(said) from None
             remove_session(self._account.session)  # of a sign-in that a crash has ended
             stack.push_async_callback(self._close)
-            self._tasks = await stack.enter_async_context(background_tasks())
+            self._tasks = await stack.enter_async_context(guarded_tasks())
             self._used()
             self._exit = stack.pop_all()
         return self
@@ -243,7 +243,7 @@ class SignIn:
         answer = await self._export()
         if isinstance(answer, types.auth.LoginToken):
             self._show(answer)
-        self._qr = self._tasks.create_task(self._watch_qr(answer))
+        self._qr = self._tasks.spawn(self._watch_qr(answer), f"sign-in of {self.number}: QR code")
 
     async def _export(self) -> Any:
         """The next token; or, once somebody has scanned the last one, what it leads to."""

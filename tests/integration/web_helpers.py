@@ -24,7 +24,7 @@ from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts
 from ari_app.news import News
 from ari_app.store.store import Store, open_store
-from ari_app.tasks import background_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot
 from ari_app.web.server import Served, serving
@@ -81,7 +81,7 @@ async def site(
 ) -> AsyncIterator[Site]:
     """Serve the page; parts of `Services` by name. Those that aren't named are real, with no lines and no calls."""
     clock, steady = clock or Clock(1_800_000_000.0), Clock(1000.0)
-    async with open_store(folder / "astergram.db") as store, background_tasks() as tasks:
+    async with open_store(folder / "astergram.db") as store, guarded_tasks() as tasks:
         installation = Installation(store, InstallationSettings())
         await installation.load()
         news = services.get("news") or News()
@@ -103,7 +103,7 @@ async def site(
 
 
 def no_lines(
-    folder: Path, store: Store, installation: Installation, desk: Desk, news: News, tasks: asyncio.TaskGroup
+    folder: Path, store: Store, installation: Installation, desk: Desk, news: News, tasks: GuardedTasks
 ) -> LineBook:
     """Lines, none of which is there; Asterisk and Telegram are away."""
 

@@ -1,0 +1,106 @@
+"""Guarded tasks: whatever is raised in one of them ends that one only, is logged with its name, and counted."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from telethon.errors import RPCError
+
+from ari_app.tasks import FAILURES, guarded_tasks
+
+ERRORS = (
+    sqlite3.OperationalError("database or disk is full"),
+    OSError("no space left on device"),
+    ValueError("no such name"),
+    RPCError(None, "RPC_CALL_FAIL", 500),
+    asyncio.CancelledError(),  # of a future that the task waits for
+)
+
+
+@pytest.fixture(autouse=True)
+def failures() -> Iterator[None]:
+    before = FAILURES.count
+    yield
+    FAILURES.count = before
+    FAILURES.last.clear()
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def failing(error: BaseException) -> None:
+    """Fails as somebody who waits for a future's result does."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    if isinstance(error, asyncio.CancelledError):
+        future.cancel()
+    else:
+        future.set_exception(error)
+    await future
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+async def test_an_error_ends_its_own_task_only(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[BaseException] = []
+    count = FAILURES.count
+    async with guarded_tasks() as tasks:
+        other = tasks.spawn(forever(), "the other one")
+        await tasks.spawn(failing(error), "keypad of call 42", told.append)
+        assert not other.done()
+    assert [type(each) for each in told] == [type(error)]
+    assert FAILURES.count == count + 1
+    assert FAILURES.last[-1].task == "keypad of call 42"
+    assert "keypad of call 42: unexpected error" in caplog.text
+
+
+async def test_a_task_that_is_cancelled_has_not_failed() -> None:
+    count = FAILURES.count
+    async with guarded_tasks() as tasks:
+        begun = tasks.spawn(forever(), "begun")
+        await asyncio.sleep(0)
+        begun.cancel()
+        tasks.spawn(forever(), "never begun").cancel()
+    assert begun.cancelled()
+    assert FAILURES.count == count
+
+
+async def test_an_error_of_who_is_told_ends_nothing_either() -> None:
+    def refuse(error: BaseException) -> None:
+        raise KeyError
+
+    async with guarded_tasks() as tasks:
+        await tasks.spawn(failing(ValueError()), "work", refuse)
+        assert await tasks.spawn(asyncio.sleep(0, "more work"), "more work") == "more work"
+
+
+async def test_nothing_is_started_when_they_end() -> None:
+    async with guarded_tasks() as tasks:
+        pass
+    with pytest.raises(RuntimeError):
+        tasks.spawn(forever(), "late")
+
+
+async def test_what_is_supervised_is_begun_again_with_backoff(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors = list(ERRORS)
+
+    async def work() -> None:
+        if errors:
+            await failing(errors.pop())
+
+    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 0.001)
+    monkeypatch.setattr("ari_app.tasks.RESTART_MOST_S", 0.004)
+    async with guarded_tasks() as tasks:
+        await tasks.supervise(work, "call history")
+    waits = [record.getMessage() for record in caplog.records if "begins again" in record.getMessage()]
+    assert waits == [f"call history: begins again in {ms} s" for ms in ("0.001", "0.002", "0.004", "0.004", "0.004")]
+    assert not errors
+
+
+async def test_what_is_supervised_ends_when_it_is_cancelled() -> None:
+    async with guarded_tasks() as tasks:
+        task = tasks.supervise(forever, "call history")
+        await asyncio.sleep(0)
+    assert task.cancelled()
