@@ -224,7 +224,7 @@ class Line:
     def fail(self, error: BaseException) -> None:
         """An unexpected error has ended its `run`, which is begun again."""
         self._become(
-            LineState.CONNECTING, say("Unexpected error; connecting again. See the log. ({error})", error=repr(error))
+            LineState.CONNECTING, say("Unexpected error: connecting again; see the log. ({error})", error=repr(error))
         )
 
     async def _keep_connected(self) -> None:
