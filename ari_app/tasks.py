@@ -17,6 +17,9 @@ RESTART_FIRST_S = 1.0
 """Before a supervised task is begun again; doubled each time, up to `RESTART_MOST_S`."""
 RESTART_MOST_S = 30.0
 """A task that has run for longer than this begins with `RESTART_FIRST_S` again."""
+HURRY_S = 0.05
+"""What is late may take this long for each of its remaining steps, which are `HURRIES` at most."""
+HURRIES = 100
 REMEMBERED = 50  # failures; enough to see what it is that fails
 
 log = logging.getLogger(__name__)
@@ -118,6 +121,31 @@ async def _supervised(work: Callable[[], Coroutine[Any, Any, None]], name: str, 
         log.warning("%s: begins again in %g s", name, wait_s)
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, RESTART_MOST_S)
+
+
+async def finish(work: Coroutine[Any, Any, None], name: str, within_s: float) -> None:
+    """Run something to its end although its caller is cancelled meanwhile; that is raised afterwards.
+
+    What takes longer is cancelled wherever it waits, again and again, so that each of its steps is at least begun.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(_guarded(work, name, None), name=name)
+    cancelled: asyncio.CancelledError | None = None
+    until, hurried = loop.time() + within_s, 0
+    while not task.done() and hurried < HURRIES:
+        try:
+            await asyncio.wait({task}, timeout=max(until - loop.time(), HURRY_S))
+        except asyncio.CancelledError as error:
+            cancelled = error
+        if not task.done() and loop.time() >= until:
+            if not hurried:
+                log.error("%s: not finished within %g s, cut short", name, within_s)
+            hurried += 1
+            task.cancel()
+    if not task.done():
+        log.error("%s: does not end, and is left behind", name)
+    if cancelled:
+        raise cancelled
 
 
 def was_cancelled() -> bool:

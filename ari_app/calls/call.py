@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -11,14 +11,17 @@ from typing import Any, Protocol, TypeVar
 from ari_app.asterisk.errors import LegEnded
 from ari_app.calls import outcome
 from ari_app.calls.dialling import Keys
-from ari_app.calls.outcome import Direction, Ending
+from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, Samples, sampled
+from ari_app.tasks import FAILURES, finish, was_cancelled
 from ari_app.telegram.errors import CallDiscarded
 from ari_app.telegram.peers import Person
 from media.process import MediaProcess
 
 REASON_S = 3.0  # between noticing that a side has ended and its reason
+CLOSE_S = 5.0  # for telling the parties and closing all that a call has opened
+TELLING = 0.7  # of it, for telling the parties and for tasks to end: Telegram's discard may take 3 s (`DISCARD_S`)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,23 +51,19 @@ class Watcher(Protocol):
 
 @dataclass
 class _Scope:
-    """What is open, and who watches it."""
+    """What the call, or an attempt of it, has open: context managers, tasks, and whom to tell of its end."""
 
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    async def close(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await self.opened.aclose()
+    told: list[Callable[[Ending], Awaitable[Any]]] = field(default_factory=list)
 
 
 class Call:
     """A live call, in either direction; `run` tells its story.
 
     ``peer``: the person, as dialled or as Telegram's id. ``began_at``: Unix time. The first ending wins: it is kept in
-    ``ending``, the story is cancelled, and then everything that the story opened is closed, last opened first. No later
-    event can interrupt the closing.
+    ``ending``, the story is cancelled, both parties are told at the same time, and then everything that the story
+    opened is closed, last opened first. Nothing interrupts the closing, which takes ``close_s`` at most.
     """
 
     def __init__(
@@ -75,6 +74,7 @@ class Call:
         peer: str,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.time,
+        close_s: float = CLOSE_S,
     ) -> None:
         self.id = call_id
         self.direction = direction
@@ -99,9 +99,9 @@ class Call:
         self._rings_since: float | None = None
         self._talking_since = 0.0
         self._talks = asyncio.Event()
-        self._group = asyncio.TaskGroup()
+        self._close_s = close_s
         self._ended = asyncio.Event()
-        self._root = self._scope = _Scope()
+        self._scopes = [_Scope()]
 
     def __repr__(self) -> str:
         return f"<Call {self.id} {self.direction.value} {self.line} {self.peer}>"
@@ -172,19 +172,19 @@ class Call:
 
     async def open(self, part: AbstractAsyncContextManager[T]) -> T:
         """Enter a context manager that is left when the call (or its attempt) ends."""
-        return await self._scope.opened.enter_async_context(part)
+        return await self._scopes[-1].opened.enter_async_context(part)
 
-    def at_end(self, close: Callable[[Ending], Awaitable[Any]]) -> None:
-        """Have something closed in its turn, with the ending that the call has by then."""
-
-        async def closed() -> None:
-            await close(self.ending or outcome.REDIALLED)
-
-        self._scope.opened.push_async_callback(closed)
+    def at_end(self, tell: Callable[[Ending], Awaitable[Any]]) -> None:
+        """Have a party told of the ending, before anything is closed; parties do not wait for each other."""
+        self._scopes[-1].told.append(tell)
 
     def alongside(self, work: Awaitable[Any]) -> None:
         """Run something until the call (or its attempt) ends; its error ends the call."""
-        self._scope.tasks.append(self._group.create_task(self._guarded(work)))
+        self._start(self._guarded(work))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        # In no TaskGroup: `_close` waits for each, whatever becomes of the others and of `run`.
+        self._scopes[-1].tasks.append(asyncio.create_task(work, name=f"call {self.id}"))
 
     def ends_with(self, ending: Awaitable[Ending]) -> None:
         """The call is over when this returns, unless it (or its attempt) is already."""
@@ -197,6 +197,8 @@ class Call:
     def end(self, ending: Ending) -> None:
         """The call is over; only the first ending counts."""
         if self.ending is None:
+            if self.talking and ending.status is not Status.ANSWER:
+                ending = replace(ending, status=Status.ANSWER)  # else a dialplan would call the person once more
             self.ending = ending
             self.state = CallState.ENDING
             self.talked_s = time.monotonic() - self._talking_since if self.talking else 0.0
@@ -213,35 +215,61 @@ class Call:
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
         """What is opened inside is closed on leaving, so that the story can try once more."""
-        outer, self._scope = self._scope, _Scope()
+        scope = _Scope()
+        self._scopes.append(scope)
         try:
             yield
         finally:
-            # A task of its own: the end of the call cancels the story, never the closing.
-            closing = self._group.create_task(self._scope.close())
-            self._scope = outer
-            await asyncio.shield(closing)
+            if self.ending is None:  # else it is closed together with the call
+                self._scopes.remove(scope)
+                await finish(self._close([scope], outcome.REDIALLED), f"attempt of call {self.id}", self._close_s)
 
-    async def run(self, story: Awaitable[None]) -> None:
+    async def run(self, story: Coroutine[Any, Any, None]) -> None:
         """Tell the story until the call is over, then close all that it opened."""
         cancelled = None
-        async with self._group:
-            told = self._group.create_task(self._guarded(story))
-            try:
-                await self._ended.wait()
-            except asyncio.CancelledError as error:
-                cancelled = error
-                self.end(outcome.shut_down(self.talking))
-            told.cancel()
-            for task in self._root.tasks:
-                task.cancel()
-        await self._root.close()
+        self._start(self._told(story))
+        try:
+            await self._ended.wait()
+        except asyncio.CancelledError as error:
+            cancelled = error
+            self.end(outcome.shut_down(self.talking))
+        assert self.ending is not None
+        await finish(self._close(self._scopes[::-1], self.ending), f"closing of call {self.id}", self._close_s)
         if cancelled:
             raise cancelled
+
+    async def _close(self, scopes: Sequence[_Scope], ending: Ending) -> None:
+        """Cancel what goes on and tell the parties, together; then close what is open, the innermost scope first."""
+        ending_tasks = [task for scope in scopes for task in scope.tasks]
+        for task in ending_tasks:
+            task.cancel()
+        telling = [asyncio.create_task(self._tell(tell, ending)) for scope in scopes for tell in scope.told]
+        if waited_for := {*ending_tasks, *telling}:
+            _, late = await asyncio.wait(waited_for, timeout=self._close_s * TELLING)
+            for task in late:
+                log.error("call %s: %s takes too long to end, left to itself", self.id, task.get_coro())
+                task.cancel()
+        for scope in scopes:
+            await scope.opened.aclose()
+
+    async def _tell(self, tell: Callable[[Ending], Awaitable[Any]], ending: Ending) -> None:
+        try:
+            await tell(ending)
+        except Exception as error:  # noqa: BLE001 - recorded
+            FAILURES.add(f"end of call {self.id}", error)
+
+    async def _told(self, story: Coroutine[Any, Any, None]) -> None:
+        await self._guarded(story)
+        if self.ending is None:
+            self._fail(RuntimeError("its story returned without an ending"))
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:
             await work
+        except asyncio.CancelledError as error:
+            if was_cancelled():
+                raise
+            self._fail(error)  # of something that it waited for: nobody else would end the call
         except (CallDiscarded, LegEnded) as error:
             # Whoever watches that side is about to learn the reason, which this error does not have.
             try:
@@ -249,7 +277,10 @@ class Call:
                     await self._ended.wait()
             except TimeoutError:
                 self.end(outcome.failed(error))
-        except Exception as error:
-            if not isinstance(error, tuple(outcome.STATUS_AND_CAUSE)):
-                log.exception("call %s: an error nobody expected", self.id)
-            self.end(outcome.failed(error))
+        except Exception as error:  # noqa: BLE001 - ends the call
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, tuple(outcome.STATUS_AND_CAUSE)):
+            FAILURES.add(f"call {self.id}", error)
+        self.end(outcome.failed(error))

@@ -1,5 +1,7 @@
 """A person on Telegram calls a line: it rings in the dialplan, and Telegram is answered when the dialplan answers."""
 
+import asyncio
+
 from telethon import utils
 
 from ari_app.asterisk.ari import AriClient
@@ -14,6 +16,8 @@ from ari_app.calls.outcome import Direction, Ending
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Offer, PhoneCall
+
+RING_IN_S = 95.0  # for the dialplan to answer; a caller's app gives up after 90 s
 
 
 async def inbound(
@@ -45,9 +49,12 @@ async def inbound(
     call.near = extension
     call.step("asterisk", f"rings at {extension}@{line.context}")
     try:
-        await leg.answered()
+        async with asyncio.timeout(RING_IN_S):
+            await leg.answered()
     except LegEnded as ended:
         return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
+    except TimeoutError:
+        return call.end(outcome.not_answered(RING_IN_S))
     call.ends_with(ended_in_asterisk(call, leg))
     call.pbx_answered()
 
