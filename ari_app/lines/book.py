@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from ari_app.asterisk.ari import AriClient
@@ -254,14 +255,15 @@ class LineBook:
         self._news.tell("line", number)
 
     def _start(self, number: str) -> None:
-        self.lines[number].about_to_run()
-        self._working[number] = self._tasks.spawn(self._work(self.lines[number]), f"line {number}")
+        line = self.lines[number]
+        line.about_to_run()
+        self._working[number] = self._tasks.supervise(partial(self._work, line), f"line {number}", line.fail)
         self.look()
 
     async def _work(self, line: Line) -> None:
         async with guarded_tasks() as tasks:
             tasks.supervise(lambda: self._works.beside(line), f"line {line.number}: clean-up")
-            await tasks.supervise(line.run, f"line {line.number}", line.fail)
+            await line.run()
 
     async def _stop(self, number: str) -> None:
         """End a line's calls, and let go of its session."""

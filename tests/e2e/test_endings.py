@@ -57,6 +57,16 @@ async def test_nobody_answers_the_phone(play: PlayMaker) -> None:
         await phone.closed()
 
 
+async def test_a_phone_that_rings_for_ever(play: PlayMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ari_app.calls.inbound.RING_IN_S", 1.0)
+    async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        call = await anna.call(LINE)
+        await phone.incoming()
+        assert reason(await call.ended()) is DiscardReason.MISSED
+        await phone.closed()
+        assert await stage.outcome() == "NOANSWER"
+
+
 @pytest.mark.parametrize(
     ("cause", "seen"),
     [(17, DiscardReason.BUSY), (21, DiscardReason.BUSY), (19, DiscardReason.MISSED), (38, DiscardReason.DISCONNECT)],
