@@ -90,7 +90,7 @@ class FlowStats:
     rejected: int = 0
     """Malformed, or of a payload type that was not asked for."""
     foreign: int = 0
-    """From another address or with another SSRC than the attached peer's."""
+    """From another address than the attached peer's, or single packets with another SSRC than its stream's."""
 
 
 @dataclass(frozen=True, slots=True)
