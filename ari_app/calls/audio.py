@@ -44,6 +44,7 @@ async def join_asterisk(call: Call, ari: AriClient, settings: AudioSettings, aud
         external = await call.open(websocket_media_leg(ari))
         await audio.attach_websocket(external.media_url)
     call.ends_with(external_gone(call, external))
+    leg.on_transfer = lambda channel: call.step("asterisk", f"transferred to {channel}")
     await call.open(bridged(ari, leg, external))
     call.step("asterisk", f"bridged, audio over {settings.transport}")
 

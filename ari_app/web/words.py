@@ -79,6 +79,7 @@ def _phrase(kept: str, said: Sentence, way: Way = "") -> Phrase:
 ENDINGS = (
     _phrase("Astergram stops", say("Astergram was stopped.")),
     _phrase("audio lost: {detail}", say("The audio was lost: {detail}")),
+    _phrase("Asterisk was away for {seconds} s", say("Asterisk was away for {seconds} s.")),
     _phrase(
         "Telegram's media did not connect within {seconds} s",
         say("Telegram's audio did not connect within {seconds} s."),
@@ -117,6 +118,11 @@ STEPS = (
         "to",
     ),
     _phrase("bridged, audio over {transport}", say("Bridged, audio over {transport}"), "to"),
+    _phrase("transferred to {channel}", say("Transferred to {channel}"), "from"),
+    _phrase(
+        "away, but its audio comes: the call goes on",
+        say("Asterisk is away, but its audio comes: the call goes on"),
+    ),
     _phrase("not connected within {seconds} s", say("Telegram's audio did not connect within {seconds} s.")),
     _phrase("connected", say("Telegram's audio is connected")),
     _phrase("shown", say("Keypad shown"), "to"),
