@@ -86,6 +86,7 @@ class Astergram:
             transport=settings.asterisk.transport,
             media_host=settings.asterisk.media_host,
             connect_s=settings.calls.connect_s,
+            away_s=settings.asterisk.away_s,
         )
         rules: dict[str, CardRules] = {}
         self.cards = Cards(rules, store, bot, self.desk.count, self._is_line)

@@ -12,7 +12,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from media.codecs import PACKET_MS, G722Encoder, Pcm, TickPairs
 from media.jitter import LEAD_IN_MS, JitterBuffer
@@ -109,6 +109,7 @@ class RtpTransport(asyncio.DatagramProtocol):
         self._peer: tuple[str, int] | None = None
         self._ssrc: int | None = None
         self._other_source: tuple[RtpPacket, float] | None = None  # the latest packet, if it had another SSRC
+        self._heard_at = time.monotonic()
         self._early: deque[tuple[bytes, tuple[str, int], float]] = deque(maxlen=MAX_EARLY)
         self._pairs = TickPairs()
         self._sent = self._sent_bytes = self._malformed = self._other_payload = self._foreign = 0
@@ -139,6 +140,7 @@ class RtpTransport(asyncio.DatagramProtocol):
             self._peer = str(ipaddress.ip_address(host)), port
         except ValueError as error:
             raise MediaError(f"RTP needs its peer's numeric address, and {host!r} is none") from error
+        self._heard_at = time.monotonic()
         for data, source, now in self._early:
             self._received(data, source, now)
         self._early.clear()
@@ -164,11 +166,12 @@ class RtpTransport(asyncio.DatagramProtocol):
 
     def stats(self) -> MediaStats:
         """Bytes towards Asterisk are whole RTP packets, from it Opus payloads."""
-        return self._jitter.stats(
+        stats = self._jitter.stats(
             rejected=self._malformed + self._other_payload,
             foreign=self._foreign,
             to_asterisk=FlowStats(packets=self._sent, bytes=self._sent_bytes),
         )
+        return replace(stats, quiet_ms=int((time.monotonic() - self._heard_at) * 1000))
 
     async def close(self) -> None:
         """Close the socket."""
@@ -198,6 +201,7 @@ class RtpTransport(asyncio.DatagramProtocol):
             self._malformed += 1
             log.debug("from %s: %s", source, error)
             return
+        self._heard_at = now
         for each, at in self._of_the_stream(packet, now):
             if each.payload_type == PAYLOAD_OPUS:
                 self._jitter.put(each.seq, each.timestamp, each.payload, at)

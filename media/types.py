@@ -102,6 +102,8 @@ class MediaStats:
     """Since Telegram media became connected; 0 before."""
     from_asterisk: FlowStats = field(default_factory=FlowStats)
     to_asterisk: FlowStats = field(default_factory=FlowStats)
+    quiet_ms: int = 0
+    """Since Asterisk sent something, or since it could have; it sends nothing while its side is silent."""
     jitter_ms: float = 0.0
     """Interarrival jitter of RFC 3550, section 6.4.1."""
     buffer_ms: int = 0

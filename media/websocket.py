@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import aiohttp
 
@@ -67,6 +68,7 @@ class WebSocketTransport:
         self._seq = 0
         self._timestamp = 0
         self._last_arrival: float | None = None
+        self._heard_at = time.monotonic()
         self._sent = self._sent_bytes = self._overflows = self._rejected = 0
 
     @classmethod
@@ -114,7 +116,8 @@ class WebSocketTransport:
     def stats(self) -> MediaStats:
         """Bytes are Opus payloads."""
         sent = FlowStats(packets=self._sent, bytes=self._sent_bytes)
-        return self._jitter.stats(rejected=self._rejected, to_asterisk=sent, overflows=self._overflows)
+        stats = self._jitter.stats(rejected=self._rejected, to_asterisk=sent, overflows=self._overflows)
+        return replace(stats, quiet_ms=int((time.monotonic() - self._heard_at) * 1000))
 
     async def close(self) -> None:
         """Close the socket, which hangs the channel up."""
@@ -150,6 +153,7 @@ class WebSocketTransport:
 
     async def _receive(self) -> None:
         async for message in self._socket:
+            self._heard_at = time.monotonic()
             if message.type is aiohttp.WSMsgType.BINARY:
                 self._packet(message.data)
             elif message.type is aiohttp.WSMsgType.TEXT:

@@ -20,12 +20,16 @@ Transport = Literal["rtp", "websocket"]
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it."""
+    """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it.
+
+    ``away_s``: how long Asterisk may be away from a call.
+    """
 
     pool: MediaPool
     transport: Transport
     media_host: str
     connect_s: float
+    away_s: float
 
 
 async def open_audio(call: Call, settings: AudioSettings) -> MediaProcess:

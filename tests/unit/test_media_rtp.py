@@ -1,6 +1,7 @@
 """RTP packets on the wire."""
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,3 +119,18 @@ def test_one_packet_of_another_source_changes_nothing() -> None:
     assert flow.packets == 60
     assert flow.lost == flow.late == 0
     assert flow.foreign == 2
+
+
+def test_how_long_asterisk_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it sends counts, but nothing of others'."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("media.rtp.time", SimpleNamespace(monotonic=lambda: clock.now))
+    transport = RtpTransport()
+    clock.now = 105.0
+    transport.attach(*ASTERISK)
+    clock.now = 106.0
+    assert transport.stats().quiet_ms == 1000
+    transport.datagram_received(event(1, 1).pack(), ASTERISK)
+    clock.now = 108.0
+    transport.datagram_received(audio(1).pack(), ("127.0.0.1", 5001))
+    assert transport.stats().quiet_ms == 2000
