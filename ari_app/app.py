@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.bridging import reconcile
+from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
-from ari_app.asterisk.events import CONNECTED, Arrival, Event
+from ari_app.asterisk.events import Arrival, Event
 from ari_app.asterisk.websocket import ConnectionState
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBacks, CallBackSettings
@@ -86,6 +86,7 @@ class Astergram:
             transport=settings.asterisk.transport,
             media_host=settings.asterisk.media_host,
             connect_s=settings.calls.connect_s,
+            away_s=settings.asterisk.away_s,
         )
         rules: dict[str, CardRules] = {}
         self.cards = Cards(rules, store, bot, self.desk.count, self._is_line)
@@ -147,8 +148,6 @@ class Astergram:
                 self.exchange.arrived(event)
             else:
                 self.lines.look()
-            if event.type == CONNECTED:
-                self.exchange.start(self._reconcile(), "reconcile")
 
     async def installation_changed(self) -> None:
         """Follow what has been set for the whole installation."""
@@ -187,13 +186,6 @@ class Astergram:
         await line.until_ready()
         await self.keypads.sweep(line)
         await self._callbacks.mend(line)
-
-    async def _reconcile(self) -> None:
-        """Remove what a former run of this program left in Asterisk."""
-        try:
-            await reconcile(self.ari)
-        except AriError as error:
-            log.warning("could not look for channels and bridges left behind: %s", error)
 
     def _surroundings(self) -> Surroundings:
         return surroundings(
@@ -254,6 +246,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         await app.cards.load()
         holding.supervise(app.bot.run, "bot")
         holding.supervise(partial(app.take_events, arrivals), "events of Asterisk")
+        holding.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
         await app.lines.load()
         holding.supervise(app.lines.watch, "lights")
         installation.on_change = app.installation_changed

@@ -39,6 +39,7 @@ class AsteriskSettings(_Section):
     app: str = "telegram"
     transport: Literal["rtp", "websocket"] = "rtp"
     media_host: str = "127.0.0.1"
+    away_s: float = Field(8.0, gt=0)
 
 
 class TelegramSettings(_Section):

@@ -20,12 +20,16 @@ Transport = Literal["rtp", "websocket"]
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it."""
+    """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it.
+
+    ``away_s``: how long Asterisk may be away from a call.
+    """
 
     pool: MediaPool
     transport: Transport
     media_host: str
     connect_s: float
+    away_s: float
 
 
 async def open_audio(call: Call, settings: AudioSettings) -> MediaProcess:
@@ -44,6 +48,7 @@ async def join_asterisk(call: Call, ari: AriClient, settings: AudioSettings, aud
         external = await call.open(websocket_media_leg(ari))
         await audio.attach_websocket(external.media_url)
     call.ends_with(external_gone(call, external))
+    leg.on_transfer = lambda channel: call.step("asterisk", f"transferred to {channel}")
     await call.open(bridged(ari, leg, external))
     call.step("asterisk", f"bridged, audio over {settings.transport}")
 

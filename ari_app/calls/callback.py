@@ -17,6 +17,7 @@ from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings
+from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.card import Cards, Target
 from ari_app.calls.desk import Desk, LineFull
@@ -73,6 +74,7 @@ async def callback(
         )
     )
     hang_up_with_the_call(call, leg)
+    call.ends_with(asterisk_away(call, settings.ari, settings.audio.away_s))
     call.near = target.extension
     call.step("asterisk", f"rings at {target}")
     try:

@@ -63,7 +63,7 @@ class Desk:
         """End the live calls of a line for an administrator, and wait until they are over."""
         for call in [each for each in self.calls.values() if each.line == line]:
             self.hang_up(call.id)
-        while self.busy()[line]:
+        while any(each.line == line for each in self.calls.values()):
             await self._left.wait()
 
     def count(self, what: str) -> None:
@@ -71,8 +71,11 @@ class Desk:
         self.counted[what] += 1
 
     def busy(self) -> Counter[str]:
-        """How many calls each line has."""
-        return Counter(call.line for call in self.calls.values())
+        """How many calls each line has; one that has ended is none, though it is still being closed.
+
+        Both parties are told before: a dialplan may want the next call at once.
+        """
+        return Counter(call.line for call in self.calls.values() if call.ending is None)
 
     def dialling(self, line: str, person_id: int) -> Call | None:
         """The call of a line in which a person (his Telegram id) can press keys; the latest where he has two."""

@@ -61,7 +61,14 @@ class Exchange:
 
     def arrived(self, arrival: Arrival) -> None:
         """The dialplan wants a person called."""
+        if arrival.replaces:  # by a transfer, a channel that is in no call any more
+            return self.start(self._turn_away(arrival), f"channel {arrival.channel_id}")
         self.start(self._outgoing(arrival), f"call from channel {arrival.channel_id}")
+
+    async def _turn_away(self, arrival: Arrival) -> None:
+        log.warning("channel %s was transferred to a call that is over: hung up", arrival.channel.get("name"))
+        async with incoming_leg(self._ari, arrival):
+            pass
 
     def texted(self, line: Line, person_id: int, text: str) -> bool:
         """Dial a text of keys where its writer is in a call with the line; False where it is no such text."""

@@ -12,6 +12,7 @@ from ari_app.asterisk.errors import AriError
 from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
+from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.inbound import ended_in_asterisk, ended_on_telegram
 from ari_app.calls.outcome import Ending, Status
@@ -35,6 +36,7 @@ async def outbound(
     call.step("asterisk", f"{leg.caller_number or 'somebody'} dials {destination}")
     call.at_end(partial(give_back, leg))
     call.ends_with(ended_in_asterisk(call, leg))
+    call.ends_with(asterisk_away(call, ari, settings.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
     await _set_status(leg, Status.CANCEL)
     while True:
@@ -149,6 +151,7 @@ async def give_back(leg: IncomingLeg, ending: Ending) -> None:
         )
     except AriError as error:
         log.info("channel %s could not go on in the dialplan: %s", leg.id, error)
+        leg.cause = int(ending.cause)  # it is hung up with
 
 
 async def _ring(call: Call, phone_call: OutgoingCall, near: NearSide) -> None:

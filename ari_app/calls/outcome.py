@@ -103,6 +103,13 @@ def audio_lost(detail: str, talking: bool) -> Ending:
     return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, f"audio lost: {detail}")
 
 
+def asterisk_away(seconds: float, talking: bool) -> Ending:
+    """Asterisk is not there any more: nobody can hear the person, and its side can't be told."""
+    status = Status.ANSWER if talking else Status.ERROR
+    detail = f"Asterisk was away for {seconds:g} s"
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
+
+
 def no_media(seconds: float) -> Ending:
     """Both sides agreed to talk and no audio path came up."""
     detail = f"Telegram's media did not connect within {seconds:g} s"

@@ -53,9 +53,9 @@ class Lights:
 
 def calls_light(ari: AriClient) -> Light:
     """Whether Asterisk can give and take calls."""
-    if ari.state is ConnectionState.CONNECTED:
+    error = ari.refusal if ari.state is ConnectionState.CONNECTED else ari.last_error
+    if ari.state is ConnectionState.CONNECTED and error is None:
         return Light(Colour.GREEN, say("Connected to Asterisk."))
-    error = ari.last_error
     if isinstance(error, AriRefused | AriConflict):
         return Light(Colour.RED, say("Asterisk does not let Astergram in. {error}", error=error))
     if error is None:

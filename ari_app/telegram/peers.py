@@ -131,8 +131,8 @@ class Person:
         return self.phone or self.username or str(self.id)
 
     def variables(self) -> dict[str, str]:
-        """Channel variables: ours, and the predecessor's X-TG-* names."""
-        return {
+        """Channel variables: ours, and the predecessor's X-TG-* names. As in caller id, no character is a control."""
+        variables = {
             "TELEGRAM_ID": str(self.id),
             "TELEGRAM_PHONE": self.phone,
             "TELEGRAM_USERNAME": self.username,
@@ -145,6 +145,11 @@ class Person:
             "X-TG-FirstName": self.first_name,
             "X-TG-LastName": self.last_name,
         }
+        return {name: _printable(value) for name, value in variables.items()}
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
 @dataclass(frozen=True)

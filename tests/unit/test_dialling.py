@@ -76,7 +76,8 @@ async def rungs(steps: asyncio.Queue[str], count: int) -> list[str]:
         return [await steps.get() for _ in range(count)]
 
 
-async def test_keys_go_one_after_another() -> None:
+async def test_keys_go_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.05, raising=False)
     steps, sent = asyncio.Queue[str](), Sent()
     keys = Keys(lambda side, text: steps.put_nowait(text))
     keys.open()
@@ -85,11 +86,12 @@ async def test_keys_go_one_after_another() -> None:
     async with sending(keys, sent):
         keys.press("2")
         sent.free.set()
-        assert await rungs(steps, 3) == ["a key was pressed"] * 3
+        assert await rungs(steps, 1) == ["3 keys were pressed"]
     assert sent.keys == ["1", "ww0", "2"]
 
 
-async def test_a_lost_key_ends_nothing() -> None:
+async def test_a_lost_key_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.05, raising=False)
     steps, sent = asyncio.Queue[str](), Sent()
     keys = Keys(lambda side, text: steps.put_nowait(text))
     keys.open()
@@ -98,6 +100,36 @@ async def test_a_lost_key_ends_nothing() -> None:
         keys.press("12")
         assert await rungs(steps, 2) == ["a key was lost: AriTimeout", "a key was pressed"]
     assert sent.keys == ["2"]
+
+
+async def test_keys_of_a_call_that_ends_are_told_before_its_end() -> None:
+    call, sent = a_call(), Sent()
+    async with sending(call.keys, sent):
+        call.keys.press("123")
+        async with asyncio.timeout(5):
+            while len(sent.keys) < 3:  # noqa: ASYNC110 - it has no event of its own
+                await asyncio.sleep(0)
+        call.end(outcome.shut_down(talking=False))
+    keys, end = (step.text for step in call.ladder)
+    assert keys == "3 keys were pressed"
+    assert "Astergram stops" in end
+
+
+async def test_keys_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps pressing makes one step of it, and another after a pause."""
+    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.2)
+    steps, sent = asyncio.Queue[str](), Sent()
+    keys = Keys(lambda side, text: steps.put_nowait(text))
+    keys.open()
+    sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
+    sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
+    async with sending(keys, sent):
+        for _ in range(500):
+            keys.press("1")
+            await asyncio.sleep(0)
+        assert await rungs(steps, 2) == ["2 keys were lost: AriTimeout", "498 keys were pressed"]
+        keys.press("1")
+        assert await rungs(steps, 1) == ["a key was pressed"]
 
 
 async def test_a_leg_that_ended_is_told() -> None:

@@ -81,6 +81,18 @@ def test_the_number_is_the_first_that_is_known() -> None:
     assert Person(7).number == "7"
 
 
+def test_variables_hold_nothing_that_would_begin_another_line() -> None:
+    """They may end in a SIP header or in a manager's event."""
+    person = Person(
+        7, "+79990000001\r\n", "an\x00na", "Анна\r\nX-Evil: 1", "Иван\tова\x1b[31m\u2028\u202e", language="ru\n"
+    )
+    variables = person.variables()
+    assert all(value.isprintable() for value in variables.values())
+    assert variables["TELEGRAM_FIRST_NAME"] == variables["X-TG-FirstName"] == "Анна  X-Evil: 1"
+    assert variables["TELEGRAM_LAST_NAME"] == "Иван ова [31m"
+    assert variables["TELEGRAM_PHONE"] == "+79990000001"
+
+
 def test_the_name_as_a_display_shows_it() -> None:
     assert Person(7, first_name="Анна", last_name="Б").name == "Анна Б"
     assert Person(7, username="anna_b").name == "anna_b"
