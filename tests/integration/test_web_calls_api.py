@@ -3,12 +3,15 @@
 import asyncio
 import csv
 import io
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from ari_app import api_client, cli_calls
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
 from tests.integration.web_calls import LINE, OTHER, a_call, calls_site, measured, put, talking
@@ -98,6 +101,20 @@ async def test_the_export_is_what_was_asked_for(page: Site, cli: Browser) -> Non
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert [int(row["id"], 16) for row in rows] == [2, 1]
+
+
+async def test_page_api_and_command_line_export_the_same_harmless_cells(page: Site, tmp_path: Path) -> None:
+    await put(page, a_call(1, page.clock.now, name="a;=1+1;b", username="＝1+1"))
+    settings = SimpleNamespace(socket=page.socket)
+    options = Namespace(action="export", find="", file=tmp_path / "calls.csv")
+    async with api_client.program(cast(Any, settings)) as api:
+        await cli_calls.run(options, api)
+    async with signed_in(page) as admin, program(page) as cli:
+        exports = [(await admin.get("/calls.csv")).text, (await cli.get("/api/calls.csv")).text]
+    exports.append((await asyncio.to_thread(options.file.read_bytes)).decode())
+    assert exports[0] == exports[1] == exports[2]
+    assert ""","a;'=1+1;b",""" in exports[0]
+    assert ""","'＝1+1",""" in exports[0]
 
 
 async def test_figures(page: Site, cli: Browser) -> None:
