@@ -12,11 +12,13 @@ from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, services, web_of
 from ari_app.web.flash import Message, flash
 from ari_app.web.forms import form
+from ari_app.web.pages.access import Unanswered, tokens_too
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
 
 LONGEST_NAME = 100
+WRONG_FIELDS = {PasswordRefused: "new_password", Unanswered: "tokens"}
 WRITE_ONLY = ("api_hash", "bot_token")  # shown as set or not, and kept where a field is left empty
 
 
@@ -73,16 +75,22 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     try:
         if fields.get("new_password", "") != fields.get("password_again", ""):
             raise PasswordRefused(say("The two passwords are not the same."))
-        await its.access.change_password(fields.get("old_password", ""), fields.get("new_password", ""), address)
+        revoke = await tokens_too(its.access, fields)
+        await its.access.change_password(
+            fields.get("old_password", ""), fields.get("new_password", ""), address, revoke_tokens=revoke
+        )
     except AccessRefused as refused:
-        where = "new_password" if isinstance(refused, PasswordRefused) else "old_password"
+        where = WRONG_FIELDS.get(type(refused), "old_password")
         status = 429 if isinstance(refused, TooManyTries) else 422
         page = await _page(request, status, errors={where: refused.sentence})
         if isinstance(refused, TooManyTries):
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
     secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
-    its.flashes.add(digest(secret), Message("done", say("The password is changed.")))
+    done = (
+        say("The password is changed, and the API tokens are revoked.") if revoke else say("The password is changed.")
+    )
+    its.flashes.add(digest(secret), Message("done", done))
     response = web.Response(status=303, headers={"Location": "/settings"})
     its.cookies.set_session(response, secret)
     return response
