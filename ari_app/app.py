@@ -286,6 +286,7 @@ def installation_defaults(settings: Settings) -> InstallationSettings:
         api_id=settings.telegram.api_id,
         api_hash=settings.telegram.api_hash,
         bot_token=settings.bot.token,
+        timezone=settings.timezone,
     )
 
 

@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     cli_lines.add_parser(commands, common)
     cli_calls.add_parser(commands, common)
     whole = commands.add_parser(
-        "settings", help="show or change company, api_id, api_hash and bot_token", parents=[common]
+        "settings", help="show or change company, timezone, api_id, api_hash and bot_token", parents=[common]
     )
     whole.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="null goes back to the configuration file")
     commands.add_parser("doctor", help="look for what keeps calls from working, and say what to do", parents=[common])

@@ -12,12 +12,13 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
+from ari_app import zones
 from ari_app.store.calls import KeptCall
 
 BOM = "\N{BYTE ORDER MARK}"  # without it Excel takes UTF-8 for something else
 COLUMNS = (
     "id", "began", "ended", "direction", "line", "peer", "pbx", "person", "phone", "username", "telegram_id",
-    "status", "cause", "detail", "answered", "refused", "seconds_to_answer", "seconds_talked",
+    "status", "cause", "detail", "answered", "refused", "seconds_to_answer", "seconds_talked", "timezone",
 )  # fmt: skip
 FORMULA = frozenset("=+-@\N{MINUS SIGN}")
 PLAIN_PHONE = re.compile(r"\+[0-9]{1,20}")
@@ -32,11 +33,11 @@ def as_csv(rows: Iterable[tuple[str, ...]]) -> str:
     return text.getvalue()
 
 
-def exported(call: KeptCall, zone: tzinfo | None) -> tuple[str, ...]:
-    """One row; times are ISO 8601 in ``zone``, or this machine's."""
+def exported(call: KeptCall, zone: tzinfo) -> tuple[str, ...]:
+    """One row; times are ISO 8601 in ``zone``, whose name is told beside them."""
 
     def when(at: float | None) -> str:
-        return "" if at is None else datetime.fromtimestamp(at, zone).astimezone(zone).isoformat(timespec="seconds")
+        return "" if at is None else datetime.fromtimestamp(at, zone).isoformat(timespec="seconds")
 
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.1f}"
@@ -63,6 +64,7 @@ def exported(call: KeptCall, zone: tzinfo | None) -> tuple[str, ...]:
         yes(call.refused),
         number(call.to_answer_s),
         number(call.talked_s),
+        zones.name_of(zone),
     )
 
 

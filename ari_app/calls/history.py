@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import tzinfo
 
+from ari_app import zones
 from ari_app.calls.call import Call, Step
 from ari_app.calls.csv_export import BOM, COLUMNS, as_csv, exported
 from ari_app.calls.outcome import Direction, failed
@@ -114,8 +115,8 @@ class History:
         await self.written(FRESH_S)
         return await self._kept.find(query, offset, limit)
 
-    async def export_csv(self, query: Query, zone: tzinfo | None = None) -> AsyncIterator[str]:
-        """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``, or this machine's."""
+    async def export_csv(self, query: Query, zone: tzinfo = zones.MACHINE) -> AsyncIterator[str]:
+        """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``."""
         await self.written(FRESH_S)
         yield BOM + as_csv([COLUMNS])
         last: KeptCall | None = None

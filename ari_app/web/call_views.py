@@ -55,7 +55,8 @@ async def csv_answer(request: web.Request, query: Query) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="calls.csv"'})
     response.content_type, response.charset = "text/csv", "utf-8"
     await response.prepare(request)
-    async for piece in services(request).history.export_csv(query):
+    its = services(request)
+    async for piece in its.history.export_csv(query, its.zone):
         await response.write(piece.encode())
     await response.write_eof()
     return response

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from aiohttp import web
 from babel import Locale
 from babel.dates import format_datetime
 
@@ -12,6 +13,7 @@ from ari_app.calls.samples import each_time
 from ari_app.sentence import Sentence, say
 from ari_app.web import charts
 from ari_app.web.charts import Chart, Column, Curve, Series
+from ari_app.web.context import web_of
 from ari_app.web.i18n import Language
 
 DAY_HOURS = 25  # a day has so many at most; a longer period is drawn by days
@@ -21,11 +23,17 @@ GAP_S = 5.0  # without a sample for so many of the usual steps between them, a c
 
 
 class Drawings:
-    """Draws in one language."""
+    """Draws in one language; dates and numbers are the locale's."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, locale: Locale) -> None:
         self._tell: Callable[[object], str] = language.tell
-        self._locale: Locale = language.locale
+        self._locale = locale
+
+    @classmethod
+    def of(cls, request: web.Request) -> "Drawings":
+        """For whoever asks."""
+        templates = web_of(request).templates
+        return cls(templates.language(request), templates.locale(request))
 
     def calls(self, hours: Sequence[Hour]) -> Chart:
         """Calls per hour of one day, else per day."""

@@ -252,6 +252,7 @@ async def test_export(store: Store, history: History) -> None:
     assert oldest["phone"] == "+79990000002"
     assert oldest["began"] == datetime.fromtimestamp(NOW + 1, UTC).astimezone(timezone(timedelta(hours=3))).isoformat()
     assert oldest["began"].endswith("+03:00")
+    assert oldest["timezone"] == "UTC+03:00"
     assert (oldest["answered"], oldest["seconds_to_answer"], oldest["seconds_talked"]) == ("yes", "4.0", "50.0")
     assert [row["id"] for row in await exported(history, line=OTHER)] == ["c00002"]
 

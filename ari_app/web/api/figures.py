@@ -11,7 +11,7 @@ from ari_app.web.pages.charts import DAYS
 
 
 class TodayFigures(BaseModel):
-    """The server's local day so far; `to_answer_s` is a mean, null without answered calls."""
+    """The day so far, in the installation's time zone; `to_answer_s` is a mean, null without answered calls."""
 
     incoming: int
     outgoing: int
@@ -65,7 +65,7 @@ class AnswerFigures(BaseModel):
 
 
 class PeriodFigures(BaseModel):
-    """Whole local days, today the last: from `start` until `end`, Unix times."""
+    """Whole days in the installation's time zone, today the last: from `start` until `end`, Unix times."""
 
     start: float
     end: float
@@ -83,13 +83,13 @@ class FiguresWanted(BaseModel):
 
 async def get_today(asked: Asked) -> TodayFigures:
     """Today's figures."""
-    today = await Figures(asked.services.store).today(asked.web.clock())
+    today = await Figures(asked.services.store, asked.services.zone).today(asked.web.clock())
     return TodayFigures.model_validate(asdict(today))
 
 
 async def get_period(asked: Asked, query: FiguresWanted) -> PeriodFigures:
     """The figures of some days."""
-    figures = Figures(asked.services.store)
+    figures = Figures(asked.services.store, asked.services.zone)
     days = figures.last_days(DAYS[query.period], asked.web.clock())
     period = Period(days.start, days.end, query.line)
     to_answer = await figures.to_answer(period)

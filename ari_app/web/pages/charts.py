@@ -26,7 +26,7 @@ async def charts(request: web.Request) -> web.StreamResponse:
     """All charts of a period, of one line or all."""
     name, line = _period(request.query.get("period", "7d")), request.query.get("line", "").strip()[:LONGEST_LINE]
     its = web_of(request)
-    figures = Figures(its.services.store)
+    figures = Figures(its.services.store, its.services.zone)
     days = figures.last_days(DAYS[name], its.clock())
     period = Period(days.start, days.end, line)
     hours, lines, to_answer = await asyncio.gather(
@@ -34,7 +34,7 @@ async def charts(request: web.Request) -> web.StreamResponse:
     )
     names = line_names(services(request).lines)
     language = its.templates.language(request)
-    drawings = Drawings(language)
+    drawings = Drawings.of(request)
     drawn = [drawings.calls(hours), drawings.lines(lines, names), drawings.to_answer(to_answer)]
     if DAYS[name] > 1:
         drawn.insert(1, drawings.hours_of_day(hours))
