@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 
 from ari_app import zones
@@ -113,7 +113,8 @@ class History:
     async def find(self, query: Query, offset: int = 0, limit: int = 50) -> Page:
         """A page of the calls that fit, the newest first."""
         await self.written(FRESH_S)
-        return await self._kept.find(query, offset, limit)
+        page = await self._kept.find(query, offset, limit)
+        return replace(page, rows=tuple(map(self._as_it_is_now, page.rows)))
 
     async def export_csv(self, query: Query, zone: tzinfo = zones.MACHINE) -> AsyncIterator[str]:
         """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``."""
@@ -121,8 +122,13 @@ class History:
         yield BOM + as_csv([COLUMNS])
         last: KeptCall | None = None
         while rows := await self._kept.before(query, last, EXPORTED):
-            yield as_csv([exported(row, zone) for row in rows])
+            yield as_csv([exported(self._as_it_is_now(row), zone) for row in rows])
             last = rows[-1]
+
+    def _as_it_is_now(self, row: KeptCall) -> KeptCall:
+        """What is kept of a live call is from when it last changed; how long they talk goes on."""
+        live = self._live.get(row.id)
+        return _record(live, self._clock()).call if live and row.status is None else row
 
     async def written(self, timeout_s: float = FLUSH_S) -> bool:
         """Wait until all calls so far are written, but not for longer than that; whether they are."""

@@ -44,8 +44,8 @@ class CallFilter:
             line=given.get("line", ""),
             direction=_one_of(given.get("direction", ""), [each.value for each in Direction]),
             result=_one_of(given.get("result", ""), RESULTS),
-            first=_day(given.get("from", "")),
-            last=_day(given.get("to", "")),
+            first=day_of(given.get("from", "")),
+            last=day_of(given.get("to", "")),
             page=_page(given.get("page", "")),
         )
 
@@ -83,7 +83,8 @@ def _one_of(value: str, known: Container[str]) -> str:
     return value
 
 
-def _day(value: str) -> date | None:
+def day_of(value: str) -> date | None:
+    """A day of an address; raises Refused."""
     if not value:
         return None
     try:

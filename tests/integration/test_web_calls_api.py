@@ -127,6 +127,11 @@ async def test_figures(page: Site, cli: Browser) -> None:
     assert [each["line"] for each in week["lines"]] == [LINE, OTHER]
     assert week["to_answer"]["percentiles"] == {"50": 4.0, "90": 4.0, "95": 4.0}
     assert len((await got(cli, "/api/figures", period="today", line=OTHER))["lines"]) == 0
+    own = await got(cli, "/api/figures", period="own", first="2026-12-31", last="2027-01-15")
+    assert [(each["day"], each["calls"]["answered"]) for each in own["days"]][-1] == ("2027-01-15", 1)
+    assert (len(own["days"]), len(own["hours"])) == (16, 16 * 24)
+    year = await got(cli, "/api/figures", period="365d")
+    assert (len(year["days"]), len(year["hours"])) == (365, 0)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +141,10 @@ async def test_figures(page: Site, cli: Browser) -> None:
         ("/api/calls", {"since": "nan"}), ("/api/calls", {"until": "inf"}), ("/api/calls", {"answered": "1"}),
         ("/api/calls", {"text": "a\0b"}), ("/api/calls", {"text": "x" * 201}), ("/api/calls", {"line": "101"}),
         ("/api/calls", {"status": "ANSWERED"}), ("/api/calls.csv", {"direction": "up"}), ("/api/calls/xyz", {}),
-        ("/api/figures", {"period": "year"}),
+        ("/api/figures", {"period": "year"}), ("/api/figures", {"period": "own", "first": "2027-13-01"}),
+        ("/api/figures", {"period": "own", "first": "2027-01-02", "last": "2027-01-01"}),
+        ("/api/figures", {"period": "own", "first": "1980-01-02", "last": "2027-01-01"}),
+        ("/api/figures", {"period": "own", "last": "9999-12-31"}),
     ],
 )  # fmt: skip
 async def test_what_is_not_valid_is_refused(cli: Browser, path: str, query: dict[str, Any]) -> None:
