@@ -144,7 +144,14 @@ async def doctor(settings: Settings, options: argparse.Namespace) -> int:
             kept = Installation(store, installation_defaults(settings))
             await kept.load()
             lines, has_bot = await kept_lines(store), bool(bot_token(kept))
-    here = surroundings(settings, lines, has_bot=has_bot, holds_app=await api_client.answers(settings))
+    status = await api_client.status(settings)
+    here = surroundings(
+        settings,
+        lines,
+        has_bot=has_bot,
+        holds_app=status is not None,
+        telegram_offset_s=status["telegram_offset_s"] if status else None,
+    )
     return print_report(await Doctor(lambda: here).examine(), Console())
 
 

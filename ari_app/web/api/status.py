@@ -1,7 +1,7 @@
 """How the program is, and its live events."""
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ari_app import __version__, zones
 from ari_app.web.api.operation import Asked, Operation
@@ -14,13 +14,22 @@ class Status(BaseModel):
     running_s: float
     calls: int
     timezone: str
+    telegram_offset_s: float | None = Field(
+        description="How much Telegram's clock is ahead of this machine's; null if no line is connected."
+    )
 
 
 async def get_status(asked: Asked) -> Status:
     """How the program is."""
     running_s = asked.web.steady() - asked.web.started
-    timezone = zones.name_of(asked.services.zone)
-    return Status(version=__version__, running_s=running_s, calls=len(asked.services.desk.calls), timezone=timezone)
+    its = asked.services
+    return Status(
+        version=__version__,
+        running_s=running_s,
+        calls=len(its.desk.calls),
+        timezone=zones.name_of(its.zone),
+        telegram_offset_s=its.lines.telegram_offset_s,
+    )
 
 
 async def hear_events(asked: Asked) -> web.StreamResponse:
