@@ -80,16 +80,20 @@ async def program(settings: Settings) -> AsyncIterator[Api]:
                 ) from error
 
 
-async def answers(settings: Settings) -> bool:
-    """Whether the program runs."""
+async def status(settings: Settings) -> dict[str, Any] | None:
+    """What the running program says of itself; None where none runs."""
     if not settings.socket.exists():
-        return False
+        return None
     try:
         async with program(settings) as api:
-            await api.ask("GET", "/status")
+            return dict(await api.ask("GET", "/status"))
     except NotRunning:
-        return False
-    return True
+        return None
+
+
+async def answers(settings: Settings) -> bool:
+    """Whether the program runs."""
+    return await status(settings) is not None
 
 
 def _sentence(problem: Any) -> str:

@@ -193,6 +193,7 @@ class Astergram:
             self.lines.all_settings(),
             has_bot=bool(bot_token(self.installation)),
             holds_app=self.ari.state is ConnectionState.CONNECTED,
+            telegram_offset_s=self.lines.telegram_offset_s,
         )
 
 
@@ -254,8 +255,18 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         yield app
 
 
-def surroundings(settings: Settings, lines: Iterable[LineSettings], *, has_bot: bool, holds_app: bool) -> Surroundings:
-    """What the doctor has to know; ``holds_app``: whether this installation is connected to Asterisk now."""
+def surroundings(
+    settings: Settings,
+    lines: Iterable[LineSettings],
+    *,
+    has_bot: bool,
+    holds_app: bool,
+    telegram_offset_s: float | None = None,
+) -> Surroundings:
+    """What the doctor has to know; ``holds_app``: whether this installation is connected to Asterisk now.
+
+    ``telegram_offset_s``: what its lines know of Telegram's clock.
+    """
     asterisk, telegram, ami = settings.asterisk, settings.telegram, settings.ami
     return Surroundings(
         ari_url=asterisk.url,
@@ -270,6 +281,7 @@ def surroundings(settings: Settings, lines: Iterable[LineSettings], *, has_bot: 
         telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
         bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",
         holds_app=holds_app,
+        telegram_offset_s=telegram_offset_s,
     )
 
 
@@ -286,6 +298,7 @@ def installation_defaults(settings: Settings) -> InstallationSettings:
         api_id=settings.telegram.api_id,
         api_hash=settings.telegram.api_hash,
         bot_token=settings.bot.token,
+        timezone=settings.timezone,
     )
 
 

@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     cli_lines.add_parser(commands, common)
     cli_calls.add_parser(commands, common)
     whole = commands.add_parser(
-        "settings", help="show or change company, api_id, api_hash and bot_token", parents=[common]
+        "settings", help="show or change company, timezone, api_id, api_hash and bot_token", parents=[common]
     )
     whole.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="null goes back to the configuration file")
     commands.add_parser("doctor", help="look for what keeps calls from working, and say what to do", parents=[common])
@@ -144,7 +144,14 @@ async def doctor(settings: Settings, options: argparse.Namespace) -> int:
             kept = Installation(store, installation_defaults(settings))
             await kept.load()
             lines, has_bot = await kept_lines(store), bool(bot_token(kept))
-    here = surroundings(settings, lines, has_bot=has_bot, holds_app=await api_client.answers(settings))
+    status = await api_client.status(settings)
+    here = surroundings(
+        settings,
+        lines,
+        has_bot=has_bot,
+        holds_app=status is not None,
+        telegram_offset_s=status["telegram_offset_s"] if status else None,
+    )
     return print_report(await Doctor(lambda: here).examine(), Console())
 
 

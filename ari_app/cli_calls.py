@@ -1,7 +1,7 @@
 """`astergram calls ...`: the calls now and the history, through the API of the running program."""
 
 import argparse
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from rich.markup import escape
 from rich.table import Table
 
+from ari_app import zones
 from ari_app.api_client import Api
 from ari_app.cli_lines import output
 
@@ -37,7 +38,8 @@ async def run(options: argparse.Namespace, api: Api) -> None:
             query = urlencode({"text": options.find, "limit": options.last})
             ended = (await api.ask("GET", f"/calls?{query}"))["calls"]
             shown = {each["id"] for each in live}
-            show_calls([*live, *(each for each in ended if each["id"] not in shown)])
+            zone = zones.named((await api.ask("GET", "/installation"))["timezone"])
+            show_calls([*live, *(each for each in ended if each["id"] not in shown)], zone)
         case "show":
             show_call(await api.ask("GET", f"/calls/{options.id}"))
         case "hangup":
@@ -48,13 +50,13 @@ async def run(options: argparse.Namespace, api: Api) -> None:
             print(f"{options.file} is written")
 
 
-def show_calls(calls: list[dict[str, Any]]) -> None:
-    """One line for each."""
+def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
+    """One line for each; times are those of ``zone``."""
     table = Table(box=None, pad_edge=False)
-    for column in ("Id", "Began", "", "Line", "Who", "In the PBX", "Status", "Talked, s"):
+    for column in ("Id", f"Began ({zones.name_of(zone)})", "", "Line", "Who", "In the PBX", "Status", "Talked, s"):
         table.add_column(column)
     for call in calls:
-        began = datetime.fromtimestamp(call["began_at"]).astimezone()
+        began = datetime.fromtimestamp(call["began_at"], zone)
         table.add_row(
             call["id"],
             f"{began:%Y-%m-%d %H:%M:%S}",

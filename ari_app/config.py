@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ari_app.lines.installation import Timezone
 from ari_app.lines.settings import Secret, reason
 from ari_app.web.settings import WebSettings
 
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     calls: CallSettings = CallSettings()
     media: MediaSection = MediaSection()
     company: str = ""
+    timezone: Timezone = ""
     state_dir: Path = Path("/var/lib/astergram")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -118,6 +118,12 @@ class LineBook:
         self._lights[number] = lights = lights.after(self._lights.get(number), self._clock())
         return lights
 
+    @property
+    def telegram_offset_s(self) -> float | None:
+        """How much Telegram's clock is ahead of this machine's; None if no line is connected."""
+        known = (line.telegram_offset_s for line in self)
+        return next((offset_s for offset_s in known if offset_s is not None), None)
+
     # --- what an administrator does
 
     async def load(self) -> None:

@@ -1,9 +1,11 @@
 """What is set for the whole installation, on the page or on the command line."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from datetime import tzinfo
+from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -14,15 +16,19 @@ from pydantic import (
     field_validator,
 )
 
+from ari_app import zones
 from ari_app.lines.settings import WITH_SECRETS, SettingRefused, reason
 from ari_app.store.lines import KeptInstallation
 from ari_app.store.store import Store
+
+Timezone = Annotated[str, AfterValidator(zones.canonical)]
 
 
 class InstallationSettings(BaseModel):
     """``api_id`` and ``api_hash`` are those of my.telegram.org, for lines without their own; ``company`` likewise.
 
-    ``bot_token`` is @BotFather's; without it there is no bot.
+    ``bot_token`` is @BotFather's; without it there is no bot. ``timezone`` is a name of the IANA database; empty means
+    this machine's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +37,12 @@ class InstallationSettings(BaseModel):
     api_id: int | None = Field(None, ge=1)
     api_hash: SecretStr | None = None
     bot_token: SecretStr | None = None
+    timezone: Timezone = ""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone itself."""
+        return zones.named(self.timezone)
 
     @field_validator("api_hash", "bot_token")
     @classmethod

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -103,6 +104,7 @@ class Line:
         self._on_change = limits.on_change = on_change
         self._bot_name = bot_name
         self.dialogue: bool | None = None  # with the bot; None: it is not known
+        self._offset_s: float | None = None
         self._own = own
         self._answered = Recently()
         self.account = account
@@ -147,6 +149,11 @@ class Line:
         """Its account itself, for what is neither a call nor a chat; raises NotReady."""
         self.phone  # noqa: B018 - says why, when the line is not ready
         return self._client
+
+    @property
+    def telegram_offset_s(self) -> float | None:
+        """How much Telegram's clock is ahead of this machine's, to a second or so; None while it is not connected."""
+        return self._offset_s if self.state is LineState.READY else None
 
     @property
     def pauses(self) -> dict[str, tuple[float, str]]:
@@ -307,7 +314,8 @@ class Line:
             else:
                 self._learn_dialogue(None)
                 with translated("updates.getState"):
-                    await client(functions.updates.GetStateRequest())
+                    sent, state = time.time(), await client(functions.updates.GetStateRequest())
+                self._learn_clock(state.date.timestamp(), sent, time.time())
         except SignedOut as refused:
             return refused
         except Unreachable:
@@ -320,6 +328,11 @@ class Line:
         if dialogue is not self.dialogue:
             self.dialogue = dialogue
             self._on_change()
+
+    def _learn_clock(self, date: float, sent: float, received: float) -> None:
+        """``date``: what Telegram has answered, in whole seconds; an answer that was late tells nothing."""
+        if 0 <= received - sent <= CHECK_S:
+            self._offset_s = date + 0.5 - (sent + received) / 2
 
     def _become(self, state: LineState, condition: Sentence) -> None:
         if (state, condition) not in ((self.state, self.condition), (LineState.CONNECTING, CONNECTING)):

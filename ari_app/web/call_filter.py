@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +25,7 @@ MOST_PAGES = 1_000_000
 
 @dataclass(frozen=True)
 class CallFilter:
-    """What was chosen; ``first`` and ``last`` are local days, both included. ``page`` counts from 1."""
+    """What was chosen; ``first`` and ``last`` are days, both included. ``page`` counts from 1."""
 
     text: str = ""
     line: str = ""
@@ -44,14 +44,13 @@ class CallFilter:
             line=given.get("line", ""),
             direction=_one_of(given.get("direction", ""), [each.value for each in Direction]),
             result=_one_of(given.get("result", ""), RESULTS),
-            first=_day(given.get("from", "")),
-            last=_day(given.get("to", "")),
+            first=day_of(given.get("from", "")),
+            last=day_of(given.get("to", "")),
             page=_page(given.get("page", "")),
         )
 
-    @property
-    def query(self) -> Query:
-        """For the history."""
+    def query(self, zone: tzinfo) -> Query:
+        """For the history; days begin at midnight in ``zone``."""
         answered = {ANSWERED: True, UNANSWERED: False}.get(self.result)
         return Query(
             text=self.text,
@@ -59,8 +58,8 @@ class CallFilter:
             direction=self.direction or None,
             status=self.result if self.result and answered is None else None,
             answered=answered,
-            since=_midnight(self.first) if self.first else None,
-            until=_midnight(self.last + timedelta(days=1)) if self.last else None,
+            since=_midnight(self.first, zone) if self.first else None,
+            until=_midnight(self.last + timedelta(days=1), zone) if self.last else None,
         )
 
     @property
@@ -84,7 +83,8 @@ def _one_of(value: str, known: Container[str]) -> str:
     return value
 
 
-def _day(value: str) -> date | None:
+def day_of(value: str) -> date | None:
+    """A day of an address; raises Refused."""
     if not value:
         return None
     try:
@@ -104,6 +104,5 @@ def _page(value: str) -> int:
     return int(value)
 
 
-def _midnight(day: date) -> float:
-    """When a local day begins."""
-    return datetime.combine(day, time()).timestamp()
+def _midnight(day: date, zone: tzinfo) -> float:
+    return datetime.combine(day, time(), zone).timestamp()

@@ -89,6 +89,7 @@ class LocalTelegram(BotControls):
         self.shows_language = False  # to other accounts, which Telegram never does; bots always see it
         self.api: tuple[int, str] | None = None  # the one application (api_id, api_hash) that may sign in; None: any
         self.qr_migrates = False  # whether an account that scans is "in another data centre"
+        self.clock_ahead_s = 0.0  # what updates.getState tells of the time; all else is told by this machine's clock
         self._bot_api_port = bot_api_port
         self._faults = Faults()
         self._exit = AsyncExitStack()
@@ -122,7 +123,7 @@ class LocalTelegram(BotControls):
         bots = Bots(store)
         self._users = Users(store, self._privacy, bots, lambda: self.shows_language)
         self._contacts = Contacts(store, self._users)
-        self._updates = Updates(store, self._users, sessions)
+        self._updates = Updates(store, self._users, sessions, lambda: self.clock_ahead_s)
         self._passwords = Passwords(store, self._listener.spawn)
         self._auth = Auth(store, self._users, self._passwords, timers, lambda: self.api, self._key_revoked)
         self._qr = QrLogin(store, self._auth, lambda: timers.qr_s, lambda: self.qr_migrates)

@@ -15,6 +15,7 @@ WORDS: tuple[tuple[re.Pattern[str], Sentence], ...] = (
         re.compile(r"(?P<text>'.*') is no phone number with a country code"),
         say("{text} is no phone number with a country code, such as +79990000001."),
     ),
+    (re.compile(r"(?P<text>'.*') is no time zone"), say("{text} is no time zone, such as Europe/Moscow.")),
     (
         re.compile(r"{(?P<name>[^}]*)} is no variable of this text"),
         say("{{{name}}} is no variable of this text; a brace that is none is doubled."),

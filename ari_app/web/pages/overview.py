@@ -50,4 +50,4 @@ def _calls(request: web.Request) -> dict[str, Any]:
 
 async def _today(request: web.Request) -> dict[str, Any]:
     its = web_of(request)
-    return {"today": await Figures(its.services.store).today(its.clock())}
+    return {"today": await Figures(its.services.store, its.services.zone).today(its.clock())}

@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app import zones
 from ari_app.lines.settings import SettingRefused
 from ari_app.sentence import Sentence, say
 from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, digest
@@ -12,11 +13,14 @@ from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, services, web_of
 from ari_app.web.flash import Message, flash
 from ari_app.web.forms import form
+from ari_app.web.pages.access import Unanswered, tokens_too
+from ari_app.web.pages.line_words import worded
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
 
 LONGEST_NAME = 100
+WRONG_FIELDS = {PasswordRefused: "new_password", Unanswered: "tokens"}
 WRITE_ONLY = ("api_hash", "bot_token")  # shown as set or not, and kept where a field is left empty
 
 
@@ -36,19 +40,23 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "tokens": await its.access.tokens(),
         "made": None,
         "shortest": SHORTEST,
+        "timezones": zones.names(),
+        "machines_zone": zones.name_of(zones.MACHINE),
     }
     return render(request, "settings/index.html", status=status, **(base | values))
 
 
 @routes.post("/settings/installation")
 async def change_installation(request: web.Request) -> web.StreamResponse:
-    """The company, the application's identity, the bot."""
+    """The company, the time zone, the application's identity, the bot."""
     fields = await form(request)
     installation = services(request).installation
     now = installation.settings
     changes: dict[str, str | None] = {}  # what stays as it was goes on following the configuration file
     if "company" in fields and fields["company"] != now.company:
         changes["company"] = fields["company"]
+    if "timezone" in fields and fields["timezone"] != now.timezone:
+        changes["timezone"] = fields["timezone"]
     if "api_id" in fields and fields["api_id"] != str(now.api_id or ""):
         changes["api_id"] = fields["api_id"] or None
     for name in WRITE_ONLY:
@@ -59,8 +67,8 @@ async def change_installation(request: web.Request) -> web.StreamResponse:
     try:
         await installation.change(changes)
     except SettingRefused as refused:
-        typed = {name: fields.get(name, "") for name in ("company", "api_id")}
-        return await _page(request, 422, typed=typed, errors={refused.key: refused.reason})
+        typed = {name: fields.get(name, "") for name in ("company", "timezone", "api_id")}
+        return await _page(request, 422, typed=typed, errors={refused.key: worded(refused.reason)})
     flash(request, say("Saved."))
     raise web.HTTPSeeOther("/settings")
 
@@ -73,16 +81,22 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     try:
         if fields.get("new_password", "") != fields.get("password_again", ""):
             raise PasswordRefused(say("The two passwords are not the same."))
-        await its.access.change_password(fields.get("old_password", ""), fields.get("new_password", ""), address)
+        revoke = await tokens_too(its.access, fields)
+        await its.access.change_password(
+            fields.get("old_password", ""), fields.get("new_password", ""), address, revoke_tokens=revoke
+        )
     except AccessRefused as refused:
-        where = "new_password" if isinstance(refused, PasswordRefused) else "old_password"
+        where = WRONG_FIELDS.get(type(refused), "old_password")
         status = 429 if isinstance(refused, TooManyTries) else 422
         page = await _page(request, status, errors={where: refused.sentence})
         if isinstance(refused, TooManyTries):
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
     secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
-    its.flashes.add(digest(secret), Message("done", say("The password is changed.")))
+    done = (
+        say("The password is changed, and the API tokens are revoked.") if revoke else say("The password is changed.")
+    )
+    its.flashes.add(digest(secret), Message("done", done))
     response = web.Response(status=303, headers={"Location": "/settings"})
     its.cookies.set_session(response, secret)
     return response
