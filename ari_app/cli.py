@@ -20,6 +20,7 @@ from ari_app.doctor import Doctor, print_report
 from ari_app.lines.installation import Installation
 from ari_app.lines.kept import kept_lines
 from ari_app.lines.settings import LineError
+from ari_app.state_folder import StateHeld
 from ari_app.store.store import StoreError, open_store
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
@@ -34,6 +35,7 @@ FAILURES = (
     AriError,
     LineError,
     MediaError,
+    StateHeld,
     StoreError,
     TelegramError,
     WebError,
@@ -156,8 +158,6 @@ async def back_up(settings: Settings, options: argparse.Namespace) -> None:
 
 async def restore(settings: Settings, options: argparse.Namespace) -> None:
     """`astergram restore FILE`."""
-    if await api_client.answers(settings):
-        raise backup.BackupError("Astergram runs here: stop it first")
     sessions = await asyncio.to_thread(backup.restore, settings, options.file, replace=options.replace)
     print(
         f"restored, with {sessions} sessions. Never start it while another installation uses the same sessions: "

@@ -251,15 +251,33 @@ async def test_asterisk_comes_later(sandbox: Stage) -> None:
         await program.until("ready: 1 of 1 lines")
 
 
-async def test_a_line_is_held_by_one_program(sandbox: Stage) -> None:
+async def test_a_second_program_on_the_same_folder_touches_nothing(sandbox: Stage, tmp_path: Path) -> None:
+    """It says who holds the folder, and the first one's call goes on."""
     config = await sandbox.configuration()
     await sandbox.sign_in_lines(load(config))
-    async with astergram("run", "--config", config) as first:
+    async with (
+        astergram("run", "--config", config) as first,
+        SipPhone(sandbox.asterisk, "101", auto_answer=True) as phone,
+        sandbox.person(ANNA) as anna,
+    ):
         await first.until("ready: 1 of 1 lines")
+        call = await anna.call(LINE)
+        await call.confirm(None, None)
+        await first.until("both sides talk")
         async with astergram("run", "--config", config) as second:
             assert await second.ends() == 1
-            assert "another Astergram answers at" in second.printed
-            assert "Traceback" not in second.printed
+            assert f"process {first.process.pid}" in second.printed
+            assert len(second.printed.splitlines()) == 1
+        file = tmp_path / "backup.tar.gz"
+        await done("backup", file, "--config", config)
+        async with astergram("restore", file, "--replace", "--config", config) as restore:
+            assert await restore.ends() == 1
+            assert f"process {first.process.pid}" in restore.printed
+        assert "talking" in await done("calls", "list", "--config", config)
+        assert [each for each in phone.events if each.type == "CALL_CLOSED"] == []
+        await call.hang_up()
+        await phone.closed()
+        await first.until("ANSWER, cause 16: ended on Telegram")
 
 
 async def test_a_killed_program_leaves_nothing_for_long(sandbox: Stage) -> None:
