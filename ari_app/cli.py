@@ -159,6 +159,8 @@ async def back_up(settings: Settings, options: argparse.Namespace) -> None:
 async def restore(settings: Settings, options: argparse.Namespace) -> None:
     """`astergram restore FILE`."""
     sessions = await asyncio.to_thread(backup.restore, settings, options.file, replace=options.replace)
+    if options.replace:
+        print(f"what was there is in {settings.state_dir / backup.BEFORE}; delete it when all is well")
     print(
         f"restored, with {sessions} sessions. Never start it while another installation uses the same sessions: "
         "Telegram would revoke them"
