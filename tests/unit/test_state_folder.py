@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ari_app.app import running
 from ari_app.config import AsteriskSettings, Settings
@@ -26,7 +27,7 @@ with held(Path(sys.argv[1]), "run"):
 
 
 def settings_of(folder: Path) -> Settings:
-    return Settings(asterisk=AsteriskSettings(password="x"), state_dir=folder)  # type: ignore[arg-type]
+    return Settings(asterisk=AsteriskSettings(password=SecretStr("x")), state_dir=folder)
 
 
 def files_in(folder: Path) -> list[str]:
