@@ -10,6 +10,7 @@ from typing import IO, Any
 import aiohttp
 
 from ari_app.config import Settings
+from ari_app.os_words import in_words
 from media.sockets import short_address
 
 ANSWER_S = 60.0  # Telegram may be asked meanwhile, several times
@@ -83,7 +84,7 @@ async def program(settings: Settings) -> AsyncIterator[Api]:
                 yield Api(session)
             except aiohttp.ClientConnectorError as error:
                 raise NotRunning(
-                    f"Astergram does not run here ({settings.socket}: {error.os_error.strerror or error}): "
+                    f"Astergram does not run here ({settings.socket}: {in_words(error)}): "
                     "start it with `astergram run`, as the user that it belongs to"
                 ) from error
             except TimeoutError as error:

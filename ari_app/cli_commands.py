@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -10,10 +11,13 @@ import uvloop
 
 from ari_app.cli_terminal import NotConfirmed, NothingTyped, Unanswerable
 from ari_app.config import ConfigError, Settings, load
+from ari_app.os_words import in_words
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
 LOCAL = ("run", "doctor", "backup", "restore")
 """Commands that need no running program; these load all of it."""
+
+WHOSE = "run this as the user that Astergram runs as"
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[int | None]]
 
@@ -27,6 +31,9 @@ def run(options: argparse.Namespace) -> int:
         return int(uvloop.run(_awaited(commands[options.command](settings, options))) or DONE)
     except (ConfigError, Unanswerable) as error:
         return _said(error, UNUSABLE)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        return FAILED
     except failures as error:
         return _said(error, FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -53,10 +60,5 @@ def _said(error: Exception, status: int) -> int:
 
 
 def sentence(error: Exception) -> str:
-    """What to tell of an error; of the operating system's, its file and its words, not its number."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error) or type(error).__name__
-    what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, PermissionError):
-        what += "; run this as the user that Astergram runs as"
-    return what
+    """What to tell of an error."""
+    return f"{in_words(error)}; {WHOSE}" if isinstance(error, PermissionError) else in_words(error)

@@ -7,7 +7,7 @@ import os
 import signal
 
 from ari_app import api_client, backup
-from ari_app.app import bot_token, installation_defaults, running, surroundings
+from ari_app.app import Astergram, bot_token, installation_defaults, running, surroundings
 from ari_app.asterisk.errors import AriError
 from ari_app.cli_terminal import console, show_json
 from ari_app.config import Settings
@@ -48,14 +48,26 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
     async with running(settings) as app:
         if settings.web.enabled:
             log.info("admin page: %s", app.web.url)
-        await app.settled()
-        ready = sum(line.state is LineState.READY for line in app.lines)
-        asterisk = app.ari.state.name.lower()
-        log.info("ready: %d of %d lines, Asterisk at %s %s", ready, len(app.lines), settings.asterisk.url, asterisk)
-        if app.web.first_link:  # last, where it is seen
-            print(f"To set the admin page's password, open this link (once): {app.web.first_link}", flush=True)
-        await stop.wait()
+        settled, stopped = asyncio.ensure_future(app.settled()), asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({settled, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if settled.done():
+                settled.result()  # raises what only the administrator can mend
+                _ready(app, settings)
+            await stopped
+        finally:
+            settled.cancel()
+            stopped.cancel()
+            await asyncio.wait({settled, stopped})
         log.info("stopping, with %d calls", len(app.desk.calls))
+
+
+def _ready(app: Astergram, settings: Settings) -> None:
+    ready = sum(line.state is LineState.READY for line in app.lines)
+    asterisk = app.ari.state.name.lower()
+    log.info("ready: %d of %d lines, Asterisk at %s %s", ready, len(app.lines), settings.asterisk.url, asterisk)
+    if app.web.first_link:  # last, where it is seen
+        print(f"To set the admin page's password, open this link (once): {app.web.first_link}", flush=True)
 
 
 async def doctor(settings: Settings, options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import aiohttp
 
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import Surroundings
+from ari_app.os_words import in_words
 from ari_app.sentence import say
 
 CONNECT_TIMEOUT_S = 5.0
@@ -48,7 +49,7 @@ async def _refusal(host: str, port: int) -> str:
     except TimeoutError:
         return f"no answer within {CONNECT_TIMEOUT_S:g} s"
     except OSError as error:
-        return error.strerror or str(error)
+        return in_words(error)
     writer.close()
     return ""
 
@@ -68,7 +69,7 @@ async def bot_api(surroundings: Surroundings) -> list[Finding]:
     except TimeoutError:
         detail = f"no answer within {CONNECT_TIMEOUT_S:g} s"
     except aiohttp.ClientError as error:
-        detail = str(error)
+        detail = in_words(error)
     else:
         return [ok(Topic.TELEGRAM, say("The Bot API answers at {url}.", url=url))]
     return [

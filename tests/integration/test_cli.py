@@ -367,3 +367,25 @@ async def test_a_socket_that_a_killed_program_left(tmp_path: Path, capsys: pytes
     assert "Astergram does not run here" in said
     assert "Connection refused" in said
     assert "Errno" not in said
+
+
+# `astergram run` itself
+
+
+async def test_it_stops_while_it_still_waits_for_asterisk(tmp_path: Path) -> None:
+    config = tmp_path / "astergram.toml"
+    sections = {"asterisk": {"password": "x", "url": "http://127.0.0.1:1"}, "web": {"port": 0}, "media": {"warm": 0}}
+    config.write_text(tomli_w.dumps({"state_dir": str(tmp_path / "state"), **sections}))
+    async with astergram("run", "--config", config) as program:
+        await program.until("admin page: ")
+        program.process.send_signal(signal.SIGTERM)
+        assert await program.ends() == 0
+        assert "ready: " not in program.printed
+
+
+async def test_a_reader_that_has_read_enough(config: Path) -> None:
+    """As `astergram line show ... | head -1` is."""
+    command = f"{sys.executable} -m ari_app.cli line show {LINE} --config {config} | true"
+    process = await asyncio.create_subprocess_shell(command, stderr=asyncio.subprocess.PIPE)
+    _, complaints = await process.communicate()
+    assert complaints == b""
