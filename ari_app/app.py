@@ -28,6 +28,7 @@ from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts, profile
 from ari_app.lines.settings import LineSettings
 from ari_app.news import News
+from ari_app.state_folder import held
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
 from ari_app.store.store import Store, open_store
@@ -208,8 +209,9 @@ class Tasks:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Astergram]:
-    """Astergram at work; leaving ends every call with its reason, then lets go of all else."""
+    """Astergram at work; leaving ends every call with its reason, then lets go of all else. Raises StateHeld first."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(held(settings.state_dir, "run"))
         store = await stack.enter_async_context(open_store(settings.database))
         installation = Installation(store, installation_defaults(settings))
         await installation.load()

@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, tzinfo
 from functools import cache
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel.localtime import LOCALTZ
+from pydantic import AfterValidator
 
 MACHINE: tzinfo = LOCALTZ
 """As TZ, /etc/localtime or /etc/timezone said when the program began."""
@@ -44,3 +46,7 @@ def name_of(zone: tzinfo) -> str:
 def offset_of(zone: tzinfo, moment: datetime) -> str:
     """How far it is from UTC then, such as UTC+03:00."""
     return f"UTC{moment.astimezone(zone).isoformat()[-6:]}"
+
+
+Timezone = Annotated[str, AfterValidator(canonical)]
+"""A setting: the name of a zone, empty for this machine's."""

@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable, error_from_answer
+from ari_app.os_words import in_words
 
 REQUEST_TIMEOUT_S = 5.0
 """Requests to ARI can stall for good (https://github.com/asterisk/asterisk/issues/2078)."""
@@ -72,7 +73,7 @@ class Rest:
             ) from error
         except aiohttp.ClientConnectorError as error:
             raise AriUnreachable(
-                f"{request}: no connection to Asterisk at {self._base}: {error}", request=request
+                f"{request}: no connection to Asterisk at {self._base}: {in_words(error)}", request=request
             ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise AriUnreachable(

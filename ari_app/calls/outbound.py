@@ -15,7 +15,7 @@ from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, 
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.inbound import ended_in_asterisk, ended_on_telegram
-from ari_app.calls.outcome import Ending, Status
+from ari_app.calls.outcome import Cause, Ending, Status
 from ari_app.calls.request import Route
 from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.line import Line
@@ -38,7 +38,7 @@ async def outbound(
     call.ends_with(ended_in_asterisk(call, leg))
     call.ends_with(asterisk_away(call, ari, settings.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
-    await _set_status(leg, Status.CANCEL)
+    await _set(leg, "TELEGRAM_STATUS", Status.CANCEL.value)
     while True:
         try:
             return await _through_line(call, route, destination, leg, ari, settings, ring_s)
@@ -92,7 +92,8 @@ class Dialler:
     async def talks(self) -> None:
         """It is answered."""
         await self._incoming.answer()
-        await _set_status(self._incoming, Status.ANSWER)
+        await _set(self._incoming, "TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
+        await _set(self._incoming, "TELEGRAM_STATUS", Status.ANSWER.value)
 
 
 async def reach(
@@ -167,5 +168,5 @@ async def _discard(call: Call, phone_call: OutgoingCall, ending: Ending) -> None
     await phone_call.discard(ending.discard, call.duration_s)
 
 
-async def _set_status(leg: IncomingLeg, status: Status) -> None:
-    await leg.noticing_the_end(leg.channel.setChannelVar(variable="TELEGRAM_STATUS", value=status.value))
+async def _set(leg: IncomingLeg, variable: str, value: str) -> None:
+    await leg.noticing_the_end(leg.channel.setChannelVar(variable=variable, value=value))

@@ -179,7 +179,8 @@ FAILED_CAUSES = {27, 34, 38, 41, 42, 44, 47, 58}
 
 
 def asterisk_ended(cause: int, direction: Direction, talking: bool) -> Ending:
-    """The PBX's side ended the call with a Q.850 cause."""
+    """The PBX's side ended the call with a Q.850 cause; 0, where Asterisk tells none, is a phone's plain BYE."""
+    cause = cause or Cause.NORMAL_CLEARING.value
     detail = f"ended by the PBX (cause {cause})"
     if talking:
         return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, detail)

@@ -8,6 +8,7 @@ import aiohttp
 
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import Surroundings
+from ari_app.os_words import in_words
 from ari_app.sentence import Sentence, say
 
 CONNECT_TIMEOUT_S = 5.0
@@ -49,7 +50,7 @@ async def _refusal(host: str, port: int) -> Sentence | str:
     except TimeoutError:
         return _NO_ANSWER
     except OSError as error:
-        return error.strerror or str(error)
+        return in_words(error)
     writer.close()
     return ""
 
@@ -69,7 +70,7 @@ async def bot_api(surroundings: Surroundings) -> list[Finding]:
     except TimeoutError:
         detail: Sentence | str = _NO_ANSWER
     except aiohttp.ClientError as error:
-        detail = str(error)
+        detail = in_words(error)
     else:
         return [ok(Topic.TELEGRAM, say("The Bot API answers at {url}.", url=url))]
     return [

@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import tzinfo
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,8 +20,6 @@ from ari_app.lines.settings import WITH_SECRETS, SettingRefused, reason
 from ari_app.store.lines import KeptInstallation
 from ari_app.store.store import Store
 
-Timezone = Annotated[str, AfterValidator(zones.canonical)]
-
 
 class InstallationSettings(BaseModel):
     """``api_id`` and ``api_hash`` are those of my.telegram.org, for lines without their own; ``company`` likewise.
@@ -37,7 +34,7 @@ class InstallationSettings(BaseModel):
     api_id: int | None = Field(None, ge=1)
     api_hash: SecretStr | None = None
     bot_token: SecretStr | None = None
-    timezone: Timezone = ""
+    timezone: zones.Timezone = ""
 
     @property
     def zone(self) -> tzinfo:

@@ -94,13 +94,22 @@ class Account:
 def lease(session: Path) -> Any:
     """Hold a session on this machine; raises LineHeld while another program does."""
     session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = session.with_suffix(".lock")
+    path = _lock_of(session)
     with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LineHeld(f"another program holds {session.name}; stop it first ({path} is locked)") from None
         yield
+
+
+def remove_lease(session: Path) -> None:
+    """Remove the file of a lease that one holds, and is about to let go of for good."""
+    _lock_of(session).unlink(missing_ok=True)
+
+
+def _lock_of(session: Path) -> Path:
+    return session.with_suffix(".lock")
 
 
 @asynccontextmanager

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from telethon import errors
 
+from ari_app.os_words import in_words
+
 
 class TelegramError(Exception):
     """A request to Telegram that failed; the text names the request and Telegram's own word for it."""
@@ -93,7 +95,7 @@ def translated(request: str) -> Iterator[None]:
     except TimeoutError as error:
         raise Unreachable(f"Telegram did not answer {request} in time") from error
     except OSError as error:
-        raise Unreachable(f"no connection to Telegram for {request}: {error}") from error
+        raise Unreachable(f"no connection to Telegram for {request}: {in_words(error)}") from error
 
 
 def word_of(error: errors.RPCError) -> str:

@@ -18,6 +18,8 @@ from ari_app.telegram.errors import NotFound, translated
 log = logging.getLogger(__name__)
 
 RESOLVE_S = 10.0
+ID_DIGITS = len(str(2**63))  # int() refuses a text of more than 4300 digits
+QUOTED = 64  # of what was dialled, in a sentence
 USERNAME_LENGTH = range(4, 33)  # core.telegram.org/method/account.checkUsername; 4 for bought names
 
 
@@ -60,32 +62,37 @@ class Destination:
         if bare_number_prefix and text.isascii() and text.isdigit():
             return cls(Kind.PHONE, _phone(bare_number_prefix + text))
         raise MalformedDestination(
-            f"{text!r} is no destination: dial + and digits (+79990000001), @name, tg#name or a numeric Telegram id"
+            f"{_quoted(text)} is no destination: "
+            "dial + and digits (+79990000001), @name, tg#name or a numeric Telegram id"
         )
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) < 2**63
+    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS and 0 < int(text) < 2**63
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= QUOTED else f"{text[:QUOTED]}…")
 
 
 def _phone(text: str) -> str:
     if not (text[1:].isascii() and text[1:].isdigit()):
-        raise MalformedDestination(f"{text!r} is no phone number: after the + there may be only digits")
+        raise MalformedDestination(f"{_quoted(text)} is no phone number: after the + there may be only digits")
     try:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException as error:
-        raise MalformedDestination(f"{text!r} is no phone number: {error}") from None
+        raise MalformedDestination(f"{_quoted(text)} is no phone number: {error}") from None
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
         word = phonenumbers.ValidationResult.to_string(reason)
-        raise MalformedDestination(f"{text!r} is no phone number that can exist: {word}")
+        raise MalformedDestination(f"{_quoted(text)} is no phone number that can exist: {word}")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _username(text: str, name: str) -> str:
     if not (name.isascii() and name.replace("_", "").isalnum() and name[0].isalpha() and len(name) in USERNAME_LENGTH):
         raise MalformedDestination(
-            f"{text!r} is no username: 4 to 32 latin letters, digits and underscores, the first one a letter"
+            f"{_quoted(text)} is no username: 4 to 32 latin letters, digits and underscores, the first one a letter"
         )
     return name
 

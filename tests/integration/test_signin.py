@@ -269,7 +269,7 @@ async def test_flood_wait(telegram: LocalTelegram, account: Account, seconds: in
         ("PHONE_PASSWORD_FLOOD", "wait a day"),
         ("PHONE_NUMBER_INVALID", "is no phone number"),
         ("API_ID_PUBLISHED_FLOOD", f"{API_ID}"),
-        ("UPDATE_APP_TO_LOGIN", "UPDATE_APP_TO_LOGIN"),
+        ("UPDATE_APP_TO_LOGIN", "update Astergram"),
     ],
 )
 async def test_no_code_is_sent(telegram: LocalTelegram, account: Account, error: str, said: str) -> None:
@@ -278,6 +278,7 @@ async def test_no_code_is_sent(telegram: LocalTelegram, account: Account, error:
         view = await signin.send_code()
         assert (view.state, view.refusal) == (SignInState.IDLE, error)
         assert said in str(view.error)
+        assert "again in a while" not in str(view.error)
         assert (await signin.send_code()).state is SignInState.CODE_SENT  # it was refused once
 
 
@@ -356,6 +357,11 @@ async def test_the_wrong_operation(account: Account) -> None:
 # How it ends
 
 
+def left_by(account: Account) -> list[str]:
+    """Files of an account that is not signed in."""
+    return [each.name for each in account.session.parent.iterdir()]
+
+
 async def test_cancelling(telegram: LocalTelegram, account: Account) -> None:
     async with SignIn(account) as signin:
         await signin.send_code()
@@ -364,7 +370,7 @@ async def test_cancelling(telegram: LocalTelegram, account: Account) -> None:
         with pytest.raises(LookupError):
             telegram.login_code(LINE)
         assert (await signin.send_code()).refusal == "NOT_NOW"
-    assert not signin_session(account).exists()
+    assert left_by(account) == []
     with pytest.raises(NothingToAdopt):
         await adopt(account)
 
@@ -386,13 +392,34 @@ async def test_cancelling_what_is_signed_in(telegram: LocalTelegram, account: Ac
     assert not signin_session(account).exists()
 
 
+async def test_cancelling_while_telegram_is_slow(telegram: LocalTelegram, account: Account) -> None:
+    """As the program does when it stops, or when the line is removed."""
+    telegram.delay("auth.sendCode", 30.0)
+    asked = asyncio.Event()
+
+    async def sign_in() -> None:
+        async with SignIn(account) as signin:
+            asked.set()
+            await signin.send_code()
+
+    task = asyncio.create_task(sign_in())
+    await asked.wait()
+    while not signin_session(account).exists():  # noqa: ASYNC110 - Telethon makes it
+        await asyncio.sleep(0.01)
+    task.cancel()
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert left_by(account) == []
+
+
 async def test_it_ends_by_itself(account: Account) -> None:
     async with SignIn(account, timers=SignInTimers(idle_s=0.2)) as signin:
         await signin.show_qr()
         async with asyncio.timeout(PATIENCE_S):
             assert await signin.over() is SignInState.ENDED
         assert signin.view.refusal == "IDLE" and LINE in str(signin.view.error)
-    assert not signin_session(account).exists()
+    assert left_by(account) == []
 
 
 async def test_two_at_once(account: Account) -> None:
@@ -411,7 +438,7 @@ async def test_an_exception_of_the_body_comes_out_as_it_is(account: Account) -> 
         async with SignIn(account) as signin:
             await signin.show_qr()
             raise ZeroDivisionError
-    assert not signin_session(account).exists()
+    assert left_by(account) == []
 
 
 async def test_changes_are_told(telegram: LocalTelegram, account: Account) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ari_app import cli
+from ari_app import cli_local
 from ari_app.config import Settings
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import Device, LocalTelegram, sign_in
@@ -77,7 +77,7 @@ async def test_clocks_apart_say_what_to_do(
         assert "Start an NTP client" in sentence
     section = {"url": NOBODY, "user": "astergram", "password": "secret"}
     settings = Settings.model_validate({"state_dir": tmp_path / "state", "asterisk": section})
-    await cli.doctor(settings, Namespace())
+    await cli_local.doctor(settings, Namespace(json=False))
     assert "This machine's clock and Telegram's are" in " ".join(capsys.readouterr().out.split())
 
 

@@ -525,6 +525,13 @@ async def test_a_revoked_token_is_worth_nothing(page: Site) -> None:
         assert (await cli.ask("DELETE", f"/api/access/tokens/{kept[0]['id']}")).status == 404
 
 
+@pytest.mark.parametrize("id", ["0", "9" * 30, "9" * 5000, "one", "²"], ids=len)
+async def test_revoking_a_token_that_there_is_not(page: Site, id: str) -> None:
+    async with signed_in(page) as admin:
+        await admin.get("/settings")
+        assert (await admin.post(f"/settings/tokens/{id}/revoke", {})).status == 404
+
+
 async def test_a_token_is_shown_once_and_says_when_it_was_used(page: Site) -> None:
     async with signed_in(page) as admin:
         made = await admin.post("/settings/tokens", {"name": "<script>alert(1)</script>", "right": "read"})

@@ -38,6 +38,7 @@ async def lines_site(
             "state_dir": folder / "state",
             "asterisk": {"url": NOBODY, "user": "astergram", "password": "secret"},
             "telegram": section | ({"api_id": API_ID, "api_hash": API_HASH} if application else {}),
+            "bot": {"api_url": telegram.bot_api_url},
             "media": {"warm": 0},
             "web": {"port": 0},
         }

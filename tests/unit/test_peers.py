@@ -56,6 +56,14 @@ def test_what_can_not(dialled: str, said: str) -> None:
     assert repr(dialled.strip()) in str(error.value)
 
 
+@pytest.mark.parametrize("before", ["", "+", "@", "tg#", "0"])
+@pytest.mark.parametrize("prefix", ["", "+7"])
+def test_more_digits_than_python_takes_for_a_number(before: str, prefix: str) -> None:
+    with pytest.raises(MalformedDestination) as error:
+        Destination.parse(before + "1" * 4301, prefix)
+    assert len(str(error.value)) < 250
+
+
 @pytest.mark.parametrize(
     ("dialled", "prefix", "value"),
     [

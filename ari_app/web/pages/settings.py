@@ -21,6 +21,7 @@ routes = web.RouteTableDef()
 
 LONGEST_NAME = 100
 WRONG_FIELDS = {PasswordRefused: "new_password", Unanswered: "tokens"}
+ID_DIGITS = 18  # of a token: what SQLite can hold, and int() can read
 WRITE_ONLY = ("api_hash", "bot_token")  # shown as set or not, and kept where a field is left empty
 
 
@@ -128,7 +129,7 @@ async def make_token(request: web.Request) -> web.StreamResponse:
 async def revoke_token(request: web.Request) -> web.StreamResponse:
     """Revoke one."""
     id = request.match_info["id"]
-    if not id.isdecimal() or not await web_of(request).access.revoke_token(min(int(id), 2**63 - 1)):
+    if not (id.isdecimal() and len(id) <= ID_DIGITS and await web_of(request).access.revoke_token(int(id))):
         raise web.HTTPNotFound
     flash(request, say("The token is revoked."))
     raise web.HTTPSeeOther("/settings")
