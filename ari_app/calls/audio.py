@@ -19,7 +19,7 @@ from ari_app.telegram.phone import PhoneCall
 from media.supervisor import MediaPool, MediaProcess
 from media.types import MediaError, MediaLost
 
-SIGNAL_AGAIN_S = 1.0
+SIGNAL_AGAIN_S = 0.5
 """Until a message between the media engines is sent again that Telegram did not take."""
 SIGNAL_S = 30.0
 """An engine repeats what is older than this by itself, or has given the path up that it was about."""

@@ -104,8 +104,8 @@ class Exchange:
             begun.set_exception(full)
 
     async def _incoming(self, line: Line, offer: Offer) -> None:
-        person = Person.of(offer.peer_id, offer.caller)
         async with offer:
+            person = Person.of(offer.peer_id, offer.caller)
             if ending := _refusal(line, offer, person):
                 level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING
                 log.log(level, "call from %s to line %s refused: %s", person.number, line.number, ending.detail)

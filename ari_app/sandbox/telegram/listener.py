@@ -17,7 +17,7 @@ from .faults import Faults
 from .handshake import Handshake, HandshakeError
 from .rpc import Client, Router, RpcError
 from .session import Session
-from .store import AuthKey, Store
+from .store import Store
 from .tl import method_name, write
 from .transport import Connection, TransportError, accept
 
@@ -184,7 +184,9 @@ class Listener:
         if delay_s := self._faults.strike(method, phone, peers):
             await asyncio.sleep(delay_s)
         try:
-            result = write(await self._router.call(client, request))
+            right = await self._router.call(client, request)
+            answer = self._faults.answer(method, phone, peers, right)
+            result = answer if isinstance(answer, bytes) else write(answer)
         except RpcError:
             raise
         except Exception as error:  # one broken handler must not end every other session
