@@ -165,7 +165,7 @@ def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) ->
     """The person, or Telegram, ended the call."""
     reason = discarded.reason
     word = discarded.word
-    if talking:
+    if talking or discarded.moved:  # who has moved on must not be called once more
         lost = reason is DiscardReason.DISCONNECT
         cause = Cause.NETWORK_OUT_OF_ORDER if lost else Cause.NORMAL_CLEARING
         return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, f"ended on Telegram ({word})")

@@ -17,7 +17,8 @@ class DiscardReason(Enum):
 
 
 REASONS = {reason.value: reason for reason in DiscardReason}
-WORDS: dict[type, str] = {types.PhoneCallDiscardReasonMigrateConferenceCall: "moved on to a group call"}
+GROUP_CALL = types.PhoneCallDiscardReasonMigrateConferenceCall
+WORDS: dict[type, str] = {GROUP_CALL: "moved on to a group call"}
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class Discarded:
 
     ``reason`` is None where none was given, which is what Telegram tells the devices of a callee who has taken the call
     on another one. A reason that can't be ours counts as a hang-up; ``said`` says what it was, or how it was learnt.
+    ``moved``: the person goes on in a group call.
     """
 
     reason: DiscardReason | None
     duration_s: int
     said: str = ""
+    moved: bool = False
 
     @classmethod
     def of(cls, reason: Any, duration_s: int | None) -> Self:
@@ -38,7 +41,7 @@ class Discarded:
         kind = type(reason)
         if reason is None or kind in REASONS:
             return cls(REASONS.get(kind), duration_s or 0)
-        return cls(DiscardReason.HANGUP, duration_s or 0, WORDS.get(kind, kind.__name__))
+        return cls(DiscardReason.HANGUP, duration_s or 0, WORDS.get(kind, kind.__name__), kind is GROUP_CALL)
 
     @property
     def word(self) -> str:
