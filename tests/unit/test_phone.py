@@ -507,6 +507,14 @@ async def test_an_incoming_call(rig: Rig) -> None:
     assert rig.discards == [types.PhoneCallDiscardReasonDisconnect]
 
 
+async def test_a_caller_who_never_confirms(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phone_call, "CONFIRM_S", 0.05)
+    async with await rig.offered() as offer:
+        with pytest.raises(Unreachable, match="did not confirm"):
+            await soon(offer.accept(KEYS))
+    assert rig.discards == [types.PhoneCallDiscardReasonDisconnect]
+
+
 @pytest.mark.parametrize("request_name", ["phone.receivedCall", "phone.acceptCall"])
 async def test_what_another_device_has_taken_is_never_discarded(
     rig: Rig, request_name: str, monkeypatch: pytest.MonkeyPatch
