@@ -17,7 +17,7 @@ from ari_app.calls.dialling import KeysRefused, keys_of
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outbound import give_back, outbound
-from ari_app.calls.outcome import Direction, failed
+from ari_app.calls.outcome import Direction, Ending, Status, failed
 from ari_app.calls.request import Request, Route
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import Limited, NotReady
@@ -104,12 +104,12 @@ class Exchange:
             begun.set_exception(full)
 
     async def _incoming(self, line: Line, offer: Offer) -> None:
-        person = Person.of(offer.peer_id, offer.caller)
-        async with line.phone.offer(offer):
-            if refusal := line.lists.refuses(person):
-                log.info("call from %s to line %s refused: %s", offer.peer_id, line.number, refusal)
-                self._desk.counted["in.RESTRICTED"] += 1
-                ending = outcome.denied(refusal)
+        async with offer:
+            person = Person.of(offer.peer_id, offer.caller)
+            if ending := _refusal(line, offer, person):
+                level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING
+                log.log(level, "call from %s to line %s refused: %s", person.number, line.number, ending.detail)
+                self._desk.counted[f"in.{ending.status.value}"] += 1
                 self._desk.refuse(Direction.IN, line.number, str(offer.peer_id), ending, person)
                 return await offer.discard(ending.discard)
             try:
@@ -147,3 +147,10 @@ class Exchange:
                 if not number:  # else the desk itself has refused it, and knows
                     self._desk.refuse(Direction.OUT, "", ",".join(leg.args), ending, near=leg.caller_number)
                 await give_back(leg, ending)
+
+
+def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:
+    """Why a call is refused before it rings."""
+    if refusal := line.lists.refuses(person):
+        return outcome.denied(refusal)
+    return outcome.foreign(offer.foreign_versions) if offer.foreign_versions else None

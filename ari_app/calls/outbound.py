@@ -25,6 +25,8 @@ from ari_app.telegram.phone import RECEIVE_S, OutgoingCall
 
 log = logging.getLogger(__name__)
 
+RING_OUT_S = 115.0
+"""For the person to accept, however long the dialplan asks for: Telegram gives 20 s to reach them and 90 s to ring."""
 REDIALS = 1  # a call that was accepted but got no audio path is tried this often again
 
 
@@ -107,6 +109,7 @@ async def reach(
     ring_s: float,
 ) -> None:
     """Call a person who was found, and let both sides talk until the call is over."""
+    ring_s = min(ring_s, RING_OUT_S)
     while call.redials <= REDIALS:
         call.person = callee.person
         async with call.attempt():

@@ -141,6 +141,11 @@ def denied(detail: str) -> Ending:
     return Ending(Status.RESTRICTED, Cause.CALL_REJECTED, DiscardReason.BUSY, detail)
 
 
+def foreign(detail: str) -> Ending:
+    """The caller's app can't talk to us; official apps say Disconnect then."""
+    return Ending(Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT, DiscardReason.DISCONNECT, detail)
+
+
 def line_full(calls: int) -> Ending:
     """The line has no room for one more call."""
     return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, f"the line has {calls} calls already")
@@ -159,8 +164,8 @@ REFUSALS: dict[DiscardReason | None, tuple[Status, Cause]] = {
 def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) -> Ending:
     """The person, or Telegram, ended the call."""
     reason = discarded.reason
-    word = reason.name.lower() if reason else "no reason"
-    if talking:
+    word = discarded.word
+    if talking or discarded.moved:  # who has moved on must not be called once more
         lost = reason is DiscardReason.DISCONNECT
         cause = Cause.NETWORK_OUT_OF_ORDER if lost else Cause.NORMAL_CLEARING
         return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, f"ended on Telegram ({word})")
@@ -168,7 +173,7 @@ def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) ->
         status, cause = REFUSALS[reason]
         return Ending(status, cause, DiscardReason.HANGUP, f"not taken on Telegram ({word})")
     if reason is None:
-        detail = "taken by another device of the line"
+        detail = "answered on another device"
         return Ending(Status.CANCEL, Cause.ANSWERED_ELSEWHERE, DiscardReason.HANGUP, detail)
     return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, f"the caller gave up ({word})")
 

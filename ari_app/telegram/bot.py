@@ -40,6 +40,7 @@ ANSWER_S = 2.5  # longer, and the Bot API counts as out of reach
 RECHECK_S = 1.0  # while something is wrong
 POLL_S = 2
 RETRY_S = 1.0
+ANSWER_AGAIN_S = 5.0  # the longest wait before an answer is given again: Telegram lets a question go after 10 s
 CONFLICT_QUIET_S = 10.0
 """A poll of ours ends the other program's, which then waits before it ends ours (aiogram: for up to 5 s)."""
 REMEMBERED = 1000
@@ -304,11 +305,12 @@ class Bot:
     def _take(self, event: Question | Pressed | None, api: BotApi, answering: GuardedTasks) -> None:
         """In the order in which they came; only the answering takes time."""
         if isinstance(event, Question):
-            answering.spawn(
-                _answered(api.answer_question(event.id, self.username, self._found(event))), "bot: answer to a query"
-            )
+            found = self._found(event)
+            answer = partial(api.answer_question, event.id, self.username, found)
+            answering.spawn(_answered(answer), "bot: answer to a query")
         elif isinstance(event, Pressed):
-            answering.spawn(_answered(api.answer_press(event.id, self._pressed(event))), "bot: answer to a press")
+            answer = partial(api.answer_press, event.id, self._pressed(event))
+            answering.spawn(_answered(answer), "bot: answer to a press")
 
     def _found(self, question: Question) -> list[ButtonMessage]:
         account_id, message = self._offers.pop(question.query, (None, None))
@@ -343,9 +345,19 @@ def _open(token: str, api_url: str) -> AbstractAsyncContextManager[BotApi]:
     return aiogram_api(token, api_url)
 
 
-async def _answered(answer: Awaitable[None]) -> None:
-    """An answer that comes too late, or not at all, leaves the button waiting for a moment; nothing else."""
+async def _answered(answer: Callable[[], Awaitable[None]]) -> None:
+    """Give an answer, once more if it is not taken; one that fails leaves no keypad, or a button that waits."""
     try:
-        await answer
+        return await answer()
+    except (Refused, TokenRefused) as error:
+        return log.warning("bot: an answer was not taken: %s", error)
     except BotApiError as error:
+        wait_s = error.retry_s if isinstance(error, Throttled) else RETRY_S
         log.warning("bot: an answer was not taken: %s", error)
+    if wait_s > ANSWER_AGAIN_S:
+        return None
+    await asyncio.sleep(wait_s)
+    try:
+        return await answer()
+    except BotApiError as error:
+        return log.warning("bot: an answer was not taken the second time either: %s", error)

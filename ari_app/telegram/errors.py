@@ -1,11 +1,14 @@
 """What Telegram can refuse, as one small tree; every Telethon exception that leaves this room is one of these."""
 
+import asyncio
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from telethon import errors
 
 from ari_app.os_words import in_words
+from ari_app.tasks import cancellations, was_cancelled
 
 
 class TelegramError(Exception):
@@ -51,8 +54,28 @@ class Unreachable(TelegramError):
     """No answer from Telegram in time."""
 
 
+class Unreadable(TelegramError):
+    """Telegram answered with something that Telethon does not know; the request may have been carried out."""
+
+
+class Trouble(TelegramError):
+    """Telegram itself has failed (500, -503): another try may succeed. The request may have been carried out."""
+
+
 class CallDiscarded(TelegramError):
     """The call has ended already; who ended it, and why, comes with its phoneCallDiscarded."""
+
+
+class CallTaken(TelegramError):
+    """The call has been accepted already: by another device of this account, unless it was by us."""
+
+
+class CallUnknown(TelegramError):
+    """Telegram does not know the call, or not any more."""
+
+
+PASSING = (Trouble, Unreachable)
+"""What another try may get over."""
 
 
 KINDS: dict[type[TelegramError], tuple[type[errors.RPCError], ...]] = {
@@ -68,8 +91,13 @@ KINDS: dict[type[TelegramError], tuple[type[errors.RPCError], ...]] = {
     Unavailable: (errors.ParticipantVersionOutdatedError,),
     Busy: (errors.CallOccupyFailedError, errors.ParticipantCallFailedError),
     CallDiscarded: (errors.CallAlreadyDeclinedError,),
+    CallTaken: (errors.CallAlreadyAcceptedError,),
+    CallUnknown: (errors.CallPeerInvalidError,),
     SignedOut: (errors.AuthKeyDuplicatedError, errors.UnauthorizedError),
+    Trouble: (errors.ServerError, errors.TimedOutError, errors.RpcCallFailError),  # the last: others are a 500, too
 }
+WORDS: dict[str, type[TelegramError]] = {"CALL_PROTOCOL_COMPAT_LAYER_INVALID": Unavailable}
+"""Words for which Telethon has no class."""
 
 
 def from_rpc(request: str, error: errors.RPCError) -> TelegramError:
@@ -82,12 +110,13 @@ def from_rpc(request: str, error: errors.RPCError) -> TelegramError:
     for kind, refusals in KINDS.items():
         if isinstance(error, refusals):
             return kind(text)
-    return TelegramError(text)
+    return WORDS.get(word_of(error), TelegramError)(text)
 
 
 @contextmanager
 def translated(request: str) -> Iterator[None]:
     """Run a request to Telegram (its TL name) so that only our own errors come out of it."""
+    before = cancellations()
     try:
         yield
     except errors.RPCError as error:
@@ -96,6 +125,18 @@ def translated(request: str) -> Iterator[None]:
         raise Unreachable(f"Telegram did not answer {request} in time") from error
     except OSError as error:
         raise Unreachable(f"no connection to Telegram for {request}: {in_words(error)}") from error
+    except asyncio.CancelledError as error:
+        if was_cancelled(before):
+            raise
+        # Telethon cancels what it waits for when it disconnects.
+        raise Unreachable(f"the connection to Telegram was closed before it answered {request}") from error
+    except errors.InvalidBufferError as error:
+        raise Unreachable(f"Telegram closed the connection before it answered {request}: {error}") from error
+    except errors.TypeNotFoundError as error:  # its own text quotes what could not be read
+        unknown = f"it has a type that Telethon does not know ({error.invalid_constructor_id:08x})"
+        raise Unreadable(f"Telegram's answer to {request} can't be read: {unknown}") from None
+    except (errors.SecurityError, BufferError, struct.error) as error:
+        raise Unreadable(f"Telegram's answer to {request} can't be read: {error}") from error
 
 
 def word_of(error: errors.RPCError) -> str:

@@ -163,6 +163,13 @@ class LimitedClient(TelegramClient):  # type: ignore[misc]  # Telethon has no ty
     def __init__(self, *arguments: Any, limits: Limits, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limits = limits
+        self.on_reconnect: Callable[[], None] = lambda: None
+
+    async def _handle_auto_reconnect(self) -> None:
+        """Telethon has connected again by itself: what came meanwhile is asked for, which it leaves out."""
+        await super()._handle_auto_reconnect()
+        await self.catch_up()
+        self.on_reconnect()
 
     async def __call__(self, request: Any, ordered: bool = False, flood_sleep_threshold: int | None = None) -> Any:
         """As Telethon's; every method of the client ends here."""

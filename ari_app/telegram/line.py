@@ -108,11 +108,9 @@ class Line:
         self._own = own
         self._answered = Recently()
         self.account = account
-        self._engine = engine
-        self._on_offer = on_offer
         self._directory = directory
         self._client: TelegramClient | None = None
-        self._phone: Phone | None = None
+        self._phone = Phone(engine, lambda offer: on_offer(self, offer))
         self._chat: Chat | None = None
         self._settled = asyncio.Event()
         self._ready = asyncio.Event()
@@ -133,7 +131,7 @@ class Line:
     @property
     def phone(self) -> Phone:
         """Its calls; raises NotReady."""
-        if self.state is LineState.READY and self._phone:
+        if self.state is LineState.READY and self._client:
             return self._phone
         raise NotReady(f"line {self.number} is {self.state.value}: {self.condition}")
 
@@ -225,7 +223,7 @@ class Line:
 
     async def run(self) -> None:
         """Hold the line until cancelled; connects, and connects again with backoff, and says so in the log."""
-        async with self.limits:
+        async with self.limits, self._phone:
             await self._keep_connected()
 
     def fail(self, error: BaseException) -> None:
@@ -253,7 +251,8 @@ class Line:
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 
     async def _hold(self) -> None:
-        async with connected(self.account, self.limits) as client:
+        # Attached before anything is asked: Telethon hands a call that comes meanwhile to nobody else.
+        async with connected(self.account, self.limits) as client, self._phone.attached(client):
             with translated("users.getUsers"):
                 async with asyncio.timeout(CONNECT_S):
                     if not self.account.api_id:
@@ -263,15 +262,14 @@ class Line:
                     self.user_id = (await client.get_me(input_peer=True)).user_id
             async with (
                 Chat(client, lambda: self.wording, self._on_text, self._own, self._answered) as chat,
-                Phone(client, self._engine, lambda offer: self._on_offer(self, offer)) as phone,
                 guarded_tasks() as checks,
             ):
-                self._client, self._phone, self._chat = client, phone, chat
+                self._client, self._chat = client, chat
                 self._become(LineState.READY, READY)
                 try:
                     await self._watch(client, checks)
                 finally:
-                    self._client = self._phone = self._chat = None
+                    self._client = self._chat = None
             self._become(LineState.CONNECTING, say("Telegram closed the connection; connecting again."))
 
     async def _watch(self, client: TelegramClient, tasks: GuardedTasks) -> None:
@@ -299,6 +297,7 @@ class Line:
             if self.state is not LineState.READY:
                 self._become(LineState.READY, READY)
                 await client.catch_up()  # what became of calls meanwhile
+                self._phone.look()
             await asyncio.wait({gone}, timeout=CHECK_EVERY_S)
             if gone.done():
                 return

@@ -105,6 +105,7 @@ async def test_the_account_is_answered_on_another_device(play: PlayMaker) -> Non
         answering = asyncio.gather(other.accept(None, None), call.confirm(None, None))
         await phone.closed()
         assert await stage.outcome() == "CANCEL"
+        assert stage.calls[-1].ladder[-1].text == "CANCEL, cause 26: answered on another device"
         await answering
         await call.hang_up()
 

@@ -1,9 +1,10 @@
 """How an ending is told to the dialplan, to SIP and to Telegram."""
 
 import pytest
+from telethon.tl import types
 
 from ari_app.calls import outcome
-from ari_app.calls.outcome import Direction, Status
+from ari_app.calls.outcome import Cause, Direction, Status
 from ari_app.telegram import errors
 from ari_app.telegram.phone import Discarded, DiscardReason
 from media.types import MediaLost
@@ -17,6 +18,15 @@ def test_every_reason_of_telegrams_has_a_status_and_a_cause(reason: DiscardReaso
     assert refused.status in {Status.BUSY, Status.NOANSWER, Status.UNAVAILABLE}
     assert outcome.telegram_ended(Discarded(reason, 5), OUT, talking=True).status is Status.ANSWER
     assert outcome.telegram_ended(Discarded(reason, 0), IN, talking=False).status is Status.CANCEL
+
+
+@pytest.mark.parametrize("direction", [IN, OUT])
+@pytest.mark.parametrize("talking", [True, False])
+def test_who_moves_on_to_a_group_call_has_answered(direction: Direction, talking: bool) -> None:
+    moved = Discarded.of(types.PhoneCallDiscardReasonMigrateConferenceCall("slug"), 7)
+    ending = outcome.telegram_ended(moved, direction, talking)
+    assert (ending.status, ending.cause) == (Status.ANSWER, Cause.NORMAL_CLEARING)
+    assert ending.detail == "ended on Telegram (moved on to a group call)"
 
 
 @pytest.mark.parametrize("cause", range(128))

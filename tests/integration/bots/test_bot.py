@@ -176,6 +176,16 @@ async def test_throttled_requests_change_nothing(telegram: LocalTelegram, watche
     assert watched.states == [BotState.READY, BotState.CONNECTING, BotState.READY]
 
 
+@pytest.mark.parametrize("error", [429, 502])
+async def test_an_answer_that_is_not_taken_is_given_once_more(
+    telegram: LocalTelegram, anna: Device, boris: Device, watched: Watched, error: int
+) -> None:
+    telegram.refuse_bot("answerInlineQuery", error, retry_after=1 if error == 429 else None)
+    message = await watched.shows(anna, boris)
+    telegram.refuse_bot("answerCallbackQuery", error, retry_after=1 if error == 429 else None)
+    assert (await message.click()).message == "pressed test:1"
+
+
 async def test_queries_of_others_are_refused(anna: Device, boris: Device, watched: Watched) -> None:
     with watched.bot.offered((await anna.client.get_me()).id, MESSAGE) as query:
         assert not await boris.client.inline_query(KEYPAD_BOT, query, entity="me")
