@@ -1,4 +1,4 @@
-"""Faults on demand: refused and delayed requests."""
+"""Faults on demand: requests that are refused, or answered late, also after they were carried out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Fault:
     left: int | None
     error: str | Exception | None = None  # a name is an error of MTProto
     delay_s: float = 0.0
+    carried_out: bool = False  # strikes after the request has had its effect
 
 
 class Faults:
@@ -36,8 +37,12 @@ class Faults:
         """Forget every fault."""
         self._faults.clear()
 
-    def strike(self, method: str, phone: str | None, peers: Callable[[], set[str]]) -> float:
+    def strike(
+        self, method: str, phone: str | None, peers: Callable[[], set[str]], *, carried_out: bool = False
+    ) -> float:
         """What the faults do to a request of `phone` for one of `peers`: how long to wait before it is answered.
+
+        `carried_out`: whether it has had its effect by now.
 
         Raises the fault's error when it is to be refused. A delay and a refusal may hit the same request.
         """
@@ -45,7 +50,7 @@ class Faults:
         for fault in list(self._faults):
             if fault.method not in (method, ANY_METHOD) or (fault.phone is not None and fault.phone != phone):
                 continue
-            if fault.peer is not None and fault.peer not in peers():
+            if fault.carried_out is not carried_out or (fault.peer is not None and fault.peer not in peers()):
                 continue
             if fault.error is not None and refused is not None:
                 continue

@@ -198,22 +198,34 @@ class LocalTelegram(BotControls):
         lists = ([self.user(other).id for other in group] for group in (allow, disallow))
         self._privacy.set(self.user(phone).id, key, Audience(audience), *lists)
 
-    def ban(self, phone: str) -> None:
+    def ban(self, phone: str, *, told: bool = True) -> None:
         """Ban a phone number and sign its devices out."""
         user = self.user(phone)
         self._store.put("users", {"id": user.id, "banned": 1})
-        self.revoke_sessions(phone)
+        self.revoke_sessions(phone, "USER_DEACTIVATED_BAN", told=told)
 
     def delete_account(self, phone: str) -> None:
         """Delete an account: others see a deleted account."""
         user = self.user(phone)
-        self.revoke_sessions(phone)
+        self.revoke_sessions(phone, "USER_DEACTIVATED")
         self._store.put("users", {"id": user.id, "deleted": 1})
 
-    def revoke_sessions(self, phone: str) -> None:
-        """Sign every device of an account out, as its owner does in "Devices"."""
+    def revoke_sessions(self, phone: str, word: str = "SESSION_REVOKED", *, told: bool = True) -> None:
+        """Sign every device of an account out, as its owner does in "Devices".
+
+        Connections stay open. Each later request gets `word`; `told`: the devices are given a reason to ask at once.
+        """
         for key in self._store.auth_keys_of(self.user(phone).id):
-            self._auth.revoke(key)
+            self._auth.revoke(key, word, told=told)
+
+    def forget_keys(self, phone: str) -> None:
+        """Forget the authorization keys of an account: its devices get the transport error -404 from now on."""
+        for key in self._store.auth_keys_of(self.user(phone).id):
+            self._store.run("DELETE FROM auth_keys WHERE id = ?", key.id)
+
+    def requests(self, method: str, phone: str) -> int:
+        """How many requests of a method, for example "updates.getState", an account has made so far, refused or not."""
+        return self._listener.counted[method, self.user(phone).phone]
 
     def login_code(self, phone: str) -> str:
         """The code last "sent" to a phone number. Raises `LookupError` when none was."""
@@ -235,7 +247,14 @@ class LocalTelegram(BotControls):
         return self._auth.devices(self.user(phone).id)
 
     def refuse(
-        self, method: str, error: str, phone: str | None = None, peer: str | None = None, times: int | None = 1
+        self,
+        method: str,
+        error: str,
+        phone: str | None = None,
+        peer: str | None = None,
+        times: int | None = 1,
+        *,
+        carried_out: bool = False,
     ) -> None:
         """Answer the next requests with an error.
 
@@ -246,14 +265,22 @@ class LocalTelegram(BotControls):
             peer: only requests about this account (the callee, the recipient, the number that is looked up, or the
                 @username of a bot).
             times: how many requests; None is all.
+            carried_out: the request has its effect all the same.
         """
-        self._add_fault(Fault(method, phone, peer, times, error=error))
+        self._add_fault(Fault(method, phone, peer, times, error=error, carried_out=carried_out))
 
     def delay(
-        self, method: str, seconds: float, phone: str | None = None, peer: str | None = None, times: int | None = 1
+        self,
+        method: str,
+        seconds: float,
+        phone: str | None = None,
+        peer: str | None = None,
+        times: int | None = 1,
+        *,
+        carried_out: bool = False,
     ) -> None:
         """Answer the next requests late; the arguments are those of `refuse`."""
-        self._add_fault(Fault(method, phone, peer, times, delay_s=seconds))
+        self._add_fault(Fault(method, phone, peer, times, delay_s=seconds, carried_out=carried_out))
 
     def _add_fault(self, fault: Fault) -> None:
         fault.phone = self.user(fault.phone).phone if fault.phone else None
