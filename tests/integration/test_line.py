@@ -1,0 +1,176 @@
+"""A line against the local Telegram: what it makes of a session that ends, and of a Telegram that has trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ari_app.sandbox.telegram import Device, LocalTelegram, sign_in
+from ari_app.store.limits import LineLimits
+from ari_app.store.peers import LinePeers
+from ari_app.store.store import Store, open_store
+from ari_app.tasks import FAILURES, guarded_tasks
+from ari_app.telegram.account import Account, Server, connected
+from ari_app.telegram.limits import Limits, LimitSettings
+from ari_app.telegram.line import Line, LineState, Profile
+from ari_app.telegram.peers import Directory
+from ari_app.telegram.texts import Wording
+from media.types import EngineProtocol
+
+LINE, ANNA = "+79990000001", "+79990000002"
+ENGINE = EngineProtocol(65, 92, ("9.0.0",))
+PATIENCE_S = 20.0
+"""What a line notices within some seconds; a busy machine may take longer."""
+
+
+@pytest.fixture
+async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
+    async with LocalTelegram(tmp_path / "telegram.db") as running:
+        running.add_user(LINE, "Line")
+        running.add_user(ANNA, "Анна")
+        yield running
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(tmp_path / "astergram.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def account(telegram: LocalTelegram, tmp_path: Path) -> Account:
+    """Signed in."""
+    server = Server(telegram.dc_id, telegram.host, telegram.port, telegram.public_key_pem)
+    made = Account(LINE, 1, "hash", tmp_path / "sessions" / f"{LINE}.session", server)
+    async with connected(made) as client:
+        await sign_in(Device(client), telegram, LINE)
+    return made
+
+
+class Watched:
+    """A line, and each state that it has had."""
+
+    def __init__(self, account: Account, store: Store, **options: Any) -> None:
+        self.changed = asyncio.Event()
+        self.states: list[LineState] = []
+        self.line = Line(
+            account,
+            ENGINE,
+            lambda *_: None,
+            profile=Profile(LINE, "from-telegram", Wording("Company", "Line", LINE)),
+            limits=Limits(LINE, LimitSettings(), LineLimits(store, LINE)),
+            directory=Directory(LinePeers(store, LINE)),
+            on_change=self._change,
+            **options,
+        )
+
+    def _change(self) -> None:
+        if not self.states or self.states[-1] is not self.line.state:
+            self.states.append(self.line.state)
+        self.changed.set()
+
+    async def becomes(self, state: LineState, said: str = "") -> str:
+        """Wait for a state, and for what it says of it; gives all that it says."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while self.line.state is not state or said not in str(self.line.condition):
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            pytest.fail(f"the line is {self.line.state.value}: {self.line.condition}")
+        return str(self.line.condition)
+
+
+@asynccontextmanager
+async def at_work(account: Account, store: Store, **options: Any) -> AsyncIterator[Watched]:
+    """A line that runs as the line book has it run; nothing unexpected may happen to it."""
+    watched = Watched(account, store, **options)
+    failures = FAILURES.count
+    async with guarded_tasks() as tasks:
+        watched.line.about_to_run()
+        tasks.supervise(watched.line.run, "line", watched.line.fail)
+        yield watched
+    assert FAILURES.count == failures, list(FAILURES.last)
+
+
+# Connecting
+
+
+@pytest.mark.parametrize("error", ["RPC_CALL_FAIL", "Timeout", "SOMETHING_NEW"])
+@pytest.mark.parametrize("request_name", ["updates.getState", "users.getUsers"])
+async def test_an_error_while_connecting_is_waited_out(
+    telegram: LocalTelegram, account: Account, store: Store, request_name: str, error: str
+) -> None:
+    telegram.refuse(request_name, error, phone=LINE)
+    async with at_work(account, store) as watched:
+        await watched.becomes(LineState.READY)
+        assert LineState.SIGNED_OUT not in watched.states
+
+
+async def test_for_as_long_as_telegram_asks_it_is_left_alone(
+    telegram: LocalTelegram, account: Account, store: Store
+) -> None:
+    telegram.refuse("updates.getState", "FLOOD_WAIT_3", phone=LINE)
+    before = telegram.requests("updates.getState", LINE)
+    async with at_work(account, store) as watched:
+        loop = asyncio.get_running_loop()
+        await watched.becomes(LineState.CONNECTING, "Telegram asks to wait 3 s")
+        asked_at = loop.time()
+        await watched.becomes(LineState.READY)
+        assert loop.time() - asked_at >= 3.0
+        assert telegram.requests("updates.getState", LINE) == before + 2
+        assert LineState.SIGNED_OUT not in watched.states
+
+
+# Sessions that end
+
+ENDS = {
+    "AUTH_KEY_UNREGISTERED": "sign this line in",
+    "SESSION_REVOKED": "sign this line in",
+    "AUTH_KEY_DUPLICATED": "from two places at once",
+    "USER_DEACTIVATED_BAN": "has banned this account",
+    "USER_DEACTIVATED": "deleted",
+}
+
+
+@pytest.mark.parametrize("word", ENDS)
+async def test_a_session_that_ended_while_the_line_was_away(
+    telegram: LocalTelegram, account: Account, store: Store, word: str
+) -> None:
+    telegram.revoke_sessions(LINE, word)
+    async with at_work(account, store) as watched:
+        said = await watched.becomes(LineState.SIGNED_OUT)
+        assert word in said
+        assert ENDS[word] in said
+
+
+@pytest.mark.parametrize("word", ENDS)
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_session_that_ends_while_the_line_runs(
+    telegram: LocalTelegram, account: Account, store: Store, word: str, told: bool
+) -> None:
+    async with at_work(account, store) as watched:
+        await watched.becomes(LineState.READY)
+        telegram.revoke_sessions(LINE, word, told=told)
+        said = await watched.becomes(LineState.SIGNED_OUT)
+        assert word in said
+        assert ENDS[word] in said
+
+
+@pytest.mark.parametrize("running", [False, True])
+async def test_a_key_that_telegram_has_forgotten(
+    telegram: LocalTelegram, account: Account, store: Store, running: bool
+) -> None:
+    if not running:
+        telegram.forget_keys(LINE)
+    async with at_work(account, store) as watched:
+        if running:
+            await watched.becomes(LineState.READY)
+            telegram.forget_keys(LINE)
+        assert "sign this line in" in await watched.becomes(LineState.SIGNED_OUT)
