@@ -69,7 +69,7 @@ class Astergram:
         self.bot = bot = Bot(
             bot_token(installation),
             settings.bot.api_url,
-            on_change=lambda: self.lines.look(),
+            on_change=lambda: self.lines.bot_changed(),
             on_language=languages.learn,
         )
         self.history = history
@@ -167,6 +167,7 @@ class Astergram:
             directory=Directory(LinePeers(self._store, number)),
             on_text=self.exchange.texted,
             on_change=self.lines.look,
+            on_signed_out=self.lines.end_calls_of_session,
             bot_name=lambda: self.bot.username if self.bot.state is BotState.READY else "",
             own=self._is_line,
         )

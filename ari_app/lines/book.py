@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ari_app.asterisk.ari import AriClient
+from ari_app.calls import outcome
 from ari_app.calls.card import CardRules
 from ari_app.calls.desk import Desk
 from ari_app.lines.installation import Installation
@@ -193,6 +194,7 @@ class LineBook:
     async def carry_out(self, number: str, steps: Collection[Step]) -> list[StepView]:
         """Do some of what a new account needs. Raises NoSuchLine, TelegramError."""
         views = await setup.carry_out(self.line(number).client, steps, self._bot_facts())
+        self.line(number).recheck_bot()
         log.info("line %s: account set up: %s", number, ", ".join(step.value for step in steps))
         self._news.tell("line", number)
         return views
@@ -216,6 +218,16 @@ class LineBook:
     def look(self) -> None:
         """Something that lights show may have changed."""
         self._looked_at.set()
+
+    def bot_changed(self) -> None:
+        """The bot has another state, or is another one."""
+        for line in self:
+            line.bot_changed()
+        self.look()
+
+    async def end_calls_of_session(self, line: Line) -> None:
+        """Telegram has ended a line's session, and with it the calls."""
+        await self._desk.clear(line.number, outcome.session_ended)
 
     async def watch(self) -> None:
         """Tell when a light changes, until cancelled."""

@@ -249,6 +249,19 @@ async def known_peer(client: TelegramClient, person_id: int) -> types.InputPeerU
         raise _unknown(str(person_id)) from error
 
 
+async def bot_peer(client: TelegramClient, username: str) -> types.InputPeerUser:
+    """A bot by its username: the session remembers it, or contacts.resolveUsername. Raises NotFound, TelegramError."""
+    with translated("contacts.resolveUsername"):
+        async with asyncio.timeout(RESOLVE_S):
+            try:
+                peer = await client.get_input_entity(username)
+            except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
+                raise NotFound(f"nobody on Telegram is called @{username}") from error
+    if not isinstance(peer, types.InputPeerUser):
+        raise NotFound(f"@{username} is no bot")
+    return peer
+
+
 def _unknown(person_id: str) -> NotFound:
     return NotFound(f"this line does not know Telegram id {person_id}: it has met nobody with that id")
 

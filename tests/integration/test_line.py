@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from ari_app.sandbox.telegram import Device, LocalTelegram, sign_in
+from ari_app.sandbox.telegram import Device, LocalTelegram, device, sign_in
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
 from ari_app.store.store import Store, open_store
@@ -85,6 +86,12 @@ class Watched:
         except TimeoutError:
             pytest.fail(f"the line is {self.line.state.value}: {self.line.condition}")
         return str(self.line.condition)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait for something that has to become true."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():  # noqa: ASYNC110 - the server's counts have no event
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -174,3 +181,121 @@ async def test_a_key_that_telegram_has_forgotten(
             await watched.becomes(LineState.READY)
             telegram.forget_keys(LINE)
         assert "sign this line in" in await watched.becomes(LineState.SIGNED_OUT)
+
+
+async def test_a_session_file_that_can_not_be_read_just_now(
+    telegram: LocalTelegram, account: Account, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        full = sqlite3.OperationalError("database or disk is full")
+        patch.setattr("ari_app.telegram.account.LineSession._update_session_table", Mock(side_effect=full))
+        async with at_work(account, store) as watched:
+            said = await watched.becomes(LineState.CONNECTING, "can't be used")
+            assert "disk is full" in said
+            patch.undo()
+            await watched.becomes(LineState.READY)
+            assert LineState.SIGNED_OUT not in watched.states
+
+
+async def test_a_session_file_that_is_damaged(telegram: LocalTelegram, account: Account, store: Store) -> None:
+    account.session.write_bytes(b"no database" * 100)
+    async with at_work(account, store) as watched:
+        assert "sign this line in" in await watched.becomes(LineState.SIGNED_OUT)
+
+
+async def test_the_calls_of_a_session_that_ended_are_ended_once_it_is_known(
+    telegram: LocalTelegram, account: Account, store: Store
+) -> None:
+    ended: list[LineState] = []
+
+    async def end(line: Line) -> None:
+        ended.append(line.state)
+
+    async with at_work(account, store, on_signed_out=end) as watched:
+        await watched.becomes(LineState.READY)
+        telegram.revoke_sessions(LINE, told=False)
+        await watched.becomes(LineState.SIGNED_OUT)
+    assert set(ended) == {LineState.SIGNED_OUT}
+
+
+# The bot
+
+
+class Bots:
+    """Which bot the installation has."""
+
+    name = ""
+
+
+@pytest.fixture
+def bots(telegram: LocalTelegram) -> Bots:
+    telegram.add_bot("calls_bot")
+    made = Bots()
+    made.name = "calls_bot"
+    return made
+
+
+async def test_the_dialogue_is_asked_for_once_and_the_session_again_and_again(
+    telegram: LocalTelegram, account: Account, store: Store, bots: Bots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_app.telegram.line.CHECK_EVERY_S", 0.02)
+    async with at_work(account, store, bot_name=lambda: bots.name) as watched:
+        await watched.until(lambda: watched.line.dialogue is False)
+        before = telegram.requests("updates.getState", LINE)
+        await watched.until(lambda: telegram.requests("updates.getState", LINE) > before + 20)
+        assert telegram.requests("messages.getPeerDialogs", LINE) == 1
+
+
+async def test_a_revoked_session_is_seen_while_a_pause_holds(
+    telegram: LocalTelegram, account: Account, store: Store, bots: Bots
+) -> None:
+    telegram.refuse("messages.getPeerDialogs", "FLOOD_WAIT_3000", phone=LINE, times=None)
+    async with at_work(account, store, bot_name=lambda: bots.name) as watched:
+        await watched.until(lambda: "messages.getPeerDialogs" in watched.line.pauses)
+        telegram.revoke_sessions(LINE, told=False)
+        assert "SESSION_REVOKED" in await watched.becomes(LineState.SIGNED_OUT)
+
+
+async def test_a_dialogue_that_begins_is_noticed(
+    telegram: LocalTelegram, account: Account, store: Store, bots: Bots
+) -> None:
+    """On another device of the account."""
+    async with (
+        at_work(account, store, bot_name=lambda: bots.name) as watched,
+        device(telegram, LINE) as phone,
+    ):
+        await watched.until(lambda: watched.line.dialogue is False)
+        await phone.client.send_message("calls_bot", "/start")
+        await watched.until(lambda: watched.line.dialogue is True)
+
+
+async def test_a_bot_that_nobody_on_telegram_is_and_the_next_one(
+    telegram: LocalTelegram, account: Account, store: Store, bots: Bots
+) -> None:
+    bots.name = "gone_bot"
+    async with at_work(account, store, bot_name=lambda: bots.name) as watched:
+        await watched.until(lambda: watched.line.bot_problem is not None)
+        assert watched.line.bot_problem
+        assert "Nobody on Telegram is called @gone_bot" in str(watched.line.bot_problem.sentence)
+        assert not watched.line.bot_problem.passes
+        bots.name = "calls_bot"
+        watched.line.bot_changed()
+        await watched.until(lambda: watched.line.dialogue is False)
+        assert watched.line.bot_problem is None
+        asked = telegram.requests("messages.getPeerDialogs", LINE)
+        watched.line.bot_changed()  # as its state does, all the time
+        bots.name = ""
+        watched.line.bot_changed()
+        await asyncio.sleep(0.1)
+        assert telegram.requests("messages.getPeerDialogs", LINE) == asked
+
+
+async def test_a_bot_that_telegram_does_not_let_a_line_ask_for(
+    telegram: LocalTelegram, account: Account, store: Store, bots: Bots
+) -> None:
+    telegram.refuse("contacts.resolveUsername", "FLOOD_WAIT_600", phone=LINE)
+    async with at_work(account, store, bot_name=lambda: bots.name) as watched:
+        await watched.until(lambda: watched.line.bot_problem is not None)
+        assert watched.line.bot_problem
+        assert watched.line.bot_problem.passes
+        assert watched.line.dialogue is None

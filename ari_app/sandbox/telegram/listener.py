@@ -17,7 +17,7 @@ from .faults import Faults
 from .handshake import Handshake, HandshakeError
 from .rpc import Client, Router, RpcError
 from .session import Session
-from .store import AuthKey, Store
+from .store import Store
 from .tl import method_name, write
 from .transport import Connection, TransportError, accept
 
