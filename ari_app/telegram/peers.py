@@ -92,9 +92,10 @@ def _username(text: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody on Telegram; what his privacy or the account's knowledge hides is empty.
+    """Somebody on Telegram; what privacy or the account's knowledge hides is empty.
 
-    ``contact``: whether he is among the account's contacts.
+    ``username`` is the first that is active, ``usernames`` are all of them. ``contact``: whether this is one of the
+    account's contacts.
     """
 
     id: int
@@ -104,16 +105,32 @@ class Person:
     last_name: str = ""
     language: str = ""
     contact: bool = False
+    usernames: tuple[str, ...] = ()
+
+    @classmethod
+    def of_json(cls, text: str) -> "Person":
+        """What `as_json` has made. Raises ValueError, TypeError for anything else."""
+        fields = json.loads(text)
+        return cls(**fields | {"usernames": tuple(fields.get("usernames", ()))})
+
+    def as_json(self) -> str:
+        """To be kept."""
+        return json.dumps(asdict(self))
 
     @classmethod
     def of(cls, user_id: int, user: types.User | None) -> "Person":
         """From TL user; None where Telegram did not send one."""
         if user is None:
             return cls(user_id)
+        # Who has several, bought ones (core.telegram.org/api/fragment), has them here, and none in `username`.
+        several = user.usernames or []
+        active = [each.username for each in several if each.active]
+        names = [user.username] if user.username else active
         return cls(
             id=user_id,
             phone=f"+{user.phone}" if user.phone else "",
-            username=user.username or "",
+            username=names[0] if names else "",
+            usernames=tuple(dict.fromkeys([*names, *(each.username for each in several)])),
             first_name=user.first_name or "",
             last_name=user.last_name or "",
             language=user.lang_code or "",
@@ -206,7 +223,7 @@ NOBODY = "null"
 
 
 def _written(callee: Callee) -> str:
-    return json.dumps({"access_hash": callee.peer.access_hash, "person": asdict(callee.person)})
+    return json.dumps({"access_hash": callee.peer.access_hash, "person": callee.person.as_json()})
 
 
 def _read(answer: str | None, destination: Destination) -> Callee | None:
@@ -217,7 +234,7 @@ def _read(answer: str | None, destination: Destination) -> Callee | None:
         return None
     try:
         kept = json.loads(answer)
-        person = Person(**kept["person"])
+        person = Person.of_json(kept["person"])
         return Callee(person, types.InputPeerUser(person.id, kept["access_hash"]), cached=True)
     except (KeyError, TypeError, ValueError) as error:
         log.warning("what was kept of %s can't be read, Telegram is asked again: %s", destination, error)
