@@ -189,6 +189,10 @@ class Astergram:
         await self.keypads.sweep(line)
         await self._callbacks.mend(line)
 
+    async def tidy(self, line: Line) -> None:
+        """Before a line is removed or signed out: keypads would stay in people's chats for good."""
+        await self.keypads.sweep(line)
+
     async def _reconcile(self) -> None:
         """Remove what a former run of this program left in Asterisk."""
         try:

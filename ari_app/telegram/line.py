@@ -306,6 +306,8 @@ class Line:
 
     async def _hold(self) -> None:
         """Be connected until Telethon gives up. Raises TelegramError, sqlite3.Error, OSError."""
+        if not (self.account.api_id and self.account.api_hash):
+            raise SignedOut("neither the line nor the installation has an api_id and api_hash", NO_APPLICATION)
         async with connected(self.account, self.limits) as client:
             self.user_id = await self._identify(client)
             async with (
@@ -330,8 +332,6 @@ class Line:
 
         Telethon's `is_user_authorized` takes any error for being signed out.
         """
-        if not self.account.api_id:
-            raise SignedOut("neither the line nor the installation has an api_id")
         with translated("users.getUsers"):
             async with asyncio.timeout(CONNECT_S):
                 for user in await client(functions.users.GetUsersRequest([types.InputUserSelf()])):
@@ -419,7 +419,12 @@ CONNECTING = say("Connecting to Telegram.")
 READY = say("Connected to Telegram.")
 
 
+NO_APPLICATION = "NO_APPLICATION"
 ENDED = {
+    NO_APPLICATION: say(
+        "This line belongs to no application: set the api_id and api_hash of my.telegram.org for it, or for the "
+        "installation, and sign it in."
+    ),
     "USER_DEACTIVATED_BAN": say(
         "Telegram has banned this account: appeal in one of Telegram's own apps, or use another one for this line. "
         "({error})"

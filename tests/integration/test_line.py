@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -201,6 +202,11 @@ async def test_a_session_file_that_is_damaged(telegram: LocalTelegram, account: 
     account.session.write_bytes(b"no database" * 100)
     async with at_work(account, store) as watched:
         assert "sign this line in" in await watched.becomes(LineState.SIGNED_OUT)
+
+
+async def test_a_line_without_an_application(telegram: LocalTelegram, account: Account, store: Store) -> None:
+    async with at_work(dataclasses.replace(account, api_id=0), store) as watched:
+        assert "my.telegram.org" in await watched.becomes(LineState.SIGNED_OUT)
 
 
 async def test_the_calls_of_a_session_that_ended_are_ended_once_it_is_known(
