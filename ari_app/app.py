@@ -184,14 +184,18 @@ class Astergram:
         return any(person.id == line.user_id or person.phone == line.number for line in self.lines)
 
     async def beside(self, line: Line) -> None:
-        """Once a line is ready, put right what a killed program left in its chats."""
+        """Put right what is left in a line's chats, by a killed program and whenever it is ready again."""
+        async with guarded_tasks() as tasks:
+            tasks.supervise(partial(self._mend, line), f"line {line.number}: cards")
+            await self.keypads.keep_clean(line)
+
+    async def _mend(self, line: Line) -> None:
         await line.until_ready()
-        await self.keypads.sweep(line)
         await self._callbacks.mend(line)
 
     async def tidy(self, line: Line) -> None:
         """Before a line is removed or signed out: keypads would stay in people's chats for good."""
-        await self.keypads.sweep(line)
+        await self.keypads.leave(line)
 
     async def _reconcile(self) -> None:
         """Remove what a former run of this program left in Asterisk."""

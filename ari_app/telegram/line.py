@@ -16,7 +16,7 @@ from telethon.tl import functions, types
 from ari_app.sentence import Sentence, say
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import CONNECT_S, Account, connected
-from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, send_buttons
+from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card import Contact, send_contact, send_picture
 from ari_app.telegram.chat import Chat, OnText, Recently
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
@@ -147,6 +147,11 @@ class Line:
         self._directory.found_s, self._directory.not_found_s = profile.found_s, profile.not_found_s
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it can take and place calls."""
+        return self.state is LineState.READY
+
+    @property
     def phone(self) -> Phone:
         """Its calls; raises NotReady."""
         if self.state is LineState.READY and self._phone:
@@ -215,18 +220,27 @@ class Line:
         if refusal:
             raise Denied(f"line {self.number} may not call: {refusal}")
 
-    async def send_buttons(self, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage) -> int:
-        """Send a message of the bot's to a person; its id in this account. Raises BotUnavailable, TelegramError."""
+    async def send_buttons(
+        self, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage, random_id: int | None = None
+    ) -> int:
+        """Send a message of the bot's to a person; its id in this account.
+
+        Raises BotUnavailable, TelegramError; MaybeSent, see `find_buttons`.
+        """
         self.chat  # noqa: B018 - says why, when the line is not ready
         assert self._client is not None
         assert self.user_id is not None
         try:
-            message_id = await send_buttons(self._client, self.user_id, bot, peer, message)
+            message_id = await send_buttons(self._client, self.user_id, bot, peer, message, random_id)
         except TelegramError:
             self._bot.doubt()
             raise
         self._bot.works()
         return message_id
+
+    async def find_buttons(self, person_id: int, data: str) -> list[int]:
+        """The messages to a person that have buttons whose data begins so. Raises TelegramError."""
+        return await find(self.client, await self.peer(person_id), data)
 
     async def send_card_part(self, peer: types.TypeInputPeer, part: Contact | Path) -> None:
         """Send a contact, or a picture from its file. Raises TelegramError, OSError, ValueError for no UTF-8."""

@@ -14,9 +14,9 @@ from ari_app.sandbox.telegram import Device, LocalTelegram
 from ari_app.tasks import background_tasks
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.buttons import BotUnavailable, Button, ButtonMessage, EditRefused, Press, send_buttons
-from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.errors import NotFound, TelegramError
 
-from .bot_program import BORIS, KEYPAD_BOT, program, received
+from .bot_program import ANNA, BORIS, KEYPAD_BOT, program, received
 
 PATIENCE_S = 30.0
 MESSAGE = ButtonMessage("Press", ((Button("1", "test:1"),),))
@@ -174,6 +174,14 @@ async def test_throttled_requests_change_nothing(telegram: LocalTelegram, watche
     await watched.becomes(BotState.CONNECTING)  # the 502, after the second that was asked for
     await watched.becomes(BotState.READY)
     assert watched.states == [BotState.READY, BotState.CONNECTING, BotState.READY]
+
+
+async def test_a_bot_whose_name_nobody_on_telegram_has(
+    telegram: LocalTelegram, anna: Device, boris: Device, watched: Watched
+) -> None:
+    telegram.refuse("contacts.resolveUsername", "USERNAME_NOT_OCCUPIED", phone=ANNA, peer=f"@{KEYPAD_BOT}")
+    with pytest.raises(NotFound, match=KEYPAD_BOT):
+        await watched.shows(anna, boris)
 
 
 async def test_queries_of_others_are_refused(anna: Device, boris: Device, watched: Watched) -> None:
