@@ -21,8 +21,9 @@ REQUEST_S = 10.0
 AUTO_ANSWER_S = 30.0  # the same text to the same person at most once in this time
 TELEGRAM_ITSELF = {777000, 42777}  # its service accounts: login codes and notices
 
-OnText = Callable[[int, str], bool]
-"""Told each text of a person, by Telegram id, in their order; must not wait. True where it was dialled."""
+OnText = Callable[[int, str, float], bool]
+"""Told each text of a person, by Telegram id, in their order, and when Telegram took it (a Unix time); must not wait.
+True where it was dialled."""
 
 
 class Recently:
@@ -82,8 +83,9 @@ class Chat:
 
     async def _on_message(self, event: Any) -> None:
         # A call's updates wait behind this one: whatever takes time has a task of its own.
-        person_id = event.message.peer_id.user_id
-        if not self._on_text(person_id, event.message.message):
+        message = event.message
+        person_id = message.peer_id.user_id
+        if not self._on_text(person_id, message.message, message.date.timestamp()):
             self._answering.spawn(self._answer(event), f"line {self._wording().number}: answer to {person_id}")
 
     async def _answer(self, event: Any) -> None:

@@ -104,7 +104,7 @@ class Line:
         profile: Profile,
         limits: Limits,
         directory: Directory,
-        on_text: Callable[["Line", int, str], bool] = lambda *_: False,
+        on_text: Callable[["Line", int, str, float], bool] = lambda *_: False,
         on_change: Callable[[], None] = lambda: None,
         on_signed_out: Callable[["Line"], Awaitable[None]] | None = None,
         bot_name: Callable[[], str] = lambda: "",
@@ -115,7 +115,7 @@ class Line:
         self.user_id: int | None = None  # once it has been signed in
         self.state = LineState.CONNECTING
         self.condition = CONNECTING
-        self._on_text: OnText = lambda person_id, text: on_text(self, person_id, text)
+        self._on_text: OnText = lambda person_id, text, sent_at: on_text(self, person_id, text, sent_at)
         self._on_change = limits.on_change = on_change
         self._on_signed_out = on_signed_out
         self._bot = BotDialogue(bot_name, on_change)

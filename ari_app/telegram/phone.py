@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -74,7 +75,8 @@ class Keys(Protocol):
 class PhoneCall:
     """One call of this account, in either direction."""
 
-    def __init__(self, phone: "Phone", peer_id: int, call_id: int, access_hash: int) -> None:
+    def __init__(self, phone: "Phone", peer_id: int, call_id: int, access_hash: int, date: datetime) -> None:
+        self.date = date.timestamp()  # when it began, by Telegram's clock
         self.peer_id = peer_id
         self.id = call_id
         self.state = CallState.REQUESTED
@@ -161,7 +163,7 @@ class Offer(PhoneCall):
     """Somebody calls this account (TL phoneCallRequested)."""
 
     def __init__(self, phone: "Phone", requested: types.PhoneCallRequested, caller: types.User | None) -> None:
-        super().__init__(phone, requested.admin_id, requested.id, requested.access_hash)
+        super().__init__(phone, requested.admin_id, requested.id, requested.access_hash, requested.date)
         self.caller = caller
         self._g_a_hash: bytes = requested.g_a_hash
 
@@ -298,7 +300,7 @@ class Phone:
         self._requests_in_flight += 1
         try:
             waiting = (await self.invoke(request)).phone_call
-            call = OutgoingCall(self, peer.user_id, waiting.id, waiting.access_hash)
+            call = OutgoingCall(self, peer.user_id, waiting.id, waiting.access_hash, waiting.date)
             self._calls[call.id] = call
             call.take(waiting)
             early, self._early = self._early, []
