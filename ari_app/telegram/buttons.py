@@ -27,6 +27,9 @@ SIGNATURE_BYTES = 12  # 96 bits; the data of a button has 64 bytes at most (core
 REFUSAL = "This button does not work any more. / Эта кнопка уже не действует."
 """For a press of which it is not known to which line, and so in which words, it belongs."""
 
+LATE = "Please press once more. / Нажмите, пожалуйста, ещё раз."
+"""For a press that may be old: Telegram keeps for a day what nobody fetches, and does not say when it came."""
+
 
 class BotUnavailable(Exception):
     """The bot can't be used now; the text says why and what to do."""
