@@ -70,7 +70,7 @@ class Astergram:
         self.bot = bot = Bot(
             bot_token(installation),
             settings.bot.api_url,
-            on_change=lambda: self.lines.look(),
+            on_change=lambda: self.lines.bot_changed(),
             on_language=languages.learn,
         )
         self.history = history
@@ -167,6 +167,7 @@ class Astergram:
             directory=Directory(LinePeers(self._store, number)),
             on_text=self.exchange.texted,
             on_change=self.lines.look,
+            on_signed_out=self.lines.end_calls_of_session,
             bot_name=lambda: self.bot.username if self.bot.state is BotState.READY else "",
             own=self._is_line,
         )
@@ -183,10 +184,18 @@ class Astergram:
         return any(person.id == line.user_id or person.phone == line.number for line in self.lines)
 
     async def beside(self, line: Line) -> None:
-        """Once a line is ready, put right what a killed program left in its chats."""
+        """Put right what is left in a line's chats, by a killed program and whenever it is ready again."""
+        async with guarded_tasks() as tasks:
+            tasks.supervise(partial(self._mend, line), f"line {line.number}: cards")
+            await self.keypads.keep_clean(line)
+
+    async def _mend(self, line: Line) -> None:
         await line.until_ready()
-        await self.keypads.sweep(line)
         await self._callbacks.mend(line)
+
+    async def tidy(self, line: Line) -> None:
+        """Before a line is removed or signed out: keypads would stay in people's chats for good."""
+        await self.keypads.leave(line)
 
     def _surroundings(self) -> Surroundings:
         return surroundings(

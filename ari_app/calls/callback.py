@@ -4,7 +4,6 @@ He asks by pressing the button of his business card, whose message tells him how
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -169,7 +168,7 @@ class CallBacks:
             self._desk.count("callback.refused")
             log.warning("card: a press of %s was refused: %s", press.person_id, error)
             return line.wording.say("callback_not_yours", Person(press.person_id)) if line else REFUSAL
-        person = Person(**json.loads(card.person))
+        person = Person.of_json(card.person)
         if not self._turns.begin(person.id):
             self._desk.count("callback.too_soon")
             log.info("card: %s asks again too soon", person.number)
@@ -184,7 +183,7 @@ class CallBacks:
         for card in self._cards.telling(line.number):
             if card.tells_in not in self._telling:
                 told: TextName = "callback_later" if card.secret else "callback_reached"
-                person = Person(**json.loads(card.person))
+                person = Person.of_json(card.person)
                 self._progress(card, card.tells_in).show(*_telling(card, line, person, told), last=True)
 
     async def _serve(self, request: "_Request") -> None:

@@ -1,11 +1,10 @@
 """The business card: when a line sends it to a person whom a call did not bring together with somebody."""
 
-import json
 import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -148,7 +147,7 @@ class Cards:
             id=secrets.token_urlsafe(9),
             line=line.number,
             person_id=person.id,
-            person=json.dumps(asdict(person)),
+            person=person.as_json(),
             text=line.wording.say("card", person),
             button=line.wording.say("card_button", person),
             secret=new_secret() if button else "",

@@ -19,6 +19,10 @@ from ari_app.telegram.peers import Person
 RECENT = 100  # ended calls that are remembered with their ladders
 
 
+EndingOf = Callable[[Direction, bool], Ending]
+"""Why a call is over, by its direction and whether both sides talk."""
+
+
 class LineFull(Exception):
     """A line has as many calls as it may; carries the ending that the new one gets."""
 
@@ -59,10 +63,10 @@ class Desk:
         """Wait until no call is live."""
         await self._idle.wait()
 
-    async def clear(self, line: str) -> None:
-        """End the live calls of a line for an administrator, and wait until they are over."""
+    async def clear(self, line: str, ending: EndingOf = outcome.by_administrator) -> None:
+        """End the live calls of a line, for an administrator if nothing else is said, and wait until they are over."""
         for call in [each for each in self.calls.values() if each.line == line]:
-            self.hang_up(call.id)
+            call.end(ending(call.direction, call.talking))
         while any(each.line == line for each in self.calls.values()):
             await self._left.wait()
 

@@ -48,6 +48,7 @@ class Keys:
     def __init__(self, step: Callable[[str, str], None]) -> None:
         self._step = step
         self._open = False
+        self._since = 0.0
         self._waiting = asyncio.Queue[str](MAX_WAITING)
         self._pressed = 0  # not told yet
         self._lost: Counter[str] = Counter()
@@ -57,9 +58,14 @@ class Keys:
         """Whether `press` takes keys."""
         return self._open
 
-    def open(self) -> None:
-        """Take keys from now on."""
+    def open(self, since: float = 0.0) -> None:
+        """Take keys from now on; ``since``: when the call began, as Telegram dates its messages (a Unix time)."""
         self._open = True
+        self._since = since
+
+    def is_of_earlier(self, sent_at: float) -> bool:
+        """Whether a text was written before the call: Telegram delivers late what came while the line was away."""
+        return sent_at < self._since
 
     def close(self) -> None:
         """Take no more; what still waits is not sent."""

@@ -70,11 +70,17 @@ class Exchange:
         async with incoming_leg(self._ari, arrival):
             pass
 
-    def texted(self, line: Line, person_id: int, text: str) -> bool:
-        """Dial a text of keys where its writer is in a call with the line; False where it is no such text."""
+    def texted(self, line: Line, person_id: int, text: str, sent_at: float) -> bool:
+        """Dial a text of keys where its writer is in a call with the line; False where it is no such text.
+
+        One that was written in an earlier call (``sent_at``, by Telegram's clock) is neither dialled nor answered.
+        """
         keys, call = keys_of(text), self._desk.dialling(line.number, person_id)
         if keys is None or call is None:
             return False
+        if call.keys.is_of_earlier(sent_at):
+            log.info("call %s: a text of keys from before the call was not dialled", call.id)
+            return True
         try:
             call.keys.press(keys)
         except KeysRefused as refusal:

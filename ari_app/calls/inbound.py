@@ -26,7 +26,7 @@ async def inbound(
 ) -> None:
     """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
     call.person = caller = line.wording.with_language(Person.of(offer.peer_id, offer.caller))
-    call.keys.open()  # what he dials while it rings waits for the answer
+    call.keys.open(offer.date)  # what he dials while it rings waits for the answer
     call.step("telegram", f"{caller.number} calls")
     call.at_end(lambda ending: offer.discard(ending.discard, call.duration_s))
     call.ends_with(ended_on_telegram(call, offer))

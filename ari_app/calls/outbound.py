@@ -135,7 +135,7 @@ async def reach(
             call.accepted()
             await join_asterisk(call, ari, settings, audio, near.leg)
             if await connect_telegram(call, settings, audio, phone_call, connections):
-                call.keys.open()  # before anybody can notice that they talk
+                call.keys.open(phone_call.date)  # before anybody can notice that they talk
                 call.begins_to_talk()
                 await near.talks()
                 call.alongside(call.keys.send_with(near.leg.press))  # reaches the phone, as keys of a callee do

@@ -66,6 +66,7 @@ STATUS_AND_CAUSE: dict[type[Exception], tuple[Status, Cause]] = {
     MalformedDestination: (Status.NOTFOUND, Cause.INVALID_NUMBER_FORMAT),
     telegram.NotFound: (Status.NOTFOUND, Cause.UNALLOCATED),
     telegram.Restricted: (Status.RESTRICTED, Cause.CALL_REJECTED),
+    telegram.Frozen: (Status.RESTRICTED, Cause.CALL_REJECTED),  # of the line's own account
     telegram.Limited: (Status.LIMITED, Cause.SWITCH_CONGESTION),
     telegram.Unavailable: (Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT),
     telegram.NotReady: (Status.UNAVAILABLE, Cause.NETWORK_OUT_OF_ORDER),
@@ -134,6 +135,13 @@ def by_administrator(direction: Direction, talking: bool) -> Ending:
     if direction is Direction.IN:
         return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, detail)
     return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.MISSED, detail)
+
+
+def session_ended(direction: Direction, talking: bool) -> Ending:
+    """Telegram has ended the session that the call belongs to."""
+    status = Status.ANSWER if talking else Status.UNAVAILABLE
+    detail = "the line's session on Telegram has ended"
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
 
 
 def denied(detail: str) -> Ending:

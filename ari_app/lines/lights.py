@@ -72,6 +72,13 @@ def client_light(line: Line) -> Light:
         return Light(Colour.RED, line.condition)
     if line.state is LineState.CONNECTING:
         return Light(Colour.ORANGE, line.condition)
+    if line.frozen:
+        said = say(
+            "Telegram has frozen this account ({word}): it can neither call nor write. Appeal in the account's own "
+            "Telegram app; calls are tried again every hour.",
+            word=line.frozen,
+        )
+        return Light(Colour.RED, said)
     if pauses := line.pauses:
         request = CALL if CALL in pauses else max(pauses, key=lambda each: pauses[each])
         seconds, word = pauses[request]
@@ -98,6 +105,8 @@ def bot_light(bot: Bot, line: Line) -> Light:
     """Whether the bot can show its buttons in the line's chats."""
     if bot.state is not BotState.READY:
         return Light(Colour.ORANGE if bot.state is BotState.CONNECTING else Colour.RED, bot.sentence)
+    if line.state is LineState.READY and (problem := line.bot_problem):
+        return Light(Colour.ORANGE if problem.passes else Colour.RED, problem.sentence)
     if line.state is LineState.READY and line.dialogue is False:
         return Light(
             Colour.RED,

@@ -99,9 +99,10 @@ def _username(text: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody on Telegram; what his privacy or the account's knowledge hides is empty.
+    """Somebody on Telegram; what privacy or the account's knowledge hides is empty.
 
-    ``contact``: whether he is among the account's contacts.
+    ``username`` is the first that is active, ``usernames`` are all of them. ``contact``: whether this is one of the
+    account's contacts.
     """
 
     id: int
@@ -111,16 +112,32 @@ class Person:
     last_name: str = ""
     language: str = ""
     contact: bool = False
+    usernames: tuple[str, ...] = ()
+
+    @classmethod
+    def of_json(cls, text: str) -> "Person":
+        """What `as_json` has made. Raises ValueError, TypeError for anything else."""
+        fields = json.loads(text)
+        return cls(**fields | {"usernames": tuple(fields.get("usernames", ()))})
+
+    def as_json(self) -> str:
+        """To be kept."""
+        return json.dumps(asdict(self))
 
     @classmethod
     def of(cls, user_id: int, user: types.User | None) -> "Person":
         """From TL user; None where Telegram did not send one."""
         if user is None:
             return cls(user_id)
+        # Who has several, bought ones (core.telegram.org/api/fragment), has them here, and none in `username`.
+        several = user.usernames or []
+        active = [each.username for each in several if each.active]
+        names = [user.username] if user.username else active
         return cls(
             id=user_id,
             phone=f"+{user.phone}" if user.phone else "",
-            username=user.username or "",
+            username=names[0] if names else "",
+            usernames=tuple(dict.fromkeys([*names, *(each.username for each in several)])),
             first_name=user.first_name or "",
             last_name=user.last_name or "",
             language=user.lang_code or "",
@@ -218,7 +235,7 @@ NOBODY = "null"
 
 
 def _written(callee: Callee) -> str:
-    return json.dumps({"access_hash": callee.peer.access_hash, "person": asdict(callee.person)})
+    return json.dumps({"access_hash": callee.peer.access_hash, "person": callee.person.as_json()})
 
 
 def _read(answer: str | None, destination: Destination) -> Callee | None:
@@ -229,7 +246,7 @@ def _read(answer: str | None, destination: Destination) -> Callee | None:
         return None
     try:
         kept = json.loads(answer)
-        person = Person(**kept["person"])
+        person = Person.of_json(kept["person"])
         return Callee(person, types.InputPeerUser(person.id, kept["access_hash"]), cached=True)
     except (KeyError, TypeError, ValueError) as error:
         log.warning("what was kept of %s can't be read, Telegram is asked again: %s", destination, error)
@@ -259,6 +276,19 @@ async def known_peer(client: TelegramClient, person_id: int) -> types.InputPeerU
                 return await client.get_input_entity(types.PeerUser(person_id))
     except (NotFound, ValueError) as error:
         raise _unknown(str(person_id)) from error
+
+
+async def bot_peer(client: TelegramClient, username: str) -> types.InputPeerUser:
+    """A bot by its username: the session remembers it, or contacts.resolveUsername. Raises NotFound, TelegramError."""
+    with translated("contacts.resolveUsername"):
+        async with asyncio.timeout(RESOLVE_S):
+            try:
+                peer = await client.get_input_entity(username)
+            except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
+                raise NotFound(f"nobody on Telegram is called @{username}") from error
+    if not isinstance(peer, types.InputPeerUser):
+        raise NotFound(f"@{username} is no bot")
+    return peer
 
 
 def _unknown(person_id: str) -> NotFound:

@@ -234,7 +234,9 @@ class Phone:
         refusal: TelegramError | None = None
         try:
             answer = (await self.invoke(request, LATE_ANSWER_S)).phone_call
-            call = OutgoingCall(self, peer.user_id, answer.id, getattr(answer, "access_hash", 0))
+            call = OutgoingCall(
+                self, peer.user_id, answer.id, getattr(answer, "access_hash", 0), getattr(answer, "date", None)
+            )
             self._calls[call.id] = call
             call.take(answer)
         except TelegramError as error:
@@ -316,7 +318,7 @@ class Phone:
     def _discard_orphan(self, phone_call: Any) -> None:
         log.warning("call to %s: nobody holds it, as Telegram's answer was lost: discarded", phone_call.participant_id)
         del self._orphans[phone_call.participant_id]
-        call = OutgoingCall(self, phone_call.participant_id, phone_call.id, phone_call.access_hash)
+        call = OutgoingCall(self, phone_call.participant_id, phone_call.id, phone_call.access_hash, phone_call.date)
         self._calls[call.id] = call
         self._spawn(self._end(call, DiscardReason.MISSED), f"end of Telegram's call {call.id}")
 

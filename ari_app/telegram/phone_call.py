@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, Self
 
@@ -102,9 +103,13 @@ class PhoneCall:
     unexplained: DiscardReason | None = None
     """What counts as the reason where Telegram says that a call is over, and nothing says why."""
 
-    def __init__(self, control: Control, peer_id: int, call_id: int, access_hash: int) -> None:
+    def __init__(
+        self, control: Control, peer_id: int, call_id: int, access_hash: int, date: datetime | None = None
+    ) -> None:
         self.peer_id = peer_id
         self.id = call_id
+        self.date = date.timestamp() if date else 0.0
+        """When it began, by Telegram's clock (a Unix time); 0 where Telegram did not say."""
         self.state = CallState.REQUESTED
         self._control = control
         self._input = types.InputPhoneCall(call_id, access_hash)
@@ -260,7 +265,7 @@ class Offer(PhoneCall):
     unexplained = DiscardReason.HANGUP  # with no reason at all, another device has taken it
 
     def __init__(self, control: Control, requested: types.PhoneCallRequested, caller: types.User | None) -> None:
-        super().__init__(control, requested.admin_id, requested.id, requested.access_hash)
+        super().__init__(control, requested.admin_id, requested.id, requested.access_hash, requested.date)
         self.caller = caller
         self.foreign_versions = foreign_versions(control.protocol, requested.protocol)
         """A sentence where the caller's media and ours have no version in common, else empty."""

@@ -119,6 +119,10 @@ class SignIn:
         await self._over.wait()
         return self.state
 
+    def spoil(self, why: Sentence) -> None:
+        """It had come to an end that is good, but nothing came of it."""
+        self._become(SignInState.ENDED, error=why, refusal="NOT_ADOPTED")
+
     # Operations
 
     async def send_code(self) -> SignInView:

@@ -89,6 +89,7 @@ ENDINGS = (
     _phrase("accepted, but no audio path came up: redialled", say("Accepted, but no audio came up: dialled again.")),
     _phrase("no answer within {seconds} s", say("No answer within {seconds} s.")),
     _phrase("ended by the administrator", say("Ended by the administrator.")),
+    _phrase("the line's session on Telegram has ended", say("The line's session on Telegram has ended.")),
     _phrase("the line has {calls} calls already", say("The line has as many calls as it may: {calls}.")),
     _phrase(
         "ended on Telegram ({reason}, {seconds} s by Telegram's count)",

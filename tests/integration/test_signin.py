@@ -16,7 +16,7 @@ from telethon.tl import functions
 
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.telegram.account import Account, LineHeld, Server, connected, lease
-from ari_app.telegram.session_file import NothingToAdopt, adopt, signin_session
+from ari_app.telegram.session_file import NothingToAdopt, adopt, replaced_session, retire, signin_session
 from ari_app.telegram.signin import AlreadySigningIn, SignIn
 from ari_app.telegram.signin_view import SignInState, SignInTimers, SignInView
 
@@ -508,6 +508,37 @@ async def test_signing_in_again_while_the_line_runs(telegram: LocalTelegram, acc
     assert key_of(account.session) != old
     assert met <= people_met(account.session)
     assert await whoever_holds(account) == LINE
+
+
+async def test_the_old_session_is_signed_out_after_the_new_one_is_in_its_place(
+    telegram: LocalTelegram, account: Account
+) -> None:
+    await signed_in(telegram, account)
+    await adopt(account)
+    await retire(account, replaced_session(account))  # there is none: nothing happens
+    await signed_in(telegram, account)
+    await adopt(account)
+    assert len(telegram.devices(LINE)) == 2
+    await retire(account, replaced_session(account))
+    assert len(telegram.devices(LINE)) == 1
+    assert not replaced_session(account).exists()
+    assert await whoever_holds(account) == LINE
+
+
+@pytest.mark.parametrize("gone", ["revoked", "forgotten", "away"])
+async def test_an_old_session_that_can_not_be_signed_out_is_gone_all_the_same(
+    telegram: LocalTelegram, account: Account, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await signed_in(telegram, account)
+    if gone == "revoked":
+        telegram.revoke_sessions(LINE)
+    elif gone == "forgotten":
+        telegram.forget_keys(LINE)
+    else:
+        monkeypatch.setattr("ari_app.telegram.account.CONNECT_S", 0.1)
+        telegram.delay("*", 3600, times=None)
+    await retire(account, signin_session(account))
+    assert not signin_session(account).exists()
 
 
 OLD = b"old" * 5000

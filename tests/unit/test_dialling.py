@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +14,7 @@ from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.desk import Desk
 from ari_app.calls.dialling import MAX_KEYS, MAX_WAITING, Keys, KeysRefused, keys_of
+from ari_app.calls.exchange import Exchange
 from ari_app.calls.outcome import Direction
 from ari_app.tasks import background_tasks
 from ari_app.telegram.peers import Person
@@ -176,3 +179,26 @@ async def test_whose_call_takes_keys() -> None:
         assert desk.dialling("+79990000009", 7) is None
         second.end(outcome.shut_down(talking=False))
         assert desk.dialling("+79990000001", 7) is first
+
+
+async def test_what_was_written_before_the_call_is_neither_dialled_nor_answered() -> None:
+    """Telegram delivers it when the line is back, and then another call may be live."""
+    pressed: list[str] = []
+
+    async def press(key: str) -> None:
+        pressed.append(key)
+
+    line, nobody = SimpleNamespace(number="+79990000001"), cast(Any, None)
+    desk = Desk()
+    exchange = Exchange(lambda: (), desk, nobody, nobody, nobody, nobody, 30.0, nobody)
+    async with desk.admit(Direction.IN, line.number, "7", 1, Person(7)) as call, background_tasks() as tasks:
+        call.keys.open(since=1000.0)
+        tasks.create_task(call.keys.send_with(press))
+        assert exchange.texted(cast(Any, line), 7, "101", 999.0)
+        assert exchange.texted(cast(Any, line), 7, "2", 1000.0)  # Telegram's dates are whole seconds
+        assert not exchange.texted(cast(Any, line), 7, "hello", 999.0)
+        async with asyncio.timeout(10):
+            while not pressed:  # noqa: ASYNC110 - a list has no event
+                await asyncio.sleep(0)
+        call.end(outcome.shut_down(talking=False))
+    assert pressed == ["2"]

@@ -48,6 +48,7 @@ def test_every_cause_has_a_reason_for_telegram(cause: int, talking: bool, direct
     [
         (errors.NotFound("x"), Status.NOTFOUND, 1),
         (errors.Limited("x", 30), Status.LIMITED, 42),
+        (errors.Frozen("x"), Status.RESTRICTED, 21),
         (errors.SignedOut("x"), Status.UNAVAILABLE, 38),
         (errors.Unreachable("x"), Status.ERROR, 38),
         (MediaLost("x"), Status.ERROR, 38),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from telethon.tl import types
 
 from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.store.peers import LinePeers
@@ -105,6 +106,21 @@ def test_the_name_as_a_display_shows_it() -> None:
     assert Person(7, first_name="Анна", last_name="Б").name == "Анна Б"
     assert Person(7, username="anna_b").name == "anna_b"
     assert Person(7).name == "7"
+
+
+def named(*names: tuple[str, bool], username: str | None = None) -> Person:
+    """Somebody as Telegram describes a person with several usernames; each is active or not."""
+    several = [types.Username(name, active=active) for name, active in names]
+    return Person.of(7, types.User(id=7, username=username, usernames=several))
+
+
+def test_several_usernames() -> None:
+    anna = named(("old_anna", False), ("anna", True), ("anna_b", True))
+    assert anna.username == anna.number == "anna"
+    assert set(anna.usernames) == {"old_anna", "anna", "anna_b"}
+    assert named(("anna", True), username="main_anna").username == "main_anna"
+    assert named(("old_anna", False)).number == "7"
+    assert Person.of_json(anna.as_json()) == anna
 
 
 # --- whom Telegram finds
