@@ -25,7 +25,8 @@ from ari_app.calls.outbound import reach
 from ari_app.calls.outcome import Direction
 from ari_app.store.cards import KeptCard
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
-from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, keyboard
+from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Shown, keyboard
+from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, Kind, Person
 from ari_app.telegram.texts import MESSAGE_LENGTH, TextName
@@ -184,14 +185,15 @@ class CallBacks:
             if card.tells_in not in self._telling:
                 told: TextName = "callback_later" if card.secret else "callback_reached"
                 person = Person.of_json(card.person)
-                self._progress(card, card.tells_in).show(*_telling(card, line, person, told), last=True)
+                progress = self._progress(card, card.tells_in, lambda: None)
+                progress.show(*_telling(card, line, person, told), last=True)
 
     async def _serve(self, request: "_Request") -> None:
         card, reached = request.card, False
         try:
             await self._cards.tells(card, request.message_id)
             # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
-            progress = self._progress(card, request.message_id)
+            progress = self._progress(card, request.message_id, lambda: None if reached else self._write(request))
             progress.show(*request.telling("callback_waiting"))
             try:
                 reached = await self._call(request, progress)
@@ -202,21 +204,45 @@ class CallBacks:
         if reached:
             await self._cards.retire(card)
 
-    def _progress(self, card: KeptCard, message_id: str) -> Progress:
-        """What edits a message; there is one at a time, so that nothing late is shown."""
+    def _progress(
+        self, card: KeptCard, message_id: str, gone: Callable[[], Coroutine[Any, Any, None] | None]
+    ) -> Progress:
+        """What edits a message; there is one at a time, so that nothing late is shown.
+
+        ``gone`` gives what is to be done where the last can't be shown, because the person has deleted the message.
+        """
         progress = self._telling.get(message_id)
         if progress is None:
             progress = self._telling[message_id] = Progress(self._bot, message_id)
-            self._start(self._tell(card, message_id, progress), f"card of {card.person_id}")
+            self._start(self._tell(card, message_id, progress, gone), f"card of {card.person_id}")
         return progress
 
-    async def _tell(self, card: KeptCard, message_id: str, progress: Progress) -> None:
+    async def _tell(
+        self,
+        card: KeptCard,
+        message_id: str,
+        progress: Progress,
+        gone: Callable[[], Coroutine[Any, Any, None] | None],
+    ) -> None:
         try:
-            done = await progress.run()
+            shown = await progress.run()
         finally:
             del self._telling[message_id]
-        if done:
+        if shown is not Shown.NOT_NOW:
             await self._cards.tells(card, "")
+        if shown is Shown.GONE:
+            log.info("card: %s has deleted it: its button is void", card.person_id)
+            await self._cards.retire(card)
+            if writing := gone():
+                await writing
+
+    async def _write(self, request: "_Request") -> None:
+        """Who has deleted the card and was not reached learns of it all the same."""
+        line, person = request.line, request.person
+        try:
+            await line.chat.send(await line.peer(person.id), line.wording.say("callback_later", person))
+        except TelegramError as error:
+            log.warning("line %s: no text for %s instead of the card: %s", line.number, person.number, error)
 
     async def _call(self, request: "_Request", progress: Progress) -> bool:
         """Whether they talked."""

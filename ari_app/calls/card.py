@@ -12,7 +12,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
 from ari_app.store.cards import KeptCard, KeptCards
 from ari_app.store.store import Store
-from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage
+from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
 from ari_app.telegram.card import CardSigner, Contact, keyboard, new_secret
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
@@ -139,7 +139,7 @@ class Cards:
         if not wanted or self._own(person):
             return
         now = self._clock()
-        if self._sent_since(line.number, person.id, now - rules.every_s):
+        if self._sent_since(person.id, now - rules.every_s):
             log.info("line %s: no card for %s, who got one a short time ago", line.number, person.number)
             return
         button = rules.callback is not None
@@ -186,10 +186,9 @@ class Cards:
         """A line's cards that tell of a request."""
         return [card for card in self._kept.values() if card.line == line and card.tells_in]
 
-    def _sent_since(self, line: str, person_id: int, since: float) -> bool:
-        return any(
-            card.line == line and card.person_id == person_id and card.sent_at > since for card in self._kept.values()
-        )
+    def _sent_since(self, person_id: int, since: float) -> bool:
+        """Whichever line it was: to the person they are all the same company."""
+        return any(card.person_id == person_id and card.sent_at > since for card in self._kept.values())
 
     async def _keep(self, card: KeptCard) -> None:
         # At once, so that the end of another call does not send a second one.
@@ -216,9 +215,11 @@ class Cards:
             buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
             try:
                 await line.send_buttons(self._bot, peer, ButtonMessage(card.text, buttons))
+            except MaybeSent as error:
+                return log.warning("line %s: perhaps no card, none is sent in its place: %s", line.number, error)
             except (BotUnavailable, TelegramError) as error:
                 log.warning("line %s: a card goes without its button: %s", line.number, error)
             else:
-                return
+                return None
             await self.retire(card)
-        await line.chat.send(peer, card.text)
+        return await line.chat.send(peer, card.text)
