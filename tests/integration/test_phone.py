@@ -99,12 +99,10 @@ class Rig:
 
     async def ready_again(self, break_it: Callable[[], Any]) -> None:
         """The line loses its client for another one."""
-        client = self.line.client
-        await break_it()
         async with asyncio.timeout(PATIENCE_S):
-            await client.disconnected
-            await asyncio.sleep(0)
-            await self.line.until_ready()
+            before = await self.line.until_ready()
+            await break_it()
+            await self.line.until_ready(before)
 
 
 @pytest.fixture
