@@ -172,6 +172,11 @@ class AriClient:
         """Whether ``new_id`` of this application made this id (or it is the far half of such a channel)."""
         return self._own_id.fullmatch(any_id) is not None
 
+    def owns_far(self, any_id: str) -> bool:
+        """Whether it is the dialplan's half of a Local channel of this application's making."""
+        match = self._own_id.fullmatch(any_id)
+        return match is not None and match["far"] is not None
+
     def channel(self, channel_id: str, json: resources.Json | None = None) -> resources.Channel:
         """A channel by its id (and a snapshot, if there is one), without asking Asterisk for it."""
         return resources.Channel(self._rest, channel_id, json)
@@ -270,18 +275,20 @@ class AriClient:
     async def _look_for(self, channel_ids: frozenset[str]) -> None:
         """Tell each channel's subscribers whether it outlived the disconnection, and where."""
         present = {channel.id: channel.json for channel in await self.channels.list()}
-        in_stasis = await self.in_stasis()
         for channel_id in channel_ids & self.events.seen:
             found = present.get(channel_id)
             event = (
                 events.Event(events.CHANNEL_GONE, {"channel": {"id": channel_id}})
                 if found is None
-                else events.Event(events.CHANNEL_PRESENT, {"channel": found, "in_stasis": channel_id in in_stasis})
+                else events.Event(events.CHANNEL_PRESENT, {"channel": found})
             )
             self.events.deliver_to_channel(channel_id, event)
 
-    async def in_stasis(self) -> frozenset[str]:
-        """The ids of the channels that are in this application. Raises AriError."""
+    async def subscribed(self) -> frozenset[str]:
+        """The ids of the channels that this application is told of. Raises AriError.
+
+        Those that entered Stasis, and those that it has originated, both halves, until they leave Stasis.
+        """
         try:
             application = await self.applications.get(applicationName=self.app)
         except AriNotFound:  # the WebSocket has not connected yet

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from ari_app.asterisk.ari import FAR_SUFFIX, AriClient
+from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriError, AriNotFound, AriTimeout, AriUnreachable
 from ari_app.asterisk.events import Event
 from ari_app.asterisk.legs import Leg
@@ -89,26 +89,39 @@ class Strays:
 async def strays(client: AriClient, keep: Collection[str] = ()) -> Strays:
     """List what was left behind: by a crash, by requests without an answer, by events that were missed.
 
-    That is each channel or bridge with an id of this application's making, and each channel in its Stasis; not those in
-    ``keep`` and those somebody is attached to.
+    That is each channel in its Stasis, and each channel or bridge with an id of this application's making; not those in
+    ``keep`` and those somebody is attached to, nor what is the dialplan's by now.
     """
     before = client.events.known
-    channels, bridges, in_stasis = await asyncio.gather(
-        client.channels.list(), client.bridges.list(), client.in_stasis()
+    channels, bridges, subscribed = await asyncio.gather(
+        client.channels.list(), client.bridges.list(), client.subscribed()
     )
     # What was opened or closed during the listing is not stray either.
     known = before | client.events.known | set(keep)
-    known |= {f"{near}{FAR_SUFFIX}" for near in known}
+
+    def is_stray(channel: Channel) -> bool:
+        if channel.id in known:
+            return False
+        if _made_here(client, channel):
+            return channel.in_stasis or channel.state != "Up"  # else it was redirected
+        # The application is subscribed to the dialplan's halves of its channels, too: such a one ends with its other
+        # half, and may be in its `h` extension for a while.
+        return channel.id in subscribed and channel.in_stasis
+
     return Strays(
-        [found for found in channels if found.id not in known and (client.owns(found.id) or found.id in in_stasis)],
+        [found for found in channels if is_stray(found)],
         [found for found in bridges if found.id not in known and client.owns(found.id)],
     )
+
+
+def _made_here(client: AriClient, channel: Channel) -> bool:
+    return client.owns(channel.id) and not client.owns_far(channel.id)
 
 
 async def reconcile(client: AriClient, keep: Collection[str] = ()) -> Strays:
     """Remove the strays. Returns what was removed. Raises the first AriError, after all the others were tried."""
     found = await strays(client, keep)
-    if not all(client.owns(channel.id) for channel in found.channels):
+    if not all(_made_here(client, channel) for channel in found.channels):
         await asyncio.sleep(CONFIRM_S)
         later = await strays(client, keep)
         ids = {channel.id for channel in found.channels}

@@ -104,10 +104,12 @@ class Leg:
             case events.STASIS_START:
                 self._enter()
             case events.CHANNEL_PRESENT:
-                if event.raw["in_stasis"]:
+                present = self._client.channel(self.id, dict(event.channel))
+                if not present.in_stasis:
+                    if self._in_stasis:
+                        self._left_stasis()
+                elif present.state == "Up":
                     self._enter()  # its StasisStart fell into the time without a connection
-                elif self._in_stasis:
-                    self._left_stasis()
             case "ChannelHangupRequest":
                 # With "soft", the cause is one of Asterisk's internal flags; the Q.850 cause comes with the next event.
                 if not event.raw.get("soft"):

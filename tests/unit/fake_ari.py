@@ -30,7 +30,7 @@ class FakeAri:
         self.url = ""
         self.channels: dict[str, dict[str, Any]] = {}
         self.bridges: dict[str, dict[str, Any]] = {}
-        self.in_stasis: set[str] = set()
+        self.subscribed: set[str] = set()
         self.requests: list[str] = []
         self.queries: dict[str, dict[str, str]] = {}
         self.refuse: Callable[[str], int | None] = lambda request: None
@@ -76,10 +76,10 @@ class FakeAri:
             case "GET", "":
                 return web.json_response(list(found.values()))
             case "GET", _ if kind == "applications":
-                return web.json_response({"name": APP, "channel_ids": sorted(self.in_stasis), "bridge_ids": []})
+                return web.json_response({"name": APP, "channel_ids": sorted(self.subscribed), "bridge_ids": []})
             case "DELETE", _ if rest in found:
                 del found[rest]
-                self.in_stasis.discard(rest)
+                self.subscribed.discard(rest)
                 return web.Response(status=204)
             case "DELETE", _:
                 return web.json_response({"message": f"{kind[:-1].title()} not found"}, status=404)
@@ -88,6 +88,7 @@ class FakeAri:
                 return web.json_response(made)
             case "POST", "" | "externalMedia":
                 self.channels[query["channelId"]] = made = {"id": query["channelId"], "state": "Down"}
+                self.subscribed.add(query["channelId"])
                 return web.json_response(made)
             case "POST", _ if kind == "channels" and rest.partition("/")[0] not in found:
                 return web.json_response({"message": "Channel not found"}, status=404)
@@ -143,7 +144,7 @@ async def answered(fake: FakeAri, client: AriClient) -> AsyncIterator[DialplanLe
     async with dialplan_leg(
         client, extension="101", context="from-telegram", caller_id=CallerId("Анна", "+79990000002")
     ) as leg:
-        fake.in_stasis.add(leg.id)
+        fake.channels[leg.id]["state"] = "Up"
         await fake.event(STASIS_START, channel=fake.channels[leg.id], args=[])
         async with asyncio.timeout(WAIT_S):
             await leg.answered()

@@ -11,9 +11,11 @@ import pytest
 from ari_app.asterisk import bridging
 from ari_app.asterisk.ari import CLOSE_WAIT_S, AriClient
 from ari_app.asterisk.bridging import bridged, reconcile, reconciling
+from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriFailed, AriNotFound
 from ari_app.asterisk.events import CONNECTED, REFUSAL_CHANGED, STASIS_START, Event
 from ari_app.asterisk.external_media import rtp_media_leg
+from ari_app.asterisk.legs import dialplan_leg
 from ari_app.asterisk.websocket import Backoff
 from ari_app.lines.lights import Colour, calls_light
 from ari_app.tasks import guarded_tasks
@@ -45,23 +47,40 @@ async def at_work(client: AriClient, monkeypatch: pytest.MonkeyPatch, every_s: f
         yield
 
 
-@pytest.mark.parametrize("request_refused", ["GET /channels", "GET /applications"])
-async def test_a_leg_that_went_while_away_is_noticed_although_asterisk_refuses_the_first_looks(
-    request_refused: str,
-) -> None:
+async def test_a_leg_that_went_while_away_is_noticed_although_asterisk_refuses_the_first_looks() -> None:
     async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg:
-        fake.refuse = Refusals(503, 3, request_refused)
+        fake.refuse = Refusals(503, 3, "GET /channels")
         del fake.channels[leg.id]
         await fake.cut()
         async with asyncio.timeout(WAIT_S):
             assert (await leg.hung_up()).cause_text == "Gone while Asterisk was not connected"
 
 
+async def test_a_leg_that_still_rings_after_a_reconnect_is_not_answered() -> None:
+    async with (
+        fake_ari() as fake,
+        connected(fake) as client,
+        dialplan_leg(client, extension="1", context="c", caller_id=CallerId("", "")) as leg,
+        asyncio.timeout(WAIT_S),
+    ):
+        answered = asyncio.create_task(leg.answered())
+        for state, application in (("Ringing", "AppDial2"), ("Up", "AppDial2")):
+            fake.channels[leg.id] |= {"state": state, "dialplan": {"app_name": application}}
+            looks = fake.asked("GET /channels")
+            await fake.cut()
+            await eventually(lambda looks=looks: fake.asked("GET /channels") > looks)  # type: ignore[misc]
+            await asyncio.sleep(0.05)
+            assert not answered.done()
+        fake.channels[leg.id]["dialplan"] = {"app_name": "Stasis"}
+        await fake.cut()
+        await answered
+
+
 async def test_a_leg_that_left_stasis_while_away_is_over_and_is_not_hung_up() -> None:
     """Somebody has redirected its channel."""
     async with fake_ari() as fake, connected(fake) as client:
         async with answered(fake, client) as leg:
-            fake.in_stasis.clear()
+            fake.channels[leg.id]["dialplan"] = {"app_name": "Wait"}
             await fake.cut()
             async with asyncio.timeout(WAIT_S):
                 await leg.hung_up()
@@ -96,6 +115,26 @@ async def test_strays_are_removed_although_asterisk_refuses_for_a_while(monkeypa
             await eventually(lambda: not fake.channels and list(fake.bridges) == ["b"])
 
 
+async def test_what_was_redirected_is_the_dialplans() -> None:
+    async with fake_ari() as fake, connected(fake) as client:
+        redirected = client.new_id()
+        fake.channels = {redirected: {"id": redirected, "state": "Up", "dialplan": {"app_name": "VoiceMail"}}}
+        fake.subscribed = {redirected}  # which it stays
+        assert not await reconcile(client)
+
+
+async def test_the_dialplans_half_is_left_to_end_by_itself() -> None:
+    """It may be in its `h` extension. One that has called Telegram itself is in Stasis, as any phone's."""
+    async with fake_ari() as fake, connected(fake) as client:
+        stray, calling = client.new_id(), f"{client.new_id()}-far"
+        fake.channels = {
+            each: {"id": each, "state": "Up", "dialplan": {"app_name": application}}
+            for each, application in ((f"{stray}-far", "AGI"), (stray, "Stasis"), (calling, "Stasis"))
+        }
+        fake.subscribed = set(fake.channels)
+        assert [each.id for each in (await reconcile(client)).channels] == [stray, calling]
+
+
 async def test_one_refusal_does_not_stop_the_rest() -> None:
     async with fake_ari() as fake, connected(fake) as client:
         ours = sorted(client.new_id() for _ in range(4))
@@ -113,7 +152,6 @@ async def test_what_could_not_be_closed_is_closed_later(monkeypatch: pytest.Monk
     """With the reason of its call. The password of ARI is changed and put right: the WebSocket stays up meanwhile."""
     async with fake_ari() as fake, connected(fake) as client, at_work(client, monkeypatch):
         async with answered(fake, client) as leg, rtp_media_leg(client, ("127.0.0.1", 9)) as media:
-            fake.in_stasis.add(media.id)
             await fake.event(STASIS_START, channel=fake.channels[media.id], args=[])
             async with bridged(client, leg, media):
                 leg.cause = 17
@@ -153,7 +191,7 @@ async def test_a_channel_that_is_about_to_arrive_is_no_stray(monkeypatch: pytest
     monkeypatch.setattr(bridging, "CONFIRM_S", 0.2)
     async with fake_ari() as fake, connected(fake) as client, client.subscribe() as arrivals:
         fake.channels = {each: {"id": each} for each in ("1700.1", "1700.2")}
-        fake.in_stasis = set(fake.channels)
+        fake.subscribed = set(fake.channels)
         looking = asyncio.create_task(reconcile(client))
         await eventually(lambda: fake.asked("GET /applications/telegram") == 1)
         await fake.event(STASIS_START, channel=fake.channels["1700.1"], args=["+79990000002"])

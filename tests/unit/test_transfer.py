@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.events import STASIS_START, Arrival
 from ari_app.asterisk.legs import IncomingLeg, incoming_leg
+from ari_app.calls.desk import Desk
+from ari_app.calls.exchange import Exchange
+from ari_app.tasks import guarded_tasks
 
 from .fake_ari import WAIT_S, FakeAri, answered, connected, eventually, fake_ari
 
@@ -27,13 +31,13 @@ PHONE = {
 async def transferred(fake: FakeAri, old: str, new: str) -> None:
     """As Asterisk tells it: the new channel comes first."""
     fake.channels[new] = channel = {"id": new, "name": f"Local/102@phones-{new};1", "state": "Down"}
-    fake.in_stasis.add(new)
+    fake.subscribed.add(new)
     await fake.event(STASIS_START, channel=channel, args=[], replace_channel={"id": old, "name": "PJSIP/101"})
 
 
 async def ended(fake: FakeAri, channel_id: str, cause: int) -> None:
     channel = fake.channels.pop(channel_id)
-    fake.in_stasis.discard(channel_id)
+    fake.subscribed.discard(channel_id)
     await fake.event("StasisEnd", channel=channel)
     await fake.event("ChannelDestroyed", channel=channel, cause=cause)
 
@@ -43,7 +47,7 @@ async def incoming(fake: FakeAri, client: AriClient) -> AsyncIterator[IncomingLe
     """A phone's channel, as the dialplan sends it."""
     async with client.subscribe() as its, asyncio.timeout(WAIT_S):
         fake.channels[PHONE["id"]] = PHONE  # type: ignore[index]
-        fake.in_stasis.add(str(PHONE["id"]))
+        fake.subscribed.add(str(PHONE["id"]))
         await fake.event(STASIS_START, channel=PHONE, args=["+79990000002"])
         arrival = await its.next(STASIS_START)
         assert isinstance(arrival, Arrival)
@@ -156,3 +160,19 @@ async def test_a_transfer_to_a_call_that_is_over_is_told_as_one() -> None:
         arrival = await its.next(STASIS_START)
         assert isinstance(arrival, Arrival)
         assert arrival.replaces == "1700.1"
+
+
+async def test_a_transfer_to_a_call_that_is_over_is_hung_up() -> None:
+    """In the dialplan it would call whom it was transferred to, for nobody."""
+    unused: Any = None
+    desk = Desk()
+    async with fake_ari() as fake, connected(fake) as client, guarded_tasks() as tasks, asyncio.timeout(WAIT_S):
+        exchange = Exchange(lambda: [], desk, client, unused, unused, unused, 90.0, tasks)
+        async with client.subscribe() as its:
+            await transferred(fake, "1700.1", "1700.5")
+            arrival = await its.next(STASIS_START)
+            assert isinstance(arrival, Arrival)
+            exchange.arrived(arrival)
+            await eventually(lambda: not fake.channels)
+        assert fake.asked("POST /channels/1700.5/continue") == 0
+        assert not desk.counted
