@@ -65,8 +65,8 @@ class AriClient:
         self._to_look = asyncio.Event()
         self.to_reconcile = asyncio.Event()
         """Set when something may be left behind: after a connect, after a closing that failed."""
-        self.causes: dict[str, int] = {}
-        """The Q.850 causes of the channels that could not be hung up."""
+        self.left: dict[str, int | None] = {}
+        """The channels, with their Q.850 causes, and the bridges that could not be closed."""
         self.events = events.EventRouter(self._is_own_half, self._hang_up_orphan)
 
     def __repr__(self) -> str:
@@ -212,15 +212,23 @@ class AriClient:
     async def close(self, closing: Coroutine[Any, Any, None], what: str) -> None:
         """Run a closing to its end, and wait for it, ``CLOSE_WAIT_S`` at most. Its errors are logged, not raised."""
         outcome = self.start(closing)
-        outcome.add_done_callback(_report)
-        await asyncio.wait([outcome], timeout=CLOSE_WAIT_S)
-        if not outcome.done():
-            logger.warning("%s is not closed after %g s; nobody waits for it any longer", what, CLOSE_WAIT_S)
+        try:
+            await asyncio.wait([outcome], timeout=CLOSE_WAIT_S)
+        finally:
+            if outcome.done():
+                self._closed(outcome)  # not earlier: what somebody is attached to is not taken for left behind
+            else:
+                outcome.add_done_callback(self._closed)
+                logger.warning("%s is not closed after %g s; nobody waits for it any longer", what, CLOSE_WAIT_S)
+
+    def _closed(self, outcome: asyncio.Future[None]) -> None:
+        _report(outcome)
+        if outcome.cancelled() or outcome.exception():
+            self.to_reconcile.set()
 
     def not_closed(self, any_id: str, cause: int | None = None) -> None:
         """Leave a channel (with its Q.850 cause) or a bridge that could not be closed to ``bridging.reconciling``."""
-        if cause is not None:
-            self.causes[any_id] = cause
+        self.left[any_id] = cause
         self.to_reconcile.set()
 
     def let_go(self, channel_id: str) -> None:

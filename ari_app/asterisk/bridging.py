@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.errors import AriError, AriNotFound, AriTimeout, AriUnreachable
+from ari_app.asterisk.errors import AriError, AriNotFound, AriTimeout, was_refused
 from ari_app.asterisk.events import Event
 from ari_app.asterisk.legs import Leg
 from ari_app.asterisk.resources import Bridge, Channel
@@ -63,9 +63,8 @@ async def _entered(leg: Leg) -> None:
 
 async def _close_after(client: AriClient, bridge_id: str, outcome: asyncio.Future[Bridge]) -> None:
     await asyncio.wait([outcome])
-    error = outcome.exception()
-    if error is not None and not isinstance(error, (AriTimeout, AriUnreachable)):
-        return  # refused: there is none
+    if was_refused(outcome):
+        return
     try:
         await client.bridge(bridge_id).destroy()
     except AriNotFound:
@@ -97,7 +96,7 @@ async def strays(client: AriClient, keep: Collection[str] = ()) -> Strays:
         client.channels.list(), client.bridges.list(), client.subscribed()
     )
     # What was opened or closed during the listing is not stray either.
-    known = before | client.events.known | set(keep)
+    known = (before | client.events.known | set(keep)) - client.left.keys()
 
     def is_stray(channel: Channel) -> bool:
         if channel.id in known:
@@ -129,7 +128,7 @@ async def reconcile(client: AriClient, keep: Collection[str] = ()) -> Strays:
     errors: list[AriError] = []
     removed = Strays([], [])
     for channel in found.channels:
-        cause = client.causes.get(channel.id, TEMPORARY_FAILURE)
+        cause = client.left.get(channel.id) or TEMPORARY_FAILURE
         if await _removed(channel.hangup(reason_code=cause), errors):
             removed.channels.append(channel)
     for bridge in found.bridges:
@@ -163,7 +162,7 @@ async def reconciling(client: AriClient) -> None:
     while True:
         await client.wait_state(ConnectionState.CONNECTED)
         client.to_reconcile.clear()
-        known = set(client.causes)
+        known = set(client.left)
         try:
             await reconcile(client)
         except AriError as error:
@@ -175,8 +174,8 @@ async def reconciling(client: AriClient) -> None:
             await asyncio.sleep(pause_s)
             continue
         failures, told = 0, ""
-        for channel_id in known:
-            client.causes.pop(channel_id, None)
+        for any_id in known:
+            client.left.pop(any_id, None)
         with suppress(TimeoutError):
             async with asyncio.timeout(EVERY_S):
                 await client.to_reconcile.wait()

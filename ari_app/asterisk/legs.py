@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ari_app.asterisk import events
 from ari_app.asterisk.ari import FAR_SUFFIX, AriClient
 from ari_app.asterisk.caller_id import CallerId
-from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, AriUnreachable, LegEnded
+from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, LegEnded, was_refused
 from ari_app.asterisk.events import Arrival, Event
 from ari_app.asterisk.hangup import NORMAL_CLEARING, UNKNOWN, Hangup
 from ari_app.asterisk.resources import Channel
@@ -312,6 +312,5 @@ async def opened(client: AriClient, leg: Leg, opening: Coroutine[Any, Any, Chann
 async def _close_after(leg: Leg, outcome: asyncio.Future[Channel]) -> None:
     """Close after the opening request, which a cancelled caller leaves behind: a hangup must not overtake it."""
     await asyncio.wait([outcome])
-    error = outcome.exception()
-    if error is None or isinstance(error, (AriTimeout, AriUnreachable)):  # these may have been carried out
+    if not was_refused(outcome):
         await leg.close()

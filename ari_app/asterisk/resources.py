@@ -40,7 +40,7 @@ class Channel:
     @property
     def in_stasis(self) -> bool:
         """Whether it was in Stasis() at the time of the snapshot; true where Asterisk (before 16.12) does not tell."""
-        return self.json.get("dialplan", {}).get("app_name", "Stasis") == "Stasis"
+        return str(self.json.get("dialplan", {}).get("app_name", "Stasis")) == "Stasis"
 
     @property
     def channelvars(self) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from ari_app.asterisk import bridging
 from ari_app.asterisk.ari import CLOSE_WAIT_S, AriClient
 from ari_app.asterisk.bridging import bridged, reconcile, reconciling
 from ari_app.asterisk.caller_id import CallerId
-from ari_app.asterisk.errors import AriFailed, AriNotFound
+from ari_app.asterisk.errors import AriFailed, AriNotFound, AriUnreachable
 from ari_app.asterisk.events import CONNECTED, REFUSAL_CHANGED, STASIS_START, Event
 from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
+from ari_app.asterisk.rest import Rest
 from ari_app.asterisk.websocket import Backoff
 from ari_app.lines.lights import Colour, calls_light
 from ari_app.tasks import guarded_tasks
@@ -164,7 +166,37 @@ async def test_what_could_not_be_closed_is_closed_later(monkeypatch: pytest.Monk
         fake.refuse = lambda request: None
         await eventually(lambda: not fake.channels and not fake.bridges)
         assert f"{leg.id} 17" in hung_up
-        assert not client.causes
+        assert not client.left
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize(
+    "error", [OSError("no room"), ValueError("no such name"), AriUnreachable("cut"), asyncio.CancelledError()], ids=repr
+)
+async def test_what_an_error_leaves_behind_is_removed(
+    monkeypatch: pytest.MonkeyPatch, method: str, error: BaseException
+) -> None:
+    """An answer gets lost in this program: what it tells of was carried out, or is not closed."""
+    call = Rest.call
+    lost: list[str] = []
+
+    async def losing(rest: Rest, request: str, **arguments: Any) -> Any:
+        answer = await call(rest, request, **arguments) if method == "POST" else None
+        if request.startswith(method) and request not in lost:
+            lost.append(request)
+            raise error
+        return answer if method == "POST" else await call(rest, request, **arguments)
+
+    async with fake_ari() as fake, connected(fake) as client, at_work(client, monkeypatch):
+        monkeypatch.setattr(Rest, "call", losing)
+        with suppress(OSError, ValueError, AriUnreachable, asyncio.CancelledError):
+            async with dialplan_leg(client, extension="1", context="c", caller_id=CallerId("", "")):
+                assert method == "DELETE"
+        with suppress(OSError, ValueError, AriUnreachable, asyncio.CancelledError):
+            async with bridged(client):
+                assert method == "DELETE"
+        assert len(lost) == 2
+        await eventually(lambda: not fake.channels and not fake.bridges)
 
 
 def _noting_causes(fake: FakeAri, noted: list[str]) -> object:
