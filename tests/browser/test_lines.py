@@ -47,7 +47,7 @@ async def test_the_first_password(play: PlayMaker, visitor: Admin) -> None:
         link = stage.app.web.first_link
         await page.goto(link)
         await screenshot(page, "password", dark=True, phone=True)
-        await set_first_password(page, stage)
+        await set_first_password(page, stage.app.web)
         await page.click("nav >> text=Sign out")
         await page.wait_for_url(re.compile("/login"))
         await page.goto(link)

@@ -54,7 +54,7 @@ async def test_it_shows_the_calls_now(tmp_path: Path) -> None:
     assert f'data-meter="{call.id}" data-level="from_telegram_dbfs"' in html
     assert f'data-meter="{call.id}" data-level="to_telegram_dbfs"' in html
     assert 'value="-25.0"' in html
-    assert "data-running=" in html
+    assert "data-since=" in html
     assert "Nobody is talking now." in after
 
 
