@@ -10,18 +10,21 @@ import pytest
 from playwright.async_api import Dialog, Page, expect
 
 from ari_app.calls.outcome import Direction, by_administrator
+from ari_app.lines.lights import Colour
 from ari_app.sandbox.debian import Tree
 from ari_app.telegram.peers import Person
 from ari_app.web.server import serving
 from ari_app.web.settings import WebSettings
-from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, set_first_password, window
+from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, screenshot, set_first_password, window
 from tests.integration.web_calls import a_call, calls_site, measured, put, talking
 from tests.integration.web_helpers import Clock, Site
+from tests.integration.web_lines import ManyLines
 
 BORIS = Person(9, phone="+79990000009", first_name="Boris")
 TABS = 8  # HTTP/1.1 allows a browser six connections to a host
 PATIENCE_S = PATIENCE_MS / 1000
 HEARTBEAT_S = 0.5  # by which the server learns that a stream's other end has gone
+LONGEST_OVERVIEW_PX = 2000
 HIDE = """(hidden) => {
   Object.defineProperty(document, "visibilityState", {configurable: true, get: () => hidden ? "hidden" : "visible"});
   document.dispatchEvent(new Event("visibilitychange"));
@@ -186,6 +189,47 @@ async def test_what_somebody_has_typed_outlives_a_change_around_it(site: Site, a
         await expect(page.locator("#today [name=c]")).not_to_be_checked()
         await expect(page.locator("#today [name=d]")).to_have_value("2")
         await expect(page.locator("#today [name=e]")).to_have_value("typed too")
+
+
+# Two hundred lines
+
+
+async def test_two_hundred_lines_are_looked_through(tmp_path: Path, administrator: Admin) -> None:
+    """The overview stays short; a search leaves the focus in its field, and news send only the rows that changed."""
+    lines = ManyLines(200)
+    lines.change("+79990000120", Colour.RED, "Sign in, please.")
+    async with calls_site(tmp_path, lines=lines) as site, administrator(site.served) as page:
+        await no_longer_fresh(page)
+        rows = page.locator(".lines tbody tr")
+        await expect(rows).to_have_count(10)
+        await expect(rows.first).to_contain_text("Sign in, please.")
+        assert await page.evaluate("document.documentElement.scrollHeight") < LONGEST_OVERVIEW_PX
+        await screenshot(page, "overview-200", dark=True, phone=True)
+
+        await page.click("nav >> text=Lines")
+        await no_longer_fresh(page)
+        await expect(rows).to_have_count(50)
+        await screenshot(page, "lines-200", dark=True, phone=True, whole=False)
+        await page.click(".pages >> text=Next")
+        await expect(page).to_have_url(f"{site.url}/lines?page=2#found-lines")
+        await page.click("[name=q]")
+        await page.keyboard.type("line 12")
+        await expect(rows).to_have_count(11)
+        await expect(page).to_have_url(f"{site.url}/lines?q=line+12")
+        await expect(page.locator("[name=q]")).to_be_focused()
+
+        link = page.get_by_role("link", name="Line 125")
+        await link.focus()
+        lines.change("+79990000124", Colour.ORANGE, "Waiting for Telegram.")
+        async with page.expect_response("**/lines?*live=1") as answer:
+            site.services.news.tell("line", "+79990000124")
+        await expect(page.locator("[data-line='+79990000124']")).to_contain_text("Waiting for Telegram.")
+        sent = await (await answer.value).text()
+        assert (sent.count("data-line="), sent.count("data-same")) == (1, 10)
+        await expect(rows).to_have_count(11)
+        await expect(link).to_be_focused()
+        await page.click(".states >> text=waiting")
+        await expect(rows).to_have_count(1)
 
 
 # Times
