@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context
+from jinja2.filters import do_xmlattr
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
 
@@ -109,7 +111,14 @@ def _environment(language: Language, versions: Mapping[str, str]) -> Environment
 
     environment.globals.update(static=static, tell=language.tell)
     environment.filters.update(when=when, ago=ago, duration=formats.duration, number=number, tell=language.tell)
+    environment.filters["xmlattr"] = _attributes
     return environment
+
+
+@pass_eval_context
+def _attributes(context: EvalContext, given: Mapping[str, Any]) -> str:
+    """Jinja's filter, but for what is simply so: ``required``, say, has no value in HTML but its own name or none."""
+    return do_xmlattr(context, {name: "" if value is True else value for name, value in given.items()})
 
 
 def _version(file: Path) -> str:

@@ -153,6 +153,12 @@ async def set_first_password(page: Page, served: Served) -> None:
     await page.wait_for_url(f"{served.url}/")
 
 
+async def goes_on(page: Page) -> None:
+    """Live events have begun, and what may have changed before is shown."""
+    await page.wait_for_selector("html[data-stream=open]", state="attached")
+    await expect(page.locator("[data-live].htmx-request")).to_have_count(0)
+
+
 async def screenshot(page: Page, name: str, *, dark: bool = False, phone: bool = False, whole: bool = True) -> None:
     """Keep what is shown as var/screens/<name>.png, and as <name>-dark.png and <name>-phone.png where asked."""
     await asyncio.to_thread(SCREENS.mkdir, parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from ari_app.sandbox.debian import Tree
 from ari_app.telegram.peers import Person
 from ari_app.web.server import serving
 from ari_app.web.settings import WebSettings
-from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, screenshot, set_first_password, window
+from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, goes_on, screenshot, set_first_password, window
 from tests.integration.web_calls import a_call, calls_site, measured, put, talking
 from tests.integration.web_helpers import Clock, Site
 from tests.integration.web_lines import ManyLines
@@ -49,12 +49,6 @@ def streams(site: Site) -> int:
     return len(site.services.news._readers)
 
 
-async def no_longer_fresh(page: Page) -> None:
-    """The stream is there, and what may have changed before is shown."""
-    await page.wait_for_selector("html[data-stream=open]", state="attached")
-    await expect(page.locator(".htmx-request")).to_have_count(0)
-
-
 # One stream
 
 
@@ -84,7 +78,7 @@ async def test_a_hidden_tab_has_no_stream_and_catches_up_when_it_is_looked_at(
         if not shared:
             await page.add_init_script("delete window.SharedWorker")
         await page.goto("/")
-        await no_longer_fresh(page)
+        await goes_on(page)
         await until(lambda: streams(site) == 1)
         await page.evaluate(HIDE, True)
         await until(lambda: streams(site) == 0)
@@ -103,7 +97,7 @@ async def test_every_tab_hears_of_the_sign_out_in_one_of_them(site: Site, admini
     async with administrator(site.served, away=True) as page:
         other = await page.context.new_page()
         await other.goto("/calls")
-        await no_longer_fresh(other)
+        await goes_on(other)
         await page.click("header form button")
         await expect(page).to_have_url(f"{site.url}/login")
         await expect(other).to_have_url(f"{site.url}/login?next=/calls")
@@ -116,7 +110,7 @@ async def test_a_call_event_leaves_the_focus_on_hang_up(site: Site, administrato
     async with administrator(site.served) as page, AsyncExitStack() as talk:
         call = await talk.enter_async_context(talking(site.services.desk))
         button = page.locator(".live-call", has_text="Анна").get_by_role("button", name="Hang up")
-        await no_longer_fresh(page)
+        await goes_on(page)
         await button.focus()
         async with talking(site.services.desk, BORIS) as another:
             await expect(page.locator(".live-call")).to_have_count(2)
@@ -135,7 +129,7 @@ async def test_an_open_table_stays_open_while_the_audio_is_measured(site: Site, 
     desk = site.services.desk
     async with administrator(site.served) as page, talking(desk) as call:
         await page.goto(f"/calls/{call.id}")
-        await no_longer_fresh(page)
+        await goes_on(page)
         table = page.locator(".chart-table").first
         await table.locator("summary").click()
         for second in (6, 7):
@@ -152,7 +146,7 @@ async def test_new_calls_leave_the_focus_in_the_history(site: Site, administrato
         now = site.clock.now
         await put(site, a_call(1, now - 60, name="Maria"), a_call(2, now - 120, name="Oleg"))
         await page.goto("/calls")
-        await no_longer_fresh(page)
+        await goes_on(page)
         link = page.get_by_role("link", name="Maria")
         await link.focus()
         await put(site, a_call(3, now, name="Vera"))
@@ -164,7 +158,7 @@ async def test_new_calls_leave_the_focus_in_the_history(site: Site, administrato
 async def test_what_somebody_has_typed_outlives_a_change_around_it(site: Site, administrator: Admin) -> None:
     """Into a field, a box, a choice: whatever a live part has; what nobody has touched follows."""
     async with administrator(site.served) as page:
-        await no_longer_fresh(page)
+        await goes_on(page)
         await page.evaluate(
             """() => {
               const part = document.querySelector("#today");
@@ -199,7 +193,7 @@ async def test_two_hundred_lines_are_looked_through(tmp_path: Path, administrato
     lines = ManyLines(200)
     lines.change("+79990000120", Colour.RED, "Sign in, please.")
     async with calls_site(tmp_path, lines=lines) as site, administrator(site.served) as page:
-        await no_longer_fresh(page)
+        await goes_on(page)
         rows = page.locator(".lines tbody tr")
         await expect(rows).to_have_count(10)
         await expect(rows.first).to_contain_text("Sign in, please.")
@@ -207,7 +201,7 @@ async def test_two_hundred_lines_are_looked_through(tmp_path: Path, administrato
         await screenshot(page, "overview-200", dark=True, phone=True)
 
         await page.click("nav >> text=Lines")
-        await no_longer_fresh(page)
+        await goes_on(page)
         await expect(rows).to_have_count(50)
         await screenshot(page, "lines-200", dark=True, phone=True, whole=False)
         await page.click(".pages >> text=Next")

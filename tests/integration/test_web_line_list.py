@@ -77,12 +77,12 @@ async def test_they_are_searched_by_name_number_and_state(admin: Browser, path: 
 async def test_a_search_answers_with_the_list_alone_and_is_in_the_address(admin: Browser) -> None:
     answer = await admin.get("/lines?q=line+19&state=green", headers=PART)
     assert answer.headers["HX-Push-Url"] == "/lines?q=line+19&state=green"
-    assert answer.text.lstrip().startswith('<section id="found-lines"')
+    assert answer.text.lstrip().startswith('<div id="found-lines"')
     answer = await admin.get("/overview/lines?q=line+19", headers=PART)
     assert answer.headers["HX-Push-Url"] == "/?q=line+19"
     answer = await admin.get("/lines?q=line+19&live=1", headers=PART)
     assert "HX-Push-Url" not in answer.headers
-    assert "<section" not in answer.text
+    assert 'id="found-lines"' not in answer.text
 
 
 @pytest.mark.parametrize(("path", "part"), [("/", "/overview/lines?live=1"), ("/lines?page=3", "/lines?page=3&live=1")])
