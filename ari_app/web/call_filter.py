@@ -42,11 +42,11 @@ class CallFilter:
         return cls(
             text="".join(filter(str.isprintable, given.get("q", "")))[:LONGEST_TEXT],
             line=given.get("line", ""),
-            direction=_one_of(given.get("direction", ""), [each.value for each in Direction]),
-            result=_one_of(given.get("result", ""), RESULTS),
+            direction=one_of(given.get("direction", ""), [each.value for each in Direction]),
+            result=one_of(given.get("result", ""), RESULTS),
             first=day_of(given.get("from", "")),
             last=day_of(given.get("to", "")),
-            page=_page(given.get("page", "")),
+            page=page_number(given.get("page", "")),
         )
 
     def query(self, zone: tzinfo) -> Query:
@@ -77,7 +77,8 @@ class CallFilter:
         return f"{path}?{query}" if query else path
 
 
-def _one_of(value: str, known: Container[str]) -> str:
+def one_of(value: str, known: Container[str]) -> str:
+    """A choice, or none; raises Refused."""
     if value and value not in known:
         raise Refused(422, say("There is no such choice here: {value}", value=value))
     return value
@@ -96,7 +97,8 @@ def day_of(value: str) -> date | None:
     return day
 
 
-def _page(value: str) -> int:
+def page_number(value: str) -> int:
+    """From 1 on; raises Refused."""
     if not value:
         return 1
     if not (value.isascii() and value.isdecimal() and len(value) < len(str(MOST_PAGES)) and int(value)):

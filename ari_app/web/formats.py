@@ -21,13 +21,16 @@ def when(unix: float | None, locale: Locale, zone: datetime.tzinfo, form: str = 
 
 
 def ago(unix: float | None, now: float, locale: Locale, zone: datetime.tzinfo) -> Markup | str:
-    """How long ago a Unix time was, or how soon it will be; the time itself shows when it is pointed at."""
+    """How long ago a Unix time was, or how soon it will be; the time itself shows when it is pointed at.
+
+    With scripts it goes on by itself, in the same words (`static/times.js`).
+    """
     if unix is None:
         return ABSENT
     moment = datetime.datetime.fromtimestamp(unix, zone)
     passed = unix - now if abs(unix - now) >= 1 else -1  # not "in 0 seconds"
     shown = format_timedelta(datetime.timedelta(seconds=passed), add_direction=True, locale=locale)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
         moment.isoformat(timespec="seconds"), format_datetime(moment, "medium", zone, locale), shown
     )
 

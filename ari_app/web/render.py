@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from aiohttp import web
 from babel import Locale
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context
+from jinja2.filters import do_xmlattr
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
 
@@ -121,6 +123,7 @@ def _environment(language: Language, versions: Mapping[str, str]) -> Environment
 
     environment.globals.update(static=static, tell=language.tell)
     environment.filters.update(when=when, ago=ago, duration=formats.duration, number=number, tell=language.tell)
+    environment.filters["xmlattr"] = _attributes
     return environment
 
 
@@ -128,6 +131,12 @@ def _shown_zone(zone: tzinfo, now: float) -> str:
     """Its name, and how far it is from UTC now."""
     name, offset = zones.name_of(zone), zones.offset_of(zone, datetime.fromtimestamp(now, UTC))
     return name if name == offset else f"{name} ({offset})"
+
+
+@pass_eval_context
+def _attributes(context: EvalContext, given: Mapping[str, Any]) -> str:
+    """Jinja's filter, but for what is simply so: ``required``, say, has no value in HTML but its own name or none."""
+    return do_xmlattr(context, {name: "" if value is True else value for name, value in given.items()})
 
 
 def _version(file: Path) -> str:

@@ -122,8 +122,8 @@ async def test_pages_keep_the_filters(page: Site, admin: Browser) -> None:
 
 async def test_only_the_first_page_goes_on_by_itself(page: Site, admin: Browser) -> None:
     await put(page, *(a_call(number, page.clock.now + number) for number in range(60)))
-    assert "sse:call" in (await admin.get("/calls")).text
-    assert "sse:call" not in (await admin.get("/calls?page=2")).text
+    assert 'data-live="call"' in (await admin.get("/calls")).text
+    assert 'data-live="call"' not in (await admin.get("/calls?page=2")).text
 
 
 async def test_htmx_gets_the_calls_alone_and_a_clean_address(page: Site, admin: Browser) -> None:
@@ -181,7 +181,7 @@ async def test_one_call(page: Site, admin: Browser) -> None:
         ("asterisk", "to"), ("telegram", "to"), ("astergram", ""), ("astergram", ""), ("astergram", ""),
     ]  # fmt: skip
     assert html.count('<svg class="chart-drawing"') == 3
-    assert "sse:meters" not in html
+    assert "data-live" not in html
     assert (await admin.get("/calls/nothing")).status == 404
 
 
@@ -189,7 +189,8 @@ async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
     async with talking(page.services.desk) as call:
         html = (await admin.get(f"/calls/{call.id}")).text
         assert f'action="/calls/{call.id}/hangup"' in html
-        assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" hx-trigger="sse:call' in html
+        assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" ' in html
+        assert html.count('data-live="call"') == 1
         call.step("keys", "a key was pressed")
         assert "A key was pressed" in (await admin.get(f"/calls/{call.id}/now")).text
         assert "<svg" in (await admin.get(f"/calls/{call.id}/audio")).text

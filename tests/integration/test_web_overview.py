@@ -33,7 +33,7 @@ async def test_it_shows_each_line_with_its_lights(tmp_path: Path) -> None:
         lines = [LineSettings(number=LINE, name=SCRIPT)]
         async with lines_site(tmp_path, telegram, lines) as shown, signed_in(shown.site) as admin:
             await shown.book.lines[LINE].settled()
-            html = (await admin.get("/overview/lights")).text
+            html = (await admin.get("/overview/lines")).text
     assert f'<a href="/lines/{LINE.replace("+", "%2B")}">{ESCAPED}</a>' in html
     assert SCRIPT not in html
     assert html.count('class="dot ') == 3
@@ -92,7 +92,7 @@ async def test_it_shows_the_calls_now(tmp_path: Path) -> None:
     assert f'data-meter="{call.id}" data-level="from_telegram_dbfs"' in html
     assert f'data-meter="{call.id}" data-level="to_telegram_dbfs"' in html
     assert 'value="-25.0"' in html
-    assert "data-running=" in html
+    assert "data-since=" in html
     assert "Nobody is talking now." in after
 
 

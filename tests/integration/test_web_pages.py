@@ -112,6 +112,7 @@ async def test_every_page_has_a_language_a_title_and_one_heading(page: Site, pat
     assert html.count("<h1>") == 1
     assert html.count("<main ") == 1
     assert 'name="viewport"' in html
+    assert '="True"' not in html
 
 
 @pytest.mark.parametrize(

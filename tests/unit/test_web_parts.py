@@ -243,7 +243,8 @@ def test_a_live_part_is_fetched_again_for_its_news_and_after_a_lost_connection(t
     source = "{% from 'components.html' import live with context %}{{ live('/now', 'call', 'lines') }}"
     shown = templates.environment("en").from_string(source).render()
     assert 'hx-get="/now"' in shown
-    assert 'hx-trigger="sse:call, sse:lines, sse:reload, again"' in shown
+    assert 'hx-trigger="again"' in shown
+    assert 'data-live="call lines"' in shown
 
 
 @pytest.fixture(scope="module")
