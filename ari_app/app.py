@@ -75,6 +75,7 @@ class Astergram:
         )
         self.history = history
         self.news = news
+        store.queue.on_change = lambda: news.tell("storage")
         self.desk = Desk(news, history)
         self.keypads = Keypads(bot, store, tasks.keypads, partial(self.desk.count, "keypad.refused"))
         self._settings = settings

@@ -41,13 +41,15 @@ def unavailable(error: sqlite3.Error, path: object) -> StoreUnavailable | None:
     """What a page says of an error; None where not the database is to blame but what was asked of it."""
     match _code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            sentence = say("Another program has locked {path}: end it.", path=path)
+            sentence = say("Another program has locked {path}: stop that program.", path=path)
         case sqlite3.SQLITE_FULL:
             sentence = say("No space left for {path}: free some on its disk.", path=path)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            sentence = say("{path} can't be written: give the file and its folder to the user of Astergram.", path=path)
+            sentence = say(
+                "{path} can't be written: file and folder must belong to the user that Astergram runs as.", path=path
+            )
         case code if code in OF_THE_DISK:
-            sentence = say("{path} can't be used: {error}. Check its disk.", path=path, error=error)
+            sentence = say("{path} can't be used: {error}. Check its disk.", path=path, error=str(error))
         case _:
             return None
     return StoreUnavailable(sentence)

@@ -161,7 +161,7 @@ class WriteQueue:
 
     def _recover(self) -> None:
         if self.trouble:
-            log.warning("the database can be written again; %d changes waited", len(self._waiting) + 1)
+            log.warning("the database can be written again; changes that waited: %d", len(self._waiting) + 1)
             self.trouble = None
             self._rest()
             self.on_change()

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from ari_app.sentence import say
 from ari_app.store import store as store_module
 from ari_app.store.errors import StoreUnavailable, unavailable
 from ari_app.store.store import Store, StoreError, open_store
@@ -54,7 +53,9 @@ class Disk:
     async def execute(self, write: Write) -> None:
         self.asked.set()
         if not self.works.is_set():
-            raise StoreUnavailable(say("out of order"))
+            refusal = unavailable(sqlite3.OperationalError("out of order"), "x.db")
+            assert refusal
+            raise refusal
         self.written.append(write)
 
 
@@ -136,7 +137,7 @@ async def test_trouble_is_told_and_its_end(disk: Disk, queue: WriteQueue, caplog
     queue.on_change = lambda: changes.append(queue.trouble is not None)
     await in_trouble(disk, queue)
     assert queue.trouble is not None
-    assert str(queue.trouble.sentence) == "out of order"
+    assert str(queue.trouble.sentence) == "x.db can't be used: out of order. Check its disk."
     for _ in range(2):  # the tries that follow say nothing new
         disk.asked.clear()
         await asyncio.wait_for(disk.asked.wait(), PATIENCE_S)
@@ -211,7 +212,10 @@ async def test_a_page_is_told_why_it_has_to_wait(store: Store, path: Path, monke
     ("error", "said"),
     [
         ("disk I/O error", "x.db can't be used: disk I/O error. Check its disk."),  # raised by a test, without a code
-        (sqlite3.SQLITE_READONLY, "x.db can't be written: give the file and its folder to the user of Astergram."),
+        (
+            sqlite3.SQLITE_READONLY,
+            "x.db can't be written: file and folder must belong to the user that Astergram runs as.",
+        ),
         (sqlite3.SQLITE_IOERR | 3 << 8, "x.db can't be used: of SQLite. Check its disk."),
         (sqlite3.SQLITE_ERROR, None),
         (sqlite3.SQLITE_CONSTRAINT, None),
