@@ -1,5 +1,7 @@
 """How the program is, and its live events."""
 
+import asyncio
+
 from aiohttp import web
 from pydantic import BaseModel, Field
 
@@ -28,11 +30,12 @@ class ErrorsStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """The version, for how long it has been running (seconds), how many calls are live, and the time zone of days."""
+    """The version, how long it has been running (seconds), its live calls, its tasks, and the time zone of days."""
 
     version: str
     running_s: float
     calls: int
+    tasks: int
     timezone: str
     telegram_offset_s: float | None = Field(
         description="How much Telegram's clock is ahead of this machine's; null if no line is connected."
@@ -50,6 +53,7 @@ async def get_status(asked: Asked) -> Status:
         version=__version__,
         running_s=asked.web.steady() - asked.web.started,
         calls=len(its.desk.calls),
+        tasks=len(asyncio.all_tasks()),
         timezone=zones.name_of(its.zone),
         telegram_offset_s=its.lines.telegram_offset_s,
         database=DatabaseStatus(
