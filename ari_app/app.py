@@ -75,6 +75,7 @@ class Astergram:
         )
         self.history = history
         self.news = news
+        store.queue.on_change = lambda: news.tell("storage")
         self.desk = Desk(news, history)
         self.keypads = Keypads(bot, store, tasks.keypads, partial(self.desk.count, "keypad.refused"))
         self._settings = settings
@@ -224,7 +225,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         store = await stack.enter_async_context(open_store(settings.database))
         installation = Installation(store, installation_defaults(settings))
         await installation.load()
-        languages = await stack.enter_async_context(open_languages(store))
+        languages = await open_languages(store)
         history = await stack.enter_async_context(keeping(store, HistorySettings(settings.calls.history_days)))
         media = MediaSettings(orphan_grace_s=settings.media.orphan_s)
         pool = await stack.enter_async_context(

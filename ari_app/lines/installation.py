@@ -76,8 +76,9 @@ class Installation:
         """Set some of it; None goes back to what the configuration file says. Raises SettingRefused."""
         known = await self._kept.all()
         wanted = {name: None if value is None else str(value) for name, value in changes.items()}
-        self.settings = self._with({**known, **wanted})
+        settings = self._with({**known, **wanted})
         await self._kept.change(wanted)
+        self.settings = settings
         await self.on_change()
 
     def _with(self, kept: Mapping[str, str | None]) -> InstallationSettings:
