@@ -116,14 +116,11 @@ class WriteQueue:
             self._recover()
 
     async def _carry_out(self, write: Write) -> None:
-        working = asyncio.ensure_future(self._execute(write))
+        slow = asyncio.get_running_loop().call_later(self._slow_s, self._fail, too_slow(self._slow_s, self._path))
         try:
-            finished, _ = await asyncio.wait({working}, timeout=self._slow_s)
-            if not finished:
-                self._fail(too_slow(self._slow_s, self._path))
-            await working
+            await self._execute(write)
         finally:
-            working.cancel()
+            slow.cancel()
 
     async def _pause(self, seconds: float) -> None:
         if self._hurried.is_set():
