@@ -98,4 +98,4 @@ def _sentence(problem: Any) -> str:
         return str(problem)
     said = str(problem.get("detail") or problem.get("title"))
     fields = [f"{each['where']}: {each['reason']}" for each in problem.get("errors", [])]
-    return "; ".join([said, *fields])
+    return "\n  ".join([said, *fields])

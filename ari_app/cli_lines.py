@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ari_app.api_client import Api, Refused
-from ari_app.lines.settings import NO_NUMBER, line_number
+from ari_app.lines.settings import line_number, no_number
 
 DOTS = {"green": "[green]●[/]", "orange": "[yellow]●[/]", "red": "[red]●[/]"}
 PIPE_WIDTH = 200
@@ -62,7 +62,7 @@ async def run(options: argparse.Namespace, api: Api) -> None:
         return show_lines(await api.ask("GET", "/lines"))
     number = line_number(options.number)
     if number is None:
-        raise Refused(NO_NUMBER.format(number=options.number))
+        raise Refused(str(no_number(options.number)))
     path = f"/lines/{number}"
     match options.action:
         case "show":

@@ -15,8 +15,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from ari_app.lines.settings import Secret, reason
+from ari_app.lines.settings import Secret
 from ari_app.web.settings import WebSettings
+from ari_app.wrong import reason
 
 ENV_PREFIX = "ASTERGRAM_"
 ENV_DELIMITER = "__"

@@ -16,6 +16,7 @@ from ari_app.lines.making import Accounts, card_rules
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
 from ari_app.news import News
+from ari_app.sentence import say
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import Store
 from ari_app.tasks import GuardedTasks, guarded_tasks
@@ -26,6 +27,7 @@ from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line, LineState, Profile
 from ari_app.telegram.session_file import adopt, remove_session
 from ari_app.telegram.setup import BotFacts, Step, StepView
+from ari_app.wrong import Wrong
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +106,7 @@ class LineBook:
         try:
             return self._settings[number]
         except KeyError:
-            raise NoSuchLine(f"there is no line {number}") from None
+            raise NoSuchLine(say("There is no line {number}.", number=number)) from None
 
     def all_settings(self) -> list[LineSettings]:
         """What is set for every line."""
@@ -128,7 +130,7 @@ class LineBook:
         """Add a line; it has to be signed in then. Raises LineExists, SettingRefused."""
         async with self._changing:
             if settings.number in self._settings:
-                raise LineExists(f"there is a line {settings.number} already")
+                raise LineExists(say("There is a line {number} already.", number=settings.number))
             self._check(settings)
             await self._kept.put(settings.number, settings.stored())
             self._put_to_work(settings)
@@ -143,7 +145,8 @@ class LineBook:
         async with self._changing:
             settings = self.settings(number).changed(changes)
             if settings.number != number:
-                raise SettingRefused("number", "can't be changed: add a line with the other number")
+                said = say("The number can't be changed: add a line with the other number.")
+                raise SettingRefused(Wrong("number", said))
             self._check(settings)
             await self._kept.put(number, settings.stored())
             self._settings[number] = settings
@@ -232,7 +235,7 @@ class LineBook:
         for name in ("contact_vcard", "picture"):
             path = getattr(settings.card, name)
             if path and not path.is_file():
-                raise SettingRefused(f"card.{name}", f"there is no file {path} on this machine")
+                raise SettingRefused(Wrong(f"card.{name}", say("There is no such file on the server.")))
         check_together((self._settings | {settings.number: settings}).values())
 
     def _put_to_work(self, settings: LineSettings) -> None:
@@ -284,7 +287,8 @@ class LineBook:
     def _account_to_sign_in(self, number: str) -> Account:
         account = self._accounts.of(self.settings(number), self._installation.settings)
         if not (account.api_id and account.api_hash):
-            raise SettingRefused("api_id", "set the application's id and hash of my.telegram.org first")
+            said = say("Set the application's id and hash of my.telegram.org first.")
+            raise SettingRefused(Wrong("api_id", said))
         return account
 
     async def _adopt(self, account: Account) -> None:

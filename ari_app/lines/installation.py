@@ -14,9 +14,10 @@ from pydantic import (
     field_validator,
 )
 
-from ari_app.lines.settings import WITH_SECRETS, SettingRefused, reason
+from ari_app.lines.settings import WITH_SECRETS, SettingRefused
 from ari_app.store.lines import KeptInstallation
 from ari_app.store.store import Store
+from ari_app.wrong import wrong_in
 
 
 class InstallationSettings(BaseModel):
@@ -76,5 +77,4 @@ class Installation:
         try:
             return InstallationSettings.model_validate(values)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False)[0]
-            raise SettingRefused(".".join(map(str, wrong["loc"])), reason(wrong)) from None
+            raise SettingRefused(*wrong_in(error)) from None

@@ -63,10 +63,10 @@ def test_the_sample_has_every_key_with_its_default() -> None:
         ('password = "pbx secret"', "", "asterisk.password is missing; set it in the file or as ASTERGRAM_ASTERISK__"),
         ('password = "pbx secret"', 'password = ""', "asterisk.password is empty"),
         ('password = "pbx secret"', 'pasword = "x"', "asterisk.pasword is no key of Astergram's"),
-        ("api_id = 1", 'api_id = "one"', "telegram.api_id: Input should be a valid integer"),
+        ("api_id = 1", 'api_id = "one"', "telegram.api_id: Enter a number."),
         ("[asterisk]", "[asterisk", "Expected ']' at the end of a table declaration"),
         ("[telegram]", "[extra]\n[telegram]", "extra is no key of Astergram's"),
-        ("[telegram]", "[web]\nport = -1\n[telegram]", "web.port: Input should be greater than or equal to 0"),
+        ("[telegram]", "[web]\nport = -1\n[telegram]", "web.port: At least 0, please."),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(file: Path, before: str, after: str, said: str) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_type_hints
@@ -16,6 +16,7 @@ from ari_app.web.access.access import Right
 from ari_app.web.context import Identity, Web, identity, web_of
 from ari_app.web.refusals import Refused
 from ari_app.web.services import Services
+from ari_app.wrong import Wrong, wrong_in
 
 PLACE = re.compile(r"{(\w+)}")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -121,7 +122,8 @@ class Operation:
         for status, kinds in self.errors.items():
             if isinstance(error, kinds):
                 wait_s = getattr(error, "wait_s", None)
-                return Refused(status, sentence, {} if wait_s is None else {"Retry-After": str(wait_s)})
+                headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
+                return Refused(status, sentence, headers, _details(getattr(error, "wrong", ())))
         raise AssertionError(f"{error!r} is in no row of {self.errors}")
 
 
@@ -152,8 +154,10 @@ def _checked(model: type[BaseModel], value: Any, sentence: Sentence) -> BaseMode
 
 def _invalid(error: ValidationError, sentence: Sentence, *where: str) -> Refused:
     """Says what is wrong where; never what was sent, which may be secret."""
-    wrong = [
-        {"where": ".".join(map(str, (*where, *each["loc"]))), "reason": each["msg"].removeprefix("Value error, ")}
-        for each in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return Refused(422, sentence, details={"errors": wrong})
+    return Refused(422, sentence, details=_details(wrong_in(error), *where))
+
+
+def _details(wrong: Sequence[Wrong], *where: str) -> dict[str, Any]:
+    """For problem details; what is wrong in the path is named by its place there."""
+    errors = [{"where": ".".join((*where, *filter(None, [each.key]))), "reason": each.reason} for each in wrong]
+    return {"errors": errors} if errors else {}

@@ -8,7 +8,6 @@ from pydantic import SecretStr
 
 from ari_app.lines.settings import LineSettings, SettingRefused
 from ari_app.sentence import Sentence, say
-from ari_app.web.pages.line_words import worded
 
 Kind = Literal["text", "number", "switch", "list", "secret", "choice"]
 
@@ -247,17 +246,20 @@ def change(form: Form, fields: Mapping[str, str]) -> dict[str, Any]:
     return patch
 
 
-def errors(form: Form, refused: SettingRefused) -> dict[str, Sentence | str]:
+def errors(form: Form, refused: SettingRefused) -> dict[str, list[Sentence]]:
     """What was refused, at its field; under the empty key where it has none here."""
-    for key in (entry.key for entry in entries(form)):
-        if refused.key == key:
-            return {key: worded(refused.reason)}
-        if refused.key.startswith(f"{key}."):
-            last = refused.key.removeprefix(f"{key}.")
-            if last.isdecimal():
-                return {key: say("Entry {n}: {reason}", n=int(last) + 1, reason=refused.reason)}
-            return {key: worded(refused.reason)}  # one of the kinds that its value may have
-    return {"": str(refused)}
+    told: dict[str, list[Sentence]] = {}
+    keys = {entry.key for entry in entries(form)}
+    for wrong in refused.wrong:
+        above, _, last = wrong.key.rpartition(".")
+        if wrong.key in keys:
+            told.setdefault(wrong.key, []).append(wrong.reason)
+        elif above in keys and last.isdecimal():
+            said = say("Entry {n}: {reason}", n=int(last) + 1, reason=wrong.reason)
+            told.setdefault(above, []).append(said)
+        else:
+            told.setdefault("", []).append(say("{key}: {reason}", key=wrong.key, reason=wrong.reason))
+    return told
 
 
 def _value(settings: LineSettings, key: str) -> Any:

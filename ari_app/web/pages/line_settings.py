@@ -65,7 +65,7 @@ def _form(
     request: web.Request,
     name: str,
     values: dict[str, object],
-    errors: dict[str, Sentence | str] | None = None,
+    errors: dict[str, list[Sentence]] | None = None,
     status: int = 200,
 ) -> web.StreamResponse:
     return render_line(

@@ -12,7 +12,6 @@ from ari_app.web.context import services
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
 from ari_app.web.pages.line_of import LINE, number_of, render_line
-from ari_app.web.pages.line_words import worded
 from ari_app.web.preview import preview
 
 routes = web.RouteTableDef()
@@ -66,14 +65,10 @@ async def save(request: web.Request) -> web.StreamResponse:
         return _page(request, typed, {})
     before = lines.settings(number).texts.of(language)
     changed = {name: text for name, text in typed.items() if text != getattr(before, name)}
-    errors = {name: worded(str(error)) for name, text in changed.items() if (error := _wrong(name, text))}
-    if not errors:
-        try:
-            await lines.change(number, {"texts": {language: changed}})
-        except SettingRefused as refused:
-            errors[refused.key.rpartition(".")[2]] = worded(refused.reason)
-    if errors:
-        return _page(request, typed, errors, 422)
+    try:
+        await lines.change(number, {"texts": {language: changed}})
+    except SettingRefused as refused:
+        return _page(request, typed, {wrong.key.rpartition(".")[2]: wrong.reason for wrong in refused.wrong}, 422)
     flash(request, say("Saved."))
     raise web.HTTPSeeOther(request.path)
 
@@ -89,7 +84,7 @@ async def draw(request: web.Request) -> web.StreamResponse:
 
 
 def _page(
-    request: web.Request, typed: Mapping[str, str], errors: Mapping[str, Sentence | str], status: int = 200
+    request: web.Request, typed: Mapping[str, str], errors: Mapping[str, Sentence], status: int = 200
 ) -> web.StreamResponse:
     settings, language = services(request).lines.settings(number_of(request)), _language(request)
     now = settings.texts.of(language)
@@ -115,15 +110,7 @@ def _drawn(request: web.Request, settings: LineSettings, name: TextName, templat
     try:
         return preview(settings, installation, _language(request), name, template)
     except TemplateError as error:
-        return worded(str(error))
-
-
-def _wrong(name: str, template: str) -> TemplateError | None:
-    try:
-        rule_of(name).check(template)
-    except TemplateError as error:
-        return error
-    return None
+        return error.sentence
 
 
 def _language(request: web.Request) -> Language:

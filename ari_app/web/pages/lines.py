@@ -9,8 +9,8 @@ from ari_app.web.context import services
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
 from ari_app.web.pages.line_of import LINE, all_shown, number_of, render_line
-from ari_app.web.pages.line_words import worded
 from ari_app.web.render import render
+from ari_app.wrong import Wrong
 
 routes = web.RouteTableDef()
 
@@ -41,7 +41,7 @@ async def set_application(request: web.Request) -> web.StreamResponse:
     """The application's id and hash, for all lines."""
     its, fields = services(request), await form(request)
     before = its.installation.settings
-    errors: dict[str, Sentence | str] = {}
+    errors: dict[str, Sentence] = {}
     if not fields.get("api_id"):
         errors["api_id"] = say("It is needed.")
     if not (fields.get("api_hash") or before.api_hash):
@@ -51,7 +51,7 @@ async def set_application(request: web.Request) -> web.StreamResponse:
             changes = {name: fields[name] for name in ("api_id", "api_hash") if fields.get(name)}
             await its.installation.change(changes)
         except SettingRefused as refused:
-            errors[refused.key] = worded(refused.reason)
+            errors |= {wrong.key: wrong.reason for wrong in refused.wrong}
     if errors:
         return render(request, "lines/application.html", 422, application=before, typed=fields, errors=errors)
     raise web.HTTPSeeOther("/lines/add")
@@ -66,11 +66,8 @@ async def add(request: web.Request) -> web.StreamResponse:
         settings = LineSettings.of(wanted)
         await services(request).lines.add(settings)
     except (LineExists, SettingRefused) as refused:
-        errors: dict[str, Sentence | str] = (
-            {refused.key: worded(refused.reason)}
-            if isinstance(refused, SettingRefused)
-            else {"number": say("There is such a line already.")}
-        )
+        wrong = refused.wrong if isinstance(refused, SettingRefused) else (Wrong("number", refused.sentence),)
+        errors = {each.key: each.reason for each in wrong}
         return render(request, "lines/add.html", 422, typed=fields, errors=errors)
     raise web.HTTPSeeOther(f"/lines/{settings.number}/signin")
 

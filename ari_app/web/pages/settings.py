@@ -60,7 +60,7 @@ async def change_installation(request: web.Request) -> web.StreamResponse:
         await installation.change(changes)
     except SettingRefused as refused:
         typed = {name: fields.get(name, "") for name in ("company", "api_id")}
-        return await _page(request, 422, typed=typed, errors={refused.key: refused.reason})
+        return await _page(request, 422, typed=typed, errors={each.key: each.reason for each in refused.wrong})
     flash(request, say("Saved."))
     raise web.HTTPSeeOther("/settings")
 
