@@ -31,15 +31,16 @@ class Api:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer to a request; ``path`` is what follows /api."""
-        async with self._session.request(method, f"/api{path}", json=body) as answer:
-            if answer.status == HTTPStatus.NO_CONTENT:
-                return None
-            said = await answer.json(content_type=None)
-            if answer.ok:
-                return said
-            raise Refused(_sentence(said))
+    async def ask(self, method: str, path: str, body: Any = None, version: str = "") -> Any:
+        """The answer to a request; ``path`` is what follows /api. ``version``: only if it is still this one."""
+        headers = {"If-Match": f'"{version}"'} if version else {}
+        async with self._session.request(method, f"/api{path}", json=body, headers=headers) as answer:
+            return await _said(answer)
+
+    async def read(self, path: str) -> tuple[Any, str]:
+        """What is set, and its version."""
+        async with self._session.get(f"/api{path}") as answer:
+            return await _said(answer), answer.headers["ETag"].strip('"')
 
     async def download(self, path: str, file: Path) -> None:
         """Write an answer into a file, as it is."""
@@ -92,10 +93,24 @@ async def answers(settings: Settings) -> bool:
     return True
 
 
+async def _said(answer: aiohttp.ClientResponse) -> Any:
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return None
+    said = await answer.json(content_type=None)
+    if answer.ok:
+        return said
+    raise Refused(_sentence(said))
+
+
 def _sentence(problem: Any) -> str:
     """From problem details (RFC 9457)."""
     if not isinstance(problem, dict):
         return str(problem)
     said = str(problem.get("detail") or problem.get("title"))
     fields = [f"{each['where']}: {each['reason']}" for each in problem.get("errors", [])]
+    fields += [
+        f"{each['where']} is {json.dumps(each['now'], ensure_ascii=False)} now, "
+        f"not {json.dumps(each['sent'], ensure_ascii=False)}"
+        for each in problem.get("differs", [])
+    ]
     return "\n  ".join([said, *fields])

@@ -131,9 +131,10 @@ async def web(settings: Settings, options: argparse.Namespace) -> None:
 async def installation(settings: Settings, options: argparse.Namespace) -> None:
     """`astergram settings ...`."""
     async with api_client.program(settings) as api:
-        changes = cli_lines.pairs(options.settings, {})
-        answer = await api.ask(*(("PATCH", "/installation", changes) if changes else ("GET", "/installation")))
-        print(cli_lines.as_toml(answer), end="")
+        if changes := cli_lines.pairs(options.settings, {}):
+            version = str(changes.pop(cli_lines.VERSION, ""))
+            await api.ask("PATCH", "/installation", changes, version)
+        print(cli_lines.as_toml(*await api.read("/installation")), end="")
 
 
 async def doctor(settings: Settings, options: argparse.Namespace) -> int:

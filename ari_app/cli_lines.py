@@ -23,6 +23,8 @@ from ari_app.lines.settings import line_number, no_number
 DOTS = {"green": "[green]●[/]", "orange": "[yellow]●[/]", "red": "[red]●[/]"}
 PIPE_WIDTH = 200
 LIGHTS = ("calls", "client", "bot")
+VERSION = "version"  # no setting: which version of them was read, or is to be changed
+TOLD_SECRETS = (("api_hash", "set"),)  # what `show` tells of them, and no value of theirs
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -66,14 +68,15 @@ async def run(options: argparse.Namespace, api: Api) -> None:
     path = f"/lines/{number}"
     match options.action:
         case "show":
-            print(as_toml(await api.ask("GET", f"{path}/settings")), end="")
+            print(as_toml(*await api.read(f"{path}/settings")), end="")
         case "add":
-            await api.ask("POST", "/lines", settings_of(options) | {"number": number})
+            settings, _ = settings_of(options)
+            await api.ask("POST", "/lines", settings | {"number": number})
             print(f"{number} is added")
             if not options.no_signin:
                 await sign_in(api, path, options)
         case "set":
-            await api.ask("PATCH", f"{path}/settings", settings_of(options))
+            await api.ask("PATCH", f"{path}/settings", *settings_of(options))
             print(f"{number} is changed")
         case "signin":
             await sign_in(api, path, options)
@@ -117,15 +120,17 @@ def show_lines(lines: list[dict[str, Any]]) -> None:
     output().print(table)
 
 
-def settings_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What was given, in a file and as KEY=VALUE; raises Refused."""
+def settings_of(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """What was given, in a file and as KEY=VALUE, and the version that is to be changed, if any; raises Refused."""
     settings: dict[str, Any] = {}
     if options.file:
         try:
-            settings = tomllib.loads(options.file.read_text())
+            known = tomllib.loads(options.file.read_text())
+            settings = {key: value for key, value in known.items() if (key, value) not in TOLD_SECRETS}
         except tomllib.TOMLDecodeError as error:
             raise Refused(f"{options.file}: {error}") from None
-    return pairs(options.settings, settings)
+    settings = pairs(options.settings, settings)
+    return settings, str(settings.pop(VERSION, ""))
 
 
 def pairs(given_settings: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -149,9 +154,9 @@ def _value(text: str) -> Any:
         return text
 
 
-def as_toml(settings: dict[str, Any]) -> str:
-    """What is set, without what is not."""
-    return tomli_w.dumps(_without_nothing(settings))
+def as_toml(settings: dict[str, Any], version: str = "") -> str:
+    """What is set, without what is not; with its version, it can be edited and given to `line set --file`."""
+    return tomli_w.dumps(_without_nothing(({VERSION: version} if version else {}) | settings))
 
 
 def _without_nothing(settings: dict[str, Any]) -> dict[str, Any]:

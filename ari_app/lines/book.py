@@ -15,6 +15,7 @@ from ari_app.lines.lights import Lights, bot_light, calls_light, client_light
 from ari_app.lines.making import Accounts, card_rules
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
+from ari_app.lines.versions import check_version
 from ari_app.news import News
 from ari_app.sentence import say
 from ari_app.store.lines import KeptLines
@@ -137,12 +138,16 @@ class LineBook:
         log.info("line %s: added", settings.number)
         self._news.tell("lines", settings.number)
 
-    async def change(self, number: str, changes: Mapping[str, Any]) -> LineSettings:
+    async def change(
+        self, number: str, changes: Mapping[str, Any], read: Collection[str] | None = None
+    ) -> LineSettings:
         """Change some settings (JSON Merge Patch, RFC 7396). Its live calls go on, unless its account is another one.
 
-        Raises NoSuchLine, SettingRefused.
+        ``read``: only if the settings are still one of these versions. Raises NoSuchLine, SettingsChanged,
+        SettingRefused.
         """
         async with self._changing:
+            check_version(self.settings(number), changes, read)
             settings = self.settings(number).changed(changes)
             if settings.number != number:
                 said = say("The number can't be changed: add a line with the other number.")

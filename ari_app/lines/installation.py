@@ -1,6 +1,7 @@
 """What is set for the whole installation, on the page or on the command line."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
 )
 
 from ari_app.lines.settings import WITH_SECRETS, SettingRefused
+from ari_app.lines.versions import check_version
 from ari_app.store.lines import KeptInstallation
 from ari_app.store.store import Store
 from ari_app.wrong import wrong_in
@@ -59,17 +61,23 @@ class Installation:
         self._defaults = defaults
         self.settings = defaults
         self.on_change: Callable[[], Awaitable[None]] = _nothing
+        self._changing = asyncio.Lock()
 
     async def load(self) -> None:
         """Read what was set before; before anything else."""
         self.settings = self._with(await self._kept.all())
 
-    async def change(self, changes: Mapping[str, Any]) -> None:
-        """Set some of it; None goes back to what the configuration file says. Raises SettingRefused."""
-        known = await self._kept.all()
+    async def change(self, changes: Mapping[str, Any], read: Collection[str] | None = None) -> None:
+        """Set some of it; None goes back to what the configuration file says.
+
+        ``read``: only if the settings are still one of these versions. Raises SettingsChanged, SettingRefused.
+        """
         wanted = {name: None if value is None else str(value) for name, value in changes.items()}
-        self.settings = self._with({**known, **wanted})
-        await self._kept.change(wanted)
+        async with self._changing:
+            check_version(self.settings, changes, read)
+            settings = self._with({**await self._kept.all(), **wanted})
+            await self._kept.change(wanted)
+            self.settings = settings
         await self.on_change()
 
     def _with(self, kept: Mapping[str, str | None]) -> InstallationSettings:

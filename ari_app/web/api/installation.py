@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.web.api.operation import Asked, Operation
 
 LONGEST = 200
@@ -43,23 +44,31 @@ class InstallationChange(BaseModel):
 
 async def get_installation(asked: Asked) -> InstallationAnswer:
     """What is set."""
-    return InstallationAnswer.of(asked.services.installation.settings)
+    return _answer(asked)
 
 
 async def change_installation(asked: Asked, body: InstallationChange) -> InstallationAnswer:
     """Change some of it; it takes effect at once."""
-    await asked.services.installation.change({name: getattr(body, name) for name in body.model_fields_set})
-    return InstallationAnswer.of(asked.services.installation.settings)
+    changes = {name: getattr(body, name) for name in body.model_fields_set}
+    await asked.services.installation.change(changes, asked.read)
+    return _answer(asked)
+
+
+def _answer(asked: Asked) -> InstallationAnswer:
+    settings = asked.services.installation.settings
+    asked.answers_version(version_of(settings))
+    return InstallationAnswer.of(settings)
 
 
 operations = (
-    Operation("GET", "/api/installation", get_installation, "What is set for the whole installation"),
+    Operation("GET", "/api/installation", get_installation, "What is set for the whole installation", versioned=True),
     Operation(
         "PATCH",
         "/api/installation",
         change_installation,
         "Change what is set for the whole installation",
         right="write",
-        errors={422: SettingRefused},
+        errors={412: SettingsChanged, 422: SettingRefused},
+        versioned=True,
     ),
 )

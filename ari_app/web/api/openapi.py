@@ -4,13 +4,20 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from ari_app import __version__
-from ari_app.web.api.operation import Operation
+from ari_app.web.api.operation import ETAG, IF_MATCH, Operation
 from ari_app.web.refusals import PROBLEM_JSON
 
 SCHEMAS = "#/components/schemas/{model}"
+IF_MATCH_PARAMETER = {
+    "name": IF_MATCH,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The ETag of what was read; where it is another one now, nothing is changed.",
+}
 
 
 class Wrong(BaseModel):
@@ -20,6 +27,14 @@ class Wrong(BaseModel):
     reason: str
 
 
+class Differs(BaseModel):
+    """A setting that somebody else has changed: as it is now, and as it was sent; of a secret only that it is set."""
+
+    where: str
+    now: JsonValue
+    sent: JsonValue
+
+
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 
@@ -27,6 +42,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[Wrong] = Field([], description="What is not valid in the request, each with its place.")
+    differs: list[Differs] = Field([], description="With 412: what differs now from what was sent.")
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -68,6 +84,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in model["properties"].items()
         ]
+    if operation.versioned and operation.body:
+        parameters.append(IF_MATCH_PARAMETER)
     made: dict[str, Any] = {
         "operationId": operation.function.__name__,
         "summary": operation.summary,
@@ -86,6 +104,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": operation.summary}
     status = operation.status
+    if operation.versioned:
+        good["headers"] = {ETAG: {"description": "The version of the answer.", "schema": {"type": "string"}}}
     if operation.answer:
         good["content"] = {"application/json": {"schema": _schema(operation.answer, "serialization", schemas)}}
     elif operation.media_type != "application/json":

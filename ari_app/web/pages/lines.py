@@ -3,11 +3,15 @@
 from aiohttp import web
 
 from ari_app.lines.settings import LineExists, LineSettings, SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import TelegramError
 from ari_app.web.context import services
+from ari_app.web.edits import Edit
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
+from ari_app.web.pages import installation_form
+from ari_app.web.pages.installation_form import APPLICATION
 from ari_app.web.pages.line_of import LINE, all_shown, number_of, render_line
 from ari_app.web.render import render
 from ari_app.wrong import Wrong
@@ -32,29 +36,37 @@ async def add_form(request: web.Request) -> web.StreamResponse:
     """The first steps of the wizard: the application, if the installation has none, and the number."""
     application = services(request).installation.settings
     if not (application.api_id and application.api_hash) or "application" in request.query:
-        return render(request, "lines/application.html", application=application, typed={}, errors={})
+        return _application(request, installation_form.unedited(application, APPLICATION))
     return render(request, "lines/add.html", typed={}, errors={})
 
 
 @routes.post("/lines/add/application")
 async def set_application(request: web.Request) -> web.StreamResponse:
     """The application's id and hash, for all lines."""
-    its, fields = services(request), await form(request)
-    before = its.installation.settings
-    errors: dict[str, Sentence] = {}
-    if not fields.get("api_id"):
-        errors["api_id"] = say("It is needed.")
-    if not (fields.get("api_hash") or before.api_hash):
-        errors["api_hash"] = say("It is needed.")
-    if not errors:
-        try:
-            changes = {name: fields[name] for name in ("api_id", "api_hash") if fields.get(name)}
-            await its.installation.change(changes)
-        except SettingRefused as refused:
-            errors |= {wrong.key: wrong.reason for wrong in refused.wrong}
-    if errors:
-        return render(request, "lines/application.html", 422, application=before, typed=fields, errors=errors)
-    raise web.HTTPSeeOther("/lines/add")
+    installation, fields = services(request).installation, await form(request)
+    while True:
+        now = installation.settings
+        edit = installation_form.edit(fields, now, APPLICATION)
+        errors, status = installation_form.differences(edit, now), 412
+        if not errors:
+            errors, status = {name: say("It is needed.") for name in APPLICATION if not edit.sent[name]}, 422
+        if not errors:
+            try:
+                await installation.change(installation_form.change(edit, fields), {version_of(now)})
+            except SettingsChanged:
+                continue  # between our look and our change
+            except SettingRefused as refused:
+                errors = {wrong.key: wrong.reason for wrong in refused.wrong}
+        if errors:
+            return _application(request, edit, errors, status)
+        raise web.HTTPSeeOther("/lines/add")
+
+
+def _application(
+    request: web.Request, edit: Edit, errors: dict[str, Sentence] | None = None, status: int = 200
+) -> web.StreamResponse:
+    shown = installation_form.shown(edit)
+    return render(request, "lines/application.html", status, application=shown, read=edit.read(), errors=errors or {})
 
 
 @routes.post("/lines/add")

@@ -5,19 +5,21 @@ from typing import Any
 from aiohttp import web
 
 from ari_app.lines.settings import SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence, say
 from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, digest
 from ari_app.web.access.gate import remote
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, services, web_of
+from ari_app.web.edits import MEANWHILE
 from ari_app.web.flash import Message, flash
 from ari_app.web.forms import form
+from ari_app.web.pages import installation_form
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
 
 LONGEST_NAME = 100
-WRITE_ONLY = ("api_hash", "bot_token")  # shown as set or not, and kept where a field is left empty
 
 
 @routes.get("/settings")
@@ -28,9 +30,11 @@ async def settings(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
     its = web_of(request)
+    edit = values.pop("edit", None) or installation_form.unedited(its.services.installation.settings)
     base = {
-        "installation": its.services.installation.settings,
-        "typed": {},
+        "installation": installation_form.shown(edit),
+        "read": edit.read(),
+        "meanwhile": None,
         "errors": {},
         "sessions": await its.access.sessions(),
         "tokens": await its.access.tokens(),
@@ -42,27 +46,25 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
 
 @routes.post("/settings/installation")
 async def change_installation(request: web.Request) -> web.StreamResponse:
-    """The company, the application's identity, the bot."""
-    fields = await form(request)
-    installation = services(request).installation
-    now = installation.settings
-    changes: dict[str, str | None] = {}  # what stays as it was goes on following the configuration file
-    if "company" in fields and fields["company"] != now.company:
-        changes["company"] = fields["company"]
-    if "api_id" in fields and fields["api_id"] != str(now.api_id or ""):
-        changes["api_id"] = fields["api_id"] or None
-    for name in WRITE_ONLY:
-        if fields.get(f"remove_{name}"):
-            changes[name] = ""
-        elif fields.get(name):
-            changes[name] = fields[name]
-    try:
-        await installation.change(changes)
-    except SettingRefused as refused:
-        typed = {name: fields.get(name, "") for name in ("company", "api_id")}
-        return await _page(request, 422, typed=typed, errors={each.key: each.reason for each in refused.wrong})
-    flash(request, say("Saved."))
-    raise web.HTTPSeeOther("/settings")
+    """The company, the application's identity, the bot; or what somebody else has changed of it meanwhile."""
+    installation, fields = services(request).installation, await form(request)
+    while True:
+        now = installation.settings
+        edit = installation_form.edit(fields, now)
+        errors, status = installation_form.differences(edit, now), 412
+        if not errors:
+            try:
+                await installation.change(installation_form.change(edit, fields), {version_of(now)})
+            except SettingsChanged:
+                continue  # between our look and our change
+            except SettingRefused as refused:
+                errors, status = {each.key: each.reason for each in refused.wrong}, 422
+        if errors:
+            return await _page(
+                request, status, edit=edit, errors=errors, meanwhile=MEANWHILE if status == 412 else None
+            )
+        flash(request, edit.done)
+        raise web.HTTPSeeOther("/settings")
 
 
 @routes.post("/settings/password")
