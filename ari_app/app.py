@@ -33,7 +33,7 @@ from ari_app.store.peers import LinePeers
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
-from ari_app.telegram.bot import Bot, BotState
+from ari_app.telegram.bot import Bot, BotState, introduced
 from ari_app.telegram.card import PREFIX as CARD_PREFIX
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line import Line, Profile
@@ -218,7 +218,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
     """Astergram at work; leaving ends every call with its reason, then lets go of all else."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.database))
-        installation = Installation(store, installation_defaults(settings))
+        introduce = partial(introduced, api_url=settings.bot.api_url)
+        installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
         languages = await stack.enter_async_context(open_languages(store))
         history = await stack.enter_async_context(keeping(store, HistorySettings(settings.calls.history_days)))

@@ -11,6 +11,7 @@ from ari_app.lines.book import LineBook
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
+from ari_app.telegram.bot import Bot
 from tests.integration.web_helpers import Clock, Site
 
 NOBODY = "http://127.0.0.1:1"
@@ -23,6 +24,7 @@ class Lines:
 
     site: Site
     book: LineBook
+    bot: Bot
 
 
 @asynccontextmanager
@@ -38,6 +40,7 @@ async def lines_site(
             "state_dir": folder / "state",
             "asterisk": {"url": NOBODY, "user": "astergram", "password": "secret"},
             "telegram": section | ({"api_id": API_ID, "api_hash": API_HASH} if application else {}),
+            "bot": {"api_url": telegram.bot_api_url},
             "media": {"warm": 0},
             "web": {"port": 0},
         }
@@ -45,4 +48,4 @@ async def lines_site(
     async with running(settings) as app:
         for each in lines:
             await app.lines.add(each)
-        yield Lines(Site(settings.state_dir, app.web, app.services, Clock(0.0), Clock(0.0)), app.lines)
+        yield Lines(Site(settings.state_dir, app.web, app.services, Clock(0.0), Clock(0.0)), app.lines, app.bot)

@@ -56,16 +56,14 @@ async def save(request: web.Request) -> web.StreamResponse:
     while True:
         settings = lines.settings(number)
         edit = line_forms.edit(tab, fields, settings)
-        errors, status = line_forms.differences(tab, settings, edit.differs), 412
-        if not errors:
-            try:
-                await lines.change(number, line_forms.change(tab, fields, edit.changed), {version_of(settings)})
-            except SettingsChanged:
-                continue  # between our look and our change
-            except SettingRefused as refused:
-                errors, status = line_forms.errors(tab, refused), 422
-        if errors:
-            return _form(request, edit, errors, status)
+        if edit.differs:
+            return _form(request, edit, line_forms.differences(tab, settings, edit.differs), 412)
+        try:
+            await lines.change(number, line_forms.change(tab, fields, edit.changed), {version_of(settings)})
+        except SettingsChanged:
+            continue  # between our look and our change
+        except SettingRefused as refused:
+            return _form(request, edit, line_forms.errors(tab, refused), 422)
         flash(request, edit.done)
         raise web.HTTPSeeOther(request.path)
 

@@ -47,18 +47,16 @@ async def set_application(request: web.Request) -> web.StreamResponse:
     while True:
         now = installation.settings
         edit = installation_form.edit(fields, now, APPLICATION)
-        errors, status = installation_form.differences(edit, now), 412
-        if not errors:
-            errors, status = {name: say("It is needed.") for name in APPLICATION if not edit.sent[name]}, 422
-        if not errors:
-            try:
-                await installation.change(installation_form.change(edit, fields), {version_of(now)})
-            except SettingsChanged:
-                continue  # between our look and our change
-            except SettingRefused as refused:
-                errors = {wrong.key: wrong.reason for wrong in refused.wrong}
-        if errors:
-            return _application(request, edit, errors, status)
+        if differs := installation_form.differences(edit, now):
+            return _application(request, edit, differs, 412)
+        if missing := {name: say("It is needed.") for name in APPLICATION if not edit.sent[name]}:
+            return _application(request, edit, missing, 422)
+        try:
+            await installation.change(installation_form.change(edit, fields), {version_of(now)})
+        except SettingsChanged:
+            continue  # between our look and our change
+        except SettingRefused as refused:
+            return _application(request, edit, {wrong.key: wrong.reason for wrong in refused.wrong}, 422)
         raise web.HTTPSeeOther("/lines/add")
 
 

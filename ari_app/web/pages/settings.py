@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app.lines.installation import BotUntried
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence, say
@@ -35,6 +36,7 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "installation": installation_form.shown(edit),
         "read": edit.read(),
         "meanwhile": None,
+        "untried": False,
         "errors": {},
         "sessions": await its.access.sessions(),
         "tokens": await its.access.tokens(),
@@ -51,19 +53,20 @@ async def change_installation(request: web.Request) -> web.StreamResponse:
     while True:
         now = installation.settings
         edit = installation_form.edit(fields, now)
-        errors, status = installation_form.differences(edit, now), 412
-        if not errors:
-            try:
-                await installation.change(installation_form.change(edit, fields), {version_of(now)})
-            except SettingsChanged:
-                continue  # between our look and our change
-            except SettingRefused as refused:
-                errors, status = {each.key: each.reason for each in refused.wrong}, 422
-        if errors:
-            return await _page(
-                request, status, edit=edit, errors=errors, meanwhile=MEANWHILE if status == 412 else None
-            )
+        if differs := installation_form.differences(edit, now):
+            return await _page(request, 412, edit=edit, errors=differs, meanwhile=MEANWHILE)
+        try:
+            changes, untried = installation_form.change(edit, fields), "untried" in fields
+            bot = await installation.change(changes, {version_of(now)}, untried=untried)
+        except SettingsChanged:
+            continue  # between our look and our change
+        except SettingRefused as refused:
+            return await _page(request, 422, edit=edit, errors={each.key: each.reason for each in refused.wrong})
+        except BotUntried as refused:
+            return await _page(request, 422, edit=edit, errors={"bot_token": refused.sentence}, untried=True)
         flash(request, edit.done)
+        if bot:
+            flash(request, say("This is the token of @{bot}.", bot=bot.username))
         raise web.HTTPSeeOther("/settings")
 
 
