@@ -1,6 +1,7 @@
 """Talks to the running program, over the socket in its state directory."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,6 +37,17 @@ class Api:
         headers = {"If-Match": f'"{version}"'} if version else {}
         async with self._session.request(method, f"/api{path}", json=body, headers=headers) as answer:
             return await _said(answer)
+
+    async def upload(self, path: str, content: bytes) -> Any:
+        """Send a file; ``path`` as for `ask`."""
+        async with self._session.put(f"/api{path}", data=io.BytesIO(content)) as answer:
+            return await _said(answer)
+
+    async def remove(self, path: str) -> None:
+        """Remove something, if it is there."""
+        async with self._session.delete(f"/api{path}") as answer:
+            if answer.status != HTTPStatus.NOT_FOUND:
+                await _said(answer)
 
     async def read(self, path: str) -> tuple[Any, str]:
         """What is set, and its version."""

@@ -24,6 +24,7 @@ from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
 from ari_app.lines.book import LineBook
+from ari_app.lines.card_files import CardFiles
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts, profile
 from ari_app.lines.settings import LineSettings
@@ -114,8 +115,10 @@ class Astergram:
         )
         bot.on_press(CARD_PREFIX, self._callbacks.press)
         self.doctor = Doctor(self._surroundings)
+        self.card_files = CardFiles(store)
         self.services = Services(
             lines=self.lines,
+            card_files=self.card_files,
             desk=self.desk,
             history=history,
             doctor=self.doctor,

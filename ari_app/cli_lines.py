@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ari_app import cli_card_files
 from ari_app.api_client import Api, Refused
 from ari_app.lines.settings import line_number, no_number
 
@@ -68,15 +69,21 @@ async def run(options: argparse.Namespace, api: Api) -> None:
     path = f"/lines/{number}"
     match options.action:
         case "show":
+            print(cli_card_files.described(await api.ask("GET", f"{path}/card")), end="")
             print(as_toml(*await api.read(f"{path}/settings")), end="")
         case "add":
             settings, _ = settings_of(options)
+            files = await cli_card_files.taken_from(settings)
             await api.ask("POST", "/lines", settings | {"number": number})
+            await cli_card_files.send(api, path, files)
             print(f"{number} is added")
             if not options.no_signin:
                 await sign_in(api, path, options)
         case "set":
-            await api.ask("PATCH", f"{path}/settings", *settings_of(options))
+            settings, version = settings_of(options)
+            files = await cli_card_files.taken_from(settings)
+            await api.ask("PATCH", f"{path}/settings", settings, version)
+            await cli_card_files.send(api, path, files)
             print(f"{number} is changed")
         case "signin":
             await sign_in(api, path, options)
@@ -127,6 +134,7 @@ def settings_of(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         try:
             known = tomllib.loads(options.file.read_text())
             settings = {key: value for key, value in known.items() if (key, value) not in TOLD_SECRETS}
+            cli_card_files.beside(settings, options.file.parent)
         except tomllib.TOMLDecodeError as error:
             raise Refused(f"{options.file}: {error}") from None
     settings = pairs(options.settings, settings)

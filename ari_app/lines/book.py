@@ -237,10 +237,6 @@ class LineBook:
                     self._news.tell("line", number)
 
     def _check(self, settings: LineSettings) -> None:
-        for name in ("contact_vcard", "picture"):
-            path = getattr(settings.card, name)
-            if path and not path.is_file():
-                raise SettingRefused(Wrong(f"card.{name}", say("There is no such file on the server.")))
         check_together((self._settings | {settings.number: settings}).values())
 
     def _put_to_work(self, settings: LineSettings) -> None:

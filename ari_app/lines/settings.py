@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import phonenumbers
@@ -99,8 +98,13 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+UPLOADED = say("This is a file to upload, under the line's Card; no path of the server's is taken.")
+MOVED = {key: Wrong(key, UPLOADED) for key in ("card.contact_vcard", "card.picture")}
+"""What earlier versions had as settings."""
+
+
 class CardSettings(_Settings):
-    """The business card."""
+    """The business card, all but its files."""
 
     no_answer: bool = True
     declined: bool = True
@@ -113,8 +117,6 @@ class CardSettings(_Settings):
     contact_phone: Annotated[str, AfterValidator(_number_or_nothing)] = ""
     contact_first_name: str = ""
     contact_last_name: str = ""
-    contact_vcard: Path | None = None
-    picture: Path | None = None
 
 
 class LineSettings(_Settings):
@@ -158,7 +160,7 @@ class LineSettings(_Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingRefused(*wrong_in(error)) from None
+            raise SettingRefused(*(MOVED.get(each.key, each) for each in wrong_in(error))) from None
 
     def stored(self) -> str:
         """As the store keeps it: JSON of what differs from the defaults, secrets included."""

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 from telethon import TelegramClient
 from telethon.tl import functions, types
@@ -16,7 +15,7 @@ from ari_app.sentence import Sentence, say
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import CONNECT_S, Account, connected
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, send_buttons
-from ari_app.telegram.card import Contact, send_contact, send_picture
+from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
 from ari_app.telegram.chat import Chat, OnText, Recently
 from ari_app.telegram.errors import NotReady, SignedOut, TelegramError, Unreachable, translated
 from ari_app.telegram.limits import Limits, LimitSettings
@@ -181,8 +180,8 @@ class Line:
         assert self.user_id is not None
         return await send_buttons(self._client, self.user_id, bot, peer, message)
 
-    async def send_card_part(self, peer: types.TypeInputPeer, part: Contact | Path) -> None:
-        """Send a contact, or a picture from its file. Raises TelegramError, OSError, ValueError for no UTF-8."""
+    async def send_card_part(self, peer: types.TypeInputPeer, part: Contact | Picture) -> None:
+        """Send a contact, or a picture. Raises TelegramError."""
         self.chat  # noqa: B018 - says why, when the line is not ready
         assert self._client is not None
         if isinstance(part, Contact):

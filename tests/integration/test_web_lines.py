@@ -217,7 +217,6 @@ REFUSED: tuple[tuple[str, dict[str, str], str, str], ...] = (
     ("settings", {"max_calls": "many"}, "max_calls", "Enter a number."),
     ("settings", {"context": "two words"}, "context", "the name of one context"),
     ("card", {"card.callback": "queue"}, "card.callback", "Enter EXTENSION@CONTEXT"),
-    ("card", {"card.picture": "/nowhere.jpg"}, "card.picture", "There is no such file on the server."),
     ("card", {"card.contact_phone": "8 800"}, "card.contact_phone", "is no phone number"),
     ("lists", {"allow": f"{OTHER}\nnobody at all"}, "allow", "Entry 2: "),
     ("limits", {"calls_per_day": "-1"}, "calls_per_day", "At least 0, please."),

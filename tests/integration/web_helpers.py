@@ -21,6 +21,7 @@ from ari_app.calls.history import History
 from ari_app.doctor import Doctor
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.lines.book import LineBook
+from ari_app.lines.card_files import CardFiles
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts
 from ari_app.news import News
@@ -93,6 +94,7 @@ async def site(
             "desk": desk,
             "installation": installation,
             "lines": no_lines(folder, store, installation, desk, news, tasks),
+            "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
@@ -132,6 +134,7 @@ class Answer:
     status: int
     text: str
     response: ClientResponse
+    raw: bytes = b""
 
     @property
     def path(self) -> str:
@@ -213,7 +216,7 @@ class Browser:
         text = raw.decode("utf-8", "replace")
         if found := CSRF_FIELD.search(text):
             self.csrf = found[1]
-        return Answer(response.status, text, response)
+        return Answer(response.status, text, response, raw)
 
     async def set_password(self, link: str, password: str = PASSWORD, again: str | None = None) -> Answer:
         """Open a link to set the password, and do so."""

@@ -11,6 +11,7 @@ from ari_app.web.api.operation import ETAG, IF_MATCH, Operation
 from ari_app.web.refusals import PROBLEM_JSON
 
 SCHEMAS = "#/components/schemas/{model}"
+BINARY = {"type": "string", "format": "binary"}
 IF_MATCH_PARAMETER = {
     "name": IF_MATCH,
     "in": "header",
@@ -98,6 +99,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.body:
         schema = _schema(TypeAdapter(operation.body), "validation", schemas)
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if operation.largest:
+        made["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}}
     return made
 
 
@@ -109,7 +112,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.answer:
         good["content"] = {"application/json": {"schema": _schema(operation.answer, "serialization", schemas)}}
     elif operation.media_type != "application/json":
-        good["content"] = {operation.media_type: {"schema": {"type": "string"}}}
+        good["content"] = {each: {"schema": {"type": "string"}} for each in operation.media_type.split(", ")}
     elif status == HTTPStatus.OK:
         status = HTTPStatus.NO_CONTENT
     statuses = {401, 403, *operation.errors}
@@ -119,6 +122,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         statuses.add(404)
     if operation.body:
         statuses |= {400, 413, 415}
+    if operation.largest:
+        statuses.add(413)
     problem = {"content": {PROBLEM_JSON: {"schema": {"$ref": SCHEMAS.format(model="Problem")}}}}
     return {str(int(status)): good} | {
         str(each): {"description": HTTPStatus(each).phrase, **problem} for each in sorted(statuses)

@@ -65,9 +65,10 @@ class Operation:
 
     ``function`` is `async def f(asked: Asked, ...)`: parameters named in ``path`` as {name} come from there, `query`
     and `body` are pydantic models, and what it returns (a model, a list of models, None) is the answer, as JSON. One
-    that returns a `web.StreamResponse` answers by itself; ``media_type`` says with what.
+    that returns a `web.StreamResponse` answers by itself; ``media_type`` says with what (one, or several: "a, b").
     ``errors``: which exceptions are answered with which status; their text (`.sentence`, else `str`) is the detail.
     ``versioned``: its answer has an ETag, and what changes something obeys If-Match.
+    ``largest``: it takes a file of so many bytes at most, as its `content`, in place of JSON.
     """
 
     method: Method
@@ -79,6 +80,7 @@ class Operation:
     status: int = 200
     media_type: str = "application/json"
     versioned: bool = False
+    largest: int = 0
 
     @cached_property
     def hints(self) -> dict[str, Any]:
@@ -121,6 +123,8 @@ class Operation:
             arguments["query"] = _checked(self.query, _query(request), say("The query is not valid."))
         if self.body:
             arguments["body"] = _checked(self.body, await _json(request), say("What was sent is not valid."))
+        if self.largest:
+            arguments["content"] = await request.clone(client_max_size=self.largest).read()
         asked = Asked(request)
         try:
             returned = await self.function(asked, **arguments)

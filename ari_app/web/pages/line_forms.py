@@ -152,8 +152,6 @@ CARD: Form = (
             ),
             Entry("card.contact_first_name", say("First name"), hint=say("The company where empty.")),
             Entry("card.contact_last_name", say("Last name")),
-            Entry("card.contact_vcard", say("vCard file"), hint=say("Path of a .vcf file on the server.")),
-            Entry("card.picture", say("Picture"), hint=say("Path of a JPEG or PNG file on the server.")),
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """A line's settings, its card, lists and limits: each a form."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -13,6 +14,7 @@ from ari_app.web.edits import MEANWHILE, Edit
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
 from ari_app.web.pages import line_forms
+from ari_app.web.pages.card_file_fields import card_files
 from ari_app.web.pages.line_of import LINE, number_of, render_line
 
 routes = web.RouteTableDef()
@@ -44,34 +46,40 @@ PLACE = LINE + "/{tab:settings|card|lists|limits}"
 @routes.get(PLACE)
 async def show(request: web.Request) -> web.StreamResponse:
     """The form."""
-    tab, settings = TABS[request.match_info["tab"]], services(request).lines.settings(number_of(request))
-    return _form(request, line_forms.unedited(tab.form, settings))
+    name, settings = request.match_info["tab"], services(request).lines.settings(number_of(request))
+    return await tab_page(request, name, line_forms.unedited(TABS[name].form, settings))
 
 
 @routes.post(PLACE)
 async def save(request: web.Request) -> web.StreamResponse:
     """Change what was changed, or say what can't be, or what somebody else has changed meanwhile."""
-    number, tab, fields = number_of(request), TABS[request.match_info["tab"]].form, await form(request)
-    lines = services(request).lines
+    number, name, fields = number_of(request), request.match_info["tab"], await form(request)
+    lines, tab = services(request).lines, TABS[name].form
     while True:
         settings = lines.settings(number)
         edit = line_forms.edit(tab, fields, settings)
         if edit.differs:
-            return _form(request, edit, line_forms.differences(tab, settings, edit.differs), 412)
+            return await tab_page(request, name, edit, line_forms.differences(tab, settings, edit.differs), 412)
         try:
             await lines.change(number, line_forms.change(tab, fields, edit.changed), {version_of(settings)})
         except SettingsChanged:
             continue  # between our look and our change
         except SettingRefused as refused:
-            return _form(request, edit, line_forms.errors(tab, refused), 422)
+            return await tab_page(request, name, edit, line_forms.errors(tab, refused), 422)
         flash(request, edit.done)
         raise web.HTTPSeeOther(request.path)
 
 
-def _form(
-    request: web.Request, edit: Edit, errors: dict[str, list[Sentence]] | None = None, status: int = 200
+async def tab_page(
+    request: web.Request,
+    name: str,
+    edit: Edit,
+    errors: Mapping[str, Sequence[Sentence]] | None = None,
+    status: int = 200,
+    file_errors: Mapping[str, Sentence] | None = None,
 ) -> web.StreamResponse:
-    name = request.match_info["tab"]
+    """A tab with its form, and what is wrong in it; that of the card has files, too."""
+    files = await card_files(request, file_errors or {}) if name == "card" else {}
     return render_line(
         request,
         "lines/form.html",
@@ -82,4 +90,5 @@ def _form(
         read=edit.read(),
         errors=errors or {},
         meanwhile=MEANWHILE if status == HTTPStatus.PRECONDITION_FAILED else None,
+        **files,
     )
