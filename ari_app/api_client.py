@@ -1,25 +1,27 @@
 """Talks to the running program, over the socket in its state directory."""
 
-import asyncio
 import io
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 
 from ari_app.config import Settings
+from ari_app.os_words import in_words
 from media.sockets import short_address
 
 ANSWER_S = 60.0  # Telegram may be asked meanwhile, several times
+UNTIL_IT_ENDS = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_S, sock_read=ANSWER_S)
+"""For an answer of any length; the event stream has a heartbeat, well within that."""
 BASE = "http://astergram"
+GONE = "Astergram has stopped before this was done: start it with `astergram run`, and look how far it came"
 
 
 class NotRunning(Exception):
-    """Nothing answers at the socket; the text says what to do."""
+    """Nothing answers at the socket, or not any more; the text says what to do."""
 
 
 class Refused(Exception):
@@ -54,17 +56,20 @@ class Api:
         async with self._session.get(f"/api{path}") as answer:
             return await _said(answer), answer.headers["ETag"].strip('"')
 
-    async def download(self, path: str, file: Path) -> None:
+    async def download(self, path: str, file: IO[bytes]) -> None:
         """Write an answer into a file, as it is."""
-        async with self._session.get(f"/api{path}") as answer:
+        async with self._session.get(f"/api{path}", timeout=UNTIL_IT_ENDS) as answer:
             if not answer.ok:
                 raise Refused(_sentence(await answer.json(content_type=None)))
-            content = await answer.read()
-        await asyncio.to_thread(file.write_bytes, content)
+            async for chunk in answer.content.iter_any():
+                file.write(chunk)
 
     async def events(self, kind: str) -> AsyncGenerator[dict[str, Any], None]:
-        """The data of each event of a kind from now on (server-sent events); a first empty one when it listens."""
-        async with self._session.get("/api/events", timeout=aiohttp.ClientTimeout(total=None)) as answer:
+        """The data of each event of a kind from now on (server-sent events); a first empty one when it listens.
+
+        They go on until the program stops, which raises NotRunning.
+        """
+        async with self._session.get("/api/events", timeout=UNTIL_IT_ENDS) as answer:
             yield {}
             wanted = False
             async for line in answer.content:
@@ -73,6 +78,7 @@ class Api:
                     wanted = value == kind
                 elif field == "data" and wanted:
                     yield json.loads(value)
+        raise NotRunning(GONE)
 
 
 @asynccontextmanager
@@ -88,21 +94,29 @@ async def program(settings: Settings) -> AsyncIterator[Api]:
                 yield Api(session)
             except aiohttp.ClientConnectorError as error:
                 raise NotRunning(
-                    f"Astergram does not run here ({settings.socket}: {error.strerror or error}): "
+                    f"Astergram does not run here ({settings.socket}: {in_words(error)}): "
                     "start it with `astergram run`, as the user that it belongs to"
                 ) from error
+            except TimeoutError as error:
+                raise NotRunning(f"Astergram has not answered within {ANSWER_S:g} s: its log may say why") from error
+            except aiohttp.ClientError as error:
+                raise NotRunning(GONE) from error
+
+
+async def status(settings: Settings) -> dict[str, Any] | None:
+    """What the running program says of itself; None where none runs."""
+    if not settings.socket.exists():
+        return None
+    try:
+        async with program(settings) as api:
+            return dict(await api.ask("GET", "/status"))
+    except NotRunning:
+        return None
 
 
 async def answers(settings: Settings) -> bool:
     """Whether the program runs."""
-    if not settings.socket.exists():
-        return False
-    try:
-        async with program(settings) as api:
-            await api.ask("GET", "/status")
-    except NotRunning:
-        return False
-    return True
+    return await status(settings) is not None
 
 
 async def _said(answer: aiohttp.ClientResponse) -> Any:
@@ -125,4 +139,4 @@ def _sentence(problem: Any) -> str:
         f"not {json.dumps(each['sent'], ensure_ascii=False)}"
         for each in problem.get("differs", [])
     ]
-    return "\n  ".join([said, *fields])
+    return (" " if len(fields) == 1 else "\n  ").join([said, *fields])

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.bridging import reconcile
+from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
-from ari_app.asterisk.events import CONNECTED, Arrival, Event
+from ari_app.asterisk.events import Arrival, Event
 from ari_app.asterisk.websocket import ConnectionState
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBacks, CallBackSettings
@@ -29,6 +29,7 @@ from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts, profile
 from ari_app.lines.settings import LineSettings
 from ari_app.news import News
+from ari_app.state_folder import held
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
 from ari_app.store.store import Store, open_store
@@ -70,7 +71,7 @@ class Astergram:
         self.bot = bot = Bot(
             bot_token(installation),
             settings.bot.api_url,
-            on_change=lambda: self.lines.look(),
+            on_change=lambda: self.lines.bot_changed(),
             on_language=languages.learn,
         )
         self.history = history
@@ -87,6 +88,7 @@ class Astergram:
             transport=settings.asterisk.transport,
             media_host=settings.asterisk.media_host,
             connect_s=settings.calls.connect_s,
+            away_s=settings.asterisk.away_s,
         )
         rules: dict[str, CardRules] = {}
         self.cards = Cards(rules, store, bot, self.desk.count, self._is_line)
@@ -150,8 +152,6 @@ class Astergram:
                 self.exchange.arrived(event)
             else:
                 self.lines.look()
-            if event.type == CONNECTED:
-                self.exchange.start(self._reconcile(), "reconcile")
 
     async def installation_changed(self) -> None:
         """Follow what has been set for the whole installation."""
@@ -170,6 +170,7 @@ class Astergram:
             directory=Directory(LinePeers(self._store, number)),
             on_text=self.exchange.texted,
             on_change=self.lines.look,
+            on_signed_out=self.lines.end_calls_of_session,
             bot_name=lambda: self.bot.username if self.bot.state is BotState.READY else "",
             own=self._is_line,
         )
@@ -186,17 +187,18 @@ class Astergram:
         return any(person.id == line.user_id or person.phone == line.number for line in self.lines)
 
     async def beside(self, line: Line) -> None:
-        """Once a line is ready, put right what a killed program left in its chats."""
+        """Put right what is left in a line's chats, by a killed program and whenever it is ready again."""
+        async with guarded_tasks() as tasks:
+            tasks.supervise(partial(self._mend, line), f"line {line.number}: cards")
+            await self.keypads.keep_clean(line)
+
+    async def _mend(self, line: Line) -> None:
         await line.until_ready()
-        await self.keypads.sweep(line)
         await self._callbacks.mend(line)
 
-    async def _reconcile(self) -> None:
-        """Remove what a former run of this program left in Asterisk."""
-        try:
-            await reconcile(self.ari)
-        except AriError as error:
-            log.warning("could not look for channels and bridges left behind: %s", error)
+    async def tidy(self, line: Line) -> None:
+        """Before a line is removed or signed out: keypads would stay in people's chats for good."""
+        await self.keypads.leave(line)
 
     def _surroundings(self) -> Surroundings:
         return surroundings(
@@ -204,6 +206,7 @@ class Astergram:
             self.lines.all_settings(),
             has_bot=bool(bot_token(self.installation)),
             holds_app=self.ari.state is ConnectionState.CONNECTED,
+            telegram_offset_s=self.lines.telegram_offset_s,
         )
 
 
@@ -218,8 +221,9 @@ class Tasks:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Astergram]:
-    """Astergram at work; leaving ends every call with its reason, then lets go of all else."""
+    """Astergram at work; leaving ends every call with its reason, then lets go of all else. Raises StateHeld first."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(held(settings.state_dir, "run"))
         store = await stack.enter_async_context(open_store(settings.database))
         introduce = partial(introduced, api_url=settings.bot.api_url)
         installation = Installation(store, installation_defaults(settings), introduce)
@@ -258,6 +262,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         await app.cards.load()
         holding.supervise(app.bot.run, "bot")
         holding.supervise(partial(app.take_events, arrivals), "events of Asterisk")
+        holding.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
         await app.lines.load()
         holding.supervise(app.lines.watch, "lights")
         installation.on_change = app.installation_changed
@@ -265,8 +270,18 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         yield app
 
 
-def surroundings(settings: Settings, lines: Iterable[LineSettings], *, has_bot: bool, holds_app: bool) -> Surroundings:
-    """What the doctor has to know; ``holds_app``: whether this installation is connected to Asterisk now."""
+def surroundings(
+    settings: Settings,
+    lines: Iterable[LineSettings],
+    *,
+    has_bot: bool,
+    holds_app: bool,
+    telegram_offset_s: float | None = None,
+) -> Surroundings:
+    """What the doctor has to know; ``holds_app``: whether this installation is connected to Asterisk now.
+
+    ``telegram_offset_s``: what its lines know of Telegram's clock.
+    """
     asterisk, telegram, ami = settings.asterisk, settings.telegram, settings.ami
     return Surroundings(
         ari_url=asterisk.url,
@@ -281,6 +296,7 @@ def surroundings(settings: Settings, lines: Iterable[LineSettings], *, has_bot: 
         telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
         bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",
         holds_app=holds_app,
+        telegram_offset_s=telegram_offset_s,
     )
 
 
@@ -297,6 +313,7 @@ def installation_defaults(settings: Settings) -> InstallationSettings:
         api_id=settings.telegram.api_id,
         api_hash=settings.telegram.api_hash,
         bot_token=settings.bot.token,
+        timezone=settings.timezone,
     )
 
 

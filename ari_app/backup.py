@@ -12,12 +12,14 @@ from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 from ari_app.config import Settings
+from ari_app.private_file import private_file
+from ari_app.state_folder import PRIVATE, PRIVATE_FOLDER, give_to_owner, held
 from ari_app.store.migrations import MIGRATIONS
 
 DATABASE = "astergram.db"
 SESSIONS = "lines"
-PRIVATE = 0o600
-PRIVATE_FOLDER = 0o700
+BEFORE = "before-restore"
+"""Where a restore puts what it replaces, so that it can be undone by hand."""
 
 
 class BackupError(Exception):
@@ -37,40 +39,52 @@ def back_up(settings: Settings, file: Path) -> int:
         ]
         for session in sessions:
             _copy(session, folder / SESSIONS / session.name)
-        part = file.with_name(f"{file.name}.part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, PRIVATE), "wb") as target:
-            with tarfile.open(fileobj=target, mode="w:gz") as archive:
-                archive.add(folder / DATABASE, DATABASE)
-                for session in sessions:
-                    archive.add(folder / SESSIONS / session.name, f"{SESSIONS}/{session.name}")
-            target.flush()
-            os.fsync(target.fileno())
-        part.replace(file)
+        with private_file(file) as target, tarfile.open(fileobj=target, mode="w:gz") as archive:
+            archive.add(folder / DATABASE, DATABASE)
+            for session in sessions:
+                archive.add(folder / SESSIONS / session.name, f"{SESSIONS}/{session.name}")
     return len(sessions)
 
 
 def restore(settings: Settings, file: Path, *, replace: bool = False) -> int:
     """Put a backup into the state directory, while no program runs on it; returns how many sessions it had.
 
-    What is there is replaced only if asked to. Raises BackupError, OSError.
+    What is there is replaced only if asked to, and then put aside. Raises BackupError, StateHeld, OSError.
     """
     here = settings.state_dir
-    if settings.database.exists() and not replace:
-        raise BackupError(f"{here} holds an installation already: add --replace to put the backup in its place")
-    here.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-    with tempfile.TemporaryDirectory(prefix="restore-", dir=here) as name:
-        folder = Path(name)
-        sessions = _unpack(file, folder)
-        _check(file, folder / DATABASE)
-        lines = here / SESSIONS
-        if lines.exists():
-            shutil.rmtree(lines)
-        for leftover in here.glob(f"{DATABASE}-*"):  # SQLite would play an old journal into the restored database
-            leftover.unlink()
-        (folder / DATABASE).replace(settings.database)
-        (folder / SESSIONS).rename(lines)
+    with held(here, "restore"):
+        if settings.database.exists() and not replace:
+            raise BackupError(f"{here} holds an installation already: add --replace to put the backup in its place")
+        with tempfile.TemporaryDirectory(prefix="restore-", dir=here) as name:
+            folder = Path(name)
+            sessions = _unpack(file, folder)
+            _check(file, folder / DATABASE)
+            _exchange(folder, here)
     return sessions
+
+
+def _exchange(new: Path, here: Path) -> None:
+    """Put what was unpacked into its place, and what was there aside; all of it, or nothing."""
+    before = new / BEFORE
+    before.mkdir(mode=PRIVATE_FOLDER)
+    # With its journal, which SQLite would play into the restored database.
+    there = [each for each in (here / DATABASE, *here.glob(f"{DATABASE}-*"), here / SESSIONS) if each.exists()]
+    moves = [(each, before / each.name) for each in there]
+    moves += [(new / name, here / name) for name in (DATABASE, SESSIONS)]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            source.rename(target)
+            done.append((source, target))
+        give_to_owner(here / DATABASE, here / SESSIONS, *(here / SESSIONS).iterdir())
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        raise
+    if there:
+        shutil.rmtree(here / BEFORE, ignore_errors=True)
+        before.rename(here / BEFORE)
+        give_to_owner(here / BEFORE)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,60 +1,61 @@
 """`astergram calls ...`: the calls now and the history, through the API of the running program."""
 
 import argparse
-from datetime import datetime
-from pathlib import Path
+import re
+import sys
+from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
 from rich.markup import escape
 from rich.table import Table
 
-from ari_app.api_client import Api
-from ari_app.cli_lines import output
+from ari_app import zones
+from ari_app.api_client import Api, Refused
+from ari_app.cli_terminal import show, show_json
+from ari_app.private_file import private_file
 
-MOST = 100
-
-
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """The commands' own command line."""
-    calls = commands.add_parser("calls", help="the calls now, and the history")
-    actions = calls.add_subparsers(dest="action", required=True)
-    found = actions.add_parser("list", help="the calls now, and the last ones", parents=[common])
-    found.add_argument("--last", type=int, choices=range(1, MOST + 1), default=20, metavar="N", help="%(default)s")
-    export = actions.add_parser("export", help="write the history as CSV", parents=[common])
-    export.add_argument("file", type=Path, metavar="FILE")
-    for made in (found, export):
-        made.add_argument("--find", default="", metavar="TEXT", help="a name, phone, username, id, or what was dialled")
-    for name, text in (("show", "a call's ladder"), ("hangup", "end a live call")):
-        actions.add_parser(name, help=text, parents=[common]).add_argument("id")
+ID = re.compile(r"[0-9a-f]{12}")
+STANDARD_OUTPUT = "-"
 
 
 async def run(options: argparse.Namespace, api: Api) -> None:
     """Do what was asked for; raises Refused."""
+    if options.action in ("show", "hangup") and not ID.fullmatch(options.id):
+        raise Refused(f"{options.id!r} is no call's id: `astergram calls list` shows them")
     match options.action:
         case "list":
-            live = [each["call"] | {"status": each["state"]} for each in await api.ask("GET", "/calls/live")]
+            live = [each["call"] | {"state": each["state"]} for each in await api.ask("GET", "/calls/live")]
             query = urlencode({"text": options.find, "limit": options.last})
             ended = (await api.ask("GET", f"/calls?{query}"))["calls"]
             shown = {each["id"] for each in live}
-            show_calls([*live, *(each for each in ended if each["id"] not in shown)])
+            calls = [*live, *(each | {"state": "ended"} for each in ended if each["id"] not in shown)]
+            if options.json:
+                return show_json(calls)
+            show_calls(calls, zones.named((await api.ask("GET", "/installation"))["timezone"]))
         case "show":
-            show_call(await api.ask("GET", f"/calls/{options.id}"))
+            call = await api.ask("GET", f"/calls/{options.id}")
+            show_json(call) if options.json else show_call(call)
         case "hangup":
             await api.ask("POST", f"/calls/{options.id}/hangup")
             print(f"call {options.id} is ended")
         case "export":
-            await api.download(f"/calls.csv?{urlencode({'text': options.find})}", options.file)
+            path = f"/calls.csv?{urlencode({'text': options.find})}"
+            if str(options.file) == STANDARD_OUTPUT:
+                await api.download(path, sys.stdout.buffer)
+                return
+            with private_file(options.file) as file:
+                await api.download(path, file)
             print(f"{options.file} is written")
 
 
-def show_calls(calls: list[dict[str, Any]]) -> None:
-    """One line for each."""
+def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
+    """One line for each; times are those of ``zone``."""
     table = Table(box=None, pad_edge=False)
-    for column in ("Id", "Began", "", "Line", "Who", "In the PBX", "Status", "Talked, s"):
+    for column in ("Id", f"Began ({zones.name_of(zone)})", "", "Line", "Who", "In the PBX", "Status", "Talked, s"):
         table.add_column(column)
     for call in calls:
-        began = datetime.fromtimestamp(call["began_at"]).astimezone()
+        began = datetime.fromtimestamp(call["began_at"], zone)
         table.add_row(
             call["id"],
             f"{began:%Y-%m-%d %H:%M:%S}",
@@ -62,14 +63,14 @@ def show_calls(calls: list[dict[str, Any]]) -> None:
             call["line"],
             escape(" ".join(filter(None, (call["name"], call["phone"] or call["username"] or call["peer"])))),
             escape(call["near"]),
-            call["status"] or "",
+            (call["status"] or "") if call["state"] == "ended" else call["state"],
             f"{call['talked_s']:.0f}",
         )
-    output().print(table)
+    show(table)
 
 
 def show_call(call: dict[str, Any]) -> None:
-    """Its ladder, and how it ended."""
+    """How it went, step by step, and how it ended."""
     for step in call["ladder"]:
         print(f"{step['at_s']:8.3f} s  {step['side']:<9} {step['text']}")
     if call["ending"]:

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ari_app.api_client import Api, Refused
+from ari_app.cli_complete import FILES
 
-KINDS = ("contact_vcard", "picture")
+KINDS = tuple(key.removeprefix("card.") for key in FILES)
 LONGEST_NAME = 100
 
 
@@ -49,7 +50,7 @@ async def send(api: Api, line: str, files: list[File]) -> None:
         try:
             await api.upload(f"{place}?name={quote(file.path.name[:LONGEST_NAME])}", file.content)
         except Refused as refused:
-            raise Refused(f"{file.path}: {refused}") from None
+            raise Refused(f"{file.path}: {refused} Whatever else was given is set.") from None
 
 
 def described(files: list[Mapping[str, Any]]) -> str:
@@ -60,8 +61,11 @@ def described(files: list[Mapping[str, Any]]) -> str:
 def _read(kind: str, name: Any) -> File:
     if not name:
         return File(kind, None)
+    from ari_app.lines.card_files import MOST_BYTES  # heavy
+
     path = Path(str(name))
     try:
-        return File(kind, path, path.read_bytes())
+        with path.open("rb") as file:
+            return File(kind, path, file.read(MOST_BYTES[kind] + 1))  # what is larger is refused with its own sentence
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None

@@ -1,196 +1,183 @@
 """`astergram line ...`: what an administrator does with lines, through the API of the running program."""
 
 import argparse
-import asyncio
-import getpass
-import json
-import sys
+import re
 import tomllib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import segno
-import tomli_w
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ari_app import cli_card_files
-from ari_app.api_client import Api, Refused
-from ari_app.lines.settings import line_number, no_number
+from ari_app.api_client import Api, NotRunning, Refused
+from ari_app.cli_complete import FILES
+from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
+from ari_app.cli_terminal import Unanswerable, at_terminal, can_answer, confirm, show, show_json, typed
+from ari_app.suggest import did_you_mean, dotted_keys
 
 DOTS = {"green": "[green]●[/]", "orange": "[yellow]●[/]", "red": "[red]●[/]"}
-PIPE_WIDTH = 200
+NO_DOT = "[dim]○[/]"
+WAITING = ("orange", "red")
 LIGHTS = ("calls", "client", "bot")
-VERSION = "version"  # no setting: which version of them was read, or is to be changed
 TOLD_SECRETS = (("api_hash", "set"),)  # what `show` tells of them, and no value of theirs
-
-
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """The commands' own command line."""
-    line = commands.add_parser("line", help="add, change, sign in and remove lines")
-    actions = line.add_subparsers(dest="action", required=True)
-
-    def action(name: str, text: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text, parents=[common])
-        made.add_argument("number", help="the line's number, such as +79990000001")
-        return made
-
-    actions.add_parser("list", help="every line with its lights", parents=[common])
-    action("show", "show what is set for a line, as TOML")
-    add = action("add", "add a line, and sign it in")
-    change = action("set", "change a line's settings; it takes effect at once")
-    for made in (add, change):
-        made.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="such as name=Sales or card.missed=true")
-        made.add_argument("--file", type=Path, help="a TOML file of settings, see docs/line.sample.toml")
-    add.add_argument("--no-signin", action="store_true", help="do not sign it in now")
-    signin = action("signin", "sign a line in, or in again, whatever state it is in")
-    for made in (add, signin):
-        made.add_argument("--qr", action="store_true", help="with a QR code drawn here, not with a code sent to you")
-        made.add_argument("--setup", action="store_true", help="then set the account up without asking")
-    setup = action("setup", "show what a line's account needs, and do it")
-    setup.add_argument("--do", action="store_true", help="do what is open")
-    test = action("test", "ring the line's extension, then call somebody on Telegram")
-    test.add_argument("destination", help="+79990000002, @name or a Telegram id")
-    action("reset", "remove a line's session and caches; its settings stay")
-    action("logout", "log a line out of Telegram for good; its settings stay")
-    action("remove", "remove a line with all that it has")
+CODE_EXPIRED = "PHONE_CODE_EXPIRED"
+NOBODY = (
+    "signing in asks for the code that Telegram sends, and there is nobody here to type it: run this in a terminal, "
+    "sign in on the admin page, or add --qr{or_later}"
+)
+UNDO = {
+    "reset": "Remove the session and the caches of {line}, which has to be signed in again then",
+    "logout": "Log {line} out of Telegram for good",
+    "remove": "Remove {line} with its settings, its texts and its session",
+}
+UNDONE = {"reset": "reset", "logout": "logged out", "remove": "removed"}
 
 
 async def run(options: argparse.Namespace, api: Api) -> None:
     """Do what was asked for; raises Refused."""
     if options.action == "list":
-        return show_lines(await api.ask("GET", "/lines"))
-    number = line_number(options.number)
-    if number is None:
-        raise Refused(str(no_number(options.number)))
-    path = f"/lines/{number}"
+        lines = await api.ask("GET", "/lines")
+        return show_json(lines) if options.json else show_lines(lines)
+    if options.action == "add":
+        return await add(options, api)
+    line = await known_line(options.number, api)
+    path = f"/lines/{line['number']}"
     match options.action:
         case "show":
-            print(cli_card_files.described(await api.ask("GET", f"{path}/card")), end="")
-            print(as_toml(*await api.read(f"{path}/settings")), end="")
-        case "add":
-            settings, _ = settings_of(options)
-            files = await cli_card_files.taken_from(settings)
-            await api.ask("POST", "/lines", settings | {"number": number})
-            await cli_card_files.send(api, path, files)
-            print(f"{number} is added")
-            if not options.no_signin:
-                await sign_in(api, path, options)
+            await show_line(path, options, api)
         case "set":
-            settings, version = settings_of(options)
-            files = await cli_card_files.taken_from(settings)
-            await api.ask("PATCH", f"{path}/settings", settings, version)
-            await cli_card_files.send(api, path, files)
-            print(f"{number} is changed")
+            given = await given_for(options, await api.ask("GET", f"{path}/settings"))
+            await api.ask("PATCH", f"{path}/settings", given.settings, given.version)
+            await cli_card_files.send(api, path, given.files)
+            print(f"{line['number']} is changed")
         case "signin":
+            may_sign_in(options)
             await sign_in(api, path, options)
         case "setup":
-            await set_up(api, path, yes=options.do, ask=False)
+            await set_up(api, path, yes=options.do, ask=False, json=options.json)
         case "test":
             call = await api.ask("POST", f"{path}/test-call", {"destination": options.destination})
-            print(f"call {call['id']} has begun")
-        case "remove":
-            await api.ask("DELETE", path)
-            print(f"{number} is removed")
+            show_json(call) if options.json else print(f"call {call['id']} has begun")
         case action:
-            await api.ask("POST", f"{path}/{action}")
-            print(f"{number} is {'logged out' if action == 'logout' else 'reset'}")
+            named = f"{line['name']} ({line['number']})" if line["name"] != line["number"] else line["number"]
+            await confirm(UNDO[action].format(line=named), yes=options.yes)
+            await (api.ask("DELETE", path) if action == "remove" else api.ask("POST", f"{path}/{action}"))
+            print(f"{line['number']} is {UNDONE[action]}")
     return None
 
 
-def output() -> Console:
-    """Where tables go; a pipe gets each row on one line."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+async def show_line(path: str, options: argparse.Namespace, api: Api) -> None:
+    """What is set for a line, and which files its card has."""
+    settings = versioned(*await api.read(f"{path}/settings"))
+    if options.json:
+        return show_json(settings)
+    print(cli_card_files.described(await api.ask("GET", f"{path}/card")), end="")
+    return print(as_toml(settings), end="")
+
+
+async def known_line(number: str, api: Api) -> dict[str, Any]:
+    """The line with a number, however it is written; raises Refused."""
+    lines = await api.ask("GET", "/lines")
+    wanted = re.sub(r"[^\d]", "", number)
+    for line in lines:
+        if line["number"].removeprefix("+") == wanted:
+            return dict(line)
+    meant = did_you_mean(f"+{wanted}", [line["number"] for line in lines])
+    raise Refused(f"there is no line {number}{meant or ': `astergram line list` shows those there are'}")
+
+
+async def add(options: argparse.Namespace, api: Api) -> None:
+    """Add a line, and sign it in."""
+    if not options.no_signin:
+        may_sign_in(options, ", or --no-signin to sign it in later")
+    given = await given_for(options, line_keys())
+    made = await api.ask("POST", "/lines", given.settings | {"number": options.number})
+    print(f"{made['number']} is added")
+    await cli_card_files.send(api, f"/lines/{made['number']}", given.files)
+    if not options.no_signin:
+        await sign_in(api, f"/lines/{made['number']}", options)
+
+
+def line_keys() -> list[str]:
+    """What can be set for a line."""
+    from ari_app.lines.settings import LineSettings  # heavy
+
+    return list(dotted_keys(LineSettings))
 
 
 def show_lines(lines: list[dict[str, Any]]) -> None:
-    """Each line, its lights, and what they say where they are not green."""
+    """Each line, its lights, and what they say where they wait for something."""
     if not lines:
         print("There is no line yet: astergram line add +79990000001")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("Line", "Name", "Calls", *(name.capitalize() for name in LIGHTS), ""):
         table.add_column(column)
+    between = "\n" if Console().is_terminal else " "
     for line in lines:
         lights = [line["lights"][name] for name in LIGHTS]
-        said = [each["sentence"] for each in lights if each["colour"] != "green"]
-        dots = [f"{DOTS[each['colour']]} {each['colour']}" for each in lights]
-        table.add_row(
-            line["number"], escape(line["name"]), f"{line['calls']}/{line['max_calls']}", *dots, "\n".join(said)
-        )
-    output().print(table)
+        said = between.join(escape(each["sentence"]) for each in lights if each["colour"] in WAITING)
+        dots = [f"{DOTS.get(each['colour'], NO_DOT)} {each['colour']}" for each in lights]
+        table.add_row(line["number"], escape(line["name"]), f"{line['calls']}/{line['max_calls']}", *dots, said)
+    show(table)
 
 
-def settings_of(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """What was given, in a file and as KEY=VALUE, and the version that is to be changed, if any; raises Refused."""
+@dataclass(frozen=True)
+class Given:
+    """What was given for a line; ``version``: only if its settings are still this one, where it is not empty."""
+
+    settings: dict[str, Any]
+    version: str
+    files: list[cli_card_files.File]
+
+
+async def given_for(options: argparse.Namespace, known: Any) -> Given:
+    """What was given, in a file and as KEY=VALUE, of the keys that there are; raises Refused, NothingTyped."""
     settings: dict[str, Any] = {}
     if options.file:
         try:
-            known = tomllib.loads(options.file.read_text())
-            settings = {key: value for key, value in known.items() if (key, value) not in TOLD_SECRETS}
-            cli_card_files.beside(settings, options.file.parent)
-        except tomllib.TOMLDecodeError as error:
+            told = tomllib.loads(options.file.read_text())
+        except ValueError as error:  # TOML's, UTF-8's, and Python's own for numbers of thousands of digits
             raise Refused(f"{options.file}: {error}") from None
-    settings = pairs(options.settings, settings)
-    return settings, str(settings.pop(VERSION, ""))
+        settings = {key: value for key, value in told.items() if (key, value) not in TOLD_SECRETS}
+        cli_card_files.beside(settings, options.file.parent)
+    for given in (settings, pairs(options.settings, {})):
+        refuse_unknown(given, known, "a line", (VERSION, *FILES))
+    settings = pairs(await ask_secrets(options.settings), settings)
+    version = str(settings.pop(VERSION, ""))
+    return Given(settings, version, await cli_card_files.taken_from(settings))
 
 
-def pairs(given_settings: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """KEY=VALUE each, into the settings; a key with dots goes into a section. Raises Refused."""
-    for given in given_settings:
-        key, equals, value = given.partition("=")
-        if not (key and equals):
-            raise Refused(f"{given!r} is no setting: write KEY=VALUE, such as name=Sales")
-        *path, last = key.split(".")
-        section = settings
-        for name in path:
-            section = section.setdefault(name, {})
-        section[last] = _value(value)
-    return settings
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def as_toml(settings: dict[str, Any], version: str = "") -> str:
-    """What is set, without what is not; with its version, it can be edited and given to `line set --file`."""
-    return tomli_w.dumps(_without_nothing(({VERSION: version} if version else {}) | settings))
-
-
-def _without_nothing(settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nothing(value) if isinstance(value, dict) else value
-        for key, value in settings.items()
-        if value is not None
-    }
+def may_sign_in(options: argparse.Namespace, or_later: str = "") -> None:
+    """Raises Unanswerable where a sign-in could not be finished."""
+    if not options.qr and not can_answer():
+        raise Unanswerable(NOBODY.format(or_later=or_later))
 
 
 async def sign_in(api: Api, path: str, options: argparse.Namespace) -> None:
     """Sign a line in, asking for what Telegram asks for; raises Refused when it has ended without that."""
     async with aclosing(api.events("signin")) as changes:
         await anext(changes)
-        view = await api.ask("POST", f"{path}/sign-in", {"way": "qr" if options.qr else "code"})
+        signed_in = False
         try:
-            view = await _converse(api, path, view, changes)
+            view = await api.ask("POST", f"{path}/sign-in", {"way": "qr" if options.qr else "code"})
+            await _converse(api, path, view, changes)
+            signed_in = True
         finally:
-            if view["state"] != "signed in":
-                await api.ask("DELETE", f"{path}/sign-in")
+            if not signed_in:
+                with suppress(NotRunning, Refused):  # what it has failed with is told
+                    await api.ask("DELETE", f"{path}/sign-in")
     print("Signed in.")
     await _until_ready(api, path)
-    await set_up(api, path, yes=options.setup, ask=sys.stdin.isatty())
+    await set_up(api, path, yes=options.setup, ask=at_terminal())
 
 
-async def _converse(api: Api, path: str, view: dict[str, Any], changes: AsyncIterator[Any]) -> dict[str, Any]:
+async def _converse(api: Api, path: str, view: dict[str, Any], changes: AsyncIterator[Any]) -> None:
     shown = ""
     while True:
         if view["error"]:
@@ -200,7 +187,7 @@ async def _converse(api: Api, path: str, view: dict[str, Any], changes: AsyncIte
                 view = await _ask_code(api, path, view)
             case "password needed":
                 hint = f" (hint: {view['password_hint']})" if view["password_hint"] else ""
-                password = await _typed(getpass.getpass, f"The account's two-step password{hint}: ")
+                password = await typed(f"The account's two-step password{hint}: ", hidden=True)
                 view = await api.ask("POST", f"{path}/sign-in/password", {"password": password})
             case "qr shown":
                 if view["qr_url"] != shown:
@@ -210,27 +197,25 @@ async def _converse(api: Api, path: str, view: dict[str, Any], changes: AsyncIte
                 await anext(changes)
                 view = await api.ask("GET", f"{path}/sign-in")
             case "signed in":
-                return view
+                return
             case _:
                 raise Refused(view["error"] or "The sign-in has ended: begin again.")
 
 
 async def _ask_code(api: Api, path: str, view: dict[str, Any]) -> dict[str, Any]:
-    again = f", or nothing to get another one by {view['resend_by']}" if view["resend_by"] else ""
-    code = await _typed(input, f"The code that Telegram sent by {view['sent_by']}{again}: ")
+    again, next_one = "", ("POST", f"{path}/sign-in/code", {"code": ""})  # which says that it is needed
+    if view["refusal"] == CODE_EXPIRED:  # sending it again is refused, too
+        again, next_one = ", or nothing to get a new one", ("POST", f"{path}/sign-in", {"way": "code"})
+    elif view["resend_by"]:
+        again, next_one = (
+            f", or nothing to get another one by {view['resend_by']}",
+            ("POST", f"{path}/sign-in/resend", {}),
+        )
+    code = await typed(f"The code that Telegram sent by {view['sent_by']}{again}: ")
     if code.strip():
-        answer: dict[str, Any] = await api.ask("POST", f"{path}/sign-in/code", {"code": code})
-        return answer
-    answer = await api.ask("POST", f"{path}/sign-in/resend")
+        next_one = ("POST", f"{path}/sign-in/code", {"code": code})
+    answer: dict[str, Any] = await api.ask(*next_one)
     return answer
-
-
-async def _typed(read: Any, prompt: str) -> str:
-    try:
-        text: str = await asyncio.to_thread(read, prompt)
-    except EOFError:
-        raise Refused("Nothing more was typed; the line stays as it was.") from None
-    return text
 
 
 async def _until_ready(api: Api, path: str) -> None:
@@ -241,20 +226,21 @@ async def _until_ready(api: Api, path: str) -> None:
                 return
 
 
-async def set_up(api: Api, path: str, *, yes: bool, ask: bool) -> None:
+async def set_up(api: Api, path: str, *, yes: bool, ask: bool, json: bool = False) -> None:
     """Show what the account needs, and do what is open if told to."""
     steps = await api.ask("GET", f"{path}/setup")
-    _show_steps(steps)
     wanted = [each["step"] for each in steps if each["state"] == "open"]
+    if json:
+        return show_json(await api.ask("POST", f"{path}/setup", {"steps": wanted}) if wanted and yes else steps)
+    _show_steps(steps)
     if not wanted:
-        return
+        return None
     if ask and not yes:
-        yes = (await _typed(input, "Shall Astergram do what is open? [Y/n] ")).strip().lower() in ("", "y", "yes")
+        yes = (await typed("Shall Astergram do what is open? [Y/n] ")).strip().lower() in ("", "y", "yes")
     if yes:
-        _show_steps(await api.ask("POST", f"{path}/setup", {"steps": wanted}))
-    else:
-        number = path.rpartition("/")[2]
-        print(f"`astergram line setup {number} --do` does what is open.")
+        return _show_steps(await api.ask("POST", f"{path}/setup", {"steps": wanted}))
+    print(f"`astergram line setup {path.rpartition('/')[2]} --do` does what is open.")
+    return None
 
 
 def _show_steps(steps: list[dict[str, Any]]) -> None:

@@ -4,10 +4,11 @@
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,16 +16,23 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from ari_app.lines.settings import Secret
+from ari_app.suggest import alike, dotted_keys
 from ari_app.web.settings import WebSettings
 from ari_app.wrong import reason
+from ari_app.zones import Timezone
 
 ENV_PREFIX = "ASTERGRAM_"
 ENV_DELIMITER = "__"
+SAMPLE = "docs/astergram.sample.toml shows every key"
+ADDRESS = "has to begin with http:// or https://"
+FORMS = {"asterisk.url": ADDRESS, "bot.api_url": ADDRESS}
+"""In words, what the patterns of these keys ask for."""
+
+Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 class ConfigError(Exception):
-    """The configuration can't be used; the text is one line that names the file and the key."""
+    """The configuration can't be used; the text names the file, and each key that is wrong, on a line of its own."""
 
 
 class _Section(BaseModel):
@@ -40,6 +48,7 @@ class AsteriskSettings(_Section):
     app: str = "telegram"
     transport: Literal["rtp", "websocket"] = "rtp"
     media_host: str = "127.0.0.1"
+    away_s: float = Field(8.0, gt=0)
 
 
 class TelegramSettings(_Section):
@@ -100,6 +109,7 @@ class Settings(BaseSettings):
     calls: CallSettings = CallSettings()
     media: MediaSection = MediaSection()
     company: str = ""
+    timezone: Timezone = ""
     state_dir: Path = Path("/var/lib/astergram")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -134,28 +144,51 @@ def load(path: Path) -> Settings:
             return env_settings, TomlConfigSettingsSource(settings_cls, path)
 
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file; docs/astergram.sample.toml shows every key")
+        raise ConfigError(f"{path}: no such file; {SAMPLE}")
     try:
         return FromFile()
     except ValidationError as error:
-        # A misspelt key is the cause of the missing one: name it first.
-        wrong = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
-        raise ConfigError(f"{path}: {_sentence(wrong[0])}") from None
+        wrong = _sentences(error.errors(include_url=False))
+    except UnicodeDecodeError:
+        wrong = ["is no text in UTF-8"]
     except ValueError as error:  # TOML syntax, an environment variable that is no JSON
-        raise ConfigError(f"{path}: {error}") from None
+        # Python's own for a number too long to be one tells how to change Python.
+        wrong = ["holds a number of thousands of digits" if "sys.set_int_max_str_digits" in str(error) else str(error)]
+    if len(wrong) == 1:
+        raise ConfigError(f"{path}: {wrong[0]}")
+    raise ConfigError("\n  ".join([f"{path}: {len(wrong)} things are wrong:", *wrong]))
 
 
-def _sentence(error: Any) -> str:
-    """One line for one thing wrong; never shows a secret's value."""
-    key = ".".join(str(part) for part in error["loc"])
+def _sentences(errors: Sequence[Any]) -> list[str]:
+    """One line for each thing that is wrong; never shows a secret's value."""
+    keys = sorted({*Settings.model_fields, *dotted_keys(Settings)})
+    unknown = [_key(error) for error in errors if error["type"] == "extra_forbidden"]
+    meant = {key: found for key in unknown if (found := alike(key, keys))}
+    return [
+        _sentence(error, meant)
+        for error in errors
+        # A key that is missing because it is misspelt is said already.
+        if not (error["type"] == "missing" and _key(error) in meant.values())
+    ]
+
+
+def _key(error: Any) -> str:
+    return ".".join(str(part) for part in error["loc"])
+
+
+def _sentence(error: Any, meant: Mapping[str, str]) -> str:
+    key = _key(error)
     variable = ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in error["loc"]).upper()
     where = f"{key} (or {variable} in the environment)" if variable in os.environ else key
     match error["type"]:
         case "missing":
             return f"{key} is missing; set it in the file or as {variable}"
         case "extra_forbidden":
-            return f"{where} is no key of Astergram's; docs/astergram.sample.toml shows every key"
+            question = f", did you mean {meant[key]}?" if key in meant else ";"
+            return f"{where} is no key of Astergram's{question} {SAMPLE}"
         case "too_short":
             return f"{where} is empty; it needs a value"
+        case "string_pattern_mismatch":
+            return f"{where} {FORMS.get(key, 'does not have the form that is needed')}"
         case _:
             return f"{where}: {reason(error)}"

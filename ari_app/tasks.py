@@ -148,10 +148,18 @@ async def finish(work: Coroutine[Any, Any, None], name: str, within_s: float) ->
         raise cancelled
 
 
-def was_cancelled() -> bool:
-    """Whether somebody has cancelled this task: a CancelledError may also be that of a future it waits for."""
+def was_cancelled(before: int = 0) -> bool:
+    """Whether somebody has cancelled this task: a CancelledError may also be that of a future it waits for.
+
+    ``before``: how often that had been done (`cancellations`) before what is being asked about.
+    """
+    return cancellations() > before
+
+
+def cancellations() -> int:
+    """How often this task has been cancelled."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return task.cancelling() if task else 0
 
 
 class _Left(Exception):

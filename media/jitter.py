@@ -71,7 +71,7 @@ class JitterBuffer:
         self._received = self._bytes = self._lost = self._late = self._reordered = self._duplicates = 0
         self._undecodable = self._overflows = 0
         self._concealed = self._silent_ticks = self._skipped_ticks = self._inserted_ticks = 0
-        self._new_stream()
+        self.new_stream()
 
     def put(self, seq: int, timestamp: int, payload: bytes, now: float) -> None:
         """Take an Opus packet with RTP's 16-bit sequence number and 32-bit timestamp at 48 kHz; ``now`` in seconds."""
@@ -82,7 +82,7 @@ class JitterBuffer:
             return
         packet = _Packet(self._seq.unwrap(seq), self._timestamp.unwrap(timestamp), samples, payload)
         if self._newest is not None and packet.seq - self._newest.seq > MAX_DROPOUT:
-            self._new_stream()
+            self.new_stream()
             self.put(seq, timestamp, payload, now)
             return
         self._received += 1
@@ -93,9 +93,13 @@ class JitterBuffer:
             self._late += 1
             self._late_run += 1
             if self._late_run >= MAX_LATE_RUN:
-                self._new_stream()
+                self.new_stream()
         else:
             self._keep(packet, now)
+
+    def skip(self, seq: int) -> None:
+        """A packet of the stream that is no audio, such as a telephone event: its number is no loss."""
+        self._no_audio.append(self._seq.unwrap(seq))
 
     def release(self) -> None:
         """Telegram can hear now: what was kept is played from its beginning, and caught up with in its pauses."""
@@ -151,12 +155,14 @@ class JitterBuffer:
 
     # Keeping
 
-    def _new_stream(self) -> None:
+    def new_stream(self) -> None:
+        """The next packet begins a stream with numbers of its own; what is left of the old one is not played."""
         self._seq = SerialNumber(16)
         self._timestamp = SerialNumber(32)
         self._waiting: list[_Packet] = []  # a heap
         self._waiting_seqs: set[int] = set()
         self._done_seqs: deque[int] = deque(maxlen=REMEMBERED)
+        self._no_audio: deque[int] = deque(maxlen=MAX_DROPOUT)
         self._ready: deque[Pcm] = deque()  # decoded ticks
         self._newest: _Packet | None = None
         self._next_seq: int | None = None
@@ -217,7 +223,7 @@ class JitterBuffer:
     def _begin(self) -> None:
         first = self._waiting[0]
         if self._next_seq is not None:
-            self._lost += max(0, first.seq - self._next_seq)
+            self._lost += self._lost_before(first.seq)
         self._next_seq, self._next_timestamp = first.seq, first.timestamp
         self._playing = True
         self._concealed_run = 0
@@ -236,8 +242,8 @@ class JitterBuffer:
             first = self._waiting[0]
             assert self._next_seq is not None
             missing = first.timestamp - self._next_timestamp
-            if first.seq > self._next_seq:
-                self._conceal(first.seq - self._next_seq, missing)
+            if lost := self._lost_before(first.seq):
+                self._conceal(lost, missing)
                 self._next_seq = first.seq
             elif missing > 0:
                 catching_up = self._mean_level > self._depth.samples + SLACK
@@ -246,6 +252,14 @@ class JitterBuffer:
                 self._next_timestamp = first.timestamp
             else:
                 self._decode_oldest()
+
+    def _lost_before(self, seq: int) -> int:
+        """How many packets between what was played last and this one were audio, and did not come."""
+        assert self._next_seq is not None
+        if seq <= self._next_seq:
+            return 0
+        no_audio = sum(self._next_seq <= number < seq for number in set(self._no_audio))
+        return seq - self._next_seq - no_audio
 
     def _decode_oldest(self) -> None:
         packet = self._take_oldest()

@@ -29,8 +29,8 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PA
 """What media processes see of the controller's environment, where its secrets may be."""
 
 
-class ZygoteEnded(MediaError):
-    """The zygote died before it could fork."""
+class ForkFailed(MediaError):
+    """The zygote died before it could fork, or the new process at once: it may be tried again."""
 
 
 @dataclass(eq=False)
@@ -106,8 +106,8 @@ class Nursery:
         """Start a media process that listens on ``path``. Raises MediaError if that cannot be done."""
         try:
             return await self._fork(path)
-        except ZygoteEnded:
-            return await self._fork(path)  # it had died before; now there is a new one
+        except ForkFailed:
+            return await self._fork(path)  # a zygote that had died has a successor now
 
     async def _fork(self, path: Path) -> Child:
         await self._started()
@@ -166,8 +166,11 @@ class Nursery:
     ) -> None:
         try:
             while line := await reader.readline():
-                self._take(json.loads(line))
-        except OSError as error:
+                try:
+                    self._take(json.loads(line))
+                except Exception:
+                    log.exception("a message of the zygote was not taken: an unexpected error")
+        except (OSError, ValueError) as error:  # ValueError: a line without an end
             log.warning("the zygote's socket broke: %s", error)
         finally:
             writer.close()
@@ -178,7 +181,7 @@ class Nursery:
         for fork in asked:
             if not fork.done():
                 fork.set_exception(
-                    ZygoteEnded(f"the zygote of the media processes ended with code {code}; see its stderr")
+                    ForkFailed(f"the zygote of the media processes ended with code {code}; see its stderr")
                 )
 
     def _take(self, message: dict[str, Any]) -> None:
@@ -187,14 +190,7 @@ class Nursery:
                 if not self._protocol.done():
                     self._protocol.set_result(EngineProtocol(low, high, tuple(versions)))
             case {"forked": str(path), "pid": int(pid)}:
-                child = self._adopt(pid)
-                if (fork := self._forks.get(path)) and not fork.done():
-                    fork.set_result(child)
-                else:
-                    child.kill()
-                    Path(path).unlink(missing_ok=True)
-                    self._given_up.discard(path)
-                    self._heard.set()
+                self._forked(path, pid)
             case {"failed": str(path), "reason": str(reason)}:
                 self._given_up.discard(path)
                 self._heard.set()
@@ -203,6 +199,28 @@ class Nursery:
             case {"ended": int(pid), "code": int(code)}:
                 if pid in self._children:
                     self._children.pop(pid).code.set_result(code)
+
+    def _forked(self, path: str, pid: int) -> None:
+        fork = self._forks.get(path)
+        try:
+            child = self._adopt(pid)
+        except OSError as error:
+            # Nobody will connect to it: if it lives, it ends by itself (worker.FIRST_CONTROLLER_TIMEOUT_S).
+            Path(path).unlink(missing_ok=True)
+            kind = ForkFailed if isinstance(error, ProcessLookupError) else MediaError
+            failure = kind(f"the new media process {pid} cannot be watched: {error.strerror}")
+            if fork and not fork.done():
+                fork.set_exception(failure)
+            else:
+                log.warning("%s", failure)
+        else:
+            if fork and not fork.done():
+                fork.set_result(child)
+                return
+            child.kill()
+            Path(path).unlink(missing_ok=True)
+        self._given_up.discard(path)
+        self._heard.set()
 
     def _adopt(self, pid: int) -> Child:
         loop = asyncio.get_running_loop()

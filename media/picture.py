@@ -84,7 +84,7 @@ def _look_at(content: bytes) -> dict[str, Any]:
     if not kinds:
         return {"wrong": "neither JPEG nor PNG"}
     type, decoder = kinds[0]
-    codec = av.CodecContext.create(decoder, "r")
+    codec: Any = av.CodecContext.create(decoder, "r")
     codec.thread_count = 1
     codec.options = {"err_detect": "explode", "max_pixels": str(MOST_PIXELS)}  # a cut one is no picture
     try:

@@ -154,6 +154,8 @@ class MediaProcess:
             pass  # a process that dies with something unread in its socket resets it
         except ValueError as error:
             log.error("media process %s talks nonsense: %s", self.pid, error)  # noqa: TRY400 - it is a whole sentence
+        except Exception:
+            log.exception("media process %s: an unexpected error; its call ends", self.pid)
         await asyncio.wait([self._child.ended], timeout=self._settings.stop_grace_s)
         self._child.kill()  # without its connection it is of no use; normally it has ended by now
         self._die(await asyncio.shield(self._child.ended))

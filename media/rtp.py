@@ -12,7 +12,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from media.codecs import PACKET_MS, G722Encoder, Pcm, TickPairs
 from media.jitter import LEAD_IN_MS, JitterBuffer
@@ -108,6 +108,8 @@ class RtpTransport(asyncio.DatagramProtocol):
         self._socket: asyncio.DatagramTransport | None = None
         self._peer: tuple[str, int] | None = None
         self._ssrc: int | None = None
+        self._other_source: tuple[RtpPacket, float] | None = None  # the latest packet, if it had another SSRC
+        self._heard_at = time.monotonic()
         self._early: deque[tuple[bytes, tuple[str, int], float]] = deque(maxlen=MAX_EARLY)
         self._pairs = TickPairs()
         self._sent = self._sent_bytes = self._malformed = self._other_payload = self._foreign = 0
@@ -138,6 +140,7 @@ class RtpTransport(asyncio.DatagramProtocol):
             self._peer = str(ipaddress.ip_address(host)), port
         except ValueError as error:
             raise MediaError(f"RTP needs its peer's numeric address, and {host!r} is none") from error
+        self._heard_at = time.monotonic()
         for data, source, now in self._early:
             self._received(data, source, now)
         self._early.clear()
@@ -163,11 +166,12 @@ class RtpTransport(asyncio.DatagramProtocol):
 
     def stats(self) -> MediaStats:
         """Bytes towards Asterisk are whole RTP packets, from it Opus payloads."""
-        return self._jitter.stats(
+        stats = self._jitter.stats(
             rejected=self._malformed + self._other_payload,
             foreign=self._foreign,
             to_asterisk=FlowStats(packets=self._sent, bytes=self._sent_bytes),
         )
+        return replace(stats, quiet_ms=int((time.monotonic() - self._heard_at) * 1000))
 
     async def close(self) -> None:
         """Close the socket."""
@@ -197,12 +201,33 @@ class RtpTransport(asyncio.DatagramProtocol):
             self._malformed += 1
             log.debug("from %s: %s", source, error)
             return
-        if packet.payload_type != PAYLOAD_OPUS:
-            self._other_payload += 1
-            return
-        if self._ssrc is None:
+        self._heard_at = now
+        for each, at in self._of_the_stream(packet, now):
+            if each.payload_type == PAYLOAD_OPUS:
+                self._jitter.put(each.seq, each.timestamp, each.payload, at)
+            else:
+                self._other_payload += 1
+                self._jitter.skip(each.seq)
+
+    def _of_the_stream(self, packet: RtpPacket, now: float) -> list[tuple[RtpPacket, float]]:
+        """What to take, with the times when it came: two packets in a row of another source are a new stream.
+
+        One alone may be a straggler of the old one (RFC 3550, section 8.2 and appendix A.1).
+        """
+        before, self._other_source = self._other_source, None
+        if self._ssrc in (None, packet.ssrc):
             self._ssrc = packet.ssrc
-        if packet.ssrc != self._ssrc:
-            self._foreign += 1
-            return
-        self._jitter.put(packet.seq, packet.timestamp, packet.payload, now)
+            self._foreign += before is not None
+            return [(packet, now)]
+        if before is None or not _follows(packet, before[0]):
+            self._foreign += before is not None
+            self._other_source = packet, now
+            return []
+        log.info("RTP from %s: a new stream, SSRC %08x after %08x", self._peer, packet.ssrc, self._ssrc)
+        self._ssrc = packet.ssrc
+        self._jitter.new_stream()
+        return [before, (packet, now)]
+
+
+def _follows(packet: RtpPacket, before: RtpPacket) -> bool:
+    return packet.ssrc == before.ssrc and packet.seq == (before.seq + 1) & 0xFFFF

@@ -122,6 +122,9 @@ class MediaPool:
                 except MediaError as error:
                     log.error("cannot keep a spare media process: %s", error)  # noqa: TRY400 - it is a whole sentence
                     await asyncio.sleep(REFILL_RETRY_S)
+                except Exception:
+                    log.exception("cannot keep a spare media process: an unexpected error")
+                    await asyncio.sleep(REFILL_RETRY_S)
                 else:
                     self._warm.append(process)
 
@@ -144,12 +147,15 @@ class MediaPool:
         return process
 
     async def _attend(self, process: MediaProcess, reader: asyncio.StreamReader) -> None:
-        await process.listen(reader)
-        if process in self._warm:
-            self._warm.remove(process)
-            self._live.discard(process)
-            await process.close()
-            self._refill.set()
+        try:
+            await process.listen(reader)
+            if process in self._warm:
+                self._warm.remove(process)
+                self._live.discard(process)
+                await process.close()
+                self._refill.set()
+        except Exception:
+            log.exception("media process %s: an unexpected error", process.pid)  # it must not end the others
 
 
 def _prepare(runtime_dir: Path) -> None:

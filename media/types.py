@@ -90,7 +90,7 @@ class FlowStats:
     rejected: int = 0
     """Malformed, or of a payload type that was not asked for."""
     foreign: int = 0
-    """From another address or with another SSRC than the attached peer's."""
+    """From another address than the attached peer's, or single packets with another SSRC than its stream's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ class MediaStats:
     """Since Telegram media became connected; 0 before."""
     from_asterisk: FlowStats = field(default_factory=FlowStats)
     to_asterisk: FlowStats = field(default_factory=FlowStats)
+    quiet_ms: int = 0
+    """Since Asterisk sent something, or since it could have; it sends nothing while its side is silent."""
     jitter_ms: float = 0.0
     """Interarrival jitter of RFC 3550, section 6.4.1."""
     buffer_ms: int = 0

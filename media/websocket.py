@@ -7,11 +7,13 @@ import asyncio
 import json
 import logging
 import time
+from collections import deque
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import aiohttp
 
-from media.codecs import SAMPLE_RATE, CodecError, OpusEncoder, Pcm, TickPairs, opus_samples
+from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError, OpusEncoder, Pcm, TickPairs, opus_samples
 from media.jitter import LEAD_IN_MS, JitterBuffer
 from media.transport import LostCallback
 from media.types import FlowStats, MediaError, MediaStats
@@ -21,10 +23,29 @@ log = logging.getLogger(__name__)
 SUBPROTOCOL = "media"
 OPEN_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
-SEND_QUEUE = 25
-"""Packets that may wait for the socket: half a second; the oldest go first."""
+MAX_AHEAD_MS = 60
+"""Sound that Asterisk may have and not have played: three packets, for a busy moment of either machine. It plays what
+it gets in real time, so that more would stay as a delay for the rest of the call."""
+CLOCK_MS = 1.0
+"""What is sooner than this is in time: no timer is more exact."""
 PAUSE_S = 0.06
 """Packets further apart than this have a pause between them: Asterisk sends nothing while it is silent."""
+
+
+class Pace:
+    """How far the packets that were sent are ahead of whoever plays them in real time; times in seconds."""
+
+    def __init__(self) -> None:
+        self._played_at = 0.0
+
+    def wait_s(self, now: float) -> float:
+        """How long the next packet has to wait, not to be more than ``MAX_AHEAD_MS`` ahead."""
+        wait_ms = (self._played_at - now) * 1000 - (MAX_AHEAD_MS - PACKET_MS)
+        return wait_ms / 1000 if wait_ms > CLOCK_MS else 0.0
+
+    def sent(self, now: float) -> None:
+        """One more packet is there to be played."""
+        self._played_at = max(self._played_at, now) + PACKET_MS / 1000
 
 
 class WebSocketTransport:
@@ -39,12 +60,15 @@ class WebSocketTransport:
         self._tasks: list[asyncio.Task[None]] = []
         self._jitter = JitterBuffer(LEAD_IN_MS)
         self._encoder = OpusEncoder()
-        self._to_send: asyncio.Queue[bytes] = asyncio.Queue()
+        self._to_send: deque[bytes] = deque(maxlen=MAX_AHEAD_MS // PACKET_MS)  # the oldest go first
+        self._something_to_send = asyncio.Event()
+        self._pace = Pace()
         self._pairs = TickPairs()
         self._paused = False
         self._seq = 0
         self._timestamp = 0
         self._last_arrival: float | None = None
+        self._heard_at = time.monotonic()
         self._sent = self._sent_bytes = self._overflows = self._rejected = 0
 
     @classmethod
@@ -81,10 +105,9 @@ class WebSocketTransport:
         if self._paused:
             self._overflows += 1
             return
-        if self._to_send.qsize() >= SEND_QUEUE:
-            self._to_send.get_nowait()
-            self._overflows += 1
-        self._to_send.put_nowait(self._encoder.encode(both))
+        self._overflows += len(self._to_send) == self._to_send.maxlen
+        self._to_send.append(self._encoder.encode(both))
+        self._something_to_send.set()
 
     def pull(self) -> Pcm:
         """The next tick from the jitter buffer."""
@@ -93,7 +116,8 @@ class WebSocketTransport:
     def stats(self) -> MediaStats:
         """Bytes are Opus payloads."""
         sent = FlowStats(packets=self._sent, bytes=self._sent_bytes)
-        return self._jitter.stats(rejected=self._rejected, to_asterisk=sent, overflows=self._overflows)
+        stats = self._jitter.stats(rejected=self._rejected, to_asterisk=sent, overflows=self._overflows)
+        return replace(stats, quiet_ms=int((time.monotonic() - self._heard_at) * 1000))
 
     async def close(self) -> None:
         """Close the socket, which hangs the channel up."""
@@ -104,7 +128,8 @@ class WebSocketTransport:
 
     async def _send(self) -> None:
         while True:
-            packet = await self._to_send.get()
+            packet = await self._next_packet()
+            self._pace.sent(time.monotonic())
             try:
                 await self._socket.send_bytes(packet)
             except (aiohttp.ClientError, OSError) as error:
@@ -113,8 +138,22 @@ class WebSocketTransport:
             self._sent += 1
             self._sent_bytes += len(packet)
 
+    async def _next_packet(self) -> bytes:
+        while True:
+            while not self._to_send:
+                self._something_to_send.clear()
+                await self._something_to_send.wait()
+            if not (wait_s := self._pace.wait_s(time.monotonic())):
+                return self._to_send.popleft()
+            await asyncio.sleep(wait_s)
+            # After a stall: what was said first is left out, and the delay with it.
+            self._overflows += len(self._to_send) - 1
+            while len(self._to_send) > 1:
+                self._to_send.popleft()
+
     async def _receive(self) -> None:
         async for message in self._socket:
+            self._heard_at = time.monotonic()
             if message.type is aiohttp.WSMsgType.BINARY:
                 self._packet(message.data)
             elif message.type is aiohttp.WSMsgType.TEXT:

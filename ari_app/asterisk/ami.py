@@ -17,6 +17,7 @@ from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 
 from ari_app.asterisk.errors import AriError, AriFailed, AriNotFound, AriRefused, AriTimeout, AriUnreachable
+from ari_app.os_words import in_words
 
 CONNECT_TIMEOUT_S = 5.0
 ACTION_TIMEOUT_S = 5.0
@@ -75,7 +76,7 @@ class Ami:
             ) from None
         except OSError as error:
             raise AriUnreachable(
-                f"AMI: no connection to {self.host}:{self.port}: {error}. In manager.conf's [general] set"
+                f"AMI: no connection to {self.host}:{self.port}: {in_words(error)}. In manager.conf's [general] set"
                 " enabled = yes, and bindaddr and port as in [ami]"
             ) from error
         manager.connection_made(connecting)

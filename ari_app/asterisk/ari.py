@@ -7,7 +7,7 @@ import logging
 import re
 import uuid
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any, TypeVar
 
 import aiohttp
@@ -15,13 +15,19 @@ from yarl import URL
 
 from ari_app.asterisk import events, resources
 from ari_app.asterisk.errors import AriError, AriNotFound, AriRefused, AriTimeout
+from ari_app.asterisk.hangup import NORMAL_CLEARING
 from ari_app.asterisk.rest import REQUEST_TIMEOUT_S, Rest
 from ari_app.asterisk.websocket import HEARTBEAT_S, Backoff, ConnectionState, EventSocket
-from ari_app.tasks import guarded_tasks
+from ari_app.tasks import FAILURES, guarded_tasks
 
 logger = logging.getLogger(__name__)
 
 CONNECTED_TIMEOUT_S = 10.0
+CLOSE_WAIT_S = 0.5
+"""How long a call waits for each thing of its to be closed. That takes milliseconds, unless Asterisk stalls; a call has
+some of them, and five seconds for all."""
+TRANSFERRER_LEAVES_S = 2.0
+"""For the channel of a phone that has transferred its call to leave by itself, as it does after a SIP REFER."""
 ID_PREFIX = "astergram"
 FAR_SUFFIX = "-far"
 """Ends the id of the dialplan's half of a Local channel."""
@@ -56,6 +62,11 @@ class AriClient:
         self._heartbeat_s = heartbeat_s
         self._own_id = re.compile(rf"{re.escape(f'{ID_PREFIX}-{app}')}-[0-9a-f]{{32}}(?P<far>{FAR_SUFFIX})?")
         self._pending: set[asyncio.Task[None]] = set()
+        self._to_look = asyncio.Event()
+        self.to_reconcile = asyncio.Event()
+        """Set when something may be left behind: after a connect, after a closing that failed."""
+        self.left: dict[str, int | None] = {}
+        """The channels, with their Q.850 causes, and the bridges that could not be closed."""
         self.events = events.EventRouter(self._is_own_half, self._hang_up_orphan)
 
     def __repr__(self) -> str:
@@ -71,7 +82,7 @@ class AriClient:
                     timeout=aiohttp.ClientTimeout(total=None),
                 )
             )
-            rest = Rest(session, self.base, self.user, self._timeout_s)
+            rest = Rest(session, self.base, self.user, self._timeout_s, self._refusal_changed)
             self._rest = rest
             self.channels = resources.Channels(rest)
             self.bridges = resources.Bridges(rest)
@@ -91,6 +102,7 @@ class AriClient:
             )
             self._tasks = await stack.enter_async_context(guarded_tasks())
             self._tasks.supervise(self._socket.run, f"ARI events of {self.app}")
+            self._tasks.supervise(self._keep_looking, f"ARI channels of {self.app}")
             stack.push_async_callback(self._finish_pending)
             self._stack = stack.pop_all()
         return self
@@ -110,6 +122,11 @@ class AriClient:
         """Why the event WebSocket is not connected; None while it is."""
         return self._socket.last_error
 
+    @property
+    def refusal(self) -> AriRefused | None:
+        """Why Asterisk refuses requests, where it does: its password may be changed while the WebSocket stays up."""
+        return self._rest.refusal
+
     async def wait_state(self, *states: ConnectionState) -> ConnectionState:
         """Wait until the event WebSocket is in one of these states."""
         while self.state not in states:
@@ -126,6 +143,17 @@ class AriClient:
                     await self._socket.changed()
         except TimeoutError:
             raise self.last_error or AriTimeout(f"no event WebSocket to {self.base} within {timeout_s:g} s") from None
+
+    async def away(self, seconds: float) -> None:
+        """Return when the event WebSocket has not been there for so long, without a break; it may be away already."""
+        while True:
+            while self.state is ConnectionState.CONNECTED:
+                await self._socket.changed()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.wait_state(ConnectionState.CONNECTED)
+            except TimeoutError:
+                return
 
     def subscribe(self, *, channel_id: str = "", bridge_id: str = "") -> events.Subscription:
         """Events of a channel or bridge, which need not exist yet; with neither, those of the application.
@@ -144,9 +172,14 @@ class AriClient:
         """Whether ``new_id`` of this application made this id (or it is the far half of such a channel)."""
         return self._own_id.fullmatch(any_id) is not None
 
-    def channel(self, channel_id: str) -> resources.Channel:
-        """A channel by its id, without asking Asterisk for it."""
-        return resources.Channel(self._rest, channel_id)
+    def owns_far(self, any_id: str) -> bool:
+        """Whether it is the dialplan's half of a Local channel of this application's making."""
+        match = self._own_id.fullmatch(any_id)
+        return match is not None and match["far"] is not None
+
+    def channel(self, channel_id: str, json: resources.Json | None = None) -> resources.Channel:
+        """A channel by its id (and a snapshot, if there is one), without asking Asterisk for it."""
+        return resources.Channel(self._rest, channel_id, json)
 
     def bridge(self, bridge_id: str) -> resources.Bridge:
         """A bridge by its id, without asking Asterisk for it."""
@@ -176,9 +209,38 @@ class AriClient:
         task.add_done_callback(self._pending.discard)
         return outcome
 
-    async def run_to_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for ``start(work)``; a cancelled caller goes, the work goes on."""
-        return await asyncio.shield(self.start(work))
+    async def close(self, closing: Coroutine[Any, Any, None], what: str) -> None:
+        """Run a closing to its end, and wait for it, ``CLOSE_WAIT_S`` at most. Its errors are logged, not raised."""
+        outcome = self.start(closing)
+        try:
+            await asyncio.wait([outcome], timeout=CLOSE_WAIT_S)
+        finally:
+            if outcome.done():
+                self._closed(outcome)  # not earlier: what somebody is attached to is not taken for left behind
+            else:
+                outcome.add_done_callback(self._closed)
+                logger.warning("%s is not closed after %g s; nobody waits for it any longer", what, CLOSE_WAIT_S)
+
+    def _closed(self, outcome: asyncio.Future[None]) -> None:
+        _report(outcome)
+        if outcome.cancelled() or outcome.exception():
+            self.to_reconcile.set()
+
+    def not_closed(self, any_id: str, cause: int | None = None) -> None:
+        """Leave a channel (with its Q.850 cause) or a bridge that could not be closed to ``bridging.reconciling``."""
+        self.left[any_id] = cause
+        self.to_reconcile.set()
+
+    def let_go(self, channel_id: str) -> None:
+        """Hang up a channel that has been transferred away, unless it leaves by itself."""
+        left, attached = asyncio.Event(), ExitStack()
+
+        def learn(event: events.Event) -> None:
+            if event.type in events.LAST_EVENTS:
+                left.set()
+
+        attached.enter_context(self.events.attached(channel_id, learn))  # at once: its end may be the next event
+        self.start(self._let_go(channel_id, left, attached)).add_done_callback(_report)
 
     async def _finish_pending(self) -> None:
         if self._pending:
@@ -191,13 +253,35 @@ class AriClient:
         if state is ConnectionState.CONNECTED:
             logger.info("Connected to Asterisk at %s as application %s", self.base, self.app)
             self.events.broadcast(events.Event(events.CONNECTED, {}))
-            if seen := self.events.seen:
-                self.start(self._look_for(seen)).add_done_callback(_report)
+            self._to_look.set()
+            self.to_reconcile.set()
         elif state is ConnectionState.WAITING:
             self.events.broadcast(events.Event(events.DISCONNECTED, {}))
 
+    def _refusal_changed(self) -> None:
+        self.events.broadcast(events.Event(events.REFUSAL_CHANGED, {}))
+
+    async def _keep_looking(self) -> None:
+        """After each connect, look for the channels that were there before, again and again until it is done."""
+        failures = 0
+        while True:
+            await self._to_look.wait()
+            self._to_look.clear()
+            if not (seen := self.events.seen):
+                continue
+            try:
+                await self._look_for(seen)
+            except AriError as error:
+                failures += 1
+                pause_s = self._backoff.pause_s(failures)
+                logger.warning("What became of %d channels is not known yet: %s", len(seen), error)
+                self._to_look.set()
+                await asyncio.sleep(pause_s)
+            else:
+                failures = 0
+
     async def _look_for(self, channel_ids: frozenset[str]) -> None:
-        """Tell each channel's subscribers whether it outlived the disconnection."""
+        """Tell each channel's subscribers whether it outlived the disconnection, and where."""
         present = {channel.id: channel.json for channel in await self.channels.list()}
         for channel_id in channel_ids & self.events.seen:
             found = present.get(channel_id)
@@ -207,6 +291,17 @@ class AriClient:
                 else events.Event(events.CHANNEL_PRESENT, {"channel": found})
             )
             self.events.deliver_to_channel(channel_id, event)
+
+    async def subscribed(self) -> frozenset[str]:
+        """The ids of the channels that this application is told of. Raises AriError.
+
+        Those that entered Stasis, and those that it has originated, both halves, until they leave Stasis.
+        """
+        try:
+            application = await self.applications.get(applicationName=self.app)
+        except AriNotFound:  # the WebSocket has not connected yet
+            return frozenset()
+        return frozenset(application.get("channel_ids", []))
 
     def _is_own_half(self, channel_id: str) -> bool:
         match = self._own_id.fullmatch(channel_id)
@@ -221,6 +316,17 @@ class AriClient:
             await self.channel(channel_id).hangup()
         except AriNotFound:
             logger.debug("Channel %s went by itself", channel_id)
+        except AriError as error:
+            logger.warning("Channel %s could not be hung up; it is tried again: %s", channel_id, error)
+            self.not_closed(channel_id, NORMAL_CLEARING)
+
+    async def _let_go(self, channel_id: str, left: asyncio.Event, attached: ExitStack) -> None:
+        with attached:
+            try:
+                async with asyncio.timeout(TRANSFERRER_LEAVES_S):
+                    await left.wait()
+            except TimeoutError:
+                await self._hang_up_if_there(channel_id)
 
 
 def _with_ari(url: str) -> URL:
@@ -229,5 +335,9 @@ def _with_ari(url: str) -> URL:
 
 
 def _report(outcome: asyncio.Future[None]) -> None:
-    if not outcome.cancelled() and (error := outcome.exception()):
+    if outcome.cancelled() or not (error := outcome.exception()):
+        return
+    if isinstance(error, AriError):
         logger.error("%s", error)
+    else:
+        FAILURES.add("ARI work", error)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from ari_app.asterisk.ari import FAR_SUFFIX, AriClient
-from ari_app.asterisk.errors import AriError, AriNotFound, AriTimeout, AriUnreachable
+from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.errors import AriError, AriNotFound, AriTimeout, was_refused
 from ari_app.asterisk.events import Event
 from ari_app.asterisk.legs import Leg
 from ari_app.asterisk.resources import Bridge, Channel
+from ari_app.asterisk.websocket import Backoff, ConnectionState
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,12 @@ ENTER_TIMEOUT_S = 5.0
 """How long a leg may take to enter Stasis once it is to be bridged; all the waiting for people is over by then."""
 TEMPORARY_FAILURE = 41
 """Q.850 cause for a channel whose call this program has lost."""
+CONFIRM_S = 1.0
+"""Between two looks at a channel in Stasis that nobody knows: the event of its arrival may be on its way."""
+EVERY_S = 60.0
+"""Between two looks at what is left behind, if nothing calls for an earlier one."""
+RETRY = Backoff(first_s=0.2, last_s=5.0)
+"""Pauses between attempts to remove what is left behind."""
 
 
 @asynccontextmanager
@@ -39,7 +46,7 @@ async def bridged(client: AriClient, *legs: Leg) -> AsyncIterator[Bridge]:
                 await leg.noticing_the_end(bridge.addChannel(channel=leg.id))
             yield bridge
         finally:
-            await client.run_to_end(_close_after(client, bridge_id, outcome))
+            await client.close(_close_after(client, bridge_id, outcome), f"bridge {bridge_id}")
 
 
 def _ignore(event: Event) -> None:
@@ -56,15 +63,15 @@ async def _entered(leg: Leg) -> None:
 
 async def _close_after(client: AriClient, bridge_id: str, outcome: asyncio.Future[Bridge]) -> None:
     await asyncio.wait([outcome])
-    error = outcome.exception()
-    if error is not None and not isinstance(error, (AriTimeout, AriUnreachable)):
-        return  # refused: there is none
+    if was_refused(outcome):
+        return
     try:
         await client.bridge(bridge_id).destroy()
     except AriNotFound:
         logger.debug("Bridge %s was gone already", bridge_id)
     except AriError as error:
-        logger.warning("Bridge %s could not be destroyed, reconciling will do it: %s", bridge_id, error)
+        logger.warning("Bridge %s could not be destroyed; it is tried again: %s", bridge_id, error)
+        client.not_closed(bridge_id)
 
 
 @dataclass(frozen=True)
@@ -81,43 +88,94 @@ class Strays:
 async def strays(client: AriClient, keep: Collection[str] = ()) -> Strays:
     """List what was left behind: by a crash, by requests without an answer, by events that were missed.
 
-    That is each channel or bridge with an id of this application's making, and each channel in its Stasis; not those in
-    ``keep`` and those somebody is attached to.
+    That is each channel in its Stasis, and each channel or bridge with an id of this application's making; not those in
+    ``keep`` and those somebody is attached to, nor what is the dialplan's by now.
     """
     before = client.events.known
-    channels, bridges, in_stasis = await asyncio.gather(
-        client.channels.list(), client.bridges.list(), _channels_in_stasis(client)
+    channels, bridges, subscribed = await asyncio.gather(
+        client.channels.list(), client.bridges.list(), client.subscribed()
     )
     # What was opened or closed during the listing is not stray either.
-    known = before | client.events.known | set(keep)
-    known |= {f"{near}{FAR_SUFFIX}" for near in known}
+    known = (before | client.events.known | set(keep)) - client.left.keys()
+
+    def is_stray(channel: Channel) -> bool:
+        if channel.id in known:
+            return False
+        if _made_here(client, channel):
+            return channel.in_stasis or channel.state != "Up"  # else it was redirected
+        # The application is subscribed to the dialplan's halves of its channels, too: such a one ends with its other
+        # half, and may be in its `h` extension for a while.
+        return channel.id in subscribed and channel.in_stasis
+
     return Strays(
-        [found for found in channels if found.id not in known and (client.owns(found.id) or found.id in in_stasis)],
+        [found for found in channels if is_stray(found)],
         [found for found in bridges if found.id not in known and client.owns(found.id)],
     )
 
 
+def _made_here(client: AriClient, channel: Channel) -> bool:
+    return client.owns(channel.id) and not client.owns_far(channel.id)
+
+
 async def reconcile(client: AriClient, keep: Collection[str] = ()) -> Strays:
-    """Remove the strays, at start and after each reconnect. Returns what was removed. Raises AriError."""
+    """Remove the strays. Returns what was removed. Raises the first AriError, after all the others were tried."""
     found = await strays(client, keep)
+    if not all(_made_here(client, channel) for channel in found.channels):
+        await asyncio.sleep(CONFIRM_S)
+        later = await strays(client, keep)
+        ids = {channel.id for channel in found.channels}
+        found = Strays([channel for channel in later.channels if channel.id in ids], later.bridges)
+    errors: list[AriError] = []
+    removed = Strays([], [])
     for channel in found.channels:
-        try:
-            await channel.hangup(reason_code=TEMPORARY_FAILURE)
-        except AriNotFound:
-            logger.debug("Stray channel %s went by itself", channel.id)
+        cause = client.left.get(channel.id) or TEMPORARY_FAILURE
+        if await _removed(channel.hangup(reason_code=cause), errors):
+            removed.channels.append(channel)
     for bridge in found.bridges:
-        try:
-            await bridge.destroy()
-        except AriNotFound:
-            logger.debug("Stray bridge %s went by itself", bridge.id)
-    if found:
-        logger.warning("Removed %d channels and %d bridges left behind", len(found.channels), len(found.bridges))
-    return found
+        if await _removed(bridge.destroy(), errors):
+            removed.bridges.append(bridge)
+    if removed:
+        logger.warning("Removed %d channels and %d bridges left behind", len(removed.channels), len(removed.bridges))
+    if errors:
+        raise errors[0]
+    return removed
 
 
-async def _channels_in_stasis(client: AriClient) -> frozenset[str]:
+async def _removed(request: Awaitable[None], errors: list[AriError]) -> bool:
     try:
-        application = await client.applications.get(applicationName=client.app)
-    except AriNotFound:  # the WebSocket has not connected yet
-        return frozenset()
-    return frozenset(application.get("channel_ids", []))
+        await request
+    except AriNotFound as error:
+        logger.debug("A stray went by itself: %s", error)
+        return False
+    except AriError as error:
+        errors.append(error)
+        return False
+    return True
+
+
+async def reconciling(client: AriClient) -> None:
+    """Remove what is left behind after each connect, after each closing that failed, and every ``EVERY_S``.
+
+    What fails is tried again, with backoff, until it is done.
+    """
+    failures, told = 0, ""
+    while True:
+        await client.wait_state(ConnectionState.CONNECTED)
+        client.to_reconcile.clear()
+        known = set(client.left)
+        try:
+            await reconcile(client)
+        except AriError as error:
+            failures += 1
+            pause_s = RETRY.pause_s(failures)
+            if str(error) != told:  # not the same line every few seconds for as long as Asterisk refuses
+                told = str(error)
+                logger.warning("What is left behind in Asterisk is not removed yet, and is tried again: %s", error)
+            await asyncio.sleep(pause_s)
+            continue
+        failures, told = 0, ""
+        for any_id in known:
+            client.left.pop(any_id, None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY_S):
+                await client.to_reconcile.wait()

@@ -5,7 +5,9 @@ Messages name the request, the resource, the HTTP status and Asterisk's own word
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
+from typing import Any
 
 from ari_app.asterisk.hangup import Hangup
 
@@ -77,3 +79,9 @@ def error_from_answer(request: str, status: int, detail: str | None, user: str) 
     elif status in _CONFLICTS:
         kind = AriConflict
     return kind(said, request=request, status=status, detail=detail or "")
+
+
+def was_refused(done: asyncio.Future[Any]) -> bool:
+    """Whether Asterisk has refused a request; one that failed otherwise may have been carried out."""
+    error = None if done.cancelled() else done.exception()
+    return isinstance(error, AriError) and error.status is not None

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ari_app.tasks import FAILURES
+
 logger = logging.getLogger(__name__)
 
 # Made by this client, not by Asterisk.
@@ -25,9 +27,14 @@ CHANNEL_PRESENT = "AriChannelPresent"
 """After a reconnect, to a channel's subscribers: it is still there, with this snapshot."""
 CHANNEL_GONE = "AriChannelGone"
 """After a reconnect, to a channel's subscribers: it vanished meanwhile."""
+CHANNEL_REPLACED = "AriChannelReplaced"
+"""To a channel's subscribers: it was transferred, and this other channel is in its place, and in its bridge. From now
+on they get the events of the other one."""
+REFUSAL_CHANGED = "AriRefusalChanged"
+"""To everyone: Asterisk refuses requests from now on, or takes them again."""
 
 STASIS_START = "StasisStart"
-_LAST_EVENTS = frozenset({"StasisEnd", "ChannelDestroyed"})
+LAST_EVENTS = frozenset({"StasisEnd", "ChannelDestroyed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,11 @@ class Arrival(Event):
         """The arguments of ``Stasis(app,...)``."""
         return list(self.raw.get("args", []))
 
+    @property
+    def replaces(self) -> str:
+        """The id of the channel whose place it takes, by a transfer; empty for a channel of its own."""
+        return str((self.raw.get("replace_channel") or {}).get("id", ""))
+
 
 def parse_event(text: str) -> Event:
     """Parse a WebSocket message. Raises ValueError if it is no event."""
@@ -82,6 +94,12 @@ Sink = Callable[[Event], None]
 _APPLICATION = ""
 
 
+@dataclass(eq=False)
+class _Attachment:
+    target_id: str
+    sink: Sink
+
+
 class EventRouter:
     """Hands each event to those attached to its channel, its bridge, or the application.
 
@@ -91,7 +109,7 @@ class EventRouter:
     def __init__(self, is_ours: Callable[[str], bool], orphan: Callable[[str], None]) -> None:
         self._is_ours = is_ours
         self._orphan = orphan
-        self._sinks: dict[str, list[Sink]] = {}
+        self._sinks: dict[str, list[_Attachment]] = {}
         self._unclaimed: dict[str, list[Event]] = {}
         self._seen: set[str] = set()
 
@@ -111,12 +129,17 @@ class EventRouter:
 
     @contextmanager
     def attached(self, target_id: str, sink: Sink) -> Iterator[None]:
-        """Call ``sink``, which must not block or raise, with a channel's or bridge's events ("": the application's)."""
-        self._sinks.setdefault(target_id, []).append(sink)
+        """Call ``sink``, which must not block, with a channel's or bridge's events ("": the application's).
+
+        It follows a channel that is transferred (see CHANNEL_REPLACED).
+        """
+        attachment = _Attachment(target_id, sink)
+        self._sinks.setdefault(target_id, []).append(attachment)
         try:
             yield
         finally:
-            self._sinks[target_id].remove(sink)
+            target_id = attachment.target_id
+            self._sinks[target_id].remove(attachment)
             if not self._sinks[target_id]:
                 del self._sinks[target_id]
                 self._seen.discard(target_id)
@@ -139,7 +162,7 @@ class EventRouter:
             self._arrived(event)
         elif (collected := self._unclaimed.get(event.channel_id)) is not None:
             collected.append(event)
-            if event.type in _LAST_EVENTS:
+            if event.type in LAST_EVENTS:
                 del self._unclaimed[event.channel_id]
         elif not event.channel_id and not event.bridge_id:
             self._deliver(_APPLICATION, event)
@@ -157,16 +180,32 @@ class EventRouter:
         if self._is_ours(event.channel_id):
             self._orphan(event.channel_id)
             return
+        arrival = Arrival(event.type, event.raw)
+        if arrival.replaces and arrival.replaces in self._sinks:
+            self._replace(arrival)
+            return
         if _APPLICATION not in self._sinks:
             logger.warning("Channel %s entered Stasis, but nobody takes arrivals yet", event.channel_id)
             return
-        arrival = Arrival(event.type, event.raw)
         self._unclaimed[arrival.channel_id] = arrival.since
         self._deliver(_APPLICATION, arrival)
 
+    def _replace(self, arrival: Arrival) -> None:
+        """Let those attached to a transferred channel follow the one in its place."""
+        followers = self._sinks.pop(arrival.replaces)
+        for attachment in followers:
+            attachment.target_id = arrival.channel_id
+        self._sinks.setdefault(arrival.channel_id, []).extend(followers)
+        self._seen.discard(arrival.replaces)
+        self.saw(arrival.channel_id)
+        self._deliver(arrival.channel_id, Event(CHANNEL_REPLACED, arrival.raw))
+
     def _deliver(self, target: str, event: Event) -> None:
-        for sink in list(self._sinks.get(target, ())):
-            sink(event)
+        for attachment in list(self._sinks.get(target, ())):
+            try:
+                attachment.sink(event)
+            except Exception as error:  # noqa: BLE001 - recorded; it must not keep the event from the others
+                FAILURES.add(f"event {event.type} of {target or 'the application'}", error)
 
 
 class Subscription:

@@ -1,22 +1,24 @@
 """The legs of a call: channels that are opened, watched and closed as async context managers.
 
 However a leg's block is left, its channel is hung up once, with ``leg.cause``; a channel that is gone already is no
-error. The closing runs to its end even if the waiting task is cancelled, and each request in it is bounded by the
-client's timeout.
+error. The closing is waited for no longer than ``CLOSE_WAIT_S``, and runs to its end by itself; what could not be hung
+up is left to ``bridging.reconciling``.
+
+A leg whose channel is transferred goes on with the channel in its place (Asterisk puts that one into the bridge).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from ari_app.asterisk import events
 from ari_app.asterisk.ari import FAR_SUFFIX, AriClient
 from ari_app.asterisk.caller_id import CallerId
-from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, AriUnreachable, LegEnded
+from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, LegEnded, was_refused
 from ari_app.asterisk.events import Arrival, Event
 from ari_app.asterisk.hangup import NORMAL_CLEARING, UNKNOWN, Hangup
 from ari_app.asterisk.resources import Channel
@@ -25,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 NO_DIAL_TIMEOUT = -1
 """ARI's default would end an unanswered dialplan leg after 30 s; how long to ring is the dialplan's business."""
+GIVE_BACK_TIMEOUT_S = 2.0
+"""For giving a channel back to the dialplan, which takes some requests; each may stall."""
+LEFT_GRACE_S = 1.0
+"""Between a channel's leaving Stasis and its end, if it ends. One that was redirected goes on elsewhere."""
 _CHANNEL_NOT_FOUND = frozenset({"Channel not found", "Provided channel was not found"})
 _FORBIDDEN_IN_EXTENSION = frozenset("@/&|,;")
 
@@ -37,10 +43,14 @@ class Leg:
     def __init__(self, client: AriClient, channel_id: str, what: str) -> None:
         self.channel: Channel = client.channel(channel_id)
         self.cause = NORMAL_CLEARING
+        self.on_transfer: Callable[[str], None] | None = None
+        """Told the name of the channel that has taken its place."""
+        self._client = client
         self._what = what
         self._in_stasis = False
         self._hangup: Hangup | None = None
         self._exists = True
+        self._leaving: asyncio.TimerHandle | None = None
         self._in_stasis_or_ended = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -94,7 +104,11 @@ class Leg:
             case events.STASIS_START:
                 self._enter()
             case events.CHANNEL_PRESENT:
-                if event.channel.get("state") == "Up":
+                present = self._client.channel(self.id, dict(event.channel))
+                if not present.in_stasis:
+                    if self._in_stasis:
+                        self._left_stasis()
+                elif present.state == "Up":
                     self._enter()  # its StasisStart fell into the time without a connection
             case "ChannelHangupRequest":
                 # With "soft", the cause is one of Asterisk's internal flags; the Q.850 cause comes with the next event.
@@ -107,9 +121,22 @@ class Leg:
                 self._end(Hangup.with_cause(cause, event.raw.get("cause_txt", "")), exists=False)
             case events.CHANNEL_GONE:
                 self._end(Hangup.with_cause(UNKNOWN, "Gone while Asterisk was not connected"), exists=False)
+            case events.CHANNEL_REPLACED:
+                self._replaced_by(event)
 
     def _left_stasis(self) -> None:
         """StasisEnd: a ChannelDestroyed with the cause follows, unless somebody took the channel elsewhere."""
+        self._leaving = asyncio.get_running_loop().call_later(LEFT_GRACE_S, self._taken_elsewhere)
+
+    def _taken_elsewhere(self) -> None:
+        self._end(Hangup.with_cause(NORMAL_CLEARING, "Taken out of the call"), exists=False)
+
+    def _replaced_by(self, event: Event) -> None:
+        transferred, self.channel = self.channel, self._client.channel(event.channel_id, dict(event.channel))
+        logger.info("%s was transferred: %s is in its place", self._what, self.channel.name)
+        self._client.let_go(transferred.id)
+        if self.on_transfer:
+            self.on_transfer(self.channel.name)
 
     def _enter(self) -> None:
         self._in_stasis = True
@@ -117,6 +144,8 @@ class Leg:
 
     def _end(self, hangup: Hangup, *, exists: bool = True) -> None:
         self._exists = self._exists and exists
+        if self._leaving:
+            self._leaving.cancel()
         if self._hangup is None:
             self._hangup = hangup
             self._ended.set()
@@ -128,15 +157,18 @@ class Leg:
 
     async def close(self) -> None:
         """Hang the channel up, unless it is gone. Does not raise: there is nothing a caller could do about it."""
-        if not self._exists:
-            return
-        try:
-            await self.channel.hangup(reason_code=self.cause)
-        except AriNotFound:
-            logger.debug("%s was gone already", self._what)
-        except AriError as error:
-            logger.warning("%s could not be hung up, reconciling will do it: %s", self._what, error)
-        self._exists = False
+        if self._leaving:
+            self._leaving.cancel()
+        while self._exists:
+            channel = self.channel
+            try:
+                await channel.hangup(reason_code=self.cause)
+            except AriNotFound:
+                logger.debug("%s was gone already", self._what)
+            except AriError as error:
+                logger.warning("%s could not be hung up; it is tried again: %s", self._what, error)
+                self._client.not_closed(channel.id, self.cause)
+            self._exists = self._exists and channel is not self.channel  # else it was transferred meanwhile
 
 
 class DialplanLeg(Leg):
@@ -157,6 +189,8 @@ class IncomingLeg(Leg):
         self.args = arrival.args
         self.caller_number = str(caller.get("number", ""))
         self.caller_name = str(caller.get("name", ""))
+        self._came_from: Mapping[str, Any] = arrival.channel.get("dialplan", {})
+        self._transferred = False
         self._enter()
 
     async def ring(self) -> None:
@@ -179,14 +213,40 @@ class IncomingLeg(Leg):
             return ""
 
     async def continue_in_dialplan(self, variables: Mapping[str, str] | None = None) -> None:
-        """Set variables and give the channel back to the dialplan, after its Stasis() line. Raises LegEnded."""
-        for name, value in (variables or {}).items():
-            await self.noticing_the_end(self.channel.setChannelVar(variable=name, value=value))
-        await self.noticing_the_end(self.channel.continueInDialplan())
+        """Set variables and give the channel back to the dialplan, after its Stasis() line.
+
+        Raises LegEnded, AriError; AriTimeout after ``GIVE_BACK_TIMEOUT_S`` at the latest.
+        """
+        try:
+            async with asyncio.timeout(GIVE_BACK_TIMEOUT_S):
+                for name, value in (variables or {}).items():
+                    await self.noticing_the_end(self.channel.setChannelVar(variable=name, value=value))
+                await self.noticing_the_end(self.channel.continueInDialplan(**self._way_back()))
+        except TimeoutError:
+            raise AriTimeout(
+                f"{self._what} was not given back to the dialplan within {GIVE_BACK_TIMEOUT_S:g} s"
+            ) from None
         self._exists = False  # for us: it is the dialplan's again
 
+    def _way_back(self) -> dict[str, Any]:
+        """Where it goes on; a channel that came by a transfer would call the one that it was transferred to again."""
+        if not self._transferred:
+            return {}
+        return {
+            "context": self._came_from["context"],
+            "extension": self._came_from["exten"],
+            "priority": self._came_from["priority"] + 1,
+        }
+
+    def _replaced_by(self, event: Event) -> None:
+        super()._replaced_by(event)
+        self._transferred = True
+
     def _left_stasis(self) -> None:
-        self._end(Hangup.with_cause(NORMAL_CLEARING), exists=False)
+        if self._transferred:
+            super()._left_stasis()  # it is no phone that went back to its dialplan: its cause follows
+        else:
+            self._end(Hangup.with_cause(NORMAL_CLEARING), exists=False)
 
 
 @asynccontextmanager
@@ -233,7 +293,7 @@ async def incoming_leg(client: AriClient, arrival: Arrival) -> AsyncIterator[Inc
         try:
             yield leg
         finally:
-            await client.run_to_end(leg.close())
+            await client.close(leg.close(), repr(leg))
 
 
 @asynccontextmanager
@@ -246,12 +306,11 @@ async def opened(client: AriClient, leg: Leg, opening: Coroutine[Any, Any, Chann
             client.events.saw(leg.id)
             yield
         finally:
-            await client.run_to_end(_close_after(leg, outcome))
+            await client.close(_close_after(leg, outcome), repr(leg))
 
 
 async def _close_after(leg: Leg, outcome: asyncio.Future[Channel]) -> None:
     """Close after the opening request, which a cancelled caller leaves behind: a hangup must not overtake it."""
     await asyncio.wait([outcome])
-    error = outcome.exception()
-    if error is None or isinstance(error, (AriTimeout, AriUnreachable)):  # these may have been carried out
+    if not was_refused(outcome):
         await leg.close()

@@ -38,6 +38,11 @@ class Channel:
         return str(self.json.get("state", ""))
 
     @property
+    def in_stasis(self) -> bool:
+        """Whether it was in Stasis() at the time of the snapshot; true where Asterisk (before 16.12) does not tell."""
+        return str(self.json.get("dialplan", {}).get("app_name", "Stasis")) == "Stasis"
+
+    @property
     def channelvars(self) -> dict[str, str]:
         """The variables in the snapshot (for external media: where its audio is)."""
         return dict(self.json.get("channelvars", {}))

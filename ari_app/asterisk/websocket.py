@@ -18,6 +18,7 @@ from yarl import URL
 
 from ari_app.asterisk.errors import AriConflict, AriError, AriTimeout, AriUnreachable, error_from_answer
 from ari_app.asterisk.events import Event, parse_event
+from ari_app.os_words import in_words
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class EventSocket:
             # The handshake's body is not kept by aiohttp; an ARI that does not exist answers 404 as well.
             return error_from_answer(_EVENTS, error.status, None, self._user)
         except (aiohttp.ClientError, OSError) as error:
-            return AriUnreachable(f"{_EVENTS}: no connection to Asterisk at {self._url.origin()}: {error}")
+            return AriUnreachable(f"{_EVENTS}: no connection to Asterisk at {self._url.origin()}: {in_words(error)}")
         async with socket:
             self._set(ConnectionState.CONNECTED, None)
             return await self._read(socket)

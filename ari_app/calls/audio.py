@@ -1,6 +1,7 @@
 """A call's audio: its media process between Telegram and Asterisk's external media leg."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,21 +12,35 @@ from ari_app.asterisk.legs import Leg
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Ending
+from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections
+from ari_app.telegram.errors import PASSING, TelegramError
 from ari_app.telegram.phone import PhoneCall
 from media.supervisor import MediaPool, MediaProcess
+from media.types import MediaError, MediaLost
+
+SIGNAL_AGAIN_S = 0.5
+"""Until a message between the media engines is sent again that Telegram did not take."""
+SIGNAL_S = 30.0
+"""An engine repeats what is older than this by itself, or has given the path up that it was about."""
+
+log = logging.getLogger(__name__)
 
 Transport = Literal["rtp", "websocket"]
 
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it."""
+    """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it.
+
+    ``away_s``: how long Asterisk may be away from a call.
+    """
 
     pool: MediaPool
     transport: Transport
     media_host: str
     connect_s: float
+    away_s: float
 
 
 async def open_audio(call: Call, settings: AudioSettings) -> MediaProcess:
@@ -44,6 +59,7 @@ async def join_asterisk(call: Call, ari: AriClient, settings: AudioSettings, aud
         external = await call.open(websocket_media_leg(ari))
         await audio.attach_websocket(external.media_url)
     call.ends_with(external_gone(call, external))
+    leg.on_transfer = lambda channel: call.step("asterisk", f"transferred to {channel}")
     await call.open(bridged(ari, leg, external))
     call.step("asterisk", f"bridged, audio over {settings.transport}")
 
@@ -52,8 +68,8 @@ async def connect_telegram(
     call: Call, settings: AudioSettings, audio: MediaProcess, phone_call: PhoneCall, connections: Connections
 ) -> bool:
     """Connect Telegram's media; False where it does not come up in time."""
-    call.alongside(_signals_to_telegram(phone_call, audio))
-    call.alongside(_signals_from_telegram(phone_call, audio))
+    call.alongside(_signals_to_telegram(call, phone_call, audio))
+    call.alongside(_signals_from_telegram(call, phone_call, audio))
     try:
         async with asyncio.timeout(settings.connect_s):
             await audio.connect(
@@ -80,11 +96,73 @@ async def external_gone(call: Call, external: ExternalMediaLeg) -> Ending:
     return outcome.audio_lost(f"Asterisk closed its media channel ({await external.hung_up()})", call.talking)
 
 
-async def _signals_to_telegram(phone_call: PhoneCall, audio: MediaProcess) -> None:
+async def _signals_to_telegram(call: Call, phone_call: PhoneCall, audio: MediaProcess) -> None:
+    """What fails here ends no call: its media may live, and its end comes by other ways (`ended_on_telegram`)."""
+    trouble = _Trouble(call, "telegram")
     async for data in audio.signals():
-        await phone_call.send_signal(data)
+        await _send(phone_call, data, trouble)
+        if phone_call.over:
+            return
 
 
-async def _signals_from_telegram(phone_call: PhoneCall, audio: MediaProcess) -> None:
+async def _send(phone_call: PhoneCall, data: bytes, trouble: "_Trouble") -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SIGNAL_S
+    while True:
+        try:
+            await phone_call.send_signal(data)
+        except TelegramError as error:
+            if phone_call.over:
+                return None
+            trouble.begins(error)
+            if not isinstance(error, PASSING) or loop.time() > until:
+                return None
+        except Exception as error:  # noqa: BLE001 - recorded
+            return trouble.unexpected(error)
+        else:
+            return trouble.ends()
+        await asyncio.sleep(SIGNAL_AGAIN_S)
+
+
+async def _signals_from_telegram(call: Call, phone_call: PhoneCall, audio: MediaProcess) -> None:
+    """As the other way."""
+    trouble = _Trouble(call, "media")
     async for data in phone_call.signals():
-        await audio.signal(data)
+        try:
+            await audio.signal(data)
+        except MediaLost:
+            return  # which `audio_lost` tells
+        except MediaError as error:
+            trouble.begins(error)
+        except Exception as error:  # noqa: BLE001 - recorded
+            trouble.unexpected(error)
+        else:
+            trouble.ends()
+
+
+class _Trouble:
+    """Says on the call flow when signalling begins to fail and when it works again, and not each time it fails."""
+
+    def __init__(self, call: Call, side: str) -> None:
+        self._call = call
+        self._side = side
+        self._lasts = False
+
+    def begins(self, error: Exception) -> None:
+        """A message was not taken."""
+        if not self._lasts:
+            self._call.step(self._side, f"signalling fails, the call goes on: {error}")
+        else:
+            log.info("call %s: signalling fails: %s", self._call.id, error)
+        self._lasts = True
+
+    def unexpected(self, error: Exception) -> None:
+        """The like of it should not happen."""
+        FAILURES.add(f"signalling of call {self._call.id}", error)
+        self.begins(error)
+
+    def ends(self) -> None:
+        """A message was taken."""
+        if self._lasts:
+            self._call.step(self._side, "signalling works again")
+        self._lasts = False

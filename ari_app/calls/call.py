@@ -23,6 +23,8 @@ REASON_S = 3.0  # between noticing that a side has ended and its reason
 CLOSE_S = 5.0  # for telling the parties and closing all that a call has opened
 TELLING = 0.7  # of it, for telling the parties and for tasks to end: Telegram's discard may take 3 s (`DISCARD_S`)
 
+MOST_STEPS = 300  # of a ladder, without how it ended; a call with everything has thirty, and keys
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -107,10 +109,14 @@ class Call:
         return f"<Call {self.id} {self.direction.value} {self.line} {self.peer}>"
 
     def step(self, side: str, text: str) -> None:
-        """Put a rung on the ladder, and into the log."""
+        """Put a rung on the ladder, and into the log; a ladder that is too long goes on in the log only."""
         rung = Step(self.lasted_s, side, text)
-        self.ladder.append(rung)
         log.info("call %s %s", self.id, rung)
+        if self.ending is None and len(self.ladder) >= MOST_STEPS:
+            if len(self.ladder) > MOST_STEPS:
+                return
+            rung = Step(rung.at_s, "call", "more steps than are kept: the log has them")
+        self.ladder.append(rung)
         if self._watcher:
             self._watcher.changed(self)
 

@@ -4,7 +4,6 @@ He asks by pressing the button of his business card, whose message tells him how
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,6 +16,7 @@ from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings
+from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.card import Cards, Target
 from ari_app.calls.desk import Desk, LineFull
@@ -25,7 +25,8 @@ from ari_app.calls.outbound import reach
 from ari_app.calls.outcome import Direction
 from ari_app.store.cards import KeptCard
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
-from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, keyboard
+from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Shown, keyboard
+from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, Kind, Person
 from ari_app.telegram.texts import MESSAGE_LENGTH, TextName
@@ -73,6 +74,7 @@ async def callback(
         )
     )
     hang_up_with_the_call(call, leg)
+    call.ends_with(asterisk_away(call, settings.ari, settings.audio.away_s))
     call.near = target.extension
     call.step("asterisk", f"rings at {target}")
     try:
@@ -167,7 +169,7 @@ class CallBacks:
             self._desk.count("callback.refused")
             log.warning("card: a press of %s was refused: %s", press.person_id, error)
             return line.wording.say("callback_not_yours", Person(press.person_id)) if line else REFUSAL
-        person = Person(**json.loads(card.person))
+        person = Person.of_json(card.person)
         if not self._turns.begin(person.id):
             self._desk.count("callback.too_soon")
             log.info("card: %s asks again too soon", person.number)
@@ -182,15 +184,16 @@ class CallBacks:
         for card in self._cards.telling(line.number):
             if card.tells_in not in self._telling:
                 told: TextName = "callback_later" if card.secret else "callback_reached"
-                person = Person(**json.loads(card.person))
-                self._progress(card, card.tells_in).show(*_telling(card, line, person, told), last=True)
+                person = Person.of_json(card.person)
+                progress = self._progress(card, card.tells_in, lambda: None)
+                progress.show(*_telling(card, line, person, told), last=True)
 
     async def _serve(self, request: "_Request") -> None:
         card, reached = request.card, False
         try:
             await self._cards.tells(card, request.message_id)
             # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
-            progress = self._progress(card, request.message_id)
+            progress = self._progress(card, request.message_id, lambda: None if reached else self._write(request))
             progress.show(*request.telling("callback_waiting"))
             try:
                 reached = await self._call(request, progress)
@@ -201,21 +204,45 @@ class CallBacks:
         if reached:
             await self._cards.retire(card)
 
-    def _progress(self, card: KeptCard, message_id: str) -> Progress:
-        """What edits a message; there is one at a time, so that nothing late is shown."""
+    def _progress(
+        self, card: KeptCard, message_id: str, gone: Callable[[], Coroutine[Any, Any, None] | None]
+    ) -> Progress:
+        """What edits a message; there is one at a time, so that nothing late is shown.
+
+        ``gone`` gives what is to be done where the last can't be shown, because the person has deleted the message.
+        """
         progress = self._telling.get(message_id)
         if progress is None:
             progress = self._telling[message_id] = Progress(self._bot, message_id)
-            self._start(self._tell(card, message_id, progress), f"card of {card.person_id}")
+            self._start(self._tell(card, message_id, progress, gone), f"card of {card.person_id}")
         return progress
 
-    async def _tell(self, card: KeptCard, message_id: str, progress: Progress) -> None:
+    async def _tell(
+        self,
+        card: KeptCard,
+        message_id: str,
+        progress: Progress,
+        gone: Callable[[], Coroutine[Any, Any, None] | None],
+    ) -> None:
         try:
-            done = await progress.run()
+            shown = await progress.run()
         finally:
             del self._telling[message_id]
-        if done:
+        if shown is not Shown.NOT_NOW:
             await self._cards.tells(card, "")
+        if shown is Shown.GONE:
+            log.info("card: %s has deleted it: its button is void", card.person_id)
+            await self._cards.retire(card)
+            if writing := gone():
+                await writing
+
+    async def _write(self, request: "_Request") -> None:
+        """Who has deleted the card and was not reached learns of it all the same."""
+        line, person = request.line, request.person
+        try:
+            await line.chat.send(await line.peer(person.id), line.wording.say("callback_later", person))
+        except TelegramError as error:
+            log.warning("line %s: no text for %s instead of the card: %s", line.number, person.number, error)
 
     async def _call(self, request: "_Request", progress: Progress) -> bool:
         """Whether they talked."""

@@ -1,12 +1,11 @@
 """The business card: when a line sends it to a person whom a call did not bring together with somebody."""
 
-import json
 import logging
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ari_app.calls.call import Call
@@ -14,7 +13,7 @@ from ari_app.calls.outcome import Cause, Direction, Status
 from ari_app.store.card_files import KeptCardFile, KeptCardFiles
 from ari_app.store.cards import KeptCard, KeptCards
 from ari_app.store.store import Store
-from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage
+from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
 from ari_app.telegram.card import CardSigner, Contact, Picture, keyboard, new_secret
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
@@ -141,7 +140,7 @@ class Cards:
         if not wanted or self._own(person):
             return
         now = self._clock()
-        if self._sent_since(line.number, person.id, now - rules.every_s):
+        if self._sent_since(person.id, now - rules.every_s):
             log.info("line %s: no card for %s, who got one a short time ago", line.number, person.number)
             return
         button = rules.callback is not None
@@ -149,7 +148,7 @@ class Cards:
             id=secrets.token_urlsafe(9),
             line=line.number,
             person_id=person.id,
-            person=json.dumps(asdict(person)),
+            person=person.as_json(),
             text=line.wording.say("card", person),
             button=line.wording.say("card_button", person),
             secret=new_secret() if button else "",
@@ -188,10 +187,9 @@ class Cards:
         """A line's cards that tell of a request."""
         return [card for card in self._kept.values() if card.line == line and card.tells_in]
 
-    def _sent_since(self, line: str, person_id: int, since: float) -> bool:
-        return any(
-            card.line == line and card.person_id == person_id and card.sent_at > since for card in self._kept.values()
-        )
+    def _sent_since(self, person_id: int, since: float) -> bool:
+        """Whichever line it was: to the person they are all the same company."""
+        return any(card.person_id == person_id and card.sent_at > since for card in self._kept.values())
 
     async def _keep(self, card: KeptCard) -> None:
         # At once, so that the end of another call does not send a second one.
@@ -217,12 +215,14 @@ class Cards:
             buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
             try:
                 await line.send_buttons(self._bot, peer, ButtonMessage(card.text, buttons))
+            except MaybeSent as error:
+                return log.warning("line %s: perhaps no card, none is sent in its place: %s", line.number, error)
             except (BotUnavailable, TelegramError) as error:
                 log.warning("line %s: a card goes without its button: %s", line.number, error)
             else:
-                return
+                return None
             await self.retire(card)
-        await line.chat.send(peer, card.text)
+        return await line.chat.send(peer, card.text)
 
     async def _parts(self, number: str, rules: CardRules) -> list[Contact | Picture]:
         """What comes before the text; a file that can't be read is left out."""

@@ -19,6 +19,10 @@ from ari_app.telegram.peers import Person
 RECENT = 100  # ended calls that are remembered with their ladders
 
 
+EndingOf = Callable[[Direction, bool], Ending]
+"""Why a call is over, by its direction and whether both sides talk."""
+
+
 class LineFull(Exception):
     """A line has as many calls as it may; carries the ending that the new one gets."""
 
@@ -59,11 +63,11 @@ class Desk:
         """Wait until no call is live."""
         await self._idle.wait()
 
-    async def clear(self, line: str) -> None:
-        """End the live calls of a line for an administrator, and wait until they are over."""
+    async def clear(self, line: str, ending: EndingOf = outcome.by_administrator) -> None:
+        """End the live calls of a line, for an administrator if nothing else is said, and wait until they are over."""
         for call in [each for each in self.calls.values() if each.line == line]:
-            self.hang_up(call.id)
-        while self.busy()[line]:
+            call.end(ending(call.direction, call.talking))
+        while any(each.line == line for each in self.calls.values()):
             await self._left.wait()
 
     def count(self, what: str) -> None:
@@ -71,8 +75,11 @@ class Desk:
         self.counted[what] += 1
 
     def busy(self) -> Counter[str]:
-        """How many calls each line has."""
-        return Counter(call.line for call in self.calls.values())
+        """How many calls each line has; one that has ended is none, though it is still being closed.
+
+        Both parties are told before: a dialplan may want the next call at once.
+        """
+        return Counter(call.line for call in self.calls.values() if call.ending is None)
 
     def dialling(self, line: str, person_id: int) -> Call | None:
         """The call of a line in which a person (his Telegram id) can press keys; the latest where he has two."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError, LegEnded
@@ -12,6 +13,7 @@ log = logging.getLogger(__name__)
 
 MAX_KEYS = 64  # in one text; a card's number and a PIN are fewer
 MAX_WAITING = 128  # of one call; a key is sent much faster than it is pressed
+GATHER_S = 2.0  # keys that are pressed within this of each other are told together
 PAUSE = "w"
 """For each `,` of a text: half a second, in Asterisk's own DTMF strings (ast_dtmf_stream), so that it falls between the
 tones and not just between our requests."""
@@ -39,26 +41,36 @@ class Keys:
     """The keys of one call, in the order in which they were pressed.
 
     They are taken from `open` until `close`, and wait for `send_with` where the other side does not listen yet.
-    ``step`` puts a rung on the call's ladder. Which keys they are is shown nowhere: they may be a PIN.
+    ``step`` puts a rung on the call's ladder, one for all that are pressed without a pause. Which keys they are is
+    shown nowhere: they may be a PIN.
     """
 
     def __init__(self, step: Callable[[str, str], None]) -> None:
         self._step = step
         self._open = False
+        self._since = 0.0
         self._waiting = asyncio.Queue[str](MAX_WAITING)
+        self._pressed = 0  # not told yet
+        self._lost: Counter[str] = Counter()
 
     @property
     def taken(self) -> bool:
         """Whether `press` takes keys."""
         return self._open
 
-    def open(self) -> None:
-        """Take keys from now on."""
+    def open(self, since: float = 0.0) -> None:
+        """Take keys from now on; ``since``: when the call began, as Telegram dates its messages (a Unix time)."""
         self._open = True
+        self._since = since
+
+    def is_of_earlier(self, sent_at: float) -> bool:
+        """Whether a text was written before the call: Telegram delivers late what came while the line was away."""
+        return sent_at < self._since
 
     def close(self) -> None:
         """Take no more; what still waits is not sent."""
         self._open = False
+        self._tell()
 
     def press(self, keys: str) -> None:
         """Send keys (0-9 * # A-D, and `,` before one for a pause) behind those pressed before; does not wait.
@@ -78,13 +90,31 @@ class Keys:
     async def send_with(self, send: Callable[[str], Awaitable[None]]) -> None:
         """Send keys for as long as the call goes on, by a leg's `press`. Raises LegEnded."""
         while True:
-            key = await self._waiting.get()
+            try:
+                async with asyncio.timeout(GATHER_S if self._pressed or self._lost else None):
+                    key = await self._waiting.get()
+            except TimeoutError:
+                self._tell()
+                continue
             try:
                 await send(key)
             except LegEnded:
                 raise
             except AriError as error:
                 # Not the text of the error at the ladder's level: nothing in there may tell the key.
-                self._step("keys", f"a key was lost: {type(error).__name__}")
+                self._lost[type(error).__name__] += 1
             else:
-                self._step("keys", "a key was pressed")
+                self._pressed += 1
+
+    def _tell(self) -> None:
+        for error, count in self._lost.items():
+            if count == 1:
+                self._step("keys", f"a key was lost: {error}")
+            else:
+                self._step("keys", f"{count} keys were lost: {error}")
+        if self._pressed == 1:
+            self._step("keys", "a key was pressed")
+        elif self._pressed:
+            self._step("keys", f"{self._pressed} keys were pressed")
+        self._pressed = 0
+        self._lost.clear()

@@ -17,7 +17,7 @@ from ari_app.calls.dialling import KeysRefused, keys_of
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outbound import give_back, outbound
-from ari_app.calls.outcome import Direction, failed
+from ari_app.calls.outcome import Direction, Ending, Status, failed
 from ari_app.calls.request import Request, Route
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import Limited, NotReady
@@ -61,13 +61,26 @@ class Exchange:
 
     def arrived(self, arrival: Arrival) -> None:
         """The dialplan wants a person called."""
+        if arrival.replaces:  # by a transfer, a channel that is in no call any more
+            return self.start(self._turn_away(arrival), f"channel {arrival.channel_id}")
         self.start(self._outgoing(arrival), f"call from channel {arrival.channel_id}")
 
-    def texted(self, line: Line, person_id: int, text: str) -> bool:
-        """Dial a text of keys where its writer is in a call with the line; False where it is no such text."""
+    async def _turn_away(self, arrival: Arrival) -> None:
+        log.warning("channel %s was transferred to a call that is over: hung up", arrival.channel.get("name"))
+        async with incoming_leg(self._ari, arrival):
+            pass
+
+    def texted(self, line: Line, person_id: int, text: str, sent_at: float) -> bool:
+        """Dial a text of keys where its writer is in a call with the line; False where it is no such text.
+
+        One that was written in an earlier call (``sent_at``, by Telegram's clock) is neither dialled nor answered.
+        """
         keys, call = keys_of(text), self._desk.dialling(line.number, person_id)
         if keys is None or call is None:
             return False
+        if call.keys.is_of_earlier(sent_at):
+            log.info("call %s: a text of keys from before the call was not dialled", call.id)
+            return True
         try:
             call.keys.press(keys)
         except KeysRefused as refusal:
@@ -97,12 +110,12 @@ class Exchange:
             begun.set_exception(full)
 
     async def _incoming(self, line: Line, offer: Offer) -> None:
-        person = Person.of(offer.peer_id, offer.caller)
-        async with line.phone.offer(offer):
-            if refusal := line.lists.refuses(person):
-                log.info("call from %s to line %s refused: %s", offer.peer_id, line.number, refusal)
-                self._desk.counted["in.RESTRICTED"] += 1
-                ending = outcome.denied(refusal)
+        async with offer:
+            person = Person.of(offer.peer_id, offer.caller)
+            if ending := _refusal(line, offer, person):
+                level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING
+                log.log(level, "call from %s to line %s refused: %s", person.number, line.number, ending.detail)
+                self._desk.counted[f"in.{ending.status.value}"] += 1
                 self._desk.refuse(Direction.IN, line.number, str(offer.peer_id), ending, person)
                 return await offer.discard(ending.discard)
             try:
@@ -140,3 +153,10 @@ class Exchange:
                 if not number:  # else the desk itself has refused it, and knows
                     self._desk.refuse(Direction.OUT, "", ",".join(leg.args), ending, near=leg.caller_number)
                 await give_back(leg, ending)
+
+
+def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:
+    """Why a call is refused before it rings."""
+    if refusal := line.lists.refuses(person):
+        return outcome.denied(refusal)
+    return outcome.foreign(offer.foreign_versions) if offer.foreign_versions else None

@@ -1,12 +1,15 @@
 """What the calls come to: today's figures, calls per hour and per line, and how soon they are answered."""
 
-from collections import Counter
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from enum import Enum
+from itertools import groupby
 
 from sqlite_utils import Database
 
+from ari_app.calls.outcome import Direction
 from ari_app.store.store import Store
 
 QUARTER_S = 900  # every time zone's offset is a whole number of these
@@ -23,18 +26,44 @@ class Period:
     line: str = ""
 
 
+class Unit(Enum):
+    """What calls are counted by."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All calls of a direction.
+
+    ``unanswered``: those that are over, refused ones too; ``pending``: live ones that nobody has answered yet.
+    """
+
+    answered: int = 0
+    unanswered: int = 0
+    pending: int = 0
+
+    @property
+    def all(self) -> int:
+        """Each call is in one of them."""
+        return self.answered + self.unanswered + self.pending
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.answered + other.answered, self.unanswered + other.unanswered, self.pending + other.pending)
+
+
 @dataclass(frozen=True)
 class Today:
-    """The local day so far. ``missed``: incoming calls that are over and were not answered, refused ones too.
+    """The local day so far.
 
     ``back`` counts calls that people asked for. ``to_answer_s`` is the mean over answered calls; None without any.
     """
 
-    incoming: int = 0
-    outgoing: int = 0
-    back: int = 0
-    answered: int = 0
-    missed: int = 0
+    incoming: Tally = Tally()
+    outgoing: Tally = Tally()
+    back: Tally = Tally()
     talked_s: float = 0.0
     to_answer_s: float | None = None
 
@@ -51,12 +80,24 @@ class Count:
         """Both."""
         return self.answered + self.unanswered
 
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.answered + other.answered, self.unanswered + other.unanswered)
+
 
 @dataclass(frozen=True)
 class Hour:
     """One hour; ``start`` has the zone, so that the hour that a clock shows twice is two."""
 
     start: datetime
+    count: Count
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some days, or one: ``first`` and ``last`` are both included."""
+
+    first: date
+    last: date
     count: Count
 
 
@@ -98,37 +139,68 @@ class Figures:
         day = self.day(now)
 
         def read(db: Database) -> Today:
-            row = db.execute(
-                "SELECT sum(direction = 'in'), sum(direction = 'out'), sum(direction = 'back'), sum(answered), "
-                "sum(direction = 'in' AND NOT answered AND status IS NOT NULL), sum(talked_s), "
-                "avg(CASE WHEN answered THEN to_answer_s END) FROM calls WHERE began_at >= ? AND began_at < ?",
-                [day.start, day.end],
-            ).fetchone()
-            incoming, outgoing, back, answered, missed, talked_s = (value or 0 for value in row[:-1])
-            return Today(incoming, outgoing, back, answered, missed, talked_s, to_answer_s=row[-1])
+            of_day = "FROM calls WHERE began_at >= ? AND began_at < ?"
+            tallies = "SELECT direction, sum(answered), sum(NOT answered AND status IS NOT NULL), "
+            tallies += f"sum(NOT answered AND status IS NULL) {of_day} GROUP BY direction"
+            found = {row[0]: Tally(*row[1:]) for row in db.execute(tallies, [day.start, day.end])}
+            times = f"SELECT sum(talked_s), avg(CASE WHEN answered THEN to_answer_s END) {of_day}"
+            talked_s, to_answer_s = db.execute(times, [day.start, day.end]).fetchone()
+            tally = {direction: found.get(direction.value, Tally()) for direction in Direction}
+            return Today(
+                incoming=tally[Direction.IN],
+                outgoing=tally[Direction.OUT],
+                back=tally[Direction.BACK],
+                talked_s=talked_s or 0.0,
+                to_answer_s=to_answer_s,
+            )
 
         return await self._store.run(read)
 
     async def hours(self, period: Period) -> list[Hour]:
         """Each hour that begins in the period, also those without calls; the first begins with the period."""
 
-        def read(db: Database) -> list[tuple[int, int, int]]:
-            sql = (
-                f"SELECT CAST(began_at / {QUARTER_S} AS INTEGER) AS quarter, "  # noqa: S608
-                f"sum(answered), sum(NOT answered AND status IS NOT NULL) FROM calls WHERE {WHERE} GROUP BY quarter"
-            )
-            return db.execute(sql, _values(period)).fetchall()
+        def read(db: Database) -> list[Hour]:
+            counts: dict[int, Count] = {}
+            for at, count in _quarters(db, period):
+                index = int(max(0.0, at - period.start) // 3600)
+                counts[index] = counts.get(index, Count()) + count
+            begins = range(int(-(-(period.end - period.start) // 3600)))
+            return [Hour(self._local(period.start + index * 3600), counts.get(index, Count())) for index in begins]
 
-        answered, unanswered = Counter[int](), Counter[int]()
-        for quarter, yes, no in await self._store.run(read):
-            index = int(max(0.0, quarter * QUARTER_S - period.start) // 3600)
-            answered[index] += yes
-            unanswered[index] += no
-        begins = range(int(-(-(period.end - period.start) // 3600)))
-        return [
-            Hour(self._local(period.start + index * 3600), Count(answered[index], unanswered[index]))
-            for index in begins
-        ]
+        return await self._store.run(read)
+
+    async def spans(self, period: Period, unit: Unit, week_begins: int = 0) -> list[Span]:
+        """The period's days, weeks or months, also those without calls; the first and the last may be cut.
+
+        ``week_begins``: on which day, Monday is 0.
+        """
+
+        def read(db: Database) -> list[Span]:
+            first, last = self._local(period.start).date(), self._local(period.end).date() - timedelta(days=1)
+            days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+            counts: dict[date, Count] = {}
+            for at, count in _quarters(db, period):
+                day = max(first, self._local(at).date())
+                counts[day] = counts.get(day, Count()) + count
+            spans = []
+            for _, group in groupby(days, lambda day: _begin_of(day, unit, week_begins)):
+                its = list(group)
+                spans.append(Span(its[0], its[-1], sum((counts.get(day, Count()) for day in its), Count())))
+            return spans
+
+        return await self._store.run(read)
+
+    async def hours_of_day(self, period: Period) -> list[Count]:
+        """Calls by the hour that the clock showed: 24 of them."""
+
+        def read(db: Database) -> list[Count]:
+            counts = [Count()] * 24
+            for at, count in _quarters(db, period):
+                hour = self._local(at).hour
+                counts[hour] += count
+            return counts
+
+        return await self._store.run(read)
 
     async def lines(self, period: Period) -> list[LineCount]:
         """Each line that has calls in the period, the busiest first."""
@@ -151,14 +223,14 @@ class Figures:
     async def to_answer(self, period: Period) -> ToAnswer:
         """How soon calls of the period were answered."""
 
-        def read(db: Database) -> list[float]:
+        def read(db: Database) -> ToAnswer:
             sql = (
                 f"SELECT to_answer_s FROM calls WHERE {WHERE} AND answered AND to_answer_s IS NOT NULL "  # noqa: S608
                 "ORDER BY to_answer_s"
             )
-            return [row[0] for row in db.execute(sql, _values(period))]
+            return _to_answer([row[0] for row in db.execute(sql, _values(period))])
 
-        return _to_answer(await self._store.run(read))
+        return await self._store.run(read)
 
     def day(self, now: float) -> Period:
         """The local day that ``now`` is in: 23 or 25 hours, where the clocks change."""
@@ -168,12 +240,18 @@ class Figures:
         """Today and the days before it, whole local days."""
         return Period(self._midnight(now, 1 - days), self._midnight(now, 1))
 
+    def days(self, first: date, last: date) -> Period:
+        """Whole local days, both included."""
+        return Period(self._begins(first), self._begins(last + timedelta(days=1)))
+
     def _local(self, at: float) -> datetime:
         return datetime.fromtimestamp(at, UTC).astimezone(self._zone)
 
     def _midnight(self, now: float, days: int) -> float:
         """Some days after the local midnight before ``now``."""
-        day = self._local(now).date() + timedelta(days=days)
+        return self._begins(self._local(now).date() + timedelta(days=days))
+
+    def _begins(self, day: date) -> float:
         # A wall clock's time without a zone is this machine's, if the zone is None.
         return datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp()
 
@@ -181,14 +259,32 @@ class Figures:
 WHERE = "began_at >= ? AND began_at < ? AND (? = '' OR line = ?)"
 
 
+def _quarters(db: Database, period: Period) -> Iterator[tuple[float, Count]]:
+    """When a quarter of an hour with calls began, in no order, and how many."""
+    sql = (
+        f"SELECT CAST(began_at / {QUARTER_S} AS INTEGER) AS quarter, "  # noqa: S608
+        f"sum(answered), sum(NOT answered AND status IS NOT NULL) FROM calls WHERE {WHERE} GROUP BY quarter"
+    )
+    for quarter, answered, unanswered in db.execute(sql, _values(period)):
+        yield float(quarter * QUARTER_S), Count(answered, unanswered)
+
+
+def _begin_of(day: date, unit: Unit, week_begins: int) -> date:
+    """When the week or the month of a day began."""
+    if unit is Unit.WEEK:
+        return day - timedelta(days=(day.weekday() - week_begins) % 7)
+    return day.replace(day=1) if unit is Unit.MONTH else day
+
+
 def _values(period: Period) -> list[object]:
     return [period.start, period.end, period.line, period.line]
 
 
 def _to_answer(seconds: Sequence[float]) -> ToAnswer:
+    """``seconds`` in order."""
     highs = (*BIN_EDGES_S[1:], None)
     bins = tuple(
-        Bin(low, high, sum(low <= each and (high is None or each < high) for each in seconds))
+        Bin(low, high, (len(seconds) if high is None else bisect_left(seconds, high)) - bisect_left(seconds, low))
         for low, high in zip(BIN_EDGES_S, highs, strict=True)
     )
     # The nearest rank: a percentile is a time that a call really took.

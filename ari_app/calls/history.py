@@ -4,18 +4,17 @@ Calls go through a queue to one writer, so that keeping them neither holds up no
 """
 
 import asyncio
-import csv
-import io
 import json
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime, tzinfo
+from dataclasses import asdict, dataclass, replace
+from datetime import tzinfo
 
+from ari_app import zones
 from ari_app.calls.call import Call, Step
+from ari_app.calls.csv_export import BOM, COLUMNS, as_csv, exported
 from ari_app.calls.outcome import Direction, failed
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, as_columns, from_columns
@@ -28,7 +27,6 @@ FLUSH_S = 10.0  # at the end of the program, for what still waits
 FRESH_S = 1.0  # before a search, so that it finds the call that has just ended
 PRUNE_EVERY_S = 86400.0
 EXPORTED = 500  # rows read at a time
-BOM = "\N{BYTE ORDER MARK}"  # without it Excel takes UTF-8 for something else
 DAY_S = 86400.0
 
 UNBEGUN = failed(RuntimeError("the call was taken on, and its story never began"))
@@ -115,16 +113,22 @@ class History:
     async def find(self, query: Query, offset: int = 0, limit: int = 50) -> Page:
         """A page of the calls that fit, the newest first."""
         await self.written(FRESH_S)
-        return await self._kept.find(query, offset, limit)
+        page = await self._kept.find(query, offset, limit)
+        return replace(page, rows=tuple(map(self._as_it_is_now, page.rows)))
 
-    async def export_csv(self, query: Query, zone: tzinfo | None = None) -> AsyncIterator[str]:
-        """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``, or this machine's."""
+    async def export_csv(self, query: Query, zone: tzinfo = zones.MACHINE) -> AsyncIterator[str]:
+        """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``."""
         await self.written(FRESH_S)
-        yield BOM + _csv([EXPORT_COLUMNS])
+        yield BOM + as_csv([COLUMNS])
         last: KeptCall | None = None
         while rows := await self._kept.before(query, last, EXPORTED):
-            yield _csv([_exported(row, zone) for row in rows])
+            yield as_csv([exported(self._as_it_is_now(row), zone) for row in rows])
             last = rows[-1]
+
+    def _as_it_is_now(self, row: KeptCall) -> KeptCall:
+        """What is kept of a live call is from when it last changed; how long they talk goes on."""
+        live = self._live.get(row.id)
+        return _record(live, self._clock()).call if live and row.status is None else row
 
     async def written(self, timeout_s: float = FLUSH_S) -> bool:
         """Wait until all calls so far are written, but not for longer than that; whether they are."""
@@ -224,50 +228,3 @@ def _details(record: Record) -> Details:
         milestones=json.dumps(asdict(record.milestones)),
         samples=json.dumps(as_columns(record.samples)),
     )
-
-
-EXPORT_COLUMNS = (
-    "id", "began", "ended", "direction", "line", "peer", "pbx", "person", "phone", "username", "telegram_id",
-    "status", "cause", "detail", "answered", "refused", "seconds_to_answer", "seconds_talked",
-)  # fmt: skip
-FORMULA = ("=", "+", "-", "@")
-PLAIN_PHONE = re.compile(r"\+[0-9]{1,20}")
-
-
-def _exported(call: KeptCall, zone: tzinfo | None) -> tuple[str, ...]:
-    def when(at: float | None) -> str:
-        return "" if at is None else datetime.fromtimestamp(at, zone).astimezone(zone).isoformat(timespec="seconds")
-
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.1f}"
-
-    def yes(value: bool) -> str:
-        return "yes" if value else "no"
-
-    texts = (call.direction, call.line, call.peer, call.near, call.name, call.phone, call.username)
-    return (
-        call.id,
-        when(call.began_at),
-        when(call.ended_at),
-        *map(harmless, texts),
-        str(call.person_id or ""),
-        call.status or "",
-        "" if call.cause is None else str(call.cause),
-        harmless(call.detail),
-        yes(call.answered),
-        yes(call.refused),
-        number(call.to_answer_s),
-        number(call.talked_s),
-    )
-
-
-def harmless(cell: str) -> str:
-    """A cell that a spreadsheet does not take for a formula; a plain phone number is none, and stays as it is."""
-    taken = cell.startswith(("\t", "\r", "\n")) or cell.lstrip().startswith(FORMULA)
-    return f"'{cell}" if taken and not PLAIN_PHONE.fullmatch(cell) else cell
-
-
-def _csv(rows: list[tuple[str, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()

@@ -10,6 +10,7 @@ from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
+from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outcome import Direction, Ending
@@ -25,10 +26,11 @@ async def inbound(
 ) -> None:
     """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
     call.person = caller = line.wording.with_language(Person.of(offer.peer_id, offer.caller))
-    call.keys.open()  # what he dials while it rings waits for the answer
+    call.keys.open(offer.date)  # what he dials while it rings waits for the answer
     call.step("telegram", f"{caller.number} calls")
     call.at_end(lambda ending: offer.discard(ending.discard, call.duration_s))
     call.ends_with(ended_on_telegram(call, offer))
+    call.ends_with(asterisk_away(call, ari, settings.away_s))
     audio = await open_audio(call, settings)
     await offer.ringing()
     call.rings()

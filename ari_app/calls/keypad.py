@@ -2,18 +2,28 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from telethon.tl import types
 
 from ari_app.calls.call import Call
 from ari_app.calls.dialling import KeysRefused
-from ari_app.store.keypads import ShownKeypads
+from ari_app.store.keypads import SendingKeypad, ShownKeypads
 from ari_app.store.store import Store
 from ari_app.tasks import GuardedTasks
-from ari_app.telegram.buttons import REFUSAL, BotUnavailable, ButtonBot, ButtonMessage, EditRefused, Press
-from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.buttons import (
+    REFUSAL,
+    BotUnavailable,
+    ButtonBot,
+    ButtonMessage,
+    EditRefused,
+    MaybeSent,
+    Press,
+    new_random_id,
+)
+from ari_app.telegram.errors import NotFound, TelegramError
 from ari_app.telegram.keypad import PREFIX, ForgedKey, KeyData, Signer, keyboard
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
@@ -22,6 +32,8 @@ log = logging.getLogger(__name__)
 
 EDIT_EVERY_S = 1.0  # Telegram limits edits; what was pressed meanwhile is shown by the next one
 SHOWN_KEYS = 40
+SWEEP_EVERY_S = 600.0  # for what could not be removed at a call's end, although the line was ready
+MAY_COME_S = 300.0  # a keypad that Telegram has not answered for may still come: it is looked for again until then
 
 
 class Keypad:
@@ -35,6 +47,9 @@ class Keypad:
         self.keyboard = keyboard(self.signer)
         self.pressed = ""
         self.message_id = ""  # as the bot knows it, which is from the first press on
+        self.sending = SendingKeypad(new_random_id(), person.id, call.id, time.time())
+        self.sent_id: int | None = None  # as the line's account knows it
+        self.unsure = False  # whether it was sent
         self.changed = asyncio.Event()
 
     def text(self) -> str:
@@ -61,7 +76,7 @@ class Keypads:
         self._tasks = tasks
         self._refused = refused
         self._live: dict[str, Keypad] = {}
-        self._hiding: set[asyncio.Task[None]] = set()
+        self._ending: dict[asyncio.Task[None], Keypad] = {}
         bot.on_press(PREFIX, self._press)
 
     @asynccontextmanager
@@ -83,40 +98,68 @@ class Keypads:
             del self._live[call.id]
             following.cancel()
             hiding = self._tasks.spawn(self._hide(keypad, showing), f"keypad of call {call.id}")
-            self._hiding.add(hiding)
-            hiding.add_done_callback(self._hiding.discard)
+            self._ending[hiding] = keypad
+            hiding.add_done_callback(lambda _: self._ending.pop(hiding))
 
-    async def hidden(self) -> None:
-        """Wait until no message of a call that is over is left to be removed."""
-        while self._hiding:
-            await asyncio.wait(self._hiding)
+    async def hidden(self, line: Line | None = None) -> None:
+        """Wait until no message of a call that is over is left to be removed, of this line or of any."""
+        while hiding := [task for task, keypad in self._ending.items() if line in (None, keypad.line)]:
+            await asyncio.wait(hiding)
+
+    async def keep_clean(self, line: Line) -> None:
+        """Remove what calls that are over have left in a line's chats whenever it is ready (again); until cancelled."""
+        ready = 0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_EVERY_S if ready else None):
+                    ready = await line.until_ready(ready)
+            await self.sweep(line)
+
+    async def leave(self, line: Line) -> None:
+        """The last that is done in a line's chats: its calls are over, and what they have shown is to go."""
+        await self.hidden(line)
+        await self.sweep(line)
 
     async def sweep(self, line: Line) -> None:
-        """Remove what a killed program left in a line's chats."""
+        """Remove what calls that are over, also those of a program that was killed, have left in a line's chats."""
         shown = ShownKeypads(self._store, line.number)
-        for message_id in await shown.all():
+        not_left = [*self._live.values(), *self._ending.values()]
+        sent = set(await shown.all()) - {keypad.sent_id for keypad in not_left}
+        unsure = [each for each in await shown.unsure() if each not in [keypad.sending for keypad in not_left]]
+        if not line.is_ready:
+            if sent or unsure:
+                log.warning("line %s: keypads stay in chats: it is %s", line.number, line.state.value)
+            return
+        for message_id in sent:
             await self._remove(line, shown, message_id)
+        for sending in unsure:
+            await self._look_for(line, shown, sending)
 
-    async def _show(self, keypad: Keypad, peer: types.TypeInputPeer) -> int | None:
-        """The message's id; None where there is no keypad but at most a hint."""
-        message_id = await self._send(keypad, peer)
-        if message_id is None:
+    async def _show(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
+        if not await self._send(keypad, peer):
             await self._send_hint(keypad, peer)
-        return message_id
 
-    async def _send(self, keypad: Keypad, peer: types.TypeInputPeer) -> int | None:
-        line, call = keypad.line, keypad.call
+    async def _send(self, keypad: Keypad, peer: types.TypeInputPeer) -> bool:
+        """Whether it is shown. What may be in the chat is remembered before anything can go wrong with it."""
+        line, call, sending = keypad.line, keypad.call, keypad.sending
+        shown = ShownKeypads(self._store, line.number)
+        await shown.sending(sending)
+        message = ButtonMessage(keypad.text(), keypad.keyboard)
         try:
-            message_id = await line.send_buttons(self._bot, peer, ButtonMessage(keypad.text(), keypad.keyboard))
-        except BotUnavailable as error:
-            log.info("call %s: no keypad: %s", call.id, error)  # the bot itself has warned of it, once
-            return None
-        except TelegramError as error:
-            log.warning("call %s: no keypad: %s", call.id, error)
-            return None
-        await ShownKeypads(self._store, line.number).add(message_id)
+            keypad.sent_id = await line.send_buttons(self._bot, peer, message, sending.random_id)
+        except MaybeSent as error:
+            keypad.unsure = True
+            log.warning("call %s: perhaps no keypad: %s", call.id, error)
+            return False
+        except (BotUnavailable, TelegramError) as error:
+            # Of its own troubles the bot itself has warned, once.
+            level = logging.INFO if isinstance(error, BotUnavailable) else logging.WARNING
+            log.log(level, "call %s: no keypad: %s", call.id, error)
+            await shown.sent(sending.random_id, None)
+            return False
+        await shown.sent(sending.random_id, keypad.sent_id)
         call.step("keypad", "shown")
-        return message_id
+        return True
 
     async def _send_hint(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
         hint = keypad.line.wording.say("keypad_hint", keypad.person)
@@ -129,19 +172,39 @@ class Keypads:
         else:
             keypad.call.step("keypad", "not shown; a hint was sent")
 
-    async def _hide(self, keypad: Keypad, showing: asyncio.Task[int | None]) -> None:
-        message_id = await showing
-        if message_id is not None:
-            await self._remove(keypad.line, ShownKeypads(self._store, keypad.line.number), message_id)
-            keypad.call.step("keypad", "hidden")
+    async def _hide(self, keypad: Keypad, showing: asyncio.Task[None]) -> None:
+        await asyncio.wait({showing})
+        shown = ShownKeypads(self._store, keypad.line.number)
+        if keypad.sent_id is not None:
+            if await self._remove(keypad.line, shown, keypad.sent_id):
+                keypad.call.step("keypad", "hidden")
+        elif keypad.unsure:
+            await self._look_for(keypad.line, shown, keypad.sending)
 
-    async def _remove(self, line: Line, shown: ShownKeypads, message_id: int) -> None:
+    async def _remove(self, line: Line, shown: ShownKeypads, message_id: int) -> bool:
         try:
             await line.delete_messages([message_id])
         except TelegramError as error:
-            log.warning("line %s: a keypad was not removed, the next start will: %s", line.number, error)
+            log.warning("line %s: a keypad was not removed; tried again later: %s", line.number, error)
+            return False
+        await shown.remove(message_id)
+        return True
+
+    async def _look_for(self, line: Line, shown: ShownKeypads, sending: SendingKeypad) -> None:
+        """Remove a keypad of which it is not known whether it was sent."""
+        try:
+            found = await line.find_buttons(sending.person_id, KeyData.of_call(sending.call))
+            if found:
+                await line.delete_messages(found)
+        except NotFound as error:
+            log.warning("line %s: a keypad is not looked for: %s", line.number, error)
+        except TelegramError as error:
+            log.warning("line %s: a keypad was not looked for; tried again later: %s", line.number, error)
+            return
         else:
-            await shown.remove(message_id)
+            if not found and time.time() < sending.sent_at + MAY_COME_S:
+                return
+        await shown.sent(sending.random_id, None)
 
     async def _follow(self, keypad: Keypad) -> None:
         """Show in the message what was pressed so far."""

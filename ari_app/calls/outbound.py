@@ -12,9 +12,10 @@ from ari_app.asterisk.errors import AriError
 from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
+from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.inbound import ended_in_asterisk, ended_on_telegram
-from ari_app.calls.outcome import Ending, Status
+from ari_app.calls.outcome import Cause, Ending, Status
 from ari_app.calls.request import Route
 from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.line import Line
@@ -24,6 +25,8 @@ from ari_app.telegram.phone import RECEIVE_S, OutgoingCall
 
 log = logging.getLogger(__name__)
 
+RING_OUT_S = 115.0
+"""For the person to accept, however long the dialplan asks for: Telegram gives 20 s to reach them and 90 s to ring."""
 REDIALS = 1  # a call that was accepted but got no audio path is tried this often again
 
 
@@ -35,8 +38,9 @@ async def outbound(
     call.step("asterisk", f"{leg.caller_number or 'somebody'} dials {destination}")
     call.at_end(partial(give_back, leg))
     call.ends_with(ended_in_asterisk(call, leg))
+    call.ends_with(asterisk_away(call, ari, settings.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
-    await _set_status(leg, Status.CANCEL)
+    await _set(leg, "TELEGRAM_STATUS", Status.CANCEL.value)
     while True:
         try:
             return await _through_line(call, route, destination, leg, ari, settings, ring_s)
@@ -90,7 +94,8 @@ class Dialler:
     async def talks(self) -> None:
         """It is answered."""
         await self._incoming.answer()
-        await _set_status(self._incoming, Status.ANSWER)
+        await _set(self._incoming, "TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
+        await _set(self._incoming, "TELEGRAM_STATUS", Status.ANSWER.value)
 
 
 async def reach(
@@ -104,6 +109,7 @@ async def reach(
     ring_s: float,
 ) -> None:
     """Call a person who was found, and let both sides talk until the call is over."""
+    ring_s = min(ring_s, RING_OUT_S)
     while call.redials <= REDIALS:
         call.person = callee.person
         async with call.attempt():
@@ -129,7 +135,7 @@ async def reach(
             call.accepted()
             await join_asterisk(call, ari, settings, audio, near.leg)
             if await connect_telegram(call, settings, audio, phone_call, connections):
-                call.keys.open()  # before anybody can notice that they talk
+                call.keys.open(phone_call.date)  # before anybody can notice that they talk
                 call.begins_to_talk()
                 await near.talks()
                 call.alongside(call.keys.send_with(near.leg.press))  # reaches the phone, as keys of a callee do
@@ -149,6 +155,7 @@ async def give_back(leg: IncomingLeg, ending: Ending) -> None:
         )
     except AriError as error:
         log.info("channel %s could not go on in the dialplan: %s", leg.id, error)
+        leg.cause = int(ending.cause)  # it is hung up with
 
 
 async def _ring(call: Call, phone_call: OutgoingCall, near: NearSide) -> None:
@@ -164,5 +171,5 @@ async def _discard(call: Call, phone_call: OutgoingCall, ending: Ending) -> None
     await phone_call.discard(ending.discard, call.duration_s)
 
 
-async def _set_status(leg: IncomingLeg, status: Status) -> None:
-    await leg.noticing_the_end(leg.channel.setChannelVar(variable="TELEGRAM_STATUS", value=status.value))
+async def _set(leg: IncomingLeg, variable: str, value: str) -> None:
+    await leg.noticing_the_end(leg.channel.setChannelVar(variable=variable, value=value))

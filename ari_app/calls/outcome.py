@@ -66,6 +66,7 @@ STATUS_AND_CAUSE: dict[type[Exception], tuple[Status, Cause]] = {
     MalformedDestination: (Status.NOTFOUND, Cause.INVALID_NUMBER_FORMAT),
     telegram.NotFound: (Status.NOTFOUND, Cause.UNALLOCATED),
     telegram.Restricted: (Status.RESTRICTED, Cause.CALL_REJECTED),
+    telegram.Frozen: (Status.RESTRICTED, Cause.CALL_REJECTED),  # of the line's own account
     telegram.Limited: (Status.LIMITED, Cause.SWITCH_CONGESTION),
     telegram.Unavailable: (Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT),
     telegram.NotReady: (Status.UNAVAILABLE, Cause.NETWORK_OUT_OF_ORDER),
@@ -103,6 +104,13 @@ def audio_lost(detail: str, talking: bool) -> Ending:
     return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, f"audio lost: {detail}")
 
 
+def asterisk_away(seconds: float, talking: bool) -> Ending:
+    """Asterisk is not there any more: nobody can hear the person, and its side can't be told."""
+    status = Status.ANSWER if talking else Status.ERROR
+    detail = f"Asterisk was away for {seconds:g} s"
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
+
+
 def no_media(seconds: float) -> Ending:
     """Both sides agreed to talk and no audio path came up."""
     detail = f"Telegram's media did not connect within {seconds:g} s"
@@ -129,9 +137,21 @@ def by_administrator(direction: Direction, talking: bool) -> Ending:
     return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.MISSED, detail)
 
 
+def session_ended(direction: Direction, talking: bool) -> Ending:
+    """Telegram has ended the session that the call belongs to."""
+    status = Status.ANSWER if talking else Status.UNAVAILABLE
+    detail = "the line's session on Telegram has ended"
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
+
+
 def denied(detail: str) -> Ending:
     """The line's lists refuse the person."""
     return Ending(Status.RESTRICTED, Cause.CALL_REJECTED, DiscardReason.BUSY, detail)
+
+
+def foreign(detail: str) -> Ending:
+    """The caller's app can't talk to us; official apps say Disconnect then."""
+    return Ending(Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT, DiscardReason.DISCONNECT, detail)
 
 
 def line_full(calls: int) -> Ending:
@@ -152,8 +172,8 @@ REFUSALS: dict[DiscardReason | None, tuple[Status, Cause]] = {
 def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) -> Ending:
     """The person, or Telegram, ended the call."""
     reason = discarded.reason
-    word = reason.name.lower() if reason else "no reason"
-    if talking:
+    word = discarded.word
+    if talking or discarded.moved:  # who has moved on must not be called once more
         lost = reason is DiscardReason.DISCONNECT
         cause = Cause.NETWORK_OUT_OF_ORDER if lost else Cause.NORMAL_CLEARING
         return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, f"ended on Telegram ({word})")
@@ -161,7 +181,7 @@ def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) ->
         status, cause = REFUSALS[reason]
         return Ending(status, cause, DiscardReason.HANGUP, f"not taken on Telegram ({word})")
     if reason is None:
-        detail = "taken by another device of the line"
+        detail = "answered on another device"
         return Ending(Status.CANCEL, Cause.ANSWERED_ELSEWHERE, DiscardReason.HANGUP, detail)
     return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, f"the caller gave up ({word})")
 
@@ -172,7 +192,8 @@ FAILED_CAUSES = {27, 34, 38, 41, 42, 44, 47, 58}
 
 
 def asterisk_ended(cause: int, direction: Direction, talking: bool) -> Ending:
-    """The PBX's side ended the call with a Q.850 cause."""
+    """The PBX's side ended the call with a Q.850 cause; 0, where Asterisk tells none, is a phone's plain BYE."""
+    cause = cause or Cause.NORMAL_CLEARING.value
     detail = f"ended by the PBX (cause {cause})"
     if talking:
         return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, detail)

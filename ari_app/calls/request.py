@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ari_app.calls.desk import LineFull
-from ari_app.telegram.errors import Limited, NotReady
+from ari_app.telegram.errors import Frozen, Limited, NotReady
 from ari_app.telegram.line import Line
 from ari_app.telegram.lists import Denied
 from ari_app.telegram.peers import MalformedDestination
@@ -121,5 +121,5 @@ class Route:
         line.limits.check()
 
 
-REFUSALS: tuple[type[Exception], ...] = (Limited, LineFull, Denied, NotReady)
+REFUSALS: tuple[type[Exception], ...] = (Limited, LineFull, Frozen, Denied, NotReady)
 """Of the refusals of several lines, the dialplan gets the first of these."""

@@ -8,11 +8,13 @@ import aiohttp
 
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import Surroundings
-from ari_app.sentence import say
+from ari_app.os_words import in_words
+from ari_app.sentence import Sentence, say
 
 CONNECT_TIMEOUT_S = 5.0
 OFFSET_ADVICE_S = 5.0
 
+_NO_ANSWER = say("no answer within {seconds} s", seconds=f"{CONNECT_TIMEOUT_S:g}")
 _FIREWALL = say("Let this machine connect to Telegram: a firewall or the provider stands in the way.")
 
 
@@ -40,15 +42,15 @@ async def telegram(surroundings: Surroundings) -> list[Finding]:
     return found
 
 
-async def _refusal(host: str, port: int) -> str:
+async def _refusal(host: str, port: int) -> Sentence | str:
     """Why there is no connection; empty if there is one."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
-        return f"no answer within {CONNECT_TIMEOUT_S:g} s"
+        return _NO_ANSWER
     except OSError as error:
-        return error.strerror or str(error)
+        return in_words(error)
     writer.close()
     return ""
 
@@ -66,9 +68,9 @@ async def bot_api(surroundings: Surroundings) -> list[Finding]:
         ):
             pass
     except TimeoutError:
-        detail = f"no answer within {CONNECT_TIMEOUT_S:g} s"
+        detail: Sentence | str = _NO_ANSWER
     except aiohttp.ClientError as error:
-        detail = str(error)
+        detail = in_words(error)
     else:
         return [ok(Topic.TELEGRAM, say("The Bot API answers at {url}.", url=url))]
     return [

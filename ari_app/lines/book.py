@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from ari_app.asterisk.ari import AriClient
+from ari_app.calls import outcome
 from ari_app.calls.card import CardRules
 from ari_app.calls.desk import Desk
 from ari_app.lines.installation import Installation
@@ -20,19 +23,22 @@ from ari_app.news import News
 from ari_app.sentence import say
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import Store
-from ari_app.tasks import GuardedTasks, guarded_tasks
+from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks
 from ari_app.telegram import setup
 from ari_app.telegram.account import Account
 from ari_app.telegram.bot import Bot, BotState
-from ari_app.telegram.errors import TelegramError
-from ari_app.telegram.line import Line, LineState, Profile
-from ari_app.telegram.session_file import adopt, remove_session
+from ari_app.telegram.line import Line, Profile
+from ari_app.telegram.session_file import adopt, remove_session, replaced_session, retire, signin_session
 from ari_app.telegram.setup import BotFacts, Step, StepView
 from ari_app.wrong import Wrong
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 END_S = 10.0  # for the calls of a line that is to stop
+TIDY_S = 10.0  # for what a line's chats have to lose before it can't reach them any more
+STOP_S = 20.0  # for a line to let go of its session; disconnecting takes 5 s at most
 
 
 class Works(Protocol):
@@ -47,6 +53,9 @@ class Works(Protocol):
     async def beside(self, line: Line) -> None:
         """Runs beside a line, until it stops."""
 
+    async def tidy(self, line: Line) -> None:
+        """Its calls are over: remove from its chats what must not stay there when it can't be removed later."""
+
     async def test(self, line: Line, destination: str) -> str:
         """Begin a test call; its id. Raises MalformedDestination, TelegramError, LineFull."""
 
@@ -54,7 +63,9 @@ class Works(Protocol):
 class LineBook:
     """Every line by its number, in the order in which they were added.
 
-    ``tasks`` holds those at work; ``rules`` is kept up to date with each line's card.
+    ``tasks`` holds those at work; ``rules`` is kept up to date with each line's card. What an administrator asks for
+    is done to its end, also where whoever asked goes away meanwhile. Whatever goes wrong, a line that has been stopped
+    is started again, unless it has been removed: it is at work, or its state says what to do.
     """
 
     def __init__(
@@ -86,7 +97,7 @@ class LineBook:
         self._clock = clock
         self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, news, tasks, clock)
         self._settings: dict[str, LineSettings] = {}
-        self._working: dict[str, asyncio.Task[None]] = {}
+        self._working: dict[str, set[asyncio.Task[None]]] = {}
         self._lights: dict[str, Lights] = {}
         self._looked_at = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -120,21 +131,38 @@ class LineBook:
         self._lights[number] = lights = lights.after(self._lights.get(number), self._clock())
         return lights
 
+    @property
+    def telegram_offset_s(self) -> float | None:
+        """How much Telegram's clock is ahead of this machine's; None if no line is connected."""
+        known = (line.telegram_offset_s for line in self)
+        return next((offset_s for offset_s in known if offset_s is not None), None)
+
     # --- what an administrator does
 
     async def load(self) -> None:
         """Put every line to work that is kept in the store."""
         for settings in await kept_lines(self._store):
-            self._put_to_work(settings)
+            try:
+                self._put_to_work(settings, self._works.make(settings))
+            except Exception as error:  # noqa: BLE001 - recorded; the other lines work
+                FAILURES.add(f"line {settings.number}", error)
+                continue
+            account = self.lines[settings.number].account
+            if replaced_session(account).exists():  # the program was killed before it could sign it out
+                self._tasks.spawn(retire(account, replaced_session(account)), f"old session of {account.number}")
 
     async def add(self, settings: LineSettings) -> None:
         """Add a line; it has to be signed in then. Raises LineExists, SettingRefused."""
+        await self._whole(self._add(settings), f"adding of line {settings.number}")
+
+    async def _add(self, settings: LineSettings) -> None:
         async with self._changing:
             if settings.number in self._settings:
                 raise LineExists(say("There is a line {number} already.", number=settings.number))
             self._check(settings)
+            line = self._works.make(settings)
             await self._kept.put(settings.number, settings.stored())
-            self._put_to_work(settings)
+            self._put_to_work(settings, line)
         log.info("line %s: added", settings.number)
         self._news.tell("lines", settings.number)
 
@@ -146,6 +174,9 @@ class LineBook:
         ``read``: only if the settings are still one of these versions. Raises NoSuchLine, SettingsChanged,
         SettingRefused.
         """
+        return await self._whole(self._change(number, changes, read), f"change of line {number}")
+
+    async def _change(self, number: str, changes: Mapping[str, Any], read: Collection[str] | None) -> LineSettings:
         async with self._changing:
             check_version(self.settings(number), changes, read)
             settings = self.settings(number).changed(changes)
@@ -161,36 +192,52 @@ class LineBook:
 
     async def remove(self, number: str) -> None:
         """Remove a line with all that it has; its session on Telegram stays, unless it was logged out before."""
+        await self._whole(self._remove(number), f"removal of line {number}")
+
+    async def _remove(self, number: str) -> None:
         async with self._changing:
-            self.settings(number)
+            account = self.line(number).account
             await self.sign_ins.drop(number)
-            await self._stop(number)
-            await self._kept.remove(number)
-            await asyncio.to_thread(remove_session, self._accounts.session(number))
-            for each in (self._settings, self.lines, self._rules, self._lights):
-                each.pop(number, None)
+            await self._take_leave(number)
+            async with self._stopped(number):
+                await self._kept.remove(number)
+                for each in (self._settings, self.lines, self._rules, self._lights):
+                    each.pop(number, None)
+            for session in (account.session, signin_session(account), replaced_session(account)):
+                try:
+                    await asyncio.to_thread(remove_session, session)
+                except OSError as error:
+                    log.error("line %s: removed, but delete %s by hand: %s", number, session, error)  # noqa: TRY400
         log.info("line %s: removed", number)
         self._news.tell("lines", number)
 
     async def reset(self, number: str) -> None:
-        """Remove a line's session and what it has learnt from Telegram; its settings stay. Raises NoSuchLine."""
+        """Remove a line's session and what it has learnt from Telegram; its settings stay.
+
+        Raises NoSuchLine, OSError.
+        """
+        await self._whole(self._reset(number), f"reset of line {number}")
+
+    async def _reset(self, number: str) -> None:
         async with self._changing:
             self.settings(number)
-            await self._stop(number)
-            await self._kept.forget_caches(number)
-            await asyncio.to_thread(remove_session, self._accounts.session(number))
-            self._start(number)
+            await self._take_leave(number)
+            async with self._stopped(number):
+                await self._kept.forget_caches(number)
+                await asyncio.to_thread(remove_session, self._accounts.session(number))
         log.info("line %s: reset", number)
 
     async def log_out(self, number: str) -> None:
         """Sign a line's session out for good, and remove it; its settings stay. Raises NoSuchLine, TelegramError."""
+        await self._whole(self._log_out(number), f"logging out of line {number}")
+
+    async def _log_out(self, number: str) -> None:
         async with self._changing:
-            line = self.line(number)
-            await self._clear(number)
-            await setup.log_out(line.client)
-            await self._stop(number)
-            await asyncio.to_thread(remove_session, self._accounts.session(number))
-            self._start(number)
+            client = self.line(number).client
+            await self._take_leave(number)
+            await setup.log_out(client)
+            async with self._stopped(number):
+                await asyncio.to_thread(remove_session, self._accounts.session(number))
         log.info("line %s: logged out", number)
 
     async def setup(self, number: str) -> list[StepView]:
@@ -200,6 +247,7 @@ class LineBook:
     async def carry_out(self, number: str, steps: Collection[Step]) -> list[StepView]:
         """Do some of what a new account needs. Raises NoSuchLine, TelegramError."""
         views = await setup.carry_out(self.line(number).client, steps, self._bot_facts())
+        self.line(number).recheck_bot()
         log.info("line %s: account set up: %s", number, ", ".join(step.value for step in steps))
         self._news.tell("line", number)
         return views
@@ -213,9 +261,15 @@ class LineBook:
 
     async def installation_changed(self) -> None:
         """Let every line follow what is set for the whole installation."""
+        await self._whole(self._installation_changed(), "change of the installation")
+
+    async def _installation_changed(self) -> None:
         async with self._changing:
             for number in list(self._settings):
-                await self._apply(number)
+                try:
+                    await self._apply(number)
+                except Exception as error:  # noqa: BLE001 - recorded; the other lines follow
+                    FAILURES.add(f"line {number}", error)
         self._news.tell("settings")
 
     # --- what follows from it
@@ -223,6 +277,16 @@ class LineBook:
     def look(self) -> None:
         """Something that lights show may have changed."""
         self._looked_at.set()
+
+    def bot_changed(self) -> None:
+        """The bot has another state, or is another one."""
+        for line in self:
+            line.bot_changed()
+        self.look()
+
+    async def end_calls_of_session(self, line: Line) -> None:
+        """Telegram has ended a line's session, and with it the calls."""
+        await self._desk.clear(line.number, outcome.session_ended)
 
     async def watch(self) -> None:
         """Tell when a light changes, until cancelled."""
@@ -239,11 +303,11 @@ class LineBook:
     def _check(self, settings: LineSettings) -> None:
         check_together((self._settings | {settings.number: settings}).values())
 
-    def _put_to_work(self, settings: LineSettings) -> None:
+    def _put_to_work(self, settings: LineSettings, line: Line) -> None:
         number = settings.number
-        self._settings[number] = settings
-        self.lines[number] = self._works.make(settings)
         self._rules[number] = card_rules(settings, self._installation.settings)
+        self._settings[number] = settings
+        self.lines[number] = line
         self._start(number)
 
     async def _apply(self, number: str) -> None:
@@ -252,29 +316,88 @@ class LineBook:
         self._rules[number] = card_rules(settings, installation)
         account = self._accounts.of(settings, installation)
         if account != line.account:
-            await self._stop(number)
-            line.account = account
-            self._start(number)
+            line.account = account  # for the next time it connects
+            await self._clear(number)
+            async with self._stopped(number):
+                pass
         self._news.tell("line", number)
 
-    def _start(self, number: str) -> None:
-        self.lines[number].about_to_run()
-        self._working[number] = self._tasks.spawn(self._work(self.lines[number]), f"line {number}")
-        self.look()
+    async def _whole(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Do something to its end, although whoever waits for it is cancelled."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-    async def _work(self, line: Line) -> None:
+        async def do() -> None:
+            try:
+                result = await work
+            except Exception as error:
+                if done.cancelled():
+                    raise
+                done.set_exception(error)
+            else:
+                if not done.cancelled():
+                    done.set_result(result)
+            finally:
+                if not done.done():
+                    done.cancel()
+
+        try:
+            task = self._tasks.spawn(do(), name)
+        except RuntimeError:  # Astergram stops
+            work.close()
+            raise
+        task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
+        return await done
+
+    @asynccontextmanager
+    async def _stopped(self, number: str) -> AsyncIterator[None]:
+        """Inside, a line does not run, and its session is free; afterwards it runs, unless it is no more a line."""
+        try:
+            await self._stop(number)
+            yield
+        finally:
+            if number in self._settings:
+                self._start(number)
+
+    def _start(self, number: str) -> None:
+        line = self.lines[number]
+        line.about_to_run()
+        working = self._working.setdefault(number, set())
+        try:
+            work = partial(self._work, line, frozenset(working))
+            task = self._tasks.supervise(work, f"line {number}", line.fail)
+        except RuntimeError:
+            return log.info("line %s: not started, Astergram stops", number)
+        working.add(task)
+        task.add_done_callback(working.discard)
+        return self.look()
+
+    async def _work(self, line: Line, before: Collection[asyncio.Task[None]]) -> None:
+        """Hold a line, once those have ended that held it before."""
+        if before:
+            await asyncio.wait(before)
         async with guarded_tasks() as tasks:
             tasks.supervise(lambda: self._works.beside(line), f"line {line.number}: clean-up")
-            await tasks.supervise(line.run, f"line {line.number}", line.fail)
+            await line.run()
 
     async def _stop(self, number: str) -> None:
-        """End a line's calls, and let go of its session."""
+        working = set(self._working.get(number, ()))
+        for task in working:
+            task.cancel()
+        if working and (await asyncio.wait(working, timeout=STOP_S))[1]:
+            log.error("line %s: has not let go of its session within %g s", number, STOP_S)
+
+    async def _take_leave(self, number: str) -> None:
+        """End a line's calls, and tidy its chats."""
         await self._clear(number)
-        working = self._working.pop(number)
-        working.cancel()
-        await asyncio.wait({working})
+        line = self.lines[number]
+        try:
+            async with asyncio.timeout(TIDY_S):
+                await self._works.tidy(line)
+        except Exception as error:  # noqa: BLE001 - it is no reason to keep a line
+            log.warning("line %s: its chats are not tidied: %r", number, error)
 
     async def _clear(self, number: str) -> None:
+        """End a line's calls."""
         try:
             async with asyncio.timeout(END_S):
                 await self._desk.clear(number)
@@ -293,22 +416,17 @@ class LineBook:
         return account
 
     async def _adopt(self, account: Account) -> None:
-        """Go on with a session that has just been signed in. Raises TelegramError, OSError."""
+        """Go on with a session that has just been signed in. Raises NoSuchLine, TelegramError, OSError."""
+        await self._whole(self._go_on_with(account), f"new session of line {account.number}")
+
+    async def _go_on_with(self, account: Account) -> None:
         number = account.number
         async with self._changing:
-            await self._forget_session(self.line(number))
-            await self._stop(number)
-            try:
+            line = self.line(number)
+            before = line.account
+            await self._clear(number)
+            async with self._stopped(number):
                 await adopt(account)
-            finally:
-                self.lines[number].account = account
-                self._start(number)
-
-    async def _forget_session(self, line: Line) -> None:
-        """The session that a new one takes the place of would stay among the account's devices."""
-        if line.state is LineState.READY:
-            await self._clear(line.number)
-            try:
-                await setup.log_out(line.client)
-            except TelegramError as error:
-                log.warning("line %s: its old session stays among the account's devices: %s", line.number, error)
+                line.account = account
+        # Not before the new one is in its place.
+        await retire(before, replaced_session(account))

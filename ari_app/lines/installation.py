@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import tzinfo
 from typing import Any
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from ari_app import zones
 from ari_app.lines.settings import WITH_SECRETS, LineError, SettingRefused
 from ari_app.lines.versions import check_version
 from ari_app.sentence import say
@@ -27,7 +29,8 @@ from ari_app.wrong import Wrong, wrong_in
 class InstallationSettings(BaseModel):
     """``api_id`` and ``api_hash`` are those of my.telegram.org, for lines without their own; ``company`` likewise.
 
-    ``bot_token`` is @BotFather's; without it there is no bot.
+    ``bot_token`` is @BotFather's; without it there is no bot. ``timezone`` is a name of the IANA database; empty means
+    this machine's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +39,12 @@ class InstallationSettings(BaseModel):
     api_id: int | None = Field(None, ge=1)
     api_hash: SecretStr | None = None
     bot_token: SecretStr | None = None
+    timezone: zones.Timezone = ""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone itself."""
+        return zones.named(self.timezone)
 
     @field_validator("api_hash", "bot_token")
     @classmethod
@@ -48,7 +57,7 @@ class InstallationSettings(BaseModel):
         return secret.get_secret_value() if secret is not None and info.context == WITH_SECRETS else None
 
 
-TRY_S = 10.0
+TRY_S = 20.0
 """For Telegram's word on a bot's token; the library that asks takes seconds to load on a slow machine."""
 
 

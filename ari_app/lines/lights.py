@@ -53,9 +53,9 @@ class Lights:
 
 def calls_light(ari: AriClient) -> Light:
     """Whether Asterisk can give and take calls."""
-    if ari.state is ConnectionState.CONNECTED:
+    error = ari.refusal if ari.state is ConnectionState.CONNECTED else ari.last_error
+    if ari.state is ConnectionState.CONNECTED and error is None:
         return Light(Colour.GREEN, say("Connected to Asterisk."))
-    error = ari.last_error
     if isinstance(error, AriRefused | AriConflict):
         return Light(Colour.RED, say("Asterisk does not let Astergram in. {error}", error=error))
     if error is None:
@@ -72,6 +72,13 @@ def client_light(line: Line) -> Light:
         return Light(Colour.RED, line.condition)
     if line.state is LineState.CONNECTING:
         return Light(Colour.ORANGE, line.condition)
+    if line.frozen:
+        said = say(
+            "Telegram has frozen this account ({word}): it can neither call nor write. Appeal in the account's own "
+            "Telegram app; calls are tried again every hour.",
+            word=line.frozen,
+        )
+        return Light(Colour.RED, said)
     if pauses := line.pauses:
         request = CALL if CALL in pauses else max(pauses, key=lambda each: pauses[each])
         seconds, word = pauses[request]
@@ -98,6 +105,8 @@ def bot_light(bot: Bot, line: Line) -> Light:
     """Whether the bot can show its buttons in the line's chats."""
     if bot.state is not BotState.READY:
         return Light(Colour.ORANGE if bot.state is BotState.CONNECTING else Colour.RED, bot.sentence)
+    if line.state is LineState.READY and (problem := line.bot_problem):
+        return Light(Colour.ORANGE if problem.passes else Colour.RED, problem.sentence)
     if line.state is LineState.READY and line.dialogue is False:
         return Light(
             Colour.RED,

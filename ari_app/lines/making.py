@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from ari_app.calls.card import CardRules, Reason, Target
@@ -72,6 +73,7 @@ def wording(
         texts=line.texts,
         language=line.language,
         learnt=learnt,
+        clock=lambda: datetime.now(installation.zone),
     )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from ari_app.news import News
+from ari_app.sentence import say
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.account import Account
-from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.errors import NotReady, TelegramError
+from ari_app.telegram.session_file import retire, signin_session
 from ari_app.telegram.signin import SignIn
 from ari_app.telegram.signin_view import OVER, SignInState, SignInView
 
@@ -88,17 +90,34 @@ class SignIns:
         try:
             async with SignIn(account, lambda: self._news.tell("signin", number), clock=self._clock) as signing:
                 self._sign_ins[number] = signing
-                begun.set_result(signing)
+                if not begun.done():  # whoever asked may have gone away
+                    begun.set_result(signing)
                 state = await signing.over()
             if state is SignInState.SIGNED_IN:
-                await self._adopt(account)
-                log.info("line %s: signed in", number)
-                self._news.tell("signin", number)
+                await self._take_over(account, signing)
         except Exception as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+        finally:
             if not begun.done():
-                begun.set_exception(error)
-            elif isinstance(error, TelegramError | OSError):
-                log.error("line %s: signed in, but its new session is not in its place: %s", number, error)  # noqa: TRY400
-            else:
-                # One sign-in must not end the lines.
-                log.exception("line %s: an error nobody expected, while signing it in", number)
+                begun.set_exception(NotReady(f"signing {number} in was ended before it had begun"))
+
+    async def _take_over(self, account: Account, signing: SignIn) -> None:
+        number = account.number
+        try:
+            await self._adopt(account)
+        except Exception as error:
+            said = say(
+                "{number} was signed in, but the line can't go on with its new session: begin again. ({error})",
+                number=number,
+                error=error,
+            )
+            log.error("%s", said)  # noqa: TRY400 - the administrator needs the sentence
+            signing.spoil(said)
+            await retire(account, signin_session(account))
+            if not isinstance(error, TelegramError | OSError):
+                raise
+        else:
+            log.info("line %s: signed in", number)
+            self._news.tell("signin", number)

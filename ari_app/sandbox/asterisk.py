@@ -79,6 +79,7 @@ class PrivateAsterisk:
         self.sip_port: int
         self.rtp_ports: range
         self._child: Child
+        self._program: contextlib.AsyncExitStack
 
     def __repr__(self) -> str:
         return f"<PrivateAsterisk {self.run_dir}>" if hasattr(self, "run_dir") else "<PrivateAsterisk, not started>"
@@ -112,20 +113,30 @@ class PrivateAsterisk:
             self.http_port, self.ami_port, self.sip_port = ports[:3]
             self.rtp_ports = ports[RTP_OFFSET:]
             await asyncio.to_thread(self._write_configuration)
-            with _notification(self._sockets / "notify") as started:
-                self._child = await stack.enter_async_context(
-                    running(
-                        "Asterisk",
-                        self._command("-f", "-n"),
-                        self.run_dir / "log" / "console",
-                        environment={**self._environment(), "NOTIFY_SOCKET": str(self._sockets / "notify")},
-                        folder=self.run_dir,
-                    )
-                )
-                await self._child.ready(_ready(started), START_TIMEOUT_S)
-            await self._check()
+            self._program = await stack.enter_async_context(contextlib.AsyncExitStack())
+            await self.start()
             self._stack = stack.pop_all()
         return self
+
+    async def start(self) -> None:
+        """Start the program; it has been started already where it was not killed."""
+        with _notification(self._sockets / "notify") as started:
+            self._child = await self._program.enter_async_context(
+                running(
+                    "Asterisk",
+                    self._command("-f", "-n"),
+                    self.run_dir / "log" / "console",
+                    environment={**self._environment(), "NOTIFY_SOCKET": str(self._sockets / "notify")},
+                    folder=self.run_dir,
+                )
+            )
+            await self._child.ready(_ready(started), START_TIMEOUT_S)
+        await self._check()
+
+    async def kill(self) -> None:
+        """End the program as a crash does; `start` starts it again, with the same ports and configuration."""
+        self._child.process.kill()
+        await self._child.process.wait()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -224,7 +235,10 @@ def _notification(path: Path) -> Iterator[socket.socket]:
     """Yield a socket that receives what a service sends to NOTIFY_SOCKET (sd_notify(3))."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as notification:
         notification.bind(str(path))
-        yield notification
+        try:
+            yield notification
+        finally:
+            path.unlink(missing_ok=True)
 
 
 async def _ready(notification: socket.socket) -> None:

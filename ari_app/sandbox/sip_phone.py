@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 from ari_app.sandbox import debian
 from ari_app.sandbox.asterisk import PrivateAsterisk
@@ -205,9 +206,17 @@ class SipPhone:
         """Send digits (0-9, *, #, A-D) as RFC 4733 events."""
         await self._command("sndcode", digits)
 
-    async def transfer(self, number: str) -> None:
-        """Transfer the call blindly (SIP REFER)."""
-        await self._command("transfer", f"sip:{number}@{self._asterisk.sip_host}:{self._asterisk.sip_port}")
+    async def transfer(self, number: str, replaces: str = "") -> None:
+        """Transfer the call (SIP REFER): blindly, or into another call of this phone with that number.
+
+        ``replaces`` names the other one, as in RFC 3891: ``call-id;to-tag=...;from-tag=...``.
+        """
+        target = f"sip:{number}@{self._asterisk.sip_host}:{self._asterisk.sip_port}"
+        await self._command("transfer", f"{target}?Replaces={quote(replaces, safe='')}" if replaces else target)
+
+    async def select(self, line: int) -> None:
+        """Make one of several calls the current one; the first one that was begun is 1."""
+        await self._command("line", str(line))
 
     async def hold(self, held: bool = True) -> None:
         """Hold the call (re-INVITE), or take it back."""

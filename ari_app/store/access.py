@@ -49,8 +49,11 @@ class KeptAccess:
 
         return await self.store.run(read)
 
-    async def set_password(self, hashed: str, link: str | None = None) -> bool:
-        """Set the password, end every session and forget the link; False, and nothing done, if ``link`` isn't kept."""
+    async def set_password(self, hashed: str, link: str | None = None, *, revoke_tokens: bool = False) -> bool:
+        """Set the password, end every session and forget the link; False, and nothing done, if ``link`` isn't kept.
+
+        ``revoke_tokens``: forget every API token as well.
+        """
 
         def write(db: Database) -> bool:
             if link is not None and not any(db.table("web_link").rows_where("digest = ?", [link])):
@@ -58,6 +61,8 @@ class KeptAccess:
             db.table("web_password").upsert({"id": ONLY, "hash": hashed}, pk="id")
             db.table("web_sessions").delete_where()
             db.table("web_link").delete_where()
+            if revoke_tokens:
+                db.table("web_tokens").delete_where()
             return True
 
         return await self.store.run(write)

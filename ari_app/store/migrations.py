@@ -78,6 +78,12 @@ def cards_at_work(db: Database) -> None:
     db.table("cards").add_column("tells_in", str, not_null_default="")
 
 
+def keypads_being_sent(db: Database) -> None:
+    """Keypads of which Telegram has not said that it has sent them; it may have."""
+    columns = {"line": str, "random_id": int, "person_id": int, "call": str, "sent_at": float}
+    db.table("keypads_sending").create(columns, pk=("line", "random_id"))
+
+
 def card_files(db: Database) -> None:
     """Files of cards. What settings named so far, files of the server, is named no more, and nothing opens it."""
     texts = dict.fromkeys(("line", "kind", "name", "type"), str)
@@ -111,5 +117,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     calls,
     languages,
     cards_at_work,
+    keypads_being_sent,
     card_files,
 )

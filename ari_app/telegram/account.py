@@ -2,9 +2,11 @@
 
 import asyncio
 import fcntl
+import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,10 @@ from telethon.sessions import SQLiteSession
 from ari_app.telegram.errors import TelegramError, translated
 from ari_app.telegram.limits import LimitedClient, Limits
 
+log = logging.getLogger(__name__)
+
 CONNECT_S = 15.0
+DISCONNECT_S = 5.0  # Telethon waits for a socket to close, and for its own tasks
 TRY_S = 4.0
 """For one try to reach Telegram: a network that came back is noticed soon."""
 UNACKNOWLEDGED_S = 4.0
@@ -49,6 +54,52 @@ class Server:
             session.set_dc(self.dc_id, *TEST_SERVER)
 
 
+class LineSession(SQLiteSession):  # type: ignore[misc]  # Telethon has no type hints
+    """The session of a line that is signed in: a disk that is full costs no request, only what would be remembered.
+
+    Telethon writes to it whenever Telegram tells of a person, and again at each connection.
+    """
+
+    _conn: Any  # sqlite3.Connection; None while it is closed
+
+    def process_entities(self, tlo: Any) -> None:
+        """Remember access hashes."""
+        with self._spared():
+            super().process_entities(tlo)
+
+    def set_update_state(self, entity_id: int, state: Any) -> None:
+        """Remember how far updates have come."""
+        with self._spared():
+            super().set_update_state(entity_id, state)
+
+    def save(self) -> None:
+        """Commit."""
+        with self._spared():
+            super().save()
+
+    def close(self) -> None:
+        """Commit and close; a session that can't be committed is closed all the same."""
+        with self._spared():
+            super().close()
+        connection, self._conn = self._conn, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _update_session_table(self) -> None:
+        key = self._auth_key.key if self._auth_key else b""
+        row = self._execute("select dc_id, server_address, port, auth_key from sessions")
+        if row != (self._dc_id, self._server_address, self._port, key):
+            super()._update_session_table()
+
+    @contextmanager
+    def _spared(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            log.warning("%s: what Telegram told is not remembered: %s", self.filename, error)
+
+
 class Connection(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no type hints
     """TCP that breaks when the other side has gone without a word, so that Telethon connects again (tcp(7))."""
 
@@ -71,7 +122,7 @@ class Account:
     def client(self, limits: Limits | None = None) -> TelegramClient:
         """A Telethon client on this account's session file; not connected. It keeps to the limits."""
         self.session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        session = SQLiteSession(str(self.session))
+        session = (LineSession if limits else SQLiteSession)(str(self.session))
         self.session.chmod(0o600)
         self.server.apply(session)
         kind = partial(LimitedClient, limits=limits) if limits else TelegramClient
@@ -94,7 +145,7 @@ class Account:
 def lease(session: Path) -> Any:
     """Hold a session on this machine; raises LineHeld while another program does."""
     session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = session.with_suffix(".lock")
+    path = _lock_of(session)
     with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,9 +154,21 @@ def lease(session: Path) -> Any:
         yield
 
 
+def remove_lease(session: Path) -> None:
+    """Remove the file of a lease that one holds, and is about to let go of for good."""
+    _lock_of(session).unlink(missing_ok=True)
+
+
+def _lock_of(session: Path) -> Path:
+    return session.with_suffix(".lock")
+
+
 @asynccontextmanager
 async def connected(account: Account, limits: Limits | None = None) -> AsyncIterator[TelegramClient]:
-    """A client that holds its session and is connected; raises LineHeld, Unreachable."""
+    """A client that holds its session and is connected; raises TelegramError, OSError, sqlite3.Error.
+
+    Which is LineHeld where another program has it, and what Telegram says to a client that connects.
+    """
     with lease(account.session):
         client = account.client(limits)
         try:
@@ -114,4 +177,8 @@ async def connected(account: Account, limits: Limits | None = None) -> AsyncIter
                     await client.connect()
             yield client
         finally:
-            await client.disconnect()
+            try:
+                async with asyncio.timeout(DISCONNECT_S):
+                    await client.disconnect()
+            except (sqlite3.Error, OSError) as error:
+                log.warning("%s: not closed as it should be: %s", account.session.name, error)

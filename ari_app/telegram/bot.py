@@ -8,6 +8,7 @@ whoever registered its prefix; Telegram does not check who presses, or when.
 import asyncio
 import importlib
 import logging
+import math
 import secrets
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from functools import partial
 from ari_app.sentence import Sentence, say
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot_api import (
+    AT_ONCE,
     BotApi,
     BotApiError,
     Introduction,
@@ -31,7 +33,7 @@ from ari_app.telegram.bot_api import (
     Throttled,
     TokenRefused,
 )
-from ari_app.telegram.buttons import REFUSAL, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress
+from ari_app.telegram.buttons import LATE, REFUSAL, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ ANSWER_S = 2.5  # longer, and the Bot API counts as out of reach
 RECHECK_S = 1.0  # while something is wrong
 POLL_S = 2
 RETRY_S = 1.0
+ANSWER_AGAIN_S = 5.0  # the longest wait before an answer is given again: Telegram lets a question go after 10 s
+FRESH_S = 30.0  # what waited for us longer is not done any more: whoever pressed has given up
 CONFLICT_QUIET_S = 10.0
 """A poll of ours ends the other program's, which then waits before it ends ours (aiogram: for up to 5 s)."""
 REMEMBERED = 1000
@@ -133,6 +137,8 @@ class Bot:
         self._polling: Condition | None = None  # what is wrong with the polls, other than with everything
         self._api: BotApi | None = None
         self._offset: int | None = None
+        self._bot_id = ""  # as its token names it
+        self._emptied_at = -math.inf  # on the loop's clock: when nothing was left to be fetched
         self._renewed = asyncio.Event()
         self._doubted = asyncio.Event()
         self._settled = asyncio.Event()
@@ -215,6 +221,9 @@ class Bot:
 
     async def _work(self, token: str) -> None:
         self._offset = None
+        bot_id = token.partition(":")[0]
+        if bot_id != self._bot_id:
+            self._bot_id, self._emptied_at = bot_id, -math.inf
         try:
             opening = await asyncio.to_thread(_open, token, self._api_url)
         except TokenRefused:
@@ -263,7 +272,10 @@ class Bot:
         loop = asyncio.get_running_loop()
         quiet_from = loop.time()
         while True:
-            wait_s = 0 if self._polling and self._polling.state is BotState.CONNECTING else POLL_S
+            # Updates have no date: they may have waited since there was nothing to be fetched.
+            late = loop.time() > self._emptied_at + FRESH_S
+            away = self._polling is not None and self._polling.state is BotState.CONNECTING
+            wait_s = 0 if late or away else POLL_S
             try:
                 updates = await api.updates(self._offset, wait_s, wait_s + ANSWER_S)
             except PolledElsewhere as error:
@@ -279,9 +291,12 @@ class Bot:
             else:
                 if self._polling and loop.time() >= quiet_from:
                     self._judge(self._introduction, None)
+                if len(updates) < AT_ONCE:
+                    self._emptied_at = loop.time()
                 for update in updates:
                     self._offset = update.id + 1
-                    self._take(update.event, api, answering)
+                    if not late or not self._drop(update.event, api, answering):
+                        self._take(update.event, api, answering)
 
     async def _fails_to_poll(self, why: Condition, retry_s: float = RETRY_S) -> None:
         self._judge(self._introduction, why)
@@ -302,14 +317,23 @@ class Bot:
         if new != old:
             self._on_change()
 
+    def _drop(self, event: Question | Pressed | None, api: BotApi, answering: GuardedTasks) -> bool:
+        """Whether something that may be old is not to be done: all but what a line is asking for right now."""
+        if isinstance(event, Pressed):
+            log.info("bot: a press of %s came while nobody fetched it: not done", event.press.person_id)
+            answering.spawn(_answered(partial(api.answer_press, event.id, LATE)), "bot: answer to a press")
+            return True
+        return not (isinstance(event, Question) and event.query in self._offers)
+
     def _take(self, event: Question | Pressed | None, api: BotApi, answering: GuardedTasks) -> None:
         """In the order in which they came; only the answering takes time."""
         if isinstance(event, Question):
-            answering.spawn(
-                _answered(api.answer_question(event.id, self.username, self._found(event))), "bot: answer to a query"
-            )
+            found = self._found(event)
+            answer = partial(api.answer_question, event.id, self.username, found)
+            answering.spawn(_answered(answer), "bot: answer to a query")
         elif isinstance(event, Pressed):
-            answering.spawn(_answered(api.answer_press(event.id, self._pressed(event))), "bot: answer to a press")
+            answer = partial(api.answer_press, event.id, self._pressed(event))
+            answering.spawn(_answered(answer), "bot: answer to a press")
 
     def _found(self, question: Question) -> list[ButtonMessage]:
         account_id, message = self._offers.pop(question.query, (None, None))
@@ -350,9 +374,19 @@ def _open(token: str, api_url: str) -> AbstractAsyncContextManager[BotApi]:
     return aiogram_api(token, api_url)
 
 
-async def _answered(answer: Awaitable[None]) -> None:
-    """An answer that comes too late, or not at all, leaves the button waiting for a moment; nothing else."""
+async def _answered(answer: Callable[[], Awaitable[None]]) -> None:
+    """Give an answer, once more if it is not taken; one that fails leaves no keypad, or a button that waits."""
     try:
-        await answer
+        return await answer()
+    except (Refused, TokenRefused) as error:
+        return log.warning("bot: an answer was not taken: %s", error)
     except BotApiError as error:
+        wait_s = error.retry_s if isinstance(error, Throttled) else RETRY_S
         log.warning("bot: an answer was not taken: %s", error)
+    if wait_s > ANSWER_AGAIN_S:
+        return None
+    await asyncio.sleep(wait_s)
+    try:
+        return await answer()
+    except BotApiError as error:
+        return log.warning("bot: an answer was not taken the second time either: %s", error)

@@ -23,6 +23,7 @@ from aiogram.types import (
 from aiogram.utils.token import TokenValidationError
 
 from ari_app.telegram.bot_api import (
+    AT_ONCE,
     BotApi,
     BotApiError,
     BotUpdate,
@@ -53,7 +54,9 @@ class Aiogram:
 
     async def updates(self, offset: int | None, wait_s: int, within_s: float) -> list[BotUpdate]:
         """getUpdates."""
-        request = GetUpdates(offset=offset, timeout=wait_s, allowed_updates=["inline_query", "callback_query"])
+        request = GetUpdates(
+            offset=offset, limit=AT_ONCE, timeout=wait_s, allowed_updates=["inline_query", "callback_query"]
+        )
         return [_update(each) for each in await self._ask(request, within_s)]
 
     async def answer_question(self, question_id: str, title: str, messages: Sequence[ButtonMessage]) -> None:

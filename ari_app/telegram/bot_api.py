@@ -10,6 +10,9 @@ from typing import Protocol
 
 from ari_app.telegram.buttons import ButtonMessage, Keyboard, Press
 
+AT_ONCE = 100
+"""The most updates that getUpdates gives at once."""
+
 
 class BotApiError(Exception):
     """A request did not work: the Bot API could not be reached, or had trouble of its own."""

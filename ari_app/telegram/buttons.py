@@ -12,21 +12,31 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from telethon import TelegramClient
+from telethon import TelegramClient, errors
 from telethon.tl import functions, types
 
-from ari_app.telegram.errors import TelegramError, translated
+from ari_app.telegram.errors import Limited, TelegramError, translated
+from ari_app.telegram.peers import bot_peer
 
 REQUEST_S = 10.0  # an inline query waits for the bot
 SETTLE_S = 15.0  # a bot that has just been started, or been given another token
+LATEST = 100  # messages of one chat, as many as Telegram gives at once
+SERVER_TROUBLE = 500
 SIGNATURE_BYTES = 12  # 96 bits; the data of a button has 64 bytes at most (core.telegram.org/bots/api)
 
 REFUSAL = "This button does not work any more. / Эта кнопка уже не действует."
 """For a press of which it is not known to which line, and so in which words, it belongs."""
 
+LATE = "Please press once more. / Нажмите, пожалуйста, ещё раз."
+"""For a press that may be old: Telegram keeps for a day what nobody fetches, and does not say when it came."""
+
 
 class BotUnavailable(Exception):
     """The bot can't be used now; the text says why and what to do."""
+
+
+class MaybeSent(TelegramError):
+    """Telegram did not say whether it has sent a message: it may have."""
 
 
 class EditRefused(Exception):
@@ -111,12 +121,22 @@ def fields(data: str, prefix: str, count: int) -> list[str]:
     return rest
 
 
+def new_random_id() -> int:
+    """Telegram sends a message with the same random id once (core.telegram.org/method/messages.sendMessage)."""
+    return secrets.randbits(63)
+
+
 async def send_buttons(
-    client: TelegramClient, account_id: int, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage
+    client: TelegramClient,
+    account_id: int,
+    bot: ButtonBot,
+    peer: types.TypeInputPeer,
+    message: ButtonMessage,
+    random_id: int | None = None,
 ) -> int:
     """Have the account send a message of the bot's to a person; returns the message's id in the account's chats.
 
-    Raises BotUnavailable, TelegramError.
+    Raises BotUnavailable, TelegramError; MaybeSent where the message may be in the chat all the same, see `find`.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_S):
@@ -127,15 +147,26 @@ async def send_buttons(
     except TelegramError:
         bot.recheck()
         raise
-    random_id = secrets.randbits(63)
-    with translated("messages.sendInlineBotResult"):
-        async with asyncio.timeout(REQUEST_S):
-            sent = await client(
-                functions.messages.SendInlineBotResultRequest(
-                    peer=peer, query_id=results.query_id, id=results.results[0].id, random_id=random_id, silent=True
-                )
-            )
-    return _message_id(sent, random_id)
+    random_id = new_random_id() if random_id is None else random_id
+    request = functions.messages.SendInlineBotResultRequest(
+        peer=peer, query_id=results.query_id, id=results.results[0].id, random_id=random_id, silent=True
+    )
+    try:
+        with translated("messages.sendInlineBotResult"):
+            async with asyncio.timeout(REQUEST_S):
+                return _message_id(await client(request), random_id)
+    except TelegramError as error:
+        if _is_refused(error):
+            raise
+        raise MaybeSent(str(error)) from error
+
+
+def _is_refused(error: TelegramError) -> bool:
+    """Whether Telegram has said that it does not do it: not that it has trouble, and not that it has done so before."""
+    said = error.__cause__
+    if isinstance(said, errors.RPCError):
+        return abs(said.code or 0) < SERVER_TROUBLE and not isinstance(said, errors.RandomIdDuplicateError)
+    return isinstance(error, Limited)  # it was not even asked
 
 
 async def _ask_for(
@@ -147,16 +178,37 @@ async def _ask_for(
     message: ButtonMessage,
 ) -> Any:
     """TL messages.botResults, with the message. Raises TelegramError."""
+    bot_itself = await bot_peer(client, username)
     with bot.offered(account_id, message) as query, translated("messages.getInlineBotResults"):
         async with asyncio.timeout(REQUEST_S):
             results = await client(
-                functions.messages.GetInlineBotResultsRequest(
-                    bot=await client.get_input_entity(username), peer=peer, query=query, offset=""
-                )
+                functions.messages.GetInlineBotResultsRequest(bot=bot_itself, peer=peer, query=query, offset="")
             )
     if not results.results:
         raise TelegramError(f"@{username} gave no message for the line's inline query; does another program poll it?")
     return results
+
+
+async def find(client: TelegramClient, peer: types.TypeInputPeer, data: str) -> list[int]:
+    """The messages that the account has sent to a person with buttons whose data begins so, among the latest.
+
+    Raises TelegramError.
+    """
+    request = functions.messages.GetHistoryRequest(
+        peer=peer, offset_id=0, offset_date=None, add_offset=0, limit=LATEST, max_id=0, min_id=0, hash=0
+    )
+    with translated("messages.getHistory"):
+        async with asyncio.timeout(REQUEST_S):
+            found = await client(request)
+    return [each.id for each in found.messages if getattr(each, "out", False) and _has_button(each, data.encode())]
+
+
+def _has_button(message: Any, data: bytes) -> bool:
+    markup = getattr(message, "reply_markup", None)
+    if not isinstance(markup, types.ReplyInlineMarkup):
+        return False
+    kinds = [button.type for row in markup.rows for button in row.buttons]
+    return any(isinstance(kind, types.InlineButtonTypeCallback) and kind.data.startswith(data) for kind in kinds)
 
 
 async def delete(client: TelegramClient, message_ids: list[int]) -> None:

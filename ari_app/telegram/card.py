@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from telethon import TelegramClient
@@ -113,6 +114,16 @@ async def _send_media(client: TelegramClient, peer: types.TypeInputPeer, media: 
             await client(request)
 
 
+class Shown(Enum):
+    """What has become of the last that was to be shown."""
+
+    DONE = "done"
+    GONE = "gone"
+    """The message can't be edited any more: the person has deleted it."""
+    NOT_NOW = "not now"
+    """It might be another time."""
+
+
 class Progress:
     """A message of the bot's that is edited to what is newest, as soon as Telegram lets it be edited."""
 
@@ -128,12 +139,16 @@ class Progress:
         self._newest, self._last = (text, buttons), last
         self._news.set()
 
-    async def run(self) -> bool:
-        """Edit the message until the last is shown, or can't be any more; False where another time it might be."""
-        tries = 0
+    async def run(self) -> Shown:
+        """Edit the message until the last is shown, or can't be shown."""
+        tries, gone = 0, False
         while tries < EDIT_TRIES:
             await self._news.wait()
             self._news.clear()
+            if gone:
+                if self._last:
+                    return Shown.GONE
+                continue
             text, buttons = self._newest
             try:
                 await self._bot.edit(self._message_id, text, buttons)
@@ -141,11 +156,14 @@ class Progress:
             except EditRefused as refusal:
                 log.info("a card was not edited: %s", refusal)
                 if refusal.retry_s is None:
-                    return True
+                    gone = True
+                    if self._last:
+                        return Shown.GONE
+                    continue
                 tries += 1
                 self._news.set()
                 await asyncio.sleep(refusal.retry_s)
                 continue
             if self._last and not self._news.is_set():
-                return True
-        return False
+                return Shown.DONE
+        return Shown.NOT_NOW

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from telethon import TelegramClient, events, utils
 from telethon.tl import functions, types
 
+from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.errors import TelegramError, translated
 from ari_app.telegram.peers import Person
 from ari_app.telegram.texts import TextName, Wording
@@ -19,8 +21,9 @@ REQUEST_S = 10.0
 AUTO_ANSWER_S = 30.0  # the same text to the same person at most once in this time
 TELEGRAM_ITSELF = {777000, 42777}  # its service accounts: login codes and notices
 
-OnText = Callable[[int, str], bool]
-"""Told each text of a person, by Telegram id, in their order; must not wait. True where it was dialled."""
+OnText = Callable[[int, str, float], bool]
+"""Told each text of a person, by Telegram id, in their order, and when Telegram took it (a Unix time); must not wait.
+True where it was dialled."""
 
 
 class Recently:
@@ -61,19 +64,16 @@ class Chat:
         self._on_text = on_text
         self._own = own
         self._recently = recently
-        self._tasks = asyncio.TaskGroup()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> "Chat":
-        await self._tasks.__aenter__()
+        self._answering: GuardedTasks = await self._exit.enter_async_context(guarded_tasks())
         self._client.add_event_handler(self._on_message, events.NewMessage(incoming=True, func=is_text_of_a_person))
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
         self._client.remove_event_handler(self._on_message)
-        for task in self._answering:
-            task.cancel()
-        await self._tasks.__aexit__(*exc)
+        await self._exit.aclose()
 
     async def send(self, peer: types.TypeInputPeer, text: str) -> None:
         """messages.sendMessage, as plain text without markup or a link's preview. Raises TelegramError."""
@@ -83,13 +83,10 @@ class Chat:
 
     async def _on_message(self, event: Any) -> None:
         # A call's updates wait behind this one: whatever takes time has a task of its own.
-        if not self._on_text(event.message.peer_id.user_id, event.message.message):
-            self._start(self._answer(event))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._tasks.create_task(work)
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        message = event.message
+        person_id = message.peer_id.user_id
+        if not self._on_text(person_id, message.message, message.date.timestamp()):
+            self._answering.spawn(self._answer(event), f"line {self._wording().number}: answer to {person_id}")
 
     async def _answer(self, event: Any) -> None:
         person_id = event.message.peer_id.user_id
@@ -104,9 +101,6 @@ class Chat:
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:
             log.warning("line %s: no automatic answer to %s: %s", self._wording().number, person_id, error)
-        except Exception:
-            # One message must not end the line, and with it its calls.
-            log.exception("line %s: an error nobody expected, while answering %s", self._wording().number, person_id)
 
 
 def is_text_of_a_person(event: Any) -> bool:

@@ -25,6 +25,11 @@ class KeyData:
         """As Telegram keeps it behind the button."""
         return ":".join((PREFIX, self.call, self.key, self.signature))
 
+    @staticmethod
+    def of_call(call: str) -> str:
+        """How the data of every button of a call begins."""
+        return f"{PREFIX}:{call}:"
+
     @classmethod
     def unpack(cls, data: str) -> "KeyData":
         """Raises ValueError where it is none."""

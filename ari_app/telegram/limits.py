@@ -16,12 +16,13 @@ from typing import Any, Protocol
 from telethon import TelegramClient, errors
 from telethon.utils import is_list_like
 
-from ari_app.telegram.errors import Limited
+from ari_app.telegram.errors import FROZEN, Frozen, Limited, word_of
 
 log = logging.getLogger(__name__)
 
 CALL = "phone.requestCall"
 MINUTE_S, DAY_S = 60.0, 86400.0
+FROZEN_S = 3600.0  # until what a frozen account may not do is tried again: it is thawed by people, who take days
 FLOOD_WAITS = (errors.FloodWaitError, errors.FloodPremiumWaitError)
 
 
@@ -93,10 +94,17 @@ class Limits:
         now = self._clock()
         return {each.request: (each.until - now, each.reason) for each in self._pauses.values() if each.until > now}
 
+    @property
+    def frozen(self) -> str:
+        """Telegram's word for this account being frozen; empty where it has not said so of late."""
+        return next((reason for _, reason in self.pauses.values() if reason.startswith(FROZEN)), "")
+
     def check(self, request: str = CALL) -> None:
-        """Raises Limited where a request (its TL name) must not be made now; by default, a call."""
+        """Raises Limited (Frozen, too) where a request (its TL name) must not be made now; by default, a call."""
         if pause := self.pauses.get(request):
             seconds, reason = pause
+            if reason.startswith(FROZEN):
+                raise Frozen(f"line {self._line} leaves out {request}: Telegram has frozen its account ({reason})")
             raise Limited(
                 f"line {self._line} leaves out {request} for {seconds:.0f} s more: Telegram said {reason}",
                 round(seconds),
@@ -121,6 +129,10 @@ class Limits:
             await self._pause(request, error.seconds + self.settings.flood_margin_s, f"FLOOD_WAIT_{error.seconds}")
         elif isinstance(error, errors.PeerFloodError):
             await self._pause(request, self.settings.peer_flood_s, "PEER_FLOOD")
+        elif isinstance(error, errors.RPCError) and (word := word_of(error)).startswith(FROZEN):
+            # Whatever it was that showed it, a frozen account can place no call.
+            for each in {request, CALL}:
+                await self._pause(each, FROZEN_S, word)
 
     async def _pause(self, request: str, seconds: float, reason: str) -> None:
         if not _is_held_back(request):
@@ -163,6 +175,13 @@ class LimitedClient(TelegramClient):  # type: ignore[misc]  # Telethon has no ty
     def __init__(self, *arguments: Any, limits: Limits, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limits = limits
+        self.on_reconnect: Callable[[], None] = lambda: None
+
+    async def _handle_auto_reconnect(self) -> None:
+        """Telethon has connected again by itself: what came meanwhile is asked for, which it leaves out."""
+        await super()._handle_auto_reconnect()
+        await self.catch_up()
+        self.on_reconnect()
 
     async def __call__(self, request: Any, ordered: bool = False, flood_sleep_threshold: int | None = None) -> Any:
         """As Telethon's; every method of the client ends here."""

@@ -4,9 +4,12 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
+from pathlib import Path
 
 from telethon import TelegramClient
 from telethon.tl import functions, types
@@ -14,15 +17,25 @@ from telethon.tl import functions, types
 from ari_app.sentence import Sentence, say
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import CONNECT_S, Account, connected
-from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, send_buttons
+from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
 from ari_app.telegram.chat import Chat, OnText, Recently
-from ari_app.telegram.errors import NotReady, SignedOut, TelegramError, Unreachable, translated
+from ari_app.telegram.dialogue import BotDialogue, BotProblem
+from ari_app.telegram.errors import (
+    KEY_FORGOTTEN,
+    KeyForgotten,
+    Limited,
+    NotReady,
+    SignedOut,
+    TelegramError,
+    Unreachable,
+    translated,
+)
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.lists import Denied, Lists
 from ari_app.telegram.peers import Callee, Destination, Directory, Person, known_peer
 from ari_app.telegram.phone import Offer, Phone
-from ari_app.telegram.setup import has_dialogue
+from ari_app.telegram.refusals import wait
 from ari_app.telegram.texts import Wording
 from media.types import EngineProtocol
 
@@ -30,9 +43,12 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST_S = 1.0
 RETRY_MOST_S = 4.0
+KEY_FORGOTTEN_S = 300.0
+"""A key that Telegram has forgotten has been known to come back; asking for it costs one packet."""
 CHECK_EVERY_S = 2.0
 """Telegram is asked this often whether it is there, by turns with a ping and with what only a signed-in session may."""
 CHECK_S = 2.0
+END_S = 5.0  # for the calls of a line whose session has ended; as long as closing a call may take
 
 
 class LineState(Enum):
@@ -76,7 +92,8 @@ class Line:
     """One account, connected and signed in for as long as its `run` goes on.
 
     ``on_offer`` is called for each incoming call, ``on_text`` for each text that a person writes, ``on_change`` when
-    something about it has changed; ``own`` tells the accounts that are lines, ``bot_name`` the bot, if it can be used.
+    something about it has changed; ``on_signed_out`` ends its calls when Telegram has ended its session. ``own`` tells
+    the accounts that are lines, ``bot_name`` the bot, if it can be used.
     """
 
     def __init__(
@@ -88,8 +105,9 @@ class Line:
         profile: Profile,
         limits: Limits,
         directory: Directory,
-        on_text: Callable[["Line", int, str], bool] = lambda *_: False,
+        on_text: Callable[["Line", int, str, float], bool] = lambda *_: False,
         on_change: Callable[[], None] = lambda: None,
+        on_signed_out: Callable[["Line"], Awaitable[None]] | None = None,
         bot_name: Callable[[], str] = lambda: "",
         own: Callable[[Person], bool] = lambda _: False,
     ) -> None:
@@ -98,21 +116,22 @@ class Line:
         self.user_id: int | None = None  # once it has been signed in
         self.state = LineState.CONNECTING
         self.condition = CONNECTING
-        self._on_text: OnText = lambda person_id, text: on_text(self, person_id, text)
+        self._on_text: OnText = lambda person_id, text, sent_at: on_text(self, person_id, text, sent_at)
         self._on_change = limits.on_change = on_change
-        self._bot_name = bot_name
-        self.dialogue: bool | None = None  # with the bot; None: it is not known
+        self._on_signed_out = on_signed_out
+        self._bot = BotDialogue(bot_name, on_change)
+        self._offset_s: float | None = None
         self._own = own
         self._answered = Recently()
         self.account = account
-        self._engine = engine
-        self._on_offer = on_offer
         self._directory = directory
         self._client: TelegramClient | None = None
-        self._phone: Phone | None = None
+        self._phone = Phone(engine, lambda offer: on_offer(self, offer))
         self._chat: Chat | None = None
         self._settled = asyncio.Event()
-        self._ready = asyncio.Event()
+        self._session_asked_from = 0.0  # on the loop's clock: Telegram may want to be asked later
+        self._times_ready = 0
+        self._became_ready = asyncio.Event()
         self.use(profile)
 
     def use(self, profile: Profile) -> None:
@@ -128,9 +147,14 @@ class Line:
         self._directory.found_s, self._directory.not_found_s = profile.found_s, profile.not_found_s
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it can take and place calls."""
+        return self.state is LineState.READY
+
+    @property
     def phone(self) -> Phone:
         """Its calls; raises NotReady."""
-        if self.state is LineState.READY and self._phone:
+        if self.state is LineState.READY and self._client:
             return self._phone
         raise NotReady(f"line {self.number} is {self.state.value}: {self.condition}")
 
@@ -148,9 +172,37 @@ class Line:
         return self._client
 
     @property
+    def telegram_offset_s(self) -> float | None:
+        """How much Telegram's clock is ahead of this machine's, to a second or so; None while it is not connected."""
+        return self._offset_s if self.state is LineState.READY else None
+
+    @property
     def pauses(self) -> dict[str, tuple[float, str]]:
         """The requests that this line leaves out now: each one's seconds left, and Telegram's word for why."""
         return self.limits.pauses
+
+    @property
+    def frozen(self) -> str:
+        """Telegram's word for the account being frozen, which can neither call nor write then; or empty."""
+        return self.limits.frozen
+
+    @property
+    def dialogue(self) -> bool | None:
+        """Whether the account has a chat with the bot; None: it is not known."""
+        return self._bot.open
+
+    @property
+    def bot_problem(self) -> BotProblem | None:
+        """Why the bot can't be used in this line's chats; None where nothing is known against it."""
+        return self._bot.problem
+
+    def bot_changed(self) -> None:
+        """The bot may be another one now."""
+        self._bot.look()
+
+    def recheck_bot(self) -> None:
+        """The account's chat with the bot may have begun."""
+        self._bot.recheck()
 
     def destination(self, dialled: str) -> Destination:
         """Read what somebody dialled; raises MalformedDestination."""
@@ -173,12 +225,27 @@ class Line:
         if refusal:
             raise Denied(f"line {self.number} may not call: {refusal}")
 
-    async def send_buttons(self, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage) -> int:
-        """Send a message of the bot's to a person; its id in this account. Raises BotUnavailable, TelegramError."""
+    async def send_buttons(
+        self, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage, random_id: int | None = None
+    ) -> int:
+        """Send a message of the bot's to a person; its id in this account.
+
+        Raises BotUnavailable, TelegramError; MaybeSent, see `find_buttons`.
+        """
         self.chat  # noqa: B018 - says why, when the line is not ready
         assert self._client is not None
         assert self.user_id is not None
-        return await send_buttons(self._client, self.user_id, bot, peer, message)
+        try:
+            message_id = await send_buttons(self._client, self.user_id, bot, peer, message, random_id)
+        except TelegramError:
+            self._bot.doubt()
+            raise
+        self._bot.works()
+        return message_id
+
+    async def find_buttons(self, person_id: int, data: str) -> list[int]:
+        """The messages to a person that have buttons whose data begins so. Raises TelegramError."""
+        return await find(self.client, await self.peer(person_id), data)
 
     async def send_card_part(self, peer: types.TypeInputPeer, part: Contact | Picture) -> None:
         """Send a contact, or a picture. Raises TelegramError."""
@@ -201,9 +268,11 @@ class Line:
         assert self._client is not None
         await delete(self._client, message_ids)
 
-    async def until_ready(self) -> None:
-        """Wait until it can take and place calls."""
-        await self._ready.wait()
+    async def until_ready(self, after: int = 0) -> int:
+        """Wait until it can take and place calls, for the next time ``after`` that one; gives which time it is."""
+        while self.state is not LineState.READY or self._times_ready <= after:
+            await self._became_ready.wait()
+        return self._times_ready
 
     async def settled(self) -> LineState:
         """Wait until the first try to connect is over."""
@@ -212,12 +281,12 @@ class Line:
 
     def about_to_run(self) -> None:
         """What was found out about its session before does not count any more."""
-        self.dialogue = None
+        self._bot.forget()
         self._become(LineState.CONNECTING, CONNECTING)
 
     async def run(self) -> None:
         """Hold the line until cancelled; connects, and connects again with backoff, and says so in the log."""
-        async with self.limits:
+        async with self.limits, self._phone:
             await self._keep_connected()
 
     def fail(self, error: BaseException) -> None:
@@ -227,51 +296,84 @@ class Line:
         )
 
     async def _keep_connected(self) -> None:
-        wait_s = RETRY_FIRST_S
+        backoff_s = RETRY_FIRST_S
         while True:
+            wait_s = backoff_s
             try:
                 await self._hold()
-                wait_s = RETRY_FIRST_S
+                wait_s = backoff_s = RETRY_FIRST_S
             except SignedOut as error:
-                return self._become(LineState.SIGNED_OUT, signed_out(error))
-            except (sqlite3.Error, OSError) as error:
+                await self._sign_out(error)
+                if not isinstance(error, KeyForgotten):
+                    return
+                wait_s = KEY_FORGOTTEN_S
+            except Limited as error:
+                wait_s = max(backoff_s, error.seconds or 0.0)
+                said = wait(error.seconds) if error.seconds else say("Waiting for Telegram. {error}", error=error)
+                self._become(LineState.CONNECTING, said)
+            except TelegramError as error:
+                self._become(LineState.CONNECTING, say("Waiting for Telegram. {error}", error=error))
+            except (sqlite3.OperationalError, OSError) as error:
+                self._become(LineState.CONNECTING, unusable(self.account.session, error))
+            except sqlite3.Error as error:  # it is damaged
                 return self._become(
                     LineState.SIGNED_OUT,
                     say("The session can't be used: sign this line in again. ({error})", error=error),
                 )
-            except TelegramError as error:
-                self._become(LineState.CONNECTING, say("Waiting for Telegram. {error}", error=error))
             await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, RETRY_MOST_S)
+            backoff_s = min(backoff_s * 2, RETRY_MOST_S)
 
     async def _hold(self) -> None:
-        async with connected(self.account, self.limits) as client:
-            with translated("users.getUsers"):
-                async with asyncio.timeout(CONNECT_S):
-                    if not self.account.api_id:
-                        raise SignedOut("neither the line nor the installation has an api_id")
-                    if not await client.is_user_authorized():
-                        raise SignedOut("not signed in")
-                    self.user_id = (await client.get_me(input_peer=True)).user_id
+        """Be connected until Telethon gives up. Raises TelegramError, sqlite3.Error, OSError."""
+        if not (self.account.api_id and self.account.api_hash):
+            raise SignedOut("neither the line nor the installation has an api_id and api_hash", NO_APPLICATION)
+        # Attached before anything is asked: Telethon hands a call that comes meanwhile to nobody else.
+        async with connected(self.account, self.limits) as client, self._phone.attached(client):
+            self.user_id = await self._identify(client)
             async with (
                 Chat(client, lambda: self.wording, self._on_text, self._own, self._answered) as chat,
-                Phone(client, self._engine, lambda offer: self._on_offer(self, offer)) as phone,
                 guarded_tasks() as checks,
             ):
-                self._client, self._phone, self._chat = client, phone, chat
+                self._client, self._chat = client, chat
+                checks.supervise(partial(self._bot.watch, client), f"line {self.number}: bot")
                 self._become(LineState.READY, READY)
                 try:
-                    await self._watch(client, checks)
+                    if ended := await self._watch(client, checks):
+                        await self._sign_out(ended)  # while Telegram may still take the ends of its calls
                 finally:
-                    self._client = self._phone = self._chat = None
+                    self._client = self._chat = None
+            if ended:
+                raise ended
             self._become(LineState.CONNECTING, say("Telegram closed the connection; connecting again."))
 
-    async def _watch(self, client: TelegramClient, tasks: GuardedTasks) -> None:
-        """Until the client gives up: see whether Telegram answers. Telethon itself connects again without a word.
+    async def _identify(self, client: TelegramClient) -> int:
+        """The account's id. Raises TelegramError; SignedOut for what Telegram says of the session itself, only.
 
-        One question at a time: what could not be sent is sent once Telethon is connected again. Raises SignedOut.
+        Telethon's `is_user_authorized` takes any error for being signed out.
         """
-        question: asyncio.Task[SignedOut | None] | None = None
+        with translated("users.getUsers"):
+            async with asyncio.timeout(CONNECT_S):
+                for user in await client(functions.users.GetUsersRequest([types.InputUserSelf()])):
+                    return int(user.id)
+        raise TelegramError("Telegram does not say whose session this is (users.getUsers)")
+
+    async def _sign_out(self, error: SignedOut) -> None:
+        """Telegram has ended the session, and with it the calls."""
+        self._become(LineState.SIGNED_OUT, signed_out(error))
+        if self._on_signed_out:
+            try:
+                async with asyncio.timeout(END_S):
+                    await self._on_signed_out(self)
+            except TimeoutError:
+                log.warning("line %s: calls did not end within %g s after its session", self.number, END_S)
+
+    async def _watch(self, client: TelegramClient, tasks: GuardedTasks) -> SignedOut | None:
+        """Until the client gives up, or Telegram says that the session has ended, which is returned.
+
+        See whether Telegram answers: Telethon itself connects again without a word. One question at a time: what could
+        not be sent is sent once Telethon is connected again.
+        """
+        question: asyncio.Task[SignedOut | bool | None] | None = None
         gone = client.disconnected
         turn = 0
         while True:
@@ -280,57 +382,62 @@ class Line:
                 question = tasks.spawn(self._ask(client, turn), f"check of {self.number}")
             await asyncio.wait({question, gone}, timeout=CHECK_S, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
-                return
+                return None
             if not question.done():
                 if self.state is LineState.READY:
                     self._become(LineState.CONNECTING, say("Telegram does not answer; connecting again."))
                 continue
-            if refused := question.result():
-                raise refused
+            answered = question.result()
             question = None
-            if self.state is not LineState.READY:
+            if isinstance(answered, SignedOut):
+                return answered
+            if answered and self.state is not LineState.READY:
                 self._become(LineState.READY, READY)
                 await client.catch_up()  # what became of calls meanwhile
+                self._phone.look()
             await asyncio.wait({gone}, timeout=CHECK_EVERY_S)
             if gone.done():
-                return
+                return None
 
-    async def _ask(self, client: TelegramClient, turn: int) -> SignedOut | None:
-        """Return when Telegram has answered: SignedOut if that is what it said."""
+    async def _ask(self, client: TelegramClient, turn: int) -> SignedOut | bool:
+        """Whether Telegram has answered; SignedOut if that is what it said."""
+        now = asyncio.get_running_loop().time()
         try:
-            if turn % 2:
+            if turn % 2 or now < self._session_asked_from:
                 with translated("ping"):
                     await client(functions.PingRequest(secrets.randbits(63)))
-            elif name := self._bot_name():
-                self._learn_dialogue(await has_dialogue(client, name))
-            else:
-                self._learn_dialogue(None)
+            else:  # what needs a session, costs little, and is held back by no pause
                 with translated("updates.getState"):
-                    await client(functions.updates.GetStateRequest())
-        except SignedOut as refused:
-            return refused
+                    sent, state = time.time(), await client(functions.updates.GetStateRequest())
+                self._learn_clock(state.date.timestamp(), sent, time.time())
+        except SignedOut as ended:
+            return ended
+        except Limited as error:
+            self._session_asked_from = now + (error.seconds or 0.0)
+            log.info("line %s: %s", self.number, error)
         except Unreachable:
-            await client.disconnected
+            await asyncio.wait({client.disconnected})
+            return False
         except TelegramError as error:
             log.debug("line %s: %s", self.number, error)
-        return None
+        return True
 
-    def _learn_dialogue(self, dialogue: bool | None) -> None:
-        if dialogue is not self.dialogue:
-            self.dialogue = dialogue
-            self._on_change()
+    def _learn_clock(self, date: float, sent: float, received: float) -> None:
+        """``date``: what Telegram has answered, in whole seconds; an answer that was late tells nothing."""
+        if 0 <= received - sent <= CHECK_S:
+            self._offset_s = date + 0.5 - (sent + received) / 2
 
     def _become(self, state: LineState, condition: Sentence) -> None:
         if (state, condition) not in ((self.state, self.condition), (LineState.CONNECTING, CONNECTING)):
             level = logging.INFO if state is LineState.READY else logging.WARNING
             log.log(level, "line %s: %s: %s", self.number, state.value, condition)
+        if state is LineState.READY is not self.state:
+            self._times_ready += 1
+            self._became_ready.set()
+            self._became_ready = asyncio.Event()
         self.state, self.condition = state, condition
         if condition is not CONNECTING:
             self._settled.set()
-        if state is LineState.READY:
-            self._ready.set()
-        else:
-            self._ready.clear()
         self._on_change()
 
 
@@ -338,8 +445,37 @@ CONNECTING = say("Connecting to Telegram.")
 READY = say("Connected to Telegram.")
 
 
+NO_APPLICATION = "NO_APPLICATION"
+ENDED = {
+    NO_APPLICATION: say(
+        "This line belongs to no application: set the api_id and api_hash of my.telegram.org for it, or for the "
+        "installation, and sign it in."
+    ),
+    "USER_DEACTIVATED_BAN": say(
+        "Telegram has banned this account: appeal in one of Telegram's own apps, or use another one for this line. "
+        "({error})"
+    ),
+    "USER_DEACTIVATED": say("This Telegram account was deleted: use another one for this line. ({error})"),
+    "AUTH_KEY_DUPLICATED": say(
+        "Telegram has ended this session, because it was used from two places at once: see that no copy of this "
+        "installation runs elsewhere, and sign this line in again. ({error})"
+    ),
+    "SESSION_REVOKED": say("This session was ended from another device: sign this line in again. ({error})"),
+    KEY_FORGOTTEN: say("Telegram does not know this session any more: sign this line in again. ({error})"),
+}
+
+
 def signed_out(error: SignedOut) -> Sentence:
     """Why a line has to be signed in, and that it has to."""
-    if "DEACTIVATED" in str(error):
-        return say("Telegram has banned or deleted this account ({error}): use another one for this line.", error=error)
-    return say("Not signed in: sign this line in. ({error})", error=error)
+    said = ENDED.get(error.word, say("Not signed in: sign this line in. ({error})"))
+    return replace(said, values={"error": error})
+
+
+def unusable(session: Path, error: Exception) -> Sentence:
+    """A session file that is there, and may be whole."""
+    return say(
+        "The session file can't be used; it is tried again. See that there is room on the disk, and that Astergram may "
+        "write {path}. ({error})",
+        path=session,
+        error=error,
+    )

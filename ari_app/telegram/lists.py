@@ -52,8 +52,7 @@ def _names(person: Person, dialled: Destination | None) -> list[Destination]:
     names = [Destination(Kind.ID, str(person.id))]
     if person.phone:
         names.append(Destination(Kind.PHONE, person.phone))
-    if person.username:
-        names.append(Destination(Kind.USERNAME, person.username))
+    names += [Destination(Kind.USERNAME, each) for each in {person.username, *person.usernames} if each]
     return [*names, dialled] if dialled else names
 
 

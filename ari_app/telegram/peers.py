@@ -20,6 +20,8 @@ from ari_app.wrong import Told
 log = logging.getLogger(__name__)
 
 RESOLVE_S = 10.0
+ID_DIGITS = len(str(2**63))  # int() refuses a text of more than 4300 digits
+QUOTED = 64  # of what was dialled, in a sentence
 USERNAME_LENGTH = range(4, 33)  # core.telegram.org/method/account.checkUsername; 4 for bought names
 
 
@@ -64,31 +66,35 @@ class Destination:
         raise MalformedDestination(
             say(
                 "{given} is no destination: dial + and digits (+79990000001), @name, tg#name or a numeric Telegram id.",
-                given=repr(text),
+                given=_quoted(text),
             )
         )
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) < 2**63
+    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS and 0 < int(text) < 2**63
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= QUOTED else f"{text[:QUOTED]}…")
 
 
 def _phone(text: str) -> str:
     if not (text[1:].isascii() and text[1:].isdigit()):
         raise MalformedDestination(
-            say("{given} is no phone number: after the + there may be only digits.", given=repr(text))
+            say("{given} is no phone number: after the + there may be only digits.", given=_quoted(text))
         )
     try:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
         raise MalformedDestination(
-            say("{given} is no phone number: no country's numbers begin like this.", given=repr(text))
+            say("{given} is no phone number: no country's numbers begin like this.", given=_quoted(text))
         ) from None
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
         word = phonenumbers.ValidationResult.to_string(reason)
         raise MalformedDestination(
-            say("{given} is no phone number that can exist ({word}).", given=repr(text), word=word)
+            say("{given} is no phone number that can exist ({word}).", given=_quoted(text), word=word)
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -98,7 +104,7 @@ def _username(text: str, name: str) -> str:
         raise MalformedDestination(
             say(
                 "{given} is no username: 4 to 32 latin letters, digits and underscores, the first one a letter.",
-                given=repr(text),
+                given=_quoted(text),
             )
         )
     return name
@@ -106,9 +112,10 @@ def _username(text: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody on Telegram; what his privacy or the account's knowledge hides is empty.
+    """Somebody on Telegram; what privacy or the account's knowledge hides is empty.
 
-    ``contact``: whether he is among the account's contacts.
+    ``username`` is the first that is active, ``usernames`` are all of them. ``contact``: whether this is one of the
+    account's contacts.
     """
 
     id: int
@@ -118,16 +125,32 @@ class Person:
     last_name: str = ""
     language: str = ""
     contact: bool = False
+    usernames: tuple[str, ...] = ()
+
+    @classmethod
+    def of_json(cls, text: str) -> "Person":
+        """What `as_json` has made. Raises ValueError, TypeError for anything else."""
+        fields = json.loads(text)
+        return cls(**fields | {"usernames": tuple(fields.get("usernames", ()))})
+
+    def as_json(self) -> str:
+        """To be kept."""
+        return json.dumps(asdict(self))
 
     @classmethod
     def of(cls, user_id: int, user: types.User | None) -> "Person":
         """From TL user; None where Telegram did not send one."""
         if user is None:
             return cls(user_id)
+        # Who has several, bought ones (core.telegram.org/api/fragment), has them here, and none in `username`.
+        several = user.usernames or []
+        active = [each.username for each in several if each.active]
+        names = [user.username] if user.username else active
         return cls(
             id=user_id,
             phone=f"+{user.phone}" if user.phone else "",
-            username=user.username or "",
+            username=names[0] if names else "",
+            usernames=tuple(dict.fromkeys([*names, *(each.username for each in several)])),
             first_name=user.first_name or "",
             last_name=user.last_name or "",
             language=user.lang_code or "",
@@ -145,8 +168,8 @@ class Person:
         return self.phone or self.username or str(self.id)
 
     def variables(self) -> dict[str, str]:
-        """Channel variables: ours, and the predecessor's X-TG-* names."""
-        return {
+        """Channel variables: ours, and the predecessor's X-TG-* names. As in caller id, no character is a control."""
+        variables = {
             "TELEGRAM_ID": str(self.id),
             "TELEGRAM_PHONE": self.phone,
             "TELEGRAM_USERNAME": self.username,
@@ -159,6 +182,11 @@ class Person:
             "X-TG-FirstName": self.first_name,
             "X-TG-LastName": self.last_name,
         }
+        return {name: _printable(value) for name, value in variables.items()}
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
 @dataclass(frozen=True)
@@ -220,7 +248,7 @@ NOBODY = "null"
 
 
 def _written(callee: Callee) -> str:
-    return json.dumps({"access_hash": callee.peer.access_hash, "person": asdict(callee.person)})
+    return json.dumps({"access_hash": callee.peer.access_hash, "person": callee.person.as_json()})
 
 
 def _read(answer: str | None, destination: Destination) -> Callee | None:
@@ -231,7 +259,7 @@ def _read(answer: str | None, destination: Destination) -> Callee | None:
         return None
     try:
         kept = json.loads(answer)
-        person = Person(**kept["person"])
+        person = Person.of_json(kept["person"])
         return Callee(person, types.InputPeerUser(person.id, kept["access_hash"]), cached=True)
     except (KeyError, TypeError, ValueError) as error:
         log.warning("what was kept of %s can't be read, Telegram is asked again: %s", destination, error)
@@ -261,6 +289,19 @@ async def known_peer(client: TelegramClient, person_id: int) -> types.InputPeerU
                 return await client.get_input_entity(types.PeerUser(person_id))
     except (NotFound, ValueError) as error:
         raise _unknown(str(person_id)) from error
+
+
+async def bot_peer(client: TelegramClient, username: str) -> types.InputPeerUser:
+    """A bot by its username: the session remembers it, or contacts.resolveUsername. Raises NotFound, TelegramError."""
+    with translated("contacts.resolveUsername"):
+        async with asyncio.timeout(RESOLVE_S):
+            try:
+                peer = await client.get_input_entity(username)
+            except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
+                raise NotFound(f"nobody on Telegram is called @{username}") from error
+    if not isinstance(peer, types.InputPeerUser):
+        raise NotFound(f"@{username} is no bot")
+    return peer
 
 
 def _unknown(person_id: str) -> NotFound:

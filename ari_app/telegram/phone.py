@@ -1,242 +1,123 @@
-"""The phone.* state machine of one account, each call keyed by its id.
+"""Every phone.* call of one account, each keyed by its id. The calls outlive the connection to Telegram.
 
-Source: core.telegram.org/api/end-to-end/video-calls, and the TL names used below. The key exchange and the media are
-not here: a `Keys` (the call's media process) makes g_a, g_b and the key.
+Telegram has no request for a call's state. It tells it by its refusals (phone.receivedCall: CALL_ALREADY_DECLINED,
+CALL_ALREADY_ACCEPTED, CALL_PEER_INVALID), and by the message (messageActionPhoneCall, with the call's id) that it
+leaves in the chat when a call is over: as updateNewMessage, and in the list of calls that apps show, which is
+messages.search with inputMessagesFilterPhoneCalls.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from telethon import TelegramClient, events
 from telethon.tl import functions, types
 
-from ari_app.telegram.connections import Connections, call_protocol
-from ari_app.telegram.errors import CallDiscarded, TelegramError, Unreachable, translated
+from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
+from ari_app.telegram.connections import call_protocol
+from ari_app.telegram.discard import Discarded, DiscardReason
+from ari_app.telegram.errors import (
+    PASSING,
+    CallDiscarded,
+    TelegramError,
+    Trouble,
+    Unreachable,
+    Unreadable,
+    translated,
+)
 from ari_app.telegram.limits import tl_name
-from media.types import Agreement, DhConfig, EngineProtocol
+from ari_app.telegram.phone_call import (
+    RECEIVE_S,
+    REQUEST_S,
+    CallState,
+    Keys,
+    Offer,
+    OutgoingCall,
+    PhoneCall,
+)
+from media.types import DhConfig, EngineProtocol
+
+__all__ = ["RECEIVE_S", "CallState", "DiscardReason", "Discarded", "Offer", "OutgoingCall", "Phone", "PhoneCall"]
 
 log = logging.getLogger(__name__)
 
-REQUEST_S = 10.0  # one answer of Telegram
-RECEIVE_S = 20.0  # requestCall until the callee's app has received it; official clients give up then
-RING_S = 90.0  # ringing until somebody accepts
-CONFIRM_S = 30.0  # acceptCall until the caller confirms
-DISCARD_S = 3.0  # saying goodbye must not hold up the rest
+RETRY_S = 0.5  # before a request is repeated; Telethon itself has waited for 2 s after a 500
+DH_AGAIN_S = 4.0  # to ask for a Diffie-Hellman configuration where there is an earlier one
+LATE_ANSWER_S = 60.0
+"""An answer to phone.requestCall that comes when its caller has given up: the call is discarded then."""
+ORPHAN_S = 100.0
+"""A call whose requestCall was answered with nothing that can be read shows by its updates, for as long as it rings."""
+REASON_COMES_S = 0.5  # after a refusal, the phoneCallDiscarded that says why
+LOOK_S = 2.0  # for an answer to what has become of the calls
+LOOKS = 3  # after that many, the next reconnect or refusal asks again
+LOOK_AGAIN_S = 2.0
+LISTED = 100  # calls; the most that Telegram lists at once
+REMEMBERED = 100  # calls that are over, so that a late phoneCallRequested does not ring again
 MAX_INT32 = 2**31 - 1
-
-
-class DiscardReason(Enum):
-    """TL PhoneCallDiscardReason; values are the TL classes."""
-
-    MISSED = types.PhoneCallDiscardReasonMissed
-    BUSY = types.PhoneCallDiscardReasonBusy
-    HANGUP = types.PhoneCallDiscardReasonHangup
-    DISCONNECT = types.PhoneCallDiscardReasonDisconnect
-
-
-class CallState(Enum):
-    """How far a call has come."""
-
-    REQUESTED = "requested"
-    RINGING = "ringing"
-    ACCEPTED = "accepted"
-    CONFIRMED = "confirmed"
-    DISCARDED = "discarded"
-
-
-@dataclass(frozen=True)
-class Discarded:
-    """TL phoneCallDiscarded: why the other side or Telegram ended the call; the reason is None where none was given."""
-
-    reason: DiscardReason | None
-    duration_s: int
-
-
-class Keys(Protocol):
-    """Who makes the call's key: the media process."""
-
-    async def offer(self, dh: DhConfig) -> bytes:
-        """Caller: g_a_hash."""
-
-    async def answer(self, dh: DhConfig, g_a_hash: bytes) -> bytes:
-        """Callee: g_b."""
-
-    async def agree(self, g_a_or_b: bytes, key_fingerprint: int) -> Agreement:
-        """Caller: takes g_b, gives g_a and the fingerprint. Callee: takes g_a and checks the fingerprint."""
-
-
-class PhoneCall:
-    """One call of this account, in either direction."""
-
-    def __init__(self, phone: "Phone", peer_id: int, call_id: int, access_hash: int) -> None:
-        self.peer_id = peer_id
-        self.id = call_id
-        self.state = CallState.REQUESTED
-        self._phone = phone
-        self._input = types.InputPhoneCall(call_id, access_hash)
-        self._passed = {self.state}
-        self._reached = {state: asyncio.Event() for state in CallState}
-        self._g_b = b""
-        self._confirmed: types.PhoneCall | None = None
-        self._discarded: Discarded | None = None
-        self._ended_by_us = False
-        self._signals: asyncio.Queue[bytes] = asyncio.Queue()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id} {self.state.value}>"
-
-    async def discarded(self) -> Discarded:
-        """Wait until the other side or Telegram ends the call; never returns when we end it."""
-        await self._reached[CallState.DISCARDED].wait()
-        assert self._discarded is not None
-        return self._discarded
-
-    async def signals(self) -> AsyncIterator[bytes]:
-        """The other side's media signalling (updatePhoneCallSignalingData), from the first; for one consumer."""
-        while True:
-            yield await self._signals.get()
-
-    async def send_signal(self, data: bytes) -> None:
-        """phone.sendSignalingData; raises TelegramError, CallDiscarded where the call is over."""
-        await self._phone.invoke(functions.phone.SendSignalingDataRequest(self._input, data))
-
-    async def discard(self, reason: DiscardReason, duration_s: int = 0) -> None:
-        """phone.discardCall, unless the call has ended; a failure is logged, for there is no one left to tell."""
-        if self._discarded or self._ended_by_us:
-            return
-        self._ended_by_us = True
-        request = functions.phone.DiscardCallRequest(
-            peer=self._input, duration=duration_s, reason=reason.value(), connection_id=0
-        )
-        try:
-            await self._phone.invoke(request, DISCARD_S)
-        except TelegramError as error:
-            log.warning("call %s: could not tell Telegram that it ended (%s): %s", self.id, reason.name, error)
-
-    def take(self, update: Any) -> None:
-        """An updatePhoneCall or its TL phoneCall* object for this call."""
-        match update:
-            case types.PhoneCallWaiting(receive_date=received) if received:
-                self._reach(CallState.RINGING)
-            case types.PhoneCallAccepted():
-                self._g_b = update.g_b
-                self._reach(CallState.ACCEPTED)
-            case types.PhoneCall():
-                self._confirmed = update
-                self._reach(CallState.CONFIRMED)
-            case types.PhoneCallDiscarded() if not self._ended_by_us:
-                reason = None if update.reason is None else DiscardReason(type(update.reason))
-                self._discarded = Discarded(reason, update.duration or 0)
-                self._reach(CallState.DISCARDED)
-
-    def take_signal(self, data: bytes) -> None:
-        """An updatePhoneCallSignalingData for this call."""
-        self._signals.put_nowait(data)
-
-    def _reach(self, state: CallState) -> None:
-        self.state = state
-        self._passed.add(state)
-        for waited in CallState if state is CallState.DISCARDED else (state,):
-            self._reached[waited].set()
-
-    async def _until(self, state: CallState, timeout_s: float) -> None:
-        """Wait for a state; raises CallDiscarded when the call ends first, TimeoutError when nothing comes in time."""
-        async with asyncio.timeout(timeout_s):
-            await self._reached[state].wait()
-        if state not in self._passed:
-            raise CallDiscarded(f"call {self.id} ended before it was {state.value}")
-
-    def _connections(self) -> Connections:
-        assert self._confirmed is not None
-        return Connections.of(self._confirmed)
-
-
-class Offer(PhoneCall):
-    """Somebody calls this account (TL phoneCallRequested)."""
-
-    def __init__(self, phone: "Phone", requested: types.PhoneCallRequested, caller: types.User | None) -> None:
-        super().__init__(phone, requested.admin_id, requested.id, requested.access_hash)
-        self.caller = caller
-        self._g_a_hash: bytes = requested.g_a_hash
-
-    async def ringing(self) -> None:
-        """phone.receivedCall: the caller's app then shows "ringing"; without it, it gives up after 20 s."""
-        await self._phone.invoke(functions.phone.ReceivedCallRequest(self._input))
-        if self.state is CallState.REQUESTED:
-            self.state = CallState.RINGING
-
-    async def accept(self, keys: Keys) -> Connections:
-        """phone.acceptCall, and wait until the caller has confirmed the key; raises CallDiscarded, TelegramError."""
-        g_b = await keys.answer(await self._phone.dh_config(), self._g_a_hash)
-        protocol = self._phone.protocol
-        result = await self._phone.invoke(functions.phone.AcceptCallRequest(self._input, g_b, protocol))
-        self.take(result.phone_call)
-        try:
-            await self._until(CallState.CONFIRMED, CONFIRM_S)
-        except TimeoutError:
-            raise Unreachable(f"the caller did not confirm call {self.id} within {CONFIRM_S:g} s") from None
-        assert self._confirmed is not None
-        await keys.agree(self._confirmed.g_a_or_b, self._confirmed.key_fingerprint)
-        return self._connections()
-
-
-class OutgoingCall(PhoneCall):
-    """This account calls somebody."""
-
-    async def ringing(self) -> None:
-        """Wait until the callee's app rings (phoneCallWaiting has a receive_date); raises TimeoutError."""
-        await self._until(CallState.RINGING, RECEIVE_S)
-
-    async def accepted(self, timeout_s: float = RING_S) -> None:
-        """Wait until the callee accepts; raises TimeoutError."""
-        await self._until(CallState.ACCEPTED, timeout_s)
-
-    async def confirm(self, keys: Keys) -> Connections:
-        """phone.confirmCall: the key is agreed and the media may connect."""
-        agreement = await keys.agree(self._g_b, 0)
-        result = await self._phone.invoke(
-            functions.phone.ConfirmCallRequest(
-                self._input, agreement.g_a_or_b, agreement.key_fingerprint, self._phone.protocol
-            )
-        )
-        self.take(result.phone_call)
-        if self._confirmed is None:
-            raise CallDiscarded(f"call {self.id} ended before it was confirmed")
-        return self._connections()
+UPDATES = (types.UpdatePhoneCall, types.UpdatePhoneCallSignalingData)
 
 
 class Phone:
     """Every phone.* call of one account.
 
-    ``on_offer`` is called, without waiting, for each incoming call; it has to answer or discard it.
-    Used as a context manager: it listens to the client's updates while open.
+    ``on_offer`` is called, without waiting, for each incoming call; it has to hold the offer (``async with offer``).
+    A context manager for its own tasks; it hears of calls while it is `attached` to a client.
     """
 
-    def __init__(self, client: TelegramClient, engine: EngineProtocol, on_offer: Callable[[Offer], None]) -> None:
+    def __init__(self, engine: EngineProtocol, on_offer: Callable[[Offer], None]) -> None:
         self.protocol = call_protocol(engine)
-        self._client = client
         self._on_offer = on_offer
+        self._client: TelegramClient | None = None
+        self._has_client = asyncio.Event()
+        self._was_attached = False
         self._calls: dict[int, PhoneCall] = {}
+        self._over: deque[int] = deque(maxlen=REMEMBERED)
         self._requests_in_flight = 0
         self._early: list[Any] = []
+        self._orphans: dict[int, float] = {}  # by the callee's id: until when (the loop's time) one may show
         self._dh: DhConfig | None = None
         self._dh_version = 0
-        self._tasks = asyncio.TaskGroup()
+        self._guard = guarded_tasks()
+        self._tasks: GuardedTasks | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Phone":
-        await self._tasks.__aenter__()
-        self._client.add_event_handler(self._on_update, events.Raw(UPDATES))
+        self._guard = guarded_tasks()
+        self._tasks = await self._guard.__aenter__()
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        self._client.remove_event_handler(self._on_update)
-        await self._tasks.__aexit__(*exc)
+        self._tasks = None
+        await self._guard.__aexit__(None, None, None)
+
+    @asynccontextmanager
+    async def attached(self, client: TelegramClient) -> AsyncIterator[None]:
+        """Use a client until the block is left; what has come since an earlier one was left is asked for."""
+        client.add_event_handler(self._on_update, events.Raw((*UPDATES, types.UpdateNewMessage)))
+        client.on_reconnect = self.look
+        self._client = client
+        self._has_client.set()
+        try:
+            if self._was_attached:
+                await client.catch_up()
+                self.look()
+            self._was_attached = True
+            if self._dh is None:
+                self._spawn(self._prepare(), "messages.getDhConfig")
+            yield
+        finally:
+            self._has_client.clear()
+            self._client = None
+            client.remove_event_handler(self._on_update)
+
+    def look(self) -> None:
+        """Have the true state of the live calls asked, after updates may have been missed; does not wait for it."""
+        if self._calls and (self._looking is None or self._looking.done()):
+            self._looking = self._spawn(self._look(), "state of the live calls")
 
     @asynccontextmanager
     async def call(self, peer: types.TypeInputPeer, keys: Keys) -> AsyncIterator[OutgoingCall]:
@@ -245,33 +126,22 @@ class Phone:
         Raises TelegramError where Telegram refuses it.
         """
         g_a_hash = await keys.offer(await self.dh_config())
-        # Cancelling the request can't take it back once it is sent: let it finish, so that its call can be discarded.
-        request = self._tasks.create_task(self._request(peer, g_a_hash))
-        try:
-            call = await asyncio.shield(request)
-        except asyncio.CancelledError:
-            self._tasks.create_task(_discard_late(request))
-            raise
-        if isinstance(call, TelegramError):
-            raise call
+        call = await self._requested(peer, g_a_hash)
         try:
             yield call
         finally:
-            await call.discard(DiscardReason.DISCONNECT)
-            self._calls.pop(call.id, None)
-
-    @asynccontextmanager
-    async def offer(self, offer: Offer) -> AsyncIterator[Offer]:
-        """Hold an incoming call; whoever leaves without having discarded it hangs it up as Disconnect."""
-        try:
-            yield offer
-        finally:
-            await offer.discard(DiscardReason.DISCONNECT)
-            self._calls.pop(offer.id, None)
+            await self._end(call, DiscardReason.DISCONNECT)
 
     async def dh_config(self) -> DhConfig:
-        """messages.getDhConfig, kept by its version."""
-        answer = await self.invoke(functions.messages.GetDhConfigRequest(version=self._dh_version, random_length=256))
+        """messages.getDhConfig, kept by its version; an earlier one will do where Telegram gives none now."""
+        request = functions.messages.GetDhConfigRequest(version=self._dh_version, random_length=256)
+        try:
+            answer = await self.steadily(request, REQUEST_S if self._dh is None else DH_AGAIN_S)
+        except TelegramError as error:
+            if self._dh is None:
+                raise
+            log.warning("%s; goes on with the Diffie-Hellman parameters of before", error)
+            return self._dh
         if isinstance(answer, types.messages.DhConfig):
             self._dh_version = answer.version
             self._dh = DhConfig(answer.g, answer.p, answer.random)
@@ -282,13 +152,77 @@ class Phone:
         return self._dh
 
     async def invoke(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
-        """One request to Telegram, bounded in time; raises TelegramError."""
+        """One request to Telegram, bounded in time, the wait for a connection included; raises TelegramError."""
         with translated(tl_name(request)):
             async with asyncio.timeout(timeout_s):
+                await self._has_client.wait()
+                assert self._client is not None
                 return await self._client(request)
 
+    async def steadily(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
+        """As `invoke`, and once more within the same time where the trouble may pass."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        try:
+            return await self.invoke(request, timeout_s)
+        except PASSING as trouble:
+            if loop.time() + RETRY_S >= until:
+                raise
+            log.info("%s; asks once more", trouble)
+        await asyncio.sleep(RETRY_S)
+        return await self.invoke(request, until - loop.time())
+
+    def doubt(self, call: PhoneCall, refusal: TelegramError) -> None:
+        """Telegram has refused a request for a live call: have found out what has become of it."""
+        self._spawn(self._find_out(call, refusal), f"state of Telegram's call {call.id}")
+
+    def forget(self, call: PhoneCall) -> None:
+        """Nobody holds this call any more."""
+        if self._calls.pop(call.id, None):
+            self._over.append(call.id)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something that outlives its call."""
+        self._spawn(work, name)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any] | None:
+        if self._tasks is None:
+            work.close()
+            return None
+        with suppress(RuntimeError):  # they are just ending
+            return self._tasks.spawn(work, name)
+        return None
+
+    async def _prepare(self) -> None:
+        """So that no call has to wait for it, and none is lost by a refusal."""
+        with suppress(TelegramError):
+            await self.dh_config()
+
+    async def _requested(self, peer: types.TypeInputPeer, g_a_hash: bytes) -> OutgoingCall:
+        # Cancelling the request can't take it back once it is sent: let it finish, so that its call can be discarded.
+        request = self._spawn(self._request(peer, g_a_hash), f"phone.requestCall to {peer.user_id}")
+        if request is None:
+            raise Unreachable("the line is stopping: there is no connection for phone.requestCall")
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                call = await asyncio.shield(request)
+        except TimeoutError:
+            self._spawn(self._discard_late(request), "call given up")
+            raise Unreachable("Telegram did not answer phone.requestCall in time") from None
+        except asyncio.CancelledError:
+            self._spawn(self._discard_late(request), "call given up")
+            if was_cancelled():
+                raise
+            raise Unreachable("the line stopped before phone.requestCall was answered") from None
+        if isinstance(call, TelegramError):
+            raise call
+        if call is None:
+            raise TelegramError("an unexpected error in phone.requestCall; see the log")
+        assert isinstance(call, OutgoingCall)
+        return call
+
     async def _request(self, peer: types.TypeInputPeer, g_a_hash: bytes) -> OutgoingCall | TelegramError:
-        """The refusal is a result, not an exception: one refused call must not end the TaskGroup of the others."""
+        """The refusal is a result: it is no unexpected error, which the log has whole."""
         request = functions.phone.RequestCallRequest(
             user_id=types.InputUser(peer.user_id, peer.access_hash),
             g_a_hash=g_a_hash,
@@ -296,51 +230,144 @@ class Phone:
             random_id=random.randint(0, MAX_INT32),  # noqa: S311 - only has to differ from call to call
         )
         self._requests_in_flight += 1
+        call: OutgoingCall | None = None
+        refusal: TelegramError | None = None
         try:
-            waiting = (await self.invoke(request)).phone_call
-            call = OutgoingCall(self, peer.user_id, waiting.id, waiting.access_hash)
+            answer = (await self.invoke(request, LATE_ANSWER_S)).phone_call
+            call = OutgoingCall(
+                self, peer.user_id, answer.id, getattr(answer, "access_hash", 0), getattr(answer, "date", None)
+            )
             self._calls[call.id] = call
-            call.take(waiting)
-            early, self._early = self._early, []
-            for update in early:
-                await self._on_update(update)
-        except TelegramError as refusal:
-            return refusal
+            call.take(answer)
+        except TelegramError as error:
+            refusal = error
         finally:
             self._requests_in_flight -= 1
-            if not self._requests_in_flight:
-                self._early.clear()
-        return call
+            lost = refusal is None or isinstance(refusal, Unreachable | Unreadable | Trouble)
+            if call.over if call else lost:
+                self._orphans[peer.user_id] = asyncio.get_running_loop().time() + ORPHAN_S
+            await self._take_early()
+        return call or refusal or TelegramError("phone.requestCall was not answered")
+
+    async def _take_early(self) -> None:
+        """The update of a call may overtake the answer to the request that made it."""
+        early, self._early = self._early, []
+        for update in early:
+            await self._on_update(update)
+
+    async def _discard_late(self, request: asyncio.Task[Any]) -> None:
+        """End a call whose caller went away while Telegram was still answering phone.requestCall."""
+        call = await request
+        if isinstance(call, OutgoingCall):
+            await self._end(call, DiscardReason.MISSED)
+        else:
+            log.info("a call given up before Telegram answered was not made: %s", call)
+
+    async def _end(self, call: PhoneCall, reason: DiscardReason) -> None:
+        try:
+            await call.discard(reason)
+        finally:
+            self.forget(call)
 
     async def _on_update(self, update: Any) -> None:
         match update:
+            case types.UpdateNewMessage(message=types.MessageService(action=types.MessageActionPhoneCall() as action)):
+                self._take_message(action)
+                return
             case types.UpdatePhoneCallSignalingData(phone_call_id=call_id):
                 if call := self._calls.get(call_id):
                     call.take_signal(update.data)
                     return
             case types.UpdatePhoneCall(phone_call=phone_call):
-                call_id = phone_call.id
-                if call := self._calls.get(call_id):
+                if call := self._calls.get(phone_call.id):
                     call.take(phone_call)
                     return
                 if isinstance(phone_call, types.PhoneCallRequested):
-                    caller = getattr(update, "_entities", {}).get(phone_call.admin_id)
-                    offer = Offer(self, phone_call, caller)
-                    self._calls[call_id] = offer
-                    self._on_offer(offer)
+                    self._take_offer(phone_call, getattr(update, "_entities", {}))
                     return
-        # The update of a call may overtake the answer to the request that made it.
+                if self._is_orphan(phone_call):
+                    self._discard_orphan(phone_call)
+                    return
+            case _:
+                return
         if self._requests_in_flight:
             self._early.append(update)
 
+    def _take_offer(self, requested: types.PhoneCallRequested, entities: dict[int, Any]) -> None:
+        if requested.id in self._over:
+            return
+        offer = Offer(self, requested, entities.get(requested.admin_id))
+        self._calls[offer.id] = offer
+        try:
+            self._on_offer(offer)
+        except Exception:  # it would be Telethon's, which knows nothing of the caller
+            log.exception("call from %s: unexpected error", offer.peer_id)
+            self._spawn(offer.end_with(DiscardReason.DISCONNECT), f"end of Telegram's call {offer.id}")
 
-UPDATES = (types.UpdatePhoneCall, types.UpdatePhoneCallSignalingData)
+    def _take_message(self, action: types.MessageActionPhoneCall) -> None:
+        if call := self._calls.get(action.call_id):
+            call.take_message(action)
 
+    def _is_orphan(self, phone_call: Any) -> bool:
+        """Whether it is the call of a request of ours whose answer was lost. Other devices' calls to others are not."""
+        if not isinstance(phone_call, types.PhoneCallWaiting | types.PhoneCallAccepted):
+            return False
+        until = self._orphans.get(phone_call.participant_id, 0.0)
+        return not self._requests_in_flight and asyncio.get_running_loop().time() < until
 
-async def _discard_late(request: asyncio.Task[OutgoingCall | TelegramError]) -> None:
-    """End a call whose caller went away while Telegram was still answering phone.requestCall."""
-    call = await request
-    if isinstance(call, TelegramError):
-        log.info("a call given up before Telegram answered was refused: %s", call)
-    else:
-        await call.discard(DiscardReason.MISSED)
+    def _discard_orphan(self, phone_call: Any) -> None:
+        log.warning("call to %s: nobody holds it, as Telegram's answer was lost: discarded", phone_call.participant_id)
+        del self._orphans[phone_call.participant_id]
+        call = OutgoingCall(self, phone_call.participant_id, phone_call.id, phone_call.access_hash, phone_call.date)
+        self._calls[call.id] = call
+        self._spawn(self._end(call, DiscardReason.MISSED), f"end of Telegram's call {call.id}")
+
+    async def _find_out(self, call: PhoneCall, refusal: TelegramError) -> None:
+        """First comes the discard, if it was not lost; then the list of calls; at last the refusal is what is known."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REASON_COMES_S):
+                await call.discarded()
+        if call.over:
+            return
+        with suppress(TelegramError):
+            await self._look_once()
+        if isinstance(refusal, CallDiscarded):
+            call.ends(Discarded(call.unexplained, 0, str(refusal)))
+
+    async def _look(self) -> None:
+        for _ in range(LOOKS):
+            try:
+                return await self._look_once()
+            except PASSING as error:
+                log.info("what has become of the live calls is not known yet: %s", error)
+                await asyncio.sleep(LOOK_AGAIN_S)
+            except TelegramError as error:
+                return log.warning("what has become of the live calls is not known: %s", error)
+        return None
+
+    async def _look_once(self) -> None:
+        """Raises TelegramError."""
+        try:
+            await self._read_list()
+        finally:
+            for call in list(self._calls.values()):
+                with suppress(CallDiscarded):
+                    await call.probe()
+
+    async def _read_list(self) -> None:
+        request = functions.messages.SearchRequest(
+            peer=types.InputPeerEmpty(),
+            q="",
+            filter=types.InputMessagesFilterPhoneCalls(),
+            min_date=None,
+            max_date=None,
+            offset_id=0,
+            add_offset=0,
+            limit=LISTED,
+            max_id=0,
+            min_id=0,
+            hash=0,
+        )
+        for message in (await self.invoke(request, LOOK_S)).messages:
+            if isinstance(getattr(message, "action", None), types.MessageActionPhoneCall):
+                self._take_message(message.action)

@@ -61,6 +61,9 @@ SENTENCES: dict[str, Sentence] = {
     "PAYMENT_REQUIRED": say(
         "Telegram sends codes for {number} only against payment in its own apps: sign in by QR code instead."
     ),
+    "UPDATE_APP_TO_LOGIN": say(
+        "This version of Astergram is too old for Telegram to sign {number} in (UPDATE_APP_TO_LOGIN): update Astergram."
+    ),
     NO_ANSWER: say("Telegram does not answer: check this machine's way to the Internet, and try again."),
 }
 

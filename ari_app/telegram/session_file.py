@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from ari_app.telegram.account import Account, lease
-from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.account import Account, connected, lease
+from ari_app.telegram.errors import SignedOut, TelegramError
+from ari_app.telegram.setup import log_out
 
 log = logging.getLogger(__name__)
 
@@ -22,22 +25,46 @@ def signin_session(account: Account) -> Path:
     return account.session.with_suffix(".signin.session")
 
 
+def replaced_session(account: Account) -> Path:
+    """Where the session is that a new one has taken the place of, until it is signed out."""
+    return account.session.with_suffix(".replaced.session")
+
+
 async def adopt(account: Account) -> None:
     """Put the session of a sign-in that is SIGNED_IN and left into the line's place, which must not run.
 
-    There is the old session or the new one at any moment, whatever happens. Raises LineHeld, NothingToAdopt, OSError.
+    There is the old session or the new one at any moment, whatever happens; afterwards the old one is to be `retire`d.
+    Raises LineHeld, NothingToAdopt, OSError.
     """
-    await asyncio.to_thread(_adopt, signin_session(account), account.session)
+    await asyncio.to_thread(_adopt, signin_session(account), account.session, replaced_session(account))
 
 
-def _adopt(new: Path, line: Path) -> None:
+async def retire(account: Account, session: Path) -> None:
+    """Sign a session of the account out, which the line does not use (any more), and delete its file.
+
+    Telegram would go on listing it among the account's devices; where it can't be reached it does, and the log says so.
+    """
+    if not await asyncio.to_thread(session.exists):
+        return
+    try:
+        async with connected(replace(account, session=session)) as client:
+            await log_out(client)
+    except SignedOut:
+        pass  # as good
+    except (TelegramError, OSError, sqlite3.Error, ValueError) as error:  # ValueError: it belongs to no application
+        log.warning("line %s: an old session stays among the account's devices: %s", account.number, error)
+    await asyncio.to_thread(remove_session, session)
+
+
+def _adopt(new: Path, line: Path, replaced: Path) -> None:
     with lease(line), lease(new):
         if not new.exists() or not _has_key(new):
             raise NothingToAdopt(f"there is no session to adopt ({new.name}): sign in first")
         _take_over_entities(line, new)
         # SQLite would play the journal of a line that has crashed back into the new file: it must be gone before.
-        if line.exists() and not _has_key(line):
-            log.info("%s was not signed in", line.name)
+        if line.exists() and _has_key(line):
+            remove_session(replaced)
+            shutil.copy2(line, replaced)
         for leftover in (*_leftovers(new), *_leftovers(line)):
             leftover.unlink(missing_ok=True)
         new.chmod(0o600)

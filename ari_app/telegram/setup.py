@@ -15,6 +15,7 @@ from telethon.tl import functions, types
 
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import NotFound, SignedOut, TelegramError, Unreachable, translated
+from ari_app.telegram.peers import bot_peer
 
 ANSWER_S = 10.0
 
@@ -89,7 +90,7 @@ async def has_dialogue(client: TelegramClient, bot_username: str) -> bool:
     Telegram limits. For a bot that this session has never met it is preceded by contacts.resolveUsername: once, or each
     time for a name that nobody has.
     """
-    peer = await _bot_peer(client, bot_username)
+    peer = await bot_peer(client, bot_username)
     request = functions.messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)])
     answer = await _ask(client, "messages.getPeerDialogs", request)
     return any(dialog.top_message for dialog in answer.dialogs)
@@ -184,7 +185,7 @@ async def _start_bot(client: TelegramClient, bot: BotFacts | None) -> None:
     assert bot is not None
     if await has_dialogue(client, bot.username):
         return
-    peer = await _bot_peer(client, bot.username)
+    peer = await bot_peer(client, bot.username)
     user = types.InputUser(peer.user_id, peer.access_hash)
     request = functions.messages.StartBotRequest(bot=user, peer=peer, start_param="", random_id=secrets.randbits(63))
     await _ask(client, "messages.startBot", request)
@@ -234,19 +235,6 @@ async def _ringing_devices(client: TelegramClient) -> list[Any]:
         for device in answer.authorizations
         if not (device.current or device.call_requests_disabled or device.password_pending)
     ]
-
-
-async def _bot_peer(client: TelegramClient, username: str) -> types.InputPeerUser:
-    """From what the session remembers, or contacts.resolveUsername."""
-    with translated("contacts.resolveUsername"):
-        async with asyncio.timeout(ANSWER_S):
-            try:
-                peer = await client.get_input_entity(username)
-            except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
-                raise NotFound(f"nobody on Telegram is called @{username}") from error
-    if not isinstance(peer, types.InputPeerUser):
-        raise NotFound(f"@{username} is no bot")
-    return peer
 
 
 async def _ask(client: TelegramClient, name: str, request: Any) -> Any:

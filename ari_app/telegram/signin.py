@@ -21,7 +21,7 @@ from telethon.tl import functions, types
 
 from ari_app.sentence import Sentence, say
 from ari_app.tasks import guarded_tasks
-from ari_app.telegram.account import Account, LineHeld, lease
+from ari_app.telegram.account import Account, LineHeld, lease, remove_lease
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
 from ari_app.telegram.session_file import remove_session, signin_session
 from ari_app.telegram.signin_session import FAILURES, SignInSession
@@ -97,9 +97,12 @@ class SignIn:
         await self._exit.aclose()
 
     async def _close(self) -> None:
-        await self._session.close()
-        if self.state is not SignInState.SIGNED_IN:
-            remove_session(self._account.session)
+        try:
+            await self._session.close()
+        finally:
+            if self.state is not SignInState.SIGNED_IN:
+                remove_session(self._account.session)
+                remove_lease(self._account.session)
 
     @property
     def state(self) -> SignInState:
@@ -115,6 +118,10 @@ class SignIn:
         """Wait until it is SIGNED_IN or ENDED."""
         await self._over.wait()
         return self.state
+
+    def spoil(self, why: Sentence) -> None:
+        """It had come to an end that is good, but nothing came of it."""
+        self._become(SignInState.ENDED, error=why, refusal="NOT_ADOPTED")
 
     # Operations
 

@@ -8,6 +8,8 @@ from telethon.tl import types
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.account import CONNECT_S
 
+CODE_EXPIRED = "PHONE_CODE_EXPIRED"
+"""The refusal after which only a new code helps: sending the old one again is refused with the same word."""
 ANSWER_S = 15.0
 IDLE_S = 600.0
 QR_RENEWALS = 19  # a QR code is good for 30 s: ten minutes
@@ -80,6 +82,11 @@ class SignInView:
     user_id: int | None = None
     error: Sentence | None = None
     refusal: str = ""
+
+    @property
+    def code_expired(self) -> bool:
+        """Whether the code that was sent is worth nothing any more."""
+        return self.refusal == CODE_EXPIRED
 
 
 def not_now(state: SignInState) -> Sentence:

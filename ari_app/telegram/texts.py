@@ -208,7 +208,7 @@ class Wording:
     """A line's texts, with what is the same in all of them: company, the line's name and number.
 
     ``language`` is for people whose language is unknown; ``learnt`` gives what is known beside what Telegram tells with
-    a person, by his id; ``clock`` gives local time.
+    a person, by his id; ``clock`` gives the time in the installation's zone.
     """
 
     company: str

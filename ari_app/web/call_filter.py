@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +25,7 @@ MOST_PAGES = 1_000_000
 
 @dataclass(frozen=True)
 class CallFilter:
-    """What was chosen; ``first`` and ``last`` are local days, both included. ``page`` counts from 1."""
+    """What was chosen; ``first`` and ``last`` are days, both included. ``page`` counts from 1."""
 
     text: str = ""
     line: str = ""
@@ -42,16 +42,15 @@ class CallFilter:
         return cls(
             text="".join(filter(str.isprintable, given.get("q", "")))[:LONGEST_TEXT],
             line=given.get("line", ""),
-            direction=_one_of(given.get("direction", ""), [each.value for each in Direction]),
-            result=_one_of(given.get("result", ""), RESULTS),
-            first=_day(given.get("from", "")),
-            last=_day(given.get("to", "")),
-            page=_page(given.get("page", "")),
+            direction=one_of(given.get("direction", ""), [each.value for each in Direction]),
+            result=one_of(given.get("result", ""), RESULTS),
+            first=day_of(given.get("from", "")),
+            last=day_of(given.get("to", "")),
+            page=page_number(given.get("page", "")),
         )
 
-    @property
-    def query(self) -> Query:
-        """For the history."""
+    def query(self, zone: tzinfo) -> Query:
+        """For the history; days begin at midnight in ``zone``."""
         answered = {ANSWERED: True, UNANSWERED: False}.get(self.result)
         return Query(
             text=self.text,
@@ -59,8 +58,8 @@ class CallFilter:
             direction=self.direction or None,
             status=self.result if self.result and answered is None else None,
             answered=answered,
-            since=_midnight(self.first) if self.first else None,
-            until=_midnight(self.last + timedelta(days=1)) if self.last else None,
+            since=_midnight(self.first, zone) if self.first else None,
+            until=_midnight(self.last + timedelta(days=1), zone) if self.last else None,
         )
 
     @property
@@ -78,13 +77,15 @@ class CallFilter:
         return f"{path}?{query}" if query else path
 
 
-def _one_of(value: str, known: Container[str]) -> str:
+def one_of(value: str, known: Container[str]) -> str:
+    """A choice, or none; raises Refused."""
     if value and value not in known:
         raise Refused(422, say("There is no such choice here: {value}", value=value))
     return value
 
 
-def _day(value: str) -> date | None:
+def day_of(value: str) -> date | None:
+    """A day of an address; raises Refused."""
     if not value:
         return None
     try:
@@ -96,7 +97,8 @@ def _day(value: str) -> date | None:
     return day
 
 
-def _page(value: str) -> int:
+def page_number(value: str) -> int:
+    """From 1 on; raises Refused."""
     if not value:
         return 1
     if not (value.isascii() and value.isdecimal() and len(value) < len(str(MOST_PAGES)) and int(value)):
@@ -104,6 +106,5 @@ def _page(value: str) -> int:
     return int(value)
 
 
-def _midnight(day: date) -> float:
-    """When a local day begins."""
-    return datetime.combine(day, time()).timestamp()
+def _midnight(day: date, zone: tzinfo) -> float:
+    return datetime.combine(day, time(), zone).timestamp()

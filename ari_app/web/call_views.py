@@ -1,10 +1,12 @@
 """Calls as pages and API show them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from aiohttp import web
 
+from ari_app.calls.call import Call, Step
 from ari_app.calls.history import Record
 from ari_app.calls.outcome import Direction
 from ari_app.lines.book import LineBook
@@ -34,10 +36,12 @@ class Rung:
         return LANE_NAMES[self.lane]
 
 
-def ladder(record: Record) -> list[Rung]:
+def ladder(call: Record | Call) -> list[Rung]:
     """The steps of a call, in their order."""
-    direction, rungs = Direction(record.call.direction), []
-    for step in record.ladder:
+    steps: Iterable[Step] = call.ladder
+    direction = call.direction if isinstance(call, Call) else Direction(call.call.direction)
+    rungs = []
+    for step in steps:
         lane = LANES.get(step.side, "astergram")
         said = words.step(step.text)
         way = "" if lane == "astergram" else words.way(said, direction)
@@ -55,7 +59,8 @@ async def csv_answer(request: web.Request, query: Query) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="calls.csv"'})
     response.content_type, response.charset = "text/csv", "utf-8"
     await response.prepare(request)
-    async for piece in services(request).history.export_csv(query):
+    its = services(request)
+    async for piece in its.history.export_csv(query, its.zone):
         await response.write(piece.encode())
     await response.write_eof()
     return response

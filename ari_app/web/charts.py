@@ -5,17 +5,19 @@ Pure functions; texts come in as they are to be shown. How a chart looks is stat
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 WIDTH, HEIGHT = 720.0, 240.0
+NARROW = 320.0  # for a phone: what fits there at the size of a letter
 TOP, RIGHT, BOTTOM = 12.0, 14.0, 26.0
 LETTER = 6.6  # the width of a letter, more or less
 LABEL_ROOM = 12.0  # between two labels of an axis
-ROW, ROW_GAP = 30.0, 0.3
-MOST_LABEL = 200.0
+ROW, ROW_LABEL, ROW_BAR = 40.0, 14.0, 18.0  # of bars that lie: each with its name above it
+TAIL = 16  # letters that stay at the end of a name that is cut: a phone number in brackets
 STEPS = (1, 2, 2.5, 5, 10)
+TICK_ROOM = 90.0  # between two times of an axis
 CLOCK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
@@ -88,7 +90,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Chart:
-    """All that is drawn, and the same as a table (``head`` and ``rows``) for who can't see it."""
+    """All that is drawn, and the same as a table (``head`` and ``rows``) for who can't see it.
+
+    ``narrow``: the same for a phone.
+    """
 
     title: str
     width: float
@@ -100,6 +105,7 @@ class Chart:
     legend: tuple[Series, ...] = ()
     head: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    narrow: "Chart | None" = None
 
     @property
     def empty(self) -> bool:
@@ -129,6 +135,15 @@ def number(value: float) -> str:
     return f"{round(value, 2) or 0:.2f}".rstrip("0").removesuffix(".")
 
 
+Write = Callable[[float], str]
+"""Writes a number as the reader's language does."""
+
+
+def both(draw: Callable[..., Chart], width: float) -> Chart:
+    """What ``draw(width=...)`` draws, at this width and for a phone."""
+    return replace(draw(width=width), narrow=draw(width=NARROW))
+
+
 def clock(seconds: float) -> str:
     """0:07, 12:30, 1:00:00."""
     minutes, rest = divmod(round(seconds), 60)
@@ -145,34 +160,32 @@ def stacked_bars(
     width: float = WIDTH,
     height: float = HEIGHT,
     gap: float = 0.28,
+    write: Write = number,
+    last_named: bool = False,
 ) -> Chart:
-    """Columns that stand, one on another the series of each; ``label`` heads the labels' column of the table."""
+    """Columns that stand, one on another the series of each; ``label`` heads the labels' column of the table.
+
+    Where there is no room for every label, the first column has one, or, with ``last_named``, the last.
+    """
     steps = ticks(0, max((sum(column.values) for column in columns), default=0) or 1, whole=True)
-    frame = _Frame.around(width, height, (0.0, float(max(1, len(columns)))), steps, unit)
+    said = _Said(unit, write)
+    frame = _Frame.around(width, height, (0.0, float(max(1, len(columns)))), steps, said)
     boxes = []
     for index, column in enumerate(columns):
         below = 0.0
         for each, value in zip(series, column.values, strict=True):
             x, top = frame.x(index + gap / 2), frame.y(below + value)
-            said = _said(column.name or column.label, each.name, value, unit)
             if value:
-                boxes.append(
-                    Box(
-                        x,
-                        top,
-                        round(frame.x(index + 1 - gap / 2) - x, 2),
-                        round(frame.y(below) - top, 2),
-                        each.kind,
-                        said,
-                    )
-                )
+                wide, high = round(frame.x(index + 1 - gap / 2) - x, 2), round(frame.y(below) - top, 2)
+                boxes.append(Box(x, top, wide, high, each.kind, said.of(column, each, value)))
             below += value
     slot = frame.x(1) - frame.x(0)
     every = max(1, math.ceil((max((len(each.label) for each in columns), default=0) * LETTER + LABEL_ROOM) / slot))
+    named = (len(columns) - 1) % every if last_named else 0
     labels = [
-        Label(frame.x(index + 0.5), height - 8, column.label)
+        _below(frame, index + 0.5, column.label)
         for index, column in enumerate(columns)
-        if index % every == 0 and column.label
+        if index % every == named and column.label
     ]
     return Chart(
         title,
@@ -183,15 +196,22 @@ def stacked_bars(
         boxes=tuple(boxes),
         legend=tuple(series),
         head=(label, *(each.name for each in series)),
-        rows=_rows(columns, unit),
+        rows=said.rows(columns),
     )
 
 
 def histogram(
-    title: str, series: Series, bins: Sequence[Column], *, label: str = "", unit: str = "", width: float = WIDTH
+    title: str,
+    series: Series,
+    bins: Sequence[Column],
+    *,
+    label: str = "",
+    unit: str = "",
+    width: float = WIDTH,
+    write: Write = number,
 ) -> Chart:
     """Columns that nearly touch: each counts what falls between its bounds."""
-    return stacked_bars(title, (series,), bins, label=label, unit=unit, width=width, gap=0.06)
+    return stacked_bars(title, (series,), bins, label=label, unit=unit, width=width, gap=0.06, write=write)
 
 
 def horizontal_bars(
@@ -202,39 +222,35 @@ def horizontal_bars(
     label: str = "",
     unit: str = "",
     width: float = WIDTH,
+    write: Write = number,
 ) -> Chart:
-    """Bars that lie, one under another, each with its whole value at its end."""
+    """Bars that lie, one under another, each with its name above it and its whole value at its end."""
+    said = _Said(unit, write)
     height = TOP + ROW * max(1, len(columns))
-    left = min(MOST_LABEL, max((len(each.label) for each in columns), default=0) * LETTER + LABEL_ROOM)
     totals = [sum(column.values) for column in columns]
     most = max(totals, default=0) or 1
-    room = width - left - RIGHT - max((len(number(total)) for total in totals), default=0) * LETTER - LABEL_ROOM
-    letters = int((left - LABEL_ROOM) / LETTER)
+    room = width - RIGHT - max((len(write(total)) for total in totals), default=0) * LETTER - LABEL_ROOM
+    letters = int((width - RIGHT) / LETTER)
     boxes, labels = [], []
     for index, (column, total) in enumerate(zip(columns, totals, strict=True)):
-        top, x = TOP + index * ROW, left
-        middle = round(top + ROW / 2 + 4, 2)
-        short = column.label if len(column.label) <= letters else column.label[: letters - 1] + "…"
-        labels.append(Label(left - 8, middle, short, "end"))
+        top, x = round(TOP + index * ROW, 2), 0.0
+        labels.append(Label(0.0, top + ROW_LABEL - 4, _cut(column.label, letters), "start"))
         for each, value in zip(series, column.values, strict=True):
             long = round(value / most * room, 2)
-            said = _said(column.name or column.label, each.name, value, unit)
             if value:
-                boxes.append(
-                    Box(round(x, 2), round(top + ROW * ROW_GAP / 2, 2), long, ROW * (1 - ROW_GAP), each.kind, said)
-                )
+                place = (round(x, 2), top + ROW_LABEL, long, ROW_BAR)
+                boxes.append(Box(*place, each.kind, said.of(column, each, value)))
             x += long
-        labels.append(Label(round(x + 6, 2), middle, number(total), "start"))
+        labels.append(Label(round(x + 6, 2), top + ROW_LABEL + ROW_BAR / 2 + 4, write(total), "start"))
     return Chart(
         title,
         width,
         height,
-        rules=(Rule(left, TOP, left, height, "axis"),),
         labels=tuple(labels),
         boxes=tuple(boxes),
         legend=tuple(series),
         head=(label, *(each.name for each in series)),
-        rows=_rows(columns, unit),
+        rows=said.rows(columns),
     )
 
 
@@ -249,6 +265,7 @@ def line_plot(
     gap_s: float = math.inf,
     width: float = WIDTH,
     height: float = 180.0,
+    write: Write = number,
 ) -> Chart:
     """Values over a call's time. A line breaks where a value is None or the next comes more than ``gap_s`` later.
 
@@ -259,8 +276,10 @@ def line_plot(
     lowest = min([*values, *([] if low is None else [low])], default=0.0)
     highest = max([*values, *([] if high is None else [high])], default=1.0)
     last_s = max([at for curve in curves for at, _ in curve.points], default=0.0) or 1.0
-    frame = _Frame.around(width, height, (0.0, last_s), ticks(lowest, highest), unit)
-    labels = [Label(frame.x(at), height - 8, clock(at)) for at in clock_ticks(last_s)]
+    said = _Said(unit, write)
+    frame = _Frame.around(width, height, (0.0, last_s), ticks(lowest, highest), said)
+    about = max(2, round(width / TICK_ROOM))
+    labels = [_below(frame, at, clock(at)) for at in clock_ticks(last_s, about)]
     paths = [
         Path(_path(frame, curve.points, gap_s), curve.series.kind, curve.series.name)
         for curve in curves
@@ -272,12 +291,29 @@ def line_plot(
         height,
         rules=frame.rules,
         labels=(*frame.labels, *labels),
-        boxes=tuple(_hits(frame, curves, unit)) if paths else (),
+        boxes=tuple(_hits(frame, curves, said)) if paths else (),
         paths=tuple(paths),
         legend=tuple(curve.series for curve in curves),
         head=head,
-        rows=tuple(_extremes(curve, unit) for curve in curves),
+        rows=tuple(_extremes(curve, said) for curve in curves),
     )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What is said of values."""
+
+    unit: str
+    write: Write
+
+    def value(self, value: float) -> str:
+        return f"{self.write(value)} {self.unit}".rstrip()
+
+    def of(self, column: Column, series: Series, value: float) -> str:
+        return f"{column.name or column.label}: {series.name} {self.value(value)}"
+
+    def rows(self, columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
+        return tuple((column.name or column.label, *map(self.value, column.values)) for column in columns)
 
 
 @dataclass(frozen=True)
@@ -289,14 +325,14 @@ class _Frame:
     height: float
     x_range: tuple[float, float]
     steps: Sequence[float]
-    unit: str
+    said: _Said
 
     @classmethod
     def around(
-        cls, width: float, height: float, x_range: tuple[float, float], steps: Sequence[float], unit: str
+        cls, width: float, height: float, x_range: tuple[float, float], steps: Sequence[float], said: _Said
     ) -> "_Frame":
-        longest = max(len(_with_unit(step, unit)) for step in steps)
-        return cls(round(longest * LETTER + LABEL_ROOM, 2), width, height, x_range, steps, unit)
+        longest = max(len(said.value(step)) for step in steps)
+        return cls(round(longest * LETTER + LABEL_ROOM, 2), width, height, x_range, steps, said)
 
     def x(self, value: float) -> float:
         start, end = self.x_range
@@ -316,7 +352,7 @@ class _Frame:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        return tuple(Label(self.left - 6, self.y(step) + 4, _with_unit(step, self.unit), "end") for step in self.steps)
+        return tuple(Label(self.left - 6, self.y(step) + 4, self.said.value(step), "end") for step in self.steps)
 
 
 def _path(frame: _Frame, points: Sequence[tuple[float, float | None]], gap_s: float) -> str:
@@ -333,13 +369,24 @@ def _path(frame: _Frame, points: Sequence[tuple[float, float | None]], gap_s: fl
     return "".join(d)
 
 
-def _hits(frame: _Frame, curves: Sequence[Curve], unit: str) -> list[Box]:
+def _below(frame: _Frame, value: float, text: str) -> Label:
+    """A label of the lower axis; at the right edge it ends with the paper."""
+    x, y = frame.x(value), frame.height - 8
+    return Label(frame.width, y, text, "end") if x + len(text) * LETTER / 2 > frame.width else Label(x, y, text)
+
+
+def _cut(name: str, letters: int) -> str:
+    """A name that is not longer than that; its end is what names differ by."""
+    return name if len(name) <= letters else f"{name[: letters - TAIL - 1]}…{name[-TAIL:]}"
+
+
+def _hits(frame: _Frame, curves: Sequence[Curve], said: _Said) -> list[Box]:
     """An unseen column at each time, whose title has all values there."""
     at_times: dict[float, list[str]] = {}
     for curve in curves:
         for at, value in curve.points:
             if value is not None:
-                at_times.setdefault(at, []).append(f"{curve.series.name} {_with_unit(value, unit)}")
+                at_times.setdefault(at, []).append(f"{curve.series.name} {said.value(value)}")
     times = sorted(at_times)
     edges = [0.0, *((before + after) / 2 for before, after in pairwise(times)), frame.x_range[1]]
     top, bottom = frame.y(frame.steps[-1]), frame.y(frame.steps[0])
@@ -356,23 +403,9 @@ def _hits(frame: _Frame, curves: Sequence[Curve], unit: str) -> list[Box]:
     ]
 
 
-def _extremes(curve: Curve, unit: str) -> tuple[str, ...]:
+def _extremes(curve: Curve, said: _Said) -> tuple[str, ...]:
     values = [value for _, value in curve.points if value is not None]
     if not values:
         return (curve.series.name, "", "", "")
     found = (min(values), round(sum(values) / len(values), 1), max(values))
-    return (curve.series.name, *(_with_unit(value, unit) for value in found))
-
-
-def _rows(columns: Sequence[Column], unit: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        (column.name or column.label, *(_with_unit(value, unit) for value in column.values)) for column in columns
-    )
-
-
-def _said(column: str, series: str, value: float, unit: str) -> str:
-    return f"{column}: {series} {_with_unit(value, unit)}"
-
-
-def _with_unit(value: float, unit: str) -> str:
-    return f"{number(value)} {unit}".rstrip()
+    return (curve.series.name, *map(said.value, found))

@@ -1,4 +1,4 @@
-"""Times and numbers as a language writes them; the times are the server's local ones."""
+"""Times and numbers as a language writes them, the times in a zone that is given."""
 
 import datetime
 
@@ -11,24 +11,27 @@ ABSENT = "–"
 HOUR_S = 3600
 
 
-def when(unix: float | None, locale: Locale, form: str = "medium") -> Markup | str:
+def when(unix: float | None, locale: Locale, zone: datetime.tzinfo, form: str = "medium") -> Markup | str:
     """A Unix time; forms are CLDR's: short, medium, long, full, or a pattern."""
     if unix is None:
         return ABSENT
-    moment = _moment(unix)
-    shown = format_datetime(moment, form, locale=locale)
+    moment = datetime.datetime.fromtimestamp(unix, zone)
+    shown = format_datetime(moment, form, zone, locale)
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), shown)
 
 
-def ago(unix: float | None, now: float, locale: Locale) -> Markup | str:
-    """How long ago a Unix time was, or how soon it will be; the time itself shows when it is pointed at."""
+def ago(unix: float | None, now: float, locale: Locale, zone: datetime.tzinfo) -> Markup | str:
+    """How long ago a Unix time was, or how soon it will be; the time itself shows when it is pointed at.
+
+    With scripts it goes on by itself, in the same words (`static/times.js`).
+    """
     if unix is None:
         return ABSENT
-    moment = _moment(unix)
+    moment = datetime.datetime.fromtimestamp(unix, zone)
     passed = unix - now if abs(unix - now) >= 1 else -1  # not "in 0 seconds"
     shown = format_timedelta(datetime.timedelta(seconds=passed), add_direction=True, locale=locale)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), format_datetime(moment, "medium", locale=locale), shown
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
+        moment.isoformat(timespec="seconds"), format_datetime(moment, "medium", zone, locale), shown
     )
 
 
@@ -43,7 +46,3 @@ def duration(seconds: float | None) -> str:
 def number(value: float | None, locale: Locale, digits: int = 0) -> str:
     """A number, rounded to so many digits; a dash for None."""
     return ABSENT if value is None else str(format_decimal(round(value, digits), locale=locale))
-
-
-def _moment(unix: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(unix).astimezone()

@@ -2,18 +2,22 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from babel import Locale
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context
+from jinja2.filters import do_xmlattr
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from ari_app import __version__
+from ari_app import __version__, zones
 from ari_app.web import formats
 from ari_app.web.context import identity, web_of
-from ari_app.web.i18n import SOURCE_LANGUAGE, Language, languages, preferred
+from ari_app.web.i18n import SOURCE_LANGUAGE, Language, languages, preferred, reader_locale
 from ari_app.web.refusals import is_htmx
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,6 +35,7 @@ class Templates:
 
     def __init__(self) -> None:
         self.languages = languages()
+        zones.names()  # read now, and not when the settings ask for them
         versions = {file.relative_to(STATIC).as_posix(): _version(file) for file in STATIC.rglob("*") if file.is_file()}
         self._environments = {code: _environment(language, versions) for code, language in self.languages.items()}
 
@@ -42,6 +47,10 @@ class Templates:
         """The reader's language."""
         choice = web_of(request).cookies.choice(request, LANGUAGE_CHOICE)
         return preferred(self.languages, choice, request.headers.get("Accept-Language", SOURCE_LANGUAGE))
+
+    def locale(self, request: web.Request) -> Locale:
+        """How the reader's browser would write dates and numbers, in his language."""
+        return reader_locale(self.language(request), request.headers.get("Accept-Language", ""))
 
     def theme(self, request: web.Request) -> Theme:
         """The reader's theme."""
@@ -66,6 +75,9 @@ class Templates:
             "theme": self.theme(request),
             "themes": THEMES,
             "now": its.clock(),
+            "locale": self.locale(request),
+            "zone": its.services.zone,
+            "timezone": _shown_zone(its.services.zone, its.clock()),
             "version": __version__,
             "messages": its.flashes.take(who.digest) if who.digest else [],
         }
@@ -99,17 +111,32 @@ def _environment(language: Language, versions: Mapping[str, str]) -> Environment
 
     @pass_context
     def ago(context: Context, unix: float | None) -> Markup | str:
-        return formats.ago(unix, context["now"], language.locale)
+        return formats.ago(unix, context["now"], context["locale"], context["zone"])
 
-    def when(unix: float | None, form: str = "medium") -> Markup | str:
-        return formats.when(unix, language.locale, form)
+    @pass_context
+    def when(context: Context, unix: float | None, form: str = "medium") -> Markup | str:
+        return formats.when(unix, context["locale"], context["zone"], form)
 
-    def number(value: float | None, digits: int = 0) -> str:
-        return formats.number(value, language.locale, digits)
+    @pass_context
+    def number(context: Context, value: float | None, digits: int = 0) -> str:
+        return formats.number(value, context["locale"], digits)
 
     environment.globals.update(static=static, tell=language.tell)
     environment.filters.update(when=when, ago=ago, duration=formats.duration, number=number, tell=language.tell)
+    environment.filters["xmlattr"] = _attributes
     return environment
+
+
+def _shown_zone(zone: tzinfo, now: float) -> str:
+    """Its name, and how far it is from UTC now."""
+    name, offset = zones.name_of(zone), zones.offset_of(zone, datetime.fromtimestamp(now, UTC))
+    return name if name == offset else f"{name} ({offset})"
+
+
+@pass_eval_context
+def _attributes(context: EvalContext, given: Mapping[str, Any]) -> str:
+    """Jinja's filter, but for what is simply so: ``required``, say, has no value in HTML but its own name or none."""
+    return do_xmlattr(context, {name: "" if value is True else value for name, value in given.items()})
 
 
 def _version(file: Path) -> str:

@@ -22,6 +22,7 @@ from ari_app.web.access.gate import identified, known_host, meant, signed_in
 from ari_app.web.api.mount import mount
 from ari_app.web.areas import OPERATIONS, PAGES
 from ari_app.web.checkup import Checkup
+from ari_app.web.compression import compressed
 from ari_app.web.context import IDENTITY, WEB, Identity, Web
 from ari_app.web.flash import Flashes
 from ari_app.web.headers import add_headers
@@ -111,7 +112,8 @@ async def serving(
 
 def _page(its: Web) -> web.Application:
     app = web.Application(
-        middlewares=[refusals, known_host, identified, signed_in, larger_files, meant], client_max_size=LARGEST_BODY
+        middlewares=[compressed, refusals, known_host, identified, signed_in, larger_files, meant],
+        client_max_size=LARGEST_BODY,
     )
     app[WEB] = its
     for routes in PAGES:

@@ -9,6 +9,8 @@ from ari_app.news import News
 from ari_app.store.store import Store
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from ari_app.calls.desk import Desk
     from ari_app.calls.history import History
     from ari_app.doctor import Doctor
@@ -29,3 +31,8 @@ class Services:
     installation: Installation
     store: Store
     news: News
+
+    @property
+    def zone(self) -> tzinfo:
+        """The installation's time zone."""
+        return self.installation.settings.zone

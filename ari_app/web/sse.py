@@ -7,7 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app.tasks import guarded_tasks
 from ari_app.web.access.access import NEWS as ACCESS
+from ari_app.web.access.gate import remote
 from ari_app.web.context import identity, web_of
 
 HEARTBEAT_S = 15.0  # proxies close what is silent for a minute
@@ -34,29 +36,36 @@ class Streams:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         response.content_type = "text/event-stream"
         await response.prepare(request)
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self._tell(request, response), name="live events")
+        async with guarded_tasks() as tasks:
+            task = tasks.spawn(self._tell(request, response), name=f"live events to {remote(request)}")
             self._open.add(task)
             task.add_done_callback(self._open.discard)
             if self._closing:
                 task.cancel()
+            await asyncio.wait({task})
         return response
 
     async def _tell(self, request: web.Request, response: web.StreamResponse) -> None:
         with web_of(request).services.news.heard() as news:
-            await response.write(f"retry: {RETRY_MS}\n\n".encode())
-            while True:
-                try:
-                    async with asyncio.timeout(self.heartbeat_s):
-                        item = await news.get()
-                except TimeoutError:
-                    item = None
-                if (item is None or item.kind == ACCESS) and not await _still_in(request):
-                    return
-                try:
-                    await response.write(b":\n\n" if item is None else event(item.kind, {"key": item.key, **item.data}))
-                except ConnectionError:
-                    return
+            loop = asyncio.get_running_loop()
+            try:
+                await response.write(f"retry: {RETRY_MS}\n\n".encode())
+                beat = loop.time() + self.heartbeat_s
+                while True:
+                    try:
+                        async with asyncio.timeout_at(beat):
+                            item = await news.get()
+                    except TimeoutError:
+                        item = None
+                    # However much there is to tell, a session ends when it is over.
+                    if item is None or item.kind == ACCESS or loop.time() >= beat:
+                        if not await _still_in(request):
+                            return
+                        beat = loop.time() + self.heartbeat_s
+                    told = b":\n\n" if item is None else event(item.kind, {"key": item.key, **item.data})
+                    await response.write(told)
+            except ConnectionError:
+                return
 
 
 def event(name: str, data: Mapping[str, Any]) -> bytes:

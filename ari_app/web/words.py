@@ -49,6 +49,8 @@ REASONS: dict[str, Sentence] = {
     "missed": say("not answered"),
     "disconnect": say("connection lost"),
     "no reason": say("no reason given"),
+    "moved on to a group call": say("it went on as a group call"),
+    "before it could be taken": say("before the call could be taken"),
 }
 
 
@@ -79,6 +81,7 @@ def _phrase(kept: str, said: Sentence, way: Way = "") -> Phrase:
 ENDINGS = (
     _phrase("Astergram stops", say("Astergram was stopped.")),
     _phrase("audio lost: {detail}", say("The audio was lost: {detail}")),
+    _phrase("Asterisk was away for {seconds} s", say("Asterisk was away for {seconds} s.")),
     _phrase(
         "Telegram's media did not connect within {seconds} s",
         say("Telegram's audio did not connect within {seconds} s."),
@@ -86,11 +89,21 @@ ENDINGS = (
     _phrase("accepted, but no audio path came up: redialled", say("Accepted, but no audio came up: dialled again.")),
     _phrase("no answer within {seconds} s", say("No answer within {seconds} s.")),
     _phrase("ended by the administrator", say("Ended by the administrator.")),
+    _phrase("the line's session on Telegram has ended", say("The line's session on Telegram has ended.")),
     _phrase("the line has {calls} calls already", say("The line has as many calls as it may: {calls}.")),
+    _phrase(
+        "ended on Telegram ({reason}, {seconds} s by Telegram's count)",
+        say("Ended on Telegram: {reason}. By Telegram's count they talked for {seconds} s."),
+    ),
     _phrase("ended on Telegram ({reason})", say("Ended on Telegram: {reason}.")),
     _phrase("not taken on Telegram ({reason})", say("Not taken on Telegram: {reason}.")),
-    _phrase("taken by another device of the line", say("Taken by another device of the line.")),
+    _phrase("answered on another device", say("Answered on another device of the line.")),
+    _phrase("taken by another device of the line", say("Answered on another device of the line.")),  # of earlier calls
     _phrase("the caller gave up (cause {cause})", say("The caller in the PBX gave up (cause {cause}).")),
+    _phrase(
+        "the caller gave up (not taken within {seconds} s)",
+        say("The call was not taken within {seconds} s, and Telegram did not end it."),
+    ),
     _phrase("the caller gave up ({reason})", say("The caller on Telegram gave up: {reason}.")),
     _phrase("ended by the PBX (cause {cause})", say("Ended by the PBX (cause {cause}).")),
     _phrase("{person} is in the line's deny list", say("{person} is in the line's deny list.")),
@@ -98,6 +111,13 @@ ENDINGS = (
     _phrase(
         "{person} is no contact of the line's, which has only_contacts",
         say("{person} is no contact of the line's, which takes and makes calls with its contacts only."),
+    ),
+    _phrase(
+        "their app can't talk to Astergram: it speaks {theirs}, Astergram {ours}",
+        say(
+            "The Telegram app of the person can't talk to Astergram: it has versions {theirs} of Telegram's calls, "
+            "Astergram {ours}. Ask them to update it."
+        ),
     ),
     _phrase("the program stopped during the call", say("The program stopped during the call.")),
 )
@@ -117,13 +137,26 @@ STEPS = (
         "to",
     ),
     _phrase("bridged, audio over {transport}", say("Bridged, audio over {transport}"), "to"),
+    _phrase("transferred to {channel}", say("Transferred to {channel}"), "from"),
+    _phrase(
+        "away, but its audio comes: the call goes on",
+        say("Asterisk is away, but its audio comes: the call goes on"),
+    ),
     _phrase("not connected within {seconds} s", say("Telegram's audio did not connect within {seconds} s.")),
     _phrase("connected", say("Telegram's audio is connected")),
+    _phrase(
+        "signalling fails, the call goes on: {error}",
+        say("Signals about the audio's path do not get through, the call goes on: {error}"),
+    ),
+    _phrase("signalling works again", say("Signals about the audio's path get through again")),
     _phrase("shown", say("Keypad shown"), "to"),
     _phrase("not shown; a hint was sent", say("Keypad not shown; a hint was sent"), "to"),
     _phrase("hidden", say("Keypad hidden"), "to"),
     _phrase("a key was pressed", say("A key was pressed"), "from"),
+    _phrase("{count} keys were pressed", say("Keys pressed: {count}"), "from"),
     _phrase("a key was lost: {error}", say("A key was lost: {error}"), "from"),
+    _phrase("{count} keys were lost: {error}", say("Keys lost: {count}, {error}"), "from"),
+    _phrase("more steps than are kept: the log has them", say("More steps than are kept here: the log has them")),
     _phrase("somebody dials {destination}", say("Somebody dials {destination}"), "from"),
     _phrase("{caller} dials {destination}", say("{caller} dials {destination}"), "from"),
     _phrase("{caller} calls", say("{caller} calls"), "from"),

@@ -16,6 +16,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright, expect
 
 from ari_app.sandbox import debian
+from ari_app.web.server import Served
 from tests.e2e.conftest import Play, ladders, play, pytest_runtest_makereport
 
 __all__ = ["ladders", "play", "pytest_runtest_makereport"]
@@ -89,26 +90,30 @@ class Watch:
             self.wrong.append(f"request to another origin: {request.url}")
 
 
+@asynccontextmanager
+async def window(
+    chromium: debian.Tree, url: str, language: str = "en-US", size: Size = "desktop", away: bool = False
+) -> AsyncIterator[Page]:
+    """A browser's first tab, before a page that is served somewhere."""
+    async with launched(chromium) as browser:
+        context = await browser.new_context(base_url=url, locale=language, viewport=SIZES[size])
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        watch = Watch(page, url, away)
+        try:
+            yield page
+        except BaseException:
+            await screenshot(page, "failed")
+            raise
+    assert watch.wrong == []
+
+
 @pytest.fixture
 def visitor(chromium: debian.Tree) -> Admin:
     """Opens a browser for somebody who has not signed in; `async with visitor(stage) as page`."""
 
-    @asynccontextmanager
-    async def opened(
-        stage: Play, language: str = "en-US", size: Size = "desktop", away: bool = False
-    ) -> AsyncIterator[Page]:
-        url = stage.app.web.url
-        async with launched(chromium) as browser:
-            context = await browser.new_context(base_url=url, locale=language, viewport=SIZES[size])
-            context.set_default_timeout(PATIENCE_MS)
-            page = await context.new_page()
-            watch = Watch(page, url, away)
-            try:
-                yield page
-            except BaseException:
-                await screenshot(page, "failed")
-                raise
-        assert watch.wrong == []
+    def opened(stage: Play, **options: Any) -> AbstractAsyncContextManager[Page]:
+        return window(chromium, stage.app.web.url, **options)
 
     return opened
 
@@ -120,19 +125,38 @@ def admin(visitor: Admin) -> Admin:
     @asynccontextmanager
     async def opened(stage: Play, **options: Any) -> AsyncIterator[Page]:
         async with visitor(stage, **options) as page:
-            await set_first_password(page, stage)
+            await set_first_password(page, stage.app.web)
             yield page
 
     return opened
 
 
-async def set_first_password(page: Page, stage: Play) -> None:
+@pytest.fixture
+def administrator(chromium: debian.Tree) -> Admin:
+    """Opens a browser for an administrator of a page that is served with no Asterisk."""
+
+    @asynccontextmanager
+    async def opened(served: Served, **options: Any) -> AsyncIterator[Page]:
+        async with window(chromium, served.url, **options) as page:
+            await set_first_password(page, served)
+            yield page
+
+    return opened
+
+
+async def set_first_password(page: Page, served: Served) -> None:
     """Open the one-time link, and set the password."""
-    await page.goto(stage.app.web.first_link)
+    await page.goto(served.first_link)
     await page.fill("[name=password]", PASSWORD)
     await page.fill("[name=password_again]", PASSWORD)
     await page.click("main button")
-    await page.wait_for_url(f"{stage.app.web.url}/")
+    await page.wait_for_url(f"{served.url}/")
+
+
+async def goes_on(page: Page) -> None:
+    """Live events have begun, and what may have changed before is shown."""
+    await page.wait_for_selector("html[data-stream=open]", state="attached")
+    await expect(page.locator("[data-live].htmx-request")).to_have_count(0)
 
 
 async def screenshot(page: Page, name: str, *, dark: bool = False, phone: bool = False, whole: bool = True) -> None:

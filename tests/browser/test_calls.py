@@ -190,7 +190,7 @@ async def test_connect_shows_what_to_copy_and_what_the_doctor_finds(play: PlayMa
 
 async def test_asterisk_goes_and_comes_back(play: PlayMaker, admin: Admin) -> None:
     async with play() as stage, admin(stage) as page:
-        lights = page.locator("#lights .small-lights li")
+        lights = page.locator("#found-lines .lamp")
         await expect(lights.first.locator(".dot.green")).to_be_visible()
         with frozen(stage.asterisk):
             await expect(lights.first.locator(".dot.orange")).to_be_visible()

@@ -47,7 +47,7 @@ async def test_the_first_password(play: PlayMaker, visitor: Admin) -> None:
         link = stage.app.web.first_link
         await page.goto(link)
         await screenshot(page, "password", dark=True, phone=True)
-        await set_first_password(page, stage)
+        await set_first_password(page, stage.app.web)
         await page.click("nav >> text=Sign out")
         await page.wait_for_url(re.compile("/login"))
         await page.goto(link)
@@ -160,7 +160,7 @@ async def test_signing_in_again_while_green(play: PlayMaker, admin: Admin) -> No
         await page.click("text=Send the code")
         await expect(page.locator("[name=code]")).to_be_visible()
         await page.goto("/lines")
-        await expect(page.locator(f"[data-line='{LINE}'] .light.green")).to_have_count(2)  # there is no bot
+        await expect(page.locator(f"[data-line='{LINE}'] .dot.green")).to_have_count(2)  # there is no bot
         await page.goto(f"/lines/{LINE}/signin")
         await enter_code(page, stage.telegram.login_code(LINE))
         await signed_in(page)
@@ -259,7 +259,7 @@ async def test_a_line_is_removed(play: PlayMaker, admin: Admin) -> None:
         page.once("dialog", lambda dialog: dialog.accept())
         await page.click("main >> text='Remove'")
         await page.wait_for_url("**/lines")
-        await expect(page.locator("#lines-now")).to_contain_text("There is no line yet")
+        await expect(page.locator("#found-lines")).to_contain_text("There is no line yet")
         assert len(stage.app.lines) == 0
         gone = await page.goto(f"/lines/{LINE}")
         assert gone

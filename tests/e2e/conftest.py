@@ -22,6 +22,7 @@ from ari_app.sandbox.stage import LINE, Stage, stage
 from ari_app.sandbox.telegram.server import LocalTelegram, Timers
 from ari_app.sandbox.tones import measure, write_tone
 from tests.e2e.leftovers import Before, left_in_asterisk
+from tests.integration.ari_helpers import Proxy
 
 PHONE_HZ, PERSON_HZ = 880.0, 440.0
 HZ_TOLERANCE = 3.0
@@ -128,6 +129,7 @@ def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
         dialplan: str = "",
         people: Mapping[str, str] | None = None,
         bot: bool = False,
+        proxy: Proxy | None = None,
         **sections: Any,
     ) -> AsyncIterator[Play]:
         logging.getLogger("ari_app").setLevel(logging.INFO)
@@ -135,6 +137,9 @@ def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
         async with stage(tmp_path, timers=timers, dialplan=dialplan, people=people) as set_stage:
             if bot:
                 sections["bot"] = set_stage.bot()
+            if proxy:  # between Astergram and Asterisk's HTTP server
+                proxy.target_port = set_stage.asterisk.http_port
+                sections["asterisk"] = {**sections.get("asterisk", {}), "url": f"http://127.0.0.1:{proxy.port}"}
             settings = load(await set_stage.configuration(**sections))
             await set_stage.sign_in_lines(settings)
             async with AsyncExitStack() as work:

@@ -155,6 +155,23 @@ async def test_nobody_in_the_pbx_answers(play: PlayMaker) -> None:
         assert len(anna.calls) == 1
 
 
+async def test_a_card_that_the_person_has_deleted(play: PlayMaker) -> None:
+    """The request goes on, and as the card can't tell any more that it came to nothing, a text does."""
+    async with with_card(play) as (stage, agent, anna, card):
+        await card.click()
+        await agent.incoming()
+        await anna.sees(LINE, says("waiting"))
+        await anna.client.delete_messages(None, card.id)
+        await agent.answer()
+        call = await anna.incoming()
+        await call.ring()
+        await call.hang_up(DiscardReason.BUSY)
+        await agent.closed()
+        said = await anna.sees(LINE, lambda messages: messages)
+        assert [each.message for each in said] == ["later"]
+        assert stage.telegram.bot_requests("editMessageText") == 2  # the one that was refused is the last
+
+
 async def test_a_second_request_after_later_succeeds(play: PlayMaker) -> None:
     async with with_card(play) as (stage, agent, anna, card):
         await card.click()

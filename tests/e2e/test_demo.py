@@ -74,10 +74,18 @@ async def test_the_demo_shows_all_calls_and_stays_for_a_softphone(tmp_path: Path
 
         await check_page(printed)
         async with SipPhone(softphone_account(printed), "106", run_dir=tmp_path / "106") as phone:
+            type_in(process, "press 1")
+            await until(process, "Anna's chat shows no keypad", END_S)
             type_in(process, "call")
             await phone.incoming()
             await phone.answer()
             await until(process, "Anna talks", END_S)
+            type_in(process, "press 1 0#")
+            await until(process, "Anna has pressed 1 0 #", END_S)
+            heard = [(await phone.wait_for("CALL_DTMF_START")).parameter for _ in range(3)]
+            assert heard == ["1", "0", "#"]
+            type_in(process, "press 1D")
+            await until(process, "has no key D", END_S)
             type_in(process, "hangup")
             await phone.closed()
             await until(process, "Anna's call is over", END_S)

@@ -96,3 +96,19 @@ async def test_somebody_found_is_remembered_until_telegram_refuses_him(play: Pla
         stage.telegram.refuse("phone.requestCall", "USER_ID_INVALID", phone=LINE, times=2)
         await phone.dial(ANNA)
         assert (await phone.closed()).startswith("404")
+
+
+async def test_a_dialled_comma_is_no_option(play: PlayMaker) -> None:
+    """The samples let through what a destination may have, and no more."""
+    clara = "+79990000007"
+    dialplan = "[phones](+)\nexten => 700,1,Goto(to-telegram,@clara_tg,1)\n"
+    async with play(dialplan=dialplan) as stage, stage.phone() as phone:
+        stage.telegram.add_user(clara, "Clara", username="clara_tg")
+        await phone.dial(f"{ANNA},timeout=1")
+        assert (await phone.closed()).startswith("484")
+        assert not stage.telegram.calls
+        async with stage.person(clara) as person:
+            for dialled in (clara, "700", f"tg#{stage.telegram.user(clara).id}"):
+                await phone.dial(dialled)
+                await (await person.incoming()).hang_up(DiscardReason.BUSY)
+                assert (await phone.closed()).startswith("486")

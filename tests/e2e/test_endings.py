@@ -9,6 +9,7 @@ from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.telegram.server import Timers
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import PERSON_HZ, PlayMaker, in_context
+from tests.integration.ari_helpers import global_variable
 
 
 def reason(ended: types.PhoneCallDiscarded) -> DiscardReason | None:
@@ -57,6 +58,16 @@ async def test_nobody_answers_the_phone(play: PlayMaker) -> None:
         await phone.closed()
 
 
+async def test_a_phone_that_rings_for_ever(play: PlayMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ari_app.calls.inbound.RING_IN_S", 1.0)
+    async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        call = await anna.call(LINE)
+        await phone.incoming()
+        assert reason(await call.ended()) is DiscardReason.MISSED
+        await phone.closed()
+        assert await stage.outcome() == "NOANSWER"
+
+
 @pytest.mark.parametrize(
     ("cause", "seen"),
     [(17, DiscardReason.BUSY), (21, DiscardReason.BUSY), (19, DiscardReason.MISSED), (38, DiscardReason.DISCONNECT)],
@@ -94,6 +105,7 @@ async def test_the_account_is_answered_on_another_device(play: PlayMaker) -> Non
         answering = asyncio.gather(other.accept(None, None), call.confirm(None, None))
         await phone.closed()
         assert await stage.outcome() == "CANCEL"
+        assert stage.calls[-1].ladder[-1].text == "CANCEL, cause 26: answered on another device"
         await answering
         await call.hang_up()
 
@@ -227,6 +239,23 @@ async def test_the_phone_gives_up(play: PlayMaker, rings: bool) -> None:
         await phone.hangup()
         assert reason(await call.ended()) is DiscardReason.MISSED
         assert await stage.outcome() == "CANCEL"
+
+
+async def test_the_phone_that_dialled_hangs_up_after_talking(play: PlayMaker) -> None:
+    """Asterisk tells no cause of a phone's BYE: that is normal clearing, in the log and for an `h` extension."""
+    h = "[phones](+)\nexten => h,1,Set(GLOBAL(SEEN)=${TELEGRAM_STATUS}/${TELEGRAM_CAUSE})\n"
+    async with play(dialplan=h) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        await phone.dial(ANNA)
+        call = await anna.incoming()
+        await call.ring()
+        await call.accept(None, None)
+        await phone.established()
+        await stage.talking()
+        await phone.hangup()
+        await call.ended()
+        await stage.call_over()
+        assert stage.calls[-1].ladder[-1].text == "ANSWER, cause 16: ended by the PBX (cause 16)"
+        assert await global_variable(stage.asterisk, "SEEN") == "ANSWER/16"
 
 
 async def test_the_callee_hangs_up_after_talking(play: PlayMaker) -> None:

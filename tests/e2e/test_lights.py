@@ -84,6 +84,32 @@ async def test_the_session_is_revoked(play: PlayMaker) -> None:
         assert "sign this line in" in str(light.sentence)
 
 
+async def test_the_session_ends_during_a_call(play: PlayMaker) -> None:
+    """Telegram says so in answer to the next request only, and leaves the connection open."""
+    async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        await phone.dial(ANNA)
+        call = await anna.incoming()
+        await call.ring()
+        await call.accept(None, None)
+        await stage.talking()
+        stage.telegram.revoke_sessions(LINE, "AUTH_KEY_DUPLICATED", told=False)
+        light = await until(stage, "client", Colour.RED)
+        assert "from two places at once" in str(light.sentence)
+        assert await stage.outcome() == "ANSWER"
+        await phone.closed()
+        await call.hang_up()  # as the person's app does once it hears nothing: nobody could tell it
+
+
+async def test_the_account_is_frozen(play: PlayMaker) -> None:
+    async with play() as stage, stage.phone() as phone:
+        stage.telegram.refuse("phone.requestCall", "FROZEN_METHOD_INVALID", phone=LINE)
+        await phone.dial(ANNA)
+        assert (await phone.closed()).startswith("403")
+        assert await stage.outcome() == "RESTRICTED"
+        light = await until(stage, "client", Colour.RED)
+        assert "frozen this account (FROZEN_METHOD_INVALID)" in str(light.sentence)
+
+
 async def test_the_account_is_limited(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone:
         stage.telegram.refuse("phone.requestCall", "PEER_FLOOD", phone=LINE)

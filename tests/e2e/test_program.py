@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,61 +16,7 @@ from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
 from ari_app.sandbox.telegram.device import API_ID
 from tests.e2e.conftest import GONE_S, nothing_left_in
-from tests.e2e.whole_program import ENV
-
-PROMPT_S = 20.0
-
-
-class Program:
-    """A running `astergram`; what it prints is kept."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.printed = ""
-
-    async def until(self, text: str) -> None:
-        """Wait until it has printed this."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(PROMPT_S):
-            while text not in self.printed:
-                chunk = await self.process.stdout.read(4096)
-                assert chunk, f"it ended without {text!r}:\n{self.printed}"
-                self.printed += chunk.decode()
-
-    async def ends(self) -> int:
-        """Wait for its exit status."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(PROMPT_S):
-            self.printed += (await self.process.stdout.read()).decode()
-            return await self.process.wait()
-
-    def type(self, line: str) -> None:
-        """Answer a question."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n".encode())
-
-
-@asynccontextmanager
-async def astergram(*arguments: str | Path) -> AsyncIterator[Program]:
-    """Start the command; it is killed if it has not ended by itself."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "ari_app.cli",
-        *map(str, arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=ENV,
-        start_new_session=True,  # without a terminal, a password is asked for on standard input
-    )
-    program = Program(process)
-    try:
-        yield program
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await program.ends()
+from tests.integration.command import Program, astergram, done
 
 
 @pytest.fixture
@@ -87,13 +32,6 @@ async def at_work(sandbox: Stage, **sections: Any) -> AsyncIterator[tuple[Path, 
     async with astergram("run", "--config", config) as program:
         await program.until("ready: 0 of 0 lines")
         yield config, program
-
-
-async def done(*arguments: str | Path) -> str:
-    """What a command that does its work has printed."""
-    async with astergram(*arguments) as command:
-        assert await command.ends() == 0, command.printed
-        return command.printed
 
 
 async def test_add_a_line_by_code_and_password(sandbox: Stage) -> None:
@@ -141,17 +79,24 @@ async def test_sign_in_by_qr_set_up_change_and_remove(sandbox: Stage) -> None:
         async with astergram("line", "set", LINE, "texts.ru.card={who}?", "--config", config) as command:
             assert await command.ends() == 1
             assert "{who} is no variable of this text" in command.printed
-        await done("line", "logout", LINE, "--config", config)
+        await done("line", "logout", LINE, "--yes", "--config", config)
         await program.until("Not signed in: sign this line in.")
-        await done("line", "remove", LINE, "--config", config)
+        await done("line", "remove", LINE, "--yes", "--config", config)
         assert "no line yet" in await done("line", "list", "--config", config)
 
 
 async def test_settings_of_the_installation(sandbox: Stage) -> None:
     async with at_work(sandbox) as (config, program):
-        shown = await done("settings", "company=Acme", f"bot_token={sandbox.bot()['token']}", "--config", config)
-        now = {"company": "Acme", "api_id": API_ID, "api_hash": "set", "bot_token": "set"}
-        assert {**now, "version": tomllib.loads(shown)["version"]} == tomllib.loads(shown)
+        await program.until("To set the admin page's password, open this link (once): http")
+        assert program.printed.index("ready: 0 of 0") < program.printed.index("To set")  # it is seen behind all else
+        async with astergram("settings", "company=Acme", "bot_token=-", "--config", config) as command:
+            await command.until("bot_token: ")
+            command.type(sandbox.bot()["token"])
+            assert await command.ends() == 0, command.printed
+        shown = tomllib.loads(command.printed.removeprefix("bot_token: "))
+        secrets = {"api_hash": "set", "bot_token": "set"}
+        assert shown.pop("version")
+        assert shown == {"company": "Acme", "api_id": API_ID, "timezone": ""} | secrets
         await program.until("@astergram_bot is connected")
         assert "Acme" in await done("settings", "--config", config)
         assert "bot_token" not in tomllib.loads(await done("settings", "bot_token=null", "--config", config))
@@ -252,15 +197,33 @@ async def test_asterisk_comes_later(sandbox: Stage) -> None:
         await program.until("ready: 1 of 1 lines")
 
 
-async def test_a_line_is_held_by_one_program(sandbox: Stage) -> None:
+async def test_a_second_program_on_the_same_folder_touches_nothing(sandbox: Stage, tmp_path: Path) -> None:
+    """It says who holds the folder, and the first one's call goes on."""
     config = await sandbox.configuration()
     await sandbox.sign_in_lines(load(config))
-    async with astergram("run", "--config", config) as first:
+    async with (
+        astergram("run", "--config", config) as first,
+        SipPhone(sandbox.asterisk, "101", auto_answer=True) as phone,
+        sandbox.person(ANNA) as anna,
+    ):
         await first.until("ready: 1 of 1 lines")
+        call = await anna.call(LINE)
+        await call.confirm(None, None)
+        await first.until("both sides talk")
         async with astergram("run", "--config", config) as second:
             assert await second.ends() == 1
-            assert "another Astergram answers at" in second.printed
-            assert "Traceback" not in second.printed
+            assert f"process {first.process.pid}" in second.printed
+            assert len(second.printed.splitlines()) == 1
+        file = tmp_path / "backup.tar.gz"
+        await done("backup", file, "--config", config)
+        async with astergram("restore", file, "--replace", "--config", config) as restore:
+            assert await restore.ends() == 1
+            assert f"process {first.process.pid}" in restore.printed
+        assert "talking" in await done("calls", "list", "--config", config)
+        assert [each for each in phone.events if each.type == "CALL_CLOSED"] == []
+        await call.hang_up()
+        await phone.closed()
+        await first.until("ANSWER, cause 16: ended on Telegram")
 
 
 async def test_a_killed_program_leaves_nothing_for_long(sandbox: Stage) -> None:

@@ -21,7 +21,8 @@ from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BOT, LINE, Stage, stage
 from ari_app.web.access.access import digest
 from ari_app.web.areas import OPERATIONS
-from tests.e2e.whole_program import ENV, WholeProgram, whole_program
+from tests.e2e.whole_program import WholeProgram, whole_program
+from tests.integration.command import ENV
 from tests.integration.web_helpers import Answer, Browser
 
 COMMAND_S = 60.0

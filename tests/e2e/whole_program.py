@@ -1,7 +1,6 @@
 """The whole program as a process of its own, with all that it prints kept, and browsers and programs that use it."""
 
 import asyncio
-import os
 import re
 import signal
 import sys
@@ -13,15 +12,11 @@ from aiohttp import ClientSession, CookieJar
 
 from ari_app.config import Settings, load
 from ari_app.tasks import background_tasks
+from tests.integration.command import ENV
 from tests.integration.web_helpers import Browser
 
 START_S = 60.0
 STOP_S = 30.0
-ENV = {
-    name: value
-    for name, value in os.environ.items()
-    if not name.startswith("ASTERGRAM_") and name != "PYTHONUNBUFFERED"  # users don't have it either
-}
 
 
 class WholeProgram:

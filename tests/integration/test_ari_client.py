@@ -10,13 +10,14 @@ import pytest
 
 from ari_app.asterisk import events
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.bridging import bridged, reconcile
+from ari_app.asterisk.bridging import bridged, reconcile, reconciling
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriRefused, AriTimeout, AriUnreachable
 from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
 from ari_app.asterisk.websocket import ConnectionState
 from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.tasks import guarded_tasks
 
 from .ari_helpers import (
     APP,
@@ -302,6 +303,32 @@ async def test_reconciling_removes_what_nobody_knows_and_nothing_else(asterisk: 
         assert [channel.id for channel in (await reconcile(client)).channels] == [kept_id]
         await foreign.hangup()
     async with connected(asterisk) as client:
+        await nothing_is_left(client)
+
+
+async def _password(asterisk: PrivateAsterisk, old: str, new: str) -> None:
+    """Set another one for ARI, as an administrator does."""
+    file = asterisk.run_dir / "etc" / "ari.conf"
+    file.write_text(file.read_text().replace(f"password = {old}", f"password = {new}"))
+    await asterisk.cli("module reload res_ari.so")
+
+
+async def test_what_a_changed_password_leaves_behind_is_removed_when_it_is_put_right(asterisk: PrivateAsterisk) -> None:
+    """The WebSocket stays up meanwhile, and every request is refused."""
+    right = asterisk.ari_password
+    async with connected(asterisk) as client, guarded_tasks() as tasks, asyncio.timeout(WAIT_S):
+        tasks.supervise(lambda: reconciling(client), "reconciling")
+        async with (
+            dialplan_leg(client, extension="echo", context="ari-test", caller_id=CALLER) as leg,
+            rtp_media_leg(client, ("127.0.0.1", 9)) as media,
+            bridged(client, leg, media),
+        ):
+            await _password(asterisk, right, "another")
+        assert isinstance(client.refusal, AriRefused)
+        assert client.state is ConnectionState.CONNECTED
+        assert len((await asterisk.cli("core show channels concise")).splitlines()) == 3
+        await _password(asterisk, "another", right)
+        await channels_are(client, set())
         await nothing_is_left(client)
 
 

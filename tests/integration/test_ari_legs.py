@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
+from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.bridging import bridged
+from ari_app.asterisk.bridging import bridged, reconcile
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriConflict, AriError, AriTimeout, LegEnded
 from ari_app.asterisk.events import STASIS_START, Arrival
@@ -22,6 +23,7 @@ from .ari_helpers import (
     DIALPLAN,
     WAIT_S,
     calls_telegram,
+    channels_are,
     connected,
     eventually,
     global_variable,
@@ -73,6 +75,23 @@ async def test_the_dialplan_hangs_up_after_the_answer(asterisk: PrivateAsterisk)
             with pytest.raises(LegEnded):
                 while True:  # its channel may live on for a moment
                     await leg.press("1")
+        await nothing_is_left(client)
+
+
+async def test_a_leg_whose_channel_is_redirected_is_over_and_the_channel_lives(asterisk: PrivateAsterisk) -> None:
+    async with connected(asterisk) as client:
+        async with (
+            asyncio.timeout(WAIT_S),
+            Ami(asterisk.ami_host, asterisk.ami_port, asterisk.ami_user, asterisk.ami_password) as ami,
+            dialplan_leg(client, extension="echo", context="ari-test", caller_id=CALLER) as leg,
+        ):
+            await leg.answered()
+            name = (await client.channels.get(channelId=leg.id)).name
+            await ami.action("Redirect", Channel=name, Exten="tone", Context="ari-test", Priority="1")
+            await leg.hung_up()
+        assert not await reconcile(client)
+        await channels_are(client, {leg.id, f"{leg.id}-far"})
+        await client.channel(leg.id).hangup()
         await nothing_is_left(client)
 
 

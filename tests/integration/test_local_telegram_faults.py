@@ -104,6 +104,51 @@ async def test_a_delayed_answer_holds_up_nothing_else(telegram: LocalTelegram, a
     assert time.monotonic() - began >= 0.5
 
 
+async def test_an_error_with_a_code_of_its_own(telegram: LocalTelegram, anna: Device) -> None:
+    telegram.refuse("updates.getState", "Timeout of a kind", code=-503)
+    with pytest.raises(errors.TimedOutError):
+        await anna(functions.updates.GetStateRequest())
+
+
+async def test_a_request_that_is_carried_out_and_answered_wrong(telegram: LocalTelegram, anna: Device) -> None:
+    telegram.misanswer("phone.requestCall", lambda _: (0xDEADBEEF).to_bytes(4, "little"), peer=BORIS)
+    with pytest.raises(errors.TypeNotFoundError):
+        await call(anna, BORIS)
+    assert len(telegram.calls) == 1
+    telegram.misanswer("phone.requestCall", lambda right: types.phone.PhoneCall(types.PhoneCallEmpty(1), right.users))
+    assert isinstance((await call(anna, VERA)).phone_call, types.PhoneCallEmpty)
+    assert isinstance((await call(anna, BORIS)).phone_call, types.PhoneCallWaiting)
+
+
+async def test_an_update_that_is_lost_is_not_made_up_for(telegram: LocalTelegram, anna: Device) -> None:
+    async with device(telegram, BORIS) as boris:
+        telegram.lose(types.PhoneCallRequested, BORIS)
+        telegram.lose(types.MessageActionPhoneCall, BORIS, times=None)
+        await call(anna, BORIS)
+        await call(anna, BORIS)
+        heard = (await boris.next(types.UpdatePhoneCall)).phone_call
+        assert heard.id == telegram.calls[-1].id
+        await boris.client.catch_up()
+        await boris(functions.updates.GetStateRequest())
+        assert boris.waiting(types.UpdatePhoneCall) == 0
+        telegram.offer_again(telegram.calls[0])
+        assert (await boris.next(types.UpdatePhoneCall)).phone_call.id == telegram.calls[0].id
+
+
+async def test_the_list_of_calls(telegram: LocalTelegram, anna: Device) -> None:
+    for phone in (BORIS, VERA):
+        placed = (await call(anna, phone)).phone_call
+        reason = types.PhoneCallDiscardReasonMigrateConferenceCall("slug")
+        peer = types.InputPhoneCall(placed.id, placed.access_hash)
+        await anna(functions.phone.DiscardCallRequest(peer, 0, reason, connection_id=0))
+    await anna.client.send_message("me", "no call")
+    everywhere, calls = types.InputPeerEmpty(), types.InputMessagesFilterPhoneCalls()
+    search = functions.messages.SearchRequest(everywhere, "", calls, None, None, 0, 0, 10, 0, 0, 0)
+    found = (await anna(search)).messages
+    assert [message.action.call_id for message in found] == [each.id for each in reversed(telegram.calls)]
+    assert found[0].action.reason.slug == "slug"
+
+
 async def test_catching_up_after_a_lost_connection(telegram: LocalTelegram, anna: Device) -> None:
     async with device(telegram, BORIS) as boris:
         target = (await anna(functions.contacts.ResolvePhoneRequest(BORIS))).users[0]

@@ -274,6 +274,47 @@ async def test_a_dead_zygote_is_replaced(tmp_path: Path) -> None:
         assert not alive(before.pid)
 
 
+@pytest.mark.parametrize("error", [ProcessLookupError(3, "No such process"), OSError(24, "Too many open files")])
+async def test_a_process_that_cannot_be_watched_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    """It may have died by the time that it is told of; or there are no descriptors left."""
+    async with MediaPool(tmp_path / "run", warm=0) as pool, pool.process("before") as before:
+        zygote, pidfd_open = pool.zygote_pid, os.pidfd_open
+        failing = [error, error]
+
+        def sometimes(pid: int) -> int:
+            if failing:
+                raise failing.pop()
+            return pidfd_open(pid)
+
+        monkeypatch.setattr("media.nursery.os.pidfd_open", sometimes)
+        with pytest.raises(MediaError, match=error.strerror):
+            async with pool.process("during"):
+                pass
+        failing.clear()
+        assert (await before.stats()).transport is None, "the other calls go on"
+        async with pool.process("after") as after:
+            assert len(await after.offer(dh())) == 32
+        assert pool.zygote_pid == zygote
+
+
+async def test_a_process_that_died_at_once_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with MediaPool(tmp_path / "run", warm=0) as pool:
+        pidfd_open, failing = os.pidfd_open, [ProcessLookupError(3, "No such process")]
+
+        def once(pid: int) -> int:
+            if failing:
+                os.kill(pid, signal.SIGKILL)
+                raise failing.pop()
+            return pidfd_open(pid)
+
+        monkeypatch.setattr("media.nursery.os.pidfd_open", once)
+        async with pool.process("one") as process:
+            await process.stats()
+    assert not list((tmp_path / "run").iterdir())
+
+
 async def test_sigterm_ends_a_process_cleanly(tmp_path: Path) -> None:
     async with MediaPool(tmp_path / "run", warm=0) as pool, pool.process("one") as process:
         os.kill(process.pid, signal.SIGTERM)

@@ -1,6 +1,8 @@
 """A Telegram party and a WebSocket server that speaks as chan_websocket does hear each other."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
 
-from media.codecs import PACKET_SAMPLES, OpusDecoder, OpusEncoder
+from media.codecs import PACKET_MS, PACKET_SAMPLES, OpusDecoder, OpusEncoder
 from media.supervisor import MediaPool
 from media.types import MediaError
+from media.websocket import MAX_AHEAD_MS
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
 
 
@@ -20,6 +23,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
+        self.heard_at: list[float] = []
         self.xoff = asyncio.Event()
         self.stopped = asyncio.Event()
         self.url = ""
@@ -52,6 +56,7 @@ class Channel:
         async for message in socket:
             if message.type is WSMsgType.BINARY:
                 self.heard.append(message.data)
+                self.heard_at.append(asyncio.get_running_loop().time())
 
 
 @asynccontextmanager
@@ -100,6 +105,25 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path) -> None:
     got = read_wav(heard)
     loud = np.flatnonzero(np.abs(got) > 1000)
     assert abs(frequency(got[loud[0] + RATE // 2 : loud[0] + 2 * RATE]) - 440) < 5
+
+
+async def test_a_stall_does_not_stay_as_a_delay(tmp_path: Path) -> None:
+    """The media process gets no processor for a while: afterwards Asterisk gets no more than it plays meanwhile."""
+    stalled_s, after_s = 0.6, 1.0
+    clock = asyncio.get_running_loop().time
+    async with MediaPool(tmp_path / "run") as pool, chan_websocket() as channel, call(pool) as (line, person):
+        await line.attach_websocket(channel.url)
+        await connect(line, person)
+        await asyncio.sleep(1)
+        os.kill(line.pid, signal.SIGSTOP)
+        await asyncio.sleep(stalled_s)
+        channel.heard_at.clear()
+        os.kill(line.pid, signal.SIGCONT)
+        start = clock()
+        await asyncio.sleep(after_s)
+        early = [number - (at - start) * 1000 / PACKET_MS for number, at in enumerate(channel.heard_at, start=1)]
+    assert len(early) > after_s * 1000 / PACKET_MS / 2, "it goes on"
+    assert max(early) <= MAX_AHEAD_MS / PACKET_MS + 2
 
 
 async def test_a_socket_that_cannot_be_opened_says_so(tmp_path: Path) -> None:

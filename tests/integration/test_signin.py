@@ -16,7 +16,7 @@ from telethon.tl import functions
 
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.telegram.account import Account, LineHeld, Server, connected, lease
-from ari_app.telegram.session_file import NothingToAdopt, adopt, signin_session
+from ari_app.telegram.session_file import NothingToAdopt, adopt, replaced_session, retire, signin_session
 from ari_app.telegram.signin import AlreadySigningIn, SignIn
 from ari_app.telegram.signin_view import SignInState, SignInTimers, SignInView
 
@@ -269,7 +269,7 @@ async def test_flood_wait(telegram: LocalTelegram, account: Account, seconds: in
         ("PHONE_PASSWORD_FLOOD", "wait a day"),
         ("PHONE_NUMBER_INVALID", "is no phone number"),
         ("API_ID_PUBLISHED_FLOOD", f"{API_ID}"),
-        ("UPDATE_APP_TO_LOGIN", "UPDATE_APP_TO_LOGIN"),
+        ("UPDATE_APP_TO_LOGIN", "update Astergram"),
     ],
 )
 async def test_no_code_is_sent(telegram: LocalTelegram, account: Account, error: str, said: str) -> None:
@@ -278,6 +278,7 @@ async def test_no_code_is_sent(telegram: LocalTelegram, account: Account, error:
         view = await signin.send_code()
         assert (view.state, view.refusal) == (SignInState.IDLE, error)
         assert said in str(view.error)
+        assert "again in a while" not in str(view.error)
         assert (await signin.send_code()).state is SignInState.CODE_SENT  # it was refused once
 
 
@@ -356,6 +357,11 @@ async def test_the_wrong_operation(account: Account) -> None:
 # How it ends
 
 
+def left_by(account: Account) -> list[str]:
+    """Files of an account that is not signed in."""
+    return [each.name for each in account.session.parent.iterdir()]
+
+
 async def test_cancelling(telegram: LocalTelegram, account: Account) -> None:
     async with SignIn(account) as signin:
         await signin.send_code()
@@ -364,7 +370,7 @@ async def test_cancelling(telegram: LocalTelegram, account: Account) -> None:
         with pytest.raises(LookupError):
             telegram.login_code(LINE)
         assert (await signin.send_code()).refusal == "NOT_NOW"
-    assert not signin_session(account).exists()
+    assert left_by(account) == []
     with pytest.raises(NothingToAdopt):
         await adopt(account)
 
@@ -386,13 +392,34 @@ async def test_cancelling_what_is_signed_in(telegram: LocalTelegram, account: Ac
     assert not signin_session(account).exists()
 
 
+async def test_cancelling_while_telegram_is_slow(telegram: LocalTelegram, account: Account) -> None:
+    """As the program does when it stops, or when the line is removed."""
+    telegram.delay("auth.sendCode", 30.0)
+    asked = asyncio.Event()
+
+    async def sign_in() -> None:
+        async with SignIn(account) as signin:
+            asked.set()
+            await signin.send_code()
+
+    task = asyncio.create_task(sign_in())
+    await asked.wait()
+    while not signin_session(account).exists():  # noqa: ASYNC110 - Telethon makes it
+        await asyncio.sleep(0.01)
+    task.cancel()
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert left_by(account) == []
+
+
 async def test_it_ends_by_itself(account: Account) -> None:
     async with SignIn(account, timers=SignInTimers(idle_s=0.2)) as signin:
         await signin.show_qr()
         async with asyncio.timeout(PATIENCE_S):
             assert await signin.over() is SignInState.ENDED
         assert signin.view.refusal == "IDLE" and LINE in str(signin.view.error)
-    assert not signin_session(account).exists()
+    assert left_by(account) == []
 
 
 async def test_two_at_once(account: Account) -> None:
@@ -411,7 +438,7 @@ async def test_an_exception_of_the_body_comes_out_as_it_is(account: Account) -> 
         async with SignIn(account) as signin:
             await signin.show_qr()
             raise ZeroDivisionError
-    assert not signin_session(account).exists()
+    assert left_by(account) == []
 
 
 async def test_changes_are_told(telegram: LocalTelegram, account: Account) -> None:
@@ -481,6 +508,37 @@ async def test_signing_in_again_while_the_line_runs(telegram: LocalTelegram, acc
     assert key_of(account.session) != old
     assert met <= people_met(account.session)
     assert await whoever_holds(account) == LINE
+
+
+async def test_the_old_session_is_signed_out_after_the_new_one_is_in_its_place(
+    telegram: LocalTelegram, account: Account
+) -> None:
+    await signed_in(telegram, account)
+    await adopt(account)
+    await retire(account, replaced_session(account))  # there is none: nothing happens
+    await signed_in(telegram, account)
+    await adopt(account)
+    assert len(telegram.devices(LINE)) == 2
+    await retire(account, replaced_session(account))
+    assert len(telegram.devices(LINE)) == 1
+    assert not replaced_session(account).exists()
+    assert await whoever_holds(account) == LINE
+
+
+@pytest.mark.parametrize("gone", ["revoked", "forgotten", "away"])
+async def test_an_old_session_that_can_not_be_signed_out_is_gone_all_the_same(
+    telegram: LocalTelegram, account: Account, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await signed_in(telegram, account)
+    if gone == "revoked":
+        telegram.revoke_sessions(LINE)
+    elif gone == "forgotten":
+        telegram.forget_keys(LINE)
+    else:
+        monkeypatch.setattr("ari_app.telegram.account.CONNECT_S", 0.1)
+        telegram.delay("*", 3600, times=None)
+    await retire(account, signin_session(account))
+    assert not signin_session(account).exists()
 
 
 OLD = b"old" * 5000

@@ -221,6 +221,43 @@ async def test_a_session_that_is_not_used_expires(tmp_path: Path) -> None:
         assert (await admin.get("/settings")).path.startswith("/login")
 
 
+LIVE = {"X-Live": "1"}
+"""What a page sends with what it asks for by itself; tests/browser/test_idle.py shows that it does."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", "/overview/calls", LIVE),
+        ("HEAD", "/overview/calls", LIVE),
+        ("GET", "/alive", {}),
+        ("GET", "/events", {}),
+    ],
+)
+async def test_what_a_page_asks_for_by_itself_keeps_no_session(
+    tmp_path: Path, method: str, path: str, headers: dict[str, str]
+) -> None:
+    async with site(tmp_path, {"session_hours": 100, "idle_hours": 5}) as page, signed_in(page) as admin:
+        await admin.get("/settings")
+        for _ in range(2):
+            page.clock.now += 2 * HOUR_S
+            async with admin.http.request(method, page.url + path, headers=headers) as answer:
+                assert answer.status in (200, 204)
+        page.clock.now += 2 * HOUR_S
+        assert (await admin.get("/settings")).path.startswith("/login")
+
+
+@pytest.mark.parametrize("headers", [{}, LIVE])
+async def test_a_change_keeps_a_session_wherever_its_button_stands(tmp_path: Path, headers: dict[str, str]) -> None:
+    async with site(tmp_path, {"session_hours": 100, "idle_hours": 5}) as page, signed_in(page) as admin:
+        await admin.get("/settings")
+        for _ in range(3):
+            page.clock.now += 4 * HOUR_S
+            headers = headers | {"X-CSRF-Token": admin.csrf}
+            async with admin.http.post(page.url + "/calls/0/hangup", headers=headers, allow_redirects=False) as answer:
+                assert answer.headers["Location"] == "/calls/0"
+
+
 async def test_a_session_outlives_a_restart_of_the_program(tmp_path: Path) -> None:
     clock = Clock(1_800_000_000.0)
     async with site(tmp_path, clock=clock) as page, signed_in(page) as admin:
@@ -248,6 +285,61 @@ async def test_a_changed_password_signs_every_other_browser_out(page: Site) -> N
         assert (await admin.post("/settings/password", fields)).path == "/settings"
         assert (await other.get("/settings")).path.startswith("/login")
         assert (await admin.get("/settings")).path == "/settings"
+
+
+CHANGE = {"old_password": PASSWORD, "new_password": "a new password", "password_again": "a new password"}
+
+
+@pytest.mark.parametrize(("answer", "status"), [("keep", 200), ("revoke", 401)])
+async def test_a_changed_password_asks_what_becomes_of_the_tokens(page: Site, answer: str, status: int) -> None:
+    async with signed_in(page) as admin, program(page, await new_token(page, "write")) as writer:
+        asked = await admin.get("/settings")
+        assert 'name="tokens"' in asked.text
+        assert "exporter" in asked.text
+        unanswered = await admin.post("/settings/password", CHANGE)
+        assert (unanswered.status, "Say what is to become of the API tokens." in unanswered.text) == (422, True)
+        assert (await writer.get("/api/status")).status == 200
+        done = await admin.post("/settings/password", CHANGE | {"tokens": answer})
+        assert (done.path, "the API tokens are revoked" in done.text) == ("/settings", answer == "revoke")
+        assert (await writer.get("/api/status")).status == status
+
+
+@pytest.mark.parametrize(("answer", "status"), [("keep", 200), ("revoke", 401)])
+async def test_a_forgotten_password_asks_it_too(page: Site, answer: str, status: int) -> None:
+    async with signed_in(page):
+        pass
+    token, link = await new_token(page, "write"), await new_link(page)
+    fields = {"link": link.partition("link=")[2], "password": "a new password", "password_again": "a new password"}
+    async with browser(page) as admin, program(page, token) as writer:
+        assert 'name="tokens"' in (await admin.get(link)).text
+        assert (await admin.post("/password", fields)).status == 422
+        assert (await admin.post("/password", fields | {"tokens": answer})).path == "/"
+        assert (await writer.get("/api/status")).status == status
+
+
+async def test_where_there_are_no_tokens_nothing_is_asked(page: Site) -> None:
+    async with signed_in(page) as admin:
+        assert 'name="tokens"' not in (await admin.get("/settings")).text
+        assert (await admin.post("/settings/password", CHANGE)).path == "/settings"
+
+
+async def test_a_program_that_changes_the_password_can_revoke_all_tokens(page: Site) -> None:
+    async with signed_in(page), program(page) as cli, program(page, await new_token(page, "write")) as writer:
+        body = {"old": PASSWORD, "new": "a new password"}
+        assert (await cli.ask("POST", "/api/access/password", json=body)).status == 204
+        assert (await writer.get("/api/status")).status == 200
+        back = {"old": "a new password", "new": PASSWORD, "revoke_tokens": True}
+        assert (await writer.ask("POST", "/api/access/password", json=back)).status == 204
+        assert (await writer.get("/api/status")).status == 401
+        assert await (await cli.get("/api/access/tokens")).json() == []
+
+
+async def test_a_wrong_password_revokes_nothing(page: Site) -> None:
+    async with signed_in(page) as admin, program(page, await new_token(page, "write")) as writer:
+        await admin.get("/settings")
+        refused = await admin.post("/settings/password", CHANGE | {"old_password": "wrong", "tokens": "revoke"})
+        assert refused.status == 422
+        assert (await writer.get("/api/status")).status == 200
 
 
 async def test_changing_the_password_needs_the_old_one(page: Site) -> None:
@@ -407,7 +499,15 @@ async def test_a_token_that_may_read_changes_nothing(page: Site) -> None:
 
 async def test_a_token_that_may_write_needs_no_csrf_token(page: Site) -> None:
     async with program(page, await new_token(page, "write")) as writer:
-        assert (await writer.ask("POST", "/api/access/tokens", json={"name": "another"})).status == 201
+        assert (await writer.ask("PATCH", "/api/installation", json={"company": "Acme"})).status == 200
+
+
+async def test_a_token_makes_no_tokens(page: Site) -> None:
+    async with program(page, await new_token(page, "write")) as writer, program(page) as cli:
+        answer = await writer.ask("POST", "/api/access/tokens", json={"name": "another"})
+        assert answer.status == 403
+        assert "under Settings" in (await answer.json())["detail"]
+        assert [each["name"] for each in await (await cli.get("/api/access/tokens")).json()] == ["exporter"]
 
 
 async def test_a_token_opens_no_page(page: Site) -> None:
@@ -423,6 +523,13 @@ async def test_a_revoked_token_is_worth_nothing(page: Site) -> None:
         answer = await reader.get("/api/status")
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert (await cli.ask("DELETE", f"/api/access/tokens/{kept[0]['id']}")).status == 404
+
+
+@pytest.mark.parametrize("id", ["0", "9" * 30, "9" * 5000, "one", "²"], ids=len)
+async def test_revoking_a_token_that_there_is_not(page: Site, id: str) -> None:
+    async with signed_in(page) as admin:
+        await admin.get("/settings")
+        assert (await admin.post(f"/settings/tokens/{id}/revoke", {})).status == 404
 
 
 async def test_a_token_is_shown_once_and_says_when_it_was_used(page: Site) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ari_app import __version__
+from ari_app import __version__, zones
 from ari_app.web.areas import OPERATIONS
 from ari_app.web.server import LARGEST_BODY
 from tests.integration.web_helpers import PASSWORD, Browser, Site, held_to_its_document, program, signed_in, site
@@ -30,7 +30,9 @@ async def cli(page: Site) -> AsyncIterator[Browser]:
 
 async def test_the_status_is_told(page: Site, cli: Browser) -> None:
     page.steady.now += 5
-    assert await (await cli.get("/api/status")).json() == {"version": __version__, "running_s": 5.0, "calls": 0}
+    status = await (await cli.get("/api/status")).json()
+    known = {"timezone": zones.name_of(zones.MACHINE), "telegram_offset_s": None}
+    assert status == {"version": __version__, "running_s": 5.0, "calls": 0, **known}
 
 
 @pytest.mark.parametrize(

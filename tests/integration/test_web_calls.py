@@ -13,8 +13,8 @@ import pytest
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
 from ari_app.telegram.phone import Discarded, DiscardReason
-from tests.integration.web_calls import ANNA, MALLORY, OTHER, SCRIPT, a_call, calls_site, put, talking
-from tests.integration.web_helpers import Browser, Site, signed_in
+from tests.integration.web_calls import ANNA, LINE, MALLORY, OTHER, SCRIPT, a_call, calls_site, put, talking
+from tests.integration.web_helpers import Browser, Site, program, signed_in
 
 ROW = re.compile(r'<td class="who"><a href="/calls/([0-9a-f]{12})">')
 LINK = re.compile(r'rel="(prev|next)" href="([^"]+)"')
@@ -122,8 +122,8 @@ async def test_pages_keep_the_filters(page: Site, admin: Browser) -> None:
 
 async def test_only_the_first_page_goes_on_by_itself(page: Site, admin: Browser) -> None:
     await put(page, *(a_call(number, page.clock.now + number) for number in range(60)))
-    assert "sse:call" in (await admin.get("/calls")).text
-    assert "sse:call" not in (await admin.get("/calls?page=2")).text
+    assert 'data-live="call"' in (await admin.get("/calls")).text
+    assert 'data-live="call"' not in (await admin.get("/calls?page=2")).text
 
 
 async def test_htmx_gets_the_calls_alone_and_a_clean_address(page: Site, admin: Browser) -> None:
@@ -181,7 +181,7 @@ async def test_one_call(page: Site, admin: Browser) -> None:
         ("asterisk", "to"), ("telegram", "to"), ("astergram", ""), ("astergram", ""), ("astergram", ""),
     ]  # fmt: skip
     assert html.count('<svg class="chart-drawing"') == 3
-    assert "sse:meters" not in html
+    assert "data-live" not in html
     assert (await admin.get("/calls/nothing")).status == 404
 
 
@@ -189,12 +189,29 @@ async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
     async with talking(page.services.desk) as call:
         html = (await admin.get(f"/calls/{call.id}")).text
         assert f'action="/calls/{call.id}/hangup"' in html
-        assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" hx-trigger="sse:call' in html
+        assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" ' in html
+        assert html.count('data-live="call"') == 1
         call.step("keys", "a key was pressed")
         assert "A key was pressed" in (await admin.get(f"/calls/{call.id}/now")).text
         assert "<svg" in (await admin.get(f"/calls/{call.id}/audio")).text
         call.end(outcome.shut_down(talking=True))
     assert "Astergram was stopped." in (await admin.get(f"/calls/{call.id}/now")).text
+
+
+async def test_a_live_row_shows_how_long_they_have_talked(page: Site, admin: Browser) -> None:
+    """In the history, and in what is exported of it: it was kept when they began to talk."""
+    async with talking(page.services.desk) as call, program(page) as cli:
+        await page.services.history.written()
+        call._talking_since -= 75.0
+        html = " ".join((await admin.get("/calls")).text.split())
+        (shown,) = re.findall(r'talked"><span class="running number" data-running="([0-9.]+)">1:', html)
+        assert 75.0 <= float(shown) < 120.0
+        (row,) = csv.DictReader(io.StringIO((await admin.get("/calls.csv")).text.removeprefix("\ufeff")))
+        assert 75.0 <= float(row["seconds_talked"]) < 120.0
+        (found,) = (await (await cli.get("/api/calls")).json())["calls"]
+        assert 75.0 <= found["talked_s"] < 120.0
+        call.end(outcome.shut_down(talking=True))
+    assert "data-running" not in (await admin.get("/calls")).text
 
 
 async def test_a_call_without_audio_says_so(page: Site, admin: Browser) -> None:
@@ -225,6 +242,71 @@ async def test_charts_of_a_period_and_a_line(page: Site, admin: Browser) -> None
         assert f"<dt>Calls</dt><dd>{calls}</dd>" in html
         assert html.count('<svg class="chart-drawing"') == html.count("<table>") > 0
     assert (await admin.get("/charts?period=year")).status == 422
+
+
+@pytest.mark.parametrize(
+    ("query", "calls", "title", "columns"),
+    [
+        ("period=90d", 2, "Calls per day", 90), ("period=365d", 3, "Calls per week", 53),
+        ("period=own&from=2026-01-01&to=2026-03-31", 1, "Calls per day", 90),
+        ("period=own&from=2025-12-11&to=2027-01-15", 4, "Calls per week", 58),
+        ("from=2024-01-01&to=2027-01-15", 4, "Calls per month", 37),
+        ("period=own&from=2027-01-15&to=2027-01-15", 1, "Calls per hour", 24),
+        ("period=own&to=2027-01-14", 0, "Calls per day", 0), ("period=own", 1, "Calls per day", 30),
+        ("from=2027-01-01&to=", 1, "Calls per day", 15),
+    ],
+)  # fmt: skip
+async def test_charts_of_any_days(page: Site, admin: Browser, query: str, calls: int, title: str, columns: int) -> None:
+    """Now is 15 January 2027; calls are kept for 400 days."""
+    now = page.clock.now
+    await put(page, *(a_call(ago, now - ago * DAY_S) for ago in (0, 60, 300, 400)))
+    answer = await admin.get(f"/charts?{query}")
+    html = " ".join(answer.text.split())
+    assert answer.status == 200
+    assert f"<dt>Calls</dt><dd>{calls}</dd>" in html
+    assert f'<figcaption class="chart-title">{title}</figcaption>' in html
+    first = html.partition("chart-title")[2].partition("</figure>")[0]
+    assert first.count('<th scope="row">') == columns, "also those without calls"
+
+
+async def test_days_of_ones_own_can_be_chosen_from_any_period(admin: Browser) -> None:
+    usual = (await admin.get("/charts")).text
+    assert '<option value="own">Days of your own</option>' in usual
+    assert 'name="from"' not in usual
+    own = (await admin.get("/charts?period=own")).text
+    assert 'name="from" type="date" value="2026-12-17"' in own
+    assert 'name="to" type="date" value="2027-01-15"' in own
+    assert "<button>Show</button>" in own
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("from=2027-01-15&to=2027-01-14", "The last day is before the first one."),
+        ("from=1999-01-15&to=2027-01-14", "Choose at most 3660 days."),
+    ],
+)
+async def test_days_that_are_none_are_told_beside_the_field(admin: Browser, query: str, said: str) -> None:
+    answer = await admin.get(f"/charts?{query}")
+    assert answer.status == 422
+    assert f'<p class="error">{said}</p>' in answer.text
+    assert f'value="{query[5:15]}"' in answer.text
+    assert "chart-title" not in answer.text
+    for wrong in ("from=0001-01-01", "from=2027-02-30", "to=9999-12-31"):
+        assert (await admin.get(f"/charts?period=own&{wrong}")).status == 422
+
+
+async def test_charts_name_lines_and_write_as_the_reader_does(page: Site) -> None:
+    await put(page, a_call(1, page.clock.now), a_call(2, page.clock.now, line=OTHER))
+    async with signed_in(page, Accept_Language="en-GB") as british:
+        html = (await british.get("/charts?period=30d")).text
+        assert ">15 Jan</text>" in html
+        assert f">{LINE}</text>" in html
+        assert f">{OTHER}</text>" in html
+    async with signed_in(page, Accept_Language="en-US") as american:
+        assert ">Jan 15</text>" in (await american.get("/charts?period=30d")).text
+    async with signed_in(page, Accept_Language="ru") as russian:
+        assert ">15 янв.</text>" in (await russian.get("/charts?period=30d")).text
 
 
 async def test_charts_without_calls(admin: Browser) -> None:

@@ -1,6 +1,5 @@
 """A card's files are uploaded, on the page, by the API and on the command line; no path is ever opened."""
 
-import argparse
 import html
 import io
 import re
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, FormData, UnixConnector
 
-from ari_app import api_client, cli, cli_lines
+from ari_app import api_client, cli_lines, cli_parser
 from ari_app.lines.card_files import PICTURE_BYTES
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
@@ -182,7 +181,7 @@ async def test_only_who_is_signed_in_and_meant_it_uploads(admin: Browser, lines:
 
 async def astergram(lines: Lines, *arguments: str) -> None:
     """`astergram ARGUMENTS`, on the running program."""
-    options: argparse.Namespace = cli.parser().parse_args(arguments)
+    options = cli_parser.parse(arguments)
     connector = UnixConnector(str(lines.site.socket))
     async with ClientSession(api_client.BASE, connector=connector) as session:
         await cli_lines.run(options, api_client.Api(session))

@@ -59,7 +59,7 @@ async def test_another_kind_is_not_there(admin: Browser) -> None:
 async def test_the_page_comes_before_the_doctor(page: Site, admin: Browser) -> None:
     html = (await admin.get("/connect/vanilla")).text
     assert "Being examined" in html
-    assert 'hx-trigger="load, sse:doctor' in html
+    assert 'hx-trigger="load, again' in html
     with page.services.news.heard() as news:
         part = (await admin.get("/connect/vanilla/findings", headers={"HX-Request": "true"})).text
         assert (await news.get()).kind == "doctor"

@@ -335,6 +335,26 @@ async def test_what_is_being_typed_outlives_news(admin: Browser, telegram: Local
     assert (changed.status, "is not the code" in changed.text) == (200, True)
 
 
+async def test_a_code_that_has_expired_is_followed_by_a_new_one(admin: Browser, telegram: LocalTelegram) -> None:
+    """Also where Telegram names no further way to send it."""
+    path = f"/lines/{LINE}/signin"
+    await admin.post(f"{path}/code")
+    await admin.post(f"{path}/resend")
+    page = await admin.post(f"{path}/resend")
+    assert f'action="{path}/resend"' not in page.text  # by phone call: the last way
+    assert f'action="{path}/code"' not in page.text
+    telegram.refuse("auth.signIn", "PHONE_CODE_EXPIRED")
+    expired = await admin.post(f"{path}/enter", {"code": "12345"})
+    assert "has expired: ask for a new one" in error_at(expired, "code")
+    assert f'action="{path}/code"' in expired.text
+    assert f'action="{path}/resend"' not in expired.text
+    page = await admin.post(f"{path}/code")
+    assert 'name="code"' in page.text
+    assert "has expired" not in page.text
+    page = await admin.post(f"{path}/enter", {"code": telegram.login_code(LINE)})
+    assert "Two-step password" in page.text
+
+
 async def test_a_line_that_there_is_not_has_no_page(admin: Browser) -> None:
     for tab in ("", "/settings", "/texts/ru", "/card", "/lists", "/limits", "/signin", "/setup", "/try"):
         assert (await admin.get(f"/lines/+79990000009{tab}")).status == 404

@@ -1,7 +1,9 @@
 """The overview: the lights, the calls now, today's figures."""
 
 import asyncio
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from ari_app.calls.outcome import Direction
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from tests.integration.web_calls import LINE, MALLORY, SCRIPT, a_call, calls_site, put, talking
-from tests.integration.web_helpers import signed_in
+from tests.integration.web_helpers import program, signed_in
 from tests.integration.web_lines import lines_site
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
@@ -31,12 +33,48 @@ async def test_it_shows_each_line_with_its_lights(tmp_path: Path) -> None:
         lines = [LineSettings(number=LINE, name=SCRIPT)]
         async with lines_site(tmp_path, telegram, lines) as shown, signed_in(shown.site) as admin:
             await shown.book.lines[LINE].settled()
-            html = (await admin.get("/overview/lights")).text
+            html = (await admin.get("/overview/lines")).text
     assert f'<a href="/lines/{LINE.replace("+", "%2B")}">{ESCAPED}</a>' in html
     assert SCRIPT not in html
     assert html.count('class="dot ') == 3
     assert "Not signed in" in html
     assert "<html" not in html, "it is a part of the page"
+
+
+LIVE = {
+    "status": None,
+    "cause": None,
+    "detail": "",
+    "ended_at": None,
+    "answered": False,
+    "to_answer_s": None,
+    "talked_s": 0.0,
+}
+UNANSWERED = {"status": "NOANSWER", "answered": False, "to_answer_s": None, "talked_s": 0.0}
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_each_call_of_today_is_in_one_of_the_tiles(tmp_path: Path, language: str) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page, Accept_Language=language) as admin, program(page) as cli:
+        now = page.clock.now
+        kinds: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("in", {}),
+            ("in", UNANSWERED),
+            ("in", LIVE),
+            ("out", {}),
+            ("out", UNANSWERED),
+            ("back", UNANSWERED),
+        )
+        for number, (direction, known) in enumerate(kinds):
+            for again in range(number + 1):
+                await put(page, a_call(10 * number + again, now, direction=direction, **known))
+        html = " ".join((await admin.get("/overview/today")).text.split())
+        tiles = [int(each) for each in re.findall(r"<dt>[^<]+</dt><dd>(\d+)</dd>", html)][:6]
+        assert tiles == [6, 15, 5, 2, 11, 3]
+        assert sum(tiles[:2]) == sum(tiles[2:])
+        figures = await (await cli.get("/api/figures/today")).json()
+    assert [figures[name] for name in ("incoming", "outgoing", "back")] == [6, 9, 6]
+    assert [figures[name] for name in ("answered", "missed", "unanswered", "pending")] == [5, 2, 11, 3]
 
 
 async def test_it_shows_the_calls_now(tmp_path: Path) -> None:
@@ -54,7 +92,7 @@ async def test_it_shows_the_calls_now(tmp_path: Path) -> None:
     assert f'data-meter="{call.id}" data-level="from_telegram_dbfs"' in html
     assert f'data-meter="{call.id}" data-level="to_telegram_dbfs"' in html
     assert 'value="-25.0"' in html
-    assert "data-running=" in html
+    assert "data-since=" in html
     assert "Nobody is talking now." in after
 
 
@@ -91,5 +129,11 @@ async def test_today_counts_only_today(tmp_path: Path) -> None:
         await put(page, a_call(1, now), a_call(2, now, **missed), a_call(3, now, direction="out"))
         await put(page, a_call(4, now - 3 * 86400))
         html = " ".join((await admin.get("/overview/today")).text.split())
-    for name, shown in (("From Telegram", "2"), ("To Telegram", "1"), ("Missed", "1"), ("Talked", "1:40")):
+    for name, shown in (
+        ("From Telegram", "2"),
+        ("To Telegram", "1"),
+        ("Missed", "1"),
+        ("Not reached", "0"),
+        ("Talked", "1:40"),
+    ):
         assert f"<dt>{name}</dt><dd>{shown}</dd>" in html

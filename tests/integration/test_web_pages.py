@@ -4,16 +4,21 @@ import asyncio
 import io
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from yarl import URL
 
+from ari_app.tasks import FAILURES
 from ari_app.web import areas
+from ari_app.web.access.access import Access
 from ari_app.web.headers import CONTENT_SECURITY_POLICY
 from ari_app.web.server import LARGEST_BODY, SHUTDOWN_S
 from tests.integration.web_helpers import Browser, Site, browser, program, signed_in, site
@@ -110,6 +115,7 @@ async def test_every_page_has_a_language_a_title_and_one_heading(page: Site, pat
     assert html.count("<h1>") == 1
     assert html.count("<main ") == 1
     assert 'name="viewport"' in html
+    assert '="True"' not in html
 
 
 @pytest.mark.parametrize(
@@ -150,11 +156,13 @@ async def test_a_choice_leads_to_no_other_site(page: Site) -> None:
 
 async def test_an_error_shows_nothing_of_the_inside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
+        zone = UTC  # which the page that tells of the error shows, too
+
         @property
-        def settings(self) -> None:
+        def company(self) -> str:
             raise RuntimeError("the inside")
 
-    async with site(tmp_path, installation=Broken()) as page, signed_in(page) as admin:
+    async with site(tmp_path, installation=SimpleNamespace(settings=Broken())) as page, signed_in(page) as admin:
         with caplog.at_level(logging.ERROR):
             answer = await admin.get("/settings")
             fragment = await admin.get("/settings", headers={"HX-Request": "true"})
@@ -277,6 +285,41 @@ async def test_a_session_that_expires_ends_its_stream(tmp_path: Path) -> None:
         page.clock.now += 3600
         assert {each async for each in told} <= {("heartbeat", None)}
         assert (await admin.get("/alive")).status == 401
+
+
+async def test_a_session_that_expires_ends_a_stream_that_is_never_silent(tmp_path: Path) -> None:
+    settings = {"idle_hours": 1}
+    async with site(tmp_path, settings, heartbeat_s=0.2) as page, signed_in(page) as admin, asyncio.timeout(HELD_S):
+        told = events(admin)
+        await anext(told)
+        page.clock.now += 3600
+        page.services.news.tell("line")
+        async for kind, _ in told:
+            assert kind in ("heartbeat", "line")
+            page.services.news.tell("line")
+            await asyncio.sleep(0.01)
+
+
+async def test_an_error_in_a_stream_ends_that_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The browser begins another one; nothing else is answered to a request that has been answered."""
+
+    async def failing(access: Access, digest: str) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    async with site(tmp_path, heartbeat_s=0.05) as page, signed_in(page) as admin, asyncio.timeout(HELD_S):
+        told = events(admin)
+        await anext(told)
+        failures = FAILURES.count
+        with monkeypatch.context() as broken:
+            broken.setattr(Access, "living", failing)
+            assert {kind for kind, _ in await _rest(told)} <= {"heartbeat"}
+        assert FAILURES.count == failures + 1
+        assert FAILURES.last[-1].task.startswith("live events")
+        assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["ari_app.tasks"]
+        again = events(admin)
+        assert await anext(again) == ("open", None)
 
 
 async def test_the_end_of_the_program_ends_the_streams_at_once(tmp_path: Path) -> None:

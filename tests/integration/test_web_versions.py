@@ -1,6 +1,5 @@
 """Two administrators at once: nobody undoes what somebody else has set, and whoever would is told."""
 
-import argparse
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, UnixConnector
 
-from ari_app import api_client, cli, cli_lines
+from ari_app import api_client, cli_lines, cli_parser
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from tests.integration.web_helpers import Answer, Browser, form_in, program, signed_in
@@ -188,7 +187,7 @@ async def test_a_version_outlives_a_change_and_its_opposite_but_tells_no_secret(
 
 async def astergram(lines: Lines, *arguments: str) -> None:
     """`astergram ARGUMENTS`, on the running program."""
-    options: argparse.Namespace = cli.parser().parse_args(arguments)
+    options = cli_parser.parse(arguments)
     connector = UnixConnector(str(lines.site.socket))
     async with ClientSession(api_client.BASE, connector=connector) as session:
         await cli_lines.run(options, api_client.Api(session))

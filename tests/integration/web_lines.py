@@ -1,16 +1,19 @@
 """The whole program with its page, on the local Telegram; Asterisk is away."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from ari_app.app import running
 from ari_app.config import Settings
 from ari_app.lines.book import LineBook
+from ari_app.lines.lights import Colour, Light, Lights
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
+from ari_app.sentence import say
 from ari_app.telegram.bot import Bot
 from tests.integration.web_helpers import Clock, Site
 
@@ -49,3 +52,35 @@ async def lines_site(
         for each in lines:
             await app.lines.add(each)
         yield Lines(Site(settings.state_dir, app.web, app.services, Clock(0.0), Clock(0.0)), app.lines, app.bot)
+
+
+class ManyLines:
+    """So many lines as nobody wants to sign in for a test: what pages ask of a LineBook."""
+
+    def __init__(self, many: int) -> None:
+        self.lines = {
+            each.number: each
+            for each in (
+                SimpleNamespace(number=f"+7999{n:07}", name=f"Line {n}", max_calls=4, pauses={}) for n in range(many)
+            )
+        }
+        light = Light(Colour.GREEN, say("All is well."), 1.0)
+        self._lights = dict.fromkeys(self.lines, Lights(light, light, light))
+
+    def change(self, number: str, colour: Colour, said: str) -> None:
+        """A line's client light changes."""
+        self._lights[number] = replace(self._lights[number], client=Light(colour, say(said), 2.0))
+
+    def __iter__(self) -> Iterator[SimpleNamespace]:
+        return iter(self.lines.values())
+
+    def all_settings(self) -> list[SimpleNamespace]:
+        return list(self)
+
+    def settings(self, number: str) -> SimpleNamespace:
+        return self.lines[number]
+
+    line = settings
+
+    def lights(self, number: str) -> Lights:
+        return self._lights[number]

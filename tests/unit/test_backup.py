@@ -1,6 +1,7 @@
 """A backup holds all that an installation keeps, and only a whole one is restored."""
 
 import io
+import os
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -10,10 +11,11 @@ import pytest
 from pydantic import SecretStr
 from telethon.sessions import SQLiteSession
 
-from ari_app.backup import BackupError, back_up, restore
+from ari_app.backup import BEFORE, BackupError, back_up, restore
 from ari_app.config import AsteriskSettings, Settings
 from ari_app.lines.kept import kept_lines
 from ari_app.lines.settings import LineSettings
+from ari_app.state_folder import StateHeld, held
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import open_store
 
@@ -71,6 +73,77 @@ async def test_what_is_there_is_replaced_only_if_asked_to(full: Settings, tmp_pa
     restore(full, file, replace=True)
     assert await names(full) == ["Sales"]
     assert not full.session("+79990000009").exists()
+
+
+async def test_what_was_there_is_put_aside(full: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    back_up(full, file)
+    for name in ("Changed", "Changed again"):
+        async with open_store(full.database) as store:
+            await KeptLines(store).put(NUMBER, LineSettings.of({"number": NUMBER, "name": name}).stored())
+        restore(full, file, replace=True)
+        before = installation(full.state_dir / BEFORE)
+        assert await names(before) == [name]
+        assert before.session(NUMBER).exists()
+    assert await names(full) == ["Sales"]
+
+
+async def test_a_restore_that_fails_changes_nothing(
+    full: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "backup.tar.gz"
+    back_up(full, file)
+    async with open_store(full.database) as store:
+        await KeptLines(store).put(NUMBER, LineSettings.of({"number": NUMBER, "name": "Changed"}).stored())
+    rename, left = Path.rename, [3]
+
+    def full_disk(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, "No space left on device", str(target))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        restore(full, file, replace=True)
+    monkeypatch.undo()
+    assert await names(full) == ["Changed"]
+    assert full.session(NUMBER).exists()
+    assert sorted(each.name for each in full.state_dir.iterdir()) == ["astergram.db", "astergram.lock", "lines"]
+
+
+async def test_not_while_the_program_runs(full: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    back_up(full, file)
+    with held(full.state_dir, "run"), pytest.raises(StateHeld, match="`astergram run`"):
+        restore(full, file, replace=True)
+
+
+def test_a_backup_that_fails_leaves_nothing(full: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        back_up(full, tmp_path / "backup.tar.gz")
+    assert [each.name for each in tmp_path.iterdir()] == ["old"]
+    assert [each.name for each in full.state_dir.iterdir() if each.name.startswith("backup")] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_restores_belongs_to_the_owner_of_the_folder(full: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    back_up(full, file)
+    new = installation(tmp_path / "new")
+    new.state_dir.mkdir()
+    os.chown(new.state_dir, 12345, 12346)
+    for _ in range(2):
+        restore(new, file, replace=True)
+        owners = {
+            str(each.relative_to(new.state_dir)): (each.stat().st_uid, each.stat().st_gid)
+            for each in new.state_dir.rglob("*")
+        }
+        assert set(owners.values()) == {(12345, 12346)}, owners
 
 
 def test_nothing_to_back_up(tmp_path: Path) -> None:

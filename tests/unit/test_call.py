@@ -10,7 +10,7 @@ import pytest
 from telethon.errors import RPCError
 
 from ari_app.calls import outcome
-from ari_app.calls.call import Call
+from ari_app.calls.call import MOST_STEPS, Call
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.progress import CallState
 
@@ -281,3 +281,14 @@ async def test_a_call_that_ends_while_an_attempt_is_closed_closes_it_once() -> N
 
     assert await run(call, story()) == BY_CALLER
     assert closed == ["attempt"]
+
+
+def test_a_ladder_has_a_bound_and_its_end() -> None:
+    call = new_call()
+    for number in range(3 * MOST_STEPS):
+        call.step("keys", f"step {number}")
+    call.end(BY_CALLER)
+    assert len(call.ladder) == MOST_STEPS + 2
+    assert call.ladder[MOST_STEPS - 1].text == f"step {MOST_STEPS - 1}"
+    assert call.ladder[-2].text == "more steps than are kept: the log has them"
+    assert call.ladder[-1].text.startswith("CANCEL")

@@ -1,20 +1,36 @@
 """When a business card is sent, and what its button carries."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.callback import AGAIN_S, Turns
-from ari_app.calls.card import Reason, Target, reason_for
+from ari_app.calls.card import CardRules, Cards, Reason, Target, reason_for
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.store.cards import KeptCard, KeptCards
 from ari_app.store.store import open_store
+from ari_app.tasks import background_tasks
 from ari_app.telegram import errors
-from ari_app.telegram.card import CardData, CardSigner, ForgedCard, keyboard, new_secret
+from ari_app.telegram.buttons import BotUnavailable, EditRefused, MaybeSent
+from ari_app.telegram.card import (
+    EDIT_TRIES,
+    CardData,
+    CardSigner,
+    ForgedCard,
+    Progress,
+    Shown,
+    keyboard,
+    new_secret,
+)
+from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Discarded, DiscardReason
+from ari_app.telegram.texts import Wording
 
 BIGGEST_ID = 2**52
 IN, OUT, BACK = Direction.IN, Direction.OUT, Direction.BACK
@@ -144,3 +160,99 @@ async def test_cards_outlive_a_restart(tmp_path: Path) -> None:
         assert await KeptCards(store).since(0.0) == [old, replace(new, secret="")]
         assert await KeptCards(store).since(50.0) == [replace(new, secret="")]
         assert await KeptCards(store).since(0.0) == [replace(new, secret="")]
+
+
+# Sending, and what becomes of a card
+
+
+class FakeLine:
+    """Sends what it is asked to; ``error`` is raised for a message with a button."""
+
+    def __init__(self, number: str, error: Exception | None = None) -> None:
+        self.number = number
+        self.error = error
+        self.sent: list[str] = []
+        self.wording = Wording("Company", number, number)
+        self.chat = self
+
+    async def peer(self, person_id: int) -> Any:
+        return person_id
+
+    async def send(self, peer: Any, text: str) -> None:
+        self.sent.append("text")
+
+    async def send_buttons(self, bot: Any, peer: Any, message: Any) -> int:
+        if self.error:
+            raise self.error
+        self.sent.append("card")
+        return 1
+
+
+ANNA = Person(5)
+SALES, SUPPORT = "+79990000001", "+79990000002"
+
+
+@pytest.fixture
+async def cards(tmp_path: Path) -> AsyncIterator[Cards]:
+    rules = CardRules(frozenset(Reason), every_s=100.0, callback=Target("605", "agents"))
+    async with open_store(tmp_path / "astergram.db") as store:
+        yield Cards({SALES: rules, SUPPORT: rules}, store, cast(Any, None), lambda _: None, clock=lambda: 1000.0)
+
+
+async def test_two_lines_send_one_person_one_card(cards: Cards) -> None:
+    sales, support = FakeLine(SALES), FakeLine(SUPPORT)
+    for line in (sales, support):
+        await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    assert (sales.sent, support.sent) == (["card"], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"), [(BotUnavailable("no bot"), ["text"]), (MaybeSent("no answer"), [])], ids=["refused", "unsure"]
+)
+async def test_a_card_that_may_have_been_sent_is_not_sent_again(
+    cards: Cards, error: Exception, sent: list[str]
+) -> None:
+    line = FakeLine(SALES, error)
+    await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    assert line.sent == sent
+    await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    assert line.sent == sent
+
+
+class FakeBot:
+    """Refuses edits, one after another, as it is told to."""
+
+    def __init__(self, *refusals: EditRefused | None) -> None:
+        self.refusals = list(refusals)
+        self.edits: list[str] = []
+
+    async def edit(self, message_id: str, text: str, keyboard: Any) -> None:
+        self.edits.append(text)
+        if self.refusals and (refusal := self.refusals.pop(0)):
+            raise refusal
+
+
+async def progress(bot: FakeBot, *texts: str) -> Shown:
+    """Let a card say several things, the last one last."""
+    shown = Progress(cast(Any, bot), "message")
+    async with asyncio.timeout(10), background_tasks() as tasks:
+        running = tasks.create_task(shown.run())
+        for text in texts:
+            shown.show(text, (), last=text == texts[-1])
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return await running
+
+
+async def test_a_card_that_is_deleted_is_edited_no_more() -> None:
+    gone = EditRefused("MESSAGE_ID_INVALID", None)
+    bot = FakeBot(gone)
+    assert await progress(bot, "waiting", "calling", "later") is Shown.GONE
+    assert bot.edits == ["waiting"]
+    bot = FakeBot(None, None, gone)
+    assert await progress(bot, "waiting", "calling", "later") is Shown.GONE
+    bot = FakeBot(EditRefused("throttled", 0.0))
+    assert await progress(bot, "waiting", "later") is Shown.DONE
+    bot = FakeBot(*[EditRefused("away", 0.0)] * EDIT_TRIES)
+    assert await progress(bot, "later") is Shown.NOT_NOW
+    assert len(bot.edits) == EDIT_TRIES

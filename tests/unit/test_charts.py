@@ -1,6 +1,7 @@
 """The geometry of charts, and what the macro makes of it."""
 
 import re
+from functools import partial
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
@@ -100,7 +101,55 @@ def test_bars_that_lie() -> None:
     assert other.x == sales.x
     assert other.y > sales.y
     assert sales.width + sales_missed.width == pytest.approx(2 * other.width, abs=0.05)
-    assert [label.text for label in chart.labels if label.anchor == "start"] == ["40", "20"]
+    assert [label.text for label in chart.labels] == ["Sales", "40", "+79990000001", "20"]
+
+
+@pytest.mark.parametrize("width", [charts.WIDTH, charts.NARROW])
+def test_the_end_of_a_long_name_can_be_read(width: float) -> None:
+    """Lines are told apart by their numbers, which stand at the end."""
+    name = "Customer care and sales of the whole north west, both shifts"
+    columns = [Column(f"{name} (+7999000000{number})", (3.0,)) for number in range(3)]
+    columns.append(Column("+79990000009", (1.0,)))
+    chart = charts.horizontal_bars("Lines", (ANSWERED,), columns, width=width)
+    shown = [label for label in chart.labels if "+7999" in label.text]
+    assert [label.text[-14:] for label in shown] == [*(f"(+7999000000{number})" for number in range(3)), "+79990000009"]
+    assert all(label.x + len(label.text) * charts.LETTER <= width for label in shown)
+    assert all(label.anchor == "start" for label in shown), "a name is cut at its middle, not at the paper's edge"
+
+
+def test_the_last_column_is_labelled() -> None:
+    """Of many days the last one is today, and what one looks for first."""
+    for days in (7, 30, 31, 92):
+        columns = [Column(f"{day} Jan", (1.0,)) for day in range(days)]
+        chart = charts.stacked_bars("Days", (ANSWERED,), columns, width=charts.NARROW, last_named=True)
+        *before, last = [label for label in chart.labels if "Jan" in label.text]
+        half = len(last.text) * charts.LETTER / 2
+        end = last.x + (half if last.anchor == "middle" else 0)
+        assert (last.text, end <= charts.NARROW) == (f"{days - 1} Jan", True)
+        assert end - 2 * half > before[-1].x + half
+        assert all(label.anchor == "middle" for label in before)
+
+
+def test_numbers_are_written_as_the_reader_does() -> None:
+    def write(value: float) -> str:
+        return charts.number(value).replace(".", ",")
+
+    plot = charts.line_plot("Jitter", [Curve(JITTER, [(1.0, 2.5), (2.0, 1.0)])], unit="мс", write=write)
+    assert plot.rows == (("jitter", "1 мс", "1,8 мс", "2,5 мс"),)
+    assert plot.boxes[0].title == "0:01: jitter 2,5 мс"
+    assert "1,5 мс" in [label.text for label in plot.labels]
+    bars = charts.horizontal_bars("Lines", (ANSWERED,), [Column("a", (2.5,))], write=write)
+    assert bars.boxes[0].title == "a: answered 2,5"
+    assert bars.rows == (("a", "2,5"),)
+
+
+def test_a_chart_for_a_phone_comes_beside_the_wide_one() -> None:
+    both = charts.both(partial(charts.stacked_bars, "Days", (ANSWERED,), [Column("1", (2.0,))]), 560.0)
+    assert both.narrow is not None
+    assert (both.width, both.narrow.width) == (560.0, charts.NARROW)
+    drawings = ET.fromstring(drawn(both)).findall("svg")  # noqa: S314 - it is our own
+    assert [each.get("class") for each in drawings] == ["chart-drawing", "chart-narrow"]
+    assert [len(each.findall("rect")) for each in drawings] == [1, 1]
 
 
 def test_a_histogram() -> None:

@@ -31,6 +31,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def test_a_command_that_only_asks_the_program_waits_for_no_telethon() -> None:
+    code = "import ari_app.cli_commands, ari_app.cli_api, sys; sys.exit('telethon' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
 def test_the_smallest_file_is_enough(file: Path) -> None:
     settings = load(file)
     assert settings.telegram.api_id == 1
@@ -62,7 +67,11 @@ def test_the_sample_has_every_key_with_its_default() -> None:
     [
         ('password = "pbx secret"', "", "asterisk.password is missing; set it in the file or as ASTERGRAM_ASTERISK__"),
         ('password = "pbx secret"', 'password = ""', "asterisk.password is empty"),
-        ('password = "pbx secret"', 'pasword = "x"', "asterisk.pasword is no key of Astergram's"),
+        (
+            'password = "pbx secret"',
+            'pasword = "x"',
+            "asterisk.pasword is no key of Astergram's, did you mean asterisk.password?",
+        ),
         ("api_id = 1", 'api_id = "one"', "telegram.api_id: Enter a number."),
         ("[asterisk]", "[asterisk", "Expected ']' at the end of a table declaration"),
         ("[telegram]", "[extra]\n[telegram]", "extra is no key of Astergram's"),
@@ -76,6 +85,43 @@ def test_what_is_wrong_is_said_in_one_line(file: Path, before: str, after: str, 
     assert str(error.value).startswith(f"{file}: ")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
+    text = GOOD.replace("[telegram]", '[web]\nport = -1\nhots = "0.0.0.0"\n[telegram]\ndc_id = 0')
+    file.write_text(f'colour = "red"\nlog_levl = "DEBUG"\n{text}[calls]\nring_s = 0')
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    first, *lines = str(error.value).splitlines()
+    assert first == f"{file}: 6 things are wrong:"
+    assert lines == [
+        "  telegram.dc_id: At least 1, please.",
+        "  web.port: At least 0, please.",
+        "  web.hots is no key of Astergram's, did you mean web.host? docs/astergram.sample.toml shows every key",
+        "  calls.ring_s: More than 0, please.",
+        "  colour is no key of Astergram's; docs/astergram.sample.toml shows every key",
+        "  log_levl is no key of Astergram's, did you mean log_level? docs/astergram.sample.toml shows every key",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("[asterisk]", '[asterisk]\nurl = "127.0.0.1:8088"', "asterisk.url has to begin with http:// or https://"),
+        ("[telegram]", '[bot]\napi_url = "x"\n[telegram]', "bot.api_url has to begin with http:// or https://"),
+        ("api_id = 1", "api_id = " + "1" * 5000, "holds a number of thousands of digits"),
+        ("tg secret", "tg s\udce9cret", "is no text in UTF-8"),
+    ],
+)
+def test_no_regular_expression_and_nothing_of_pythons_own_is_shown(
+    file: Path, before: str, after: str, said: str
+) -> None:
+    file.write_text(GOOD.replace(before, after), "utf-8", "surrogateescape")
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert said in str(error.value)
+    assert len(str(error.value)) < 300
+    assert "^" not in str(error.value)
 
 
 def test_secrets_are_not_shown(file: Path) -> None:

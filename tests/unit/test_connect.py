@@ -49,7 +49,15 @@ def test_each_line_has_its_extension_in_its_context(flavour: Flavour) -> None:
     assert re.findall(r"exten => (\w+),1,", contexts["from-telegram"]) == ["79990000001", "79990000002"]
     assert re.findall(r"exten => (\w+),1,", contexts["from-berlin"]) == ["49301230000"]
     assert re.findall(r"exten => (\w+),1,", contexts["from-callback"]) == ["605"]
-    assert "Stasis(telegram,${EXTEN})" in contexts["to-telegram"]
+    assert "Stasis(telegram,${FILTER(+@#_0-9A-Za-z,${EXTEN})})" in contexts["to-telegram"]
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_nothing_that_is_dialled_gets_into_an_applications_arguments_as_it_is(flavour: Flavour) -> None:
+    dialled = {name: text for name, text in _contexts(extensions(flavour, HERE)).items() if "from-" not in name}
+    for line in "\n".join(dialled.values()).splitlines():
+        if "${EXTEN" in line and "NoOp(" not in line:
+            assert re.search(r"\$\{FILTER\([^,]+,\$\{EXTEN(:\d)?\}\)\}", line), line
 
 
 @pytest.mark.parametrize("flavour", Flavour)
@@ -57,7 +65,7 @@ def test_without_lines_only_outgoing_calls(flavour: Flavour) -> None:
     contexts = _contexts(extensions(flavour, THERE))
     assert "from-telegram" not in contexts
     assert "from-callback" not in contexts
-    assert "Stasis(tg2,${EXTEN})" in contexts["to-telegram"]
+    assert "Stasis(tg2,${FILTER(" in contexts["to-telegram"]
 
 
 def test_addresses_of_this_machine() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +14,7 @@ from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.desk import Desk
 from ari_app.calls.dialling import MAX_KEYS, MAX_WAITING, Keys, KeysRefused, keys_of
+from ari_app.calls.exchange import Exchange
 from ari_app.calls.outcome import Direction
 from ari_app.tasks import background_tasks
 from ari_app.telegram.peers import Person
@@ -76,7 +79,8 @@ async def rungs(steps: asyncio.Queue[str], count: int) -> list[str]:
         return [await steps.get() for _ in range(count)]
 
 
-async def test_keys_go_one_after_another() -> None:
+async def test_keys_go_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.05, raising=False)
     steps, sent = asyncio.Queue[str](), Sent()
     keys = Keys(lambda side, text: steps.put_nowait(text))
     keys.open()
@@ -85,11 +89,12 @@ async def test_keys_go_one_after_another() -> None:
     async with sending(keys, sent):
         keys.press("2")
         sent.free.set()
-        assert await rungs(steps, 3) == ["a key was pressed"] * 3
+        assert await rungs(steps, 1) == ["3 keys were pressed"]
     assert sent.keys == ["1", "ww0", "2"]
 
 
-async def test_a_lost_key_ends_nothing() -> None:
+async def test_a_lost_key_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.05, raising=False)
     steps, sent = asyncio.Queue[str](), Sent()
     keys = Keys(lambda side, text: steps.put_nowait(text))
     keys.open()
@@ -98,6 +103,36 @@ async def test_a_lost_key_ends_nothing() -> None:
         keys.press("12")
         assert await rungs(steps, 2) == ["a key was lost: AriTimeout", "a key was pressed"]
     assert sent.keys == ["2"]
+
+
+async def test_keys_of_a_call_that_ends_are_told_before_its_end() -> None:
+    call, sent = a_call(), Sent()
+    async with sending(call.keys, sent):
+        call.keys.press("123")
+        async with asyncio.timeout(5):
+            while len(sent.keys) < 3:  # noqa: ASYNC110 - it has no event of its own
+                await asyncio.sleep(0)
+        call.end(outcome.shut_down(talking=False))
+    keys, end = (step.text for step in call.ladder)
+    assert keys == "3 keys were pressed"
+    assert "Astergram stops" in end
+
+
+async def test_keys_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps pressing makes one step of it, and another after a pause."""
+    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.2)
+    steps, sent = asyncio.Queue[str](), Sent()
+    keys = Keys(lambda side, text: steps.put_nowait(text))
+    keys.open()
+    sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
+    sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
+    async with sending(keys, sent):
+        for _ in range(500):
+            keys.press("1")
+            await asyncio.sleep(0)
+        assert await rungs(steps, 2) == ["2 keys were lost: AriTimeout", "498 keys were pressed"]
+        keys.press("1")
+        assert await rungs(steps, 1) == ["a key was pressed"]
 
 
 async def test_a_leg_that_ended_is_told() -> None:
@@ -144,3 +179,26 @@ async def test_whose_call_takes_keys() -> None:
         assert desk.dialling("+79990000009", 7) is None
         second.end(outcome.shut_down(talking=False))
         assert desk.dialling("+79990000001", 7) is first
+
+
+async def test_what_was_written_before_the_call_is_neither_dialled_nor_answered() -> None:
+    """Telegram delivers it when the line is back, and then another call may be live."""
+    pressed: list[str] = []
+
+    async def press(key: str) -> None:
+        pressed.append(key)
+
+    line, nobody = SimpleNamespace(number="+79990000001"), cast(Any, None)
+    desk = Desk()
+    exchange = Exchange(lambda: (), desk, nobody, nobody, nobody, nobody, 30.0, nobody)
+    async with desk.admit(Direction.IN, line.number, "7", 1, Person(7)) as call, background_tasks() as tasks:
+        call.keys.open(since=1000.0)
+        tasks.create_task(call.keys.send_with(press))
+        assert exchange.texted(cast(Any, line), 7, "101", 999.0)
+        assert exchange.texted(cast(Any, line), 7, "2", 1000.0)  # Telegram's dates are whole seconds
+        assert not exchange.texted(cast(Any, line), 7, "hello", 999.0)
+        async with asyncio.timeout(10):
+            while not pressed:  # noqa: ASYNC110 - a list has no event
+                await asyncio.sleep(0)
+        call.end(outcome.shut_down(talking=False))
+    assert pressed == ["2"]

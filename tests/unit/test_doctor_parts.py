@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from ari_app.doctor import Doctor, Finding, Grade, LineNeeds, Surroundings, Topic, ari, doctor, machine, reach
+from ari_app.doctor import AmiLogin, Doctor, Finding, Grade, LineNeeds, Surroundings, Topic, ari, doctor, machine, reach
 
 MANY_CALLS = (LineNeeds("+79990000001", max_calls=10_000_000),)
 
@@ -29,6 +30,17 @@ def nowhere(tmp_path: Path, unused_tcp_port: int) -> Surroundings:
 
 def grades(findings: list[Finding]) -> list[Grade]:
     return [finding.grade for finding in findings]
+
+
+async def test_what_is_away_is_told_in_words(nowhere: Surroundings, unused_tcp_port: int) -> None:
+    ami = AmiLogin("127.0.0.1", unused_tcp_port, "astergram", SecretStr("password"))
+    bot_api = f"http://127.0.0.1:{unused_tcp_port}"
+    found = await Doctor(lambda: dataclasses.replace(nowhere, ami=ami, bot_api_url=bot_api)).examine()
+    told = [str(each.sentence) for each in found if each.grade is Grade.PROBLEM]
+    assert len(told) == 4
+    for sentence in told:
+        assert "Connection refused" in sentence
+        assert not re.search("Errno|ssl:|Connect call", sentence), sentence
 
 
 async def test_a_failing_check_hides_no_other(nowhere: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:

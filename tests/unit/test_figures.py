@@ -1,14 +1,15 @@
 """What the calls come to, on ordinary days and on those when the clocks change."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from ari_app.calls.figures import Bin, Count, Figures, LineCount, Period, Today
+from ari_app.calls.figures import Bin, Count, Figures, LineCount, Period, Tally, Today, Unit
 from ari_app.store.calls import Details, KeptCall, KeptCalls
 from ari_app.store.store import Store, open_store
 
@@ -51,7 +52,19 @@ async def test_today(store: Store) -> None:
     await put(store, at("2026-05-05 23:59"), **LIVE)
     await put(store, at("2026-05-06 00:00"))  # tomorrow
     found = await Figures(store, MOSCOW).today(at("2026-05-05 23:59:30"))
-    assert found == Today(incoming=4, outgoing=2, back=1, answered=2, missed=2, talked_s=60.0, to_answer_s=4.0)
+    assert found == Today(
+        incoming=Tally(answered=1, unanswered=2, pending=1),
+        outgoing=Tally(answered=1, unanswered=1),
+        back=Tally(unanswered=1),
+        talked_s=60.0,
+        to_answer_s=4.0,
+    )
+    assert (found.incoming.all, found.outgoing.all, found.back.all) == (4, 2, 1)
+
+
+async def test_a_live_call_in_which_both_sides_talk_is_answered(store: Store) -> None:
+    await put(store, at("2026-05-05 12:00"), **{**LIVE, "answered": True})
+    assert (await Figures(store, MOSCOW).today(at("2026-05-05 12:01"))).incoming == Tally(answered=1)
 
 
 async def test_a_day_without_calls(store: Store) -> None:
@@ -100,7 +113,7 @@ async def test_the_hour_that_the_clock_leaves_out(store: Store) -> None:
     assert [hour.start.hour for hour in hours][:4] == [0, 1, 3, 4]
     assert hours[-1].start.hour == 23
     assert hours[-1].count.all == 1
-    assert (await figures.today(at("2026-03-29 12:00", BERLIN))).incoming == 1
+    assert (await figures.today(at("2026-03-29 12:00", BERLIN))).incoming == Tally(answered=1)
 
 
 async def test_a_zone_of_quarter_hours(store: Store) -> None:
@@ -116,6 +129,61 @@ async def test_the_last_days_are_whole_ones(store: Store) -> None:
     week = figures.last_days(7, at("2026-10-26 12:00", BERLIN))
     assert (week.start, week.end) == (at("2026-10-20 00:00", BERLIN), at("2026-10-27 00:00", BERLIN))
     assert len(await figures.hours(week)) == 7 * 24 + 1
+
+
+async def test_days_of_ones_own(store: Store) -> None:
+    figures = Figures(store, BERLIN)
+    period = figures.days(date(2026, 10, 24), date(2026, 10, 25))  # the second has 25 hours
+    assert (period.start, period.end) == (at("2026-10-24 00:00", BERLIN), at("2026-10-26 00:00", BERLIN))
+
+
+async def test_calls_per_day_over_the_change_of_clocks(store: Store) -> None:
+    for day, calls in ((24, 1), (25, 2), (26, 3)):
+        for hour in range(calls):
+            await put(store, at(f"2026-10-{day} 0{hour}:00", BERLIN))
+    await put(store, at("2026-10-25 23:59", BERLIN), **MISSED)
+    await put(store, at("2026-10-27 00:00", BERLIN))
+    figures = Figures(store, BERLIN)
+    found = await figures.spans(figures.days(date(2026, 10, 23), date(2026, 10, 26)), Unit.DAY)
+    assert [(each.first.day, each.last.day, each.count) for each in found] == [
+        (23, 23, Count()), (24, 24, Count(1, 0)), (25, 25, Count(2, 1)), (26, 26, Count(3, 0)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("week_begins", "days"), [(0, [1, 5, 12, 19, 26]), (6, [1, 4, 11, 18, 25])])
+async def test_calls_per_week(store: Store, week_begins: int, days: list[int]) -> None:
+    """1 October 2026 is a Thursday; a week begins on Monday, or, in America, on Sunday."""
+    for day in (1, 4, 5, 31):
+        await put(store, at(f"2026-10-{day:02} 12:00"))
+    figures = Figures(store, MOSCOW)
+    period = figures.days(date(2026, 10, 1), date(2026, 10, 31))
+    found = await figures.spans(period, Unit.WEEK, week_begins)
+    assert [each.first.day for each in found] == days, "the first is cut where the period begins"
+    assert found[-1].last == date(2026, 10, 31), "and the last where it ends"
+    assert [each.count.answered for each in found] == ([2, 1, 0, 0, 1] if week_begins == 0 else [1, 2, 0, 0, 1])
+    for before, after in pairwise(found):
+        assert after.first - before.last == timedelta(days=1)
+
+
+async def test_calls_per_month(store: Store) -> None:
+    for day in ("2026-12-31 23:59", "2027-01-01 00:00", "2027-02-28 12:00", "2027-03-03 12:00"):
+        await put(store, at(day))
+    figures = Figures(store, MOSCOW)
+    found = await figures.spans(figures.days(date(2026, 12, 20), date(2027, 3, 2)), Unit.MONTH)
+    assert [(each.first, each.last, each.count.answered) for each in found] == [
+        (date(2026, 12, 20), date(2026, 12, 31), 1), (date(2027, 1, 1), date(2027, 1, 31), 1),
+        (date(2027, 2, 1), date(2027, 2, 28), 1), (date(2027, 3, 1), date(2027, 3, 2), 0),
+    ]  # fmt: skip
+
+
+async def test_calls_by_the_hour_of_the_day(store: Store) -> None:
+    await put(store, at("2026-10-24 10:00", BERLIN))
+    await put(store, at("2026-10-26 10:59", BERLIN), **MISSED)
+    await put(store, at("2026-10-26 23:00", BERLIN))
+    figures = Figures(store, BERLIN)
+    found = await figures.hours_of_day(figures.days(date(2026, 10, 24), date(2026, 10, 26)))
+    assert len(found) == 24
+    assert {hour: count for hour, count in enumerate(found) if count.all} == {10: Count(1, 1), 23: Count(1, 0)}
 
 
 async def test_this_machines_zone(store: Store) -> None:

@@ -12,8 +12,8 @@ from telethon.tl import functions, types
 
 from ari_app.store.limits import LineLimits
 from ari_app.store.store import Store, open_store
-from ari_app.telegram.errors import Limited
-from ari_app.telegram.limits import CALL, Limits, LimitSettings, tl_name
+from ari_app.telegram.errors import Frozen, Limited
+from ari_app.telegram.limits import CALL, FROZEN_S, Limits, LimitSettings, tl_name
 
 LINE = "+79990000001"
 RESOLVE = "contacts.resolvePhone"
@@ -76,6 +76,23 @@ async def test_other_errors_pause_nothing(store: Store, clock: Clock) -> None:
         await line.learn(CALL, errors.UserPrivacyRestrictedError(request=None))
         await line.learn("messages.sendMessage", errors.SlowModeWaitError(request=None, capture=60))
         assert line.pauses == {}
+
+
+async def test_a_frozen_account_is_not_asked_to_call_for_an_hour(store: Store, clock: Clock) -> None:
+    async with limits(store, clock) as line:
+        assert line.frozen == ""
+        await line.learn("messages.sendMessage", errors.FrozenMethodInvalidError(request=None))
+        assert line.frozen == "FROZEN_METHOD_INVALID"
+        for request in (CALL, "messages.sendMessage"):
+            with pytest.raises(Frozen, match="FROZEN_METHOD_INVALID"):
+                await line.admit(request)
+        line.check(RESOLVE)
+        clock.now += FROZEN_S
+        line.check()
+        assert line.frozen == ""
+    async with limits(store, clock) as line:
+        await line.learn("phone.acceptCall", errors.RPCError(None, "FROZEN_SOMETHING_NEW", 420))
+        assert list(line.pauses) == [CALL]  # the calls that are live go on
 
 
 async def test_a_shorter_wait_does_not_cut_a_longer_one(store: Store, clock: Clock) -> None:

@@ -5,11 +5,11 @@ import pytest
 from ari_app.telegram.lists import Lists
 from ari_app.telegram.peers import Destination, MalformedDestination, Person
 
-ANNA = Person(7, phone="+79990000002", username="Anna_B")
+ANNA = Person(7, phone="+79990000002", username="Anna_B", usernames=("Anna_B", "anna", "Rich_Anna"))
 FRIEND = Person(8, contact=True)
 
 
-@pytest.mark.parametrize("entry", ["+79990000002", "@anna_b", "tg#ANNA_B", "7"])
+@pytest.mark.parametrize("entry", ["+79990000002", "@anna_b", "tg#ANNA_B", "7", "@anna", "@rich_anna"])
 def test_an_entry_may_be_any_name_of_a_person(entry: str) -> None:
     assert Lists.of((), (entry,), False).refuses(ANNA) == "+79990000002 is in the line's deny list"
     assert Lists.of((entry,), (), True).refuses(ANNA) == ""

@@ -1,8 +1,19 @@
 """RTP packets on the wire."""
 
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from media.rtp import PAYLOAD_G722, PAYLOAD_OPUS, MalformedPacket, RtpPacket, RtpSender
+from media.codecs import PACKET_SAMPLES, OpusEncoder
+from media.rtp import PAYLOAD_G722, PAYLOAD_OPUS, MalformedPacket, RtpPacket, RtpSender, RtpTransport
+from media.types import FlowStats
+
+ASTERISK = ("127.0.0.1", 5000)
+TELEPHONE_EVENT = 101
+OPUS = OpusEncoder().encode(np.zeros(PACKET_SAMPLES, np.int16))
+OLD, NEW = 0x1111, 0x2222
 
 
 def test_a_packet_is_read_as_it_was_written() -> None:
@@ -48,3 +59,78 @@ def test_sources_extension_and_padding_are_taken_off() -> None:
 def test_a_bad_packet_says_what_is_wrong(data: bytes, reason: str) -> None:
     with pytest.raises(MalformedPacket, match=reason):
         RtpPacket.parse(data)
+
+
+def audio(seq: int, ssrc: int = OLD, start: int = 0) -> RtpPacket:
+    """A packet of a stream whose timestamp is ``start`` at sequence number 0."""
+    return RtpPacket(PAYLOAD_OPUS, seq & 0xFFFF, (start + seq * PACKET_SAMPLES) & 0xFFFFFFFF, ssrc, OPUS)
+
+
+def event(seq: int, timestamp: int) -> RtpPacket:
+    """One packet of a pressed key (RFC 4733)."""
+    return RtpPacket(TELEPHONE_EVENT, seq & 0xFFFF, timestamp & 0xFFFFFFFF, OLD, b"\x01\x0a\x00\xa0")
+
+
+def heard(packets: Iterable[RtpPacket]) -> FlowStats:
+    """What is counted of packets from Asterisk, each of which is played as it comes."""
+    transport = RtpTransport()
+    transport.attach(*ASTERISK)
+    transport.start()
+    for packet in packets:
+        transport.datagram_received(packet.pack(), ASTERISK)
+        transport.pull()
+        transport.pull()
+    for _ in range(100):  # what waits in the buffer
+        transport.pull()
+    return transport.stats().from_asterisk
+
+
+def test_a_pressed_key_in_the_stream_is_no_loss() -> None:
+    """Asterisk sends a key in place of audio: in the same stream, with numbers of its own."""
+    before = [audio(seq) for seq in range(65_500, 65_520)]
+    key = [event(seq, 65_520 * PACKET_SAMPLES) for seq in range(65_520, 65_540)]  # over the wrap
+    after = [audio(seq) for seq in range(65_540, 65_560)]
+    flow = heard([*before, *key, *after])
+    assert flow.packets == 40
+    assert flow.lost == flow.late == 0
+    assert flow.rejected == 20
+
+
+def test_what_is_lost_beside_a_key_is_a_loss() -> None:
+    key = [event(seq, 20 * PACKET_SAMPLES) for seq in (20, 21, 21)]
+    flow = heard([*(audio(seq) for seq in range(20)), *key, *(audio(seq) for seq in range(24, 40))])
+    assert flow.lost == 2
+
+
+def test_a_changed_source_is_a_new_stream() -> None:
+    """Its numbers and timestamps start anywhere."""
+    old = [audio(seq) for seq in range(30)]
+    new = [audio(seq, NEW, start=12_345) for seq in range(40_000, 40_050)]
+    flow = heard([*old, *new])
+    assert flow.packets == 80
+    assert flow.lost == flow.late == flow.foreign == 0
+
+
+def test_one_packet_of_another_source_changes_nothing() -> None:
+    packets = [audio(seq) for seq in range(60)]
+    packets[30:30] = [audio(500, NEW)]
+    packets[45:45] = [audio(501, NEW)]
+    flow = heard(packets)
+    assert flow.packets == 60
+    assert flow.lost == flow.late == 0
+    assert flow.foreign == 2
+
+
+def test_how_long_asterisk_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it sends counts, but nothing of others'."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("media.rtp.time", SimpleNamespace(monotonic=lambda: clock.now))
+    transport = RtpTransport()
+    clock.now = 105.0
+    transport.attach(*ASTERISK)
+    clock.now = 106.0
+    assert transport.stats().quiet_ms == 1000
+    transport.datagram_received(event(1, 1).pack(), ASTERISK)
+    clock.now = 108.0
+    transport.datagram_received(audio(1).pack(), ("127.0.0.1", 5001))
+    assert transport.stats().quiet_ms == 2000

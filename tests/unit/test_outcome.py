@@ -1,9 +1,10 @@
 """How an ending is told to the dialplan, to SIP and to Telegram."""
 
 import pytest
+from telethon.tl import types
 
 from ari_app.calls import outcome
-from ari_app.calls.outcome import Direction, Status
+from ari_app.calls.outcome import Cause, Direction, Status
 from ari_app.telegram import errors
 from ari_app.telegram.phone import Discarded, DiscardReason
 from media.types import MediaLost
@@ -19,12 +20,21 @@ def test_every_reason_of_telegrams_has_a_status_and_a_cause(reason: DiscardReaso
     assert outcome.telegram_ended(Discarded(reason, 0), IN, talking=False).status is Status.CANCEL
 
 
+@pytest.mark.parametrize("direction", [IN, OUT])
+@pytest.mark.parametrize("talking", [True, False])
+def test_who_moves_on_to_a_group_call_has_answered(direction: Direction, talking: bool) -> None:
+    moved = Discarded.of(types.PhoneCallDiscardReasonMigrateConferenceCall("slug"), 7)
+    ending = outcome.telegram_ended(moved, direction, talking)
+    assert (ending.status, ending.cause) == (Status.ANSWER, Cause.NORMAL_CLEARING)
+    assert ending.detail == "ended on Telegram (moved on to a group call)"
+
+
 @pytest.mark.parametrize("cause", range(128))
 @pytest.mark.parametrize("talking", [True, False])
 @pytest.mark.parametrize("direction", [IN, OUT])
 def test_every_cause_has_a_reason_for_telegram(cause: int, talking: bool, direction: Direction) -> None:
     ending = outcome.asterisk_ended(cause, direction, talking)
-    assert ending.cause == cause
+    assert ending.cause == (cause or 16)
     if talking:
         assert (ending.status, ending.discard) == (Status.ANSWER, DiscardReason.HANGUP)
     elif direction is OUT:
@@ -38,6 +48,7 @@ def test_every_cause_has_a_reason_for_telegram(cause: int, talking: bool, direct
     [
         (errors.NotFound("x"), Status.NOTFOUND, 1),
         (errors.Limited("x", 30), Status.LIMITED, 42),
+        (errors.Frozen("x"), Status.RESTRICTED, 21),
         (errors.SignedOut("x"), Status.UNAVAILABLE, 38),
         (errors.Unreachable("x"), Status.ERROR, 38),
         (MediaLost("x"), Status.ERROR, 38),

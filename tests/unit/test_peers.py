@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from telethon.tl import types
 
 from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.store.peers import LinePeers
@@ -56,6 +57,14 @@ def test_what_can_not(dialled: str, said: str) -> None:
     assert repr(dialled.strip()) in str(error.value)
 
 
+@pytest.mark.parametrize("before", ["", "+", "@", "tg#", "0"])
+@pytest.mark.parametrize("prefix", ["", "+7"])
+def test_more_digits_than_python_takes_for_a_number(before: str, prefix: str) -> None:
+    with pytest.raises(MalformedDestination) as error:
+        Destination.parse(before + "1" * 4301, prefix)
+    assert len(str(error.value)) < 250
+
+
 @pytest.mark.parametrize(
     ("dialled", "prefix", "value"),
     [
@@ -81,10 +90,37 @@ def test_the_number_is_the_first_that_is_known() -> None:
     assert Person(7).number == "7"
 
 
+def test_variables_hold_nothing_that_would_begin_another_line() -> None:
+    """They may end in a SIP header or in a manager's event."""
+    person = Person(
+        7, "+79990000001\r\n", "an\x00na", "Анна\r\nX-Evil: 1", "Иван\tова\x1b[31m\u2028\u202e", language="ru\n"
+    )
+    variables = person.variables()
+    assert all(value.isprintable() for value in variables.values())
+    assert variables["TELEGRAM_FIRST_NAME"] == variables["X-TG-FirstName"] == "Анна  X-Evil: 1"
+    assert variables["TELEGRAM_LAST_NAME"] == "Иван ова [31m"
+    assert variables["TELEGRAM_PHONE"] == "+79990000001"
+
+
 def test_the_name_as_a_display_shows_it() -> None:
     assert Person(7, first_name="Анна", last_name="Б").name == "Анна Б"
     assert Person(7, username="anna_b").name == "anna_b"
     assert Person(7).name == "7"
+
+
+def named(*names: tuple[str, bool], username: str | None = None) -> Person:
+    """Somebody as Telegram describes a person with several usernames; each is active or not."""
+    several = [types.Username(name, active=active) for name, active in names]
+    return Person.of(7, types.User(id=7, username=username, usernames=several))
+
+
+def test_several_usernames() -> None:
+    anna = named(("old_anna", False), ("anna", True), ("anna_b", True))
+    assert anna.username == anna.number == "anna"
+    assert set(anna.usernames) == {"old_anna", "anna", "anna_b"}
+    assert named(("anna", True), username="main_anna").username == "main_anna"
+    assert named(("old_anna", False)).number == "7"
+    assert Person.of_json(anna.as_json()) == anna
 
 
 # --- whom Telegram finds

@@ -15,7 +15,7 @@ from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
 from ari_app.store.store import open_store
 from ari_app.telegram.account import Account, Server
-from ari_app.telegram.errors import Limited, NotReady
+from ari_app.telegram.errors import Frozen, Limited, NotReady
 from ari_app.telegram.limits import CALL, Limits, LimitSettings
 from ari_app.telegram.line import Callers, Line, Profile
 from ari_app.telegram.lists import Denied
@@ -111,6 +111,13 @@ async def test_a_line_that_can_not_call_is_passed_over(lines: list[ReadyLine]) -
     await lines[1].limits.learn(CALL, errors.FloodWaitError(request=None, capture=30))
     busy = Counter({"+79990000003": 1})
     assert Route(ANYBODY, "101", lines, lambda: busy).line is lines[3]
+
+
+async def test_a_line_whose_account_is_frozen_is_passed_over(lines: list[ReadyLine]) -> None:
+    await lines[0].limits.learn(CALL, errors.FrozenMethodInvalidError(request=None))
+    assert Route(ANYBODY, "101", lines, Counter).line is lines[1]
+    with pytest.raises(Frozen):
+        Route(Request("+79990000002", "+79990000001"), "101", lines, Counter)
 
 
 async def test_what_the_dialplan_hears_when_no_line_can(lines: list[ReadyLine]) -> None:

@@ -1,8 +1,10 @@
 """Small parts of the admin page."""
 
 import re
+from datetime import UTC
 from pathlib import Path
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel import Locale
@@ -117,11 +119,13 @@ def test_durations(seconds: float | None, shown: str) -> None:
 
 
 def test_times_and_numbers_are_written_as_the_language_does() -> None:
-    assert "5 минут назад" in formats.ago(1000.0, 1300.0, RUSSIAN)
-    assert "5 minutes ago" in formats.ago(1000.0, 1300.0, ENGLISH)
+    assert "5 минут назад" in formats.ago(1000.0, 1300.0, RUSSIAN, UTC)
+    assert "5 minutes ago" in formats.ago(1000.0, 1300.0, ENGLISH, UTC)
+    assert '"1970-01-01T08:45:00+08:45"' in formats.when(0.0, ENGLISH, ZoneInfo("Australia/Eucla"))
     assert formats.number(1234.5, RUSSIAN, 1) == "1\xa0234,5"
     assert formats.number(1234.5, ENGLISH, 1) == "1,234.5"
-    assert formats.number(None, ENGLISH) == formats.when(None, ENGLISH) == formats.ago(None, 0, ENGLISH) == "–"
+    assert formats.number(None, ENGLISH) == formats.when(None, ENGLISH, UTC) == "–"
+    assert formats.ago(None, 0, ENGLISH, UTC) == "–"
 
 
 def test_a_sentence_is_told_in_a_language_with_the_sentences_in_it() -> None:
@@ -220,9 +224,10 @@ HOSTILE = "<script>alert('1')</script> \"quoted\" & more"
 )
 def test_components_escape_whatever_they_are_given(templates: Templates, call: str) -> None:
     lamp = SimpleNamespace(colour=SimpleNamespace(value="red"), sentence=say("{name}", name=HOSTILE), since=0.0)
+    values = {"lamp": lamp, "now": 60.0, "csrf": "c", "locale": ENGLISH, "zone": UTC}
     name = call.partition("(")[0]
     source = f"{{% from 'components.html' import {name} with context %}}{{{{ {call} }}}}"
-    shown = templates.environment("en").from_string(source).render(it=HOSTILE, lamp=lamp, now=60.0, csrf="c")
+    shown = templates.environment("en").from_string(source).render(it=HOSTILE, **values)
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
     assert '"quoted"' not in shown.replace("&#34;quoted&#34;", "")
@@ -238,7 +243,8 @@ def test_a_live_part_is_fetched_again_for_its_news_and_after_a_lost_connection(t
     source = "{% from 'components.html' import live with context %}{{ live('/now', 'call', 'lines') }}"
     shown = templates.environment("en").from_string(source).render()
     assert 'hx-get="/now"' in shown
-    assert 'hx-trigger="sse:call, sse:lines, sse:reload, again"' in shown
+    assert 'hx-trigger="again"' in shown
+    assert 'data-live="call lines"' in shown
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,11 @@ def endings() -> Iterator[str]:
             for cause in (16, 19, 38):
                 yield outcome.asterisk_ended(cause, direction, talking).detail
             yield outcome.by_administrator(direction, talking).detail
+            yield outcome.session_ended(direction, talking).detail
     yield outcome.shut_down(talking=True).detail
     yield outcome.audio_lost("the process ended", talking=True).detail
     yield outcome.no_media(30).detail
+    yield outcome.asterisk_away(8.0, talking=True).detail
     yield outcome.REDIALLED.detail
     yield outcome.not_answered(60).detail
     yield outcome.line_full(2).detail

@@ -48,7 +48,6 @@ class Program:
 
     def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, log: Path) -> None:
         self.log = log
-        self.first_link = ""  # to its admin page
         self._process = process
         self._output = output
         self._unread: list[str] = []
@@ -59,6 +58,10 @@ class Program:
     async def ready(self) -> str:
         """Wait until it works; returns its own line about that."""
         return (await self.during(self._line(READY, READY_S)))[1]
+
+    async def first_link(self) -> str:
+        """Wait for the link to its admin page, which it prints once it is ready, as long as there is no password."""
+        return (await self.during(self._line(FIRST_LINK, READY_S)))[1]
 
     async def call_talks(self) -> None:
         """Wait until both sides of the next call talk: a person's own media may be connected a moment before."""
@@ -93,8 +96,6 @@ class Program:
             async for raw in self._output:
                 file.write(raw)
                 line = raw.decode(errors="replace").rstrip()
-                if link := FIRST_LINK.search(line):
-                    self.first_link = link[1]
                 self._tail = [*self._tail, line][-TAIL_LINES:]
                 async with self._news:
                     self._unread.append(line)

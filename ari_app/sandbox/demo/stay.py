@@ -16,6 +16,7 @@ from ari_app.sandbox.demo.program import Program
 from ari_app.sandbox.demo.show import Show
 from ari_app.sandbox.demo.story import CALL_FAILURES, PERSON_HZ, PHONE, PHONE_HZ, VERA, Cast, failure_text
 from ari_app.sandbox.person import PersonCall
+from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.tasks import background_tasks
@@ -33,7 +34,7 @@ exten => _X.,1,Set(RUNG=${{IF($["${{PJSIP_DIAL_CONTACTS({SOFTPHONE})}}"=""]?{PHO
 CONFIGURATION: dict[str, Any] = {"lines": [{"number": LINE, "context": CONTEXT, "max_calls": 2}]}
 CALL_S = 180.0
 """The longest call that the demo's people and its phone speak in: it is held in memory."""
-COMMANDS = "call, hangup, code NUMBER, quit"
+COMMANDS = "call, press KEYS, hangup, code NUMBER, quit"
 
 
 class Reception:
@@ -72,6 +73,8 @@ class Reception:
                     self._show.say("Anna has no call")
                 for call, talking in self._calls.items():
                     self._start(_hang_up(call, talking))
+            case ["press", *keys] if keys:
+                self._start(self._press("".join(keys).upper()))
             case ["code", number]:
                 try:
                     self._show.say(
@@ -91,6 +94,28 @@ class Reception:
         call = await self._cast.anna.call(LINE)
         self._show.say(f"Anna calls the line {LINE}; type hangup to end it")
         await self._conversation(call, call.confirm(self._talk, None))
+
+    async def _press(self, keys: str) -> None:
+        """Anna presses keys on the keypad that her chat shows, and sees what it says then."""
+        anna = self._cast.anna
+        keypads = (each for each in await anna.chat_with(LINE) if each.buttons and len(each.buttons) > 1)
+        keypad = next(keypads, None)  # a card has one button
+        if keypad is None:
+            self._show.say("Anna's chat shows no keypad: type call first")
+            return
+        known = [button.text for row in keypad.buttons for button in row]
+        if unknown := [key for key in keys if key not in known]:
+            self._show.say(f"the keypad has no key {' '.join(unknown)}: {' '.join(known)}")
+            return
+        for key in keys:
+            await keypad.click(text=key)
+        said = await anna.sees(
+            LINE,
+            lambda messages: next(
+                (each.message for each in messages if each.id == keypad.id and each.message != keypad.message), None
+            ),
+        )
+        self._show.say(f"Anna has pressed {' '.join(keys)}; her chat says {said!r}")
 
     async def _answer(self, call: PersonCall) -> None:
         await call.ring()
@@ -146,10 +171,21 @@ async def stay(cast: Cast, program: Program, show: Show) -> None:
     async with phone, background_tasks() as tasks:
         reception = Reception(cast, show, tasks)
         await reception.open()
+        tasks.create_task(_tell_keys(phone, show), name=f"keys that phone {PHONE} hears")
+        link = await program.first_link()
         show.heading("Stay")
-        for line in instructions(cast, program):
+        for line in instructions(cast, program, link):
             show.say(line)
         await program.during(_commands(reception))
+
+
+async def _tell_keys(phone: SipPhone, show: Show) -> None:
+    try:
+        while True:
+            key = await phone.wait_for("CALL_DTMF_START", timeout=math.inf)
+            show.say(f"phone {PHONE} hears the key {key.parameter}")
+    except SandboxError as error:
+        show.say(str(error))
 
 
 async def _commands(reception: Reception) -> None:
@@ -186,7 +222,7 @@ def _typed_lines() -> Iterator[asyncio.Queue[str]]:
         loop.remove_reader(descriptor)
 
 
-def instructions(cast: Cast, program: Program) -> list[str]:
+def instructions(cast: Cast, program: Program, link: str) -> list[str]:
     """How to call, where everything is, and how to stop it."""
     stage = cast.stage
     asterisk, telegram = stage.asterisk, stage.telegram
@@ -203,11 +239,13 @@ def instructions(cast: Cast, program: Program) -> list[str]:
         f"              {PHONE} the demo's phone, 600 an echo, 604 a spoken text",
         "",
         "  The admin page",
-        f"    {program.first_link}  opens once, to set a password",
+        f"    {link}  opens once, to set a password",
         "",
         "  From Telegram",
         f"    type call and Enter: Anna calls the line {LINE}. It rings your softphone {SOFTPHONE} once that is",
         f"    registered, else phone {PHONE}, which answers and says a tone.",
+        "    type press 102 and Enter: Anna presses 1, 0 and 2 on the keypad that her chat shows during the call; whom",
+        "    she talks to hears them, as keys of a phone.",
         "",
         "  The local Telegram, for a Telethon client of your own",
         f"    session.set_dc({telegram.dc_id}, {telegram.host!r}, {telegram.port})",

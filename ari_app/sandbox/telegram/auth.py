@@ -64,7 +64,7 @@ class Auth:
     Args:
         timers: read for each code.
         api: the application's api_id and api_hash that alone is accepted; None accepts any.
-        revoked: told of each authorization key that another device (or the sandbox) signed out.
+        revoked: hears of each authorization key that another device (or the sandbox) signed out, to tell it.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Auth:
 
     def sign_in_key(self, key_id: int, user: User) -> Any:
         """Sign a device in: `auth.authorization`."""
-        fresh = {"pending_user_id": None, "revoked": 0, "no_calls": 0, "active": int(time.time())}
+        fresh = {"pending_user_id": None, "ended": "", "no_calls": 0, "active": int(time.time())}
         self._store.update_auth_key(key_id, user_id=user.id, **fresh)
         return types.auth.Authorization(user=self._users.show(user.id, user.id))
 
@@ -234,10 +234,11 @@ class Auth:
                 self.revoke(key)
         return True
 
-    def revoke(self, key: AuthKey) -> None:
-        """Sign a device out from elsewhere."""
-        self._store.update_auth_key(key.id, user_id=None, pending_user_id=None, revoked=1)
-        self._revoked(key)
+    def revoke(self, key: AuthKey, word: str = "SESSION_REVOKED", *, told: bool = True) -> None:
+        """Sign a device out from elsewhere: its requests get `word` from now on; `told`: it is made to ask."""
+        self._store.update_auth_key(key.id, user_id=None, pending_user_id=None, ended=word)
+        if told:
+            self._revoked(key)
 
 
 def authorization(key: AuthKey, *, current: bool) -> Any:

@@ -146,6 +146,10 @@ class BotControls(ABC):
         """How many requests of a method, for example "editMessageText", have come so far, the refused ones too."""
         return self._platform.api.counted[method.lower()]
 
+    def waiting(self, username: str) -> int:
+        """How many updates wait for a bot to fetch them."""
+        return self._platform.mail.count(self.bot(username).id)
+
     async def stop_bot_api(self) -> None:
         """Make the Bot API unreachable: connections are cut, new ones refused."""
         await self._platform.api.stop()

@@ -16,6 +16,7 @@ REASONS: dict[type, str] = {
     types.PhoneCallDiscardReasonBusy: "busy",
     types.PhoneCallDiscardReasonHangup: "hangup",
     types.PhoneCallDiscardReasonDisconnect: "disconnect",
+    types.PhoneCallDiscardReasonMigrateConferenceCall: "migrated",
 }
 
 
@@ -25,6 +26,7 @@ class Terms(Protocol):
     connections: list[Any]
     p2p_allowed: bool
     custom_parameters: str | None
+    difference_tells_calls: bool
 
 
 class CallViews:
@@ -43,7 +45,21 @@ class CallViews:
         if not call.live:
             duration = call.duration if call.start_date else None
             return types.PhoneCallDiscarded(id=call.id, video=call.video, reason=reason_of(call), duration=duration)
-        common: dict[str, Any] = {
+        common = self._common(call, user_id)
+        if call.state is CallState.ACTIVE:
+            return self._active_view(call, common, call.g_b if outgoing else call.g_a)
+        if outgoing and call.state is CallState.ACCEPTED:
+            return types.PhoneCallAccepted(**common, g_b=call.g_b)
+        if outgoing or call.state is CallState.ACCEPTED:
+            return types.PhoneCallWaiting(**common, receive_date=call.receive_date)
+        return self.requested(call)
+
+    def requested(self, call: Call) -> Any:
+        """The call as a device of the callee sees it when it begins."""
+        return types.PhoneCallRequested(**self._common(call, call.callee_id), g_a_hash=call.g_a_hash)
+
+    def _common(self, call: Call, user_id: int) -> dict[str, Any]:
+        return {
             "id": call.id,
             "access_hash": self._store.access_hash(user_id, call.id),
             "date": call.date,
@@ -52,13 +68,6 @@ class CallViews:
             "protocol": call.protocol,
             "video": call.video,
         }
-        if call.state is CallState.ACTIVE:
-            return self._active_view(call, common, call.g_b if outgoing else call.g_a)
-        if outgoing and call.state is CallState.ACCEPTED:
-            return types.PhoneCallAccepted(**common, g_b=call.g_b)
-        if outgoing or call.state is CallState.ACCEPTED:
-            return types.PhoneCallWaiting(**common, receive_date=call.receive_date)
-        return types.PhoneCallRequested(**common, g_a_hash=call.g_a_hash)
 
     def _active_view(self, call: Call, common: dict[str, Any], g_a_or_b: bytes) -> Any:
         pairs = ((call.caller_id, call.callee_id), (call.callee_id, call.caller_id))
@@ -82,6 +91,8 @@ def people(call: Call) -> tuple[int, int]:
 
 def reason_of(call: Call) -> Any:
     """Why a call was discarded, as TL."""
+    if call.reason == "migrated":
+        return types.PhoneCallDiscardReasonMigrateConferenceCall(call.slug)
     return next((cls() for cls, name in REASONS.items() if name == call.reason), None)
 
 

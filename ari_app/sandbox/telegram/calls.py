@@ -33,8 +33,8 @@ class CallEvent:
 class Call:
     """A phone call, from phone.requestCall on; it stays in the log when it is over.
 
-    `caller` and `callee` are phone numbers as digits. `reason` is "missed", "busy", "hangup" or "disconnect", and
-    `duration` is in seconds, as the side that discarded the call said.
+    `caller` and `callee` are phone numbers as digits. `reason` is "missed", "busy", "hangup", "disconnect", or
+    "migrated" to the group call with `slug`. `duration` is in seconds, as the side that discarded the call said.
     """
 
     id: int
@@ -50,6 +50,7 @@ class Call:
     state: CallState = CallState.REQUESTED
     reason: str | None = None
     duration: int = 0
+    slug: str = ""
     events: list[CallEvent] = field(default_factory=list)
     callee_key: int | None = None
     receive_date: datetime | None = None
@@ -73,6 +74,10 @@ class Call:
     def other(self, user_id: int) -> int:
         """The id of the other side."""
         return self.callee_id if user_id == self.caller_id else self.caller_id
+
+    def phone_of(self, user_id: int) -> str:
+        """The phone number of one side."""
+        return self.caller if user_id == self.caller_id else self.callee
 
     def note(self, actor: str, event: str) -> None:
         """Write a step into the log and wake those who wait for one."""

@@ -26,7 +26,9 @@ class History:
 
     @handles(functions.messages.GetHistoryRequest, functions.messages.SearchRequest)
     def get_history(self, client: Client, request: Any) -> Any:
-        """messages.getHistory, newest first, and messages.search by text."""
+        """messages.getHistory, newest first, and messages.search by text, or for the account's calls in all chats."""
+        if isinstance(getattr(request, "filter", None), types.InputMessagesFilterPhoneCalls):
+            return self._calls(client, request)
         peer = self._users.named(client, request.peer, "PEER_ID_INVALID")
         sql = "SELECT body FROM messages WHERE owner = ? AND peer = ? ORDER BY id DESC"
         found = [read(row["body"]) for row in self._store.all(sql, client.user.id, peer.id)]
@@ -37,6 +39,15 @@ class History:
         page = page[max(0, request.add_offset) :][: min(request.limit, MAX_PAGE) or MAX_PAGE]
         people = {client.user.id, peer.id}.union(*map(mentioned, page))
         users = self._shown(client, people)
+        return types.messages.MessagesSlice(count=len(found), messages=page, topics=[], chats=[], users=users)
+
+    def _calls(self, client: Client, request: Any) -> Any:
+        """What an app's list of calls shows: inputMessagesFilterPhoneCalls, with inputPeerEmpty for every chat."""
+        sql = "SELECT body FROM messages WHERE owner = ? ORDER BY id DESC"
+        messages = [read(row["body"]) for row in self._store.all(sql, client.user.id)]
+        found = [m for m in messages if isinstance(getattr(m, "action", None), types.MessageActionPhoneCall)]
+        page = found[: min(request.limit, MAX_PAGE) or MAX_PAGE]
+        users = self._shown(client, {client.user.id}.union(*map(mentioned, page)))
         return types.messages.MessagesSlice(count=len(found), messages=page, topics=[], chats=[], users=users)
 
     @handles(functions.messages.GetMessagesRequest)

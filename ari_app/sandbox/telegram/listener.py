@@ -6,8 +6,10 @@ import asyncio
 import logging
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from . import crypto
@@ -15,12 +17,14 @@ from .faults import Faults
 from .handshake import Handshake, HandshakeError
 from .rpc import Client, Router, RpcError
 from .session import Session
-from .store import AuthKey, Store
+from .store import Store
 from .tl import method_name, write
 from .transport import Connection, TransportError, accept
 
 log = logging.getLogger(__name__)
 
+EVEN_ANONYMOUS = "AUTH_KEY_DUPLICATED"
+"""The end of a session that also requests get for which nobody has to be signed in."""
 UNKNOWN_KEY = struct.pack("<i", -404)  # the transport error for an authorization key that the server does not have
 
 
@@ -48,6 +52,7 @@ class Listener:
         self._sessions = sessions
         self._tasks = tasks
         self._peers = peers
+        self.counted: Counter[tuple[str, str]] = Counter()  # requests, by method and the account's phone number
         self._open: set[Connection] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -119,7 +124,6 @@ class Listener:
     async def _converse(self, connection: Connection) -> None:
         handshake = Handshake(self._store.rsa_key, self._keep_key)
         session: Session | None = None
-        key: AuthKey | None = None
         while True:
             packet = await connection.read()
             await self._answers.wait()
@@ -129,8 +133,7 @@ class Listener:
                 if answer:
                     connection.write(answer)
                 continue
-            if key is None or key.id != key_id:
-                key = self._store.auth_key(key_id)
+            key = self._store.auth_key(key_id)  # which may have been forgotten since the last packet
             if key is None:
                 connection.write(UNKNOWN_KEY)
                 return
@@ -144,7 +147,7 @@ class Listener:
 
     def _keep_key(self, auth_key: bytes) -> None:
         created = int(time.time())
-        row = {"id": crypto.key_id(auth_key), "key": auth_key, "revoked": 0, "created": created, "active": created}
+        row = {"id": crypto.key_id(auth_key), "key": auth_key, "created": created, "active": created}
         self._store.put("auth_keys", row | {"api_id": 0, "device": "", "app": ""})
 
     # What sessions ask (session.Office)
@@ -170,19 +173,28 @@ class Listener:
         key = self._store.auth_key(session.key_id)
         if key is None:
             raise RpcError("AUTH_KEY_INVALID")
+        if key.ended == EVEN_ANONYMOUS:
+            raise RpcError(EVEN_ANONYMOUS)
         user = self._store.user(key.user_id) if key.user_id else None
         client = Client(session, key, user)
         method = method_name(request)
-        delay_s = self._faults.strike(method, user.phone if user else None, lambda: self._peers(client, request))
-        if delay_s:
+        phone = user.phone if user else ""
+        self.counted[method, phone] += 1
+        peers = partial(self._peers, client, request)
+        if delay_s := self._faults.strike(method, phone, peers):
             await asyncio.sleep(delay_s)
         try:
-            return write(await self._router.call(client, request))
+            right = await self._router.call(client, request)
+            answer = self._faults.answer(method, phone, peers, right)
+            result = answer if isinstance(answer, bytes) else write(answer)
         except RpcError:
             raise
         except Exception as error:  # one broken handler must not end every other session
             log.exception("%s failed in the local Telegram", method)
             raise RpcError("INTERNAL", code=500) from error
+        if delay_s := self._faults.strike(method, phone, peers, carried_out=True):
+            await asyncio.sleep(delay_s)
+        return result
 
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)

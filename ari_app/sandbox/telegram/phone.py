@@ -20,6 +20,7 @@ from telethon.tl import functions, types
 from . import crypto
 from .call_views import REASONS, CallViews, Terms, check_protocol, common_protocol, people, reason_of
 from .calls import Call, CallState
+from .faults import Faults
 from .messages import Messages
 from .privacy import Privacy
 from .rpc import Client, RpcError, handles
@@ -53,6 +54,7 @@ class Directory:
     privacy: Privacy
     updates: Updates
     messages: Messages
+    faults: Faults
 
 
 class Phone:
@@ -64,7 +66,9 @@ class Phone:
         self._privacy = directory.privacy
         self._updates = directory.updates
         self._messages = directory.messages
+        self._faults = directory.faults
         self._timers = timers
+        self._terms = terms
         self._views = CallViews(directory.store, directory.privacy, terms)
         self._protocols: dict[int, Any] = {}  # what each account last offered
         self.calls: list[Call] = []
@@ -79,6 +83,12 @@ class Phone:
     def get(self, call_id: int) -> Call | None:
         """A call by its id."""
         return next((call for call in self.calls if call.id == call_id), None)
+
+    def offer_again(self, call: Call) -> None:
+        """Tell the callee's devices once more of a call as if it had just begun: an update that comes far too late."""
+        late = types.UpdatePhoneCall(phone_call=self._views.requested(call))
+        for session in self._updates.sessions_of(call.callee_id):
+            session.send(self._updates.package(call.callee_id, [late], people(call)))
 
     # Before the call
 
@@ -209,6 +219,7 @@ class Phone:
         """phone.discardCall: either side ends the call, in any state."""
         call = self._call(client, request.peer)
         reason = REASONS.get(type(request.reason), "hangup")
+        call.slug = getattr(request.reason, "slug", "")
         own = self._discard(call, client.user.phone, "discardCall", reason, request.duration, client.session)
         view = self._views.show(call, client.user.id, client.key.id)
         call.told[client.key.id] = bytes(view)
@@ -245,7 +256,8 @@ class Phone:
         for user_id, update in zip(people(call), posted, strict=True):
             left[user_id] = [update]
             self._tell(call, user_id, but=but)
-            self._updates.push(user_id, [update], people(call), but=but)
+            if not self._faults.loses(action, call.phone_of(user_id)):
+                self._updates.push(user_id, [update], people(call), but=but)
         return left
 
     def _time(self, call: Call, delay_s: float | None, reason: str = "", event: str = "") -> None:
@@ -262,7 +274,8 @@ class Phone:
             update = self._news(call, user_id, session.key_id, told)
             if update is not None and session is not but:
                 call.told[session.key_id] = bytes(update.phone_call)
-                session.send(self._updates.package(user_id, [update], people(call)))
+                if not self._faults.loses(update.phone_call, call.phone_of(user_id)):
+                    session.send(self._updates.package(user_id, [update], people(call)))
 
     def _news(self, call: Call, user_id: int, key: int, told: Mapping[int, bytes]) -> Any:
         """What a device has to hear of the call and has not; None when the call does not concern it."""
@@ -283,7 +296,7 @@ class Phone:
         """What the client's device has not heard about calls, for updates.getDifference."""
         user_id, key = client.user.id, client.key.id
         missed: list[tuple[Any, set[int]]] = []
-        for call in self.calls:
+        for call in self.calls if self._terms.difference_tells_calls else ():
             update = self._news(call, user_id, key, call.told) if user_id in people(call) else None
             if update is not None:
                 call.told[key] = bytes(update.phone_call)

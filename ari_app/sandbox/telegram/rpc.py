@@ -69,7 +69,7 @@ class Client:
     def user(self) -> User:
         """The signed-in user. Raises `RpcError` when there is none."""
         if self.user_or_none is None:
-            raise RpcError("SESSION_REVOKED" if self.key.revoked else "AUTH_KEY_UNREGISTERED")
+            raise RpcError(self.key.ended or "AUTH_KEY_UNREGISTERED")
         return self.user_or_none
 
 

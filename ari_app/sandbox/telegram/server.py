@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from .bot_platform import BotControls, BotPlatform
 from .bots import Bots
 from .calls import Call
 from .contacts import Contacts
-from .faults import Fault, Faults
+from .faults import Fault, Faults, Loss
 from .files import Files
 from .help import DC_ID, Help
 from .history import History
@@ -36,7 +36,7 @@ from .password import Passwords
 from .phone import Directory, Phone
 from .privacy import Audience, Privacy
 from .qr import QrLogin, token_of
-from .rpc import Client, Router
+from .rpc import Client, Router, RpcError
 from .session import Session
 from .store import AuthKey, Store, User
 from .updates import Updates
@@ -86,9 +86,11 @@ class LocalTelegram(BotControls):
         self.connections: list[Any] = []
         self.p2p_allowed = True
         self.custom_parameters: str | None = None
+        self.difference_tells_calls = True  # whether updates.getDifference repeats what was missed of calls
         self.shows_language = False  # to other accounts, which Telegram never does; bots always see it
         self.api: tuple[int, str] | None = None  # the one application (api_id, api_hash) that may sign in; None: any
         self.qr_migrates = False  # whether an account that scans is "in another data centre"
+        self.clock_ahead_s = 0.0  # what updates.getState tells of the time; all else is told by this machine's clock
         self._bot_api_port = bot_api_port
         self._faults = Faults()
         self._exit = AsyncExitStack()
@@ -122,7 +124,7 @@ class LocalTelegram(BotControls):
         bots = Bots(store)
         self._users = Users(store, self._privacy, bots, lambda: self.shows_language)
         self._contacts = Contacts(store, self._users)
-        self._updates = Updates(store, self._users, sessions)
+        self._updates = Updates(store, self._users, sessions, lambda: self.clock_ahead_s)
         self._passwords = Passwords(store, self._listener.spawn)
         self._auth = Auth(store, self._users, self._passwords, timers, lambda: self.api, self._key_revoked)
         self._qr = QrLogin(store, self._auth, lambda: timers.qr_s, lambda: self.qr_migrates)
@@ -130,7 +132,7 @@ class LocalTelegram(BotControls):
         messages = Messages(store, self._users, self._updates, files)
         self._platform = BotPlatform(store, bots, self._users, self._updates, messages, files, timers)
         history = History(store, self._users, self._updates)
-        directory = Directory(store, self._users, self._privacy, self._updates, messages)
+        directory = Directory(store, self._users, self._privacy, self._updates, messages, self._faults)
         self._phone = Phone(directory, timers, self)
         help_ = Help(lambda: (self.host, self.port), timers)
         services = (self._privacy, self._users, self._contacts, self._updates, self._passwords, self._auth, self._qr)
@@ -198,22 +200,34 @@ class LocalTelegram(BotControls):
         lists = ([self.user(other).id for other in group] for group in (allow, disallow))
         self._privacy.set(self.user(phone).id, key, Audience(audience), *lists)
 
-    def ban(self, phone: str) -> None:
+    def ban(self, phone: str, *, told: bool = True) -> None:
         """Ban a phone number and sign its devices out."""
         user = self.user(phone)
         self._store.put("users", {"id": user.id, "banned": 1})
-        self.revoke_sessions(phone)
+        self.revoke_sessions(phone, "USER_DEACTIVATED_BAN", told=told)
 
     def delete_account(self, phone: str) -> None:
         """Delete an account: others see a deleted account."""
         user = self.user(phone)
-        self.revoke_sessions(phone)
+        self.revoke_sessions(phone, "USER_DEACTIVATED")
         self._store.put("users", {"id": user.id, "deleted": 1})
 
-    def revoke_sessions(self, phone: str) -> None:
-        """Sign every device of an account out, as its owner does in "Devices"."""
+    def revoke_sessions(self, phone: str, word: str = "SESSION_REVOKED", *, told: bool = True) -> None:
+        """Sign every device of an account out, as its owner does in "Devices".
+
+        Connections stay open. Each later request gets `word`; `told`: the devices are given a reason to ask at once.
+        """
         for key in self._store.auth_keys_of(self.user(phone).id):
-            self._auth.revoke(key)
+            self._auth.revoke(key, word, told=told)
+
+    def forget_keys(self, phone: str) -> None:
+        """Forget the authorization keys of an account: its devices get the transport error -404 from now on."""
+        for key in self._store.auth_keys_of(self.user(phone).id):
+            self._store.run("DELETE FROM auth_keys WHERE id = ?", key.id)
+
+    def requests(self, method: str, phone: str) -> int:
+        """How many requests of a method, for example "updates.getState", an account has made so far, refused or not."""
+        return self._listener.counted[method, self.user(phone).phone]
 
     def login_code(self, phone: str) -> str:
         """The code last "sent" to a phone number. Raises `LookupError` when none was."""
@@ -235,25 +249,71 @@ class LocalTelegram(BotControls):
         return self._auth.devices(self.user(phone).id)
 
     def refuse(
-        self, method: str, error: str, phone: str | None = None, peer: str | None = None, times: int | None = 1
+        self,
+        method: str,
+        error: str,
+        phone: str | None = None,
+        peer: str | None = None,
+        times: int | None = 1,
+        *,
+        carried_out: bool = False,
+        code: int | None = None,
     ) -> None:
         """Answer the next requests with an error.
 
         Args:
             method: for example "phone.requestCall"; "*" is any.
-            error: for example "FLOOD_WAIT_30"; its code follows from its name.
+            error: for example "FLOOD_WAIT_30"; its code follows from its name, unless `code` is given.
             phone: only requests of this account.
             peer: only requests about this account (the callee, the recipient, the number that is looked up, or the
                 @username of a bot).
             times: how many requests; None is all.
+            carried_out: the request has its effect all the same.
         """
-        self._add_fault(Fault(method, phone, peer, times, error=error))
+        refusal = error if code is None else RpcError(error, code)
+        self._add_fault(Fault(method, phone, peer, times, error=refusal, carried_out=carried_out))
 
     def delay(
-        self, method: str, seconds: float, phone: str | None = None, peer: str | None = None, times: int | None = 1
+        self,
+        method: str,
+        seconds: float,
+        phone: str | None = None,
+        peer: str | None = None,
+        times: int | None = 1,
+        *,
+        carried_out: bool = False,
     ) -> None:
         """Answer the next requests late; the arguments are those of `refuse`."""
-        self._add_fault(Fault(method, phone, peer, times, delay_s=seconds))
+        self._add_fault(Fault(method, phone, peer, times, delay_s=seconds, carried_out=carried_out))
+
+    def misanswer(
+        self,
+        method: str,
+        answer: Callable[[Any], Any],
+        phone: str | None = None,
+        peer: str | None = None,
+        times: int | None = 1,
+    ) -> None:
+        """Carry the next requests out and answer them wrong.
+
+        Args:
+            answer: makes a TL object of the right answer, or bytes that go out as they are.
+            method, phone, peer, times: those of `refuse`.
+        """
+        self._add_fault(Fault(method, phone, peer, times, answer=answer))
+
+    def lose(self, kind: type, phone: str, times: int | None = 1) -> None:
+        """Let the next updates about calls get lost on their way to the devices of an account.
+
+        Args:
+            kind: a type of PhoneCall's, for example `types.PhoneCallDiscarded`, or `types.MessageActionPhoneCall`.
+            times: how many updates; None is all.
+        """
+        self._faults.lose(Loss(kind, self.user(phone).phone, times))
+
+    def offer_again(self, call: Call) -> None:
+        """Tell the callee of a call as if it had just begun, in whatever state it is."""
+        self._phone.offer_again(call)
 
     def _add_fault(self, fault: Fault) -> None:
         fault.phone = self.user(fault.phone).phone if fault.phone else None

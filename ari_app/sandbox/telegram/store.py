@@ -32,7 +32,7 @@ TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     ),
     "passwords": ({"user_id": int, "salt1": bytes, "salt2": bytes, "verifier": bytes, "hint": str}, ("user_id",)),
     "auth_keys": (
-        {"id": int, "key": bytes, "user_id": int, "pending_user_id": int, "revoked": int, "created": int}
+        {"id": int, "key": bytes, "user_id": int, "pending_user_id": int, "ended": str, "created": int}
         | {"active": int, "api_id": int, "device": str, "app": str, "no_calls": int},
         ("id",),
     ),
@@ -82,7 +82,7 @@ class AuthKey:
     key: bytes
     user_id: int | None
     pending_user_id: int | None  # signed in by code or QR, the password is still missing
-    revoked: bool
+    ended: str  # why it is signed in no more, in the word that every later request gets; empty where it was not ended
     created: int
     active: int
     api_id: int
@@ -231,4 +231,5 @@ def _user(row: dict[str, Any] | None) -> User | None:
 def _auth_key(row: dict[str, Any] | None) -> AuthKey | None:
     if row is None:
         return None
-    return AuthKey(**row | {"revoked": bool(row["revoked"]), "no_calls": bool(row["no_calls"])})
+    row = {name: row[name] for name in AuthKey.__dataclass_fields__}
+    return AuthKey(**row | {"ended": row["ended"] or "", "no_calls": bool(row["no_calls"])})

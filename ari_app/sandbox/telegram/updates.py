@@ -7,6 +7,7 @@ https://core.telegram.org/api/updates. Events that change an account's messages 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 from telethon.tl import functions, types
@@ -24,10 +25,13 @@ Listener = Callable[[int, list[Any]], None]
 class Updates:
     """Delivers updates to the sessions that are connected and answers `updates.*`."""
 
-    def __init__(self, store: Store, users: Users, sessions: set[Session]) -> None:
+    def __init__(
+        self, store: Store, users: Users, sessions: set[Session], ahead_s: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._store = store
         self._users = users
         self._sessions = sessions
+        self._ahead_s = ahead_s
         self._sources: list[Source] = []
         self._listeners: list[Listener] = []
 
@@ -80,7 +84,8 @@ class Updates:
 
     def state(self, owner: int) -> Any:
         """`updates.state` of an account."""
-        return types.updates.State(pts=self.pts(owner), qts=0, date=now(), seq=0, unread_count=0)
+        date = now() + timedelta(seconds=self._ahead_s())
+        return types.updates.State(pts=self.pts(owner), qts=0, date=date, seq=0, unread_count=0)
 
     @handles(functions.updates.GetStateRequest)
     def get_state(self, client: Client, request: Any) -> Any:

@@ -21,6 +21,7 @@ TOKEN_PREFIX = "astergram_"  # noqa: S105 - so that secret scanners and people k
 RESET_LINK_S = 3600.0
 SEEN_EVERY_S = 60.0  # when somebody last asked is written down no more often
 LONGEST_AGENT = 200
+REVOKED = "; every API token is revoked"
 NEWS = "access"  # told when a session or a token has ended
 
 Right = Literal["read", "write"]
@@ -98,22 +99,23 @@ class Access:
         if made_at is None or (await self.has_password() and self._clock() - made_at >= RESET_LINK_S):
             raise LinkRefused
 
-    async def set_password(self, link: str, password: str) -> None:
+    async def set_password(self, link: str, password: str, *, revoke_tokens: bool = False) -> None:
         """Set the password by a link, and end every session; raises LinkRefused, PasswordRefused."""
         await self.check_link(link)
         hashed = await self._passwords.hashed(acceptable(password))
-        if not await self._kept.set_password(hashed, digest(link)):
+        if not await self._kept.set_password(hashed, digest(link), revoke_tokens=revoke_tokens):
             raise LinkRefused  # somebody else was faster
         self._news.tell(NEWS)
-        log.info("the password of the admin page was set by a link")
+        log.info("the password of the admin page was set by a link%s", REVOKED if revoke_tokens else "")
 
-    async def change_password(self, old: str, new: str, address: str) -> None:
+    async def change_password(self, old: str, new: str, address: str, *, revoke_tokens: bool = False) -> None:
         """Change the password, and end every session; raises WrongPassword, TooManyTries, PasswordRefused."""
         acceptable(new)
         await self.check_password(old, address)
-        await self._kept.set_password(await self._passwords.hashed(new))
+        await self._kept.set_password(await self._passwords.hashed(new), revoke_tokens=revoke_tokens)
         self._news.tell(NEWS)
-        log.info("the password of the admin page was changed from %s", address)
+        revoked = REVOKED if revoke_tokens else ""
+        log.info("the password of the admin page was changed from %s%s", address, revoked)
 
     async def check_password(self, password: str, address: str) -> None:
         """Raises WrongPassword, and TooManyTries for an address that has to wait.
@@ -139,10 +141,13 @@ class Access:
         await self._kept.start_session(session, (now - self._session_s, now - self._idle_s))
         return secret
 
-    async def session(self, secret: str) -> KeptSession | None:
-        """The session that a browser's secret belongs to, which is used thereby; None for none, or one expired."""
+    async def session(self, secret: str, *, used: bool) -> KeptSession | None:
+        """The session that a browser's secret belongs to; None for none, or one expired.
+
+        ``used``: somebody is at the browser, which puts off the end that idleness makes.
+        """
         session = await self.living(digest(secret))
-        if session and self._clock() - session.seen_at >= SEEN_EVERY_S:
+        if used and session and self._clock() - session.seen_at >= SEEN_EVERY_S:
             await self._kept.see_session(session.digest, self._clock())
         return session
 

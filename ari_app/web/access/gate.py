@@ -15,6 +15,9 @@ from ari_app.web.refusals import Refused, is_api, is_htmx
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/login", "/password", "/choices", "/alive"})
+UNATTENDED_PATHS = frozenset({"/events", "/api/events", "/alive"})
+LIVE_HEADER = "X-Live"
+"""Sent with what a page asks for when news come; the macro `live` in components.html adds it."""
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
 BEARER = "bearer "
 VISITOR_SECRET = web.RequestKey("visitor_secret", str)
@@ -58,7 +61,7 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
     new_visitor = ""
     if is_api(request) and authorization:
         request[IDENTITY] = await _bearer(request, authorization)
-    elif secret and (session := await its.access.session(secret)):
+    elif secret and (session := await its.access.session(secret, used=_is_use(request))):
         request[IDENTITY] = Identity("session", "write", session.digest, csrf_of(secret))
     else:
         visitor = request.cookies.get(its.cookies.visitor, "")
@@ -69,6 +72,13 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
     if new_visitor and not response.prepared and its.cookies.visitor not in response.cookies:
         its.cookies.set_visitor(response, new_visitor)
     return response
+
+
+def _is_use(request: web.Request) -> bool:
+    """Whether somebody has done something: an open page asks for news by itself, for as long as it is open."""
+    if request.method not in SAFE_METHODS:
+        return True
+    return request.path not in UNATTENDED_PATHS and LIVE_HEADER not in request.headers
 
 
 async def _bearer(request: web.Request, authorization: str) -> Identity:

@@ -46,12 +46,13 @@ class MadeToken(Token):
 
 
 class PasswordChange(BaseModel):
-    """The password now, and the one to come."""
+    """The password now, and the one to come; `revoke_tokens`: no API token works any more then, this one included."""
 
     model_config = ConfigDict(extra="forbid")
 
     old: str = Field(max_length=LONGEST)
     new: str = Field(min_length=SHORTEST, max_length=LONGEST)
+    revoke_tokens: bool = False
 
 
 class Link(BaseModel):
@@ -65,7 +66,7 @@ class UnknownToken(AccessRefused):
 
 
 class NotFromHere(AccessRefused):
-    """Only the server's own administrator may do it."""
+    """Whoever asks may do other things, but not this."""
 
 
 async def list_tokens(asked: Asked) -> list[Token]:
@@ -74,7 +75,9 @@ async def list_tokens(asked: Asked) -> list[Token]:
 
 
 async def make_token(asked: Asked, body: NewToken) -> MadeToken:
-    """A new one."""
+    """A new one; who has a token can't make itself another, which would outlive it."""
+    if asked.who.kind == "token":
+        raise NotFromHere(say("An API token makes no other one: make it on the page, under Settings."))
     secret, kept = await asked.web.access.make_token(body.name, body.right)
     return MadeToken(**vars(kept), token=secret)
 
@@ -87,7 +90,7 @@ async def revoke_token(asked: Asked, id: TokenId) -> None:
 
 async def change_password(asked: Asked, body: PasswordChange) -> None:
     """Change the password; every browser is signed out."""
-    await asked.web.access.change_password(body.old, body.new, remote(asked.request))
+    await asked.web.access.change_password(body.old, body.new, remote(asked.request), revoke_tokens=body.revoke_tokens)
 
 
 async def make_link(asked: Asked) -> Link:
@@ -99,7 +102,15 @@ async def make_link(asked: Asked) -> Link:
 
 operations = (
     Operation("GET", "/api/access/tokens", list_tokens, "The API tokens"),
-    Operation("POST", "/api/access/tokens", make_token, "Make an API token", right="write", status=201),
+    Operation(
+        "POST",
+        "/api/access/tokens",
+        make_token,
+        "Make an API token; for a browser's session and over the Unix socket only",
+        right="write",
+        errors={403: NotFromHere},
+        status=201,
+    ),
     Operation(
         "DELETE",
         "/api/access/tokens/{id}",

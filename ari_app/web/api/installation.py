@@ -20,6 +20,7 @@ class InstallationAnswer(BaseModel):
     api_id: int | None
     api_hash: Literal["set"] | None
     bot_token: Literal["set"] | None
+    timezone: str = Field(description="Of the IANA database; empty for the machine's own, which /api/status tells.")
 
     @classmethod
     def of(cls, settings: InstallationSettings) -> "InstallationAnswer":
@@ -29,6 +30,7 @@ class InstallationAnswer(BaseModel):
             api_id=settings.api_id,
             api_hash="set" if settings.api_hash else None,
             bot_token="set" if settings.bot_token else None,
+            timezone=settings.timezone,
         )
 
 
@@ -44,6 +46,7 @@ class InstallationChange(BaseModel):
     api_id: int | None = Field(None, ge=1, le=2**31 - 1)
     api_hash: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
     bot_token: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
+    timezone: str | None = Field(None, max_length=LONGEST, examples=["Europe/Moscow"])
     untried: bool = False
 
 

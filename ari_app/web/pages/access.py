@@ -1,11 +1,14 @@
 """Getting in and out: the first password, login, logout; language and theme."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from ari_app.sentence import say
-from ari_app.web.access.access import AccessRefused, LinkRefused, PasswordRefused, TooManyTries
+from ari_app.store.access import KeptToken
+from ari_app.web.access.access import Access, AccessRefused, LinkRefused, PasswordRefused, TooManyTries
 from ari_app.web.access.gate import remote
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, web_of
@@ -13,6 +16,26 @@ from ari_app.web.forms import form
 from ari_app.web.render import LANGUAGE_CHOICE, THEME_CHOICE, THEMES, render
 
 routes = web.RouteTableDef()
+
+
+class Unanswered(AccessRefused):
+    """Nobody has said what becomes of the API tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(say("Say what is to become of the API tokens."))
+
+
+async def tokens_too(access: Access, fields: Mapping[str, str]) -> bool:
+    """Whether the tokens go with the old password; raises Unanswered where there are some, and that was not said."""
+    answer = fields.get("tokens", "")
+    if answer not in ("keep", "revoke") and await tokens_to_ask_for(access):
+        raise Unanswered
+    return answer == "revoke"
+
+
+async def tokens_to_ask_for(access: Access) -> list[KeptToken]:
+    """The tokens that were made under a password that is now changed."""
+    return await access.tokens() if await access.has_password() else []
 
 
 @routes.get("/login")
@@ -55,8 +78,14 @@ async def first_password(request: web.Request) -> web.StreamResponse:
     try:
         await web_of(request).access.check_link(link)
     except LinkRefused as refused:
-        return render(request, "access/password.html", status=403, link="", error=refused.sentence, shortest=SHORTEST)
-    return render(request, "access/password.html", link=link, error=None, shortest=SHORTEST)
+        return await _password_page(request, 403, error=refused.sentence)
+    return await _password_page(request, link=link)
+
+
+async def _password_page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
+    tokens = await tokens_to_ask_for(web_of(request).access)
+    base = {"link": "", "tokens": tokens, "error": None, "error_of_tokens": "", "shortest": SHORTEST}
+    return render(request, "access/password.html", status=status, **(base | values))
 
 
 @routes.post("/password")
@@ -64,16 +93,18 @@ async def set_password(request: web.Request) -> web.StreamResponse:
     """Set the password, and sign in."""
     fields = await form(request)
     link, password = fields.get("link", ""), fields.get("password", "")
+    access = web_of(request).access
     try:
         if password != fields.get("password_again", ""):
             raise PasswordRefused(say("The two passwords are not the same."))
-        await web_of(request).access.set_password(link, password)
+        await access.check_link(link)
+        await access.set_password(link, password, revoke_tokens=await tokens_too(access, fields))
+    except LinkRefused as refused:
+        return await _password_page(request, 403, error=refused.sentence)
+    except Unanswered as refused:
+        return await _password_page(request, 422, link=link, error_of_tokens=refused.sentence)
     except AccessRefused as refused:
-        link = "" if isinstance(refused, LinkRefused) else link
-        status = 403 if isinstance(refused, LinkRefused) else 422
-        return render(
-            request, "access/password.html", status=status, link=link, error=refused.sentence, shortest=SHORTEST
-        )
+        return await _password_page(request, 422, link=link, error=refused.sentence)
     return await _signed_in(request, "/")
 
 

@@ -24,14 +24,15 @@ async def calls(request: web.Request) -> web.StreamResponse:
     chosen = CallFilter.of(request.query)
     live = "live" in request.query
     tell = web_of(request).templates.language(request).tell
-    found = await services(request).history.find(chosen.query, (chosen.page - 1) * ON_A_PAGE, ON_A_PAGE)
+    its = services(request)
+    found = await its.history.find(chosen.query(its.zone), (chosen.page - 1) * ON_A_PAGE, ON_A_PAGE)
     page = render(
         request,
         "calls/rows.html" if live else "calls/found.html" if is_htmx(request) else "calls/index.html",
         chosen=chosen,
         found=found,
         pages=-(-found.total // ON_A_PAGE),
-        names=line_names(services(request).lines),
+        names=line_names(its.lines),
         directions=[(each.value, tell(said)) for each, said in words.DIRECTIONS.items()],
         results=[(each, tell(said)) for each, said in RESULTS.items()],
         words=words,
@@ -44,7 +45,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
 @routes.get("/calls.csv")
 async def export(request: web.Request) -> web.StreamResponse:
     """All calls that fit, as CSV."""
-    return await csv_answer(request, CallFilter.of(request.query).query)
+    return await csv_answer(request, CallFilter.of(request.query).query(services(request).zone))
 
 
 @routes.get("/calls/{id}")
@@ -82,7 +83,6 @@ async def _one(request: web.Request, template: str) -> web.StreamResponse:
     record = await services(request).history.one(request.match_info["id"])
     if record is None:
         raise Refused(404, say("There is no such call in the history; old ones are removed from it."))
-    language = web_of(request).templates.language(request)
     return render(
         request,
         template,
@@ -90,7 +90,7 @@ async def _one(request: web.Request, template: str) -> web.StreamResponse:
         call=record.call,
         live_now=record.state is not CallState.ENDED,
         ladder=ladder(record),
-        plots=Drawings(language).audio(record),
+        plots=Drawings.of(request).audio(record),
         names=line_names(services(request).lines),
         words=words,
     )

@@ -1,58 +1,67 @@
 """What the calls of some days come to, drawn."""
 
 import asyncio
-from typing import Literal, get_args
+from typing import Any
 
 from aiohttp import web
 
 from ari_app.calls.figures import Figures, Period
-from ari_app.sentence import Sentence, say
+from ari_app.web import period
 from ari_app.web.call_views import line_names
+from ari_app.web.charts import Chart
 from ari_app.web.context import services, web_of
 from ari_app.web.drawings import Drawings
-from ari_app.web.refusals import Refused
+from ari_app.web.period import Days, PeriodRefused
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
 
-PeriodName = Literal["today", "7d", "30d"]
-DAYS: dict[PeriodName, int] = {"today": 1, "7d": 7, "30d": 30}
-NAMES: dict[PeriodName, Sentence] = {"today": say("Today"), "7d": say("7 days"), "30d": say("30 days")}
 LONGEST_LINE = 32
 
 
 @routes.get("/charts")
 async def charts(request: web.Request) -> web.StreamResponse:
     """All charts of a period, of one line or all."""
-    name, line = _period(request.query.get("period", "7d")), request.query.get("line", "").strip()[:LONGEST_LINE]
-    its = web_of(request)
-    figures = Figures(its.services.store)
-    days = figures.last_days(DAYS[name], its.clock())
-    period = Period(days.start, days.end, line)
-    hours, lines, to_answer = await asyncio.gather(
-        figures.hours(period), figures.lines(period), figures.to_answer(period)
-    )
-    names = line_names(services(request).lines)
-    language = its.templates.language(request)
-    drawings = Drawings(language)
-    drawn = [drawings.calls(hours), drawings.lines(lines, names), drawings.to_answer(to_answer)]
-    if DAYS[name] > 1:
-        drawn.insert(1, drawings.hours_of_day(hours))
+    its, query = web_of(request), request.query
+    line = query.get("line", "").strip()[:LONGEST_LINE]
+    today = period.today(its.clock(), its.services.zone)
+    tell = its.templates.language(request).tell
+    shown: dict[str, Any] = {
+        "period": period.OWN,
+        "periods": [(each, tell(said)) for each, said in period.NAMES.items()],
+        "line": line,
+        "names": line_names(its.services.lines),
+        "error": "",
+    }
+    try:
+        days = period.from_address(query, today)
+    except PeriodRefused as refused:
+        typed = {"first": query.get("from", ""), "last": query.get("to", ""), "error": refused.sentence}
+        return render(request, "charts/index.html", 422, **shown | typed, drawn=[])
+    figures = Figures(its.services.store, its.services.zone)
+    all_lines = figures.days(days.first, days.last)
+    span = Period(all_lines.start, all_lines.end, line)
+    lines, to_answer = await asyncio.gather(figures.lines(span), figures.to_answer(span))
+    drawings = Drawings.of(request)
+    shown |= {"period": days.name, "first": days.first.isoformat(), "last": days.last.isoformat()}
     return render(
         request,
         "charts/index.html",
-        period=name,
-        periods=[(each, language.tell(said)) for each, said in NAMES.items()],
-        line=line,
-        names=names,
+        **shown,
         count=(sum(each.count.answered for each in lines), sum(each.count.unanswered for each in lines)),
         to_answer=to_answer,
-        drawn=drawn,
+        drawn=[
+            *await _over_time(request, figures, days, span),
+            drawings.lines(lines, line_names(services(request).lines)),
+            drawings.to_answer(to_answer),
+        ],
     )
 
 
-def _period(name: str) -> PeriodName:
-    for known in get_args(PeriodName):
-        if name == known:
-            return known  # type: ignore[no-any-return]  # mypy does not follow get_args
-    raise Refused(422, say("There is no such choice here: {value}", value=name))
+async def _over_time(request: web.Request, figures: Figures, days: Days, span: Period) -> list[Chart]:
+    drawings = Drawings.of(request)
+    if days.many == 1:
+        return [drawings.hours(await figures.hours(span))]
+    week_begins = web_of(request).templates.locale(request).first_week_day
+    spans, hours = await asyncio.gather(figures.spans(span, days.unit, week_begins), figures.hours_of_day(span))
+    return [drawings.spans(spans, days.unit), drawings.hours_of_day(hours)]

@@ -18,7 +18,7 @@ from ari_app.web.edits import (
     was_shown,
 )
 
-ALL = ("company", "api_id", "api_hash", "bot_token")
+ALL = ("company", "timezone", "api_id", "api_hash", "bot_token")
 APPLICATION = ("api_id", "api_hash")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ari_app.lines.lights import Lights
+from ari_app.lines.lights import Light, Lights
 from ari_app.lines.settings import NoSuchLine
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.limits import CALL
@@ -37,6 +37,22 @@ class Shown:
     calls: int
     max_calls: int
     pauses: list[Pause]
+
+    @property
+    def state(self) -> str:
+        """The worst of its lights: red, orange or green."""
+        colours = {light.colour.value for light in self._lights}
+        return next((colour for colour in ("red", "orange") if colour in colours), "green")
+
+    @property
+    def face(self) -> tuple[object, ...]:
+        """All that a list shows of it, but for what goes on by itself."""
+        lights = [(light.colour, str(light.sentence), light.since) for light in self._lights]
+        return self.number, self.name, lights, self.calls, self.max_calls
+
+    @property
+    def _lights(self) -> tuple[Light, ...]:
+        return self.lights.calls, self.lights.client, self.lights.bot
 
 
 def number_of(request: web.Request) -> str:

@@ -9,6 +9,7 @@ from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.setup import Step, StepView
 from ari_app.web import words
+from ari_app.web.call_views import ladder
 from ari_app.web.context import services, web_of
 from ari_app.web.forms import form
 from ari_app.web.pages.line_of import LINE, number_of, render_line
@@ -113,11 +114,13 @@ def _test(
 ) -> web.StreamResponse:
     number = number_of(request)
     settings = services(request).lines.settings(number)
+    call = _last_call(request, number)
     return render_line(
         request,
         template,
         status,
-        call=_last_call(request, number),
+        call=call,
+        ladder=ladder(call) if call else [],
         words=words,
         destination=destination,
         error=error,

@@ -12,7 +12,9 @@ from ari_app.web.flash import flash
 from ari_app.web.forms import form
 from ari_app.web.pages import installation_form
 from ari_app.web.pages.installation_form import APPLICATION
-from ari_app.web.pages.line_of import LINE, all_shown, number_of, render_line
+from ari_app.web.pages.line_list import line_list, part_of
+from ari_app.web.pages.line_of import LINE, number_of, render_line
+from ari_app.web.refusals import is_htmx
 from ari_app.web.render import render
 from ari_app.wrong import Wrong
 
@@ -21,14 +23,10 @@ routes = web.RouteTableDef()
 
 @routes.get("/lines")
 async def lines(request: web.Request) -> web.StreamResponse:
-    """All of them."""
-    return render(request, "lines/index.html", lines=all_shown(request))
-
-
-@routes.get("/lines/now")
-async def lines_now(request: web.Request) -> web.StreamResponse:
-    """The part of the page that changes."""
-    return render(request, "lines/now.html", lines=all_shown(request))
+    """Those that fit, page by page; to htmx, without what is around them."""
+    if is_htmx(request):
+        return part_of(request, "/lines", "/lines")
+    return render(request, "lines/index.html", **line_list(request, "/lines", "/lines"))
 
 
 @routes.get("/lines/add")

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from ari_app.web.access.gate import CSRF_HEADER
 from ari_app.web.context import identity, web_of
 
 routes = web.RouteTableDef()
@@ -15,5 +16,9 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/alive")
 async def alive(request: web.Request) -> web.Response:
-    """204 for a browser that is signed in, else 401: what a page asks when its events have stopped."""
-    return web.Response(status=204 if identity(request).right else 401)
+    """204 for a browser that is signed in, else 401: what a page asks when its events stop, and before it sends a form.
+
+    With the token that the form has to have, for the session may be a newer one than the page.
+    """
+    who = identity(request)
+    return web.Response(status=204, headers={CSRF_HEADER: who.csrf}) if who.right else web.Response(status=401)

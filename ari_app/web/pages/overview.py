@@ -1,4 +1,4 @@
-"""The overview: the lights, the calls now, today's figures."""
+"""The overview: the lines with their lights, the calls now, today's figures."""
 
 from typing import Any
 
@@ -8,21 +8,33 @@ from ari_app.calls.figures import Figures
 from ari_app.web import words
 from ari_app.web.call_views import line_names
 from ari_app.web.context import services, web_of
+from ari_app.web.pages.line_list import OVERVIEW, line_list, part_of
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
+
+LINES = "/overview/lines"
 
 
 @routes.get("/")
 async def overview(request: web.Request) -> web.StreamResponse:
     """All of it."""
-    return render(request, "overview/index.html", **_lights(request), **_calls(request), **await _today(request))
+    lines = line_list(request, OVERVIEW, LINES)
+    return render(
+        request, "overview/index.html", **lines, **_doctor(request), **_calls(request), **await _today(request)
+    )
 
 
-@routes.get("/overview/lights")
-async def lights(request: web.Request) -> web.StreamResponse:
+@routes.get(LINES)
+async def lines(request: web.Request) -> web.StreamResponse:
     """The part with the lines."""
-    return render(request, "overview/lights.html", **_lights(request))
+    return part_of(request, OVERVIEW, LINES)
+
+
+@routes.get("/overview/doctor")
+async def doctor(request: web.Request) -> web.StreamResponse:
+    """The part with what the doctor found."""
+    return render(request, "overview/doctor.html", **_doctor(request))
 
 
 @routes.get("/overview/calls")
@@ -37,10 +49,8 @@ async def today(request: web.Request) -> web.StreamResponse:
     return render(request, "overview/today.html", **await _today(request))
 
 
-def _lights(request: web.Request) -> dict[str, Any]:
-    book = services(request).lines
-    shown = [(settings, book.lights(settings.number)) for settings in book.all_settings()]
-    return {"lines": shown, "examined": web_of(request).checkup.recent}
+def _doctor(request: web.Request) -> dict[str, Any]:
+    return {"examined": web_of(request).checkup.recent}
 
 
 def _calls(request: web.Request) -> dict[str, Any]:
@@ -50,4 +60,4 @@ def _calls(request: web.Request) -> dict[str, Any]:
 
 async def _today(request: web.Request) -> dict[str, Any]:
     its = web_of(request)
-    return {"today": await Figures(its.services.store).today(its.clock())}
+    return {"today": await Figures(its.services.store, its.services.zone).today(its.clock())}

@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app import zones
 from ari_app.lines.installation import BotUntried
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
@@ -16,11 +17,14 @@ from ari_app.web.edits import MEANWHILE
 from ari_app.web.flash import Message, flash
 from ari_app.web.forms import form
 from ari_app.web.pages import installation_form
+from ari_app.web.pages.access import Unanswered, tokens_too
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
 
 LONGEST_NAME = 100
+WRONG_FIELDS = {PasswordRefused: "new_password", Unanswered: "tokens"}
+ID_DIGITS = 18  # of a token: what SQLite can hold, and int() can read
 
 
 @routes.get("/settings")
@@ -42,6 +46,8 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "tokens": await its.access.tokens(),
         "made": None,
         "shortest": SHORTEST,
+        "timezones": zones.names(),
+        "machines_zone": zones.name_of(zones.MACHINE),
     }
     return render(request, "settings/index.html", status=status, **(base | values))
 
@@ -78,16 +84,22 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     try:
         if fields.get("new_password", "") != fields.get("password_again", ""):
             raise PasswordRefused(say("The two passwords are not the same."))
-        await its.access.change_password(fields.get("old_password", ""), fields.get("new_password", ""), address)
+        revoke = await tokens_too(its.access, fields)
+        await its.access.change_password(
+            fields.get("old_password", ""), fields.get("new_password", ""), address, revoke_tokens=revoke
+        )
     except AccessRefused as refused:
-        where = "new_password" if isinstance(refused, PasswordRefused) else "old_password"
+        where = WRONG_FIELDS.get(type(refused), "old_password")
         status = 429 if isinstance(refused, TooManyTries) else 422
         page = await _page(request, status, errors={where: refused.sentence})
         if isinstance(refused, TooManyTries):
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
     secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
-    its.flashes.add(digest(secret), Message("done", say("The password is changed.")))
+    done = (
+        say("The password is changed, and the API tokens are revoked.") if revoke else say("The password is changed.")
+    )
+    its.flashes.add(digest(secret), Message("done", done))
     response = web.Response(status=303, headers={"Location": "/settings"})
     its.cookies.set_session(response, secret)
     return response
@@ -119,7 +131,7 @@ async def make_token(request: web.Request) -> web.StreamResponse:
 async def revoke_token(request: web.Request) -> web.StreamResponse:
     """Revoke one."""
     id = request.match_info["id"]
-    if not id.isdecimal() or not await web_of(request).access.revoke_token(min(int(id), 2**63 - 1)):
+    if not (id.isdecimal() and len(id) <= ID_DIGITS and await web_of(request).access.revoke_token(int(id))):
         raise web.HTTPNotFound
     flash(request, say("The token is revoked."))
     raise web.HTTPSeeOther("/settings")

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,13 +13,20 @@ from aiohttp import web
 from ari_app.sandbox.telegram import Device, LocalTelegram
 from ari_app.tasks import background_tasks
 from ari_app.telegram.bot import Bot, BotState
-from ari_app.telegram.buttons import BotUnavailable, Button, ButtonMessage, EditRefused, Press, send_buttons
-from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.buttons import LATE, BotUnavailable, Button, ButtonMessage, EditRefused, Press, send_buttons
+from ari_app.telegram.errors import NotFound, TelegramError
 
-from .bot_program import BORIS, KEYPAD_BOT, program, received
+from .bot_program import ANNA, BORIS, KEYPAD_BOT, program, received
 
 PATIENCE_S = 30.0
 MESSAGE = ButtonMessage("Press", ((Button("1", "test:1"),),))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something that has to become true."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():  # noqa: ASYNC110 - the server's counts have no event
+            await asyncio.sleep(0.01)
 
 
 class Watched:
@@ -176,6 +183,24 @@ async def test_throttled_requests_change_nothing(telegram: LocalTelegram, watche
     assert watched.states == [BotState.READY, BotState.CONNECTING, BotState.READY]
 
 
+@pytest.mark.parametrize("error", [429, 502])
+async def test_an_answer_that_is_not_taken_is_given_once_more(
+    telegram: LocalTelegram, anna: Device, boris: Device, watched: Watched, error: int
+) -> None:
+    telegram.refuse_bot("answerInlineQuery", error, retry_after=1 if error == 429 else None)
+    message = await watched.shows(anna, boris)
+    telegram.refuse_bot("answerCallbackQuery", error, retry_after=1 if error == 429 else None)
+    assert (await message.click()).message == "pressed test:1"
+
+
+async def test_a_bot_whose_name_nobody_on_telegram_has(
+    telegram: LocalTelegram, anna: Device, boris: Device, watched: Watched
+) -> None:
+    telegram.refuse("contacts.resolveUsername", "USERNAME_NOT_OCCUPIED", phone=ANNA, peer=f"@{KEYPAD_BOT}")
+    with pytest.raises(NotFound, match=KEYPAD_BOT):
+        await watched.shows(anna, boris)
+
+
 async def test_queries_of_others_are_refused(anna: Device, boris: Device, watched: Watched) -> None:
     with watched.bot.offered((await anna.client.get_me()).id, MESSAGE) as query:
         assert not await boris.client.inline_query(KEYPAD_BOT, query, entity="me")
@@ -193,6 +218,37 @@ async def test_a_handler_that_fails_ends_nothing(anna: Device, boris: Device, wa
     assert not (await message.click()).message
     watched.bot.on_press("test", lambda _: "well")
     assert (await message.click()).message == "well"
+
+
+async def test_presses_that_have_waited_are_not_done(telegram: LocalTelegram, anna: Device, boris: Device) -> None:
+    """Telegram keeps them for a day, and a card's button would ring the queue when the program begins."""
+    token = telegram.bot(KEYPAD_BOT).token
+    async with at_work(token, telegram.bot_api_url) as watched:
+        await watched.becomes(BotState.READY)
+        message = await watched.shows(anna, boris)
+    async with background_tasks() as tasks:
+        pressing = [tasks.create_task(message.click()) for _ in range(3)]
+        await until(lambda: telegram.waiting(KEYPAD_BOT) == 3)
+        async with at_work(token, telegram.bot_api_url) as watched:
+            assert [(await each).message for each in pressing] == [LATE] * 3
+            assert (await message.click()).message == "pressed test:1"
+            assert len(watched.presses) == 1
+
+
+async def test_presses_of_a_short_while_are_done(
+    telegram: LocalTelegram, boris: Device, anna: Device, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await watched.shows(anna, boris)
+    for fresh_s, answer in ((60.0, "pressed test:1"), (0.0, LATE)):
+        monkeypatch.setattr("ari_app.telegram.bot.FRESH_S", fresh_s)
+        telegram.refuse_bot("getUpdates", 502, times=None)
+        await watched.becomes(BotState.CONNECTING)
+        async with background_tasks() as tasks:
+            pressing = tasks.create_task(message.click())
+            await until(lambda: telegram.waiting(KEYPAD_BOT) == 1)
+            telegram.clear_faults()
+            assert (await pressing).message == answer
+        await watched.becomes(BotState.READY)
 
 
 @asynccontextmanager

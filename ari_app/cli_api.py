@@ -1,0 +1,96 @@
+"""The commands that ask the running program, through its API."""
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from ari_app import cli_calls, cli_lines
+from ari_app.api_client import Api, NotRunning, Refused, program
+from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
+from ari_app.cli_terminal import show_json
+from ari_app.config import Settings
+
+FAILURES: tuple[type[Exception], ...] = (NotRunning, Refused)
+UNTRIED = "untried"  # no setting: a bot's token is set without asking Telegram about it
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+
+
+async def ask(
+    command: Callable[[argparse.Namespace, Api], Awaitable[None]], settings: Settings, options: argparse.Namespace
+) -> None:
+    """Run a command with the API; Raises NotRunning, Refused."""
+    with ended_by_signals():
+        async with program(settings) as api:
+            await command(options, api)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and a terminal that is closed, do what Ctrl-C does: what has been begun is cancelled in its turn."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    for each in signals:
+        loop.add_signal_handler(each, task.cancel)
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+
+async def status(options: argparse.Namespace, api: Api) -> None:
+    """`astergram status`."""
+    found, lines = await api.ask("GET", "/status"), await api.ask("GET", "/lines")
+    if options.json:
+        return show_json(found | {"lines": lines})
+    calls = f"{found['calls']} call{'' if found['calls'] == 1 else 's'}"
+    print(f"Astergram {found['version']} has been running for {duration(found['running_s'])}, with {calls} now.")
+    return cli_lines.show_lines(lines)
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units."""
+    days, rest = divmod(int(seconds), DAY_S)
+    hours, rest = divmod(rest, HOUR_S)
+    minutes, left = divmod(rest, MINUTE_S)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
+    first = next((place for place, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
+
+
+async def installation(options: argparse.Namespace, api: Api) -> None:
+    """`astergram settings ...`."""
+    known, version = await api.read("/installation")
+    if options.settings:
+        refuse_unknown(pairs(options.settings, {}), known, "the installation", (VERSION, UNTRIED))
+        changes = pairs(await ask_secrets(options.settings), {})
+        read = str(changes.pop(VERSION, ""))
+        await api.ask("PATCH", "/installation", changes, read)
+        known, version = await api.read("/installation")
+    answer = versioned(known, version)
+    if options.json:
+        show_json(answer)
+    else:
+        print(as_toml(answer), end="")
+
+
+async def web(options: argparse.Namespace, api: Api) -> None:
+    """`astergram web link`."""
+    answer = await api.ask("POST", "/access/link")
+    if options.json:
+        show_json(answer)
+    else:
+        print(answer["link"])
+
+
+COMMANDS = {
+    "line": partial(ask, cli_lines.run),
+    "calls": partial(ask, cli_calls.run),
+    "settings": partial(ask, installation),
+    "web": partial(ask, web),
+    "status": partial(ask, status),
+}

@@ -1,0 +1,128 @@
+"""The commands that need no running program: `astergram run`, `doctor`, `backup` and `restore`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+
+from ari_app import api_client, backup
+from ari_app.app import Astergram, bot_token, installation_defaults, running, surroundings
+from ari_app.asterisk.errors import AriError
+from ari_app.cli_terminal import console, show_json
+from ari_app.config import Settings
+from ari_app.doctor import TITLES, Doctor, Finding, Grade, print_report
+from ari_app.lines.installation import Installation
+from ari_app.lines.kept import kept_lines
+from ari_app.lines.settings import LineError
+from ari_app.state_folder import StateHeld
+from ari_app.store.store import StoreError, open_store
+from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.line import LineState
+from ari_app.web.server import WebError
+from media.types import MediaError
+
+log = logging.getLogger("astergram")
+
+FAILURES: tuple[type[Exception], ...] = (
+    AriError,
+    LineError,
+    MediaError,
+    StateHeld,
+    StoreError,
+    TelegramError,
+    WebError,
+    backup.BackupError,
+)
+
+
+async def serve(settings: Settings, options: argparse.Namespace) -> None:
+    """Work until SIGTERM or SIGINT."""
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("telethon").setLevel(logging.WARNING)
+    logging.getLogger("telethon.network").setLevel(logging.ERROR)  # each try to connect; the line tells once
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as app:
+        if settings.web.enabled:
+            log.info("admin page: %s", app.web.url)
+        settled, stopped = asyncio.ensure_future(app.settled()), asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({settled, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if settled.done():
+                settled.result()  # raises what only the administrator can mend
+                _ready(app, settings)
+            await stopped
+        finally:
+            settled.cancel()
+            stopped.cancel()
+            await asyncio.wait({settled, stopped})
+        log.info("stopping, with %d calls", len(app.desk.calls))
+
+
+def _ready(app: Astergram, settings: Settings) -> None:
+    ready = sum(line.state is LineState.READY for line in app.lines)
+    asterisk = app.ari.state.name.lower()
+    log.info("ready: %d of %d lines, Asterisk at %s %s", ready, len(app.lines), settings.asterisk.url, asterisk)
+    if app.web.first_link:  # last, where it is seen
+        print(f"To set the admin page's password, open this link (once): {app.web.first_link}", flush=True)
+
+
+async def doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """`astergram doctor`; returns 1 where there is a problem."""
+    lines, has_bot = [], settings.bot.token is not None
+    if settings.database.exists():
+        async with open_store(settings.database) as store:
+            kept = Installation(store, installation_defaults(settings))
+            await kept.load()
+            lines, has_bot = await kept_lines(store), bool(bot_token(kept))
+    status = await api_client.status(settings)
+    here = surroundings(
+        settings,
+        lines,
+        has_bot=has_bot,
+        holds_app=status is not None,
+        telegram_offset_s=status["telegram_offset_s"] if status else None,
+    )
+    findings = await Doctor(lambda: here).examine()
+    if not options.json:
+        with console() as where:
+            return print_report(findings, where)
+    problems = sum(each.grade is Grade.PROBLEM for each in findings)
+    show_json({"problems": problems, "findings": [_as_json(each) for each in findings]})
+    return int(problems > 0)
+
+
+def _as_json(finding: Finding) -> dict[str, str]:
+    """As the API tells it."""
+    return {
+        "topic": finding.topic,
+        "title": str(TITLES[finding.topic]),
+        "grade": finding.grade,
+        "sentence": str(finding.sentence),
+        "remedy": str(finding.remedy or ""),
+    }
+
+
+async def back_up(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram backup FILE`."""
+    sessions = await asyncio.to_thread(backup.back_up, settings, options.file)
+    print(f"{options.file}: the database and {sessions} sessions; keep it as safe as a password")
+
+
+async def restore(settings: Settings, options: argparse.Namespace) -> None:
+    """`astergram restore FILE`."""
+    sessions = await asyncio.to_thread(backup.restore, settings, options.file, replace=options.replace)
+    if options.replace:
+        print(f"what was there is in {settings.state_dir / backup.BEFORE}; delete it when all is well")
+    if os.geteuid() == 0 and settings.state_dir.stat().st_uid == 0:
+        print(f"it belongs to root, as {settings.state_dir} does: give both to the user that Astergram runs as")
+    print(
+        f"restored, with {sessions} sessions. Never start it while another installation uses the same sessions: "
+        "Telegram would revoke them"
+    )
+
+
+COMMANDS = {"run": serve, "doctor": doctor, "backup": back_up, "restore": restore}

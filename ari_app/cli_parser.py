@@ -1,0 +1,263 @@
+"""The command line: what can be typed, with examples, and what was probably meant.
+
+Nothing heavy is imported here: a shell that completes a word must not wait for Telethon.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ari_app import __version__, cli_complete
+from ari_app.suggest import did_you_mean
+
+MOST_CALLS = 100
+SHELLS = ("bash", "zsh", "fish")
+LINE = "+79990000001"
+EXIT_STATUSES = """\
+exit status:
+  0 done
+  1 not done, it says why; status: it does not run; doctor: there is a problem
+  2 not tried: the command or the configuration is wrong, or there is nobody to ask"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Has examples, which are shown as they are written, and tells what was probably meant."""
+
+    def __init__(self, *, examples: Iterable[str] = (), notes: str = "", **options: Any) -> None:
+        lines = [f"  astergram {each}" for each in examples]
+        epilog = "\n".join(["examples:", *lines, *(["", notes] if notes else [])])
+        super().__init__(epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(each) for each in action.choices]
+            meant = did_you_mean(str(value), known) or f"; it can be {', '.join(known)}"
+            raise argparse.ArgumentError(action, f"there is no {value!r}{meant}")
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and leave with status 2."""
+        what, colon, words = message.partition("unrecognized arguments: ")
+        if colon and not what:
+            given = words.split()
+            known = sorted(set(_options(self)))
+            meant = next(filter(None, (did_you_mean(each.partition("=")[0], known) for each in given)), "")
+            message = f"not understood: {words}{meant}"
+        super().error(message)
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _options(each)
+        else:
+            yield from action.option_strings
+
+
+def parser() -> Parser:
+    """The whole of it."""
+    made = Parser(
+        prog="astergram",
+        description="Telegram voice calls for Asterisk",
+        examples=("run", "line add +79990000001 name=Sales", "status", "doctor", "line --help"),
+        notes=EXIT_STATUSES,
+    )
+    made.add_argument("--version", action="version", version=f"astergram {__version__}")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add = _Adder(commands)
+    add("run", "take and place calls until stopped", "run", "run --config /etc/astergram/astergram.toml")
+    add("status", "how the running program is, and each line", "status", "status --json", json=True)
+    _lines(commands)
+    _calls(commands)
+    whole = add(
+        "settings",
+        "show or change company, timezone, api_id, api_hash and bot_token",
+        "settings",
+        "settings company=Acme api_id=12345",
+        "settings api_hash=- bot_token=-    # asks for them, or reads a line each from standard input",
+        "settings bot_token=null            # goes back to the configuration file",
+        json=True,
+    )
+    _settings(whole, cli_complete.installation_keys)
+    add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
+    web = commands.add_parser("web", help="the admin page", examples=("web link",))
+    pages = _Adder(web.add_subparsers(dest="action", metavar="ACTION", required=True))
+    pages("link", "print a link to set a (forgotten) password", "web link", json=True)
+    put = add("backup", "copy database and sessions into one file", "backup astergram-backup.tar.gz")
+    get = add(
+        "restore",
+        "put a backup in place; stop the program first",
+        "restore astergram-backup.tar.gz",
+        "restore --replace astergram-backup.tar.gz",
+    )
+    for each in (put, get):
+        each.add_argument("file", type=Path, metavar="FILE")
+    get.add_argument(
+        "--replace", action="store_true", help="also if there is an installation already; it is put aside, not deleted"
+    )
+    shell = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete these commands",
+        examples=(
+            "completion bash > /etc/bash_completion.d/astergram",
+            "completion fish > ~/.config/fish/completions/astergram.fish",
+        ),
+    )
+    shell.add_argument("shell", choices=SHELLS)
+    return made
+
+
+class _Adder:
+    """Adds commands, or a command's actions; each with --config, and with --json where it shows something."""
+
+    def __init__(self, to: Any) -> None:
+        self._to = to
+
+    def __call__(self, name: str, text: str, *examples: str, json: bool = False) -> Parser:
+        made: Parser = self._to.add_parser(name, help=text, description=_sentence(text), examples=examples)
+        made.add_argument(
+            "--config",
+            type=Path,
+            default=cli_complete.DEFAULT_CONFIG,
+            metavar="FILE",
+            help="the configuration (%(default)s)",
+        )
+        if json:
+            made.add_argument("--json", action="store_true", help="as JSON, for a program")
+        return made
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _lines(commands: Any) -> None:
+    line = commands.add_parser(
+        "line",
+        help="add, change, sign in and remove lines",
+        examples=(f"line add {LINE} name=Sales", "line list", f"line set {LINE} card.callback=600@queues"),
+    )
+    add = _Adder(line.add_subparsers(dest="action", metavar="ACTION", required=True))
+
+    def action(name: str, text: str, *examples: str, json: bool = False) -> Parser:
+        made = add(name, text, *(f"line {name} {LINE}{each}" for each in examples), json=json)
+        number = made.add_argument("number", metavar="NUMBER", help=f"the line's number, such as {LINE}")
+        if name != "add":
+            _completed(number, cli_complete.numbers)
+        return made
+
+    add("list", "every line with its lights", "line list", "line list --json", json=True)
+    action("show", "show what is set for a line, as TOML", "", " --json", json=True)
+    new = action("add", "add a line, and sign it in", " name=Sales max_calls=4", " --qr", " --file line.toml")
+    change = action(
+        "set",
+        "change a line's settings; it takes effect at once",
+        " name=Sales card.missed=true",
+        " 'deny=[\"@spammer\"]'",
+        " api_hash=-    # asks for it, or reads it from standard input",
+        " name=null     # the default again",
+    )
+    for made in (new, change):
+        _settings(made, cli_complete.line_keys)
+        made.add_argument(
+            "--file", type=Path, metavar="FILE", help="a TOML file of settings, see docs/line.sample.toml"
+        )
+    new.add_argument("--no-signin", action="store_true", help="do not sign it in now")
+    again = action("signin", "sign a line in, or in again, whatever state it is in", "", " --qr")
+    for made in (new, again):
+        made.add_argument("--qr", action="store_true", help="with a QR code drawn here, not with a code sent to you")
+        made.add_argument("--setup", action="store_true", help="then set the account up without asking")
+    setup = action("setup", "show what a line's account needs, and do it", "", " --do", json=True)
+    setup.add_argument("--do", action="store_true", help="do what is open")
+    test = action("test", "ring the line's extension, then call somebody on Telegram", " +79990000002", json=True)
+    test.add_argument("destination", metavar="DESTINATION", help="+79990000002, @name or a Telegram id")
+    for name, text in (
+        ("reset", "remove a line's session and caches; its settings stay"),
+        ("logout", "log a line out of Telegram for good; its settings stay"),
+        ("remove", "remove a line with all that it has"),
+    ):
+        made = action(name, text, "", " --yes")
+        made.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def _calls(commands: Any) -> None:
+    calls = commands.add_parser(
+        "calls", help="the calls now, and the history", examples=("calls list", "calls export calls.csv")
+    )
+    add = _Adder(calls.add_subparsers(dest="action", metavar="ACTION", required=True))
+    found = add(
+        "list",
+        "the calls now, and the last ones",
+        "calls list",
+        "calls list --find Anna --last 100",
+        "calls list --json",
+        json=True,
+    )
+    found.add_argument(
+        "--last", type=_up_to(MOST_CALLS), default=20, metavar="N", help=f"how many, 1 to {MOST_CALLS} (%(default)s)"
+    )
+    export = add(
+        "export",
+        "write the history as CSV, into a file that only you can read",
+        "calls export calls.csv",
+        "calls export - --find Anna    # to standard output",
+    )
+    export.add_argument("file", type=Path, metavar="FILE", help="- is standard output")
+    for made in (found, export):
+        made.add_argument("--find", default="", metavar="TEXT", help="a name, phone, username, id, or what was dialled")
+    for name, text in (("show", "how a call went, step by step"), ("hangup", "end a live call")):
+        made = add(name, text, f"calls {name} 0123456789ab", json=name == "show")
+        _completed(
+            made.add_argument("id", metavar="ID", help="as `astergram calls list` shows it"),
+            cli_complete.call_ids if name == "show" else cli_complete.live_call_ids,
+        )
+
+
+def _settings(made: argparse.ArgumentParser, keys: Callable[..., Iterable[str]]) -> None:
+    given = made.add_argument(
+        "settings",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="such as name=Sales; null is the default; of a secret, - asks for it",
+    )
+    _completed(given, keys)
+
+
+def _completed(action: argparse.Action, completer: Callable[..., Iterable[str]]) -> None:
+    action.completer = completer  # type: ignore[attr-defined]  # argcomplete's
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number from 1 to {most}")
+        return int(text)
+
+    return number
+
+
+def completion(shell: str) -> str:
+    """What a shell has to read, so that it completes the commands."""
+    from argcomplete.shell_integration import shellcode
+
+    return shellcode(["astergram"], shell=shell)
+
+
+def complete(made: argparse.ArgumentParser) -> None:
+    """Answer a shell that completes a word, and end; raises nothing."""
+    import argcomplete
+
+    argcomplete.autocomplete(made, always_complete_options="long")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was typed; leaves with status 2 where it can't be understood."""
+    made = parser()
+    options, left = made.parse_known_args(arguments)
+    if "settings" in options:  # argparse takes none of them behind an option
+        options.settings += [word for word in left if not word.startswith("-")]
+        left = [word for word in left if word.startswith("-")]
+    if left:
+        made.error(f"unrecognized arguments: {' '.join(left)}")
+    return options

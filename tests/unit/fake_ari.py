@@ -1,0 +1,158 @@
+"""ARI over HTTP and WebSocket with no Asterisk behind it: it can refuse, stall, forget channels and cut the events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.caller_id import CallerId
+from ari_app.asterisk.events import STASIS_START
+from ari_app.asterisk.legs import DialplanLeg, dialplan_leg
+from ari_app.asterisk.websocket import Backoff
+
+APP = "telegram"
+WAIT_S = 10.0
+"""Longer than anything takes on a busy machine; reached only by a test that fails."""
+
+
+class FakeAri:
+    """``refuse`` gives the status that a request ("DELETE /channels/x") is refused with, or None.
+
+    ``before`` is done before a request is; ``queries`` has the latest query of each.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.channels: dict[str, dict[str, Any]] = {}
+        self.bridges: dict[str, dict[str, Any]] = {}
+        self.subscribed: set[str] = set()
+        self.requests: list[str] = []
+        self.queries: dict[str, dict[str, str]] = {}
+        self.refuse: Callable[[str], int | None] = lambda request: None
+        self.stalls: Callable[[str], bool] = lambda request: False
+        self.before: Callable[[str], Awaitable[None]] | None = None
+        self.no_events = False
+        self.closing = asyncio.Event()
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    async def event(self, kind: str, **about: Any) -> None:
+        """Tell an event to whoever is connected."""
+        for socket in list(self._sockets):
+            await socket.send_json({"type": kind, "application": APP, **about})
+
+    async def cut(self) -> None:
+        """Close the event WebSocket."""
+        for socket in list(self._sockets):
+            await socket.close()
+
+    def asked(self, request: str) -> int:
+        """How often a request came."""
+        return self.requests.count(request)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.removeprefix("/ari")
+        if path == "/events":
+            return await self._events(request)
+        asked = f"{request.method} {path}"
+        self.requests.append(asked)
+        self.queries[asked] = dict(request.query)
+        if self.before:
+            await self.before(asked)
+        if self.stalls(asked):
+            await self.closing.wait()
+        if status := self.refuse(asked):
+            return web.json_response({"message": "refused"}, status=status)
+        return self._answer(request.method, path, request.query)
+
+    def _answer(self, method: str, path: str, query: Any) -> web.Response:
+        kind, _, rest = path.strip("/").partition("/")
+        found: dict[str, dict[str, Any]] = {"channels": self.channels, "bridges": self.bridges}.get(kind, {})
+        match method, rest:
+            case "GET", "":
+                return web.json_response(list(found.values()))
+            case "GET", _ if kind == "applications":
+                return web.json_response({"name": APP, "channel_ids": sorted(self.subscribed), "bridge_ids": []})
+            case "DELETE", _ if rest in found:
+                del found[rest]
+                self.subscribed.discard(rest)
+                return web.Response(status=204)
+            case "DELETE", _:
+                return web.json_response({"message": f"{kind[:-1].title()} not found"}, status=404)
+            case "POST", "" if kind == "bridges":
+                found[query["bridgeId"]] = made = {"id": query["bridgeId"], "channels": []}
+                return web.json_response(made)
+            case "POST", "" | "externalMedia":
+                self.channels[query["channelId"]] = made = {"id": query["channelId"], "state": "Down"}
+                self.subscribed.add(query["channelId"])
+                return web.json_response(made)
+            case "POST", _ if kind == "channels" and rest.partition("/")[0] not in found:
+                return web.json_response({"message": "Channel not found"}, status=404)
+        return web.Response(status=204)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        if self.no_events:
+            return web.json_response({"message": "no"}, status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            async for _ in socket:
+                pass
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+
+@asynccontextmanager
+async def fake_ari() -> AsyncIterator[FakeAri]:
+    """One that runs."""
+    fake = FakeAri()
+    app = web.Application()
+    app.router.add_route("*", "/ari/{path:.*}", fake.serve)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    fake.url = f"http://{host}:{port}/ari"
+    try:
+        yield fake
+    finally:
+        fake.closing.set()
+        await fake.cut()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def connected(fake: FakeAri, timeout_s: float = 5.0) -> AsyncIterator[AriClient]:
+    """A client of it."""
+    client = AriClient(
+        fake.url, "user", "password", APP, timeout_s=timeout_s, backoff=Backoff(first_s=0.01, last_s=0.05)
+    )
+    async with client:
+        await client.wait_connected(WAIT_S)
+        yield client
+
+
+@asynccontextmanager
+async def answered(fake: FakeAri, client: AriClient) -> AsyncIterator[DialplanLeg]:
+    """A dialplan leg in Stasis."""
+    async with dialplan_leg(
+        client, extension="101", context="from-telegram", caller_id=CallerId("Анна", "+79990000002")
+    ) as leg:
+        fake.channels[leg.id]["state"] = "Up"
+        await fake.event(STASIS_START, channel=fake.channels[leg.id], args=[])
+        async with asyncio.timeout(WAIT_S):
+            await leg.answered()
+        yield leg
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for something that has no event."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)

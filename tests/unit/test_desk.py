@@ -1,0 +1,34 @@
+"""How many calls a line has."""
+
+import asyncio
+
+import pytest
+
+from ari_app.calls import outcome
+from ari_app.calls.desk import Desk, LineFull
+from ari_app.calls.outcome import Direction
+
+LINE = "+79990000001"
+
+
+async def test_a_call_that_has_ended_takes_no_room_while_it_is_closed() -> None:
+    """A dialplan that was told of its end may call the next person at once."""
+    desk = Desk()
+    async with desk.admit(Direction.OUT, LINE, "@anna", 1) as first:
+        with pytest.raises(LineFull):
+            async with desk.admit(Direction.OUT, LINE, "@boris", 1):
+                pass
+        first.end(outcome.not_answered(1.0))
+        async with desk.admit(Direction.OUT, LINE, "@boris", 1):
+            assert desk.busy()[LINE] == 1
+
+
+async def test_a_line_is_clear_when_its_calls_are_closed() -> None:
+    desk = Desk()
+    async with desk.admit(Direction.OUT, LINE, "@anna", 1) as call:
+        clearing = asyncio.create_task(desk.clear(LINE))
+        await asyncio.sleep(0)
+        assert call.ending
+        assert not clearing.done()
+    async with asyncio.timeout(5):
+        await clearing

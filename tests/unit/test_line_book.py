@@ -1,0 +1,230 @@
+"""Whatever goes wrong while a line is changed, it is at work afterwards, or it is no more a line."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.calls.desk import Desk
+from ari_app.lines.book import LineBook
+from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.making import Accounts
+from ari_app.lines.settings import LineSettings, NoSuchLine
+from ari_app.news import News
+from ari_app.store.lines import KeptLines
+from ari_app.store.store import open_store
+from ari_app.tasks import guarded_tasks
+from ari_app.telegram.account import Account, Server
+from ari_app.telegram.bot import Bot
+
+LINE, OTHER = "+79990000001", "+79990000002"
+FULL = sqlite3.OperationalError("database or disk is full")
+PATIENCE_S = 10.0
+
+
+class FakeLine:
+    """Runs until it is stopped; letting go of its session takes a moment."""
+
+    client = object()
+
+    def __init__(self, number: str, account: Account) -> None:
+        self.number = number
+        self.account = account
+        self.running = 0
+
+    async def run(self) -> None:
+        self.running += 1
+        assert self.running == 1, "two hold one session"
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.running -= 1
+
+    def about_to_run(self) -> None: ...
+
+    def use(self, profile: Any) -> None: ...
+
+    def fail(self, error: BaseException) -> None: ...
+
+
+class World:
+    """A line book in which every step that takes time can fail, or wait."""
+
+    def __init__(self, folder: Path) -> None:
+        self.accounts = Accounts(Server(host="127.0.0.1", port=1), lambda number: folder / f"{number}.session")
+        self.broken = ""
+        self.error: BaseException | None = None  # None: the step waits until it is `repaired`
+        self.reached = asyncio.Event()
+        self.repaired = asyncio.Event()
+        self.steps: list[str] = []
+        self.book: Any = None
+
+    async def step(self, name: str) -> None:
+        self.steps.append(name)
+        if name != self.broken:
+            return
+        self.reached.set()
+        if isinstance(self.error, asyncio.CancelledError):
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        if self.error:
+            raise self.error
+        await self.repaired.wait()
+
+    def stepping(self, name: str, whole: Callable[..., Awaitable[Any]] | None = None) -> Callable[..., Any]:
+        """Something that takes time, in place of what it stands for or before it."""
+
+        async def stepped(*arguments: Any, **options: Any) -> Any:
+            await self.step(name)
+            return await whole(*arguments, **options) if whole else None
+
+        return stepped
+
+    # lines.book.Works
+
+    def make(self, settings: LineSettings) -> Any:
+        return FakeLine(settings.number, self.accounts.of(settings, InstallationSettings(api_id=1, api_hash="hash")))
+
+    def profile(self, settings: LineSettings) -> Any:
+        return None
+
+    async def beside(self, line: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def tidy(self, line: Any) -> None:
+        await self.step("tidy")
+
+    async def test(self, line: Any, destination: str) -> str:
+        return ""
+
+    async def at_work(self, number: str) -> None:
+        """Wait until exactly one holds the line's session."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.book.lines[number].running != 1:  # noqa: ASYNC110 - what counts is how many run
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Two lines are at work."""
+    made = World(tmp_path)
+    book_module = "ari_app.lines.book"
+    for name in ("put", "remove", "forget_caches"):
+        monkeypatch.setattr(KeptLines, name, made.stepping(name, getattr(KeptLines, name)))
+    monkeypatch.setattr(Desk, "clear", made.stepping("clear"))
+    monkeypatch.setattr("ari_app.telegram.setup.log_out", made.stepping("log_out"))
+    monkeypatch.setattr(f"{book_module}.adopt", made.stepping("adopt"))
+    monkeypatch.setattr(f"{book_module}.retire", made.stepping("retire"))
+    monkeypatch.setattr("asyncio.to_thread", made.stepping("to_thread"))
+    async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
+        installation = Installation(store, InstallationSettings(api_id=1, api_hash="hash"))
+        ari = AriClient("http://127.0.0.1:1", "astergram", "secret", "telegram")
+        made.book = LineBook(store, installation, made.accounts, made, {}, Bot(), Desk(), ari, News(), tasks)
+        for number in (LINE, OTHER):
+            await made.book.add(LineSettings.of({"number": number}))
+            await made.at_work(number)
+        made.steps.clear()
+        yield made
+
+
+Change = Callable[[World], Any]
+
+
+def reset(world: World) -> Any:
+    return world.book.reset(LINE)
+
+
+def remove(world: World) -> Any:
+    return world.book.remove(LINE)
+
+
+def log_out(world: World) -> Any:
+    return world.book.log_out(LINE)
+
+
+def other_application(world: World) -> Any:
+    return world.book.change(LINE, {"api_id": 2, "api_hash": "other"})
+
+
+def new_session(world: World) -> Any:
+    return world.book._adopt(world.book.lines[LINE].account)
+
+
+CHANGES = {
+    reset: ("clear", "tidy", "forget_caches", "to_thread"),
+    remove: ("clear", "tidy", "remove", "to_thread"),
+    log_out: ("clear", "tidy", "log_out", "to_thread"),
+    other_application: ("put", "clear"),
+    new_session: ("clear", "adopt", "retire"),
+}
+EVERY_STEP = [
+    pytest.param(change, step, id=f"{change.__name__}-{step}") for change, steps in CHANGES.items() for step in steps
+]
+
+
+async def settled(world: World) -> None:
+    """The line is at work, or it is gone; and whatever is asked for next is done."""
+    if LINE in world.book.lines:
+        await world.at_work(LINE)
+        assert world.book.settings(LINE).number == LINE
+        await world.book.reset(LINE)
+        await world.at_work(LINE)
+        await world.book.remove(LINE)
+    with pytest.raises(NoSuchLine):
+        world.book.line(LINE)
+    assert LINE not in await world.book._kept.all()
+    await world.book.add(LineSettings.of({"number": LINE}))
+    await world.at_work(LINE)
+    assert world.book.lines[OTHER].running == 1
+
+
+@pytest.mark.parametrize(("change", "step"), EVERY_STEP)
+async def test_nothing_fails(world: World, change: Change, step: str) -> None:
+    await change(world)
+    assert step in world.steps
+    await settled(world)
+
+
+@pytest.mark.parametrize("error", [FULL, OSError("no space"), asyncio.CancelledError()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(("change", "step"), EVERY_STEP)
+async def test_a_step_fails(world: World, change: Change, step: str, error: BaseException) -> None:
+    world.broken, world.error = step, error
+    with suppress(sqlite3.OperationalError, OSError, asyncio.CancelledError):
+        await change(world)
+    assert world.reached.is_set()
+    world.broken = ""
+    await settled(world)
+
+
+@pytest.mark.parametrize(("change", "step"), EVERY_STEP)
+async def test_whoever_asked_goes_away(world: World, change: Change, step: str) -> None:
+    world.broken = step
+    asking = asyncio.create_task(change(world))
+    await world.reached.wait()
+    asking.cancel()
+    await asyncio.wait({asking})
+    world.repaired.set()
+    async with world.book._changing:  # it is done all the same
+        pass
+    await settled(world)
+
+
+async def test_a_line_that_can_not_be_made_is_not_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    third = LineSettings.of({"number": "+79990000003"})
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "make", lambda settings: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await world.book.add(third)
+    await world.book.add(third)
+
+
+async def test_the_new_session_is_in_its_place_before_the_old_one_is_signed_out(world: World) -> None:
+    await world.book._adopt(world.book.lines[LINE].account)
+    assert world.steps == ["clear", "adopt", "retire"]

@@ -1,0 +1,91 @@
+"""How long an outgoing call may ring; the rest of its story is heard in e2e tests."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from telethon.tl import types
+
+from ari_app.calls.audio import AudioSettings
+from ari_app.calls.call import Call
+from ari_app.calls.outbound import RING_OUT_S, reach
+from ari_app.calls.outcome import Direction, Ending, Status
+from ari_app.telegram.peers import Callee, Destination, Person
+
+PASSES_S = 5.0
+
+
+class Unanswered:
+    """A call that the person never takes, and whose end Telegram never tells."""
+
+    def __init__(self) -> None:
+        self.may_ring_s = 0.0
+        self.told: list[Any] = []
+
+    async def ringing(self) -> None:
+        """It rings at once."""
+
+    async def accepted(self, timeout_s: float) -> None:
+        self.may_ring_s = timeout_s
+        raise TimeoutError
+
+    async def discarded(self) -> None:
+        await asyncio.Event().wait()
+
+    async def discard(self, reason: Any, duration_s: int) -> None:
+        self.told.append(reason)
+
+
+class Near:
+    """Who dialled."""
+
+    leg = None
+
+    def asked(self) -> None:
+        """The person has been asked."""
+
+    async def rings(self) -> None:
+        """The person's app rings."""
+
+
+class Pool:
+    """Media processes without media."""
+
+    @asynccontextmanager
+    async def process(self, call_id: str) -> AsyncIterator[Any]:
+        yield SimpleNamespace(lost=asyncio.Event().wait)
+
+
+class Phone:
+    """The line's calls."""
+
+    def __init__(self, call: Unanswered) -> None:
+        self.answer = call
+
+    @asynccontextmanager
+    async def call(self, peer: Any, keys: Any) -> AsyncIterator[Unanswered]:
+        yield self.answer
+
+
+async def rung(line: Any, ring_s: float) -> Ending:
+    call = Call("1", Direction.OUT, "+79990000001", "@anna")
+    settings = AudioSettings(Pool(), "rtp", "127.0.0.1", 5.0, 8.0)  # type: ignore[arg-type]
+    callee = Callee(Person(20), types.InputPeerUser(20, 1))
+    dialled = Destination.parse("@anna", "")
+    async with asyncio.timeout(PASSES_S):
+        await call.run(reach(call, line, dialled, callee, Near(), None, settings, ring_s))  # type: ignore[arg-type]
+    assert call.ending is not None
+    return call.ending
+
+
+@pytest.mark.parametrize(("asked_s", "may_s"), [(30.0, 30.0), (86400.0, RING_OUT_S), (math.inf, RING_OUT_S)])
+async def test_it_rings_for_a_bounded_time_whatever_the_dialplan_asks_for(asked_s: float, may_s: float) -> None:
+    unanswered = Unanswered()
+    ending = await rung(SimpleNamespace(phone=Phone(unanswered)), asked_s)
+    assert unanswered.may_ring_s == may_s
+    assert (ending.status, ending.detail) == (Status.NOANSWER, f"no answer within {may_s:g} s")
+    assert unanswered.told == [ending.discard]

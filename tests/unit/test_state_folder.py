@@ -1,0 +1,94 @@
+"""One program works on a state directory at a time."""
+
+import asyncio
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from ari_app.app import running
+from ari_app.config import AsteriskSettings, Settings
+from ari_app.state_folder import LOCK, StateHeld, held
+
+KILLED_S = 60.0
+
+HOLDER = """
+import subprocess, sys
+from pathlib import Path
+from ari_app.state_folder import held
+with held(Path(sys.argv[1]), "run"):
+    child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    child.wait()
+"""
+
+
+def settings_of(folder: Path) -> Settings:
+    return Settings(asterisk=AsteriskSettings(password=SecretStr("x")), state_dir=folder)
+
+
+def files_in(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
+
+
+def test_who_holds_it_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "astergram"
+    with held(folder, "run"):
+        with pytest.raises(StateHeld) as refused, held(folder, "restore"):
+            pass
+        assert f"`astergram run` (process {os.getpid()}, since 20" in str(refused.value)
+        assert "stop it first" in str(refused.value)
+        assert (folder / LOCK).stat().st_mode & 0o777 == 0o600
+        assert folder.stat().st_mode & 0o777 == 0o700
+    with held(folder, "restore"), pytest.raises(StateHeld, match="`astergram restore`"), held(folder, "run"):
+        pass
+
+
+@pytest.mark.parametrize("written", ["", "{", "[]", '{"command": "run"}', '{"command": 1, "pid": 1, "since": 1e99}'])
+def test_a_holder_that_has_not_written_its_name_yet(tmp_path: Path, written: str) -> None:
+    with held(tmp_path, "run"):
+        (tmp_path / LOCK).write_text(written)
+        with pytest.raises(StateHeld, match="another Astergram works on"), held(tmp_path, "run"):
+            pass
+
+
+def test_a_shorter_name_takes_the_place_of_a_longer_one(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("x" * 1000)
+    with held(tmp_path, "run"), pytest.raises(StateHeld, match=f"process {os.getpid()}"), held(tmp_path, "run"):
+        pass
+
+
+async def test_a_killed_program_lets_go_at_once_and_its_children_hold_nothing(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    async with asyncio.timeout(KILLED_S):
+        child = int(await process.stdout.readline())
+        try:
+            with pytest.raises(StateHeld, match=f"process {process.pid}"), held(tmp_path, "run"):
+                pass
+            process.kill()
+            await process.wait()
+            with held(tmp_path, "run"):
+                os.kill(child, 0)  # it is still there
+        finally:
+            os.kill(child, 9)
+
+
+async def test_a_second_program_opens_no_database(tmp_path: Path) -> None:
+    with held(tmp_path, "run"), pytest.raises(StateHeld):
+        async with running(settings_of(tmp_path)):
+            pass
+    assert files_in(tmp_path) == [LOCK]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_there_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12346)
+    with held(tmp_path, "restore"):
+        its = (tmp_path / LOCK).stat()
+    assert (its.st_uid, its.st_gid) == (12345, 12346)
