@@ -42,9 +42,12 @@ class PauseAnswer(BaseModel):
 
 
 class LightAnswer(BaseModel):
-    """Red: sign-in or a setting is needed; orange: waiting for a service; green: connected. ``since``: a Unix time."""
+    """Red: sign-in or a setting is needed; orange: waiting for a service; green: connected; grey: off, by choice.
 
-    colour: Literal["red", "orange", "green"]
+    ``since``: a Unix time.
+    """
+
+    colour: Literal["red", "orange", "green", "grey"]
     sentence: str
     since: float
 
