@@ -1,7 +1,7 @@
 """Talks to the running program, over the socket in its state directory."""
 
+import io
 import json
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -17,8 +17,6 @@ ANSWER_S = 60.0  # Telegram may be asked meanwhile, several times
 UNTIL_IT_ENDS = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_S, sock_read=ANSWER_S)
 """For an answer of any length; the event stream has a heartbeat, well within that."""
 BASE = "http://astergram"
-PATTERN = re.compile(r"String should match pattern '[^']*'")
-"""Pydantic's own words for what has another form than a setting's."""
 GONE = "Astergram has stopped before this was done: start it with `astergram run`, and look how far it came"
 
 
@@ -36,15 +34,27 @@ class Api:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer to a request; ``path`` is what follows /api."""
-        async with self._session.request(method, f"/api{path}", json=body) as answer:
-            if answer.status == HTTPStatus.NO_CONTENT:
-                return None
-            said = await answer.json(content_type=None)
-            if answer.ok:
-                return said
-            raise Refused(_sentence(said))
+    async def ask(self, method: str, path: str, body: Any = None, version: str = "") -> Any:
+        """The answer to a request; ``path`` is what follows /api. ``version``: only if it is still this one."""
+        headers = {"If-Match": f'"{version}"'} if version else {}
+        async with self._session.request(method, f"/api{path}", json=body, headers=headers) as answer:
+            return await _said(answer)
+
+    async def upload(self, path: str, content: bytes) -> Any:
+        """Send a file; ``path`` as for `ask`."""
+        async with self._session.put(f"/api{path}", data=io.BytesIO(content)) as answer:
+            return await _said(answer)
+
+    async def remove(self, path: str) -> None:
+        """Remove something, if it is there."""
+        async with self._session.delete(f"/api{path}") as answer:
+            if answer.status != HTTPStatus.NOT_FOUND:
+                await _said(answer)
+
+    async def read(self, path: str) -> tuple[Any, str]:
+        """What is set, and its version."""
+        async with self._session.get(f"/api{path}") as answer:
+            return await _said(answer), answer.headers["ETag"].strip('"')
 
     async def download(self, path: str, file: IO[bytes]) -> None:
         """Write an answer into a file, as it is."""
@@ -109,10 +119,24 @@ async def answers(settings: Settings) -> bool:
     return await status(settings) is not None
 
 
+async def _said(answer: aiohttp.ClientResponse) -> Any:
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return None
+    said = await answer.json(content_type=None)
+    if answer.ok:
+        return said
+    raise Refused(_sentence(said))
+
+
 def _sentence(problem: Any) -> str:
     """From problem details (RFC 9457)."""
     if not isinstance(problem, dict):
         return str(problem)
     said = str(problem.get("detail") or problem.get("title"))
     fields = [f"{each['where']}: {each['reason']}" for each in problem.get("errors", [])]
-    return PATTERN.sub("does not have the form that is needed here", "; ".join([said, *fields]))
+    fields += [
+        f"{each['where']} is {json.dumps(each['now'], ensure_ascii=False)} now, "
+        f"not {json.dumps(each['sent'], ensure_ascii=False)}"
+        for each in problem.get("differs", [])
+    ]
+    return (" " if len(fields) == 1 else "\n  ").join([said, *fields])

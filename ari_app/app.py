@@ -24,6 +24,7 @@ from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
 from ari_app.lines.book import LineBook
+from ari_app.lines.card_files import CardFiles
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts, profile
 from ari_app.lines.settings import LineSettings
@@ -34,7 +35,7 @@ from ari_app.store.peers import LinePeers
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
-from ari_app.telegram.bot import Bot, BotState
+from ari_app.telegram.bot import Bot, BotState, introduced
 from ari_app.telegram.card import PREFIX as CARD_PREFIX
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line import Line, Profile
@@ -117,8 +118,10 @@ class Astergram:
         )
         bot.on_press(CARD_PREFIX, self._callbacks.press)
         self.doctor = Doctor(self._surroundings)
+        self.card_files = CardFiles(store)
         self.services = Services(
             lines=self.lines,
+            card_files=self.card_files,
             desk=self.desk,
             history=history,
             doctor=self.doctor,
@@ -223,7 +226,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.state_dir, "run"))
         store = await stack.enter_async_context(open_store(settings.database))
-        installation = Installation(store, installation_defaults(settings))
+        introduce = partial(introduced, api_url=settings.bot.api_url)
+        installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
         languages = await open_languages(store)
         history = await stack.enter_async_context(keeping(store, HistorySettings(settings.calls.history_days)))

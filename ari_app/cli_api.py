@@ -6,15 +6,15 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from ari_app import cli_calls, cli_lines
 from ari_app.api_client import Api, NotRunning, Refused, program
-from ari_app.cli_settings import as_toml, ask_secrets, pairs, refuse_unknown
+from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli_terminal import show_json
 from ari_app.config import Settings
 
 FAILURES: tuple[type[Exception], ...] = (NotRunning, Refused)
+UNTRIED = "untried"  # no setting: a bot's token is set without asking Telegram about it
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
 
@@ -64,10 +64,14 @@ def duration(seconds: float) -> str:
 
 async def installation(options: argparse.Namespace, api: Api) -> None:
     """`astergram settings ...`."""
-    answer: dict[str, Any] = await api.ask("GET", "/installation")
+    known, version = await api.read("/installation")
     if options.settings:
-        refuse_unknown(pairs(options.settings, {}), answer, "the installation")
-        answer = await api.ask("PATCH", "/installation", pairs(await ask_secrets(options.settings), {}))
+        refuse_unknown(pairs(options.settings, {}), known, "the installation", (VERSION, UNTRIED))
+        changes = pairs(await ask_secrets(options.settings), {})
+        read = str(changes.pop(VERSION, ""))
+        await api.ask("PATCH", "/installation", changes, read)
+        known, version = await api.read("/installation")
+    answer = versioned(known, version)
     if options.json:
         show_json(answer)
     else:

@@ -18,6 +18,8 @@ from media.sockets import short_address
 
 ANSWER_S = 1.0  # somebody has pressed Tab
 SECRETS = frozenset({"api_hash", "bot_token"})
+FILES = ("card.contact_vcard", "card.picture")
+"""No settings: files that are uploaded."""
 DEFAULT_CONFIG = Path("/etc/astergram/astergram.toml")
 STATE_DIR = "/var/lib/astergram"
 LAST_CALLS = 20
@@ -43,12 +45,12 @@ def line_keys(prefix: str = "", **_: Any) -> list[str]:
     """What can be set for a line."""
     from ari_app.lines.settings import LineSettings
 
-    return _keys(key for key in dotted_keys(LineSettings) if key != "number")
+    return _keys(key for key in (*dotted_keys(LineSettings), *FILES) if key != "number")
 
 
 def installation_keys(prefix: str = "", **_: Any) -> list[str]:
     """What can be set for the whole installation."""
-    return _keys(("company", "api_id", "api_hash", "bot_token"))
+    return _keys(("company", "timezone", "api_id", "api_hash", "bot_token"))
 
 
 def _keys(known: Iterable[str]) -> list[str]:

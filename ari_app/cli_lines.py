@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import segno
@@ -12,8 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ari_app import cli_card_files
 from ari_app.api_client import Api, NotRunning, Refused
-from ari_app.cli_settings import as_toml, ask_secrets, pairs, refuse_unknown
+from ari_app.cli_complete import FILES
+from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli_terminal import Unanswerable, at_terminal, can_answer, confirm, show, show_json, typed
 from ari_app.suggest import did_you_mean, dotted_keys
 
@@ -21,6 +24,7 @@ DOTS = {"green": "[green]●[/]", "orange": "[yellow]●[/]", "red": "[red]●[/
 NO_DOT = "[dim]○[/]"
 WAITING = ("orange", "red")
 LIGHTS = ("calls", "client", "bot")
+TOLD_SECRETS = (("api_hash", "set"),)  # what `show` tells of them, and no value of theirs
 CODE_EXPIRED = "PHONE_CODE_EXPIRED"
 NOBODY = (
     "signing in asks for the code that Telegram sends, and there is nobody here to type it: run this in a terminal, "
@@ -45,11 +49,11 @@ async def run(options: argparse.Namespace, api: Api) -> None:
     path = f"/lines/{line['number']}"
     match options.action:
         case "show":
-            settings = await api.ask("GET", f"{path}/settings")
-            show_json(settings) if options.json else print(as_toml(settings), end="")
+            await show_line(path, options, api)
         case "set":
-            known = await api.ask("GET", f"{path}/settings")
-            await api.ask("PATCH", f"{path}/settings", await settings_of(options, known))
+            given = await given_for(options, await api.ask("GET", f"{path}/settings"))
+            await api.ask("PATCH", f"{path}/settings", given.settings, given.version)
+            await cli_card_files.send(api, path, given.files)
             print(f"{line['number']} is changed")
         case "signin":
             may_sign_in(options)
@@ -67,6 +71,15 @@ async def run(options: argparse.Namespace, api: Api) -> None:
     return None
 
 
+async def show_line(path: str, options: argparse.Namespace, api: Api) -> None:
+    """What is set for a line, and which files its card has."""
+    settings = versioned(*await api.read(f"{path}/settings"))
+    if options.json:
+        return show_json(settings)
+    print(cli_card_files.described(await api.ask("GET", f"{path}/card")), end="")
+    return print(as_toml(settings), end="")
+
+
 async def known_line(number: str, api: Api) -> dict[str, Any]:
     """The line with a number, however it is written; raises Refused."""
     lines = await api.ask("GET", "/lines")
@@ -82,9 +95,10 @@ async def add(options: argparse.Namespace, api: Api) -> None:
     """Add a line, and sign it in."""
     if not options.no_signin:
         may_sign_in(options, ", or --no-signin to sign it in later")
-    settings = await settings_of(options, line_keys())
-    made = await api.ask("POST", "/lines", settings | {"number": options.number})
+    given = await given_for(options, line_keys())
+    made = await api.ask("POST", "/lines", given.settings | {"number": options.number})
     print(f"{made['number']} is added")
+    await cli_card_files.send(api, f"/lines/{made['number']}", given.files)
     if not options.no_signin:
         await sign_in(api, f"/lines/{made['number']}", options)
 
@@ -113,17 +127,30 @@ def show_lines(lines: list[dict[str, Any]]) -> None:
     show(table)
 
 
-async def settings_of(options: argparse.Namespace, known: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Given:
+    """What was given for a line; ``version``: only if its settings are still this one, where it is not empty."""
+
+    settings: dict[str, Any]
+    version: str
+    files: list[cli_card_files.File]
+
+
+async def given_for(options: argparse.Namespace, known: Any) -> Given:
     """What was given, in a file and as KEY=VALUE, of the keys that there are; raises Refused, NothingTyped."""
     settings: dict[str, Any] = {}
     if options.file:
         try:
-            settings = tomllib.loads(options.file.read_text())
+            told = tomllib.loads(options.file.read_text())
         except ValueError as error:  # TOML's, UTF-8's, and Python's own for numbers of thousands of digits
             raise Refused(f"{options.file}: {error}") from None
+        settings = {key: value for key, value in told.items() if (key, value) not in TOLD_SECRETS}
+        cli_card_files.beside(settings, options.file.parent)
     for given in (settings, pairs(options.settings, {})):
-        refuse_unknown(given, known, "a line")
-    return pairs(await ask_secrets(options.settings), settings)
+        refuse_unknown(given, known, "a line", (VERSION, *FILES))
+    settings = pairs(await ask_secrets(options.settings), settings)
+    version = str(settings.pop(VERSION, ""))
+    return Given(settings, version, await cli_card_files.taken_from(settings))
 
 
 def may_sign_in(options: argparse.Namespace, or_later: str = "") -> None:

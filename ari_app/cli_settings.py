@@ -14,6 +14,8 @@ from ari_app.suggest import did_you_mean
 
 ASK = "-"
 """In place of a secret: it is asked for, and read from standard input."""
+VERSION = "version"
+"""No setting: which version of them was read, or is to be changed."""
 
 
 def pairs(given_settings: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def pairs(given_settings: Sequence[str], settings: dict[str, Any]) -> dict[str, 
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
                 raise Refused(f"{given!r} does not go together with {name}={section!r}")
-        section[last] = value if last in SECRETS and value != "null" else _value(value)
+        section[last] = value if last in (*SECRETS, VERSION) and value != "null" else _value(value)
     return settings
 
 
@@ -63,9 +65,11 @@ async def ask_secrets(given_settings: Sequence[str]) -> list[str]:
     return filled
 
 
-def refuse_unknown(settings: Mapping[str, Any], known: Mapping[str, Any] | Iterable[str], of: str) -> None:
+def refuse_unknown(
+    settings: Mapping[str, Any], known: Mapping[str, Any] | Iterable[str], of: str, besides: Iterable[str] = (VERSION,)
+) -> None:
     """Raises Refused for a key that there is not, with the one that was probably meant."""
-    keys = list(_keys(known)) if isinstance(known, Mapping) else list(known)
+    keys = [*(_keys(known) if isinstance(known, Mapping) else known), *besides]
     for key in _keys(settings):
         if key not in keys and not any(each.startswith(f"{key}.") for each in keys):
             raise Refused(f"{key} is no setting of {of}{did_you_mean(key, keys)}")
@@ -80,8 +84,13 @@ def _keys(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def as_toml(settings: dict[str, Any]) -> str:
-    """What is set, without what is not."""
+    """What is set, without what is not; with its version, it can be edited and given to `line set --file`."""
     return tomli_w.dumps(_without_nothing(settings))
+
+
+def versioned(settings: dict[str, Any], version: str) -> dict[str, Any]:
+    """What is shown of settings."""
+    return {VERSION: version, **settings}
 
 
 def _without_nothing(settings: dict[str, Any]) -> dict[str, Any]:

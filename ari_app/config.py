@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from ari_app.suggest import alike, dotted_keys
 from ari_app.web.settings import WebSettings
+from ari_app.wrong import reason
 from ari_app.zones import Timezone
 
 ENV_PREFIX = "ASTERGRAM_"
@@ -190,4 +191,4 @@ def _sentence(error: Any, meant: Mapping[str, str]) -> str:
         case "string_pattern_mismatch":
             return f"{where} {FORMS.get(key, 'does not have the form that is needed')}"
         case _:
-            return f"{where}: {str(error['msg']).removeprefix('Value error, ')}"
+            return f"{where}: {reason(error)}"

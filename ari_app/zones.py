@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from babel.localtime import LOCALTZ
 from pydantic import AfterValidator
 
+from ari_app.sentence import say
+from ari_app.wrong import Told
+
 MACHINE: tzinfo = LOCALTZ
 """As TZ, /etc/localtime or /etc/timezone said when the program began."""
 UNUSUAL = frozenset({"localtime", "Factory"})  # names of no place and no rule
@@ -20,12 +23,12 @@ def names() -> tuple[str, ...]:
 
 
 def canonical(name: str) -> str:
-    """A zone's name as it is spelt, the case aside; empty for this machine's. Raises ValueError where nobody has it."""
+    """A zone's name as it is spelt, the case aside; empty for this machine's. Raises Told where nobody has it."""
     if not (wanted := name.strip()):
         return ""
     if found := _by_folded().get(wanted.casefold()):
         return found
-    raise ValueError(f"{wanted!r} is no time zone, such as Europe/Moscow")
+    raise Told(say("{given} is no time zone, such as Europe/Moscow.", given=repr(wanted)))
 
 
 @cache

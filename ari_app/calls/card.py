@@ -2,18 +2,19 @@
 
 import logging
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
+from ari_app.store.card_files import KeptCardFile, KeptCardFiles
 from ari_app.store.cards import KeptCard, KeptCards
 from ari_app.store.store import Store
 from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
-from ari_app.telegram.card import CardSigner, Contact, keyboard, new_secret
+from ari_app.telegram.card import CardSigner, Contact, Picture, keyboard, new_secret
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
@@ -53,7 +54,7 @@ class Target:
 
 @dataclass(frozen=True)
 class CardRules:
-    """A line's card: what it is sent for, how often to one person, and what there is to it.
+    """A line's card: what it is sent for, how often to one person, and what there is to it besides its files.
 
     ``cancelled_after_s``: how long a call that our side gave up must have rung. Without a ``callback`` there is no
     button.
@@ -64,7 +65,6 @@ class CardRules:
     every_s: float = 0.0
     callback: Target | None = None
     contact: Contact | None = None
-    picture: Path | None = None
 
 
 def reason_for(call: Call, cancelled_after_s: float) -> Reason | None:
@@ -110,6 +110,7 @@ class Cards:
     ) -> None:
         self._rules = rules
         self._table = KeptCards(store)
+        self._files = KeptCardFiles(store)
         self._bot = bot
         self._count = count
         self._own = own
@@ -205,11 +206,10 @@ class Cards:
 
     async def _deliver(self, line: Line, card: KeptCard, rules: CardRules) -> None:
         peer = await line.peer(card.person_id)
-        for part in (rules.contact, rules.picture):
+        for part in await self._parts(line.number, rules):
             try:
-                if part:
-                    await line.send_card_part(peer, part)
-            except (TelegramError, OSError, ValueError) as error:
+                await line.send_card_part(peer, part)
+            except TelegramError as error:
                 log.warning("line %s: a card goes without its %s: %s", line.number, type(part).__name__, error)
         if card.secret:
             buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
@@ -223,3 +223,20 @@ class Cards:
                 return None
             self.retire(card)
         return await line.chat.send(peer, card.text)
+
+    async def _parts(self, number: str, rules: CardRules) -> list[Contact | Picture]:
+        """What comes before the text; a file that can't be read is left out."""
+        parts: list[Contact | Picture] = []
+        if contact := rules.contact:
+            vcard = await self._file(number, "contact_vcard")
+            parts.append(replace(contact, vcard=vcard.content.decode()) if vcard else contact)
+        if picture := await self._file(number, "picture"):
+            parts.append(Picture(f"picture.{picture.type.rpartition('/')[2]}", picture.content))
+        return parts
+
+    async def _file(self, number: str, kind: str) -> KeptCardFile | None:
+        try:
+            return await self._files.get(number, kind)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("line %s: a card goes without its %s: %s", number, kind, error)
+            return None

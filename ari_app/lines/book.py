@@ -18,7 +18,9 @@ from ari_app.lines.lights import Lights, bot_light, calls_light, client_light
 from ari_app.lines.making import Accounts, card_rules
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
+from ari_app.lines.versions import check_version
 from ari_app.news import News
+from ari_app.sentence import say
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks
@@ -28,6 +30,7 @@ from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.line import Line, Profile
 from ari_app.telegram.session_file import adopt, remove_session, replaced_session, retire, signin_session
 from ari_app.telegram.setup import BotFacts, Step, StepView
+from ari_app.wrong import Wrong
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +118,7 @@ class LineBook:
         try:
             return self._settings[number]
         except KeyError:
-            raise NoSuchLine(f"there is no line {number}") from None
+            raise NoSuchLine(say("There is no line {number}.", number=number)) from None
 
     def all_settings(self) -> list[LineSettings]:
         """What is set for every line."""
@@ -155,7 +158,7 @@ class LineBook:
     async def _add(self, settings: LineSettings) -> None:
         async with self._changing:
             if settings.number in self._settings:
-                raise LineExists(f"there is a line {settings.number} already")
+                raise LineExists(say("There is a line {number} already.", number=settings.number))
             self._check(settings)
             line = self._works.make(settings)
             await self._kept.put(settings.number, settings.stored())
@@ -163,18 +166,23 @@ class LineBook:
         log.info("line %s: added", settings.number)
         self._news.tell("lines", settings.number)
 
-    async def change(self, number: str, changes: Mapping[str, Any]) -> LineSettings:
+    async def change(
+        self, number: str, changes: Mapping[str, Any], read: Collection[str] | None = None
+    ) -> LineSettings:
         """Change some settings (JSON Merge Patch, RFC 7396). Its live calls go on, unless its account is another one.
 
-        Raises NoSuchLine, SettingRefused.
+        ``read``: only if the settings are still one of these versions. Raises NoSuchLine, SettingsChanged,
+        SettingRefused.
         """
-        return await self._whole(self._change(number, changes), f"change of line {number}")
+        return await self._whole(self._change(number, changes, read), f"change of line {number}")
 
-    async def _change(self, number: str, changes: Mapping[str, Any]) -> LineSettings:
+    async def _change(self, number: str, changes: Mapping[str, Any], read: Collection[str] | None) -> LineSettings:
         async with self._changing:
+            check_version(self.settings(number), changes, read)
             settings = self.settings(number).changed(changes)
             if settings.number != number:
-                raise SettingRefused("number", "can't be changed: add a line with the other number")
+                said = say("The number can't be changed: add a line with the other number.")
+                raise SettingRefused(Wrong("number", said))
             self._check(settings)
             await self._kept.put(number, settings.stored())
             self._settings[number] = settings
@@ -293,10 +301,6 @@ class LineBook:
                     self._news.tell("line", number)
 
     def _check(self, settings: LineSettings) -> None:
-        for name in ("contact_vcard", "picture"):
-            path = getattr(settings.card, name)
-            if path and not path.is_file():
-                raise SettingRefused(f"card.{name}", f"there is no file {path} on this machine")
         check_together((self._settings | {settings.number: settings}).values())
 
     def _put_to_work(self, settings: LineSettings, line: Line) -> None:
@@ -407,7 +411,8 @@ class LineBook:
     def _account_to_sign_in(self, number: str) -> Account:
         account = self._accounts.of(self.settings(number), self._installation.settings)
         if not (account.api_id and account.api_hash):
-            raise SettingRefused("api_id", "set the application's id and hash of my.telegram.org first")
+            said = say("Set the application's id and hash of my.telegram.org first.")
+            raise SettingRefused(Wrong("api_id", said))
         return account
 
     async def _adopt(self, account: Account) -> None:

@@ -1,6 +1,7 @@
 """What is set for the whole installation, on the page or on the command line."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import tzinfo
 from typing import Any
 
@@ -16,9 +17,13 @@ from pydantic import (
 )
 
 from ari_app import zones
-from ari_app.lines.settings import WITH_SECRETS, SettingRefused, reason
+from ari_app.lines.settings import WITH_SECRETS, LineError, SettingRefused
+from ari_app.lines.versions import check_version
+from ari_app.sentence import say
 from ari_app.store.lines import KeptInstallation
 from ari_app.store.store import Store
+from ari_app.telegram.bot_api import BotApiError, Introduction, TokenRefused
+from ari_app.wrong import Wrong, wrong_in
 
 
 class InstallationSettings(BaseModel):
@@ -52,39 +57,84 @@ class InstallationSettings(BaseModel):
         return secret.get_secret_value() if secret is not None and info.context == WITH_SECRETS else None
 
 
+TRY_S = 20.0
+"""For Telegram's word on a bot's token; the library that asks takes seconds to load on a slow machine."""
+
+
 async def _nothing() -> None:
     """Nobody follows."""
+
+
+class BotUntried(LineError):
+    """Nothing was changed: Telegram could not be asked about the bot's token."""
+
+
+Introduce = Callable[[str], Awaitable[Introduction]]
 
 
 class Installation:
     """The settings now: what has been set while the program runs, over what its configuration file says.
 
+    ``introduce`` asks Telegram who a token's bot is (raises BotApiError); without it, every token is kept untried.
     ``on_change`` is called after each change.
     """
 
-    def __init__(self, store: Store, defaults: InstallationSettings) -> None:
+    def __init__(self, store: Store, defaults: InstallationSettings, introduce: Introduce | None = None) -> None:
         self._kept = KeptInstallation(store)
         self._defaults = defaults
+        self._introduce = introduce
         self.settings = defaults
         self.on_change: Callable[[], Awaitable[None]] = _nothing
+        self._changing = asyncio.Lock()
 
     async def load(self) -> None:
         """Read what was set before; before anything else."""
         self.settings = self._with(await self._kept.all())
 
-    async def change(self, changes: Mapping[str, Any]) -> None:
-        """Set some of it; None goes back to what the configuration file says. Raises SettingRefused."""
-        known = await self._kept.all()
+    async def change(
+        self, changes: Mapping[str, Any], read: Collection[str] | None = None, *, untried: bool = False
+    ) -> Introduction | None:
+        """Set some of it; None goes back to what the configuration file says. Returns whose a new bot's token is.
+
+        ``read``: only if the settings are still one of these versions. ``untried``: Telegram is not asked about the
+        token. Raises SettingsChanged, SettingRefused, BotUntried.
+        """
         wanted = {name: None if value is None else str(value) for name, value in changes.items()}
-        settings = self._with({**known, **wanted})
-        await self._kept.change(wanted)
-        self.settings = settings
+        check_version(self.settings, changes, read)
+        self._with({**await self._kept.all(), **wanted})
+        introduction = None if untried else await self._tried(wanted.get("bot_token"))
+        async with self._changing:
+            check_version(self.settings, changes, read)
+            settings = self._with({**await self._kept.all(), **wanted})
+            await self._kept.change(wanted)
+            self.settings = settings
         await self.on_change()
+        return introduction
+
+    async def _tried(self, token: str | None) -> Introduction | None:
+        known = self.settings.bot_token
+        if not token or self._introduce is None or (known and known.get_secret_value() == token):
+            return None
+        try:
+            async with asyncio.timeout(TRY_S):
+                return await self._introduce(token)
+        except TokenRefused:
+            said = say("Telegram knows no bot with this token: copy it again from @BotFather (/token).")
+            raise SettingRefused(Wrong("bot_token", said)) from None
+        except TimeoutError:
+            error = f"no answer within {TRY_S:g} s"
+        except BotApiError as refused:
+            error = str(refused)
+        said = say(
+            "The bot's token could not be tried, so nothing was changed: "
+            "Telegram's Bot API can't be reached ({error}).",
+            error=error,
+        )
+        raise BotUntried(said)
 
     def _with(self, kept: Mapping[str, str | None]) -> InstallationSettings:
         values = self._defaults.model_dump() | {name: value for name, value in kept.items() if value is not None}
         try:
             return InstallationSettings.model_validate(values)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False)[0]
-            raise SettingRefused(".".join(map(str, wrong["loc"])), reason(wrong)) from None
+            raise SettingRefused(*wrong_in(error)) from None

@@ -13,11 +13,23 @@ from ari_app.telegram.line import Line, LineState
 
 
 class Colour(Enum):
-    """Red: sign-in or a setting is needed. Orange: waiting for a service. Green: connected."""
+    """Red: sign-in or a setting is needed. Orange: waiting for a service. Green: connected. Grey: off, by choice."""
 
     RED = "red"
     ORANGE = "orange"
     GREEN = "green"
+    GREY = "grey"
+
+
+class Remedy(Enum):
+    """What somebody can do about a light; the page has a button for each."""
+
+    SIGN_IN = "sign in"
+    APPLICATION = "set the application"
+    BOT_TOKEN = "set the bot's token"  # noqa: S105
+    START_BOT = "start the bot"
+    INLINE_MODE = "switch inline mode on"
+    DOCTOR = "look for the cause"
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Light:
     colour: Colour
     sentence: Sentence
     since: float = 0.0
+    remedy: Remedy | None = None
 
     def after(self, before: "Light", now: float) -> "Light":
         """The same light; it has changed now, unless it says what it said before."""
@@ -57,19 +70,22 @@ def calls_light(ari: AriClient) -> Light:
     if ari.state is ConnectionState.CONNECTED and error is None:
         return Light(Colour.GREEN, say("Connected to Asterisk."))
     if isinstance(error, AriRefused | AriConflict):
-        return Light(Colour.RED, say("Asterisk does not let Astergram in. {error}", error=error))
+        said = say("Asterisk does not let Astergram in. {error}", error=error)
+        return Light(Colour.RED, said, remedy=Remedy.DOCTOR)
     if error is None:
         return Light(Colour.ORANGE, say("Connecting to Asterisk at {url}.", url=ari.base))
     return Light(
         Colour.ORANGE,
         say("Waiting for Asterisk at {url}; it is tried again and again. {error}", url=ari.base, error=error),
+        remedy=Remedy.DOCTOR,
     )
 
 
 def client_light(line: Line) -> Light:
     """Whether the account is connected, signed in and allowed to call."""
     if line.state is LineState.SIGNED_OUT:
-        return Light(Colour.RED, line.condition)
+        has_application = line.account.api_id and line.account.api_hash
+        return Light(Colour.RED, line.condition, remedy=Remedy.SIGN_IN if has_application else Remedy.APPLICATION)
     if line.state is LineState.CONNECTING:
         return Light(Colour.ORANGE, line.condition)
     if line.frozen:
@@ -102,14 +118,23 @@ def client_light(line: Line) -> Light:
 
 
 def bot_light(bot: Bot, line: Line) -> Light:
-    """Whether the bot can show its buttons in the line's chats."""
-    if bot.state is not BotState.READY:
-        return Light(Colour.ORANGE if bot.state is BotState.CONNECTING else Colour.RED, bot.sentence)
+    """Whether the bot can show its buttons in the line's chats; off where there is none, which is no fault."""
+    match bot.state:
+        case BotState.NO_TOKEN:
+            return Light(Colour.GREY, bot.sentence, remedy=Remedy.BOT_TOKEN)
+        case BotState.CONNECTING:
+            return Light(Colour.ORANGE, bot.sentence)
+        case BotState.REFUSED | BotState.CONFLICT:
+            return Light(Colour.RED, bot.sentence, remedy=Remedy.BOT_TOKEN)
+        case BotState.NO_INLINE:
+            return Light(Colour.RED, bot.sentence, remedy=Remedy.INLINE_MODE)
     if line.state is LineState.READY and (problem := line.bot_problem):
-        return Light(Colour.ORANGE if problem.passes else Colour.RED, problem.sentence)
+        if problem.passes:
+            return Light(Colour.ORANGE, problem.sentence)
+        return Light(Colour.RED, problem.sentence, remedy=Remedy.BOT_TOKEN)
     if line.state is LineState.READY and line.dialogue is False:
-        return Light(
-            Colour.RED,
-            say("This line has no dialogue with @{bot} yet: start it there, or let Astergram do it.", bot=bot.username),
+        said = say(
+            "This line has no dialogue with @{bot} yet: start it there, or let Astergram do it.", bot=bot.username
         )
+        return Light(Colour.RED, said, remedy=Remedy.START_BOT)
     return Light(Colour.GREEN, bot.sentence)

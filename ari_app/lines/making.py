@@ -86,8 +86,5 @@ def card_rules(line: LineSettings, installation: InstallationSettings) -> CardRu
         cancelled_after_s=card.cancelled_after_s,
         every_s=card.card_every_s,
         callback=Target.parse(card.callback),
-        contact=Contact(card.contact_phone, first_name, card.contact_last_name, card.contact_vcard)
-        if card.contact_phone
-        else None,
-        picture=card.picture,
+        contact=Contact(card.contact_phone, first_name, card.contact_last_name) if card.contact_phone else None,
     )

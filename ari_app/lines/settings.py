@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import phonenumbers
 from pydantic import (
@@ -17,15 +16,21 @@ from pydantic import (
     field_serializer,
 )
 
+from ari_app.sentence import Sentence, say
 from ari_app.telegram.peers import Destination
 from ari_app.telegram.texts import Language, LineTexts
+from ari_app.wrong import Form, Told, Wrong, wrong_in
 
 WITH_SECRETS = {"secrets": True}
 """The context of `model_dump` that shows secrets: for the store alone."""
 
 
 class LineError(Exception):
-    """Something that can't be done with the lines; the text is a sentence for an administrator."""
+    """Something that can't be done with the lines; ``sentence`` is for an administrator."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
 
 
 class NoSuchLine(LineError):
@@ -37,15 +42,19 @@ class LineExists(LineError):
 
 
 class SettingRefused(LineError):
-    """A setting can't be used; ``key`` names it, with dots, and is empty where it is about several lines."""
+    """Some settings can't be used, so none is changed; ``wrong`` says what is wrong with each."""
 
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}" if key else reason)
-        self.key = key
-        self.reason = reason
+    def __init__(self, *wrong: Wrong) -> None:
+        super().__init__(say("Nothing was changed: not every setting can be used."))
+        self.wrong = wrong
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.wrong))
 
 
-NO_NUMBER = "{number!r} is no phone number with a country code, such as +79990000001"
+def no_number(text: str) -> Sentence:
+    """That a text is no phone number."""
+    return say("{given} is no phone number with a country code, such as +79990000001.", given=repr(text))
 
 
 def line_number(text: str) -> str | None:
@@ -60,8 +69,12 @@ def line_number(text: str) -> str | None:
 def _e164(text: str) -> str:
     number = line_number(text)
     if number is None:
-        raise ValueError(NO_NUMBER.format(number=text))
+        raise Told(no_number(text))
     return number
+
+
+def _number_or_nothing(text: str) -> str:
+    return _e164(text) if text else ""
 
 
 def _list_entry(text: str) -> str:
@@ -71,14 +84,27 @@ def _list_entry(text: str) -> str:
 Number = Annotated[str, AfterValidator(_e164)]
 ListEntry = Annotated[str, AfterValidator(_list_entry)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
+Context = Annotated[
+    str, Form(r"^[^\s,&|@/;]+$", say("Enter the name of one context: no spaces, and none of , & | @ / ;"))
+]
+CallBackTarget = Annotated[
+    str,
+    Form(r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$", say("Enter EXTENSION@CONTEXT, such as 600@queues, or nothing.")),
+]
+NumberPrefix = Annotated[str, Form(r"^(\+[0-9]*)?$", say("Enter a plus, or a plus and digits such as +7, or nothing."))]
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+UPLOADED = say("This is a file to upload, under the line's Card; no path of the server's is taken.")
+MOVED = {key: Wrong(key, UPLOADED) for key in ("card.contact_vcard", "card.picture")}
+"""What earlier versions had as settings."""
+
+
 class CardSettings(_Settings):
-    """The business card."""
+    """The business card, all but its files."""
 
     no_answer: bool = True
     declined: bool = True
@@ -87,12 +113,10 @@ class CardSettings(_Settings):
     cancelled_after_s: float = Field(10.0, ge=0)
     missed: bool = False
     card_every_s: float = Field(3600.0, ge=0, le=30 * 86400)
-    callback: str = Field("", pattern=r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$")
-    contact_phone: Literal[""] | Number = ""
+    callback: CallBackTarget = ""
+    contact_phone: Annotated[str, AfterValidator(_number_or_nothing)] = ""
     contact_first_name: str = ""
     contact_last_name: str = ""
-    contact_vcard: Path | None = None
-    picture: Path | None = None
 
 
 class LineSettings(_Settings):
@@ -105,11 +129,11 @@ class LineSettings(_Settings):
     name: str = ""
     api_id: int | None = Field(None, ge=1)
     api_hash: Secret | None = None
-    context: str = Field("from-telegram", pattern=r"^[^\s,&|@/;]+$")
+    context: Context = "from-telegram"
     max_calls: int = Field(1, ge=1)
     callers: tuple[str, ...] = ()
     default: bool = False
-    bare_number_prefix: str = Field("", pattern=r"^(\+[0-9]*)?$")
+    bare_number_prefix: NumberPrefix = ""
     allow: tuple[ListEntry, ...] = ()
     deny: tuple[ListEntry, ...] = ()
     only_contacts: bool = False
@@ -136,8 +160,7 @@ class LineSettings(_Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            raise SettingRefused(".".join(map(str, wrong["loc"])), reason(wrong)) from None
+            raise SettingRefused(*(MOVED.get(each.key, each) for each in wrong_in(error))) from None
 
     def stored(self) -> str:
         """As the store keeps it: JSON of what differs from the defaults, secrets included."""
@@ -162,24 +185,16 @@ def _merged(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def reason(error: Any) -> str:
-    """What pydantic found wrong with a value, without the value itself: it may be a secret."""
-    match error["type"]:
-        case "missing":
-            return "is missing"
-        case "extra_forbidden":
-            return "is no setting of Astergram's"
-        case _:
-            return str(error["msg"]).removeprefix("Value error, ")
-
-
 def check_together(lines: Iterable[LineSettings]) -> None:
     """What several lines must not have in common; raises SettingRefused."""
     lines = list(lines)
     for caller, count in Counter(caller for line in lines for caller in set(line.callers)).items():
         if count > 1:
-            raise SettingRefused(
-                "callers", f"{count} lines have {caller!r} in their callers; a phone can have one line only"
+            said = say(
+                "{count} lines have {caller} in their callers; a phone can have one line only.",
+                count=count,
+                caller=repr(caller),
             )
+            raise SettingRefused(Wrong("callers", said))
     if sum(line.default for line in lines) > 1:
-        raise SettingRefused("default", "more than one line has default = true; only one can be the default")
+        raise SettingRefused(Wrong("default", say("Another line is the default already; only one can be the default.")))

@@ -6,7 +6,7 @@ from sqlite_utils import Database
 
 from ari_app.store.store import Store
 
-OF_A_LINE = ("pauses", "outgoing", "resolved", "keypads", "keypads_sending", "cards")
+OF_A_LINE = ("pauses", "outgoing", "resolved", "keypads", "keypads_sending", "cards", "card_files")
 """Tables whose rows belong to a line; they go with it. Its calls stay: they are the installation's history."""
 CACHES = ("resolved",)
 

@@ -3,9 +3,13 @@
 A migration that has been released is never changed; a new one is added to the end. Times are Unix times, in seconds.
 """
 
+import json
+import logging
 from collections.abc import Callable
 
 from sqlite_utils import Database
+
+log = logging.getLogger(__name__)
 
 Migration = Callable[[Database], None]
 
@@ -80,6 +84,30 @@ def keypads_being_sent(db: Database) -> None:
     db.table("keypads_sending").create(columns, pk=("line", "random_id"))
 
 
+def card_files(db: Database) -> None:
+    """Files of cards. What settings named so far, files of the server, is named no more, and nothing opens it."""
+    texts = dict.fromkeys(("line", "kind", "name", "type"), str)
+    db.table("card_files").create({**texts, "content": bytes, "put_at": float}, pk=("line", "kind"))
+    for row in list(db.table("lines").rows):
+        try:
+            settings = json.loads(row["settings"])
+            card = settings.get("card", {})
+            paths = {kind: card.pop(kind, None) for kind in ("contact_vcard", "picture")}
+        except (ValueError, AttributeError):
+            continue  # it could not be read before either; the log says so
+        for kind, path in paths.items():
+            if path:
+                log.warning(
+                    "line %s: its card goes without %s from now on: cards have their own files now. Upload it on the "
+                    "page, under the line's Card, or with `astergram line set %s card.%s=FILE`",
+                    row["number"],
+                    path,
+                    row["number"],
+                    kind,
+                )
+        db.execute("UPDATE lines SET settings = ? WHERE number = ?", [json.dumps(settings), row["number"]])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -90,4 +118,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     languages,
     cards_at_work,
     keypads_being_sent,
+    card_files,
 )

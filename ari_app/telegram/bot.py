@@ -24,6 +24,7 @@ from ari_app.telegram.bot_api import (
     AT_ONCE,
     BotApi,
     BotApiError,
+    Introduction,
     OpenBotApi,
     PolledElsewhere,
     Pressed,
@@ -359,6 +360,12 @@ class Bot:
             # One press must not end the bot, and with it the program.
             log.exception("bot: an error nobody expected, at a press of %s", press.person_id)
             return None
+
+
+async def introduced(token: str, api_url: str = "") -> Introduction:
+    """Who a token's bot is, before it is put to work. Raises BotApiError; TokenRefused where it is nobody's."""
+    async with await asyncio.to_thread(_open, token, api_url) as api:
+        return await api.introduce(ANSWER_S)
 
 
 def _open(token: str, api_url: str) -> AbstractAsyncContextManager[BotApi]:

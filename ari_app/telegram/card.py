@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from telethon import TelegramClient
@@ -78,27 +77,33 @@ def keyboard(signer: CardSigner, text: str) -> Keyboard:
 
 @dataclass(frozen=True)
 class Contact:
-    """TL inputMediaContact: what the person can keep in his address book; ``vcard`` is a file (RFC 6350)."""
+    """TL inputMediaContact: what the person can keep in their address book; ``vcard`` is the text of one (RFC 6350)."""
 
     phone: str
     first_name: str
     last_name: str = ""
-    vcard: Path | None = None
+    vcard: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A JPEG or PNG file; ``name`` is what Telegram is told it is called."""
+
+    name: str
+    content: bytes = field(repr=False)
 
 
 async def send_contact(client: TelegramClient, peer: types.TypeInputPeer, contact: Contact) -> None:
-    """messages.sendMedia of a contact. Raises TelegramError, OSError where the vCard can't be read."""
-    vcard = await asyncio.to_thread(contact.vcard.read_text, "utf-8") if contact.vcard else ""
-    media = types.InputMediaContact(contact.phone, contact.first_name, contact.last_name, vcard)
+    """messages.sendMedia of a contact. Raises TelegramError."""
+    media = types.InputMediaContact(contact.phone, contact.first_name, contact.last_name, contact.vcard)
     await _send_media(client, peer, media)
 
 
-async def send_picture(client: TelegramClient, peer: types.TypeInputPeer, picture: Path) -> None:
-    """Upload a picture and send it as a photo. Raises TelegramError, OSError where it can't be read."""
-    data = await asyncio.to_thread(picture.read_bytes)
+async def send_picture(client: TelegramClient, peer: types.TypeInputPeer, picture: Picture) -> None:
+    """Upload a picture and send it as a photo. Raises TelegramError."""
     with translated("upload.saveFilePart"):
         async with asyncio.timeout(UPLOAD_S):
-            uploaded = await client.upload_file(data, file_name=picture.name)
+            uploaded = await client.upload_file(picture.content, file_name=picture.name)
     await _send_media(client, peer, types.InputMediaUploadedPhoto(uploaded))
 
 

@@ -31,7 +31,8 @@ class BotDialogue:
     """What is known of one account's chat with the bot.
 
     ``name`` gives the bot's username, empty while it can't be used. ``open``: whether there is a chat; None: it is not
-    known. ``problem``: None where nothing is known against using the bot.
+    known; True, too, once a message of the bot's could be sent. ``problem``: None where nothing is known against
+    using the bot.
     """
 
     def __init__(self, name: Callable[[], str], on_change: Callable[[], None]) -> None:
@@ -40,13 +41,14 @@ class BotDialogue:
         self._name = name
         self._on_change = on_change
         self._asked_for = ""
+        self._worked_for = ""  # of which bot a message could be sent: it needs no chat to be open
         self._asked_at = 0.0
         self._bot_id = 0
         self._due = asyncio.Event()
 
     def forget(self) -> None:
         """Another session may know better."""
-        self._asked_for = ""
+        self._asked_for = self._worked_for = ""
         self._learn(None, None)
 
     def look(self) -> None:
@@ -61,12 +63,14 @@ class BotDialogue:
 
     def doubt(self) -> None:
         """A message of the bot's could not be sent."""
+        self._worked_for = ""
         if asyncio.get_running_loop().time() > self._asked_at + ASK_AGAIN_S:
             self._due.set()
 
     def works(self) -> None:
         """A message of the bot's was sent."""
-        self._learn(self.open, None)
+        self._worked_for = self._name()
+        self._learn(True, None)
 
     async def watch(self, client: TelegramClient) -> None:
         """Ask at once, when something may have changed, and every hour; until cancelled."""
@@ -89,7 +93,8 @@ class BotDialogue:
         self._asked_for, self._asked_at = name, asyncio.get_running_loop().time()
         try:
             self._bot_id = (await bot_peer(client, name)).user_id
-            self._learn(await has_dialogue(client, name), None)
+            has_chat = await has_dialogue(client, name)
+            self._learn(has_chat or self._worked_for == name, None)
         except NotFound:
             said = say("Nobody on Telegram is called @{bot}: check the bot.", bot=name)
             self._learn(None, BotProblem(said, passes=False))

@@ -18,7 +18,7 @@ from ari_app.sentence import Sentence, say
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import CONNECT_S, Account, connected
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
-from ari_app.telegram.card import Contact, send_contact, send_picture
+from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
 from ari_app.telegram.chat import Chat, OnText, Recently
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
 from ari_app.telegram.errors import (
@@ -247,8 +247,8 @@ class Line:
         """The messages to a person that have buttons whose data begins so. Raises TelegramError."""
         return await find(self.client, await self.peer(person_id), data)
 
-    async def send_card_part(self, peer: types.TypeInputPeer, part: Contact | Path) -> None:
-        """Send a contact, or a picture from its file. Raises TelegramError, OSError, ValueError for no UTF-8."""
+    async def send_card_part(self, peer: types.TypeInputPeer, part: Contact | Picture) -> None:
+        """Send a contact, or a picture. Raises TelegramError."""
         self.chat  # noqa: B018 - says why, when the line is not ready
         assert self._client is not None
         if isinstance(part, Contact):

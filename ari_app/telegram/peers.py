@@ -13,8 +13,10 @@ import phonenumbers
 from telethon import TelegramClient, utils
 from telethon.tl import functions, types
 
+from ari_app.sentence import say
 from ari_app.store.errors import StoreUnavailable
 from ari_app.telegram.errors import NotFound, translated
+from ari_app.wrong import Told
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,8 @@ KNOWN_MOST = 20_000  # answers in memory, some 10 MB a line
 USERNAME_LENGTH = range(4, 33)  # core.telegram.org/method/account.checkUsername; 4 for bought names
 
 
-class MalformedDestination(ValueError):
-    """Nothing that could be called on Telegram; the text says what is wrong with it."""
+class MalformedDestination(Told):
+    """Nothing that could be called on Telegram; the sentence says what is wrong with it."""
 
 
 class Kind(Enum):
@@ -64,8 +66,10 @@ class Destination:
         if bare_number_prefix and text.isascii() and text.isdigit():
             return cls(Kind.PHONE, _phone(bare_number_prefix + text))
         raise MalformedDestination(
-            f"{_quoted(text)} is no destination: "
-            "dial + and digits (+79990000001), @name, tg#name or a numeric Telegram id"
+            say(
+                "{given} is no destination: dial + and digits (+79990000001), @name, tg#name or a numeric Telegram id.",
+                given=_quoted(text),
+            )
         )
 
 
@@ -79,22 +83,31 @@ def _quoted(text: str) -> str:
 
 def _phone(text: str) -> str:
     if not (text[1:].isascii() and text[1:].isdigit()):
-        raise MalformedDestination(f"{_quoted(text)} is no phone number: after the + there may be only digits")
+        raise MalformedDestination(
+            say("{given} is no phone number: after the + there may be only digits.", given=_quoted(text))
+        )
     try:
         number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException as error:
-        raise MalformedDestination(f"{_quoted(text)} is no phone number: {error}") from None
+    except phonenumbers.NumberParseException:
+        raise MalformedDestination(
+            say("{given} is no phone number: no country's numbers begin like this.", given=_quoted(text))
+        ) from None
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
         word = phonenumbers.ValidationResult.to_string(reason)
-        raise MalformedDestination(f"{_quoted(text)} is no phone number that can exist: {word}")
+        raise MalformedDestination(
+            say("{given} is no phone number that can exist ({word}).", given=_quoted(text), word=word)
+        )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _username(text: str, name: str) -> str:
     if not (name.isascii() and name.replace("_", "").isalnum() and name[0].isalpha() and len(name) in USERNAME_LENGTH):
         raise MalformedDestination(
-            f"{_quoted(text)} is no username: 4 to 32 latin letters, digits and underscores, the first one a letter"
+            say(
+                "{given} is no username: 4 to 32 latin letters, digits and underscores, the first one a letter.",
+                given=_quoted(text),
+            )
         )
     return name
 

@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
 
+from ari_app.sentence import say
 from ari_app.telegram.peers import Person
+from ari_app.wrong import Told
 
 Language = Literal["en", "ru"]
 TextName = Literal[
@@ -43,10 +45,8 @@ MESSAGE_LENGTH = 4096  # core.telegram.org/api/config, message_length_max
 ANSWER_LENGTH = 200  # core.telegram.org/bots/api#answercallbackquery
 BUTTON_LENGTH = 64  # Telegram names no limit; a longer one is cut off on a phone's screen
 
-DOUBLED = "a brace that is no variable is doubled: {{ or }}"
 
-
-class TemplateError(ValueError):
+class TemplateError(Told):
     """A text that can't be used as a template; says which variable or brace is wrong."""
 
 
@@ -65,11 +65,17 @@ class Rule:
         for _, name in parts:
             if name is not None and name not in known:
                 choice = ", ".join(f"{{{each}}}" for each in known)
-                raise TemplateError(f"{{{name}}} is no variable of this text, which are {choice}; {DOUBLED}")
+                said = say(
+                    "{name} is no variable of this text, which are {choice}; "
+                    "a brace that is no variable is doubled: {{{{ or }}}}.",
+                    name=f"{{{name}}}",
+                    choice=choice,
+                )
+                raise TemplateError(said)
         if sum(len(literal) for literal, _ in parts) > self.length:
-            raise TemplateError(f"is longer than the {self.length} characters that fit")
+            raise TemplateError(say("It is longer than the {n} characters that fit.", n=self.length))
         if not template.strip() and not self.may_be_empty:
-            raise TemplateError("is empty; it needs a text")
+            raise TemplateError(say("It is empty; it needs a text."))
         return template
 
 
@@ -83,11 +89,14 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
     """Pairs of plain text and the variable behind it; raises TemplateError."""
     try:
         parts = list(Formatter().parse(template))
-    except ValueError as error:
-        raise TemplateError(f"{error}; {DOUBLED}") from None
+    except ValueError:
+        raise TemplateError(
+            say("A brace is left open, or closed alone; a brace that is no variable is doubled: {{{{ or }}}}.")
+        ) from None
     for _, name, spec, conversion in parts:
         if spec or conversion:
-            raise TemplateError(f"{{{name}}} may have nothing behind its name, neither : nor !")
+            said = say("{name} may have nothing behind its name, neither : nor !", name=f"{{{name}}}")
+            raise TemplateError(said)
     return [(literal, name) for literal, name, _, _ in parts]
 
 

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +21,7 @@ DATABASE_RETRY_S = 10  # for whoever has asked while the database could not be u
 
 
 class Refused(Exception):
-    """A request is not done; ``details`` goes into the problem details of the API."""
+    """A request is not done; ``details`` goes into the problem details of the API, its sentences translated."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ def answer(request: web.Request, refused: Refused) -> web.Response:
     """The answer to a request that is not done."""
     templates = web_of(request).templates
     if is_api(request):
-        return problem(refused, templates.translated(request, refused.sentence))
+        return problem(refused, partial(templates.translated, request))
     if is_htmx(request):
         text = templates.translated(request, refused.sentence)
         return web.Response(status=refused.status, text=text, headers=refused.headers)
@@ -96,12 +97,11 @@ def answer(request: web.Request, refused: Refused) -> web.Response:
     return page
 
 
-def problem(refused: Refused, detail: str) -> web.Response:
-    """Problem details (RFC 9457)."""
+def problem(refused: Refused, tell: Callable[[object], str]) -> web.Response:
+    """Problem details (RFC 9457); ``tell`` puts a sentence into the asker's language."""
     headers = dict(refused.headers)
     if refused.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    body = {"title": HTTPStatus(refused.status).phrase, "status": refused.status, "detail": detail, **refused.details}
-    return web.Response(
-        status=refused.status, body=json.dumps(body).encode(), content_type=PROBLEM_JSON, headers=headers
-    )
+    said = {"title": HTTPStatus(refused.status).phrase, "status": refused.status, "detail": tell(refused.sentence)}
+    body = json.dumps(said | refused.details, default=tell).encode()
+    return web.Response(status=refused.status, body=body, content_type=PROBLEM_JSON, headers=headers)

@@ -31,6 +31,7 @@ from ari_app.web.render import STATIC, Templates
 from ari_app.web.services import Services
 from ari_app.web.settings import WebSettings
 from ari_app.web.sse import HEARTBEAT_S, Streams
+from ari_app.web.uploads import larger_files
 from media.sockets import short_address
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,8 @@ async def serving(
 
 def _page(its: Web) -> web.Application:
     app = web.Application(
-        middlewares=[compressed, refusals, known_host, identified, signed_in, meant], client_max_size=LARGEST_BODY
+        middlewares=[compressed, refusals, known_host, identified, signed_in, larger_files, meant],
+        client_max_size=LARGEST_BODY,
     )
     app[WEB] = its
     for routes in PAGES:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ari_app.calls.history import History
     from ari_app.doctor import Doctor
     from ari_app.lines.book import LineBook
+    from ari_app.lines.card_files import CardFiles
     from ari_app.lines.installation import Installation
 
 
@@ -24,6 +25,7 @@ class Services:
     """The parts of the running program that pages and API show and change."""
 
     lines: LineBook
+    card_files: CardFiles
     desk: Desk
     history: History
     doctor: Doctor

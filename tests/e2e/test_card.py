@@ -1,6 +1,5 @@
 """The business card after a call that the person did not take."""
 
-from pathlib import Path
 from typing import Any
 
 from telethon.tl import types
@@ -12,10 +11,11 @@ from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.telegram.server import Timers
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import PlayMaker
+from tests.pictures import jpeg
 
 COMPANY_PHONE = "+78005553535"
 VCARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Acme\nEND:VCARD\n"
-PICTURE = b"no real picture; nobody looks at it here"
+PICTURE = jpeg()
 NO_CARD = (
     f"[phones](+)\nexten => 700,1,Stasis(telegram,{ANNA},card=no)\n same => n,Hangup(17)\n"
     f"exten => 701,1,Stasis(telegram,{ANNA},card=yes)\n same => n,Hangup(17)\n"
@@ -49,18 +49,17 @@ async def cards(person: Person) -> list[str]:
     return [each.message for each in await person.chat_with(LINE)]
 
 
-async def test_the_card_after_no_answer(play: PlayMaker, tmp_path: Path) -> None:
+async def test_the_card_after_no_answer(play: PlayMaker) -> None:
     """Contact, picture and button; the same person gets no second one in the time, not after a restart either."""
-    vcard, picture = tmp_path / "acme.vcf", tmp_path / "acme.jpg"
-    vcard.write_text(VCARD)
-    picture.write_bytes(PICTURE)
-    settings = line(callback="605@phones", contact_phone=COMPANY_PHONE, contact_vcard=str(vcard), picture=str(picture))
+    settings = line(callback="605@phones", contact_phone=COMPANY_PHONE)
     async with (
         play(bot=True, timers=MISSED_AT_ONCE, lines=[settings]) as stage,
         stage.phone() as phone,
         stage.person(ANNA) as anna,
         stage.person(BORIS) as boris,
     ):
+        await stage.app.card_files.put(LINE, "contact_vcard", "acme.vcf", VCARD.encode())
+        await stage.app.card_files.put(LINE, "picture", "acme.jpg", PICTURE)
         await not_answered(phone, anna)
         card = await anna.keypad(LINE)
         assert card.message == "Анна, we called"

@@ -212,14 +212,16 @@ async def the_bot_is_changed(life: Life, its: Watched) -> None:
     connected = await program.until(f"bot: @{BOT} is connected", away.end())
     secrets.later_bot_token = telegram.revoke_bot_token(BOT)
     refused = await program.until("bot: Telegram does not accept", connected.end())
-    await enter_token(its, secrets.wrong_bot_token)
+    answer = await its.ask("PATCH", "/api/installation", json={"bot_token": secrets.wrong_bot_token})
+    assert answer.status == 422
+    await enter_token(its, secrets.wrong_bot_token, untried=True)
     refused = await program.until("bot: Telegram does not accept", refused.end())
     await enter_token(its, secrets.later_bot_token)
     await program.until(f"bot: @{BOT} is connected", refused.end())
 
 
-async def enter_token(its: Watched, token: str) -> None:
-    answer = await its.ask("PATCH", "/api/installation", json={"bot_token": token})
+async def enter_token(its: Watched, token: str, *, untried: bool = False) -> None:
+    answer = await its.ask("PATCH", "/api/installation", json={"bot_token": token, "untried": untried})
     assert (await answer.json())["bot_token"] == "set"
 
 

@@ -1,5 +1,6 @@
 """Lines on the admin page and in the JSON API, with lines of their own on the local Telegram."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,6 +11,7 @@ import pytest
 
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
+from ari_app.web.pages.line_forms import CARD, LIMITS, LISTS, SETTINGS, entries
 from tests.integration.web_helpers import Answer, Browser, held_to_its_document, program, signed_in
 from tests.integration.web_lines import LINE, Lines, lines_site
 
@@ -17,6 +19,7 @@ OTHER = "+79990000002"
 HASH = "0123456789abcdef0123456789abcdef"
 SCRIPT = "<script>alert(1)</script>"
 GREEN_S = 15.0
+CYRILLIC = re.compile("[а-яё]", re.I)
 
 
 @pytest.fixture
@@ -54,12 +57,23 @@ async def ask(api: Browser, method: str, path: str, body: Any = None, status: in
     return await answer.json() if answer.text else None
 
 
-def error_at(answer: Answer, field: str) -> str:
-    """What a page says is wrong with a field."""
+def errors_at(answer: Answer, field: str) -> list[str]:
+    """What a page says is wrong with a field: beside it, and told to whoever hears the page in place of seeing it."""
     assert answer.status == 422, answer.text
-    found = re.search(rf'id="about-{re.escape(field)}">\s*<p class="error">(.*?)</p>', answer.text)
-    assert found, answer.text
-    return found[1]
+    control = re.search(rf'<(?:input|select|textarea)[^>]* name="{re.escape(field)}"[^>]*>', answer.text)
+    assert control, answer.text
+    beside = re.search(r'aria-describedby="([^"]+)"', control[0])
+    assert beside, control[0]
+    assert 'aria-invalid="true"' in control[0]
+    about = re.search(rf'id="{re.escape(beside[1])}">(.*?)</div>', answer.text, re.S)
+    assert about, answer.text
+    return [html.unescape(each) for each in re.findall(r'<p class="error">(.*?)</p>', about[1])]
+
+
+def error_at(answer: Answer, field: str) -> str:
+    """The one thing that is wrong with a field."""
+    (error,) = errors_at(answer, field)
+    return error
 
 
 # The API
@@ -86,7 +100,7 @@ async def test_a_secret_is_only_told_to_be_set(api: Browser, lines: Lines) -> No
     assert changed["api_hash"] is None
     refused = await ask(api, "PATCH", f"/api/lines/{LINE}/settings", {"api_hash": [HASH]}, 422)
     assert HASH not in str(refused)
-    assert "api_hash" in refused["detail"]
+    assert [each["where"] for each in refused["errors"]] == ["api_hash"]
 
 
 NOT_DONE: tuple[tuple[str, str, Any, int], ...] = (
@@ -196,15 +210,14 @@ async def test_the_wizard_asks_for_the_application_where_there_is_none(tmp_path:
         assert SCRIPT not in wrong.text
         page = await admin.post("/lines/add", {"number": LINE, "name": SCRIPT})
         assert (page.status, page.path) == (200, f"/lines/{LINE}/signin")
-        assert "such a line" in error_at(await admin.post("/lines/add", {"number": LINE}), "number")
+        assert "is a line" in error_at(await admin.post("/lines/add", {"number": LINE}), "number")
 
 
 REFUSED: tuple[tuple[str, dict[str, str], str, str], ...] = (
     ("settings", {"max_calls": "many"}, "max_calls", "Enter a number."),
-    ("settings", {"context": "two words"}, "context", "This does not have the form that is needed here."),
-    ("card", {"card.callback": "queue"}, "card.callback", "This does not have the form that is needed here."),
-    ("card", {"card.picture": "/nowhere.jpg"}, "card.picture", "There is no such file on the server."),
-    ("card", {"card.contact_phone": "8 800"}, "card.contact_phone", "Enter a phone number"),
+    ("settings", {"context": "two words"}, "context", "the name of one context"),
+    ("card", {"card.callback": "queue"}, "card.callback", "Enter EXTENSION@CONTEXT"),
+    ("card", {"card.contact_phone": "8 800"}, "card.contact_phone", "is no phone number"),
     ("lists", {"allow": f"{OTHER}\nnobody at all"}, "allow", "Entry 2: "),
     ("limits", {"calls_per_day": "-1"}, "calls_per_day", "At least 0, please."),
 )
@@ -217,6 +230,57 @@ async def test_what_cannot_be_set_is_said_at_its_field(admin: Browser, lines: Li
         assert said in error_at(answer, field)
         assert next(iter(typed.values())).splitlines()[0] in answer.text
     assert lines.book.settings(LINE) == before
+
+
+async def test_each_wrong_field_has_its_own_error(admin: Browser) -> None:
+    """Three of them, in the reader's language; what was typed is not lost."""
+    typed = {"card.cancelled_after_s": "soon", "card.callback": "queue", "card.contact_phone": "8 800"}
+    answer = await admin.post(f"/lines/{LINE}/card", typed, headers={"Accept-Language": "ru"})
+    assert error_at(answer, "card.cancelled_after_s") == "Введите число."
+    assert "600@queues" in error_at(answer, "card.callback")
+    assert error_at(answer, "card.contact_phone").startswith("'8 800' — не номер телефона")
+    assert all(f'value="{each}"' in answer.text for each in typed.values())
+    assert answer.text.count('<p class="error">') == 3
+
+
+async def test_each_wrong_entry_of_a_list_is_named(admin: Browser) -> None:
+    wrong = {"deny": f"{OTHER}\nanna\n@a\n+7", "allow": "+7999x"}
+    answer = await admin.post(f"/lines/{LINE}/lists", wrong, headers={"Accept-Language": "ru"})
+    said = [*errors_at(answer, "deny"), *errors_at(answer, "allow")]
+    assert [each.partition(":")[0] for each in said] == ["Запись 2", "Запись 3", "Запись 4", "Запись 1"]
+    assert not [each for each in said if not CYRILLIC.search(each.partition(":")[2])]
+
+
+async def test_a_wrong_checkbox_tells_why(admin: Browser, lines: Lines) -> None:
+    await lines.book.add(LineSettings.of({"number": OTHER, "default": True}))
+    answer = await admin.post(f"/lines/{LINE}/settings", {"default": "on"}, headers={"Accept-Language": "ru"})
+    assert CYRILLIC.search(error_at(answer, "default"))
+
+
+async def test_no_reason_is_told_in_english_on_a_russian_page(admin: Browser) -> None:
+    """Every field that can be wrong, wrong in several ways."""
+    forms = {"settings": SETTINGS, "card": CARD, "lists": LISTS, "limits": LIMITS}
+    told = 0
+    for tab, form in forms.items():
+        for wrong in ("ы, @/", "-1", "1e400", "{"):
+            fields = {entry.key: wrong for entry in entries(form) if entry.kind != "switch"}
+            answer = await admin.post(f"/lines/{LINE}/{tab}", fields, headers={"Accept-Language": "ru"})
+            errors = [html.unescape(each) for each in re.findall(r'<p class="error">(.*?)</p>', answer.text)]
+            assert not [each for each in errors if not CYRILLIC.search(each.replace(wrong, ""))], errors
+            told += len(errors)
+    assert told > 40
+
+
+async def test_the_api_says_what_is_wrong_with_each_setting(api: Browser) -> None:
+    wrong = {"max_calls": 0, "deny": ["anna"], "card": {"callback": "queue"}, "texts": {"en": {"card": "{x}"}}}
+    headers = {"Accept-Language": "ru"}
+    answer = await api.ask("PATCH", f"/api/lines/{LINE}/settings", json=wrong, headers=headers)
+    assert answer.status == 422
+    errors = {each["where"]: each["reason"] for each in (await answer.json())["errors"]}
+    assert errors.keys() == {"max_calls", "deny.0", "card.callback", "texts.en.card"}
+    assert not [each for each in errors.values() if not CYRILLIC.search(each)], errors
+    answer = await api.ask("POST", f"/api/lines/{LINE}/setup", json={"steps": 5}, headers=headers)
+    assert CYRILLIC.search((await answer.json())["errors"][0]["reason"])
 
 
 async def test_each_form_sets_what_it_shows(admin: Browser, lines: Lines) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +21,7 @@ from ari_app.calls.history import History
 from ari_app.doctor import Doctor
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.lines.book import LineBook
+from ari_app.lines.card_files import CardFiles
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts
 from ari_app.news import News
@@ -92,6 +94,7 @@ async def site(
             "desk": desk,
             "installation": installation,
             "lines": no_lines(folder, store, installation, desk, news, tasks),
+            "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
@@ -131,6 +134,7 @@ class Answer:
     status: int
     text: str
     response: ClientResponse
+    raw: bytes = b""
 
     @property
     def path(self) -> str:
@@ -143,6 +147,50 @@ class Answer:
 
     async def json(self) -> Any:
         return await self.response.json(content_type=None)
+
+
+class _Form(HTMLParser):
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._action = action
+        self._inside = False
+        self._text = self._select = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attributes}
+        name, kind = given.get("name", ""), given.get("type", "text")
+        if tag == "form":
+            self._inside = given.get("action") == self._action
+        elif not self._inside:
+            return
+        elif tag == "input" and name and (kind not in ("checkbox", "radio") or "checked" in given):
+            self.fields[name] = given.get("value", "")
+        elif tag == "textarea":
+            self._text, self.fields[name] = name, ""
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and ("selected" in given or self._select not in self.fields):
+            self.fields[self._select] = given["value"]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self.fields[self._text] = self.fields[self._text].removeprefix("\n").replace("\n", "\r\n")
+            self._text = ""
+        elif tag == "form":
+            self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._text:
+            self.fields[self._text] += data
+
+
+def form_in(page: "Answer", action: str) -> dict[str, str]:
+    """What a browser would send of a page's form if nothing were changed in it."""
+    form = _Form(action)
+    form.feed(page.text)
+    assert form.fields, f"no form for {action} in {page.text}"
+    return form.fields
 
 
 @dataclass
@@ -168,7 +216,7 @@ class Browser:
         text = raw.decode("utf-8", "replace")
         if found := CSRF_FIELD.search(text):
             self.csrf = found[1]
-        return Answer(response.status, text, response)
+        return Answer(response.status, text, response, raw)
 
     async def set_password(self, link: str, password: str = PASSWORD, again: str | None = None) -> Answer:
         """Open a link to set the password, and do so."""

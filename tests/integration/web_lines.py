@@ -14,6 +14,7 @@ from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
 from ari_app.sentence import say
+from ari_app.telegram.bot import Bot
 from tests.integration.web_helpers import Clock, Site
 
 NOBODY = "http://127.0.0.1:1"
@@ -26,6 +27,7 @@ class Lines:
 
     site: Site
     book: LineBook
+    bot: Bot
 
 
 @asynccontextmanager
@@ -49,7 +51,7 @@ async def lines_site(
     async with running(settings) as app:
         for each in lines:
             await app.lines.add(each)
-        yield Lines(Site(settings.state_dir, app.web, app.services, Clock(0.0), Clock(0.0)), app.lines)
+        yield Lines(Site(settings.state_dir, app.web, app.services, Clock(0.0), Clock(0.0)), app.lines, app.bot)
 
 
 class ManyLines:

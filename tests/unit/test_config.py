@@ -72,10 +72,10 @@ def test_the_sample_has_every_key_with_its_default() -> None:
             'pasword = "x"',
             "asterisk.pasword is no key of Astergram's, did you mean asterisk.password?",
         ),
-        ("api_id = 1", 'api_id = "one"', "telegram.api_id: Input should be a valid integer"),
+        ("api_id = 1", 'api_id = "one"', "telegram.api_id: Enter a number."),
         ("[asterisk]", "[asterisk", "Expected ']' at the end of a table declaration"),
         ("[telegram]", "[extra]\n[telegram]", "extra is no key of Astergram's"),
-        ("[telegram]", "[web]\nport = -1\n[telegram]", "web.port: Input should be greater than or equal to 0"),
+        ("[telegram]", "[web]\nport = -1\n[telegram]", "web.port: At least 0, please."),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(file: Path, before: str, after: str, said: str) -> None:
@@ -95,10 +95,10 @@ def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
     first, *lines = str(error.value).splitlines()
     assert first == f"{file}: 6 things are wrong:"
     assert lines == [
-        "  telegram.dc_id: Input should be greater than or equal to 1",
-        "  web.port: Input should be greater than or equal to 0",
+        "  telegram.dc_id: At least 1, please.",
+        "  web.port: At least 0, please.",
         "  web.hots is no key of Astergram's, did you mean web.host? docs/astergram.sample.toml shows every key",
-        "  calls.ring_s: Input should be greater than 0",
+        "  calls.ring_s: More than 0, please.",
         "  colour is no key of Astergram's; docs/astergram.sample.toml shows every key",
         "  log_levl is no key of Astergram's, did you mean log_level? docs/astergram.sample.toml shows every key",
     ]

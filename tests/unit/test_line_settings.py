@@ -46,23 +46,38 @@ def test_a_number_is_kept_as_e164() -> None:
     [
         ({"number": "one"}, "number", "'one' is no phone number"),
         ({"deny": ["anna"]}, "deny.0", "'anna' is no destination"),
-        ({"card": {"callback": "605"}}, "card.callback", "String should match pattern"),
+        ({"card": {"callback": "605"}}, "card.callback", "EXTENSION@CONTEXT"),
+        ({"card": {"contact_phone": "8 800"}}, "card.contact_phone", "'8 800' is no phone number"),
         ({"color": "red"}, "color", "is no setting of Astergram's"),
-        ({"max_calls": 0}, "max_calls", "greater than or equal to 1"),
-        ({"context": "a,b"}, "context", "String should match pattern"),
+        ({"max_calls": 0}, "max_calls", "At least 1, please."),
+        ({"context": "a,b"}, "context", "the name of one context"),
+        ({"context": "a\n"}, "context", "the name of one context"),
+        ({"language": "de"}, "language", "One of these, please: 'en', 'ru'."),
+        ({"card": 5}, "card", "a group of settings"),
     ],
 )
 def test_what_is_wrong_is_said(settings: dict[str, Any], key: str, said: str) -> None:
     with pytest.raises(SettingRefused) as refused:
         LineSettings.of({"number": NUMBER} | settings)
-    assert refused.value.key == key
-    assert said in refused.value.reason
+    (wrong,) = refused.value.wrong
+    assert wrong.key == key
+    assert said in str(wrong.reason)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(SettingRefused) as refused:
+        LineSettings.of({"number": NUMBER, "max_calls": "many", "card": {"callback": "605", "card_every_s": 3e6}})
+    assert [str(wrong) for wrong in refused.value.wrong] == [
+        "max_calls: Enter a number.",
+        "card.card_every_s: At most 2592000, please.",
+        "card.callback: Enter EXTENSION@CONTEXT, such as 600@queues, or nothing.",
+    ]
 
 
 def test_only_one_line_is_for_a_caller_and_only_one_the_default() -> None:
     with pytest.raises(SettingRefused, match="2 lines have '101' in their callers"):
         check_together([line(callers=["101"]), line("+79990000009", callers=["101", "102"])])
-    with pytest.raises(SettingRefused, match="more than one line has default"):
+    with pytest.raises(SettingRefused, match="only one can be the default"):
         check_together([line(default=True), line("+79990000009", default=True)])
     check_together([line(default=True, callers=["101"]), line("+79990000009", callers=["102"])])
 

@@ -74,13 +74,13 @@ def test_the_language(lang_code: str, unknown: str, language: str) -> None:
         ('auto_answer = "Hi {}"', "texts.ru.auto_answer: {} is no variable"),
         ('auto_answer = "{caller_name.id}"', "texts.ru.auto_answer: {caller_name.id} is no variable"),
         ('card = "{digits}"', "texts.ru.card: {digits} is no variable"),
-        ('card = "{caller_name"', "texts.ru.card: expected '}' before end of string"),
-        ('card = "caller_name}"', "texts.ru.card: Single '}' encountered"),
+        ('card = "{caller_name"', "texts.ru.card: A brace is left open"),
+        ('card = "caller_name}"', "texts.ru.card: A brace is left open, or closed alone"),
         ('card = "{caller_name!r}"', "texts.ru.card: {caller_name} may have nothing behind its name"),
         ('card = "{caller_name:>9}"', "texts.ru.card: {caller_name} may have nothing behind its name"),
-        ('card = " "', "texts.ru.card: is empty"),
-        (f'card_button = "{"x" * 65}"', "texts.ru.card_button: is longer than the 64 characters"),
-        ('crad = "x"', "texts.ru.crad: is no setting"),
+        ('card = " "', "texts.ru.card: It is empty"),
+        (f'card_button = "{"x" * 65}"', "texts.ru.card_button: It is longer than the 64 characters"),
+        ('crad = "x"', "texts.ru.crad: This is no setting"),
     ],
 )
 def test_a_text_that_cannot_be_used(texts: str, said: str) -> None:

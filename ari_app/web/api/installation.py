@@ -4,8 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ari_app.lines.installation import InstallationSettings
+from ari_app.lines.installation import BotUntried, InstallationSettings
 from ari_app.lines.settings import SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
+from ari_app.sentence import say
 from ari_app.web.api.operation import Asked, Operation
 
 LONGEST = 200
@@ -33,7 +35,10 @@ class InstallationAnswer(BaseModel):
 
 
 class InstallationChange(BaseModel):
-    """Some of it, or all; null goes back to what the configuration file says. Without a bot token there is no bot."""
+    """Some of it, or all; null goes back to what the configuration file says. Without a bot token there is no bot.
+
+    Telegram is asked whose a new bot token is; with ``untried`` it is kept unasked.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,27 +47,40 @@ class InstallationChange(BaseModel):
     api_hash: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
     bot_token: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
     timezone: str | None = Field(None, max_length=LONGEST, examples=["Europe/Moscow"])
+    untried: bool = False
 
 
 async def get_installation(asked: Asked) -> InstallationAnswer:
     """What is set."""
-    return InstallationAnswer.of(asked.services.installation.settings)
+    return _answer(asked)
 
 
 async def change_installation(asked: Asked, body: InstallationChange) -> InstallationAnswer:
     """Change some of it; it takes effect at once."""
-    await asked.services.installation.change({name: getattr(body, name) for name in body.model_fields_set})
-    return InstallationAnswer.of(asked.services.installation.settings)
+    changes = {name: getattr(body, name) for name in body.model_fields_set - {"untried"}}
+    try:
+        await asked.services.installation.change(changes, asked.read, untried=body.untried)
+    except BotUntried as error:
+        said = say("{error} With untried=true the token is kept all the same.", error=error)
+        raise BotUntried(said) from None
+    return _answer(asked)
+
+
+def _answer(asked: Asked) -> InstallationAnswer:
+    settings = asked.services.installation.settings
+    asked.answers_version(version_of(settings))
+    return InstallationAnswer.of(settings)
 
 
 operations = (
-    Operation("GET", "/api/installation", get_installation, "What is set for the whole installation"),
+    Operation("GET", "/api/installation", get_installation, "What is set for the whole installation", versioned=True),
     Operation(
         "PATCH",
         "/api/installation",
         change_installation,
         "Change what is set for the whole installation",
         right="write",
-        errors={422: SettingRefused},
+        errors={409: BotUntried, 412: SettingsChanged, 422: SettingRefused},
+        versioned=True,
     ),
 )

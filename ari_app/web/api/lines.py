@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, field_s
 from ari_app.calls.desk import LineFull
 from ari_app.lines.lights import Light
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
@@ -41,9 +42,12 @@ class PauseAnswer(BaseModel):
 
 
 class LightAnswer(BaseModel):
-    """Red: sign-in or a setting is needed; orange: waiting for a service; green: connected. ``since``: a Unix time."""
+    """Red: sign-in or a setting is needed; orange: waiting for a service; green: connected; grey: off, by choice.
 
-    colour: Literal["red", "orange", "green"]
+    ``since``: a Unix time.
+    """
+
+    colour: Literal["red", "orange", "green", "grey"]
     sentence: str
     since: float
 
@@ -141,13 +145,12 @@ async def get_line(asked: Asked, number: Number) -> LineAnswer:
 
 async def get_line_settings(asked: Asked, number: Number) -> LineSettingsAnswer:
     """What is set for one line."""
-    return LineSettingsAnswer.model_construct(**dict(asked.services.lines.settings(number)))
+    return _settings(asked, asked.services.lines.settings(number))
 
 
 async def change_line(asked: Asked, number: Number, body: LineChange) -> LineSettingsAnswer:
     """Change some of it."""
-    changed = await asked.services.lines.change(number, body.root)
-    return LineSettingsAnswer.model_construct(**dict(changed))
+    return _settings(asked, await asked.services.lines.change(number, body.root, asked.read))
 
 
 async def remove_line(asked: Asked, number: Number) -> None:
@@ -192,6 +195,11 @@ async def preview_text(asked: Asked, number: Number, body: Wording) -> Drawn:
     return Drawn(
         sender=shown.sender, text=shown.text, wrote=shown.wrote, buttons=list(shown.buttons), answer=shown.answer
     )
+
+
+def _settings(asked: Asked, settings: LineSettings) -> LineSettingsAnswer:
+    asked.answers_version(version_of(settings))
+    return LineSettingsAnswer.model_construct(**dict(settings))
 
 
 def _line(asked: Asked, number: str) -> LineAnswer:
@@ -246,14 +254,22 @@ operations = (
     ),
     Operation("GET", "/api/lines/{number}", get_line, "One line", errors=UNKNOWN),
     Operation("DELETE", "/api/lines/{number}", remove_line, "Remove a line", right="write", errors=UNKNOWN),
-    Operation("GET", "/api/lines/{number}/settings", get_line_settings, "What is set for a line", errors=UNKNOWN),
+    Operation(
+        "GET",
+        "/api/lines/{number}/settings",
+        get_line_settings,
+        "What is set for a line",
+        errors=UNKNOWN,
+        versioned=True,
+    ),
     Operation(
         "PATCH",
         "/api/lines/{number}/settings",
         change_line,
         "Change what is set for a line",
         right="write",
-        errors={404: NoSuchLine, 422: SettingRefused},
+        errors={404: NoSuchLine, 412: SettingsChanged, 422: SettingRefused},
+        versioned=True,
     ),
     Operation("GET", "/api/lines/{number}/lights", get_lights, "A line's lights", errors=UNKNOWN),
     Operation(

@@ -4,13 +4,21 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from ari_app import __version__
-from ari_app.web.api.operation import Operation
+from ari_app.web.api.operation import ETAG, IF_MATCH, Operation
 from ari_app.web.refusals import PROBLEM_JSON
 
 SCHEMAS = "#/components/schemas/{model}"
+BINARY = {"type": "string", "format": "binary"}
+IF_MATCH_PARAMETER = {
+    "name": IF_MATCH,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The ETag of what was read; where it is another one now, nothing is changed.",
+}
 
 
 class Wrong(BaseModel):
@@ -20,6 +28,14 @@ class Wrong(BaseModel):
     reason: str
 
 
+class Differs(BaseModel):
+    """A setting that somebody else has changed: as it is now, and as it was sent; of a secret only that it is set."""
+
+    where: str
+    now: JsonValue
+    sent: JsonValue
+
+
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 
@@ -27,6 +43,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[Wrong] = Field([], description="What is not valid in the request, each with its place.")
+    differs: list[Differs] = Field([], description="With 412: what differs now from what was sent.")
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -68,6 +85,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in model["properties"].items()
         ]
+    if operation.versioned and operation.body:
+        parameters.append(IF_MATCH_PARAMETER)
     made: dict[str, Any] = {
         "operationId": operation.function.__name__,
         "summary": operation.summary,
@@ -80,16 +99,20 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.body:
         schema = _schema(TypeAdapter(operation.body), "validation", schemas)
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if operation.largest:
+        made["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}}
     return made
 
 
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": operation.summary}
     status = operation.status
+    if operation.versioned:
+        good["headers"] = {ETAG: {"description": "The version of the answer.", "schema": {"type": "string"}}}
     if operation.answer:
         good["content"] = {"application/json": {"schema": _schema(operation.answer, "serialization", schemas)}}
     elif operation.media_type != "application/json":
-        good["content"] = {operation.media_type: {"schema": {"type": "string"}}}
+        good["content"] = {each: {"schema": {"type": "string"}} for each in operation.media_type.split(", ")}
     elif status == HTTPStatus.OK:
         status = HTTPStatus.NO_CONTENT
     statuses = {401, 403, 503, *operation.errors}  # 503: the database can't be used at the moment
@@ -99,6 +122,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         statuses.add(404)
     if operation.body:
         statuses |= {400, 413, 415}
+    if operation.largest:
+        statuses.add(413)
     problem = {"content": {PROBLEM_JSON: {"schema": {"$ref": SCHEMAS.format(model="Problem")}}}}
     return {str(int(status)): good} | {
         str(each): {"description": HTTPStatus(each).phrase, **problem} for each in sorted(statuses)

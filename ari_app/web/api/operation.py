@@ -3,12 +3,12 @@
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_type_hints
 
-from aiohttp import web
+from aiohttp import ETag, web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ari_app.sentence import Sentence, say
@@ -16,16 +16,20 @@ from ari_app.web.access.access import Right
 from ari_app.web.context import Identity, Web, identity, web_of
 from ari_app.web.refusals import Refused
 from ari_app.web.services import Services
+from ari_app.wrong import Wrong, wrong_in
 
 PLACE = re.compile(r"{(\w+)}")
+ETAG, IF_MATCH = "ETag", "If-Match"
+ANY = ETag("*")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, for the function of an operation."""
+    """A request, for the function of an operation; ``headers`` go with the answer."""
 
     request: web.Request
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def services(self) -> Services:
@@ -42,6 +46,18 @@ class Asked:
         """Who is asking."""
         return identity(self.request)
 
+    @property
+    def read(self) -> frozenset[str] | None:
+        """The versions that the asker has read of what he changes (If-Match, RFC 9110); None where any will do."""
+        if IF_MATCH not in self.request.headers:
+            return None
+        tags = self.request.if_match or ()
+        return None if ANY in tags else frozenset(tag.value for tag in tags if not tag.is_weak)
+
+    def answers_version(self, version: str) -> None:
+        """Tell the version of what is answered (ETag, RFC 9110)."""
+        self.headers[ETAG] = f'"{version}"'
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -49,8 +65,10 @@ class Operation:
 
     ``function`` is `async def f(asked: Asked, ...)`: parameters named in ``path`` as {name} come from there, `query`
     and `body` are pydantic models, and what it returns (a model, a list of models, None) is the answer, as JSON. One
-    that returns a `web.StreamResponse` answers by itself; ``media_type`` says with what.
+    that returns a `web.StreamResponse` answers by itself; ``media_type`` says with what (one, or several: "a, b").
     ``errors``: which exceptions are answered with which status; their text (`.sentence`, else `str`) is the detail.
+    ``versioned``: its answer has an ETag, and what changes something obeys If-Match.
+    ``largest``: it takes a file of so many bytes at most, as its `content`, in place of JSON.
     """
 
     method: Method
@@ -61,6 +79,8 @@ class Operation:
     errors: Mapping[int, type[Exception] | tuple[type[Exception], ...]] = field(default_factory=dict)
     status: int = 200
     media_type: str = "application/json"
+    versioned: bool = False
+    largest: int = 0
 
     @cached_property
     def hints(self) -> dict[str, Any]:
@@ -103,8 +123,11 @@ class Operation:
             arguments["query"] = _checked(self.query, _query(request), say("The query is not valid."))
         if self.body:
             arguments["body"] = _checked(self.body, await _json(request), say("What was sent is not valid."))
+        if self.largest:
+            arguments["content"] = await request.clone(client_max_size=self.largest).read()
+        asked = Asked(request)
         try:
-            returned = await self.function(Asked(request), **arguments)
+            returned = await self.function(asked, **arguments)
         except tuple(_flat(self.errors)) as error:
             raise self._refused(error) from error
         if isinstance(returned, web.StreamResponse):
@@ -112,7 +135,7 @@ class Operation:
         if self.answer is None:
             return web.Response(status=204 if self.status == 200 else self.status)
         body = self.answer.dump_json(returned)
-        return web.Response(status=self.status, body=body, content_type="application/json")
+        return web.Response(status=self.status, body=body, content_type="application/json", headers=asked.headers)
 
     def _refused(self, error: Exception) -> Refused:
         sentence = getattr(error, "sentence", None)
@@ -120,8 +143,12 @@ class Operation:
             sentence = say("{reason}", reason=error)
         for status, kinds in self.errors.items():
             if isinstance(error, kinds):
-                wait_s = getattr(error, "wait_s", None)
-                return Refused(status, sentence, {} if wait_s is None else {"Retry-After": str(wait_s)})
+                headers = {}
+                if (wait_s := getattr(error, "wait_s", None)) is not None:
+                    headers["Retry-After"] = str(wait_s)
+                if version := getattr(error, "version", ""):
+                    headers[ETAG] = f'"{version}"'
+                return Refused(status, sentence, headers, _details(error))
         raise AssertionError(f"{error!r} is in no row of {self.errors}")
 
 
@@ -152,8 +179,16 @@ def _checked(model: type[BaseModel], value: Any, sentence: Sentence) -> BaseMode
 
 def _invalid(error: ValidationError, sentence: Sentence, *where: str) -> Refused:
     """Says what is wrong where; never what was sent, which may be secret."""
-    wrong = [
-        {"where": ".".join(map(str, (*where, *each["loc"]))), "reason": each["msg"].removeprefix("Value error, ")}
-        for each in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return Refused(422, sentence, details={"errors": wrong})
+    return Refused(422, sentence, details={"errors": _errors(wrong_in(error), *where)})
+
+
+def _errors(wrong: Sequence[Wrong], *where: str) -> list[dict[str, Any]]:
+    """For problem details; what is wrong in the path is named by its place there."""
+    return [{"where": ".".join((*where, *filter(None, [each.key]))), "reason": each.reason} for each in wrong]
+
+
+def _details(error: Exception) -> dict[str, Any]:
+    """What an exception tells besides its sentence."""
+    wrong, differs = getattr(error, "wrong", ()), getattr(error, "differs", None)
+    details: dict[str, Any] = {"errors": _errors(wrong)} if wrong else {}
+    return details if differs is None else details | {"differs": [asdict(each) for each in differs]}

@@ -1,14 +1,23 @@
 """What can be set for a line, as forms: which fields each has, and how what was typed becomes a change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import SecretStr
-
 from ari_app.lines.settings import LineSettings, SettingRefused
 from ari_app.sentence import Sentence, say
-from ari_app.web.pages.line_words import worded
+from ari_app.web.edits import (
+    ANOTHER,
+    FIELD,
+    REMOVED,
+    Edit,
+    Value,
+    Values,
+    fingerprint,
+    meanwhile,
+    unchanged,
+    was_shown,
+)
 
 Kind = Literal["text", "number", "switch", "list", "secret", "choice"]
 
@@ -34,6 +43,7 @@ class Group:
 
 
 Form = tuple[Group, ...]
+ON, OFF = say("Somebody else has switched it on meanwhile."), say("Somebody else has switched it off meanwhile.")
 WHOLE, ANY = {"min": 0, "step": 1}, {"min": 0, "step": "any"}
 
 SETTINGS: Form = (
@@ -142,8 +152,6 @@ CARD: Form = (
             ),
             Entry("card.contact_first_name", say("First name"), hint=say("The company where empty.")),
             Entry("card.contact_last_name", say("Last name")),
-            Entry("card.contact_vcard", say("vCard file"), hint=say("Path of a .vcf file on the server.")),
-            Entry("card.picture", say("Picture"), hint=say("Path of a JPEG or PNG file on the server.")),
         ),
     ),
 )
@@ -207,26 +215,30 @@ def entries(form: Form) -> Iterable[Entry]:
     return (entry for group in form for entry in group.entries)
 
 
-def shown(form: Form, settings: LineSettings) -> dict[str, Any]:
-    """What each field shows of the settings; of a secret, whether it is set."""
-    return {entry.key: _shown(entry, _value(settings, entry.key)) for entry in entries(form)}
+def unedited(form: Form, settings: LineSettings) -> Edit:
+    """A form that is shown for the first time."""
+    return unchanged(_now(form, settings))
 
 
-def typed(form: Form, fields: Mapping[str, str], settings: LineSettings) -> dict[str, Any]:
-    """What each field shows once somebody has typed into it."""
-    values: dict[str, Any] = {entry.key: fields.get(entry.key, "") for entry in entries(form)}
-    for entry in entries(form):
-        if entry.kind == "switch":
-            values[entry.key] = entry.key in fields
-        elif entry.kind == "secret":
-            values[entry.key] = _shown(entry, _value(settings, entry.key))
-    return values
+def edit(form: Form, fields: Mapping[str, str], settings: LineSettings) -> Edit:
+    """What somebody has changed."""
+    now = _now(form, settings)
+    was = was_shown(fields.get(FIELD, ""), now)
+    return Edit(was, now, {entry.key: _sent(entry, fields, was[entry.key]) for entry in entries(form)})
 
 
-def change(form: Form, fields: Mapping[str, str]) -> dict[str, Any]:
-    """The merge patch that a form asks for."""
+def shown(form: Form, edited: Edit) -> Values:
+    """What each field shows; of a secret, whether it is set."""
+    secrets = {entry.key: bool(edited.now[entry.key]) for entry in entries(form) if entry.kind == "secret"}
+    return {**edited.shown(), **secrets}
+
+
+def change(form: Form, fields: Mapping[str, str], keys: Collection[str]) -> dict[str, Any]:
+    """The merge patch that sets these fields, as they were sent."""
     patch: dict[str, Any] = {}
     for entry in entries(form):
+        if entry.key not in keys:
+            continue
         text = fields.get(entry.key, "")
         *above, name = entry.key.split(".")
         target = patch
@@ -237,27 +249,30 @@ def change(form: Form, fields: Mapping[str, str]) -> dict[str, Any]:
                 target[name] = entry.key in fields
             case "list":
                 target[name] = [line.strip() for line in text.splitlines() if line.strip()]
-            case "secret":
-                if f"remove_{entry.key}" in fields:
-                    target[name] = None
-                elif text:
-                    target[name] = text
             case _:
                 target[name] = text or None
     return patch
 
 
-def errors(form: Form, refused: SettingRefused) -> dict[str, Sentence | str]:
+def differences(form: Form, settings: LineSettings, keys: Collection[str]) -> dict[str, list[Sentence]]:
+    """What somebody else has set in these fields."""
+    return {entry.key: [_meanwhile(entry, _value(settings, entry.key))] for entry in entries(form) if entry.key in keys}
+
+
+def errors(form: Form, refused: SettingRefused) -> dict[str, list[Sentence]]:
     """What was refused, at its field; under the empty key where it has none here."""
-    for key in (entry.key for entry in entries(form)):
-        if refused.key == key:
-            return {key: worded(refused.reason)}
-        if refused.key.startswith(f"{key}."):
-            last = refused.key.removeprefix(f"{key}.")
-            if last.isdecimal():
-                return {key: say("Entry {n}: {reason}", n=int(last) + 1, reason=refused.reason)}
-            return {key: worded(refused.reason)}  # one of the kinds that its value may have
-    return {"": str(refused)}
+    told: dict[str, list[Sentence]] = {}
+    keys = {entry.key for entry in entries(form)}
+    for wrong in refused.wrong:
+        above, _, last = wrong.key.rpartition(".")
+        if wrong.key in keys:
+            told.setdefault(wrong.key, []).append(wrong.reason)
+        elif above in keys and last.isdecimal():
+            said = say("Entry {n}: {reason}", n=int(last) + 1, reason=wrong.reason)
+            told.setdefault(above, []).append(said)
+        else:
+            told.setdefault("", []).append(say("{key}: {reason}", key=wrong.key, reason=wrong.reason))
+    return told
 
 
 def _value(settings: LineSettings, key: str) -> Any:
@@ -267,15 +282,45 @@ def _value(settings: LineSettings, key: str) -> Any:
     return value
 
 
-def _shown(entry: Entry, value: Any) -> Any:
-    match value:
-        case SecretStr():
-            return True
-        case None:
-            return False if entry.kind == "secret" else ""
-        case tuple():
+def _now(form: Form, settings: LineSettings) -> dict[str, Value]:
+    return {entry.key: _compared(entry, _value(settings, entry.key)) for entry in entries(form)}
+
+
+def _compared(entry: Entry, value: Any) -> Value:
+    match entry.kind:
+        case "switch":
+            return bool(value)
+        case "list":
             return "\n".join(value)
-        case float() if value.is_integer():
-            return int(value)
+        case "secret":
+            return fingerprint(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value).strip()
+
+
+def _sent(entry: Entry, fields: Mapping[str, str], was: Value) -> Value:
+    text = fields.get(entry.key, "")
+    match entry.kind:
+        case "switch":
+            return entry.key in fields
+        case "list":
+            return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+        case "secret":
+            return fingerprint(text) if text else "" if f"remove_{entry.key}" in fields else was
         case _:
-            return value
+            return text
+
+
+def _meanwhile(entry: Entry, value: Any) -> Sentence:
+    match entry.kind:
+        case "secret":
+            return ANOTHER if value else REMOVED
+        case "switch":
+            return ON if value else OFF
+        case "choice":
+            return meanwhile(dict(entry.options)[value])
+        case "list":
+            return meanwhile(", ".join(value))
+        case _:
+            return meanwhile(str(_compared(entry, value)))

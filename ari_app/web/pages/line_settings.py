@@ -1,15 +1,20 @@
 """A line's settings, its card, lists and limits: each a form."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from aiohttp import web
 
 from ari_app.lines.settings import SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence, say
 from ari_app.web.context import services
+from ari_app.web.edits import MEANWHILE, Edit
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
 from ari_app.web.pages import line_forms
+from ari_app.web.pages.card_file_fields import card_files
 from ari_app.web.pages.line_of import LINE, number_of, render_line
 
 routes = web.RouteTableDef()
@@ -41,33 +46,49 @@ PLACE = LINE + "/{tab:settings|card|lists|limits}"
 @routes.get(PLACE)
 async def show(request: web.Request) -> web.StreamResponse:
     """The form."""
-    name = request.match_info["tab"]
-    settings = services(request).lines.settings(number_of(request))
-    return _form(request, name, line_forms.shown(TABS[name].form, settings))
+    name, settings = request.match_info["tab"], services(request).lines.settings(number_of(request))
+    return await tab_page(request, name, line_forms.unedited(TABS[name].form, settings))
 
 
 @routes.post(PLACE)
 async def save(request: web.Request) -> web.StreamResponse:
-    """Change what was changed, or say what can't be."""
-    name, number = request.match_info["tab"], number_of(request)
-    lines, tab, fields = services(request).lines, TABS[request.match_info["tab"]], await form(request)
-    before = lines.settings(number)
-    try:
-        await lines.change(number, line_forms.change(tab.form, fields))
-    except SettingRefused as refused:
-        values = line_forms.typed(tab.form, fields, before)
-        return _form(request, name, values, line_forms.errors(tab.form, refused), 422)
-    flash(request, say("Saved."))
-    raise web.HTTPSeeOther(request.path)
+    """Change what was changed, or say what can't be, or what somebody else has changed meanwhile."""
+    number, name, fields = number_of(request), request.match_info["tab"], await form(request)
+    lines, tab = services(request).lines, TABS[name].form
+    while True:
+        settings = lines.settings(number)
+        edit = line_forms.edit(tab, fields, settings)
+        if edit.differs:
+            return await tab_page(request, name, edit, line_forms.differences(tab, settings, edit.differs), 412)
+        try:
+            await lines.change(number, line_forms.change(tab, fields, edit.changed), {version_of(settings)})
+        except SettingsChanged:
+            continue  # between our look and our change
+        except SettingRefused as refused:
+            return await tab_page(request, name, edit, line_forms.errors(tab, refused), 422)
+        flash(request, edit.done)
+        raise web.HTTPSeeOther(request.path)
 
 
-def _form(
+async def tab_page(
     request: web.Request,
     name: str,
-    values: dict[str, object],
-    errors: dict[str, Sentence | str] | None = None,
+    edit: Edit,
+    errors: Mapping[str, Sequence[Sentence]] | None = None,
     status: int = 200,
+    file_errors: Mapping[str, Sentence] | None = None,
 ) -> web.StreamResponse:
+    """A tab with its form, and what is wrong in it; that of the card has files, too."""
+    files = await card_files(request, file_errors or {}) if name == "card" else {}
     return render_line(
-        request, "lines/form.html", status, tab=TABS[name], tab_name=name, values=values, errors=errors or {}
+        request,
+        "lines/form.html",
+        status,
+        tab=TABS[name],
+        tab_name=name,
+        values=line_forms.shown(TABS[name].form, edit),
+        read=edit.read(),
+        errors=errors or {},
+        meanwhile=MEANWHILE if status == HTTPStatus.PRECONDITION_FAILED else None,
+        **files,
     )

@@ -1,18 +1,20 @@
 """A line's texts in both languages, with what each looks like in a Telegram chat."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, get_args
 
 from aiohttp import web
 
 from ari_app.lines.settings import LineSettings, SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.texts import ENGLISH, RUSSIAN, VARIABLES, Language, TemplateError, TextName, rule_of
 from ari_app.web.context import services
+from ari_app.web.edits import FIELD, MEANWHILE, Edit, Value, Values, meanwhile, unchanged, was_shown
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
 from ari_app.web.pages.line_of import LINE, number_of, render_line
-from ari_app.web.pages.line_words import worded
 from ari_app.web.preview import preview
 
 routes = web.RouteTableDef()
@@ -51,31 +53,38 @@ async def choose(request: web.Request) -> web.StreamResponse:
 @routes.get(PLACE + "/{language:en|ru}")
 async def show(request: web.Request) -> web.StreamResponse:
     """All texts in one language."""
-    return _page(request, {}, {})
+    return _page(request, unchanged(_now(request)))
 
 
 @routes.post(PLACE + "/{language:en|ru}")
 async def save(request: web.Request) -> web.StreamResponse:
-    """Keep what was changed, or put one back to its default."""
+    """Keep what was changed, or put one back to its default; or say what somebody else has changed meanwhile."""
     number, language = number_of(request), _language(request)
-    lines, typed = services(request).lines, await _typed(request)
-    if (name := typed.pop("reset", "")) in NAMES:
-        await lines.change(number, {"texts": {language: {name: None}}})
-        del typed[name]
+    lines, fields = services(request).lines, await form(request)
+    typed = _typed(fields)
+    reset = fields.get("reset", "")
+    if reset in NAMES:
+        await lines.change(number, {"texts": {language: {reset: None}}})
         flash(request, say("This text is the default again."))
-        return _page(request, typed, {})
-    before = lines.settings(number).texts.of(language)
-    changed = {name: text for name, text in typed.items() if text != getattr(before, name)}
-    errors = {name: worded(str(error)) for name, text in changed.items() if (error := _wrong(name, text))}
-    if not errors:
+        now = _now(request)
+        was: Values = {**was_shown(fields.get(FIELD, ""), now), reset: now[reset]}
+        return _page(request, Edit(was, now, {**was, **typed, reset: now[reset]}))
+    while True:
+        version, now = version_of(lines.settings(number)), _now(request)
+        was = was_shown(fields.get(FIELD, ""), now)
+        edit = Edit(was, now, {**was, **typed})
+        if edit.differs:
+            return _page(request, edit, {name: meanwhile(str(now[name])) for name in edit.differs}, 412)
+        changed = {name: typed[name] for name in edit.changed}
         try:
-            await lines.change(number, {"texts": {language: changed}})
+            await lines.change(number, {"texts": {language: changed}}, {version})
+        except SettingsChanged:
+            continue  # between our look and our change
         except SettingRefused as refused:
-            errors[refused.key.rpartition(".")[2]] = worded(refused.reason)
-    if errors:
-        return _page(request, typed, errors, 422)
-    flash(request, say("Saved."))
-    raise web.HTTPSeeOther(request.path)
+            errors = {wrong.key.rpartition(".")[2]: wrong.reason for wrong in refused.wrong}
+            return _page(request, edit, errors, 422)
+        flash(request, edit.done)
+        raise web.HTTPSeeOther(request.path)
 
 
 @routes.post(PLACE + "/{language:en|ru}/preview/{name}")
@@ -84,16 +93,20 @@ async def draw(request: web.Request) -> web.StreamResponse:
     settings, name = services(request).lines.settings(number_of(request)), request.match_info["name"]
     if name not in NAMES:
         raise web.HTTPNotFound
-    template = (await _typed(request)).get(name, "")
+    template = _typed(await form(request)).get(name, "")
     return render_line(request, "lines/preview.html", drawn=_drawn(request, settings, name, template))
 
 
+def _now(request: web.Request) -> dict[str, Value]:
+    texts = services(request).lines.settings(number_of(request)).texts.of(_language(request))
+    return {name: getattr(texts, name) for name in NAMES}
+
+
 def _page(
-    request: web.Request, typed: Mapping[str, str], errors: Mapping[str, Sentence | str], status: int = 200
+    request: web.Request, edit: Edit, errors: Mapping[str, Sentence] | None = None, status: int = 200
 ) -> web.StreamResponse:
     settings, language = services(request).lines.settings(number_of(request)), _language(request)
-    now = settings.texts.of(language)
-    values = {name: typed.get(name, getattr(now, name)) for name in NAMES}
+    values = edit.shown()
     return render_line(
         request,
         "lines/texts.html",
@@ -101,11 +114,13 @@ def _page(
         texts_language=language,
         about=ABOUT,
         values=values,
-        errors=errors,
+        read=edit.read(),
+        errors=errors or {},
+        meanwhile=MEANWHILE if status == HTTPStatus.PRECONDITION_FAILED else None,
         defaults=DEFAULTS[language],
         lengths={name: rule_of(name).length for name in NAMES},
         variables={name: (*VARIABLES, *rule_of(name).extra) for name in NAMES},
-        drawn={name: _drawn(request, settings, name, values[name]) for name in NAMES},
+        drawn={name: _drawn(request, settings, name, str(values[name])) for name in NAMES},
     )
 
 
@@ -115,23 +130,13 @@ def _drawn(request: web.Request, settings: LineSettings, name: TextName, templat
     try:
         return preview(settings, installation, _language(request), name, template)
     except TemplateError as error:
-        return worded(str(error))
-
-
-def _wrong(name: str, template: str) -> TemplateError | None:
-    try:
-        rule_of(name).check(template)
-    except TemplateError as error:
-        return error
-    return None
+        return error.sentence
 
 
 def _language(request: web.Request) -> Language:
     return "ru" if request.match_info["language"] == "ru" else "en"
 
 
-async def _typed(request: web.Request) -> dict[str, str]:
+def _typed(fields: Mapping[str, str]) -> dict[str, str]:
     """What was typed, with line ends as Telegram has them, not a form's (CR LF)."""
-    return {
-        name: text.replace("\r\n", "\n") for name, text in (await form(request)).items() if name in (*NAMES, "reset")
-    }
+    return {name: text.replace("\r\n", "\n") for name, text in fields.items() if name in NAMES}

@@ -3,16 +3,20 @@
 from aiohttp import web
 
 from ari_app.lines.settings import LineExists, LineSettings, SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import TelegramError
 from ari_app.web.context import services
+from ari_app.web.edits import Edit
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
+from ari_app.web.pages import installation_form
+from ari_app.web.pages.installation_form import APPLICATION
 from ari_app.web.pages.line_list import line_list, part_of
 from ari_app.web.pages.line_of import LINE, number_of, render_line
-from ari_app.web.pages.line_words import worded
 from ari_app.web.refusals import is_htmx
 from ari_app.web.render import render
+from ari_app.wrong import Wrong
 
 routes = web.RouteTableDef()
 
@@ -30,29 +34,35 @@ async def add_form(request: web.Request) -> web.StreamResponse:
     """The first steps of the wizard: the application, if the installation has none, and the number."""
     application = services(request).installation.settings
     if not (application.api_id and application.api_hash) or "application" in request.query:
-        return render(request, "lines/application.html", application=application, typed={}, errors={})
+        return _application(request, installation_form.unedited(application, APPLICATION))
     return render(request, "lines/add.html", typed={}, errors={})
 
 
 @routes.post("/lines/add/application")
 async def set_application(request: web.Request) -> web.StreamResponse:
     """The application's id and hash, for all lines."""
-    its, fields = services(request), await form(request)
-    before = its.installation.settings
-    errors: dict[str, Sentence | str] = {}
-    if not fields.get("api_id"):
-        errors["api_id"] = say("It is needed.")
-    if not (fields.get("api_hash") or before.api_hash):
-        errors["api_hash"] = say("It is needed.")
-    if not errors:
+    installation, fields = services(request).installation, await form(request)
+    while True:
+        now = installation.settings
+        edit = installation_form.edit(fields, now, APPLICATION)
+        if differs := installation_form.differences(edit, now):
+            return _application(request, edit, differs, 412)
+        if missing := {name: say("It is needed.") for name in APPLICATION if not edit.sent[name]}:
+            return _application(request, edit, missing, 422)
         try:
-            changes = {name: fields[name] for name in ("api_id", "api_hash") if fields.get(name)}
-            await its.installation.change(changes)
+            await installation.change(installation_form.change(edit, fields), {version_of(now)})
+        except SettingsChanged:
+            continue  # between our look and our change
         except SettingRefused as refused:
-            errors[refused.key] = worded(refused.reason)
-    if errors:
-        return render(request, "lines/application.html", 422, application=before, typed=fields, errors=errors)
-    raise web.HTTPSeeOther("/lines/add")
+            return _application(request, edit, {wrong.key: wrong.reason for wrong in refused.wrong}, 422)
+        raise web.HTTPSeeOther("/lines/add")
+
+
+def _application(
+    request: web.Request, edit: Edit, errors: dict[str, Sentence] | None = None, status: int = 200
+) -> web.StreamResponse:
+    shown = installation_form.shown(edit)
+    return render(request, "lines/application.html", status, application=shown, read=edit.read(), errors=errors or {})
 
 
 @routes.post("/lines/add")
@@ -64,11 +74,8 @@ async def add(request: web.Request) -> web.StreamResponse:
         settings = LineSettings.of(wanted)
         await services(request).lines.add(settings)
     except (LineExists, SettingRefused) as refused:
-        errors: dict[str, Sentence | str] = (
-            {refused.key: worded(refused.reason)}
-            if isinstance(refused, SettingRefused)
-            else {"number": say("There is such a line already.")}
-        )
+        wrong = refused.wrong if isinstance(refused, SettingRefused) else (Wrong("number", refused.sentence),)
+        errors = {each.key: each.reason for each in wrong}
         return render(request, "lines/add.html", 422, typed=fields, errors=errors)
     raise web.HTTPSeeOther(f"/lines/{settings.number}/signin")
 

@@ -5,16 +5,19 @@ from typing import Any
 from aiohttp import web
 
 from ari_app import zones
+from ari_app.lines.installation import BotUntried
 from ari_app.lines.settings import SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence, say
 from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, digest
 from ari_app.web.access.gate import remote
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, services, web_of
+from ari_app.web.edits import MEANWHILE
 from ari_app.web.flash import Message, flash
 from ari_app.web.forms import form
+from ari_app.web.pages import installation_form
 from ari_app.web.pages.access import Unanswered, tokens_too
-from ari_app.web.pages.line_words import worded
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
@@ -22,7 +25,6 @@ routes = web.RouteTableDef()
 LONGEST_NAME = 100
 WRONG_FIELDS = {PasswordRefused: "new_password", Unanswered: "tokens"}
 ID_DIGITS = 18  # of a token: what SQLite can hold, and int() can read
-WRITE_ONLY = ("api_hash", "bot_token")  # shown as set or not, and kept where a field is left empty
 
 
 @routes.get("/settings")
@@ -33,9 +35,12 @@ async def settings(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
     its = web_of(request)
+    edit = values.pop("edit", None) or installation_form.unedited(its.services.installation.settings)
     base = {
-        "installation": its.services.installation.settings,
-        "typed": {},
+        "installation": installation_form.shown(edit),
+        "read": edit.read(),
+        "meanwhile": None,
+        "untried": False,
         "errors": {},
         "sessions": await its.access.sessions(),
         "tokens": await its.access.tokens(),
@@ -49,29 +54,26 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
 
 @routes.post("/settings/installation")
 async def change_installation(request: web.Request) -> web.StreamResponse:
-    """The company, the time zone, the application's identity, the bot."""
-    fields = await form(request)
-    installation = services(request).installation
-    now = installation.settings
-    changes: dict[str, str | None] = {}  # what stays as it was goes on following the configuration file
-    if "company" in fields and fields["company"] != now.company:
-        changes["company"] = fields["company"]
-    if "timezone" in fields and fields["timezone"] != now.timezone:
-        changes["timezone"] = fields["timezone"]
-    if "api_id" in fields and fields["api_id"] != str(now.api_id or ""):
-        changes["api_id"] = fields["api_id"] or None
-    for name in WRITE_ONLY:
-        if fields.get(f"remove_{name}"):
-            changes[name] = ""
-        elif fields.get(name):
-            changes[name] = fields[name]
-    try:
-        await installation.change(changes)
-    except SettingRefused as refused:
-        typed = {name: fields.get(name, "") for name in ("company", "timezone", "api_id")}
-        return await _page(request, 422, typed=typed, errors={refused.key: worded(refused.reason)})
-    flash(request, say("Saved."))
-    raise web.HTTPSeeOther("/settings")
+    """The company, the application's identity, the bot; or what somebody else has changed of it meanwhile."""
+    installation, fields = services(request).installation, await form(request)
+    while True:
+        now = installation.settings
+        edit = installation_form.edit(fields, now)
+        if differs := installation_form.differences(edit, now):
+            return await _page(request, 412, edit=edit, errors=differs, meanwhile=MEANWHILE)
+        try:
+            changes, untried = installation_form.change(edit, fields), "untried" in fields
+            bot = await installation.change(changes, {version_of(now)}, untried=untried)
+        except SettingsChanged:
+            continue  # between our look and our change
+        except SettingRefused as refused:
+            return await _page(request, 422, edit=edit, errors={each.key: each.reason for each in refused.wrong})
+        except BotUntried as refused:
+            return await _page(request, 422, edit=edit, errors={"bot_token": refused.sentence}, untried=True)
+        flash(request, edit.done)
+        if bot:
+            flash(request, say("This is the token of @{bot}.", bot=bot.username))
+        raise web.HTTPSeeOther("/settings")
 
 
 @routes.post("/settings/password")

@@ -1,0 +1,138 @@
+"""The files of a line's business card, a vCard and a picture: uploaded, and kept only if they are what they should be.
+
+No file of the server is ever opened because of what somebody has set.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import PurePath
+from typing import Literal, get_args
+
+from ari_app.lines.settings import LineError, NoSuchLine
+from ari_app.sentence import say
+from ari_app.store.card_files import AboutCardFile, KeptCardFile, KeptCardFiles
+from ari_app.store.store import Store
+from media.picture import NoPicture, Picture, decoded
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["contact_vcard", "picture"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+VCARD_TYPE = "text/vcard"
+VCARD_BYTES = 2048  # core.telegram.org/bots/api#sendcontact
+PICTURE_BYTES = 10_000_000  # core.telegram.org/bots/api#sendphoto, like the next two
+SIDES_PX = 10_000  # width and height together
+LONGEST_RATIO = 20
+LONGEST_NAME = 100
+MOST_BYTES = {"contact_vcard": VCARD_BYTES, "picture": PICTURE_BYTES}
+
+NO_VCARD = say("This is no vCard: one BEGIN:VCARD to END:VCARD, with its VERSION and the name FN, and nothing else.")
+
+
+class CardFileRefused(LineError):
+    """A file is not kept: it is not what it should be, or too large."""
+
+
+class NoSuchCardFile(LineError):
+    """The line has no such file."""
+
+
+class CardFiles:
+    """The files of all lines; ``decode`` finds what a picture is (raises NoPicture). ``clock`` gives Unix time."""
+
+    def __init__(
+        self,
+        store: Store,
+        decode: Callable[[bytes], Awaitable[Picture]] = decoded,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._kept = KeptCardFiles(store)
+        self._decode = decode
+        self._clock = clock
+        self._decoding = asyncio.Lock()  # one at a time: a large picture takes 200 MB
+
+    async def about(self, number: str) -> dict[str, AboutCardFile]:
+        """What files a line has, by their kind."""
+        return await self._kept.about(number)
+
+    async def get(self, number: str, kind: Kind) -> KeptCardFile:
+        """One file. Raises NoSuchCardFile."""
+        file = await self._kept.get(number, kind)
+        if file is None:
+            raise NoSuchCardFile(say("The card of {number} has no such file.", number=number))
+        return file
+
+    async def put(self, number: str, kind: Kind, name: str, content: bytes) -> None:
+        """Keep a file in place of the one that there is; ``name`` is only shown.
+
+        Raises CardFileRefused, NoSuchLine.
+        """
+        type = await (self._vcard(content) if kind == "contact_vcard" else self._picture(content))
+        shown = "".join(filter(str.isprintable, PurePath(name).name))[:LONGEST_NAME] or kind
+        if not await self._kept.put(KeptCardFile(number, kind, shown, type, content, self._clock())):
+            raise NoSuchLine(say("There is no line {number}.", number=number))
+        log.info("line %s: card.%s is %s, %d bytes", number, kind, type, len(content))
+
+    async def remove(self, number: str, kind: Kind) -> None:
+        """Forget a file. Raises NoSuchCardFile."""
+        if not await self._kept.remove(number, kind):
+            raise NoSuchCardFile(say("The card of {number} has no such file.", number=number))
+        log.info("line %s: card.%s is removed", number, kind)
+
+    async def _vcard(self, content: bytes) -> str:
+        if len(content) > VCARD_BYTES:
+            said = say(
+                "A vCard has {most} bytes at most, this file has {size}: leave its photo out.",
+                most=VCARD_BYTES,
+                size=len(content),
+            )
+            raise CardFileRefused(said)
+        await asyncio.to_thread(_check_vcard, content)
+        return VCARD_TYPE
+
+    async def _picture(self, content: bytes) -> str:
+        if len(content) > PICTURE_BYTES:
+            said = say("A picture has {most} MB at most, this file has more.", most=PICTURE_BYTES // 1_000_000)
+            raise CardFileRefused(said)
+        try:
+            async with self._decoding:
+                picture = await self._decode(content)
+        except NoPicture as error:
+            log.info("a card's picture was refused: %s", error)
+            raise CardFileRefused(say("This is no JPEG or PNG picture, or it is damaged or too large.")) from None
+        except OSError as error:
+            said = say("The picture could not be looked at on this machine ({error}): try again.", error=error)
+            raise CardFileRefused(said) from None
+        long, short = max(picture.width, picture.height), min(picture.width, picture.height)
+        if picture.width + picture.height > SIDES_PX or long > LONGEST_RATIO * short:
+            said = say(
+                "Telegram takes no picture of {width} × {height} pixels: width and height may be {most} together, "
+                "and one {ratio} times the other.",
+                width=picture.width,
+                height=picture.height,
+                most=SIDES_PX,
+                ratio=LONGEST_RATIO,
+            )
+            raise CardFileRefused(said)
+        return picture.type
+
+
+def _check_vcard(content: bytes) -> None:
+    """RFC 6350 and 2426. Raises CardFileRefused."""
+    from vobject.base import VObjectError, readComponents  # takes 0.1 s, and few commands need it
+
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise CardFileRefused(say("A vCard is a text in UTF-8; this file is none.")) from None
+    try:
+        components = list(readComponents(text))
+        sound = len(components) == 1 and components[0].name == "VCARD" and components[0].validate()
+    except (VObjectError, ValueError, LookupError) as error:
+        log.info("a card's vCard was refused: %s", type(error).__name__)
+        sound = False
+    if not sound:
+        raise CardFileRefused(NO_VCARD)

@@ -1,0 +1,78 @@
+"""The files of the lines' business cards: kept in the database, so that they go with their line and into a backup."""
+
+from dataclasses import asdict, dataclass
+
+from sqlite_utils import Database
+
+from ari_app.store.store import Store
+
+
+@dataclass(frozen=True)
+class KeptCardFile:
+    """One file of a line's card. ``kind``: what it is for; ``type``: its media type; ``put_at``: a Unix time."""
+
+    line: str
+    kind: str
+    name: str
+    type: str
+    content: bytes
+    put_at: float
+
+
+@dataclass(frozen=True)
+class AboutCardFile:
+    """All of it but its content; ``size`` in bytes."""
+
+    kind: str
+    name: str
+    type: str
+    size: int
+    put_at: float
+
+
+@dataclass(frozen=True)
+class KeptCardFiles:
+    """The files of all lines."""
+
+    store: Store
+
+    async def put(self, file: KeptCardFile) -> bool:
+        """Keep a file in place of the one of its kind; False where there is no such line (any more)."""
+
+        def write(db: Database) -> bool:
+            if not db.table("lines").count_where("number = ?", [file.line]):
+                return False
+            db.table("card_files").upsert(asdict(file), pk=("line", "kind"))
+            return True
+
+        return await self.store.run(write)
+
+    async def get(self, line: str, kind: str) -> KeptCardFile | None:
+        """One file; None where there is none."""
+
+        def read(db: Database) -> KeptCardFile | None:
+            rows = db.table("card_files").rows_where("line = ? AND kind = ?", [line, kind])
+            return next((KeptCardFile(**row) for row in rows), None)
+
+        return await self.store.run(read)
+
+    async def about(self, line: str) -> dict[str, AboutCardFile]:
+        """What files a line has, by their kind."""
+        select = "kind, name, type, length(content) AS size, put_at"
+
+        def read(db: Database) -> dict[str, AboutCardFile]:
+            rows = db.table("card_files").rows_where("line = ?", [line], select=select)
+            return {row["kind"]: AboutCardFile(**row) for row in rows}
+
+        return await self.store.run(read)
+
+    async def remove(self, line: str, kind: str) -> bool:
+        """Forget a file; False where there was none."""
+
+        def write(db: Database) -> bool:
+            table = db.table("card_files")
+            there = bool(table.count_where("line = ? AND kind = ?", [line, kind]))
+            table.delete_where("line = ? AND kind = ?", [line, kind])
+            return there
+
+        return await self.store.run(write)

@@ -1,0 +1,111 @@
+"""What each light says, and the button that does something about it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ari_app.lines.lights import Colour, Remedy, bot_light, calls_light, client_light
+from ari_app.sentence import say
+from ari_app.telegram import dialogue as module
+from ari_app.telegram.bot import BotState
+from ari_app.telegram.dialogue import BotDialogue, BotProblem
+from ari_app.telegram.line import LineState
+
+SAID = say("What has happened.")
+
+
+def line(state: LineState = LineState.READY, **values: Any) -> Any:
+    known = {"condition": SAID, "frozen": "", "pauses": {}, "bot_problem": None, "dialogue": True}
+    account = SimpleNamespace(api_id=values.pop("api_id", 1), api_hash="hash")
+    return SimpleNamespace(state=state, account=account, **(known | values))
+
+
+def bot(state: BotState) -> Any:
+    return SimpleNamespace(state=state, sentence=SAID, username="astergram_bot")
+
+
+@pytest.mark.parametrize(
+    ("state", "values", "colour", "remedy"),
+    [
+        (BotState.NO_TOKEN, {}, Colour.GREY, Remedy.BOT_TOKEN),
+        (BotState.REFUSED, {}, Colour.RED, Remedy.BOT_TOKEN),
+        (BotState.CONFLICT, {}, Colour.RED, Remedy.BOT_TOKEN),
+        (BotState.NO_INLINE, {}, Colour.RED, Remedy.INLINE_MODE),
+        (BotState.CONNECTING, {}, Colour.ORANGE, None),
+        (BotState.READY, {}, Colour.GREEN, None),
+        (BotState.READY, {"dialogue": None}, Colour.GREEN, None),
+        (BotState.READY, {"dialogue": False}, Colour.RED, Remedy.START_BOT),
+        (BotState.READY, {"bot_problem": BotProblem(SAID, passes=False)}, Colour.RED, Remedy.BOT_TOKEN),
+        (BotState.READY, {"bot_problem": BotProblem(SAID, passes=True)}, Colour.ORANGE, None),
+    ],
+)
+def test_the_bots_light(state: BotState, values: dict[str, Any], colour: Colour, remedy: Remedy | None) -> None:
+    light = bot_light(bot(state), line(**values))
+    assert (light.colour, light.remedy) == (colour, remedy)
+
+
+@pytest.mark.parametrize(
+    ("its_line", "colour", "remedy"),
+    [
+        (line(), Colour.GREEN, None),
+        (line(LineState.CONNECTING), Colour.ORANGE, None),
+        (line(LineState.SIGNED_OUT), Colour.RED, Remedy.SIGN_IN),
+        (line(LineState.SIGNED_OUT, api_id=0), Colour.RED, Remedy.APPLICATION),
+    ],
+)
+def test_the_clients_light(its_line: Any, colour: Colour, remedy: Remedy | None) -> None:
+    light = client_light(its_line)
+    assert (light.colour, light.remedy) == (colour, remedy)
+
+
+def test_asterisks_light() -> None:
+    from ari_app.asterisk.errors import AriRefused
+    from ari_app.asterisk.websocket import ConnectionState
+
+    def ari(state: ConnectionState, error: Exception | None) -> Any:
+        return SimpleNamespace(state=state, refusal=None, last_error=error, base="http://pbx:8088")
+
+    connecting = next(state for state in ConnectionState if state is not ConnectionState.CONNECTED)
+    refused = AriRefused.__new__(AriRefused)
+    lights = [
+        calls_light(ari(ConnectionState.CONNECTED, None)),
+        calls_light(ari(connecting, None)),
+        calls_light(ari(connecting, OSError("away"))),
+        calls_light(ari(connecting, refused)),
+    ]
+    assert [(light.colour, light.remedy) for light in lights] == [
+        (Colour.GREEN, None),
+        (Colour.ORANGE, None),
+        (Colour.ORANGE, Remedy.DOCTOR),
+        (Colour.RED, Remedy.DOCTOR),
+    ]
+
+
+async def test_a_bot_whose_keypad_shows_needs_no_dialogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a message of its could not be sent, or it is another bot."""
+    name = "calls_bot"
+
+    async def no_dialogue(*_: object) -> bool:
+        return False
+
+    async def peer(*_: object) -> Any:
+        return SimpleNamespace(user_id=7)
+
+    monkeypatch.setattr(module, "has_dialogue", no_dialogue)
+    monkeypatch.setattr(module, "bot_peer", peer)
+    client: Any = None
+    known = BotDialogue(lambda: name, lambda: None)
+    await known._ask(client)
+    assert known.open is False
+    known.works()
+    assert known.open
+    await known._ask(client)  # an hour later
+    assert known.open
+    known.doubt()
+    await known._ask(client)
+    assert not known.open
+    known.works()
+    name = "another_bot"
+    await known._ask(client)
+    assert not known.open
