@@ -102,10 +102,11 @@ async def strays(client: AriClient, keep: Collection[str] = ()) -> Strays:
         if channel.id in known:
             return False
         if _made_here(client, channel):
-            return channel.in_stasis or channel.state != "Up"  # else it was redirected
+            return channel.stasis_app in (client.app, None) or channel.state != "Up"  # else it was redirected
         # The application is subscribed to the dialplan's halves of its channels, too: such a one ends with its other
-        # half, and may be in its `h` extension for a while.
-        return channel.id in subscribed and channel.in_stasis
+        # half, and may be in its `h` extension for a while, or in another application.
+        told_enough = (client.app,) if client.owns_far(channel.id) else (client.app, None)
+        return channel.id in subscribed and channel.stasis_app in told_enough
 
     return Strays(
         [found for found in channels if is_stray(found)],

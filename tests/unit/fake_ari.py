@@ -108,6 +108,11 @@ class FakeAri:
         return socket
 
 
+def within(application: str, data: str = "") -> dict[str, str]:
+    """A channel's ``dialplan``: the dialplan's application that it is in."""
+    return {"app_name": application, "app_data": data}
+
+
 @asynccontextmanager
 async def fake_ari() -> AsyncIterator[FakeAri]:
     """One that runs."""

@@ -17,14 +17,19 @@ from ari_app.calls.desk import Desk
 from ari_app.calls.exchange import Exchange
 from ari_app.tasks import guarded_tasks
 
-from .fake_ari import WAIT_S, FakeAri, answered, connected, eventually, fake_ari
+from .fake_ari import APP, WAIT_S, FakeAri, answered, connected, eventually, fake_ari, within
 
 PHONE = {
     "id": "1700.1",
     "name": "PJSIP/101-00000001",
     "state": "Ring",
     "caller": {"name": "Anna", "number": "101"},
-    "dialplan": {"context": "phones", "exten": "+79990000002", "priority": 2, "app_name": "Stasis"},
+    "dialplan": {
+        "context": "phones",
+        "exten": "+79990000002",
+        "priority": 2,
+        **within("Stasis", f"{APP},+79990000002"),
+    },
 }
 
 
