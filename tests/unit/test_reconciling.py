@@ -22,7 +22,19 @@ from ari_app.asterisk.websocket import Backoff
 from ari_app.lines.lights import Colour, calls_light
 from ari_app.tasks import guarded_tasks
 
-from .fake_ari import APP, WAIT_S, FakeAri, answered, connected, eventually, fake_ari, within
+from .fake_ari import (
+    APP,
+    PHONE,
+    WAIT_S,
+    FakeAri,
+    answered,
+    connected,
+    eventually,
+    fake_ari,
+    incoming,
+    transferred,
+    within,
+)
 
 
 class Refusals:
@@ -157,17 +169,68 @@ async def test_an_asterisk_that_does_not_tell_where_a_channel_is_keeps_live_call
         assert far in fake.channels
 
 
-async def test_one_refusal_does_not_stop_the_rest() -> None:
+def once(monkeypatch: pytest.MonkeyPatch, beginning: str, error: BaseException) -> list[str]:
+    """Raise an error in the first request that begins so. Returns the requests it was raised in."""
+    call = Rest.call
+    failed: list[str] = []
+
+    async def failing(rest: Rest, operation: str, **arguments: Any) -> Any:
+        request = operation.format(**arguments)
+        if request.startswith(beginning) and not failed:
+            failed.append(request)
+            raise error
+        return await call(rest, operation, **arguments)
+
+    monkeypatch.setattr(Rest, "call", failing)
+    return failed
+
+
+@pytest.mark.parametrize("error", [AriFailed("500"), OSError("no room"), ValueError("no such name")], ids=repr)
+async def test_one_that_cannot_be_removed_does_not_stop_the_rest(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     async with fake_ari() as fake, connected(fake) as client:
         ours = sorted(client.new_id() for _ in range(4))
         fake.channels = {each: {"id": each} for each in ours[:3]}
         fake.bridges = {ours[3]: {"id": ours[3]}}
-        fake.refuse = Refusals(500, 1, f"DELETE /channels/{ours[0]}")
-        with pytest.raises(AriFailed):
+        failed = once(monkeypatch, "DELETE /channels", error)
+        with pytest.raises(type(error)):
             await reconcile(client)
+        assert failed == [f"DELETE /channels/{ours[0]}"]
         assert list(fake.channels) == [ours[0]]
         assert not fake.bridges
         assert [each.id for each in (await reconcile(client)).channels] == [ours[0]]
+
+
+@pytest.mark.parametrize("error", [ValueError("no list"), asyncio.CancelledError()], ids=repr)
+async def test_an_unexpected_error_does_not_end_the_looking(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 0.01)
+    async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg:
+        failed = once(monkeypatch, "GET /channels", error)
+        del fake.channels[leg.id]
+        await fake.cut()
+        async with asyncio.timeout(WAIT_S):
+            assert (await leg.hung_up()).cause_text == "Gone while Asterisk was not connected"
+        assert failed
+
+
+@pytest.mark.parametrize("error", [OSError("no room"), ValueError("no such name")], ids=repr)
+async def test_a_phones_channel_that_an_error_leaves_behind_is_removed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Its call is over, or was transferred away from it."""
+    monkeypatch.setattr("ari_app.asterisk.ari.TRANSFERRER_LEAVES_S", 0.02)
+    async with fake_ari() as fake, connected(fake) as client, at_work(client, monkeypatch), asyncio.timeout(WAIT_S):
+        async with incoming(fake, client) as leg:
+            failed = once(monkeypatch, "DELETE /channels", error)
+            await transferred(fake, leg.id, "1700.5")
+            await eventually(lambda: list(fake.channels) == ["1700.5"])
+            assert failed == [f"DELETE /channels/{PHONE['id']}"]
+            failed.clear()
+        await eventually(lambda: not fake.channels)
+        assert failed == ["DELETE /channels/1700.5"]
 
 
 async def test_what_could_not_be_closed_is_closed_later(monkeypatch: pytest.MonkeyPatch) -> None:
