@@ -83,6 +83,8 @@ class Soak:
         self._struck: list[Struck] = []
         self._scripts: set[asyncio.Timeout] = set()
         self._going = asyncio.Event()
+        self._hush = asyncio.Event()  # a quiet moment is asked for
+        self._hushed = asyncio.Event()
         self._calling: set[Place] = set()
         self._idle = asyncio.Event()  # no place has a call
         self._idle.set()
@@ -101,12 +103,17 @@ class Soak:
         async with background_tasks() as tasks:
             tasks.create_task(self._strike(), name="faults")
             working = {tasks.create_task(self._work(place, started), name=place.user) for place in self._places}
-            left = working
-            while left:
+            done = tasks.create_task(asyncio.wait(working), name="all calls")
+            hush = tasks.create_task(self._hush.wait(), name="hush")
+            while not done.done():
                 self._going.set()
-                _, left = await asyncio.wait(working, timeout=QUIET_EVERY_S)
+                await asyncio.wait({done, hush}, timeout=QUIET_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
                 self._going.clear()
                 await self._quiet()
+                if hush.done():
+                    self._hush.clear()
+                    hush = tasks.create_task(self._hush.wait(), name="hush")
+                    self._hushed.set()
         self._report.took_s = time.monotonic() - began
         self._report.look_for_growth()
 
@@ -169,6 +176,10 @@ class Soak:
         for number, planned in enumerate(plan.faults(self._report.seed)):
             fault = planned.fault
             await self._going.wait()
+            if fault is Fault.ASTERISK_KILLED:  # it would take along whatever is left there
+                self._hushed.clear()
+                self._hush.set()
+                await self._hushed.wait()
             await asyncio.sleep(planned.after_s)
             await self._going.wait()
             self._calm.clear()
