@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 ENTER_TIMEOUT_S = 5.0
 """How long a leg may take to enter Stasis once it is to be bridged; all the waiting for people is over by then."""
-TEMPORARY_FAILURE = 41
-"""Q.850 cause for a channel whose call this program has lost."""
+SWITCH_CONGESTION = 42
+"""Q.850 cause for a channel whose call this program has lost: a phone gets 503; of 41 Asterisk makes 603, Decline."""
 CONFIRM_S = 1.0
 """Between two looks at a channel in Stasis that nobody knows: the event of its arrival may be on its way."""
 EVERY_S = 60.0
@@ -129,7 +129,7 @@ async def reconcile(client: AriClient, keep: Collection[str] = ()) -> Strays:
     errors: list[Exception] = []
     removed = Strays([], [])
     for channel in found.channels:
-        cause = client.left.get(channel.id) or TEMPORARY_FAILURE
+        cause = client.left.get(channel.id) or SWITCH_CONGESTION
         if await _removed(channel.hangup(reason_code=cause), errors):
             removed.channels.append(channel)
     for bridge in found.bridges:

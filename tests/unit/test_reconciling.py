@@ -129,6 +129,7 @@ async def test_strays_are_removed_although_asterisk_refuses_for_a_while(monkeypa
         fake.refuse = Refusals(401, 7, "GET /", "DELETE /")
         async with at_work(client, monkeypatch):
             await eventually(lambda: not fake.channels and list(fake.bridges) == ["b"])
+        assert [fake.queries[f"DELETE /channels/{each}"] for each in ours] == [{"reason_code": "42"}] * len(ours)
 
 
 async def test_what_was_redirected_is_the_dialplans() -> None:
