@@ -76,6 +76,7 @@ class Astergram:
         )
         self.history = history
         self.news = news
+        store.queue.on_change = lambda: news.tell("storage")
         self.desk = Desk(news, history)
         self.keypads = Keypads(bot, store, tasks.keypads, partial(self.desk.count, "keypad.refused"))
         self._settings = settings
@@ -228,7 +229,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         introduce = partial(introduced, api_url=settings.bot.api_url)
         installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
-        languages = await stack.enter_async_context(open_languages(store))
+        languages = await open_languages(store)
         history = await stack.enter_async_context(keeping(store, HistorySettings(settings.calls.history_days)))
         media = MediaSettings(orphan_grace_s=settings.media.orphan_s)
         pool = await stack.enter_async_context(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 UNKNOWN = 0
 NORMAL_CLEARING = 16
+NETWORK_OUT_OF_ORDER = 38
 
 _TEXTS = {
     0: "Unknown",

@@ -20,7 +20,7 @@ from ari_app.asterisk.ari import FAR_SUFFIX, AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, LegEnded, was_refused
 from ari_app.asterisk.events import Arrival, Event
-from ari_app.asterisk.hangup import NORMAL_CLEARING, UNKNOWN, Hangup
+from ari_app.asterisk.hangup import NETWORK_OUT_OF_ORDER, NORMAL_CLEARING, UNKNOWN, Hangup
 from ari_app.asterisk.resources import Channel
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,9 @@ class Leg:
                 cause = int(event.raw.get("cause", UNKNOWN))
                 self._end(Hangup.with_cause(cause, event.raw.get("cause_txt", "")), exists=False)
             case events.CHANNEL_GONE:
-                self._end(Hangup.with_cause(UNKNOWN, "Gone while Asterisk was not connected"), exists=False)
+                # Nobody knows why; a caller on Telegram must not be told that he was declined.
+                cause_text = "Gone while Asterisk was not connected"
+                self._end(Hangup.with_cause(NETWORK_OUT_OF_ORDER, cause_text), exists=False)
             case events.CHANNEL_REPLACED:
                 self._replaced_by(event)
 

@@ -191,7 +191,7 @@ class CallBacks:
     async def _serve(self, request: "_Request") -> None:
         card, reached = request.card, False
         try:
-            await self._cards.tells(card, request.message_id)
+            self._cards.tells(card, request.message_id)
             # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
             progress = self._progress(card, request.message_id, lambda: None if reached else self._write(request))
             progress.show(*request.telling("callback_waiting"))
@@ -202,7 +202,7 @@ class CallBacks:
         finally:
             self._turns.end(request.person.id)
         if reached:
-            await self._cards.retire(card)
+            self._cards.retire(card)
 
     def _progress(
         self, card: KeptCard, message_id: str, gone: Callable[[], Coroutine[Any, Any, None] | None]
@@ -229,10 +229,10 @@ class CallBacks:
         finally:
             del self._telling[message_id]
         if shown is not Shown.NOT_NOW:
-            await self._cards.tells(card, "")
+            self._cards.tells(card, "")
         if shown is Shown.GONE:
             log.info("card: %s has deleted it: its button is void", card.person_id)
-            await self._cards.retire(card)
+            self._cards.retire(card)
             if writing := gone():
                 await writing
 

@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
 from ari_app.store.card_files import KeptCardFile, KeptCardFiles
 from ari_app.store.cards import KeptCard, KeptCards
+from ari_app.store.errors import StoreUnavailable
 from ari_app.store.store import Store
 from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
 from ari_app.telegram.card import CardSigner, Contact, Picture, keyboard, new_secret
@@ -155,13 +155,13 @@ class Cards:
             sent_at=now,
         )
         try:
-            await self._forget_old(now)
-            await self._keep(card)
+            self._forget_old(now)
+            self._keep(card)
             await self._deliver(line, card, rules)
         except TelegramError as error:
             self._count("card.failed")
             log.warning("line %s: no card for %s: %s", line.number, person.number, error)
-            await self._forget(card)
+            self._forget(card)
         else:
             self._count("card.sent")
             log.info("line %s: card for %s (%s)", line.number, person.number, reason.value)
@@ -175,13 +175,13 @@ class Cards:
         """Where a line's cards call back."""
         return self._rules[line].callback if line in self._rules else None
 
-    async def retire(self, card: KeptCard) -> None:
+    def retire(self, card: KeptCard) -> None:
         """Its button has done its work."""
-        await self._keep(replace(self._kept.get(card.id, card), secret=""))
+        self._keep(replace(self._kept.get(card.id, card), secret=""))
 
-    async def tells(self, card: KeptCard, message_id: str) -> None:
+    def tells(self, card: KeptCard, message_id: str) -> None:
         """A message of the card's (its inline id) tells of a request from now on; an empty one: of none any more."""
-        await self._keep(replace(self._kept.get(card.id, card), tells_in=message_id))
+        self._keep(replace(self._kept.get(card.id, card), tells_in=message_id))
 
     def telling(self, line: str) -> list[KeptCard]:
         """A line's cards that tell of a request."""
@@ -191,18 +191,18 @@ class Cards:
         """Whichever line it was: to the person they are all the same company."""
         return any(card.person_id == person_id and card.sent_at > since for card in self._kept.values())
 
-    async def _keep(self, card: KeptCard) -> None:
-        # At once, so that the end of another call does not send a second one.
+    def _keep(self, card: KeptCard) -> None:
+        # Known before it is sent, so that the end of another call does not send a second one.
         self._kept[card.id] = card
-        await self._table.put(card)
+        self._table.put(card)
 
-    async def _forget(self, card: KeptCard) -> None:
+    def _forget(self, card: KeptCard) -> None:
         self._kept.pop(card.id, None)
-        await self._table.drop(card)
+        self._table.drop(card)
 
-    async def _forget_old(self, now: float) -> None:
+    def _forget_old(self, now: float) -> None:
         for card in [each for each in self._kept.values() if each.sent_at <= now - LIFE_S]:
-            await self._forget(card)
+            self._forget(card)
 
     async def _deliver(self, line: Line, card: KeptCard, rules: CardRules) -> None:
         peer = await line.peer(card.person_id)
@@ -221,7 +221,7 @@ class Cards:
                 log.warning("line %s: a card goes without its button: %s", line.number, error)
             else:
                 return None
-            await self.retire(card)
+            self.retire(card)
         return await line.chat.send(peer, card.text)
 
     async def _parts(self, number: str, rules: CardRules) -> list[Contact | Picture]:
@@ -237,6 +237,6 @@ class Cards:
     async def _file(self, number: str, kind: str) -> KeptCardFile | None:
         try:
             return await self._files.get(number, kind)
-        except (sqlite3.Error, OSError) as error:
+        except StoreUnavailable as error:
             log.warning("line %s: a card goes without its %s: %s", number, kind, error)
             return None

@@ -1,6 +1,6 @@
 """The call history: each call is kept from its beginning, found again, and exported.
 
-Calls go through a queue to one writer, so that keeping them neither holds up nor ends a call.
+What is to be kept is written by the store in its own time, so that keeping a call neither holds it up nor ends it.
 """
 
 import asyncio
@@ -19,13 +19,11 @@ from ari_app.calls.outcome import Direction, failed
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, as_columns, from_columns
 from ari_app.store.calls import Details, KeptCall, KeptCalls, Page, Query
-from ari_app.store.store import Store
+from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import guarded_tasks
 
-QUEUED = 1000  # calls waiting to be written; with more, the disk is no use
-FLUSH_S = 10.0  # at the end of the program, for what still waits
-FRESH_S = 1.0  # before a search, so that it finds the call that has just ended
 PRUNE_EVERY_S = 86400.0
+PRUNE_AGAIN_S = 3600.0  # when the database could not be used
 EXPORTED = 500  # rows read at a time
 DAY_S = 86400.0
 
@@ -74,21 +72,21 @@ class History:
     def __init__(
         self, store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self.lost = 0  # calls that could not be written
         self._kept = KeptCalls(store)
         self._settings = settings or HistorySettings()
         self._clock = clock
         self._live: dict[str, Call] = {}  # and those whose end is not written yet
-        self._waiting: asyncio.Queue[Record] = asyncio.Queue(QUEUED)
 
     def keep(self, call: Call) -> None:
         """Have a call written as it is now."""
         record = _record(call, self._clock())
         self._live[call.id] = call
-        try:
-            self._waiting.put_nowait(record)
-        except asyncio.QueueFull:
-            self._lose(record, "the database does not keep up")
+
+        def done(kept: bool) -> None:
+            if record.state is CallState.ENDED:
+                self._live.pop(call.id, None)
+
+        self._kept.put(record.call, _details(record), done)
 
     def live(self) -> list[Record]:
         """The calls now, the newest first."""
@@ -112,13 +110,11 @@ class History:
 
     async def find(self, query: Query, offset: int = 0, limit: int = 50) -> Page:
         """A page of the calls that fit, the newest first."""
-        await self.written(FRESH_S)
         page = await self._kept.find(query, offset, limit)
         return replace(page, rows=tuple(map(self._as_it_is_now, page.rows)))
 
     async def export_csv(self, query: Query, zone: tzinfo = zones.MACHINE) -> AsyncIterator[str]:
         """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``."""
-        await self.written(FRESH_S)
         yield BOM + as_csv([COLUMNS])
         last: KeptCall | None = None
         while rows := await self._kept.before(query, last, EXPORTED):
@@ -130,32 +126,10 @@ class History:
         live = self._live.get(row.id)
         return _record(live, self._clock()).call if live and row.status is None else row
 
-    async def written(self, timeout_s: float = FLUSH_S) -> bool:
-        """Wait until all calls so far are written, but not for longer than that; whether they are."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._waiting.join()
-        except TimeoutError:
-            return False
-        return True
-
-    async def write(self) -> None:
-        """Write what is to be kept, without an end."""
-        while True:
-            record = await self._waiting.get()
-            try:
-                await self._kept.put(record.call, _details(record))
-            except Exception as error:
-                log.exception("a call was not written")
-                self._lose(record, str(error))
-            finally:
-                if record.state is CallState.ENDED:
-                    self._live.pop(record.call.id, None)
-                self._waiting.task_done()
-
     async def prune(self) -> None:
         """Remove what is older, or more, than is kept: at once, and then each day."""
         while True:
+            wait_s = PRUNE_EVERY_S
             try:
                 removed = 0
                 before = self._clock() - self._settings.days * DAY_S
@@ -163,37 +137,27 @@ class History:
                     removed += some
                 if removed:
                     log.info("%d calls were removed from the history: older or more than it keeps", removed)
-            except Exception:
-                log.exception("the call history could not be pruned; it is tried again in a day")
-            await asyncio.sleep(PRUNE_EVERY_S)
+            except StoreUnavailable as error:
+                wait_s = PRUNE_AGAIN_S
+                log.warning("the call history could not be pruned, it is tried again in an hour: %s", error)
+            await asyncio.sleep(wait_s)
 
     async def close_open(self) -> None:
         """Close the calls that a killed program left open."""
         if closed := await self._kept.close_open():
             log.warning("%d calls were open when the program last stopped", closed)
 
-    def _lose(self, record: Record, why: str) -> None:
-        self.lost += 1
-        if record.state is CallState.ENDED:
-            self._live.pop(record.call.id, None)
-        log.error("call %s is not kept in the history as it is now (%s): %s", record.call.id, record.state.value, why)
-
 
 @asynccontextmanager
 async def keeping(
     store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[History]:
-    """The history at work; what a killed program left open is closed first. Leave it when the last call is over."""
+    """The history at work; what a killed program left open is closed first."""
     history = History(store, settings, clock)
     await history.close_open()
     async with guarded_tasks() as tasks:
-        tasks.supervise(history.write, "call history")
         tasks.supervise(history.prune, "pruning of the call history")
-        try:
-            yield history
-        finally:
-            if not await history.written():
-                log.error("the last calls are not in the history: the database took longer than %g s", FLUSH_S)
+        yield history
 
 
 def _record(call: Call, now: float) -> Record:

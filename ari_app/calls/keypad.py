@@ -11,7 +11,7 @@ from telethon.tl import types
 from ari_app.calls.call import Call
 from ari_app.calls.dialling import KeysRefused
 from ari_app.store.keypads import SendingKeypad, ShownKeypads
-from ari_app.store.store import Store
+from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.buttons import (
     REFUSAL,
@@ -124,8 +124,12 @@ class Keypads:
         """Remove what calls that are over, also those of a program that was killed, have left in a line's chats."""
         shown = ShownKeypads(self._store, line.number)
         not_left = [*self._live.values(), *self._ending.values()]
-        sent = set(await shown.all()) - {keypad.sent_id for keypad in not_left}
-        unsure = [each for each in await shown.unsure() if each not in [keypad.sending for keypad in not_left]]
+        try:
+            sent = set(await shown.all()) - {keypad.sent_id for keypad in not_left}
+            unsure = [each for each in await shown.unsure() if each not in [keypad.sending for keypad in not_left]]
+        except StoreUnavailable as error:
+            log.warning("line %s: what was left in chats is not known, it is looked at later: %s", line.number, error)
+            return
         if not line.is_ready:
             if sent or unsure:
                 log.warning("line %s: keypads stay in chats: it is %s", line.number, line.state.value)
@@ -143,7 +147,7 @@ class Keypads:
         """Whether it is shown. What may be in the chat is remembered before anything can go wrong with it."""
         line, call, sending = keypad.line, keypad.call, keypad.sending
         shown = ShownKeypads(self._store, line.number)
-        await shown.sending(sending)
+        shown.sending(sending)
         message = ButtonMessage(keypad.text(), keypad.keyboard)
         try:
             keypad.sent_id = await line.send_buttons(self._bot, peer, message, sending.random_id)
@@ -155,9 +159,9 @@ class Keypads:
             # Of its own troubles the bot itself has warned, once.
             level = logging.INFO if isinstance(error, BotUnavailable) else logging.WARNING
             log.log(level, "call %s: no keypad: %s", call.id, error)
-            await shown.sent(sending.random_id, None)
+            shown.sent(sending.random_id, None)
             return False
-        await shown.sent(sending.random_id, keypad.sent_id)
+        shown.sent(sending.random_id, keypad.sent_id)
         call.step("keypad", "shown")
         return True
 
@@ -187,7 +191,7 @@ class Keypads:
         except TelegramError as error:
             log.warning("line %s: a keypad was not removed; tried again later: %s", line.number, error)
             return False
-        await shown.remove(message_id)
+        shown.remove(message_id)
         return True
 
     async def _look_for(self, line: Line, shown: ShownKeypads, sending: SendingKeypad) -> None:
@@ -204,7 +208,7 @@ class Keypads:
         else:
             if not found and time.time() < sending.sent_at + MAY_COME_S:
                 return
-        await shown.sent(sending.random_id, None)
+        shown.sent(sending.random_id, None)
 
     async def _follow(self, keypad: Keypad) -> None:
         """Show in the message what was pressed so far."""

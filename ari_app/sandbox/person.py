@@ -208,6 +208,11 @@ class Person:
         async with asyncio.timeout(timeout_s):
             return await self._offers.get()
 
+    def forget_offers(self) -> None:
+        """Wait for none of the calls that have come so far."""
+        while not self._offers.empty():
+            self._offers.get_nowait()
+
     async def chat_with(self, phone: str) -> list[Any]:
         """His messages with somebody, the newest first, without those that say that there was a call."""
         found = await self.client(functions.contacts.ResolvePhoneRequest(phone))

@@ -202,6 +202,12 @@ class SipPhone:
         """End the call; an incoming one that was not answered is declined with 486 Busy Here."""
         await self._command("hangup")
 
+    async def hang_up_all(self) -> None:
+        """End every call, if there is one. Its events are no longer waited for."""
+        await self._command("hangupall")
+        await self._command("listcalls")  # answered behind the events of the calls' ends
+        self._fresh.clear()
+
     async def send_dtmf(self, digits: str) -> None:
         """Send digits (0-9, *, #, A-D) as RFC 4733 events."""
         await self._command("sndcode", digits)

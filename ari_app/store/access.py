@@ -1,7 +1,7 @@
 """Who may use the admin page: one password, links to set it, browser sessions and API tokens.
 
 Nothing here lets anybody in by itself: the password is kept as argon2's hash, all else as SHA-256. Times are Unix
-times.
+times. What waits for the database raises StoreUnavailable.
 """
 
 from dataclasses import dataclass
@@ -67,10 +67,10 @@ class KeptAccess:
 
         return await self.store.run(write)
 
-    async def rehash_password(self, before: str, hashed: str) -> None:
-        """Keep the same password in another form."""
+    def rehash_password(self, before: str, hashed: str) -> None:
+        """Keep the same password in another form; never waits."""
         sql = "UPDATE web_password SET hash = ? WHERE hash = ?"
-        await self.store.run(lambda db: db.execute(sql, [hashed, before]))
+        self.store.later(("password",), lambda db: db.execute(sql, [hashed, before]))
 
     async def put_link(self, digest: str, made_at: float) -> None:
         """A link to set the password, in place of an earlier one."""
@@ -111,10 +111,10 @@ class KeptAccess:
 
         return await self.store.run(read)
 
-    async def see_session(self, digest: str, seen_at: float) -> None:
-        """A session has asked for something."""
+    def see_session(self, digest: str, seen_at: float) -> None:
+        """A session has asked for something; never waits."""
         sql = "UPDATE web_sessions SET seen_at = ? WHERE digest = ?"
-        await self.store.run(lambda db: db.execute(sql, [seen_at, digest]))
+        self.store.later(("session", digest), lambda db: db.execute(sql, [seen_at, digest]))
 
     async def end_session(self, digest: str) -> None:
         """Forget a session."""
@@ -151,10 +151,10 @@ class KeptAccess:
 
         return await self.store.run(read)
 
-    async def use_token(self, id: int, used_at: float) -> None:
-        """A token was used."""
+    def use_token(self, id: int, used_at: float) -> None:
+        """A token was used; never waits."""
         sql = "UPDATE web_tokens SET used_at = ? WHERE id = ?"
-        await self.store.run(lambda db: db.execute(sql, [used_at, id]))
+        self.store.later(("token", id), lambda db: db.execute(sql, [used_at, id]))
 
     async def revoke_token(self, id: int) -> bool:
         """Forget a token; False where there was none."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from sqlite_utils import Database
 
 from ari_app.store.store import Store
+from ari_app.store.write_queue import Done
 
 BATCH = 500  # rows removed in one transaction: the database is not kept from others for long
 STOPPED = "the program stopped during the call"
@@ -81,15 +82,15 @@ class KeptCalls:
 
     store: Store
 
-    async def put(self, call: KeptCall, details: Details) -> None:
-        """Keep a call, in place of what was kept of it."""
+    def put(self, call: KeptCall, details: Details, done: Done = lambda kept: None) -> None:
+        """Keep a call, in place of what was kept of it; never waits. ``done`` is told whether it is."""
         row = {**asdict(call), "search": _search(call)}
 
         def write(db: Database) -> None:
             db.table("calls").upsert(row, pk="id")
             db.table("call_details").upsert({"id": call.id, **asdict(details)}, pk="id")
 
-        await self.store.run(write)
+        self.store.later(("call", call.id), write, done)
 
     async def one(self, call_id: str) -> tuple[KeptCall, Details] | None:
         """One call with its details."""

@@ -34,18 +34,19 @@ class KeptCards:
     store: Store
 
     async def since(self, sent_at: float) -> list[KeptCard]:
-        """The cards sent since then, the oldest first; what is older is forgotten."""
+        """The cards sent since then, the oldest first; what is older is forgotten. Raises StoreUnavailable."""
+        self.store.later(("cards",), lambda db: db.table("cards").delete_where("sent_at < ?", [sent_at]))
 
         def read(db: Database) -> list[KeptCard]:
-            db.table("cards").delete_where("sent_at < ?", [sent_at])
-            return [KeptCard(**row) for row in db.table("cards").rows_where(order_by="sent_at")]
+            rows = db.table("cards").rows_where("sent_at >= ?", [sent_at], order_by="sent_at")
+            return [KeptCard(**row) for row in rows]
 
         return await self.store.run(read)
 
-    async def put(self, card: KeptCard) -> None:
-        """Keep a card, in place of what was kept of it."""
-        await self.store.run(lambda db: db.table("cards").upsert(asdict(card), pk="id"))
+    def put(self, card: KeptCard) -> None:
+        """Keep a card, in place of what was kept of it; never waits."""
+        self.store.later(("card", card.id), lambda db: db.table("cards").upsert(asdict(card), pk="id"))
 
-    async def drop(self, card: KeptCard) -> None:
-        """Forget a card."""
-        await self.store.run(lambda db: db.table("cards").delete_where("id = ?", [card.id]))
+    def drop(self, card: KeptCard) -> None:
+        """Forget a card; never waits."""
+        self.store.later(("card", card.id), lambda db: db.table("cards").delete_where("id = ?", [card.id]))

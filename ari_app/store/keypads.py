@@ -24,13 +24,16 @@ class ShownKeypads:
     store: Store
     line: str
 
-    async def sending(self, keypad: SendingKeypad) -> None:
-        """A keypad is about to be sent."""
+    def sending(self, keypad: SendingKeypad) -> None:
+        """A keypad is about to be sent. Never waits."""
         row = {"line": self.line, **asdict(keypad)}
-        await self.store.run(lambda db: db.table("keypads_sending").upsert(row, pk=("line", "random_id")))
+        self.store.later(
+            ("keypad sent", self.line, keypad.random_id),
+            lambda db: db.table("keypads_sending").upsert(row, pk=("line", "random_id")),
+        )
 
-    async def sent(self, random_id: int, message_id: int | None) -> None:
-        """What became of it: the message's id in the line's account; None where there is none (any more)."""
+    def sent(self, random_id: int, message_id: int | None) -> None:
+        """What became of it, the message's id in the line's account; None: there is none (any more). Never waits."""
 
         def write(db: Database) -> None:
             db.table("keypads_sending").delete_where("line = ? AND random_id = ?", [self.line, random_id])
@@ -38,10 +41,10 @@ class ShownKeypads:
                 row = {"line": self.line, "message_id": message_id}
                 db.table("keypads").upsert(row, pk=("line", "message_id"))
 
-        await self.store.run(write)
+        self.store.later(("keypad sent", self.line, random_id), write)
 
     async def unsure(self) -> list[SendingKeypad]:
-        """What is, or may have been, sent."""
+        """What is, or may have been, sent. Raises StoreUnavailable."""
 
         def read(db: Database) -> list[SendingKeypad]:
             rows = db.table("keypads_sending").rows_where("line = ?", [self.line])
@@ -50,14 +53,17 @@ class ShownKeypads:
         return await self.store.run(read)
 
     async def all(self) -> list[int]:
-        """What is, or was, shown."""
+        """What is, or was, shown. Raises StoreUnavailable."""
 
         def read(db: Database) -> list[int]:
             return [row["message_id"] for row in db.table("keypads").rows_where("line = ?", [self.line])]
 
         return await self.store.run(read)
 
-    async def remove(self, message_id: int) -> None:
-        """It is deleted."""
+    def remove(self, message_id: int) -> None:
+        """It is deleted. Never waits."""
         where = "line = ? AND message_id = ?"
-        await self.store.run(lambda db: db.table("keypads").delete_where(where, [self.line, message_id]))
+        self.store.later(
+            ("keypad removed", self.line, message_id),
+            lambda db: db.table("keypads").delete_where(where, [self.line, message_id]),
+        )

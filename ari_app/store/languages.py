@@ -21,7 +21,7 @@ class KeptLanguages:
 
         return await self.store.run(read)
 
-    async def put(self, person_id: int, language: str) -> None:
-        """Keep somebody's, in place of an earlier one."""
+    def put(self, person_id: int, language: str) -> None:
+        """Keep somebody's, in place of an earlier one; never waits."""
         row = {"person_id": person_id, "language": language}
-        await self.store.run(lambda db: db.table("languages").upsert(row, pk="person_id"))
+        self.store.later(("language", person_id), lambda db: db.table("languages").upsert(row, pk="person_id"))

@@ -14,27 +14,32 @@ class LinePeers:
     store: Store
     line: str
 
-    async def get(self, destination: str, now: float) -> str | None:
-        """The answer, as it was put, unless it has become too old; None where there is none."""
+    async def all(self, now: float) -> dict[str, tuple[str, float]]:
+        """The answers that have not become too old, by destination: as they were put, and until when they are good.
 
-        def read(db: Database) -> str | None:
-            where = "line = ? AND destination = ? AND until > ?"
-            rows = db.table("resolved").rows_where(where, [self.line, destination, now])
-            return next((row["answer"] for row in rows), None)
+        Raises StoreUnavailable.
+        """
+
+        def read(db: Database) -> dict[str, tuple[str, float]]:
+            rows = db.table("resolved").rows_where("line = ? AND until > ?", [self.line, now], order_by="until")
+            return {row["destination"]: (row["answer"], row["until"]) for row in rows}
 
         return await self.store.run(read)
 
-    async def put(self, destination: str, answer: str, now: float, until: float) -> None:
-        """Keep an answer until then, in place of an earlier one; what is too old by now is forgotten."""
+    def put(self, destination: str, answer: str, now: float, until: float) -> None:
+        """Keep an answer until then, in place of an earlier one; what is too old by now is forgotten. Never waits."""
 
         def write(db: Database) -> None:
             db.table("resolved").delete_where("until <= ?", [now])
             row = {"line": self.line, "destination": destination, "until": until, "answer": answer}
             db.table("resolved").upsert(row, pk=("line", "destination"))
 
-        await self.store.run(write)
+        self.store.later(("resolved", self.line, destination), write)
 
-    async def drop(self, destination: str) -> None:
-        """Forget an answer."""
+    def drop(self, destination: str) -> None:
+        """Forget an answer; never waits."""
         where = "line = ? AND destination = ?"
-        await self.store.run(lambda db: db.table("resolved").delete_where(where, [self.line, destination]))
+        self.store.later(
+            ("resolved", self.line, destination),
+            lambda db: db.table("resolved").delete_where(where, [self.line, destination]),
+        )

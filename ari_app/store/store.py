@@ -1,53 +1,108 @@
-"""The program's own database: one SQLite file, used from one thread so that the event loop never waits for a disk."""
+"""The program's own database: one SQLite file, used from one thread so that the event loop never waits for a disk.
+
+What a call has to keep is put into a queue (`Store.later`), so that the database is in no call's way.
+"""
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from sqlite_utils import Database
 
+from ari_app.store.errors import StoreError, StoreUnavailable, is_busy, too_slow, unavailable
 from ari_app.store.migrations import MIGRATIONS, Migration
+from ari_app.store.write_queue import Done, Key, Write, WriteQueue
+from ari_app.tasks import guarded_tasks
 
+__all__ = ["Store", "StoreError", "StoreUnavailable", "open_store"]
+
+BUSY_MS = 200
+"""How long the thread waits for a lock of somebody else's: what comes after it waits, too."""
+RUN_S = 5.0  # for what somebody waits for: a page, a start
+FRESH_S = 1.0  # of it, for what was to be written before
+RETRY_S = 0.1  # between two tries while the database is locked
+FLUSH_S = 10.0  # at the end of the program, for what still waits
+
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class StoreError(Exception):
-    """The database can't be used; the text names the file and says what to do."""
-
-
 class Store:
-    """An open database; made by `open_store(...)`."""
+    """An open database; made by `open_store(...)`. ``queue`` is what `later` fills."""
 
-    def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, database: Database, thread: ThreadPoolExecutor, path: Path) -> None:
         self._database = database
         self._thread = thread
+        self._path = path
+        self.queue = WriteQueue(self._once, path)
+
+    def later(self, key: Key, write: Write, done: Done = lambda kept: None) -> None:
+        """Have something written, as one transaction, when the database lets it; see `WriteQueue.put`."""
+        self.queue.put(key, write, done)
+
+    async def written(self) -> bool:
+        """Wait until what was to be written `later` is, or can't be at the moment; whether it is."""
+        return await self.queue.written()
 
     async def run(self, work: Callable[[Database], T]) -> T:
-        """Do some work with the database, as one transaction: all of it is kept, or, when it raises, nothing.
+        """Do some work with the database now, as one transaction: all of it is kept, or, when it raises, nothing.
 
-        A caller who is cancelled meanwhile does not stop the work.
+        What was to be written `later` is written before, if it can be. Raises StoreUnavailable, after RUN_S at the
+        latest. A caller who is cancelled meanwhile does not stop the work.
         """
+        last: StoreUnavailable | None = None
+        try:
+            async with asyncio.timeout(RUN_S):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FRESH_S):
+                        await self.written()
+                while True:
+                    try:
+                        return await self._once(work)
+                    except StoreUnavailable as error:
+                        if not (isinstance(error.__cause__, sqlite3.Error) and is_busy(error.__cause__)):
+                            raise
+                        last = error
+                    await asyncio.sleep(RETRY_S)
+        except TimeoutError:
+            raise last or too_slow(RUN_S, self._path) from None
 
+    async def _once(self, work: Callable[[Database], T]) -> T:
         def transaction() -> T:
             with self._database.atomic():
                 return work(self._database)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+        except sqlite3.Error as error:
+            if refusal := unavailable(error, self._path):
+                raise refusal from error
+            raise
 
 
 @asynccontextmanager
 async def open_store(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> AsyncIterator[Store]:
-    """Open the database, make it if it is not there, and bring it up to date; raises StoreError, OSError."""
+    """Open the database, make it if it is not there, and bring it up to date; raises StoreError, OSError.
+
+    Leaving it waits for what is to be written, FLUSH_S at most.
+    """
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as thread:
         database = await loop.run_in_executor(thread, _open, path, migrations)
         try:
-            yield Store(database, thread)
+            store = Store(database, thread, path)
+            async with guarded_tasks() as tasks:
+                tasks.supervise(store.queue.run, "database")
+                try:
+                    yield store
+                finally:
+                    await store.queue.flush(FLUSH_S)
         finally:
             await loop.run_in_executor(thread, database.close)
 
@@ -61,6 +116,7 @@ def _open(path: Path, migrations: Sequence[Migration]) -> Database:
     try:
         database.enable_wal()
         _migrate(database, path, migrations)
+        database.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     except sqlite3.Error as error:
         database.close()
         raise StoreError(

@@ -5,8 +5,8 @@ import fcntl
 import logging
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from telethon.sessions import SQLiteSession
 
 from ari_app.telegram.errors import TelegramError, translated
 from ari_app.telegram.limits import LimitedClient, Limits
+from ari_app.telegram.line_session import LineSession
 
 log = logging.getLogger(__name__)
 
@@ -54,52 +55,6 @@ class Server:
             session.set_dc(self.dc_id, *TEST_SERVER)
 
 
-class LineSession(SQLiteSession):  # type: ignore[misc]  # Telethon has no type hints
-    """The session of a line that is signed in: a disk that is full costs no request, only what would be remembered.
-
-    Telethon writes to it whenever Telegram tells of a person, and again at each connection.
-    """
-
-    _conn: Any  # sqlite3.Connection; None while it is closed
-
-    def process_entities(self, tlo: Any) -> None:
-        """Remember access hashes."""
-        with self._spared():
-            super().process_entities(tlo)
-
-    def set_update_state(self, entity_id: int, state: Any) -> None:
-        """Remember how far updates have come."""
-        with self._spared():
-            super().set_update_state(entity_id, state)
-
-    def save(self) -> None:
-        """Commit."""
-        with self._spared():
-            super().save()
-
-    def close(self) -> None:
-        """Commit and close; a session that can't be committed is closed all the same."""
-        with self._spared():
-            super().close()
-        connection, self._conn = self._conn, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-
-    def _update_session_table(self) -> None:
-        key = self._auth_key.key if self._auth_key else b""
-        row = self._execute("select dc_id, server_address, port, auth_key from sessions")
-        if row != (self._dc_id, self._server_address, self._port, key):
-            super()._update_session_table()
-
-    @contextmanager
-    def _spared(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            log.warning("%s: what Telegram told is not remembered: %s", self.filename, error)
-
-
 class Connection(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no type hints
     """TCP that breaks when the other side has gone without a word, so that Telethon connects again (tcp(7))."""
 
@@ -120,9 +75,12 @@ class Account:
     server: Server
 
     def client(self, limits: Limits | None = None) -> TelegramClient:
-        """A Telethon client on this account's session file; not connected. It keeps to the limits."""
+        """A Telethon client on this account's session file; not connected.
+
+        With ``limits`` it is that of a line at work: it keeps to them, and no request of it waits for the file.
+        """
         self.session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        session = (LineSession if limits else SQLiteSession)(str(self.session))
+        session = LineSession(str(self.session)) if limits else SQLiteSession(str(self.session))
         self.session.chmod(0o600)
         self.server.apply(session)
         kind = partial(LimitedClient, limits=limits) if limits else TelegramClient

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from telethon import TelegramClient, errors
 from telethon.utils import is_list_like
 
+from ari_app.store.errors import StoreUnavailable
 from ari_app.telegram.errors import FROZEN, Frozen, Limited, word_of
 
 log = logging.getLogger(__name__)
@@ -49,16 +50,16 @@ class Memory(Protocol):
     """Where a line's limits are kept over a restart; times are Unix times."""
 
     async def pauses(self, now: float) -> dict[str, tuple[float, str]]:
-        """The pauses that are not over: until when, and why."""
+        """The pauses that are not over: until when, and why. Raises StoreUnavailable."""
 
-    async def pause(self, request: str, until: float, reason: str) -> None:
-        """Keep one."""
+    def pause(self, request: str, until: float, reason: str) -> None:
+        """Keep one; never waits."""
 
     async def calls(self, since: float) -> list[float]:
-        """When the line called somebody, the oldest first."""
+        """When the line called somebody, the oldest first. Raises StoreUnavailable."""
 
-    async def called(self, at: float) -> None:
-        """Keep that it did."""
+    def called(self, at: float) -> None:
+        """Keep that it did; never waits."""
 
 
 class Limits:
@@ -74,14 +75,31 @@ class Limits:
         self._pauses: dict[str, Pause] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
         self._calls: list[float] = []
+        self._remembers = False
         self.on_change: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> "Limits":
-        now = self._clock()
-        for request, (until, reason) in (await self._memory.pauses(now)).items():
-            self._begin(Pause(request, until, reason))
-        self._calls = await self._memory.calls(now - DAY_S)
+        if not self._remembers:  # else it has known of everything since
+            await self._remember(self._clock())
+        for pause in list(self._pauses.values()):
+            if pause.until > self._clock():
+                self._begin(pause)
         return self
+
+    async def _remember(self, now: float) -> None:
+        try:
+            pauses = await self._memory.pauses(now)
+            calls = await self._memory.calls(now - DAY_S)
+        except StoreUnavailable as error:
+            log.warning(
+                "line %s: what Telegram limited earlier is not known until it is told again: %s", self._line, error
+            )
+            return
+        for request, (until, reason) in pauses.items():
+            if request not in self._pauses:
+                self._pauses[request] = Pause(request, until, reason)
+        self._calls = sorted({*calls, *self._calls})
+        self._remembers = True
 
     async def __aexit__(self, *exc: object) -> None:
         for end in self._ends.values():
@@ -121,7 +139,7 @@ class Limits:
         if request == CALL:
             now = self._clock()
             self._calls = [*self._calls[bisect_right(self._calls, now - DAY_S) :], now]
-            await self._memory.called(now)
+            self._memory.called(now)
 
     async def learn(self, request: str, error: BaseException | None) -> None:
         """Pause a request if that is what Telegram's answer to it means."""
@@ -141,7 +159,7 @@ class Limits:
         known = self._pauses.get(request)
         if known is None or known.until < pause.until:
             self._begin(pause)
-            await self._memory.pause(pause.request, pause.until, pause.reason)
+            self._memory.pause(pause.request, pause.until, pause.reason)
 
     def _begin(self, pause: Pause) -> None:
         seconds = pause.until - self._clock()

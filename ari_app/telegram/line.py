@@ -286,6 +286,7 @@ class Line:
 
     async def run(self) -> None:
         """Hold the line until cancelled; connects, and connects again with backoff, and says so in the log."""
+        await self._directory.load()
         async with self.limits, self._phone:
             await self._keep_connected()
 

@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from telethon import TelegramClient, utils
 from telethon.tl import functions, types
 
 from ari_app.sentence import say
+from ari_app.store.errors import StoreUnavailable
 from ari_app.telegram.errors import NotFound, translated
 from ari_app.wrong import Told
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 RESOLVE_S = 10.0
 ID_DIGITS = len(str(2**63))  # int() refuses a text of more than 4300 digits
 QUOTED = 64  # of what was dialled, in a sentence
+KNOWN_MOST = 20_000  # answers in memory, some 10 MB a line
 USERNAME_LENGTH = range(4, 33)  # core.telegram.org/method/account.checkUsername; 4 for bought names
 
 
@@ -199,29 +201,37 @@ class Callee:
 
 
 class Memory(Protocol):
-    """Where a line keeps what Telegram answered; times are Unix times."""
+    """Where a line keeps what Telegram answered over a restart; times are Unix times."""
 
-    async def get(self, destination: str, now: float) -> str | None:
-        """An answer that was put there."""
+    async def all(self, now: float) -> dict[str, tuple[str, float]]:
+        """The answers that are still good, and until when, by destination. Raises StoreUnavailable."""
 
-    async def put(self, destination: str, answer: str, now: float, until: float) -> None:
-        """Keep an answer."""
+    def put(self, destination: str, answer: str, now: float, until: float) -> None:
+        """Keep an answer; never waits."""
 
-    async def drop(self, destination: str) -> None:
-        """Forget it."""
+    def drop(self, destination: str) -> None:
+        """Forget it; never waits."""
 
 
 @dataclass
 class Directory:
     """Who a line's destinations are: asked of Telegram, which is sparing with answers, and kept for a set time.
 
-    Numeric ids are not kept: Telethon's session knows them.
+    Numeric ids are not kept: Telethon's session knows them. No call waits for the memory, which is read by `load`.
     """
 
     memory: Memory
     found_s: float = 86400.0
     not_found_s: float = 3600.0
     clock: Callable[[], float] = time.time
+    _answers: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    async def load(self) -> None:
+        """Take what is kept; where it can't be read, go on with what is known."""
+        try:
+            self._answers = await self.memory.all(self.clock())
+        except StoreUnavailable as error:
+            log.warning("whom Telegram has found earlier is not known, it is asked again: %s", error)
 
     async def find(self, client: TelegramClient, destination: Destination, *, fresh: bool = False) -> Callee:
         """Who it is; leaves no contact behind. ``fresh`` asks Telegram again, whatever is known.
@@ -232,16 +242,28 @@ class Directory:
             return await _known(client, destination)
         name, now = str(destination), self.clock()
         if fresh:
-            await self.memory.drop(name)
-        elif callee := _read(await self.memory.get(name, now), destination):
+            self._answers.pop(name, None)
+            self.memory.drop(name)
+        elif callee := _read(self._known(name, now), destination):
             return callee
         try:
             callee = await _resolve(client, destination)
         except NotFound:
-            await self.memory.put(name, NOBODY, now, now + self.not_found_s)
+            self._keep(name, NOBODY, now, now + self.not_found_s)
             raise
-        await self.memory.put(name, _written(callee), now, now + self.found_s)
+        self._keep(name, _written(callee), now, now + self.found_s)
         return callee
+
+    def _known(self, name: str, now: float) -> str | None:
+        answer, until = self._answers.get(name, (None, 0.0))
+        return answer if until > now else None
+
+    def _keep(self, name: str, answer: str, now: float, until: float) -> None:
+        self._answers.pop(name, None)
+        self._answers[name] = answer, until
+        while len(self._answers) > KNOWN_MOST:
+            del self._answers[next(iter(self._answers))]  # the one that was asked the longest time ago
+        self.memory.put(name, answer, now, until)
 
 
 NOBODY = "null"

@@ -11,11 +11,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ari_app.sentence import Sentence, say
+from ari_app.store.errors import StoreUnavailable
 from ari_app.web.context import IDENTITY, Identity, web_of
 
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+DATABASE_RETRY_S = 10  # for whoever has asked while the database could not be used
 
 
 class Refused(Exception):
@@ -56,6 +58,9 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         return answer(request, _refused(error))
+    except StoreUnavailable as error:
+        log.warning("%s %s: %s", request.method, request.path, error)
+        return answer(request, Refused(503, error.sentence, {"Retry-After": str(DATABASE_RETRY_S)}))
     except Exception:
         log.exception("%s %s: an error nobody expected", request.method, request.path)
         return answer(request, Refused(500, say("Something went wrong here. The log of Astergram says what.")))

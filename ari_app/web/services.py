@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ari_app.news import News
 from ari_app.store.store import Store
+from ari_app.tasks import FAILURES, Failures
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -31,6 +32,7 @@ class Services:
     installation: Installation
     store: Store
     news: News
+    failures: Failures = field(default_factory=lambda: FAILURES)
 
     @property
     def zone(self) -> tzinfo:

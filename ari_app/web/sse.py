@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
+from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import guarded_tasks
 from ari_app.web.access.access import NEWS as ACCESS
 from ari_app.web.access.gate import remote
 from ari_app.web.context import identity, web_of
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0  # proxies close what is silent for a minute
 RETRY_MS = 2000  # after which a browser comes back
@@ -75,8 +79,11 @@ def event(name: str, data: Mapping[str, Any]) -> bytes:
 
 async def _still_in(request: web.Request) -> bool:
     who, access = identity(request), web_of(request).access
-    if who.kind == "session":
-        return await access.living(who.digest) is not None
-    if who.kind == "token":
-        return any(token.id == who.token_id for token in await access.tokens())
+    try:
+        if who.kind == "session":
+            return await access.living(who.digest) is not None
+        if who.kind == "token":
+            return any(token.id == who.token_id for token in await access.tokens())
+    except StoreUnavailable as error:
+        log.warning("live events go on unchecked until the next time: %s", error)
     return True

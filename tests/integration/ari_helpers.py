@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.resources import Channel
 from ari_app.asterisk.websocket import HEARTBEAT_S, Backoff
 from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.proxy import Proxy as TcpProxy
 
 APP = "telegram"
 WAIT_S = 20.0
@@ -128,67 +129,9 @@ async def calls_telegram(client: AriClient, name: str = "caller", **more: str) -
     )
 
 
-class Proxy:
-    """A TCP proxy whose connections can be cut, and whose target can change: what a network does to a client."""
-
-    def __init__(self, port: int) -> None:
-        self.target_port = port
-        self.port = 0
-        self.refusing = False
-        self.silent = False
-        """Swallow what the server sends, and hide from it that a client went away: a network that lost its way."""
-        self._closing = asyncio.Event()
-        self._writers: set[asyncio.StreamWriter] = set()
+class Proxy(TcpProxy):
+    """A proxy that is asked for ARI."""
 
     @property
     def ari_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/ari"
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._server.close()
-        self._closing.set()
-        self.cut()
-        await self._server.wait_closed()
-        await eventually(lambda: not self._writers)
-
-    def cut(self) -> None:
-        """Break every connection."""
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.refusing:
-            writer.transport.abort()
-            return
-        try:
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
-        except OSError:
-            writer.transport.abort()
-            return
-        both = {writer, there_writer}
-        self._writers |= both
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._copy(reader, there_writer))
-                tasks.create_task(self._copy(there_reader, writer))
-        finally:
-            for each in both:
-                each.close()
-                with suppress(OSError):
-                    await each.wait_closed()
-            self._writers -= both
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                if not self.silent:
-                    writer.write(data)
-                    await writer.drain()
-        if self.silent:
-            await self._closing.wait()
-        writer.close()

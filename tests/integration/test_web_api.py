@@ -31,8 +31,8 @@ async def cli(page: Site) -> AsyncIterator[Browser]:
 async def test_the_status_is_told(page: Site, cli: Browser) -> None:
     page.steady.now += 5
     status = await (await cli.get("/api/status")).json()
-    known = {"timezone": zones.name_of(zones.MACHINE), "telegram_offset_s": None}
-    assert status == {"version": __version__, "running_s": 5.0, "calls": 0, **known}
+    assert (status["version"], status["running_s"], status["calls"]) == (__version__, 5.0, 0)
+    assert (status["timezone"], status["telegram_offset_s"]) == (zones.name_of(zones.MACHINE), None)
 
 
 @pytest.mark.parametrize(

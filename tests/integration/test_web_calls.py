@@ -201,7 +201,7 @@ async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
 async def test_a_live_row_shows_how_long_they_have_talked(page: Site, admin: Browser) -> None:
     """In the history, and in what is exported of it: it was kept when they began to talk."""
     async with talking(page.services.desk) as call, program(page) as cli:
-        await page.services.history.written()
+        await page.services.store.written()
         call._talking_since -= 75.0
         html = " ".join((await admin.get("/calls")).text.split())
         (shown,) = re.findall(r'talked"><span class="running number" data-running="([0-9.]+)">1:', html)

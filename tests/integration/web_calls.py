@@ -13,7 +13,6 @@ from ari_app.calls.outcome import Direction
 from ari_app.calls.samples import Sample
 from ari_app.store.calls import Details, KeptCall, KeptCalls
 from ari_app.store.store import Store
-from ari_app.tasks import background_tasks
 from ari_app.telegram.peers import Person
 from tests.integration.web_helpers import Site, site
 
@@ -27,9 +26,8 @@ PEOPLE = (("Maria Sokolova", "+79990000011"), ("Boris", ""), ("Vera K.", "+79990
 @asynccontextmanager
 async def calls_site(folder: Path, **parts: Any) -> AsyncIterator[Site]:
     """Serve the page; what its desk does is kept in its history."""
-    async with site(folder, **parts) as page, background_tasks() as tasks:
+    async with site(folder, **parts) as page:
         page.services.desk.recorder = page.services.history
-        tasks.create_task(page.services.history.write(), name="call history")
         yield page
 
 
@@ -79,7 +77,7 @@ def measured(desk: Desk, call: Call, at_s: float) -> Sample:
 async def put_into(store: Store, *calls: KeptCall) -> None:
     """Keep them in a running program's store."""
     for call in calls:
-        await KeptCalls(store).put(call, Details())
+        KeptCalls(store).put(call, Details())
 
 
 def some_calls(many: int, now: float, seed: int, days: float = 10.0) -> list[KeptCall]:

@@ -153,9 +153,9 @@ async def test_cards_outlive_a_restart(tmp_path: Path) -> None:
     new = replace(old, id="new", sent_at=100.0)
     async with open_store(tmp_path / "astergram.db") as store:
         for card in (new, old, replace(old, id="failed")):
-            await KeptCards(store).put(card)
-        await KeptCards(store).put(replace(new, secret=""))
-        await KeptCards(store).drop(replace(old, id="failed"))
+            KeptCards(store).put(card)
+        KeptCards(store).put(replace(new, secret=""))
+        KeptCards(store).drop(replace(old, id="failed"))
     async with open_store(tmp_path / "astergram.db") as store:
         assert await KeptCards(store).since(0.0) == [old, replace(new, secret="")]
         assert await KeptCards(store).since(50.0) == [replace(new, secret="")]

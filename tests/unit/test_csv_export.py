@@ -37,7 +37,7 @@ async def exported(store: Store, **known: Any) -> str:
         "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER", "cause": 16,
         "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
-    await KeptCalls(store).put(KeptCall(**basics | known), Details())
+    KeptCalls(store).put(KeptCall(**basics | known), Details())
     return "".join([piece async for piece in History(store).export_csv(Query())]).removeprefix(BOM)
 
 

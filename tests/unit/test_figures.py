@@ -34,7 +34,7 @@ async def put(store: Store, began_at: float, **known: Any) -> None:
         "peer": "7", "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER",
         "cause": 16, "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
-    await KeptCalls(store).put(KeptCall(**basics | known), Details())
+    KeptCalls(store).put(KeptCall(**basics | known), Details())
 
 
 MISSED: dict[str, Any] = {"status": "NOANSWER", "answered": False, "to_answer_s": None, "talked_s": 0.0}

@@ -55,7 +55,8 @@ def a_call(number: int = 1, **known: Any) -> KeptCall:
 
 async def put(store: Store, *calls: KeptCall) -> None:
     for call in calls:
-        await KeptCalls(store).put(call, Details())
+        KeptCalls(store).put(call, Details())
+    assert await store.written()
 
 
 async def ids(history: History, **query: Any) -> list[str]:
@@ -80,7 +81,7 @@ async def test_a_call_is_kept_from_its_beginning(store: Store, history: History)
         (live,) = history.live()
         assert (live.state, live.samples[0].lost) == (CallState.TALKING, 3)
         call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 1), Direction.IN, talking=True))
-    assert await history.written()
+    assert await store.written()
     assert history.live() == []
     async with keeping(store) as later:  # nothing is in memory there
         record = await later.one(call.id)
@@ -142,19 +143,22 @@ async def test_what_a_killed_program_left_open(tmp_path: Path) -> None:
         assert oldest == a_call(1)
 
 
-async def test_a_broken_database_ends_no_call(store: Store, history: History, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_call_that_cannot_be_written_at_all_is_given_up(
+    store: Store, history: History, caplog: pytest.LogCaptureFixture
+) -> None:
     await store.run(
         lambda db: db.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON calls BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+            "CREATE TRIGGER full BEFORE INSERT ON calls BEGIN SELECT RAISE(ABORT, 'no such calls'); END"
         )
     )
     desk = Desk(recorder=history)
     async with desk.admit(Direction.OUT, LINE, "7", 1) as call:
-        await history.written()
+        await store.written()
         call.end(outcome.shut_down(talking=False))
-    assert await history.written()
-    assert history.lost == 3  # as it began, as it was ending, and at its end
-    assert "disk is full" in caplog.text
+    await store.written()
+    assert store.queue.lost == 2  # as it began, and at its end
+    assert f"not kept: call {call.id}" in caplog.text
+    assert "no such calls" in caplog.text
     assert history.live() == []
 
 

@@ -10,13 +10,15 @@ from ari_app.telegram.texts import Wording
 
 async def test_a_language_is_known_at_once_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "astergram.db"
-    async with open_store(path) as store, open_languages(store) as languages:
+    async with open_store(path) as store:
+        languages = await open_languages(store)
         assert languages.of(7) == ""
         languages.learn(7, "en")
         languages.learn(7, "pt-br")
         languages.learn(8, "ru")
         assert (languages.of(7), languages.of(8)) == ("pt-br", "ru")
-    async with open_store(path) as store, open_languages(store) as languages:
+    async with open_store(path) as store:
+        languages = await open_languages(store)
         assert (languages.of(7), languages.of(8)) == ("pt-br", "ru")
 
 

@@ -192,7 +192,8 @@ async def test_other_refusals_are_not_remembered(world: World) -> None:
 
 
 async def test_what_an_older_program_kept_is_asked_again(world: World) -> None:
-    await world.memory.put(ANNA, '{"person": {"id": 7, "shoe_size": 40}}', world.now, world.now + 50)
+    world.memory.put(ANNA, '{"person": {"id": 7, "shoe_size": 40}}', world.now, world.now + 50)
+    await world.directory.load()
     assert await world.find(DIALLED) == ("Анна", False)
 
 

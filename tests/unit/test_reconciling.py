@@ -55,7 +55,8 @@ async def test_a_leg_that_went_while_away_is_noticed_although_asterisk_refuses_t
         del fake.channels[leg.id]
         await fake.cut()
         async with asyncio.timeout(WAIT_S):
-            assert (await leg.hung_up()).cause_text == "Gone while Asterisk was not connected"
+            hangup = await leg.hung_up()
+            assert (hangup.cause, hangup.cause_text) == (38, "Gone while Asterisk was not connected")
 
 
 async def test_a_leg_that_still_rings_after_a_reconnect_is_not_answered() -> None:

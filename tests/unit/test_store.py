@@ -30,7 +30,8 @@ def put_there(path: Path, content: str) -> None:
 async def test_only_its_owner_can_read_it(path: Path) -> None:
     put_there(path, "")
     async with open_store(path) as store:
-        await LinePeers(store, LINE).put("+79990000002", "{}", 0.0, 10.0)
+        LinePeers(store, LINE).put("+79990000002", "{}", 0.0, 10.0)
+        await store.written()
         files = sorted(path.parent.iterdir())
         assert [each.name for each in files] == ["astergram.db", "astergram.db-shm", "astergram.db-wal"]
         assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
@@ -65,11 +66,11 @@ async def test_the_loop_goes_on_while_the_database_works(path: Path) -> None:
 async def test_what_is_kept_outlives_the_program(path: Path) -> None:
     async with open_store(path) as store:
         limits = LineLimits(store, LINE)
-        await limits.pause("phone.requestCall", 130.0, "FLOOD_WAIT_30")
-        await limits.pause("phone.requestCall", 160.0, "FLOOD_WAIT_60")
-        await limits.pause("contacts.resolvePhone", 90.0, "FLOOD_WAIT_5")
+        limits.pause("phone.requestCall", 130.0, "FLOOD_WAIT_30")
+        limits.pause("phone.requestCall", 160.0, "FLOOD_WAIT_60")
+        limits.pause("contacts.resolvePhone", 90.0, "FLOOD_WAIT_5")
         for at in (10.0, 50.0, 40.0):
-            await limits.called(at)
+            limits.called(at)
     async with open_store(path) as store:
         limits = LineLimits(store, LINE)
         assert await limits.pauses(now=100.0) == {"phone.requestCall": (160.0, "FLOOD_WAIT_60")}
@@ -81,14 +82,13 @@ async def test_what_is_kept_outlives_the_program(path: Path) -> None:
 async def test_an_answer_is_kept_for_its_line_and_its_time(path: Path) -> None:
     async with open_store(path) as store:
         peers = LinePeers(store, LINE)
-        await peers.put("+79990000002", "first", now=0.0, until=10.0)
-        await peers.put("+79990000002", "second", now=0.0, until=20.0)
-        assert await peers.get("+79990000002", now=19.0) == "second"
-        assert await peers.get("+79990000002", now=20.0) is None
-        assert await peers.get("@anna_b", now=0.0) is None
-        assert await LinePeers(store, OTHER).get("+79990000002", now=0.0) is None
-        await peers.drop("+79990000002")
-        assert await peers.get("+79990000002", now=0.0) is None
+        peers.put("+79990000002", "first", now=0.0, until=10.0)
+        peers.put("+79990000002", "second", now=0.0, until=20.0)
+        assert await peers.all(now=19.0) == {"+79990000002": ("second", 20.0)}
+        assert await peers.all(now=20.0) == {}
+        assert await LinePeers(store, OTHER).all(now=0.0) == {}
+        peers.drop("+79990000002")
+        assert await peers.all(now=0.0) == {}
 
 
 async def test_migrations_run_once_each_and_in_order(path: Path) -> None:

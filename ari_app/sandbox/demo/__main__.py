@@ -8,17 +8,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rich.markup import escape
 
 from ari_app.config import ConfigError, load
 from ari_app.sandbox import debian
+from ari_app.sandbox.command import errors_into, stopped_by_sigterm
 from ari_app.sandbox.debian import DebianError
 from ari_app.sandbox.demo import chat, stay
 from ari_app.sandbox.demo.folder import demo_folder
@@ -156,33 +155,6 @@ def conclude(show: Show, report: Report, folder: Path) -> int:
     for what, where in (("report", path), ("recordings", folder / "recordings"), ("log", folder / "astergram.log")):
         show.say(f"{what:<11} {_short(where)}")
     return NOT_HEARD if problems else HEARD
-
-
-@contextmanager
-def errors_into(log: Path) -> Iterator[None]:
-    """Send what this process and its media processes complain of to a file, so that the story stays readable."""
-    sys.stderr.flush()
-    usual = os.dup(2)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(usual, 2)
-        os.close(usual)
-
-
-@contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: everything is stopped in its turn."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _short(path: Path) -> str:

@@ -55,6 +55,11 @@ class Program:
         self._news = asyncio.Condition()
         self._closed = asyncio.Event()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     async def ready(self) -> str:
         """Wait until it works; returns its own line about that."""
         return (await self.during(self._line(READY, READY_S)))[1]

@@ -132,7 +132,7 @@ class Access:
             raise WrongPassword(say("This is not the password."))
         self._throttle.right(address)
         if self._passwords.outdated(hashed):
-            await self._kept.rehash_password(hashed, await self._passwords.hashed(password))
+            self._kept.rehash_password(hashed, await self._passwords.hashed(password))
 
     async def start_session(self, address: str, agent: str) -> str:
         """The secret of a new session."""
@@ -148,7 +148,7 @@ class Access:
         """
         session = await self.living(digest(secret))
         if used and session and self._clock() - session.seen_at >= SEEN_EVERY_S:
-            await self._kept.see_session(session.digest, self._clock())
+            self._kept.see_session(session.digest, self._clock())
         return session
 
     async def living(self, session_digest: str) -> KeptSession | None:
@@ -183,7 +183,7 @@ class Access:
         if token is None:
             log.warning("authentication failure: wrong API token from %s", address)
         elif token.used_at is None or self._clock() - token.used_at >= SEEN_EVERY_S:
-            await self._kept.use_token(token.id, self._clock())
+            self._kept.use_token(token.id, self._clock())
         return token
 
     async def tokens(self) -> list[KeptToken]:

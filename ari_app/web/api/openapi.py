@@ -115,7 +115,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         good["content"] = {each: {"schema": {"type": "string"}} for each in operation.media_type.split(", ")}
     elif status == HTTPStatus.OK:
         status = HTTPStatus.NO_CONTENT
-    statuses = {401, 403, *operation.errors}
+    statuses = {401, 403, 503, *operation.errors}  # 503: the database can't be used at the moment
     if operation.places or operation.query or operation.body:
         statuses.add(422)
     if operation.places:

@@ -1,4 +1,4 @@
-"""The overview: the lines with their lights, the calls now, today's figures."""
+"""The overview: what is wrong with the program itself, the lines with their lights, the calls now, today's figures."""
 
 from typing import Any
 
@@ -20,9 +20,14 @@ LINES = "/overview/lines"
 async def overview(request: web.Request) -> web.StreamResponse:
     """All of it."""
     lines = line_list(request, OVERVIEW, LINES)
-    return render(
-        request, "overview/index.html", **lines, **_doctor(request), **_calls(request), **await _today(request)
-    )
+    parts = _trouble(request) | lines | _doctor(request) | _calls(request)
+    return render(request, "overview/index.html", **parts, **await _today(request))
+
+
+@routes.get("/overview/trouble")
+async def trouble(request: web.Request) -> web.StreamResponse:
+    """The part with what is wrong with the program itself."""
+    return render(request, "overview/trouble.html", **_trouble(request))
 
 
 @routes.get(LINES)
@@ -47,6 +52,11 @@ async def calls(request: web.Request) -> web.StreamResponse:
 async def today(request: web.Request) -> web.StreamResponse:
     """The part with today's figures."""
     return render(request, "overview/today.html", **await _today(request))
+
+
+def _trouble(request: web.Request) -> dict[str, Any]:
+    its = services(request)
+    return {"waiting": its.store.queue, "failures": its.failures}
 
 
 def _doctor(request: web.Request) -> dict[str, Any]:

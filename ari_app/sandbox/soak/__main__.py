@@ -1,0 +1,146 @@
+"""The soak: the whole program under hundreds of calls and a fault every few seconds, and what came of it.
+
+python -m ari_app.sandbox.soak --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from ari_app.api_client import program
+from ari_app.config import ConfigError, load
+from ari_app.sandbox import debian
+from ari_app.sandbox.command import errors_into, stopped_by_sigterm
+from ari_app.sandbox.debian import DebianError
+from ari_app.sandbox.demo.folder import demo_folder
+from ari_app.sandbox.demo.program import Program, ProgramEnded, astergram
+from ari_app.sandbox.processes import SandboxError
+from ari_app.sandbox.proxy import Proxy
+from ari_app.sandbox.soak.cast import DIALPLAN, LINES, PEOPLE, PLACES, place, set_privacy
+from ari_app.sandbox.soak.faults import Target
+from ari_app.sandbox.soak.report import SHOWN_MOST, Report
+from ari_app.sandbox.soak.soak import FAILURES, Soak
+from ari_app.sandbox.stage import LINE, stage
+from ari_app.telegram.errors import TelegramError
+from media.types import MediaError
+
+WELL, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+FOLDER = Path(__file__).resolve().parents[3] / "var" / "soak"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the soak; returns its exit status."""
+    options = parse(arguments)
+    try:
+        with demo_folder(options.folder, "soak") as folder, errors_into(folder / "sandbox.log"):
+            return asyncio.run(soak(options, folder))
+    except (SandboxError, DebianError, ConfigError, MediaError, TelegramError, OSError) as error:
+        print(f"astergram: {error}", file=sys.stderr)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("astergram: stopped", file=sys.stderr)
+        return INTERRUPTED
+    return UNUSABLE
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/soak",
+        description="Place calls of every kind across a real Asterisk, six at a time, while one fault after the other "
+        "is thrown in; then look whether every call ended as it should, and whether anything is left of them.",
+        epilog="Exit status: 0 all is well, 1 something is not (it says what), 2 the soak could not run (it says why).",
+    )
+    parser.add_argument("--calls", type=int, default=500, metavar="N", help="how many (%(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, metavar="M", help="over which time they are spread (%(default)g)"
+    )
+    parser.add_argument("--seed", type=int, help="which calls and faults, in which order; it tells the one it took")
+    parser.add_argument("--transport", choices=("rtp", "websocket"), default="rtp", help="of the audio (%(default)s)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=FOLDER,
+        help="where report and logs go; those of an earlier soak are replaced (var/soak)",
+    )
+    return parser.parse_args(arguments)
+
+
+async def soak(options: argparse.Namespace, folder: Path) -> int:
+    """Set the stage, run it, show and write the report; returns the exit status."""
+    console = Console()
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    report = Report(seed)
+    with stopped_by_sigterm():
+        for tree in ("asterisk", "baresip"):
+            await asyncio.to_thread(debian.unpack, tree)
+        console.print(f"Soak: {options.calls} calls in {options.minutes:g} minutes, seed {seed}. Logs in {folder}.")
+        async with set_up(options, folder, report) as (prepared, at_work):
+            try:
+                await at_work.during(prepared.run())
+            except ProgramEnded as error:
+                report.wrong.append(str(error))
+            except (ExceptionGroup, *FAILURES) as error:
+                report.wrong.append(f"the soak itself could not go on: {_told(error)}")
+    conclude(console, report, folder)
+    return WELL if report.ok else WRONG
+
+
+@asynccontextmanager
+async def set_up(options: argparse.Namespace, folder: Path, report: Report) -> AsyncIterator[tuple[Soak, Program]]:
+    """Everybody in their places, and Astergram at work: it reaches Asterisk and Telegram by proxies only."""
+    async with AsyncExitStack() as stack:
+        setting = await stack.enter_async_context(stage(folder, dialplan=DIALPLAN, people=PEOPLE))
+        set_privacy(setting)
+        ari = await stack.enter_async_context(Proxy(setting.asterisk.http_port))
+        mtproto = await stack.enter_async_context(Proxy(setting.telegram.port))
+        configuration = await setting.configuration(
+            LINES,
+            asterisk={"url": f"http://127.0.0.1:{ari.port}", "transport": options.transport},
+            telegram={"port": mtproto.port},
+            bot=setting.bot(),
+        )
+        settings = load(configuration)
+        await setting.sign_in_lines(settings)
+        at_work = await stack.enter_async_context(astergram(configuration, folder / "astergram.log"))
+        api = await stack.enter_async_context(program(settings))
+        await api.ask("POST", f"/lines/{LINE}/setup", {"steps": ["bot dialogue"]})
+        places = [await stack.enter_async_context(place(setting, number)) for number in range(1, PLACES + 1)]
+        target = Target(setting, at_work.pid, settings.database, ari, mtproto)
+        yield Soak(setting, at_work, api, target, places, report, options.calls, options.minutes), at_work
+
+
+def _told(error: BaseException) -> str:
+    """What went wrong, without the groups around it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(map(_told, error.exceptions))
+    return f"{type(error).__name__}: {error}"
+
+
+def conclude(console: Console, report: Report, folder: Path) -> None:
+    """Write report.json and calls.jsonl, show the tables and the verdict."""
+    path = folder / "report.json"
+    path.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
+    (folder / "calls.jsonl").write_text("".join(f"{json.dumps(call.as_json())}\n" for call in report.made))
+    for table in report.tables():
+        console.print(table)
+    for each in report.wrong[:SHOWN_MOST]:
+        console.print(f"[red]Not as it should be:[/] {escape(each)}", soft_wrap=True)
+    if len(report.wrong) > SHOWN_MOST:
+        console.print(f"... and {len(report.wrong) - SHOWN_MOST} more")
+    if report.ok:
+        console.print("[green]Every call ended as it should, and nothing is left of any.[/]")
+    console.print(f"report  {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""What a program holds at a moment, read from /proc: processes, open files, threads, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+KB_IN_MB = 1024
+
+
+@dataclass(frozen=True)
+class Census:
+    """``processes``: the program and all that it has started. The rest is of the program itself; ``rss_mb`` in MiB."""
+
+    processes: int
+    fds: int
+    threads: int
+    rss_mb: float
+
+
+def census(pid: int) -> Census:
+    """Count; raises OSError where the program is gone."""
+    status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines() if ":" in line)
+    return Census(
+        processes=1 + len(descendants(pid)),
+        fds=sum(1 for _ in (PROC / str(pid) / "fd").iterdir()),
+        threads=int(status["Threads"]),
+        rss_mb=round(int(status["VmRSS"].split()[0]) / KB_IN_MB, 1),
+    )
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below a process; those that have ended and were not waited for are none any more."""
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (parent := _parent(entry)):
+            children.setdefault(parent, []).append(int(entry.name))
+    found, looked_at = list[int](), [pid]
+    while looked_at:
+        below = children.get(looked_at.pop(), [])
+        found += below
+        looked_at += below
+    return found
+
+
+def grandchildren(pid: int) -> list[int]:
+    """The processes that the children of a process have started."""
+    below = descendants(pid)
+    return [each for each in below if (parent := _parent(PROC / str(each))) and parent != pid]
+
+
+def threads(pid: int) -> int:
+    """How many a process has; 0 for one that is gone."""
+    try:
+        return sum(1 for _ in (PROC / str(pid) / "task").iterdir())
+    except OSError:
+        return 0
+
+
+def _parent(entry: Path) -> int | None:
+    """The parent's pid; None for a process that is gone, or a zombie (proc_pid_stat(5))."""
+    try:
+        fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[1])

@@ -1,0 +1,269 @@
+"""One soak: calls at six places, a fault every few seconds, and quiet moments in which all must be as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+from telethon import errors
+
+from ari_app.api_client import Api, NotRunning, Refused
+from ari_app.sandbox.demo.program import Program
+from ari_app.sandbox.processes import SandboxError
+from ari_app.sandbox.soak import plan
+from ari_app.sandbox.soak.audit import Made, audit
+from ari_app.sandbox.soak.cast import Place
+from ari_app.sandbox.soak.census import Census, census
+from ari_app.sandbox.soak.faults import Target
+from ari_app.sandbox.soak.plan import Fault, Kind, PlannedCall
+from ari_app.sandbox.soak.report import FDS_SLACK, Report
+from ari_app.sandbox.soak.scripts import SCRIPTS, Scene
+from ari_app.sandbox.stage import LINE, Stage
+from ari_app.sandbox.telegram.calls import CallState
+from ari_app.tasks import background_tasks
+from media.types import MediaError
+
+SCRIPT_S = 45.0
+"""For one script; with no fault none takes half of it."""
+DEAD_S = 5.0
+"""After Asterisk was killed, for the calls to end on Telegram; what is left of a script waits in vain."""
+WARM_S = 1.0
+OVER_S = 30.0  # for a call to be over in the program once both sides have put the phone down, whatever is away
+HEALED_S = 30.0  # for the program to be as before, once a fault is over
+QUIET_EVERY_S = 40.0
+QUIET_S = 20.0  # for what is left to go
+LOOK_EVERY_S = 0.25  # another program has no event for us
+TASKS_SLACK = 3  # those that answer the request itself, and a keypad that is just being hidden
+PAGE = 500  # rows of the history in one answer
+FAILURES = (
+    SandboxError, MediaError, TimeoutError, OSError, errors.RPCError, Refused, NotRunning, aiohttp.ClientError,
+)  # fmt: skip
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class Struck:
+    """A fault that was inflicted: from when until when the program felt it (Unix times), and which one it was."""
+
+    fault: Fault
+    began_at: float
+    number: int
+    healed_at: float = float("inf")
+
+
+class Soak:
+    """Runs once. ``minutes``: over how long the calls are spread."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        program: Program,
+        api: Api,
+        target: Target,
+        places: Sequence[Place],
+        report: Report,
+        calls: int,
+        minutes: float,
+    ) -> None:
+        self._stage = stage
+        self._program = program
+        self._api = api
+        self._target = target
+        self._places = places
+        self._report = report
+        self._to_do = deque(plan.calls(report.seed, calls))
+        self._every_s = minutes * 60 / max(1, calls)
+        self._struck: list[Struck] = []
+        self._scripts: set[asyncio.Timeout] = set()
+        self._going = asyncio.Event()
+        self._calling: set[Place] = set()
+        self._idle = asyncio.Event()  # no place has a call
+        self._idle.set()
+        self._calm = asyncio.Event()  # no fault works
+        self._calm.set()
+        self._judged = 0  # calls
+        self._unexpected = 0  # errors
+        self._usual: Census | None = None
+        self._usual_tasks = 0
+
+    async def run(self) -> None:
+        """All of it; what is wrong goes into the report."""
+        began = time.monotonic()
+        await self._warm_up()
+        started = asyncio.get_running_loop().time()
+        async with background_tasks() as tasks:
+            tasks.create_task(self._strike(), name="faults")
+            working = {tasks.create_task(self._work(place, started), name=place.user) for place in self._places}
+            left = working
+            while left:
+                self._going.set()
+                _, left = await asyncio.wait(working, timeout=QUIET_EVERY_S)
+                self._going.clear()
+                await self._quiet()
+        self._report.took_s = time.monotonic() - began
+        self._report.look_for_growth()
+
+    # --- calls
+
+    async def _warm_up(self) -> None:
+        """A call each way at every place, so that what is made once is there. Nothing may be wrong with them."""
+        await self._call(self._places[0], PlannedCall(0, Kind.OUT_LIMITED, 0.0))
+        for kind in (Kind.IN_CALLER_HANGS_UP, Kind.OUT_PHONE_HANGS_UP):
+            await asyncio.gather(*(self._call(place, PlannedCall(0, kind, WARM_S)) for place in self._places))
+        await self._quiet()
+
+    async def _work(self, place: Place, started: float) -> None:
+        """Make one call after the other, but none in a quiet moment."""
+        while self._to_do:
+            if not self._going.is_set():
+                await self._going.wait()
+                continue
+            early_s = started + self._to_do[0].number * self._every_s - asyncio.get_running_loop().time()
+            if early_s > 0:
+                await asyncio.sleep(min(early_s, 1.0))
+                continue
+            await self._call(place, self._to_do.popleft())
+
+    async def _call(self, place: Place, planned: PlannedCall) -> None:
+        self._calling.add(place)
+        self._idle.clear()
+        made = Made(planned.number, planned.kind, place.user, place.person_id, time.time())
+        self._report.made.append(made)
+        try:
+            await place.ready()
+            made.began_at = time.time()
+            async with asyncio.timeout(SCRIPT_S) as script:
+                self._scripts.add(script)
+                await SCRIPTS[planned.kind](Scene(place, planned.talk_s, self._api, made.has_talked))
+        except FAILURES as error:
+            made.trouble = f"{type(error).__name__}: {error}".strip(": ")
+        finally:
+            self._scripts.discard(script)
+        await place.clean()
+        await self._over(made)
+        made.ended_at = time.time()
+        self._calling.discard(place)
+        if not self._calling:
+            self._idle.set()
+
+    async def _over(self, made: Made) -> None:
+        """Wait until the program has no call of this place's any more."""
+
+        async def live() -> bool:
+            return any(made.is_of(each["call"]) for each in await self._api.ask("GET", "/calls/live"))
+
+        if await _persists(live, OVER_S):
+            self._report.wrong.append(f"{made}: still live {OVER_S:g} s after both sides have put the phone down")
+
+    # --- faults
+
+    async def _strike(self) -> None:
+        """One fault after the other, but none in a quiet moment."""
+        for number, planned in enumerate(plan.faults(self._report.seed)):
+            fault = planned.fault
+            await self._going.wait()
+            await asyncio.sleep(planned.after_s)
+            await self._going.wait()
+            self._calm.clear()
+            struck = Struck(fault, time.time(), number)
+            self._struck.append(struck)
+            self._report.faults[fault.title] += 1
+            if fault is Fault.ASTERISK_KILLED:
+                for script in self._scripts:
+                    script.reschedule(asyncio.get_running_loop().time() + DEAD_S)
+            async with self._target.inflicted(planned):
+                if fault is not Fault.MEDIA_KILLED:  # which is over at once
+                    await asyncio.sleep(planned.lasts_s)
+            await self._healed(fault)
+            struck.healed_at = time.time()
+            self._calm.set()
+
+    async def _healed(self, fault: Fault) -> None:
+        """Wait until the program says that all is well."""
+        if ailing := await _persists(self._ailing, HEALED_S):
+            self._report.wrong.append(f"{HEALED_S:g} s after {fault.title}: {', '.join(ailing)}")
+
+    async def _ailing(self) -> list[str]:
+        lights = await self._api.ask("GET", f"/lines/{LINE}/lights")
+        ailing = [f"{name}: {light['sentence']}" for name, light in lights.items() if light["colour"] != "green"]
+        database = (await self._api.ask("GET", "/status"))["database"]
+        return [*ailing, *([database["trouble"]] if database["trouble"] else [])]
+
+    # --- quiet moments
+
+    async def _quiet(self) -> None:
+        """Wait until nothing goes on; then all is as it was, and the history tells of every call."""
+        await self._idle.wait()
+        await self._calm.wait()
+        if left := await _persists(self._left, QUIET_S):
+            told = ", ".join(f"{count} {what}" for what, count in left.items())
+            self._report.wrong.append(f"at a quiet moment, after call {len(self._report.made)}: {told} too many")
+        self._report.left = left
+        self._report.samples.append(census(self._program.pid))
+        await self._judge()
+        self._program.forget()
+        if self._usual is None:
+            self._usual = self._report.samples[0]
+            self._usual_tasks = (await self._api.ask("GET", "/status"))["tasks"]
+
+    async def _left(self) -> dict[str, int]:
+        """What is there too many."""
+        status = await self._api.ask("GET", "/status")
+        asterisk = self._stage.asterisk
+        found = {
+            "calls": status["calls"],
+            "calls on Telegram": sum(call.state is not CallState.DISCARDED for call in self._stage.telegram.calls),
+            "channels": len((await asterisk.cli("core show channels concise")).splitlines()),
+            "bridges": len((await asterisk.cli("bridge show all")).splitlines()) - 1,
+            "changes that wait for the database": status["database"]["waiting"],
+        }
+        if self._usual:
+            now = census(self._program.pid)
+            found["tasks"] = status["tasks"] - self._usual_tasks - TASKS_SLACK
+            found["processes"] = now.processes - self._usual.processes
+            found["files and sockets"] = now.fds - self._usual.fds - FDS_SLACK
+        found = {what: count for what, count in found.items() if count > 0}
+        return found or await self._keypads_left()
+
+    async def _keypads_left(self) -> dict[str, int]:
+        keypads = sum([await place.keypads() for place in self._places])
+        return {"keypads": keypads} if keypads else {}
+
+    async def _judge(self) -> None:
+        """Hold the calls since the last quiet moment against the history."""
+        made = self._report.made[self._judged :]
+        self._judged += len(made)
+        if not made:
+            return
+        for call in made:
+            felt = [each for each in self._struck if each.began_at <= call.ended_at and call.began_at <= each.healed_at]
+            call.faults = {each.fault for each in felt}
+            call.kills = {each.number for each in felt if each.fault is Fault.MEDIA_KILLED}
+        since = min(call.began_at for call in made)
+        rows: list[dict[str, Any]] = []
+        while (page := await self._api.ask("GET", f"/calls?since={since}&limit={PAGE}&offset={len(rows)}"))["calls"]:
+            rows += page["calls"]
+        self._report.wrong += audit(made, rows)
+        status = await self._api.ask("GET", "/status")
+        errors_now = status["unexpected_errors"]
+        if errors_now["count"] > self._unexpected:
+            new = errors_now["count"] - self._unexpected
+            self._report.wrong.append(f"{new} unexpected errors, the last one in: {errors_now['last_in']}")
+            self._unexpected = errors_now["count"]
+        if lost := status["database"]["lost"]:
+            self._report.wrong.append(f"{lost} changes of the database are lost")
+
+
+async def _persists(look: Callable[[], Awaitable[T]], within_s: float) -> T:
+    """Look again and again, until there is nothing or the time is over; what was seen last."""
+    until = time.monotonic() + within_s
+    while (seen := await look()) and time.monotonic() < until:  # noqa: ASYNC110 - another program has no event for us
+        await asyncio.sleep(LOOK_EVERY_S)
+    return seen

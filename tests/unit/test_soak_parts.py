@@ -1,0 +1,189 @@
+"""The parts of the soak that judge: what is right for a call that a fault hits, what is left, what has grown."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import Counter
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from ari_app.sandbox.proxy import Proxy
+from ari_app.sandbox.soak import plan
+from ari_app.sandbox.soak.audit import Made, audit
+from ari_app.sandbox.soak.census import Census, census, descendants
+from ari_app.sandbox.soak.plan import Fault, Kind
+from ari_app.sandbox.soak.report import Report
+from ari_app.sandbox.soak.scripts import SCRIPTS
+
+ANNA = 7
+WAIT_S = 20.0
+ANSWERED = Kind.IN_CALLER_HANGS_UP
+
+
+def made(kind: Kind = Kind.IN_CALLER_HANGS_UP, began_at: float = 100.0, **known: Any) -> Made:
+    return Made(1, kind, "101", ANNA, began_at, **{"ended_at": began_at + 10} | known)
+
+
+def row(direction: str = "in", status: str | None = "ANSWER", at: float = 101.0, **known: Any) -> dict[str, Any]:
+    whose = {"near": "101", "person_id": None} if direction == "out" else {"near": "1", "person_id": ANNA}
+    ended = None if status is None else at + 1
+    basics = {"id": "c1", "direction": direction, "status": status, "began_at": at, "ended_at": ended, "detail": "so"}
+    return basics | whose | known
+
+
+def test_a_call_with_its_own_ending() -> None:
+    assert audit([made()], [row()]) == []
+    back = made(Kind.OUT_CALLED_BACK)
+    assert audit([back], [row("out", "BUSY"), row("back", at=105.0, id="c2")]) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "rows", "said"),
+    [
+        (made(), [], "is not in the history (in)"),
+        (made(), [row(), row(id="c2")], "2 rows in in the history in place of 1"),
+        (made(), [row(status="BUSY")], "ended with BUSY (in, so, call c1) in place of ANSWER"),
+        (made(), [row(status=None)], "has no end"),
+        (made(), [row("out"), row(id="c2")], "1 rows out in the history in place of 0"),
+        (made(trouble="no answer"), [row()], "no answer"),
+        (made(began_at=200.0), [row(), row(at=201.0, id="c2")], "nobody made the call"),
+        (made(faults={Fault.DATABASE_LOCKED}), [row(status="ERROR")], "in place of ANSWER"),
+        (made(faults={Fault.DISK_FULL}), [], "is not in the history"),
+        (made(faults={Fault.MEDIA_KILLED}), [], "is not in the history"),
+        (made(faults={Fault.ARI_CUT}), [row(status="NOTFOUND")], "in place of ANSWER or CANCEL or ERROR"),
+        (made(faults={Fault.ARI_CUT}, talked=True), [row(status="ERROR")], "in place of ANSWER"),
+        (made(faults={Fault.BOT_429}, trouble="no keypad"), [row(status="CANCEL")], "in place of ANSWER"),
+        (made(Kind.OUT_CALLED_BACK), [row("out", "BUSY")], "is not in the history (back)"),
+        (made(faults={Fault.DATABASE_LOCKED}, trouble="no answer"), [row()], "no answer"),
+        (made(faults={Fault.BOT_DOWN}, trouble="no answer"), [row()], "no answer"),
+        (made(faults={Fault.ARI_CUT}, talked=True, trouble="cut"), [row()], "cut"),
+        (made(faults={Fault.MTPROTO_CUT}, talked=True, trouble="cut"), [row()], "cut"),
+    ],
+)
+def test_what_is_wrong(call: Made, rows: list[dict[str, Any]], said: str) -> None:
+    wrong = audit([call], rows)
+    assert any(said in each for each in wrong), wrong
+
+
+@pytest.mark.parametrize(
+    ("call", "rows"),
+    [
+        (made(faults={Fault.ASTERISK_KILLED}, trouble="the phone is silent"), [row(status="ERROR")]),
+        (made(faults={Fault.ASTERISK_KILLED}, trouble="the phone is silent"), []),
+        (made(faults={Fault.MEDIA_KILLED}, trouble="ended"), [row(status="ERROR")]),
+        (made(faults={Fault.MEDIA_KILLED}, trouble="ended"), [row(status="CANCEL")]),
+        (made(Kind.OUT_CALLED_BACK, faults={Fault.BOT_DOWN}, trouble="no card"), [row("out", "BUSY")]),
+        (made(Kind.IN_KEYPAD, faults={Fault.BOT_DOWN}, trouble="no keypad"), [row()]),
+        (made(Kind.IN_KEYPAD, faults={Fault.ARI_CUT}, talked=True, trouble="no key"), [row()]),
+        (made(faults={Fault.ASTERISK_KILLED}, talked=True, trouble="cut"), [row()]),
+    ],
+)
+def test_what_is_right_for_a_call_that_a_fault_hits(call: Made, rows: list[dict[str, Any]]) -> None:
+    assert audit([call], rows) == []
+
+
+def test_a_media_process_carries_one_call() -> None:
+    """Of all the calls that are live when one is killed."""
+
+    def live(person_id: int, kills: set[int]) -> Made:
+        return Made(1, ANSWERED, "101", person_id, 100.0, 110.0, faults={Fault.MEDIA_KILLED}, kills=kills)
+
+    def its(person_id: int, status: str) -> dict[str, Any]:
+        return row(status=status, person_id=person_id, id=str(person_id))
+
+    calls = [live(1, {4}), live(2, {4}), live(3, {5})]
+    assert audit(calls, [its(1, "ERROR"), its(2, "ANSWER"), its(3, "ERROR")]) == []
+    (wrong,) = audit(calls, [its(1, "ERROR"), its(2, "ERROR"), its(3, "ERROR")])
+    assert wrong.startswith("one media process was killed, and 2 calls did not go as they should")
+    calls[1].trouble = "cut"
+    assert len(audit(calls, [its(1, "ERROR"), its(2, "ANSWER"), its(3, "ERROR")])) == 1
+
+
+def test_a_row_belongs_to_the_call_that_began_before_it() -> None:
+    first, second = made(), made(Kind.IN_DECLINED, began_at=110.1)
+    assert audit([first, second], [row(at=100.1), row(status="BUSY", at=110.2, id="c2")]) == []
+
+
+def test_the_same_seed_gives_the_same_soak() -> None:
+    assert plan.calls(1, 200) == plan.calls(1, 200) != plan.calls(2, 200)
+    assert list(islice(plan.faults(1), 60)) == list(islice(plan.faults(1), 60))
+
+
+def test_every_kind_and_every_fault_comes_early() -> None:
+    assert {call.kind for call in plan.calls(3, len(Kind))} == set(Kind) == set(SCRIPTS)
+    assert {planned.fault for planned in islice(plan.faults(3), len(Fault))} == set(Fault)
+    often = Counter(call.kind for call in plan.calls(3, 2000))
+    assert often[Kind.IN_CALLER_HANGS_UP] > 2 * often[Kind.OUT_NO_MEDIA]
+
+
+def test_a_census() -> None:
+    pid = os.getpid()
+    before = census(pid)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        now = census(pid)
+        assert child.pid in descendants(pid)
+        child.communicate(b"\n")
+    assert now.processes == before.processes + 1
+    assert now.fds > before.fds
+    assert now.rss_mb > 1
+    assert census(pid).processes == before.processes
+
+
+def test_growth_is_wrong() -> None:
+    report = Report(1, samples=[Census(4, 30 + 2 * each, 8, 100.0 + 10 * each) for each in range(9)])
+    report.look_for_growth()
+    assert report.wrong == [
+        "fds: 32 in the first third, 44 in the last",
+        "memory: 110 MB in the first third, 170 MB in the last",
+    ]
+    report.made = [made(), Made(0, ANSWERED, "101", ANNA, 1.0)]
+    assert report.as_json() == {
+        "ok": False,
+        "calls": 1,
+        "faults": {fault.title: 0 for fault in Fault},
+        "wrong": report.wrong,
+        "left": {},
+        "rss_mb": [110.0, 170.0],
+        "fds": [32.0, 44.0],
+    }
+
+
+def test_a_program_that_stays_as_it_is() -> None:
+    report = Report(1, samples=[Census(4, 30 + each % 2, 8, 100.0 + each) for each in range(9)])
+    report.look_for_growth()
+    assert report.ok
+
+
+async def test_a_proxy_stalls_and_cuts() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+    async with asyncio.timeout(WAIT_S):
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        async with server, Proxy(server.sockets[0].getsockname()[1]) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(b"1")
+            assert await reader.readexactly(1) == b"1"
+            answer = asyncio.create_task(reader.readexactly(1))
+            with proxy.stalled():
+                writer.write(b"2")
+                done, _ = await asyncio.wait({answer}, timeout=0.1)
+                assert not done
+            assert await answer == b"2"
+            async with proxy.away():
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                    await reader.readexactly(1)
+                refused, other = await asyncio.open_connection("127.0.0.1", proxy.port)
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                    await refused.readexactly(1)
+                other.close()
+            writer.close()
+            again, other = await asyncio.open_connection("127.0.0.1", proxy.port)
+            other.write(b"3")
+            assert await again.readexactly(1) == b"3"
+            other.close()

@@ -1,0 +1,215 @@
+"""A database that can't be written refuses, delays and ends nothing; what could not be kept is kept afterwards."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock
+
+import pytest
+from telethon import errors
+from telethon.tl import types
+
+from ari_app.calls import outcome
+from ari_app.calls.call import Call
+from ari_app.calls.card import CardRules, Cards, Reason, Target
+from ari_app.calls.desk import Desk
+from ari_app.calls.history import keeping
+from ari_app.calls.keypad import Keypads
+from ari_app.calls.languages import open_languages
+from ari_app.calls.outcome import Direction
+from ari_app.store.calls import Query
+from ari_app.store.cards import KeptCards
+from ari_app.store.errors import too_slow
+from ari_app.store.keypads import SendingKeypad, ShownKeypads
+from ari_app.store.languages import KeptLanguages
+from ari_app.store.limits import LineLimits
+from ari_app.store.peers import LinePeers
+from ari_app.store.store import Store, open_store
+from ari_app.tasks import FAILURES, guarded_tasks
+from ari_app.telegram.limits import CALL, Limits, LimitSettings
+from ari_app.telegram.peers import Destination, Directory, Kind, Person
+from tests.unit.storage_trouble import TROUBLES, Trouble
+
+LINE = "+79990000001"
+ANNA = Person(7, phone="+79990000002", first_name="Анна")
+PEER = types.InputPeerUser(7, 77)
+AT_ONCE_S = 1.0
+"""What must not wait for the database takes milliseconds; SQLite itself would wait 5 s for a locked one."""
+GOES_ON_S = 30.0
+
+
+@pytest.fixture(params=TROUBLES.values(), ids=list(TROUBLES))
+def trouble(request: pytest.FixtureRequest) -> Trouble:
+    return cast(Trouble, request.param)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(tmp_path / "astergram.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def in_trouble(trouble: Trouble, store: Store, tmp_path: Path) -> Callable[[], Any]:
+    """The time in which nothing may fail, and nothing may wait for the database."""
+
+    @asynccontextmanager
+    async def during() -> AsyncIterator[None]:
+        failures = FAILURES.count
+        async with trouble(store, tmp_path / "astergram.db"):
+            began = time.monotonic()
+            yield
+            assert time.monotonic() - began < AT_ONCE_S
+        await store.queue.flush(GOES_ON_S)
+        assert await store.written()
+        assert FAILURES.count == failures
+
+    return during
+
+
+class Telegram:
+    """A line and its bot, as keypads and cards use them."""
+
+    def __init__(self) -> None:
+        self.number = LINE
+        self.sent: list[str] = []
+        self.deleted: list[int] = []
+        self.wording = SimpleNamespace(say=lambda name, person, **extra: name)
+        self.chat = self
+        self.is_ready = True
+
+    def on_press(self, prefix: str, handler: Any) -> None:
+        """Nobody presses."""
+
+    async def peer(self, person_id: int) -> types.InputPeerUser:
+        return PEER
+
+    async def send(self, peer: Any, text: str) -> None:
+        self.sent.append(text)
+
+    async def send_buttons(self, bot: Any, peer: Any, message: Any, random_id: int = 0) -> int:
+        self.sent.append(message.text)
+        return len(self.sent)
+
+    async def delete_messages(self, ids: list[int]) -> None:
+        self.deleted += ids
+
+
+async def test_outgoing_calls_are_admitted_and_counted(store: Store, in_trouble: Any) -> None:
+    limits = Limits(LINE, LimitSettings(calls_per_day=2), LineLimits(store, LINE), lambda: 1000.0)
+    async with limits:
+        async with in_trouble():
+            await limits.admit(CALL)
+            await limits.learn("contacts.resolvePhone", errors.FloodWaitError(request=None, capture=60))
+        await limits.admit(CALL)
+    async with Limits(LINE, LimitSettings(), LineLimits(store, LINE), lambda: 1000.0) as later:
+        assert later.pauses == {"contacts.resolvePhone": (90.0, "FLOOD_WAIT_60")}
+    assert await LineLimits(store, LINE).calls(0.0) == [1000.0, 1000.0]
+
+
+async def test_a_line_that_starts_meanwhile(store: Store, in_trouble: Any) -> None:
+    async with in_trouble(), Limits(LINE, LimitSettings(), LineLimits(store, LINE)) as limits:
+        await limits.admit(CALL)
+
+
+async def test_people_are_found_and_remembered(store: Store, in_trouble: Any) -> None:
+    asked = []
+
+    async def client(request: Any) -> Any:
+        asked.append(request)
+        return SimpleNamespace(peer=types.PeerUser(7), users=[types.User(7, access_hash=77, first_name="Анна")])
+
+    directory = Directory(LinePeers(store, LINE))
+    dialled = Destination(Kind.PHONE, "+79990000002")
+    async with in_trouble():
+        for _ in range(3):
+            assert (await directory.find(cast(Any, client), dialled)).person.first_name == "Анна"
+        assert len(asked) == 1
+        await directory.find(cast(Any, client), dialled, fresh=True)
+    later = Directory(LinePeers(store, LINE))
+    await later.load()
+    assert (await later.find(cast(Any, client), dialled)).cached
+    assert len(asked) == 2
+
+
+async def test_a_keypad_is_shown_and_hidden(store: Store, in_trouble: Any) -> None:
+    telegram = cast(Any, Telegram())
+    async with guarded_tasks() as tasks:
+        keypads = Keypads(telegram, store, tasks, lambda: None)
+        call = Call("1", Direction.IN, LINE, "7")
+        async with in_trouble():
+            async with keypads.shown_to(call, telegram, ANNA, PEER):
+                async with asyncio.timeout(AT_ONCE_S):
+                    while not call.ladder:  # noqa: ASYNC110 - it has no event
+                        await asyncio.sleep(0)
+            await keypads.hidden()
+            assert [step.text for step in call.ladder] == ["shown", "hidden"]
+    assert telegram.deleted == [1]
+    assert await ShownKeypads(store, LINE).all() == []
+
+
+async def test_a_keypad_that_a_killed_program_would_leave_is_known(store: Store, in_trouble: Any) -> None:
+    async with in_trouble():
+        shown = ShownKeypads(store, LINE)
+        shown.sending(SendingKeypad(1, ANNA.id, "call", 0.0))
+        shown.sent(1, 9)
+        unsure = SendingKeypad(2, ANNA.id, "call", 0.0)
+        shown.sending(unsure)
+    assert await shown.all() == [9]
+    assert await shown.unsure() == [unsure]
+
+
+async def test_what_is_left_in_chats_is_looked_for_again_when_the_database_can_be_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telegram = cast(Any, Telegram())
+    ShownKeypads(store, LINE).sent(1, 9)
+    async with guarded_tasks() as tasks:
+        keypads = Keypads(telegram, store, tasks, lambda: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(ShownKeypads, "all", AsyncMock(side_effect=too_slow(1.0, "x.db")))
+            await keypads.sweep(telegram)
+            assert telegram.deleted == []
+        await keypads.sweep(telegram)
+    assert telegram.deleted == [9]
+
+
+async def test_a_card_is_sent_and_its_button_known(store: Store, in_trouble: Any) -> None:
+    telegram = cast(Any, Telegram())
+    rules = CardRules(frozenset(Reason), every_s=60.0, callback=Target("600", "queues"))
+    cards = Cards({LINE: rules}, store, telegram, lambda what: None)
+    async with in_trouble():
+        await cards.send(telegram, ANNA, Reason.MISSED)
+        await cards.send(telegram, ANNA, Reason.MISSED)
+        assert telegram.sent == ["card"]
+        (card,) = cards._kept.values()
+        cards.tells(card, "inline")
+        cards.retire(card)
+    (kept,) = await KeptCards(store).since(0.0)
+    assert (kept.id, kept.secret, kept.tells_in) == (card.id, "", "inline")
+
+
+async def test_a_language_is_learnt(store: Store, in_trouble: Any) -> None:
+    languages = await open_languages(store)
+    async with in_trouble():
+        languages.learn(7, "ru")
+        assert languages.of(7) == "ru"
+    assert await KeptLanguages(store).all() == {7: "ru"}
+
+
+async def test_the_history_is_complete_afterwards(store: Store, in_trouble: Any) -> None:
+    async with keeping(store) as history:
+        desk = Desk(recorder=history)
+        async with in_trouble():
+            for _ in range(3):
+                async with desk.admit(Direction.IN, LINE, "7", 1, ANNA) as call:
+                    call.step("call", "x" * 10_000)
+                    call.end(outcome.shut_down(talking=False))
+            assert await history.one(call.id) is not None
+        rows = (await history.find(Query())).rows
+        assert [(row.status, row.name) for row in rows] == [("ERROR", "Анна")] * 3
+        assert history.live() == []
