@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
 from ari_app.store.card_files import KeptCardFile, KeptCardFiles
 from ari_app.store.cards import KeptCard, KeptCards
+from ari_app.store.errors import StoreUnavailable
 from ari_app.store.store import Store
 from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
 from ari_app.telegram.card import CardSigner, Contact, Picture, keyboard, new_secret
@@ -237,6 +237,6 @@ class Cards:
     async def _file(self, number: str, kind: str) -> KeptCardFile | None:
         try:
             return await self._files.get(number, kind)
-        except (sqlite3.Error, OSError) as error:
+        except StoreUnavailable as error:
             log.warning("line %s: a card goes without its %s: %s", number, kind, error)
             return None
