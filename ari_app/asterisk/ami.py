@@ -65,10 +65,10 @@ class Ami:
         manager = Manager(loop=loop, host=self.host, port=self.port, log=silent)
         # panoramisk's own way would connect again for ever, and never tell whoever waits for an answer.
         manager.connection_lost = self._connection_lost
-        connecting = loop.create_task(loop.create_connection(AMIProtocol, self.host, self.port))
+        connected = loop.create_future()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await connecting
+                connected.set_result(await loop.create_connection(AMIProtocol, self.host, self.port))
         except TimeoutError:
             raise AriTimeout(
                 f"AMI: no connection to {self.host}:{self.port} within {CONNECT_TIMEOUT_S:g} s. Check [ami] host and"
@@ -79,7 +79,7 @@ class Ami:
                 f"AMI: no connection to {self.host}:{self.port}: {in_words(error)}. In manager.conf's [general] set"
                 " enabled = yes, and bindaddr and port as in [ami]"
             ) from error
-        manager.connection_made(connecting)
+        manager.connection_made(connected)
         self._manager = manager
         try:
             await self._log_in()

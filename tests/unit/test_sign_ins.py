@@ -246,7 +246,7 @@ async def test_a_qr_code_that_fails_can_be_shown_again(world: World, monkeypatch
             await asyncio.sleep(0)
     assert world.signing.state is SignInState.IDLE
     world.signing._end_idle()
-    assert world.signing.state is SignInState.ENDED
+    assert world.signing.view.state is SignInState.ENDED
     await signs_in(world)
 
 
