@@ -240,7 +240,7 @@ class AriClient:
                 left.set()
 
         attached.enter_context(self.events.attached(channel_id, learn))  # at once: its end may be the next event
-        self.start(self._let_go(channel_id, left, attached)).add_done_callback(_report)
+        self.start(self._let_go(channel_id, left, attached)).add_done_callback(self._closed)
 
     async def _finish_pending(self) -> None:
         if self._pending:
@@ -277,6 +277,9 @@ class AriClient:
                 logger.warning("What became of %d channels is not known yet: %s", len(seen), error)
                 self._to_look.set()
                 await asyncio.sleep(pause_s)
+            except BaseException:
+                self._to_look.set()  # for when it is begun again
+                raise
             else:
                 failures = 0
 
@@ -309,7 +312,7 @@ class AriClient:
 
     def _hang_up_orphan(self, channel_id: str) -> None:
         logger.warning("Hanging up channel %s: its request was given up before Asterisk carried it out", channel_id)
-        self.start(self._hang_up_if_there(channel_id)).add_done_callback(_report)
+        self.start(self._hang_up_if_there(channel_id)).add_done_callback(self._closed)
 
     async def _hang_up_if_there(self, channel_id: str) -> None:
         try:

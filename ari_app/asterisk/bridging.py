@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 ENTER_TIMEOUT_S = 5.0
 """How long a leg may take to enter Stasis once it is to be bridged; all the waiting for people is over by then."""
-TEMPORARY_FAILURE = 41
-"""Q.850 cause for a channel whose call this program has lost."""
+SWITCH_CONGESTION = 42
+"""Q.850 cause for a channel whose call this program has lost: a phone gets 503; of 41 Asterisk makes 603, Decline."""
 CONFIRM_S = 1.0
 """Between two looks at a channel in Stasis that nobody knows: the event of its arrival may be on its way."""
 EVERY_S = 60.0
@@ -102,10 +102,11 @@ async def strays(client: AriClient, keep: Collection[str] = ()) -> Strays:
         if channel.id in known:
             return False
         if _made_here(client, channel):
-            return channel.in_stasis or channel.state != "Up"  # else it was redirected
+            return channel.stasis_app in (client.app, None) or channel.state != "Up"  # else it was redirected
         # The application is subscribed to the dialplan's halves of its channels, too: such a one ends with its other
-        # half, and may be in its `h` extension for a while.
-        return channel.id in subscribed and channel.in_stasis
+        # half, and may be in its `h` extension for a while, or in another application.
+        told_enough = (client.app,) if client.owns_far(channel.id) else (client.app, None)
+        return channel.id in subscribed and channel.stasis_app in told_enough
 
     return Strays(
         [found for found in channels if is_stray(found)],
@@ -118,17 +119,17 @@ def _made_here(client: AriClient, channel: Channel) -> bool:
 
 
 async def reconcile(client: AriClient, keep: Collection[str] = ()) -> Strays:
-    """Remove the strays. Returns what was removed. Raises the first AriError, after all the others were tried."""
+    """Remove the strays. Returns what was removed. Raises the first error, after all the others were tried."""
     found = await strays(client, keep)
     if not all(_made_here(client, channel) for channel in found.channels):
         await asyncio.sleep(CONFIRM_S)
         later = await strays(client, keep)
         ids = {channel.id for channel in found.channels}
         found = Strays([channel for channel in later.channels if channel.id in ids], later.bridges)
-    errors: list[AriError] = []
+    errors: list[Exception] = []
     removed = Strays([], [])
     for channel in found.channels:
-        cause = client.left.get(channel.id) or TEMPORARY_FAILURE
+        cause = client.left.get(channel.id) or SWITCH_CONGESTION
         if await _removed(channel.hangup(reason_code=cause), errors):
             removed.channels.append(channel)
     for bridge in found.bridges:
@@ -141,13 +142,13 @@ async def reconcile(client: AriClient, keep: Collection[str] = ()) -> Strays:
     return removed
 
 
-async def _removed(request: Awaitable[None], errors: list[AriError]) -> bool:
+async def _removed(request: Awaitable[None], errors: list[Exception]) -> bool:
     try:
         await request
     except AriNotFound as error:
         logger.debug("A stray went by itself: %s", error)
         return False
-    except AriError as error:
+    except Exception as error:  # noqa: BLE001 - the first one is raised
         errors.append(error)
         return False
     return True

@@ -105,7 +105,7 @@ class Leg:
                 self._enter()
             case events.CHANNEL_PRESENT:
                 present = self._client.channel(self.id, dict(event.channel))
-                if not present.in_stasis:
+                if present.stasis_app not in (self._client.app, None):
                     if self._in_stasis:
                         self._left_stasis()
                 elif present.state == "Up":

@@ -38,9 +38,15 @@ class Channel:
         return str(self.json.get("state", ""))
 
     @property
-    def in_stasis(self) -> bool:
-        """Whether it was in Stasis() at the time of the snapshot; true where Asterisk (before 16.12) does not tell."""
-        return str(self.json.get("dialplan", {}).get("app_name", "Stasis")) == "Stasis"
+    def stasis_app(self) -> str | None:
+        """The application in whose Stasis() it was at the time of the snapshot; empty if it was in none.
+
+        None where Asterisk does not tell (before 16.12).
+        """
+        dialplan = self.json.get("dialplan", {})
+        if "app_data" not in dialplan:
+            return None
+        return str(dialplan["app_data"]).partition(",")[0] if dialplan["app_name"] == "Stasis" else ""
 
     @property
     def channelvars(self) -> dict[str, str]:

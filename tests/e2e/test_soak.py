@@ -9,7 +9,7 @@ import pytest
 
 from ari_app.sandbox.soak.plan import Fault, Kind
 
-CALLS, MINUTES, SEED = 80, 2, 8
+CALLS, MINUTES, SEED = 60, 2, 8
 SOAK_S = 600.0  # on a busy machine each fault takes its time to heal
 FAULTS_LEAST = 5  # of whatever kind: how many there is time for depends on the machine
 

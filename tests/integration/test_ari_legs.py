@@ -95,6 +95,24 @@ async def test_a_leg_whose_channel_is_redirected_is_over_and_the_channel_lives(a
         await nothing_is_left(client)
 
 
+async def test_a_call_that_another_application_takes_in_the_dialplan_is_left_to_it(asterisk: PrivateAsterisk) -> None:
+    async with (
+        connected(asterisk) as client,
+        connected(asterisk, app="other") as other,
+        other.subscribe() as arrivals,
+        asyncio.timeout(WAIT_S),
+        dialplan_leg(client, extension="other", context="ari-test", caller_id=CALLER) as leg,
+    ):
+        arrival = await arrivals.next(STASIS_START)
+        assert isinstance(arrival, Arrival)
+        async with incoming_leg(other, arrival) as far:
+            assert far.id == f"{leg.id}-far"
+            assert not await reconcile(client)
+            await far.answer()
+            await leg.answered()
+            assert not await reconcile(client)
+
+
 async def test_no_such_extension_ends_the_leg(asterisk: PrivateAsterisk) -> None:
     async with (
         connected(asterisk) as client,

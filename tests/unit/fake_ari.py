@@ -11,8 +11,8 @@ from aiohttp import web
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
-from ari_app.asterisk.events import STASIS_START
-from ari_app.asterisk.legs import DialplanLeg, dialplan_leg
+from ari_app.asterisk.events import STASIS_START, Arrival
+from ari_app.asterisk.legs import DialplanLeg, IncomingLeg, dialplan_leg, incoming_leg
 from ari_app.asterisk.websocket import Backoff
 
 APP = "telegram"
@@ -108,6 +108,25 @@ class FakeAri:
         return socket
 
 
+def within(application: str, data: str = "") -> dict[str, str]:
+    """A channel's ``dialplan``: the dialplan's application that it is in."""
+    return {"app_name": application, "app_data": data}
+
+
+PHONE = {
+    "id": "1700.1",
+    "name": "PJSIP/101-00000001",
+    "state": "Ring",
+    "caller": {"name": "Anna", "number": "101"},
+    "dialplan": {
+        "context": "phones",
+        "exten": "+79990000002",
+        "priority": 2,
+        **within("Stasis", f"{APP},+79990000002"),
+    },
+}
+
+
 @asynccontextmanager
 async def fake_ari() -> AsyncIterator[FakeAri]:
     """One that runs."""
@@ -149,6 +168,27 @@ async def answered(fake: FakeAri, client: AriClient) -> AsyncIterator[DialplanLe
         async with asyncio.timeout(WAIT_S):
             await leg.answered()
         yield leg
+
+
+@asynccontextmanager
+async def incoming(fake: FakeAri, client: AriClient) -> AsyncIterator[IncomingLeg]:
+    """A phone's channel, as the dialplan sends it."""
+    async with client.subscribe() as its, asyncio.timeout(WAIT_S):
+        fake.channels[PHONE["id"]] = PHONE  # type: ignore[index]
+        fake.subscribed.add(str(PHONE["id"]))
+        await fake.event(STASIS_START, channel=PHONE, args=["+79990000002"])
+        arrival = await its.next(STASIS_START)
+        assert isinstance(arrival, Arrival)
+        assert not arrival.replaces
+        async with incoming_leg(client, arrival) as leg:
+            yield leg
+
+
+async def transferred(fake: FakeAri, old: str, new: str) -> None:
+    """As Asterisk tells it: the new channel comes first."""
+    fake.channels[new] = channel = {"id": new, "name": f"Local/102@phones-{new};1", "state": "Down"}
+    fake.subscribed.add(new)
+    await fake.event(STASIS_START, channel=channel, args=[], replace_channel={"id": old, "name": "PJSIP/101"})
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -22,7 +22,19 @@ from ari_app.asterisk.websocket import Backoff
 from ari_app.lines.lights import Colour, calls_light
 from ari_app.tasks import guarded_tasks
 
-from .fake_ari import WAIT_S, FakeAri, answered, connected, eventually, fake_ari
+from .fake_ari import (
+    APP,
+    PHONE,
+    WAIT_S,
+    FakeAri,
+    answered,
+    connected,
+    eventually,
+    fake_ari,
+    incoming,
+    transferred,
+    within,
+)
 
 
 class Refusals:
@@ -67,23 +79,24 @@ async def test_a_leg_that_still_rings_after_a_reconnect_is_not_answered() -> Non
         asyncio.timeout(WAIT_S),
     ):
         answered = asyncio.create_task(leg.answered())
-        for state, application in (("Ringing", "AppDial2"), ("Up", "AppDial2")):
-            fake.channels[leg.id] |= {"state": state, "dialplan": {"app_name": application}}
+        for state in ("Ringing", "Up"):
+            fake.channels[leg.id] |= {"state": state, "dialplan": within("AppDial2", "(Outgoing Line)")}
             looks = fake.asked("GET /channels")
             await fake.cut()
             await eventually(lambda looks=looks: fake.asked("GET /channels") > looks)  # type: ignore[misc]
             await asyncio.sleep(0.05)
             assert not answered.done()
-        fake.channels[leg.id]["dialplan"] = {"app_name": "Stasis"}
+        fake.channels[leg.id]["dialplan"] = within("Stasis", APP)
         await fake.cut()
         await answered
 
 
-async def test_a_leg_that_left_stasis_while_away_is_over_and_is_not_hung_up() -> None:
+@pytest.mark.parametrize("elsewhere", [("Wait", "60"), ("Stasis", "another")])
+async def test_a_leg_that_left_stasis_while_away_is_over_and_is_not_hung_up(elsewhere: tuple[str, str]) -> None:
     """Somebody has redirected its channel."""
     async with fake_ari() as fake, connected(fake) as client:
         async with answered(fake, client) as leg:
-            fake.channels[leg.id]["dialplan"] = {"app_name": "Wait"}
+            fake.channels[leg.id]["dialplan"] = within(*elsewhere)
             await fake.cut()
             async with asyncio.timeout(WAIT_S):
                 await leg.hung_up()
@@ -116,39 +129,109 @@ async def test_strays_are_removed_although_asterisk_refuses_for_a_while(monkeypa
         fake.refuse = Refusals(401, 7, "GET /", "DELETE /")
         async with at_work(client, monkeypatch):
             await eventually(lambda: not fake.channels and list(fake.bridges) == ["b"])
+        assert [fake.queries[f"DELETE /channels/{each}"] for each in ours] == [{"reason_code": "42"}] * len(ours)
 
 
 async def test_what_was_redirected_is_the_dialplans() -> None:
     async with fake_ari() as fake, connected(fake) as client:
         redirected = client.new_id()
-        fake.channels = {redirected: {"id": redirected, "state": "Up", "dialplan": {"app_name": "VoiceMail"}}}
+        fake.channels = {redirected: {"id": redirected, "state": "Up", "dialplan": within("VoiceMail", "101")}}
         fake.subscribed = {redirected}  # which it stays
         assert not await reconcile(client)
 
 
 async def test_the_dialplans_half_is_left_to_end_by_itself() -> None:
-    """It may be in its `h` extension. One that has called Telegram itself is in Stasis, as any phone's."""
+    """It may be in its `h` extension, or another program's. One that has called Telegram is as any phone's channel."""
     async with fake_ari() as fake, connected(fake) as client:
-        stray, calling = client.new_id(), f"{client.new_id()}-far"
-        fake.channels = {
-            each: {"id": each, "state": "Up", "dialplan": {"app_name": application}}
-            for each, application in ((f"{stray}-far", "AGI"), (stray, "Stasis"), (calling, "Stasis"))
+        stray, taken, calling = client.new_id(), f"{client.new_id()}-far", f"{client.new_id()}-far"
+        places = {
+            f"{stray}-far": within("AGI", "bill"),
+            stray: within("Stasis", APP),
+            taken: within("Stasis", "another"),
+            calling: within("Stasis", f"{APP},+79990000002,card=yes"),
         }
+        fake.channels = {each: {"id": each, "state": "Up", "dialplan": place} for each, place in places.items()}
         fake.subscribed = set(fake.channels)
         assert [each.id for each in (await reconcile(client)).channels] == [stray, calling]
 
 
-async def test_one_refusal_does_not_stop_the_rest() -> None:
+async def test_an_asterisk_that_does_not_tell_where_a_channel_is_keeps_live_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before 16.12. The dialplan's half of a call is nobody's, and ends with the other one."""
+    async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg:
+        far, stray, caller = f"{leg.id}-far", client.new_id(), "1700.1"
+        for each in (far, stray, f"{stray}-far", caller):
+            fake.channels[each] = {"id": each, "state": "Up"}
+            fake.subscribed.add(each)
+        monkeypatch.setattr(bridging, "CONFIRM_S", 0.02)
+        assert {each.id for each in (await reconcile(client)).channels} == {stray, caller}
+        assert leg.id in fake.channels
+        assert far in fake.channels
+
+
+def once(monkeypatch: pytest.MonkeyPatch, beginning: str, error: BaseException) -> list[str]:
+    """Raise an error in the first request that begins so. Returns the requests it was raised in."""
+    call = Rest.call
+    failed: list[str] = []
+
+    async def failing(rest: Rest, operation: str, **arguments: Any) -> Any:
+        request = operation.format(**arguments)
+        if request.startswith(beginning) and not failed:
+            failed.append(request)
+            raise error
+        return await call(rest, operation, **arguments)
+
+    monkeypatch.setattr(Rest, "call", failing)
+    return failed
+
+
+@pytest.mark.parametrize("error", [AriFailed("500"), OSError("no room"), ValueError("no such name")], ids=repr)
+async def test_one_that_cannot_be_removed_does_not_stop_the_rest(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     async with fake_ari() as fake, connected(fake) as client:
         ours = sorted(client.new_id() for _ in range(4))
         fake.channels = {each: {"id": each} for each in ours[:3]}
         fake.bridges = {ours[3]: {"id": ours[3]}}
-        fake.refuse = Refusals(500, 1, f"DELETE /channels/{ours[0]}")
-        with pytest.raises(AriFailed):
+        failed = once(monkeypatch, "DELETE /channels", error)
+        with pytest.raises(type(error)):
             await reconcile(client)
+        assert failed == [f"DELETE /channels/{ours[0]}"]
         assert list(fake.channels) == [ours[0]]
         assert not fake.bridges
         assert [each.id for each in (await reconcile(client)).channels] == [ours[0]]
+
+
+@pytest.mark.parametrize("error", [ValueError("no list"), asyncio.CancelledError()], ids=repr)
+async def test_an_unexpected_error_does_not_end_the_looking(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 0.01)
+    async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg:
+        failed = once(monkeypatch, "GET /channels", error)
+        del fake.channels[leg.id]
+        await fake.cut()
+        async with asyncio.timeout(WAIT_S):
+            assert (await leg.hung_up()).cause_text == "Gone while Asterisk was not connected"
+        assert failed
+
+
+@pytest.mark.parametrize("error", [OSError("no room"), ValueError("no such name")], ids=repr)
+async def test_a_phones_channel_that_an_error_leaves_behind_is_removed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Its call is over, or was transferred away from it."""
+    monkeypatch.setattr("ari_app.asterisk.ari.TRANSFERRER_LEAVES_S", 0.02)
+    async with fake_ari() as fake, connected(fake) as client, at_work(client, monkeypatch), asyncio.timeout(WAIT_S):
+        async with incoming(fake, client) as leg:
+            failed = once(monkeypatch, "DELETE /channels", error)
+            await transferred(fake, leg.id, "1700.5")
+            await eventually(lambda: list(fake.channels) == ["1700.5"])
+            assert failed == [f"DELETE /channels/{PHONE['id']}"]
+            failed.clear()
+        await eventually(lambda: not fake.channels)
+        assert failed == ["DELETE /channels/1700.5"]
 
 
 async def test_what_could_not_be_closed_is_closed_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.events import STASIS_START, Arrival
-from ari_app.asterisk.legs import IncomingLeg, incoming_leg
 from ari_app.calls.desk import Desk
 from ari_app.calls.exchange import Exchange
 from ari_app.tasks import guarded_tasks
 
-from .fake_ari import WAIT_S, FakeAri, answered, connected, eventually, fake_ari
-
-PHONE = {
-    "id": "1700.1",
-    "name": "PJSIP/101-00000001",
-    "state": "Ring",
-    "caller": {"name": "Anna", "number": "101"},
-    "dialplan": {"context": "phones", "exten": "+79990000002", "priority": 2, "app_name": "Stasis"},
-}
-
-
-async def transferred(fake: FakeAri, old: str, new: str) -> None:
-    """As Asterisk tells it: the new channel comes first."""
-    fake.channels[new] = channel = {"id": new, "name": f"Local/102@phones-{new};1", "state": "Down"}
-    fake.subscribed.add(new)
-    await fake.event(STASIS_START, channel=channel, args=[], replace_channel={"id": old, "name": "PJSIP/101"})
+from .fake_ari import PHONE, WAIT_S, FakeAri, answered, connected, eventually, fake_ari, incoming, transferred
 
 
 async def ended(fake: FakeAri, channel_id: str, cause: int) -> None:
@@ -40,20 +21,6 @@ async def ended(fake: FakeAri, channel_id: str, cause: int) -> None:
     fake.subscribed.discard(channel_id)
     await fake.event("StasisEnd", channel=channel)
     await fake.event("ChannelDestroyed", channel=channel, cause=cause)
-
-
-@asynccontextmanager
-async def incoming(fake: FakeAri, client: AriClient) -> AsyncIterator[IncomingLeg]:
-    """A phone's channel, as the dialplan sends it."""
-    async with client.subscribe() as its, asyncio.timeout(WAIT_S):
-        fake.channels[PHONE["id"]] = PHONE  # type: ignore[index]
-        fake.subscribed.add(str(PHONE["id"]))
-        await fake.event(STASIS_START, channel=PHONE, args=["+79990000002"])
-        arrival = await its.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
-        assert not arrival.replaces
-        async with incoming_leg(client, arrival) as leg:
-            yield leg
 
 
 @pytest.fixture(autouse=True)

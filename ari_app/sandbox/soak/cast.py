@@ -31,8 +31,11 @@ NUMBERS = {number: f"+799900000{10 + number}" for number in range(1, PLACES + 1)
 RING_S = 8
 """How long the dialplan rings a phone; one on a busy machine takes seconds to answer."""
 CONTACT = "600"  # the extension that calls are transferred to: an echo
-WITH_CARD, SHORTLY, LIMITED = "77", "78", "79"
-"""Prefixes that a phone dials for a call with a card, one that rings for two seconds, and one through LIMITED_LINE."""
+PLAIN, WITH_CARD, SHORTLY, LIMITED = "76", "77", "78", "79"
+"""Prefixes that a phone dials for a call, one with a card, one that rings for two seconds, and one by LIMITED_LINE.
+
+Each names its line: what is not for a certain one goes by whichever line is free, and that may be LIMITED_LINE.
+"""
 HANG_UP = " same => n,Hangup(${TELEGRAM_CAUSE})\n"
 DIALPLAN = f"""\
 ; Whoever calls rings the phone that the last digit of his number names.
@@ -44,11 +47,13 @@ exten => agent,1,Dial(PJSIP/10${{TELEGRAM_PHONE:-1}},{RING_S},tT)
 [soak-failing]
 exten => _X.,1,Hangup(38)
 [phones](+)
-exten => _{WITH_CARD}X.,1,Stasis(telegram,+${{EXTEN:2}},card=yes)
+exten => _{PLAIN}X.,1,Stasis(telegram,+${{EXTEN:2}},line={LINE})
 {HANG_UP}\
-exten => _{SHORTLY}X.,1,Stasis(telegram,+${{EXTEN:2}},timeout=2)
+exten => _{WITH_CARD}X.,1,Stasis(telegram,+${{EXTEN:2}},line={LINE},card=yes)
 {HANG_UP}\
-exten => _{LIMITED}X.,1,Stasis(telegram,+${{EXTEN:2}},line={LIMITED_LINE.removeprefix("+")})
+exten => _{SHORTLY}X.,1,Stasis(telegram,+${{EXTEN:2}},line={LINE},timeout=2)
+{HANG_UP}\
+exten => _{LIMITED}X.,1,Stasis(telegram,+${{EXTEN:2}},line={LIMITED_LINE})
 {HANG_UP}\
 """
 PEOPLE = {
@@ -91,11 +96,6 @@ class Place:
         self._stack = stack
         self._registered_at = 0  # the process id of that Asterisk
         self.phone: SipPhone
-
-    @property
-    def dialled(self) -> str:
-        """The person's number without the plus, for the prefixes of the dialplan."""
-        return self.person.phone.removeprefix("+")
 
     async def ready(self) -> None:
         """Have a phone that is registered: an Asterisk that was started again knows of none."""

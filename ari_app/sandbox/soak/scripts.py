@@ -17,6 +17,7 @@ from ari_app.sandbox.soak.cast import (
     HERMIT,
     LIMITED,
     NOBODY,
+    PLAIN,
     SHORTLY,
     WITH_CARD,
     Place,
@@ -60,9 +61,13 @@ class Scene:
         await self.talk()
         return call
 
-    async def dialled(self, number: str = "") -> PersonCall:
+    async def dial(self, prefix: str = PLAIN, number: str = "") -> None:
+        """The phone calls a number, or the place's person."""
+        await self.place.phone.dial(f"{prefix}{(number or self.place.person.phone).removeprefix('+')}")
+
+    async def dialled(self, prefix: str = PLAIN) -> PersonCall:
         """The phone has called the person, whose Telegram rings."""
-        await self.place.phone.dial(number or self.place.person.phone)
+        await self.dial(prefix)
         phone_closed = self.place.phone.closed(RINGS_S)
         call = await _before(self.place.person.incoming(RINGS_S), phone_closed, "Telegram rang")
         await call.ring()
@@ -172,7 +177,7 @@ async def _out_declined(scene: Scene) -> None:
 async def _out_called_back(scene: Scene) -> None:
     place = scene.place
     known = {message.id for message in await place.person.chat_with(LINE)}
-    call = await scene.dialled(f"{WITH_CARD}{place.dialled}")
+    call = await scene.dialled(WITH_CARD)
     await call.hang_up(DiscardReason.BUSY)
     await place.phone.closed()
     card = await _message(scene, lambda each: bool(each.buttons) and each.id not in known and not is_keypad(each))
@@ -191,7 +196,7 @@ async def _out_called_back(scene: Scene) -> None:
 
 
 async def _out_not_answered(scene: Scene) -> None:
-    call = await scene.dialled(f"{SHORTLY}{scene.place.dialled}")
+    call = await scene.dialled(SHORTLY)
     await call.ended()
     await scene.place.phone.closed()
 
@@ -209,7 +214,7 @@ async def _out_unavailable(scene: Scene) -> None:
 
 
 async def _out_no_media(scene: Scene) -> None:
-    await scene.place.phone.dial(scene.place.person.phone)
+    await scene.dial()
     for _ in range(2):  # it is tried once more
         call = await _before(scene.place.person.incoming(RINGS_S), scene.place.phone.closed(RINGS_S), "Telegram rang")
         await call.ring()
@@ -219,17 +224,17 @@ async def _out_no_media(scene: Scene) -> None:
 
 
 async def _out_not_found(scene: Scene) -> None:
-    await scene.place.phone.dial(NOBODY)
+    await scene.dial(number=NOBODY)
     await scene.place.phone.closed()
 
 
 async def _out_restricted(scene: Scene) -> None:
-    await scene.place.phone.dial(HERMIT)
+    await scene.dial(number=HERMIT)
     await scene.place.phone.closed()
 
 
 async def _out_limited(scene: Scene) -> None:
-    await scene.place.phone.dial(f"{LIMITED}{scene.place.dialled}")
+    await scene.dial(LIMITED)
     await scene.place.phone.closed()
 
 

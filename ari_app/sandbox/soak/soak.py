@@ -32,7 +32,7 @@ SCRIPT_S = 45.0
 """For one script; with no fault none takes half of it."""
 DEAD_S = 5.0
 """After Asterisk was killed, for the calls to end on Telegram; what is left of a script waits in vain."""
-WARM_S = 1.0
+WARM_S = 0.2
 OVER_S = 30.0  # for a call to be over in the program once both sides have put the phone down, whatever is away
 HEALED_S = 30.0  # for the program to be as before, once a fault is over
 QUIET_EVERY_S = 40.0
@@ -83,6 +83,8 @@ class Soak:
         self._struck: list[Struck] = []
         self._scripts: set[asyncio.Timeout] = set()
         self._going = asyncio.Event()
+        self._hush = asyncio.Event()  # a quiet moment is asked for
+        self._hushed = asyncio.Event()
         self._calling: set[Place] = set()
         self._idle = asyncio.Event()  # no place has a call
         self._idle.set()
@@ -101,12 +103,17 @@ class Soak:
         async with background_tasks() as tasks:
             tasks.create_task(self._strike(), name="faults")
             working = {tasks.create_task(self._work(place, started), name=place.user) for place in self._places}
-            left = working
-            while left:
+            done = tasks.create_task(asyncio.wait(working), name="all calls")
+            hush = tasks.create_task(self._hush.wait(), name="hush")
+            while not done.done():
                 self._going.set()
-                _, left = await asyncio.wait(working, timeout=QUIET_EVERY_S)
+                await asyncio.wait({done, hush}, timeout=QUIET_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
                 self._going.clear()
                 await self._quiet()
+                if hush.done():
+                    self._hush.clear()
+                    hush = tasks.create_task(self._hush.wait(), name="hush")
+                    self._hushed.set()
         self._report.took_s = time.monotonic() - began
         self._report.look_for_growth()
 
@@ -115,8 +122,9 @@ class Soak:
     async def _warm_up(self) -> None:
         """A call each way at every place, so that what is made once is there. Nothing may be wrong with them."""
         await self._call(self._places[0], PlannedCall(0, Kind.OUT_LIMITED, 0.0))
-        for kind in (Kind.IN_CALLER_HANGS_UP, Kind.OUT_PHONE_HANGS_UP):
-            await asyncio.gather(*(self._call(place, PlannedCall(0, kind, WARM_S)) for place in self._places))
+        for place in self._places:  # not at once: twelve media processes that start would starve each other
+            for kind in (Kind.IN_CALLER_HANGS_UP, Kind.OUT_PHONE_HANGS_UP):
+                await self._call(place, PlannedCall(0, kind, WARM_S))
         await self._quiet()
 
     async def _work(self, place: Place, started: float) -> None:
@@ -169,6 +177,10 @@ class Soak:
         for number, planned in enumerate(plan.faults(self._report.seed)):
             fault = planned.fault
             await self._going.wait()
+            if fault is Fault.ASTERISK_KILLED:  # it would take along whatever is left there
+                self._hushed.clear()
+                self._hush.set()
+                await self._hushed.wait()
             await asyncio.sleep(planned.after_s)
             await self._going.wait()
             self._calm.clear()
