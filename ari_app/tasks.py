@@ -114,6 +114,8 @@ async def _supervised(work: Callable[[], Coroutine[Any, Any, None]], name: str, 
 
         began = loop.time()
         await _guarded(work(), name, failing)
+        if was_cancelled():  # it has failed while it was ending
+            raise asyncio.CancelledError
         if not failed:
             return
         if loop.time() - began > RESTART_MOST_S:

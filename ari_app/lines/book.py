@@ -23,10 +23,11 @@ from ari_app.news import News
 from ari_app.sentence import say
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import Store
-from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks
+from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram import setup
 from ari_app.telegram.account import Account
 from ari_app.telegram.bot import Bot, BotState
+from ari_app.telegram.errors import NotReady
 from ari_app.telegram.line import Line, Profile
 from ari_app.telegram.session_file import adopt, remove_session, replaced_session, retire, signin_session
 from ari_app.telegram.setup import BotFacts, Step, StepView
@@ -39,6 +40,7 @@ T = TypeVar("T")
 END_S = 10.0  # for the calls of a line that is to stop
 TIDY_S = 10.0  # for what a line's chats have to lose before it can't reach them any more
 STOP_S = 20.0  # for a line to let go of its session; disconnecting takes 5 s at most
+STOPS = 2  # times a line is told to; a library may have swallowed the first
 
 
 class Works(Protocol):
@@ -329,6 +331,10 @@ class LineBook:
         async def do() -> None:
             try:
                 result = await work
+            except asyncio.CancelledError:
+                if done.cancelled() or was_cancelled():
+                    raise
+                done.set_exception(NotReady(f"{name} was broken off: try again"))
             except Exception as error:
                 if done.cancelled():
                     raise
@@ -380,10 +386,12 @@ class LineBook:
             await line.run()
 
     async def _stop(self, number: str) -> None:
-        working = set(self._working.get(number, ()))
-        for task in working:
-            task.cancel()
-        if working and (await asyncio.wait(working, timeout=STOP_S))[1]:
+        for _ in range(STOPS):
+            working = set(self._working.get(number, ()))
+            for task in working:
+                task.cancel()
+            if not working or not (await asyncio.wait(working, timeout=STOP_S))[1]:
+                return
             log.error("line %s: has not let go of its session within %g s", number, STOP_S)
 
     async def _take_leave(self, number: str) -> None:

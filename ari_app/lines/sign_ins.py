@@ -3,17 +3,18 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from ari_app.news import News
 from ari_app.sentence import say
-from ari_app.tasks import GuardedTasks
+from ari_app.tasks import GuardedTasks, was_cancelled
 from ari_app.telegram.account import Account
 from ari_app.telegram.errors import NotReady, TelegramError
 from ari_app.telegram.session_file import retire, signin_session
 from ari_app.telegram.signin import SignIn
-from ari_app.telegram.signin_view import OVER, SignInState, SignInView
+from ari_app.telegram.signin_view import OVER, SignInState, SignInView, broken_off
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class SignIns:
         self._clock = clock
         self._sign_ins: dict[str, SignIn] = {}
         self._stories: dict[str, asyncio.Task[None]] = {}
+        self._begun: dict[str, asyncio.Future[SignIn]] = {}
+        self._beginning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def of(self, number: str) -> SignIn | None:
         """The one that goes on, or the last that was over."""
@@ -51,9 +54,7 @@ class SignIns:
         Raises NoSuchLine, SettingRefused, AlreadySigningIn (by another program).
         """
         account = self._account_of(number)
-        signing = self._sign_ins.get(number)
-        if signing is None or signing.state in OVER:
-            await self.adopted(number)
+        async with self._beginning[number]:
             signing = await self._open(account)
         return await (signing.send_code() if way == "code" else signing.show_qr())
 
@@ -75,26 +76,39 @@ class SignIns:
     async def drop(self, number: str) -> None:
         """End it at once, however far it is."""
         self._sign_ins.pop(number, None)
+        self._begun.pop(number, None)
         if story := self._stories.pop(number, None):
             story.cancel()
             await asyncio.wait({story})
 
     async def _open(self, account: Account) -> SignIn:
-        begun: asyncio.Future[SignIn] = asyncio.get_running_loop().create_future()
-        self._stories[account.number] = self._tasks.spawn(self._story(account, begun), f"sign-in of {account.number}")
-        return await begun
+        """The one that goes on, or a new one."""
+        number = account.number
+        if begun := self._begun.get(number):
+            await asyncio.wait({begun})  # whoever has asked for it may have gone away
+        signing = self._sign_ins.get(number)
+        if signing and signing.state not in OVER:
+            return signing
+        if story := self._stories.get(number):
+            await asyncio.wait({story})  # it needs the same file
+        begun = self._begun[number] = asyncio.get_running_loop().create_future()
+        self._stories[number] = self._tasks.spawn(self._story(account, begun), f"sign-in of {number}")
+        await asyncio.wait({begun})
+        return begun.result()
 
     async def _story(self, account: Account, begun: asyncio.Future[SignIn]) -> None:
         """From the first request until the line goes on with its new session."""
         number = account.number
+        signing: SignIn | None = None
+        whole = False
         try:
             async with SignIn(account, lambda: self._news.tell("signin", number), clock=self._clock) as signing:
                 self._sign_ins[number] = signing
-                if not begun.done():  # whoever asked may have gone away
-                    begun.set_result(signing)
+                begun.set_result(signing)
                 state = await signing.over()
             if state is SignInState.SIGNED_IN:
                 await self._take_over(account, signing)
+            whole = True
         except Exception as error:
             if begun.done():
                 raise
@@ -102,16 +116,20 @@ class SignIns:
         finally:
             if not begun.done():
                 begun.set_exception(NotReady(f"signing {number} in was ended before it had begun"))
+            if signing and not whole and signing.state is not SignInState.ENDED:
+                signing.spoil(broken_off(number))
 
     async def _take_over(self, account: Account, signing: SignIn) -> None:
         number = account.number
         try:
             await self._adopt(account)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if was_cancelled():
+                raise
             said = say(
                 "{number} was signed in, but the line can't go on with its new session: begin again. ({error})",
                 number=number,
-                error=error,
+                error=error if str(error) else type(error).__name__,
             )
             log.error("%s", said)  # noqa: TRY400 - the administrator needs the sentence
             signing.spoil(said)

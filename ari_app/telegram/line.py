@@ -15,7 +15,7 @@ from telethon import TelegramClient
 from telethon.tl import functions, types
 
 from ari_app.sentence import Sentence, say
-from ari_app.tasks import GuardedTasks, guarded_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account, connected
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
@@ -321,6 +321,8 @@ class Line:
                     LineState.SIGNED_OUT,
                     say("The session can't be used: sign this line in again. ({error})", error=error),
                 )
+            if was_cancelled():  # that was an error of letting go
+                raise asyncio.CancelledError
             await asyncio.sleep(wait_s)
             backoff_s = min(backoff_s * 2, RETRY_MOST_S)
 

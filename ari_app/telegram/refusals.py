@@ -1,6 +1,7 @@
 """What Telegram can say to somebody who signs in, as sentences for him."""
 
 import math
+import sqlite3
 from dataclasses import dataclass, replace
 
 from telethon import errors
@@ -11,6 +12,7 @@ from ari_app.telegram.errors import from_rpc, word_of
 
 NO_ANSWER = "NO_ANSWER"
 FLOOD_WAIT = "FLOOD_WAIT"
+SESSION_FILE = "SESSION_FILE"
 MINUTE_S = 60
 
 BANNED = say("Telegram has banned {number}: appeal in one of Telegram's own apps, or give the line another number.")
@@ -64,6 +66,9 @@ SENTENCES: dict[str, Sentence] = {
     "UPDATE_APP_TO_LOGIN": say(
         "This version of Astergram is too old for Telegram to sign {number} in (UPDATE_APP_TO_LOGIN): update Astergram."
     ),
+    SESSION_FILE: say(
+        "What belongs to signing {number} in can't be kept: see that there is room on the disk, and begin again."
+    ),
     NO_ANSWER: say("Telegram does not answer: check this machine's way to the Internet, and try again."),
 }
 
@@ -83,6 +88,8 @@ def refusal(word: str, account: Account) -> Refusal:
 
 def refusal_of(request: str, error: Exception, account: Account) -> Refusal:
     """What to say when a request (its TL name) failed with Telethon's, or the network's, error."""
+    if isinstance(error, sqlite3.Error):
+        return refusal(SESSION_FILE, account)
     if not isinstance(error, errors.RPCError):
         return refusal(NO_ANSWER, account)
     if isinstance(error, errors.FloodError) and hasattr(error, "seconds"):

@@ -25,7 +25,7 @@ from ari_app.telegram.account import Account, LineHeld, lease, remove_lease
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
 from ari_app.telegram.session_file import remove_session, signin_session
 from ari_app.telegram.signin_session import FAILURES, SignInSession
-from ari_app.telegram.signin_view import OPEN, OVER, WAYS, SignInState, SignInTimers, SignInView, not_now
+from ari_app.telegram.signin_view import OPEN, OVER, WAYS, SignInState, SignInTimers, SignInView, broken_off, not_now
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +98,10 @@ class SignIn:
 
     async def _close(self) -> None:
         try:
-            await self._session.close()
+            await self._session.end()
         finally:
+            if self.state not in OVER:  # what it was left by has ended it
+                self._become(SignInState.ENDED, error=broken_off(self.number), refusal="BROKEN_OFF")
             if self.state is not SignInState.SIGNED_IN:
                 remove_session(self._account.session)
                 remove_lease(self._account.session)
@@ -250,7 +252,7 @@ class SignIn:
         answer = await self._export()
         if isinstance(answer, types.auth.LoginToken):
             self._show(answer)
-        self._qr = self._tasks.spawn(self._watch_qr(answer), f"sign-in of {self.number}: QR code")
+        self._qr = self._tasks.spawn(self._watch_qr(answer), f"sign-in of {self.number}: QR code", self._qr_failed)
 
     async def _export(self) -> Any:
         """The next token; or, once somebody has scanned the last one, what it leads to."""
@@ -295,6 +297,9 @@ class SignIn:
             self._refuse(refusal_of("auth.exportLoginToken", error, self._account), SignInState.IDLE)
         self._accepted = False
         self._used()
+
+    def _qr_failed(self, error: BaseException) -> None:
+        self._become(SignInState.IDLE, error=broken_off(self.number), refusal="BROKEN_OFF")
 
     async def _scan_or_expiry(self, expires: float) -> None:
         with suppress(TimeoutError):
@@ -343,7 +348,7 @@ class SignIn:
     def _end_idle(self) -> None:
         if self.state in OVER:
             return
-        if self._lock.locked() or self._accepted:
+        if self._lock.locked() or (self._accepted and self._qr and not self._qr.done()):
             self._used()
             return
         if self._qr:
@@ -352,7 +357,9 @@ class SignIn:
         self._become(SignInState.ENDED, error=said, refusal="IDLE")
 
     def _become(self, state: SignInState, **shown: Any) -> None:
-        """Enter a state; what is not ``shown`` of it is forgotten."""
+        """Enter a state; what is not ``shown`` of it is forgotten. One that has ended stays so."""
+        if self.state is SignInState.ENDED:
+            return
         if state is not self.state:
             log.info("line %s: sign-in: %s", self.number, state.value)
         self._view = SignInView(state, self._clock() if state is not self.state else self._view.since, **shown)

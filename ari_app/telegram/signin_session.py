@@ -2,19 +2,30 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from telethon import TelegramClient, errors, events
 from telethon.tl import functions, types
 
-from ari_app.telegram.account import Account
+from ari_app.tasks import cancellations, was_cancelled
+from ari_app.telegram.account import DISCONNECT_S, Account
+from ari_app.telegram.errors import GARBLED
 from ari_app.telegram.session_file import remove_session
 from ari_app.telegram.signin_view import SignInTimers
 
 log = logging.getLogger(__name__)
 
-FAILURES = (errors.RPCError, OSError, TimeoutError, ValueError)
+FAILURES = (
+    errors.RPCError,
+    OSError,
+    ValueError,
+    sqlite3.Error,
+    errors.InvalidBufferError,
+    errors.TypeNotFoundError,
+    *GARBLED,
+)
 """What a request can end with; ValueError is Telethon's for a data centre that it does not know."""
 MOVED = (errors.PhoneMigrateError, errors.NetworkMigrateError, errors.UserMigrateError, errors.AuthRestartError)
 
@@ -30,15 +41,23 @@ class SignInSession:
         self._timers = timers
         self._scanned = scanned
         self._client: TelegramClient | None = None
+        self._ended = False
 
     async def ask(self, request: Any) -> Any:
         """Telegram's answer. Raises one of `FAILURES`."""
-        client = await self._connected()
-        async with asyncio.timeout(self._timers.answer_s):
-            try:
-                return await client(request)
-            except MOVED:  # Telethon has gone to the account's data centre, and leaves it to us to ask again
-                return await client(request)
+        before = cancellations()
+        try:
+            client = await self._connected()
+            async with asyncio.timeout(self._timers.answer_s):
+                try:
+                    return await client(request)
+                except MOVED:  # Telethon has gone to the account's data centre, and leaves it to us to ask again
+                    return await client(request)
+        except asyncio.CancelledError as error:
+            if was_cancelled(before):
+                raise
+            # Telethon cancels what waits for an answer when it gives a connection up.
+            raise ConnectionError("the connection was closed before Telegram answered") from error
 
     async def move(self, dc_id: int) -> None:
         """Go to another data centre, as auth.loginTokenMigrateTo says. Raises one of `FAILURES`."""
@@ -47,6 +66,8 @@ class SignInSession:
             await client._switch_dc(dc_id)  # as Telethon's own QRLogin does
 
     async def _connected(self) -> TelegramClient:
+        if self._ended:
+            raise ConnectionError("the sign-in has ended")
         if self._client is None:
             client = self._account.client()
             client.add_event_handler(self._on_login_token, events.Raw(types.UpdateLoginToken))
@@ -54,7 +75,7 @@ class SignInSession:
                 async with asyncio.timeout(self._timers.connect_s):
                     await client.connect()
             except BaseException:
-                await client.disconnect()
+                await self._disconnect(client)
                 raise
             self._client = client
         return self._client
@@ -83,4 +104,16 @@ class SignInSession:
         """Disconnect; the file stays."""
         client, self._client = self._client, None
         if client is not None:
-            await client.disconnect()
+            await self._disconnect(client)
+
+    async def end(self) -> None:
+        """Disconnect for good; the file stays."""
+        self._ended = True
+        await self.close()
+
+    async def _disconnect(self, client: TelegramClient) -> None:
+        try:
+            async with asyncio.timeout(DISCONNECT_S):
+                await client.disconnect()
+        except (sqlite3.Error, OSError) as error:
+            log.warning("line %s: sign-in: not closed as it should be: %s", self._account.number, error)

@@ -89,6 +89,11 @@ class SignInView:
         return self.refusal == CODE_EXPIRED
 
 
+def broken_off(number: str) -> Sentence:
+    """An unexpected error has ended a sign-in."""
+    return say("An unexpected error has ended signing {number} in: begin again; see the log.", number=number)
+
+
 def not_now(state: SignInState) -> Sentence:
     """Why something can't be done in a state."""
     if state is SignInState.ENDED:

@@ -105,3 +105,24 @@ async def test_what_is_supervised_ends_when_it_is_cancelled() -> None:
         task = tasks.supervise(forever, "call history")
         await asyncio.sleep(0)
     assert task.cancelled()
+
+
+async def test_what_is_supervised_ends_when_it_fails_while_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file does that can't be closed on a full disk."""
+    count = FAILURES.count
+
+    async def work() -> None:
+        try:
+            await forever()
+        finally:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 0.0)
+    async with guarded_tasks() as tasks:
+        task = tasks.supervise(work, "line +79990000001")
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=1.0)
+        ended = task.done()
+    assert ended
+    assert FAILURES.count == count + 1

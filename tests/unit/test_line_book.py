@@ -21,6 +21,7 @@ from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.bot import Bot
+from ari_app.telegram.errors import NotReady
 
 LINE, OTHER = "+79990000001", "+79990000002"
 FULL = sqlite3.OperationalError("database or disk is full")
@@ -36,15 +37,26 @@ class FakeLine:
         self.number = number
         self.account = account
         self.running = 0
+        self.error: Exception | None = None  # of letting go of its session
+        self.deaf = 0  # how many times it goes on although it is cancelled
 
     async def run(self) -> None:
         self.running += 1
         assert self.running == 1, "two hold one session"
         try:
-            await asyncio.Event().wait()
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    if not self.deaf:
+                        raise
+                    self.deaf -= 1
         finally:
             await asyncio.sleep(0)
             self.running -= 1
+            if error := self.error:
+                self.error = None
+                raise error
 
     def about_to_run(self) -> None: ...
 
@@ -196,7 +208,7 @@ async def test_nothing_fails(world: World, change: Change, step: str) -> None:
 @pytest.mark.parametrize(("change", "step"), EVERY_STEP)
 async def test_a_step_fails(world: World, change: Change, step: str, error: BaseException) -> None:
     world.broken, world.error = step, error
-    with suppress(sqlite3.OperationalError, OSError, asyncio.CancelledError):
+    with suppress(sqlite3.OperationalError, OSError, NotReady):  # never a cancellation: nobody has cancelled it
         await change(world)
     assert world.reached.is_set()
     world.broken = ""
@@ -213,6 +225,25 @@ async def test_whoever_asked_goes_away(world: World, change: Change, step: str) 
     world.repaired.set()
     async with world.book._changing:  # it is done all the same
         pass
+    await settled(world)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_line_fails_while_it_is_stopped(world: World, change: Change) -> None:
+    line = world.book.lines[LINE]
+    line.error = FULL
+    await change(world)
+    assert line.error is None
+    await settled(world)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_line_does_not_hear_that_it_is_to_stop(
+    world: World, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_app.lines.book.STOP_S", 0.01)
+    world.book.lines[LINE].deaf = 1
+    await change(world)
     await settled(world)
 
 
