@@ -170,7 +170,7 @@ async def test_backup_and_restore(sandbox: Stage, tmp_path: Path) -> None:
     await done("restore", file, "--replace", "--config", config)
     async with astergram("run", "--config", config) as program:
         await program.until("ready: 0 of 1 lines")
-        assert "Not signed in: sign this line in." in program.printed
+        assert "This session was ended from another device: sign this line in again." in program.printed
 
 
 async def test_a_line_that_is_not_signed_in_says_what_to_do(sandbox: Stage) -> None:

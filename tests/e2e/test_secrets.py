@@ -25,6 +25,7 @@ from tests.e2e.whole_program import WholeProgram, whole_program
 from tests.integration.command import ENV
 from tests.integration.web_helpers import Answer, Browser
 
+VCARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Acme\nEND:VCARD\n"
 COMMAND_S = 60.0
 LINK_LINE = re.compile(r"^To set the admin page's password, .*$", re.MULTILINE)
 PLACES = re.compile(r'(?:href|hx-get|src|action)="(/[^"]*)"')
@@ -276,9 +277,12 @@ async def malformed(life: Life, request: str) -> None:
 async def everything_is_read(life: Life, its: Watched) -> None:
     """All that the API tells."""
     (call,) = (await (await its.get("/api/calls")).json())["calls"]
+    sent = await its.ask("PUT", f"/api/lines/{LINE}/card/contact_vcard", data=VCARD.encode())
+    assert sent.status == 200, sent.text
+    values = {"{number}": LINE, "{id}": call["id"], "{flavour}": "vanilla", "{kind}": "contact_vcard"}
     for operation in OPERATIONS:
         if operation.method == "GET" and operation.media_type != "text/event-stream":
-            path = operation.path.replace("{number}", LINE).replace("{id}", call["id"]).replace("{flavour}", "vanilla")
+            path = re.sub(r"{\w+}", lambda found: values[found[0]], operation.path)
             answer = await its.get(path)
             assert answer.status == 200, (path, answer.text)
     await its.get("/api/openapi.json")
@@ -302,7 +306,12 @@ async def every_page_is_opened(life: Life, admin: Watched) -> None:
 async def the_password_is_changed(life: Life, admin: Watched) -> None:
     secrets = life.secrets
     later = secrets.later_page_password
-    fields = {"old_password": secrets.wrong_page_password, "new_password": later, "password_again": later}
+    fields = {
+        "old_password": secrets.wrong_page_password,
+        "new_password": later,
+        "password_again": later,
+        "tokens": "keep",
+    }
     await admin.post("/settings/password", fields)
     answer = await admin.post("/settings/password", fields | {"old_password": secrets.page_password})
     assert (answer.status, answer.path) == (200, "/settings")
