@@ -43,7 +43,7 @@ async def bridged(client: AriClient, *legs: Leg) -> AsyncIterator[Bridge]:
             bridge = await asyncio.shield(outcome)
             for leg in legs:
                 await _entered(leg)
-                await leg.noticing_the_end(bridge.addChannel(channel=leg.id))
+                await leg.noticing_the_end(lambda channel: bridge.addChannel(channel=channel.id))
             yield bridge
         finally:
             await client.close(_close_after(client, bridge_id, outcome), f"bridge {bridge_id}")

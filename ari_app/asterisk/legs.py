@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from ari_app.asterisk import events
@@ -31,6 +31,8 @@ GIVE_BACK_TIMEOUT_S = 2.0
 """For giving a channel back to the dialplan, which takes some requests; each may stall."""
 LEFT_GRACE_S = 1.0
 """Between a channel's leaving Stasis and its end, if it ends. One that was redirected goes on elsewhere."""
+NEWS_S = 0.5
+"""For the event that tells why a request about a channel was refused; it may come later than the answer."""
 _CHANNEL_NOT_FOUND = frozenset({"Channel not found", "Provided channel was not found"})
 _FORBIDDEN_IN_EXTENSION = frozenset("@/&|,;")
 
@@ -53,6 +55,7 @@ class Leg:
         self._leaving: asyncio.TimerHandle | None = None
         self._in_stasis_or_ended = asyncio.Event()
         self._ended = asyncio.Event()
+        self._ended_or_transferred = asyncio.Event()
 
     def __repr__(self) -> str:
         fate = f"ended: {self._hangup}" if self._hangup else "in Stasis" if self._in_stasis else "not in Stasis yet"
@@ -82,21 +85,39 @@ class Leg:
 
     async def press(self, digits: str) -> None:
         """Send DTMF towards the far end: for a dialplan leg, what the dialplan takes for the caller's keys."""
-        await self.noticing_the_end(self.channel.sendDTMF(dtmf=digits))
+        await self.noticing_the_end(lambda channel: channel.sendDTMF(dtmf=digits))
 
-    async def noticing_the_end(self, request: Awaitable[T]) -> T:
-        """Make a request about this channel; if the channel is gone, that is a LegEnded."""
-        try:
-            return await request
-        except AriNotFound as error:
-            if error.detail not in _CHANNEL_NOT_FOUND:
-                raise  # a bridge or a variable
-            self._end(Hangup.with_cause(UNKNOWN, "Channel not found"), exists=False)
-            raise self._ended_error() from error
-        except AriConflict as error:
-            if self._hangup is None:
-                raise
-            raise self._ended_error() from error
+    async def noticing_the_end(self, request: Callable[[Channel], Awaitable[T]]) -> T:
+        """Make a request about this channel; if the channel is gone, that is a LegEnded.
+
+        If it was transferred meanwhile, the request is made about the channel in its place.
+        """
+        while True:
+            channel = self.channel
+            try:
+                return await request(channel)
+            except AriNotFound as error:
+                if error.detail not in _CHANNEL_NOT_FOUND:
+                    raise  # a bridge or a variable
+                if await self._replaced(channel):
+                    continue
+                self._end(Hangup.with_cause(UNKNOWN, "Channel not found"), exists=channel is not self.channel)
+                raise self._ended_error() from error
+            except AriConflict as error:
+                if await self._replaced(channel):
+                    continue
+                if self._hangup is None:
+                    raise
+                raise self._ended_error() from error
+
+    async def _replaced(self, channel: Channel) -> bool:
+        """Whether another channel is in its place; waits until that or the end is told, ``NEWS_S`` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_S):
+                while channel is self.channel and self._hangup is None:
+                    self._ended_or_transferred.clear()
+                    await self._ended_or_transferred.wait()
+        return channel is not self.channel and self._hangup is None
 
     def take(self, event: Event) -> None:
         """Learn from an event."""
@@ -136,6 +157,7 @@ class Leg:
     def _replaced_by(self, event: Event) -> None:
         transferred, self.channel = self.channel, self._client.channel(event.channel_id, dict(event.channel))
         logger.info("%s was transferred: %s is in its place", self._what, self.channel.name)
+        self._ended_or_transferred.set()
         self._client.let_go(transferred.id)
         if self.on_transfer:
             self.on_transfer(self.channel.name)
@@ -151,6 +173,7 @@ class Leg:
         if self._hangup is None:
             self._hangup = hangup
             self._ended.set()
+            self._ended_or_transferred.set()
             self._in_stasis_or_ended.set()
 
     def _ended_error(self) -> LegEnded:
@@ -197,22 +220,26 @@ class IncomingLeg(Leg):
 
     async def ring(self) -> None:
         """Indicate ringing (SIP: 180). Raises LegEnded."""
-        await self.noticing_the_end(self.channel.ring())
+        await self.noticing_the_end(Channel.ring)
 
     async def progress(self) -> None:
         """Indicate early media (SIP: 183). Raises LegEnded."""
-        await self.noticing_the_end(self.channel.progress())
+        await self.noticing_the_end(Channel.progress)
 
     async def answer(self) -> None:
         """Answer (SIP: 200). Raises LegEnded."""
-        await self.noticing_the_end(self.channel.answer())
+        await self.noticing_the_end(Channel.answer)
 
     async def get_variable(self, name: str) -> str:
         """Read a channel variable or function; empty if there is none. Raises LegEnded."""
         try:
-            return await self.noticing_the_end(self.channel.getChannelVar(variable=name))
+            return await self.noticing_the_end(lambda channel: channel.getChannelVar(variable=name))
         except AriNotFound:
             return ""
+
+    async def set_variable(self, name: str, value: str) -> None:
+        """Set a channel variable or function. Raises LegEnded."""
+        await self.noticing_the_end(lambda channel: channel.setChannelVar(variable=name, value=value))
 
     async def continue_in_dialplan(self, variables: Mapping[str, str] | None = None) -> None:
         """Set variables and give the channel back to the dialplan, after its Stasis() line.
@@ -222,8 +249,8 @@ class IncomingLeg(Leg):
         try:
             async with asyncio.timeout(GIVE_BACK_TIMEOUT_S):
                 for name, value in (variables or {}).items():
-                    await self.noticing_the_end(self.channel.setChannelVar(variable=name, value=value))
-                await self.noticing_the_end(self.channel.continueInDialplan(**self._way_back()))
+                    await self.set_variable(name, value)
+                await self.noticing_the_end(lambda channel: channel.continueInDialplan(**self._way_back()))
         except TimeoutError:
             raise AriTimeout(
                 f"{self._what} was not given back to the dialplan within {GIVE_BACK_TIMEOUT_S:g} s"

@@ -14,6 +14,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.legs import Leg, dialplan_leg
+from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.away import asterisk_away
@@ -102,11 +103,11 @@ class Agent:
 
     async def rings(self) -> None:
         """The person's Telegram rings."""
-        await self.leg.noticing_the_end(self.leg.channel.ring())
+        await self.leg.noticing_the_end(Channel.ring)
 
     async def talks(self) -> None:
         """The person hears him."""
-        await self.leg.noticing_the_end(self.leg.channel.ringStop())
+        await self.leg.noticing_the_end(Channel.ringStop)
 
 
 class Turns:

@@ -40,7 +40,7 @@ async def outbound(
     call.ends_with(ended_in_asterisk(call, leg))
     call.ends_with(asterisk_away(call, ari, settings.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
-    await _set(leg, "TELEGRAM_STATUS", Status.CANCEL.value)
+    await leg.set_variable("TELEGRAM_STATUS", Status.CANCEL.value)
     while True:
         try:
             return await _through_line(call, route, destination, leg, ari, settings, ring_s)
@@ -94,8 +94,8 @@ class Dialler:
     async def talks(self) -> None:
         """It is answered."""
         await self._incoming.answer()
-        await _set(self._incoming, "TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
-        await _set(self._incoming, "TELEGRAM_STATUS", Status.ANSWER.value)
+        await self._incoming.set_variable("TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
+        await self._incoming.set_variable("TELEGRAM_STATUS", Status.ANSWER.value)
 
 
 async def reach(
@@ -169,7 +169,3 @@ async def _ring(call: Call, phone_call: OutgoingCall, near: NearSide) -> None:
 
 async def _discard(call: Call, phone_call: OutgoingCall, ending: Ending) -> None:
     await phone_call.discard(ending.discard, call.duration_s)
-
-
-async def _set(leg: IncomingLeg, variable: str, value: str) -> None:
-    await leg.noticing_the_end(leg.channel.setChannelVar(variable=variable, value=value))

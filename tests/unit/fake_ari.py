@@ -34,6 +34,7 @@ class FakeAri:
         self.requests: list[str] = []
         self.queries: dict[str, dict[str, str]] = {}
         self.refuse: Callable[[str], int | None] = lambda request: None
+        self.refusal = "refused"
         self.stalls: Callable[[str], bool] = lambda request: False
         self.before: Callable[[str], Awaitable[None]] | None = None
         self.no_events = False
@@ -66,7 +67,7 @@ class FakeAri:
         if self.stalls(asked):
             await self.closing.wait()
         if status := self.refuse(asked):
-            return web.json_response({"message": "refused"}, status=status)
+            return web.json_response({"message": self.refusal}, status=status)
         return self._answer(request.method, path, request.query)
 
     def _answer(self, method: str, path: str, query: Any) -> web.Response:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.events import STASIS_START, Arrival
+from ari_app.asterisk.legs import IncomingLeg
 from ari_app.calls.desk import Desk
 from ari_app.calls.exchange import Exchange
 from ari_app.tasks import guarded_tasks
@@ -99,6 +101,65 @@ async def test_a_transfer_while_the_leg_is_closed_leaves_nothing() -> None:
 
             fake.before = transfer
         await eventually(lambda: not fake.channels)
+
+
+REQUESTS: dict[str, Callable[[IncomingLeg], Awaitable[None]]] = {
+    "POST /channels/{}/dtmf": lambda leg: leg.press("1"),
+    "POST /channels/{}/variable": lambda leg: leg.set_variable("TELEGRAM_STATUS", "ANSWER"),
+    "POST /channels/{}/continue": lambda leg: leg.continue_in_dialplan(),
+}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["told before the answer", "told after it"])
+@pytest.mark.parametrize("status", [404, 409], ids=["gone", "not in Stasis any more"])
+@pytest.mark.parametrize("request_text", REQUESTS)
+async def test_a_request_that_comes_too_late_for_the_old_channel_goes_to_the_new_one(
+    request_text: str, status: int, late: bool
+) -> None:
+    """The call would be taken for one that the phone has ended, and the new channel forgotten."""
+    async with fake_ari() as fake, connected(fake) as client, incoming(fake, client) as leg, guarded_tasks() as tasks:
+        old = leg.id
+
+        async def transfer() -> None:
+            await transferred(fake, old, "1700.5")
+            await ended(fake, old, 16)
+
+        async def before(request: str) -> None:
+            if request != request_text.format(old):
+                return
+            if late:
+                tasks.spawn(transfer_later(), "transfer")
+            else:
+                await transfer()
+                await eventually(lambda: leg.id == "1700.5")
+
+        async def transfer_later() -> None:
+            await asyncio.sleep(0.05)
+            await transfer()
+
+        def refuse(request: str) -> int | None:
+            return status if request == request_text.format(old) else None
+
+        fake.before, fake.refuse, fake.refusal = before, refuse, "Channel not found"
+        async with asyncio.timeout(WAIT_S):
+            await REQUESTS[request_text](leg)
+        assert leg.id == "1700.5"
+        assert leg.hangup is None
+        assert fake.asked(request_text.format("1700.5")) == 1
+
+
+async def test_a_request_for_a_channel_that_is_gone_has_the_reason_that_is_told_after_it() -> None:
+    async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg, guarded_tasks() as tasks:
+
+        async def tell() -> None:
+            await asyncio.sleep(0.05)
+            await ended(fake, leg.id, 17)
+
+        fake.refuse, fake.refusal = lambda request: 404 if request.endswith("/dtmf") else None, "Channel not found"
+        tasks.spawn(tell(), "the end")
+        with pytest.raises(LegEnded) as caught:
+            await leg.press("1")
+        assert caught.value.hangup.cause == 17
 
 
 async def test_it_goes_back_to_the_dialplan_where_the_first_channel_came_from() -> None:
