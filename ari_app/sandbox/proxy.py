@@ -44,6 +44,11 @@ class Proxy:
         if self._serving:
             await asyncio.wait(self._serving)
 
+    @property
+    def connections(self) -> int:
+        """How many go through it now."""
+        return len(self._writers) // 2
+
     def cut(self) -> None:
         """Break every connection."""
         for writer in self._writers:

@@ -51,6 +51,7 @@ def test_a_call_with_its_own_ending() -> None:
         (made(trouble="no answer"), [row()], "no answer"),
         (made(began_at=200.0), [row(), row(at=201.0, id="c2")], "nobody made the call"),
         (made(faults={Fault.DATABASE_LOCKED}), [row(status="ERROR")], "in place of ANSWER"),
+        (made(faults={Fault.ARI_STALLED}, trouble="no audio"), [row(status="BUSY")], "in place of"),
         (made(faults={Fault.DISK_FULL}), [], "is not in the history"),
         (made(faults={Fault.MEDIA_KILLED}), [], "is not in the history"),
         (made(faults={Fault.ARI_CUT}), [row(status="NOTFOUND")], "in place of ANSWER or CANCEL or ERROR"),
@@ -75,6 +76,7 @@ def test_what_is_wrong(call: Made, rows: list[dict[str, Any]], said: str) -> Non
         (made(faults={Fault.ASTERISK_KILLED}, trouble="the phone is silent"), []),
         (made(faults={Fault.MEDIA_KILLED}, trouble="ended"), [row(status="ERROR")]),
         (made(faults={Fault.MEDIA_KILLED}, trouble="ended"), [row(status="CANCEL")]),
+        (made(Kind.OUT_PHONE_HANGS_UP, faults={Fault.ARI_STALLED}, trouble="no audio"), [row("out", "BUSY")]),
         (made(Kind.OUT_CALLED_BACK, faults={Fault.BOT_DOWN}, trouble="no card"), [row("out", "BUSY")]),
         (made(Kind.IN_KEYPAD, faults={Fault.BOT_DOWN}, trouble="no keypad"), [row()]),
         (made(Kind.IN_KEYPAD, faults={Fault.ARI_CUT}, talked=True, trouble="no key"), [row()]),
@@ -169,6 +171,7 @@ async def test_a_proxy_stalls_and_cuts() -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
             writer.write(b"1")
             assert await reader.readexactly(1) == b"1"
+            assert proxy.connections == 1
             answer = asyncio.create_task(reader.readexactly(1))
             with proxy.stalled():
                 writer.write(b"2")

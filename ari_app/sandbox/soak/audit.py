@@ -104,7 +104,7 @@ def _judged(call: Made, rows: Sequence[dict[str, Any]]) -> list[str]:
         if not call.talked:  # what has talked has been answered, whatever ends it
             allowed |= {status for fault in call.faults for status in fault.endings}
             if harmed and call.trouble:
-                allowed |= {"CANCEL"}  # whoever waited in vain has given up
+                allowed |= {"CANCEL", *(["BUSY"] if direction == "out" else [])}  # who waited in vain has given up
         wrong += [
             f"ended with {_told(row)} in place of {' or '.join(sorted(allowed))}; {call.trouble or 'script ended'}"
             for row in found

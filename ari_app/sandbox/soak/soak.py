@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import aiohttp
@@ -17,7 +17,7 @@ from ari_app.sandbox.demo.program import Program
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.soak import plan
 from ari_app.sandbox.soak.audit import Made, audit
-from ari_app.sandbox.soak.cast import Place
+from ari_app.sandbox.soak.cast import PLACES, Place
 from ari_app.sandbox.soak.census import Census, census
 from ari_app.sandbox.soak.faults import Target
 from ari_app.sandbox.soak.plan import Fault, Kind, PlannedCall
@@ -38,6 +38,7 @@ HEALED_S = 30.0  # for the program to be as before, once a fault is over
 QUIET_EVERY_S = 40.0
 QUIET_S = 20.0  # for what is left to go
 LOOK_EVERY_S = 0.25  # another program has no event for us
+CONNECTIONS_MOST = 1 + 3 * PLACES  # events, and what a call may ask for at once
 TASKS_SLACK = 3  # those that answer the request itself, and a keypad that is just being hidden
 PAGE = 500  # rows of the history in one answer
 FAILURES = (
@@ -218,7 +219,7 @@ class Soak:
             told = ", ".join(f"{count} {what}" for what, count in left.items())
             self._report.wrong.append(f"at a quiet moment, after call {len(self._report.made)}: {told} too many")
         self._report.left = left
-        self._report.samples.append(census(self._program.pid))
+        self._report.samples.append(self._census())
         await self._judge()
         self._program.forget()
         if self._usual is None:
@@ -234,15 +235,21 @@ class Soak:
             "calls on Telegram": sum(call.state is not CallState.DISCARDED for call in self._stage.telegram.calls),
             "channels": len((await asterisk.cli("core show channels concise")).splitlines()),
             "bridges": len((await asterisk.cli("bridge show all")).splitlines()) - 1,
+            "connections to Asterisk": self._target.ari.connections - CONNECTIONS_MOST,
             "changes that wait for the database": status["database"]["waiting"],
         }
         if self._usual:
-            now = census(self._program.pid)
+            now = self._census()
             found["tasks"] = status["tasks"] - self._usual_tasks - TASKS_SLACK
             found["processes"] = now.processes - self._usual.processes
             found["files and sockets"] = now.fds - self._usual.fds - FDS_SLACK
         found = {what: count for what, count in found.items() if count > 0}
         return found or await self._keypads_left()
+
+    def _census(self) -> Census:
+        """What the program holds, without its connections to Asterisk: they are kept for the next calls for a while."""
+        found = census(self._program.pid)
+        return replace(found, fds=found.fds - self._target.ari.connections)
 
     async def _keypads_left(self) -> dict[str, int]:
         keypads = sum([await place.keypads() for place in self._places])
