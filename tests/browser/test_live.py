@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Dialog, Page, expect
@@ -13,6 +14,7 @@ from ari_app.calls.outcome import Direction, by_administrator
 from ari_app.lines.lights import Colour
 from ari_app.sandbox.debian import Tree
 from ari_app.telegram.peers import Person
+from ari_app.web.access.access import Access
 from ari_app.web.server import serving
 from ari_app.web.settings import WebSettings
 from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, goes_on, screenshot, set_first_password, window
@@ -20,6 +22,7 @@ from tests.integration.web_calls import a_call, calls_site, measured, put, talki
 from tests.integration.web_helpers import Clock, Site
 from tests.integration.web_lines import ManyLines
 
+NEW_PASSWORD = "battery horse correct"
 BORIS = Person(9, phone="+79990000009", first_name="Boris")
 TABS = 8  # HTTP/1.1 allows a browser six connections to a host
 PATIENCE_S = PATIENCE_MS / 1000
@@ -101,6 +104,42 @@ async def test_every_tab_hears_of_the_sign_out_in_one_of_them(site: Site, admini
         await page.click("header form button")
         await expect(page).to_have_url(f"{site.url}/login")
         await expect(other).to_have_url(f"{site.url}/login?next=/calls")
+
+
+@pytest.mark.parametrize(
+    ("step", "button", "answered"),
+    [
+        ("log_out", "header form button", "/login"),
+        ("start_session", "form[action='/settings/password'] button", "/settings"),
+    ],
+)
+async def test_a_late_answer_is_not_lost_to_the_end_of_the_session(
+    site: Site, administrator: Admin, monkeypatch: pytest.MonkeyPatch, step: str, button: str, answered: str
+) -> None:
+    """Signing out and a new password end the session, and its stream, before the browser has the answer."""
+    taken = getattr(Access, step)
+
+    async def late(*given: Any) -> Any:
+        if step == "log_out":
+            await taken(*given)
+        await other.wait_for_url("**/login?next=/calls")
+        return None if step == "log_out" else await taken(*given)
+
+    async with administrator(site.served, away=True) as page:
+        other = await page.context.new_page()
+        await other.goto("/calls")
+        await goes_on(other)
+        await page.goto("/settings")
+        await goes_on(page)
+        await page.fill("[name=old_password]", PASSWORD)
+        await page.fill("[name=new_password]", NEW_PASSWORD)
+        await page.fill("[name=password_again]", NEW_PASSWORD)
+        monkeypatch.setattr(Access, step, late)
+        await page.click(button)
+        await expect(page.locator("form[action='/login'], .toast")).to_have_count(1)
+        await expect(page).to_have_url(site.url + answered)
+        if answered == "/settings":
+            await expect(page.locator(".toast")).to_contain_text("The password is changed.")
 
 
 # Parts that change in place

@@ -6,6 +6,7 @@ const ANSWER_MS = 5000; // the program answers within that, or is away
 const NO_EDIT = new Set(["password", "hidden", "submit", "button", "search"]);
 const sent = new WeakSet(); // forms on their way; typing on makes them unsaved again
 const asking = new WeakSet(), sure = new WeakSet();
+let leaving = false; // a form is on its way: its answer is the next page
 
 // Whether a control has another value than the one that it came with.
 function edited(control) {
@@ -38,6 +39,7 @@ function anythingUnsaved() {
 }
 
 addEventListener("beforeunload", (event) => { if (anythingUnsaved()) event.preventDefault(); });
+addEventListener("pageshow", () => { leaving = false; }); // somebody has come back
 document.addEventListener("input", (event) => { sent.delete(event.target.form); });
 
 // Before anything is sent the program is asked whether it is there, and who this is: the page may be older than the
@@ -46,6 +48,7 @@ document.addEventListener("submit", async (event) => {
   const form = event.target, { submitter } = event;
   if (sure.delete(form)) {
     sent.add(form);
+    leaving = true;
     return;
   }
   if (event.defaultPrevented || form.getAttribute("method") !== "post" || form.hasAttribute("hx-post")) return;

@@ -65,7 +65,8 @@ if (document.body.dataset.worker) {
 
 function checkSession() {
   fetch("/alive").then((answer) => {
-    if (answer.status !== 401) return;
+    // What is on its way may be what has ended the session; to reload would be to lose its answer.
+    if (answer.status !== 401 || leaving) return;
     if (anythingUnsaved()) tellOf("signed-out");
     else location.reload();
   }, () => {});
