@@ -26,6 +26,7 @@ from tests.browser.conftest import Admin, goes_on, launched, set_first_password
 from tests.integration.web_calls import calls_site, put_into, some_calls, talking
 from tests.integration.web_helpers import Site
 from tests.integration.web_lines import LINE, ManyLines, lines_site
+from tests.pictures import png
 
 HEIGHT = 900
 ALL, OF_COLOURS = None, ["color-contrast", "link-in-text-block"]
@@ -39,9 +40,9 @@ All rules at every width and in every language, and those that a theme may break
 page, with all rules, would take three times as long for what these show.
 """
 PARTS = re.compile(
-    r"/(now|view|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts)$|\.csv$"
+    r"/(now|view|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+)$|\.csv$"
 )
-"""What is fetched besides pages, and what leads on to one."""
+"""What is fetched besides pages, files included, and what leads on to one."""
 FOCUSED = """() => {
   const {left, top, width, height} = document.activeElement.getBoundingClientRect();
   const there = document.elementFromPoint(left + width / 2, top + height / 2);
@@ -112,6 +113,7 @@ async def test_axe_finds_nothing_on_any_page(tmp_path: Path, chromium: Tree) -> 
             await examination.of(site, "/login")  # nobody has set a password
             await examination.of(site, site.served.first_link.removeprefix(site.url))
             await set_first_password(page, site.served)
+            await site.services.card_files.put(number, "picture", "us.png", png())
             calls = some_calls(60, time.time(), seed=1)  # more than a page shows
             await put_into(site.services.store, *calls)
             async with talking(site.services.desk) as call:
