@@ -6,7 +6,7 @@ import logging
 import socket
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from telethon import TelegramClient
 from telethon.crypto import rsa
 from telethon.network.connection import ConnectionTcpFull
-from telethon.sessions import SQLiteSession
+from telethon.sessions import MemorySession, SQLiteSession
 
 from ari_app.telegram.errors import TelegramError, translated
 from ari_app.telegram.limits import LimitedClient, Limits
@@ -135,8 +135,21 @@ async def connected(account: Account, limits: Limits | None = None) -> AsyncIter
                     await client.connect()
             yield client
         finally:
-            try:
-                async with asyncio.timeout(DISCONNECT_S):
-                    await client.disconnect()
-            except (sqlite3.Error, OSError) as error:
-                log.warning("%s: not closed as it should be: %s", account.session.name, error)
+            await disconnect(client, account.session.name)
+
+
+async def disconnect(client: TelegramClient, name: str) -> None:
+    """Disconnect for good, within ``DISCONNECT_S``, and let go of the session file, whatever goes wrong with it."""
+    try:
+        async with asyncio.timeout(DISCONNECT_S):
+            await client.disconnect()
+    except (sqlite3.Error, OSError) as error:
+        log.warning("%s: not closed as it should be: %s", name, error)
+    finally:
+        # Telethon leaves the file open where its last write fails, and would open it again for another one.
+        session, client.session = client.session, MemorySession()
+        if isinstance(session, SQLiteSession) and session._conn is not None:
+            with suppress(sqlite3.Error):
+                session.close()
+            if session._conn is not None:
+                session._conn.close()

@@ -10,7 +10,7 @@ from telethon import TelegramClient, errors, events
 from telethon.tl import functions, types
 
 from ari_app.tasks import cancellations, was_cancelled
-from ari_app.telegram.account import DISCONNECT_S, Account
+from ari_app.telegram.account import Account, disconnect
 from ari_app.telegram.errors import GARBLED
 from ari_app.telegram.session_file import remove_session
 from ari_app.telegram.signin_view import SignInTimers
@@ -75,7 +75,7 @@ class SignInSession:
                 async with asyncio.timeout(self._timers.connect_s):
                     await client.connect()
             except BaseException:
-                await self._disconnect(client)
+                await disconnect(client, self._account.session.name)
                 raise
             self._client = client
         return self._client
@@ -104,16 +104,9 @@ class SignInSession:
         """Disconnect; the file stays."""
         client, self._client = self._client, None
         if client is not None:
-            await self._disconnect(client)
+            await disconnect(client, self._account.session.name)
 
     async def end(self) -> None:
         """Disconnect for good; the file stays."""
         self._ended = True
         await self.close()
-
-    async def _disconnect(self, client: TelegramClient) -> None:
-        try:
-            async with asyncio.timeout(DISCONNECT_S):
-                await client.disconnect()
-        except (sqlite3.Error, OSError) as error:
-            log.warning("line %s: sign-in: not closed as it should be: %s", self._account.number, error)

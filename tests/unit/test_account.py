@@ -1,12 +1,13 @@
 """A line's session file, and that of a sign-in."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 from telethon.crypto import AuthKey
 
-from ari_app.telegram.account import Account, Server
+from ari_app.telegram.account import Account, Server, disconnect
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line_session import LineSession
 
@@ -39,3 +40,28 @@ def test_a_sign_in_must_be_able_to_write(tmp_path: Path) -> None:
         client = account.client(given)
         assert isinstance(client.session, LineSession) is kind
         client.session.close()
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["sign-in", "line"])
+async def test_a_file_that_can_not_be_written_at_last_is_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool
+) -> None:
+    path = tmp_path / "line.session"
+    account = Account("+79990000001", 1, "hash", path, Server(host="127.0.0.1", port=1))
+    client = account.client(Limits(account.number, LimitSettings(), NOBODY) if at_work else None)
+
+    async def full() -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(client, "_save_states_and_entities", full)
+    assert _opened(path)
+    await disconnect(client, path.name)
+    assert not _opened(path)
+    client.session.set_update_state(0, None)
+    assert not _opened(path)
+
+
+def _opened(path: Path) -> bool:
+    """Whether this process has a file open."""
+    files = Path("/proc/self/fd")
+    return any(each.readlink() == path for each in files.iterdir() if each.is_symlink())

@@ -183,7 +183,7 @@ async def test_leaving_one_that_fails_to_be_closed(world: World, monkeypatch: py
     async def disconnect() -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    client = SimpleNamespace(disconnect=disconnect)
+    client = SimpleNamespace(disconnect=disconnect, session=None)
     send_code = FakeSignIn.send_code
 
     async def connected(self: FakeSignIn) -> Any:
