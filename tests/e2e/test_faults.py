@@ -60,12 +60,12 @@ Site = tuple[str, int]
 
 INSIDE = {"tasks.py", "calls/call.py"}
 """What these start is not theirs: they start it for somebody else, who is a place of its own."""
-WAITING = {"cli_local.py"}
+THEIR_OWN = {"cli_local.py"}
 """What these start they wait for themselves, and nothing else lives there."""
 
 
-LEAVING: ContextVar[bool] = ContextVar("LEAVING", default=False)
-"""Whether a TaskGroup is waiting for its tasks: that is asyncio's own future, which fails for nobody."""
+WAITING: ContextVar[bool] = ContextVar("WAITING", default=False)
+"""Whether asyncio itself waits, for tasks: such a future of its own fails for nobody."""
 
 
 class Broken(Awaitable[Any]):
@@ -96,7 +96,18 @@ class Broken(Awaitable[Any]):
 
 
 def _can_fail(waited_for: Any) -> bool:
-    return type(waited_for) is asyncio.Future and not waited_for.done() and not LEAVING.get()
+    return type(waited_for) is asyncio.Future and not waited_for.done() and not WAITING.get()
+
+
+def _marked(waits: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def marked(*arguments: Any, **named: Any) -> Any:
+        token = WAITING.set(True)
+        try:
+            return await waits(*arguments, **named)
+        finally:
+            WAITING.reset(token)
+
+    return marked
 
 
 class Faults:
@@ -108,7 +119,7 @@ class Faults:
 
     def break_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
         spawn, supervise, alongside = GuardedTasks.spawn, GuardedTasks.supervise, Call.alongside
-        ends_with, leave = Call.ends_with, asyncio.TaskGroup.__aexit__
+        ends_with = Call.ends_with
 
         def broken_spawn(tasks: GuardedTasks, work: Any, *arguments: Any) -> Any:
             return spawn(tasks, self._coroutine(work), *arguments)
@@ -123,14 +134,8 @@ class Faults:
         def broken_ends_with(call: Call, ending: Any) -> None:
             ends_with(call, self._coroutine(ending))
 
-        async def marked_leave(group: asyncio.TaskGroup, *exc: Any) -> Any:
-            token = LEAVING.set(True)
-            try:
-                return await leave(group, *exc)
-            finally:
-                LEAVING.reset(token)
-
-        monkeypatch.setattr(asyncio.TaskGroup, "__aexit__", marked_leave)
+        for owner, name in ((asyncio.TaskGroup, "__aexit__"), (asyncio, "wait"), (asyncio, "wait_for")):
+            monkeypatch.setattr(owner, name, _marked(getattr(owner, name)))
         monkeypatch.setattr(GuardedTasks, "spawn", broken_spawn)
         monkeypatch.setattr(GuardedTasks, "supervise", broken_supervise)
         monkeypatch.setattr(Call, "alongside", broken_alongside)
@@ -384,7 +389,7 @@ def test_every_task_is_started_under_a_guard() -> None:
     raw: list[str] = []
     for path in ROOT.rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
-        if name in INSIDE | WAITING or name.startswith("sandbox/"):
+        if name in INSIDE | THEIR_OWN or name.startswith("sandbox/"):
             continue
         raw.extend(
             f"{name}:{node.lineno} {node.attr}"
