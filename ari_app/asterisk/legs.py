@@ -193,6 +193,9 @@ class Leg:
             except AriError as error:
                 logger.warning("%s could not be hung up; it is tried again: %s", self._what, error)
                 self._client.not_closed(channel.id, self.cause)
+            except BaseException:
+                self._client.not_closed(channel.id, self.cause)
+                raise
             self._exists = self._exists and channel is not self.channel  # else it was transferred meanwhile
 
 

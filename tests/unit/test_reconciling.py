@@ -272,15 +272,19 @@ async def test_what_an_error_leaves_behind_is_removed(
         return answer if method == "POST" else await call(rest, request, **arguments)
 
     async with fake_ari() as fake, connected(fake) as client, at_work(client, monkeypatch):
+        hung_up: list[str] = []
+        monkeypatch.setattr(fake, "_answer", _noting_causes(fake, hung_up))
         monkeypatch.setattr(Rest, "call", losing)
         with suppress(OSError, ValueError, AriUnreachable, asyncio.CancelledError):
-            async with dialplan_leg(client, extension="1", context="c", caller_id=CallerId("", "")):
+            async with dialplan_leg(client, extension="1", context="c", caller_id=CallerId("", "")) as leg:
                 assert method == "DELETE"
+                leg.cause = 17
         with suppress(OSError, ValueError, AriUnreachable, asyncio.CancelledError):
             async with bridged(client):
                 assert method == "DELETE"
         assert len(lost) == 2
         await eventually(lambda: not fake.channels and not fake.bridges)
+        assert method == "POST" or f"{leg.id} 17" in hung_up
 
 
 def _noting_causes(fake: FakeAri, noted: list[str]) -> object:
