@@ -132,10 +132,18 @@ async def connected(account: Account, limits: Limits | None = None) -> AsyncIter
         try:
             with translated("connect"):
                 async with asyncio.timeout(CONNECT_S):
-                    await client.connect()
+                    await _connect(client)
             yield client
         finally:
             await disconnect(client, account.session.name)
+
+
+async def _connect(client: TelegramClient) -> None:
+    """Once more where Telegram closes at once: Telethon's way to the factors of ``pq`` misses them now and then."""
+    try:
+        await client.connect()
+    except asyncio.IncompleteReadError:
+        await client.connect()
 
 
 async def disconnect(client: TelegramClient, name: str) -> None:

@@ -161,7 +161,7 @@ def translated(request: str) -> Iterator[None]:
             raise
         # Telethon cancels what waits for an answer when it gives a connection up.
         raise Unreachable(f"the connection to Telegram was closed before it answered {request}") from error
-    except errors.InvalidBufferError as error:
+    except (errors.InvalidBufferError, asyncio.IncompleteReadError) as error:
         raise Unreachable(f"Telegram closed the connection before it answered {request}: {error}") from error
     except errors.TypeNotFoundError as error:  # its own text quotes what could not be read
         unknown = f"it has a type that Telethon does not know ({error.invalid_constructor_id:08x})"

@@ -1,13 +1,17 @@
 """A line's session file, and that of a sign-in."""
 
+import asyncio
 import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from telethon import TelegramClient
 from telethon.crypto import AuthKey
 
-from ari_app.telegram.account import Account, Server, disconnect
+from ari_app.telegram.account import Account, Server, connected, disconnect
+from ari_app.telegram.errors import Unreachable
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line_session import LineSession
 
@@ -65,3 +69,24 @@ def _opened(path: Path) -> bool:
     """Whether this process has a file open."""
     files = Path("/proc/self/fd")
     return any(each.readlink() == path for each in files.iterdir() if each.is_symlink())
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+async def test_telegram_may_close_the_connection_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: int
+) -> None:
+    """Telethon does not always find the factors of ``pq`` (core.telegram.org/mtproto/auth_key)."""
+    tries = 0
+
+    async def connect(client: TelegramClient) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= closed:
+            raise asyncio.IncompleteReadError(b"", 8)
+
+    monkeypatch.setattr(TelegramClient, "connect", connect)
+    account = Account("+79990000001", 1, "hash", tmp_path / "line.session", Server(host="127.0.0.1", port=1))
+    with nullcontext() if closed == 1 else pytest.raises(Unreachable):
+        async with connected(account):
+            pass
+    assert tries == 2
