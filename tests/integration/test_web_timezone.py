@@ -105,7 +105,7 @@ async def test_the_command_line_lists_calls_in_it(page: Site, capsys: pytest.Cap
     await set_zone(page, KIRITIMATI)
     settings = SimpleNamespace(socket=page.socket)
     async with api_client.program(cast(Any, settings)) as api:
-        await cli_calls.run(Namespace(action="list", find="", last=5), api)
+        await cli_calls.run(Namespace(action="list", find="", last=5, json=False), api)
     printed = capsys.readouterr().out
     assert f"Began ({KIRITIMATI})" in printed
     assert "2027-01-15 12:00:00" in printed

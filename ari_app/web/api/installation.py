@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ari_app.lines.installation import BotUntried, InstallationSettings
 from ari_app.lines.settings import SettingRefused
@@ -47,7 +47,7 @@ class InstallationChange(BaseModel):
     api_hash: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
     bot_token: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
     timezone: str | None = Field(None, max_length=LONGEST, examples=["Europe/Moscow"])
-    untried: bool = False
+    untried: StrictBool = False
 
 
 async def get_installation(asked: Asked) -> InstallationAnswer:
