@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -134,8 +135,17 @@ def test_a_census() -> None:
     assert census(pid).processes == before.processes
 
 
+def test_a_census_tells_requests_from_what_is_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port, before = server.getsockname()[1], census(os.getpid())
+        with socket.create_connection(("127.0.0.1", port)):
+            now = census(os.getpid(), [port])
+            assert (now.fds, now.requests) == (before.fds, 1)
+            assert census(os.getpid()).fds == before.fds + 1
+
+
 def test_growth_is_wrong() -> None:
-    report = Report(1, samples=[Census(4, 30 + 2 * each, 8, 100.0 + 10 * each) for each in range(9)])
+    report = Report(1, samples=[Census(4, 30 + 2 * each, 2, 8, 100.0 + 10 * each) for each in range(9)])
     report.look_for_growth()
     assert report.wrong == [
         "fds: 32 in the first third, 44 in the last",
@@ -154,7 +164,7 @@ def test_growth_is_wrong() -> None:
 
 
 def test_a_program_that_stays_as_it_is() -> None:
-    report = Report(1, samples=[Census(4, 30 + each % 2, 8, 100.0 + each) for each in range(9)])
+    report = Report(1, samples=[Census(4, 30 + each % 2, 2, 8, 100.0 + each) for each in range(9)])
     report.look_for_growth()
     assert report.ok
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +13,27 @@ KB_IN_MB = 1024
 
 @dataclass(frozen=True)
 class Census:
-    """``processes``: the program and all that it has started. The rest is of the program itself; ``rss_mb`` in MiB."""
+    """``processes``: the program and all that it has started. The rest is of the program itself; ``rss_mb`` in MiB.
+
+    ``requests``: connections that an HTTP client keeps for a while for its next requests; ``fds`` has not these.
+    """
 
     processes: int
     fds: int
+    requests: int
     threads: int
     rss_mb: float
 
 
-def census(pid: int) -> Census:
-    """Count; raises OSError where the program is gone."""
+def census(pid: int, servers: Collection[int] = ()) -> Census:
+    """Count; ``servers`` are the ports that it makes requests to. Raises OSError where the program is gone."""
+    fds, sockets = _fds(pid), _sockets_to(servers)
+    requests = sum(each in sockets for each in fds)
     status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines() if ":" in line)
     return Census(
         processes=1 + len(descendants(pid)),
-        fds=sum(1 for _ in (PROC / str(pid) / "fd").iterdir()),
+        fds=len(fds) - requests,
+        requests=requests,
         threads=int(status["Threads"]),
         rss_mb=round(int(status["VmRSS"].split()[0]) / KB_IN_MB, 1),
     )
@@ -56,6 +65,21 @@ def threads(pid: int) -> int:
         return sum(1 for _ in (PROC / str(pid) / "task").iterdir())
     except OSError:
         return 0
+
+
+def _fds(pid: int) -> list[str]:
+    """What each descriptor is of: a path, or ``socket:[INODE]``."""
+    found = []
+    for entry in (PROC / str(pid) / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(str(entry.readlink()))
+    return found
+
+
+def _sockets_to(ports: Collection[int]) -> set[str]:
+    """The TCP connections of this machine to these ports, as `_fds` names them (proc_net(5))."""
+    rows = (line.split() for line in (PROC / "net" / "tcp").read_text().splitlines()[1:])
+    return {f"socket:[{row[9]}]" for row in rows if int(row[2].rpartition(":")[2], 16) in ports}
 
 
 def _parent(entry: Path) -> int | None:

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
 from telethon import errors
+from yarl import URL
 
 from ari_app.api_client import Api, NotRunning, Refused
 from ari_app.sandbox.demo.program import Program
@@ -38,7 +39,7 @@ HEALED_S = 30.0  # for the program to be as before, once a fault is over
 QUIET_EVERY_S = 40.0
 QUIET_S = 20.0  # for what is left to go
 LOOK_EVERY_S = 0.25  # another program has no event for us
-CONNECTIONS_MOST = 1 + 3 * PLACES  # events, and what a call may ask for at once
+CONNECTIONS_MOST = 2 + 4 * PLACES  # events and updates, and what a call may ask for at once
 TASKS_SLACK = 3  # those that answer the request itself, and a keypad that is just being hidden
 PAGE = 500  # rows of the history in one answer
 FAILURES = (
@@ -235,11 +236,11 @@ class Soak:
             "calls on Telegram": sum(call.state is not CallState.DISCARDED for call in self._stage.telegram.calls),
             "channels": len((await asterisk.cli("core show channels concise")).splitlines()),
             "bridges": len((await asterisk.cli("bridge show all")).splitlines()) - 1,
-            "connections to Asterisk": self._target.ari.connections - CONNECTIONS_MOST,
             "changes that wait for the database": status["database"]["waiting"],
         }
+        now = self._census()
+        found["connections to Asterisk and the Bot API"] = now.requests - CONNECTIONS_MOST
         if self._usual:
-            now = self._census()
             found["tasks"] = status["tasks"] - self._usual_tasks - TASKS_SLACK
             found["processes"] = now.processes - self._usual.processes
             found["files and sockets"] = now.fds - self._usual.fds - FDS_SLACK
@@ -247,9 +248,9 @@ class Soak:
         return found or await self._keypads_left()
 
     def _census(self) -> Census:
-        """What the program holds, without its connections to Asterisk: they are kept for the next calls for a while."""
-        found = census(self._program.pid)
-        return replace(found, fds=found.fds - self._target.ari.connections)
+        bot_api = URL(self._stage.telegram.bot_api_url).port
+        assert bot_api
+        return census(self._program.pid, (self._target.ari.port, bot_api))
 
     async def _keypads_left(self) -> dict[str, int]:
         keypads = sum([await place.keypads() for place in self._places])
