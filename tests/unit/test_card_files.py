@@ -79,6 +79,8 @@ async def test_a_vcard(files: CardFiles, text: str) -> None:
         ((PASSWD + VCARD).encode(), "no vCard"),
         (VCARD.replace("END:VCARD", "").encode(), "no vCard"),
         (VCARD.replace("FN:Acme\n", "").encode(), "no vCard"),
+        (VCARD.replace("FN:Acme", "FN:").encode(), "no vCard"),
+        (VCARD.replace("FN:Acme", "FN:Acme\nX;a=" + "a," * 500).encode(), "no vCard"),
         (VCARD.replace("VCARD", "VCALENDAR").encode(), "no vCard"),
         (b"-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n", "no vCard"),
         (VCARD.replace("Acme", "Акме").encode("cp1251"), "UTF-8"),
