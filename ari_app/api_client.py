@@ -60,7 +60,7 @@ class Api:
         """Write an answer into a file, as it is."""
         async with self._session.get(f"/api{path}", timeout=UNTIL_IT_ENDS) as answer:
             if not answer.ok:
-                raise Refused(_sentence(await answer.json(content_type=None)))
+                await _said(answer)
             async for chunk in answer.content.iter_any():
                 file.write(chunk)
 
@@ -122,7 +122,10 @@ async def answers(settings: Settings) -> bool:
 async def _said(answer: aiohttp.ClientResponse) -> Any:
     if answer.status == HTTPStatus.NO_CONTENT:
         return None
-    said = await answer.json(content_type=None)
+    try:
+        said = await answer.json(content_type=None)
+    except ValueError:  # none of the API's: the HTTP server's own refusal, say
+        raise Refused(f"the program answered {answer.status} {answer.reason}, and nothing that can be read") from None
     if answer.ok:
         return said
     raise Refused(_sentence(said))

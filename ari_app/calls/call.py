@@ -157,6 +157,8 @@ class Call:
 
     def begins_to_talk(self) -> None:
         """Both sides hear each other from now on; how well is measured."""
+        if self.ending is not None:  # by something alongside, at the same moment
+            return
         self._talking_since = time.monotonic()
         self._talks.set()
         self._reach(CallState.TALKING, talks_s=self.lasted_s)
@@ -211,8 +213,8 @@ class Call:
             if self._rings_since is not None:
                 self.rang_s = time.monotonic() - self._rings_since
             self.keys.close()
-            self.step("call", f"{ending.status.value}, cause {int(ending.cause)}: {ending.detail}")
             self._ended.set()
+            self.step("call", f"{ending.status.value}, cause {int(ending.cause)}: {ending.detail}")
 
     async def over(self) -> None:
         """Wait, inside the story, for whatever ends the call."""
@@ -255,8 +257,9 @@ class Call:
             for task in late:
                 log.error("call %s: %s takes too long to end, left to itself", self.id, task.get_coro())
                 task.cancel()
-        for scope in scopes:
-            await scope.opened.aclose()
+        async with AsyncExitStack() as closing:  # each of them, whatever goes wrong with another
+            for scope in reversed(scopes):
+                closing.push_async_callback(scope.opened.aclose)
 
     async def _tell(self, tell: Callable[[Ending], Awaitable[Any]], ending: Ending) -> None:
         try:

@@ -162,6 +162,10 @@ class Cards:
             self._count("card.failed")
             log.warning("line %s: no card for %s: %s", line.number, person.number, error)
             self._forget(card)
+        except Exception:
+            self._count("card.failed")
+            self._forget(card)
+            raise
         else:
             self._count("card.sent")
             log.info("line %s: card for %s (%s)", line.number, person.number, reason.value)

@@ -152,7 +152,8 @@ class Desk:
     def changed(self, call: Call) -> None:
         """A call of ours has one more rung, and may have a new state."""
         if self._kept_states.get(call.id) is not call.state:
-            self._kept_states[call.id] = call.state
+            if call.id in self.calls:  # else it is over: its keypad goes last
+                self._kept_states[call.id] = call.state
             if self.recorder:
                 self.recorder.keep(call)
         self._tell(call)

@@ -108,6 +108,9 @@ class Exchange:
                 await call.run(callback(call, line, dialled, target, settings, lambda: None))
         except LineFull as full:
             begun.set_exception(full)
+        finally:
+            if not begun.done():
+                begun.set_exception(NotReady("the test call was over before it had begun; see the log"))
 
     async def _incoming(self, line: Line, offer: Offer) -> None:
         async with offer:

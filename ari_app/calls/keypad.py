@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from telethon.tl import types
@@ -12,7 +12,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.dialling import KeysRefused
 from ari_app.store.keypads import SendingKeypad, ShownKeypads
 from ari_app.store.store import Store, StoreUnavailable
-from ari_app.tasks import GuardedTasks
+from ari_app.tasks import FAILURES, GuardedTasks
 from ari_app.telegram.buttons import (
     REFUSAL,
     BotUnavailable,
@@ -123,21 +123,22 @@ class Keypads:
     async def sweep(self, line: Line) -> None:
         """Remove what calls that are over, also those of a program that was killed, have left in a line's chats."""
         shown = ShownKeypads(self._store, line.number)
-        not_left = [*self._live.values(), *self._ending.values()]
         try:
-            sent = set(await shown.all()) - {keypad.sent_id for keypad in not_left}
-            unsure = [each for each in await shown.unsure() if each not in [keypad.sending for keypad in not_left]]
+            all_sent, all_unsure = await shown.all(), await shown.unsure()
         except StoreUnavailable as error:
             log.warning("line %s: what was left in chats is not known, it is looked at later: %s", line.number, error)
             return
+        not_left = [*self._live.values(), *self._ending.values()]  # by now: a call may have begun meanwhile
+        sent = set(all_sent) - {keypad.sent_id for keypad in not_left}
+        unsure = [each for each in all_unsure if each not in [keypad.sending for keypad in not_left]]
         if not line.is_ready:
             if sent or unsure:
                 log.warning("line %s: keypads stay in chats: it is %s", line.number, line.state.value)
             return
         for message_id in sent:
-            await self._remove(line, shown, message_id)
+            await _tried(line, self._remove(line, shown, message_id))
         for sending in unsure:
-            await self._look_for(line, shown, sending)
+            await _tried(line, self._look_for(line, shown, sending))
 
     async def _show(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
         if not await self._send(keypad, peer):
@@ -246,3 +247,11 @@ class Keypads:
         keypad.message_id = press.message_id
         keypad.changed.set()
         return None
+
+
+async def _tried(line: Line, removal: Awaitable[object]) -> None:
+    """Whatever becomes of one keypad, the others are removed."""
+    try:
+        await removal
+    except Exception as error:  # noqa: BLE001 - recorded
+        FAILURES.add(f"line {line.number}: a keypad was not removed", error)

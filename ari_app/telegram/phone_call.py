@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 
 from telethon.tl import functions, types
 
+from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections, foreign_versions
 from ari_app.telegram.discard import Discarded, DiscardReason
 from ari_app.telegram.errors import (
@@ -179,6 +180,9 @@ class PhoneCall:
                 continue
             except TelegramError as error:
                 log.debug("call %s: %s", self.id, error)
+            except Exception as error:  # noqa: BLE001 - recorded
+                FAILURES.add(f"end of Telegram's call {self.id}", error)
+                continue
             return log.info("call %s: Telegram knows now that it has ended", self.id)
         return log.warning("call %s: Telegram could not be told that it has ended", self.id)
 

@@ -176,6 +176,39 @@ async def test_closing_has_a_longest_time_and_every_part_is_closed() -> None:
     assert closed == ["told", "bridge", "leg", "audio"]
 
 
+@pytest.mark.parametrize("fault", ["fails", "stalls"])
+async def test_what_is_open_around_an_attempt_is_closed_whatever_becomes_of_the_attempt(fault: str) -> None:
+    """As the agent's leg of a call back is."""
+    call = new_call(close_s=0.2)
+    closed: list[str] = []
+
+    async def fails() -> None:
+        raise OSError("no room")
+
+    async def story() -> None:
+        await call.open(part("agent", closed))
+        async with call.attempt():
+            await call.open(part("audio", closed, fails if fault == "fails" else forever))
+            call.end(BY_CALLER)
+            await call.over()
+
+    await run(call, story())
+    assert closed == ["audio", "agent"]
+
+
+async def test_no_talk_begins_in_a_call_that_has_just_failed() -> None:
+    call = new_call()
+
+    async def story() -> None:
+        call.end(outcome.failed(OSError("no room")))
+        call.begins_to_talk()
+        await call.over()
+
+    ending = await run(call, story())
+    assert not call.talking
+    assert ending.status is Status.ERROR
+
+
 async def test_a_task_that_does_not_end_does_not_keep_the_call() -> None:
     call = new_call(close_s=0.05)
     release = asyncio.Event()

@@ -256,3 +256,12 @@ async def test_a_card_that_is_deleted_is_edited_no_more() -> None:
     bot = FakeBot(*[EditRefused("away", 0.0)] * EDIT_TRIES)
     assert await progress(bot, "later") is Shown.NOT_NOW
     assert len(bot.edits) == EDIT_TRIES
+
+
+async def test_a_card_that_an_unexpected_error_keeps_from_being_sent_is_not_counted_as_one(cards: Cards) -> None:
+    line = FakeLine(SALES, OSError("no room"))
+    with pytest.raises(OSError, match="no room"):
+        await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    line.error = None
+    await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    assert line.sent == ["card"]

@@ -32,3 +32,13 @@ async def test_a_line_is_clear_when_its_calls_are_closed() -> None:
         assert not clearing.done()
     async with asyncio.timeout(5):
         await clearing
+
+
+async def test_a_step_that_comes_after_a_call_leaves_nothing_of_it() -> None:
+    """Its keypad goes last."""
+    desk = Desk()
+    async with desk.admit(Direction.IN, LINE, "anna", 1) as call:
+        pass
+    call.step("keypad", "hidden")
+    assert not desk.calls
+    assert not desk._kept_states

@@ -1,6 +1,7 @@
 """A database that can't be written refuses, delays and ends nothing; what could not be kept is kept afterwards."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -213,3 +214,38 @@ async def test_the_history_is_complete_afterwards(store: Store, in_trouble: Any)
         rows = (await history.find(Query())).rows
         assert [(row.status, row.name) for row in rows] == [("ERROR", "Анна")] * 3
         assert history.live() == []
+
+
+async def test_a_keypad_that_comes_during_a_sweep_stays(tmp_path: Path) -> None:
+    """The database is slow to say what was left, and a call begins meanwhile."""
+    telegram, slow = Telegram(), threading.Event()
+    async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
+        keypads = Keypads(cast(Any, telegram), store, tasks, lambda: None)
+        page = asyncio.create_task(store.run(lambda db: slow.wait(GOES_ON_S)))
+        ShownKeypads(store, LINE).remove(77)  # for the sweep to wait behind
+        sweep = asyncio.create_task(keypads.sweep(cast(Any, telegram)))
+        await asyncio.sleep(0.01)
+        async with keypads.shown_to(Call("1", Direction.IN, LINE, "7"), cast(Any, telegram), ANNA, PEER):
+            slow.set()
+            await asyncio.gather(page, sweep)
+            assert telegram.deleted == []
+
+
+async def test_a_keypad_that_can_not_be_removed_keeps_no_other_in_its_chat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telegram, count = Telegram(), FAILURES.count
+    delete = telegram.delete_messages
+
+    async def deleting(ids: list[int]) -> None:
+        if 9 in ids:
+            raise ValueError("an odd answer")
+        await delete(ids)
+
+    monkeypatch.setattr(telegram, "delete_messages", deleting)
+    async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
+        for random_id, message_id in ((1, 8), (2, 9), (3, 10)):
+            ShownKeypads(store, LINE).sent(random_id, message_id)
+        await Keypads(cast(Any, telegram), store, tasks, lambda: None).sweep(cast(Any, telegram))
+    assert sorted(telegram.deleted) == [8, 10]
+    assert FAILURES.count == count + 1
