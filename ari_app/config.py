@@ -13,6 +13,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -36,7 +37,7 @@ class ConfigError(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class AsteriskSettings(_Section):
@@ -144,19 +145,29 @@ def load(path: Path) -> Settings:
             return env_settings, TomlConfigSettingsSource(settings_cls, path)
 
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file; {SAMPLE}")
+        raise ConfigError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; {SAMPLE}")
     try:
         return FromFile()
     except ValidationError as error:
         wrong = _sentences(error.errors(include_url=False))
     except UnicodeDecodeError:
         wrong = ["is no text in UTF-8"]
-    except ValueError as error:  # TOML syntax, an environment variable that is no JSON
+    except SettingsError as error:
+        wrong = [_no_json(error)]
+    except ValueError as error:  # TOML syntax
         # Python's own for a number too long to be one tells how to change Python.
         wrong = ["holds a number of thousands of digits" if "sys.set_int_max_str_digits" in str(error) else str(error)]
     if len(wrong) == 1:
         raise ConfigError(f"{path}: {wrong[0]}")
     raise ConfigError("\n  ".join([f"{path}: {len(wrong)} things are wrong:", *wrong]))
+
+
+def _no_json(error: SettingsError) -> str:
+    """Which variable it is about, which pydantic-settings does not tell; its value may be a secret."""
+    value = getattr(error.__cause__, "doc", None)  # json.JSONDecodeError's
+    names = [name for name, its in os.environ.items() if name.upper().startswith(ENV_PREFIX) and its == value]
+    named = " or ".join(names) or f"a variable that begins with {ENV_PREFIX}"
+    return f"{named} in the environment is no JSON, which a section and a list have to be there"
 
 
 def _sentences(errors: Sequence[Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The state directory: one program works on it at a time, and what root puts there belongs to its owner."""
 
+import errno
 import fcntl
 import json
 import os
@@ -26,7 +27,10 @@ def held(folder: Path, command: str) -> Iterator[None]:
     The kernel lets go of it when the program ends, however it ends: its child processes do not inherit it (flock(2)
     with O_CLOEXEC). Raises StateHeld, OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    except FileExistsError:  # which is no help, where a folder has to be
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
     path = folder / LOCK
     with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE), "r+") as lock:
         try:

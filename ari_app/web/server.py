@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from ari_app.os_words import in_words
 from ari_app.store.access import KeptAccess
 from ari_app.web.access.access import Access
 from ari_app.web.access.cookies import Cookies
@@ -168,7 +169,7 @@ def _listen(settings: WebSettings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=128)
     except OSError as error:
         raise WebError(
-            f"the admin page can't listen at {settings.host}:{settings.port}: {error.strerror}; "
+            f"the admin page can't listen at {settings.host}:{settings.port}: {in_words(error)}; "
             "choose another host or port under [web]"
         ) from error
 

@@ -1,10 +1,10 @@
 """[web]: the admin page."""
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _origin(text: str) -> str:
@@ -12,6 +12,13 @@ def _origin(text: str) -> str:
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
         raise ValueError(f"{text!r} is no address such as https://pbx.example.com")
     return text.rstrip("/")
+
+
+def _network(given: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(given))
+    except ValueError:
+        raise ValueError(f"{given!r} is no address or network, such as 127.0.0.1 or 10.0.0.0/8") from None
 
 
 class WebSettings(BaseModel):
@@ -22,14 +29,14 @@ class WebSettings(BaseModel):
     signed in at most, and without asking for anything.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int = Field(8090, ge=0, le=65535)
     public_url: Annotated[str, AfterValidator(_origin)] = ""
     allowed_hosts: tuple[str, ...] = ()
-    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    proxies: tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...] = ()
     session_hours: float = Field(12.0 * 14, gt=0)
     idle_hours: float = Field(24.0, gt=0)
 

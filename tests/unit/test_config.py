@@ -76,6 +76,12 @@ def test_the_sample_has_every_key_with_its_default() -> None:
         ("[asterisk]", "[asterisk", "Expected ']' at the end of a table declaration"),
         ("[telegram]", "[extra]\n[telegram]", "extra is no key of Astergram's"),
         ("[telegram]", "[web]\nport = -1\n[telegram]", "web.port: At least 0, please."),
+        ("[telegram]", "[calls]\nring_s = inf\n[telegram]", "calls.ring_s: Enter a number."),
+        (
+            "[telegram]",
+            '[web]\nproxies = ["::1", "10.0.0.0/99"]\n[telegram]',
+            "web.proxies.1: '10.0.0.0/99' is no address or network, such as 127.0.0.1 or 10.0.0.0/8",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(file: Path, before: str, after: str, said: str) -> None:
@@ -122,6 +128,20 @@ def test_no_regular_expression_and_nothing_of_pythons_own_is_shown(
     assert said in str(error.value)
     assert len(str(error.value)) < 300
     assert "^" not in str(error.value)
+
+
+@pytest.mark.parametrize("variable", ["ASTERGRAM_ASTERISK", "ASTERGRAM_WEB__PROXIES"])
+def test_a_variable_that_is_no_json(file: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "{secret")
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert f"{variable} in the environment is no JSON" in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        load(tmp_path)
 
 
 def test_secrets_are_not_shown(file: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from ari_app.app import running
 from ari_app.config import AsteriskSettings, Settings
+from ari_app.os_words import in_words
 from ari_app.state_folder import LOCK, StateHeld, held
 
 KILLED_S = 60.0
@@ -59,6 +60,13 @@ def test_a_shorter_name_takes_the_place_of_a_longer_one(tmp_path: Path) -> None:
     (tmp_path / LOCK).write_text("x" * 1000)
     with held(tmp_path, "run"), pytest.raises(StateHeld, match=f"process {os.getpid()}"), held(tmp_path, "run"):
         pass
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(NotADirectoryError) as error, held(tmp_path / "state", "run"):
+        pass
+    assert in_words(error.value) == f"{tmp_path}/state: Not a directory"
 
 
 async def test_a_killed_program_lets_go_at_once_and_its_children_hold_nothing(tmp_path: Path) -> None:
