@@ -88,9 +88,15 @@ def _exchange(new: Path, here: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """SQLite's own way to copy a database that is in use (sqlite.org/backup.html)."""
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
+    """SQLite's own way to copy a database that is in use (sqlite.org/backup.html). Raises BackupError."""
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise BackupError(f"{source} can't be copied: {error}") from error
     target.chmod(PRIVATE)
 
 
@@ -110,7 +116,8 @@ def _unpack(file: Path, folder: Path) -> int:
                 with source, os.fdopen(os.open(folder / name, os.O_CREAT | os.O_WRONLY, PRIVATE), "wb") as target:
                     shutil.copyfileobj(source, target)
     except (tarfile.TarError, EOFError) as error:
-        raise BackupError(f"{file} is no backup of Astergram's, or damaged: {error}") from error
+        first, _, _ = str(error).partition(":\n")  # below it, what each of tarfile's decompressors says
+        raise BackupError(f"{file} is no backup of Astergram's, or damaged: {first}") from error
     return sessions
 
 

@@ -130,6 +130,13 @@ def test_a_backup_that_fails_leaves_nothing(full: Settings, tmp_path: Path, monk
     assert [each.name for each in full.state_dir.iterdir() if each.name.startswith("backup")] == []
 
 
+def test_a_database_that_can_not_be_copied(full: Settings, tmp_path: Path) -> None:
+    full.database.write_bytes(b"no database, but long enough to be taken for one" * 100)
+    with pytest.raises(BackupError, match=r"astergram\.db can't be copied: file is not a database"):
+        back_up(full, tmp_path / "backup.tar.gz")
+    assert [each.name for each in tmp_path.iterdir()] == ["old"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_restores_belongs_to_the_owner_of_the_folder(full: Settings, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
@@ -179,8 +186,9 @@ def test_what_is_no_backup(tmp_path: Path, members: dict[str, bytes], said: str)
 def test_a_damaged_file(tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
     file.write_bytes(b"nothing of the kind")
-    with pytest.raises(BackupError, match="or damaged"):
+    with pytest.raises(BackupError, match="or damaged") as error:
         restore(installation(tmp_path / "new"), file)
+    assert len(str(error.value).splitlines()) == 1
 
 
 async def test_a_newer_one(full: Settings, tmp_path: Path) -> None:
