@@ -85,8 +85,12 @@ async def typed(prompt: str, *, hidden: bool = False) -> str:
     descriptor = sys.stdin.fileno() if sys.stdin else -1
     with _unseen(descriptor, hidden):
         print(prompt, end="", flush=True, file=sys.stderr)
-        while b"\n" not in _typed_ahead and (chunk := await _read(descriptor)):
-            _typed_ahead.extend(chunk)
+        try:
+            while b"\n" not in _typed_ahead and (chunk := await _read(descriptor)):
+                _typed_ahead.extend(chunk)
+        finally:
+            if hidden or b"\n" not in _typed_ahead:  # what comes next would stand behind the prompt
+                print(file=sys.stderr)
     if not _typed_ahead:
         raise NothingTyped("Nothing more was typed, and so nothing more was done.")
     line, _, rest = bytes(_typed_ahead).partition(b"\n")
@@ -125,7 +129,6 @@ def _unseen(descriptor: int, hidden: bool) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSAFLUSH, usual)
-        print(file=sys.stderr)
 
 
 async def confirm(what: str, *, yes: bool) -> None:

@@ -141,9 +141,18 @@ async def test_ctrl_c_ends_a_question_at_once_and_leaves_the_terminal_as_it_was(
         await its.until("code: ")
         its.type("12")
         its.process.send_signal(signal.SIGINT)
-        await its.until("interrupted")
+        await its.until("\ninterrupted")  # on a line of its own
         assert await its.ends() == 0
         assert its.echoes
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_what_is_said_of_an_answer_that_never_came_is_on_a_line_of_its_own(hidden: bool) -> None:
+    async with terminal(f'await typed("code: ", hidden={hidden})') as its:
+        await its.until("code: ")
+        its.type("\x04")
+        await its.until("Nothing more was typed")
+        assert its.shown.startswith("code: \r\nNothingTyped ")
 
 
 ANSWERS = "print(can_answer())"
