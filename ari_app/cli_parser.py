@@ -64,6 +64,7 @@ def parser() -> Parser:
         notes=EXIT_STATUSES,
     )
     made.add_argument("--version", action="version", version=f"astergram {__version__}")
+    _configured(made, cli_complete.DEFAULT_CONFIG)
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add = _Adder(commands)
     add("run", "take and place calls until stopped", "run", "run --config /etc/astergram/astergram.toml")
@@ -82,7 +83,7 @@ def parser() -> Parser:
     _settings(whole, cli_complete.installation_keys)
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))
-    pages = _Adder(web.add_subparsers(dest="action", metavar="ACTION", required=True))
+    pages = _Adder.of(web)
     pages("link", "print a link to set a (forgotten) password", "web link", json=True)
     put = add("backup", "copy database and sessions into one file", "backup astergram-backup.tar.gz")
     get = add(
@@ -114,15 +115,15 @@ class _Adder:
     def __init__(self, to: Any) -> None:
         self._to = to
 
+    @classmethod
+    def of(cls, command: Parser) -> "_Adder":
+        """For the actions of a command."""
+        _configured(command, argparse.SUPPRESS)
+        return cls(command.add_subparsers(dest="action", metavar="ACTION", required=True))
+
     def __call__(self, name: str, text: str, *examples: str, json: bool = False) -> Parser:
         made: Parser = self._to.add_parser(name, help=text, description=_sentence(text), examples=examples)
-        made.add_argument(
-            "--config",
-            type=Path,
-            default=cli_complete.DEFAULT_CONFIG,
-            metavar="FILE",
-            help="the configuration (%(default)s)",
-        )
+        _configured(made, argparse.SUPPRESS)  # it would undo what stands before the command
         if json:
             made.add_argument("--json", action="store_true", help="as JSON, for a program")
         return made
@@ -138,7 +139,7 @@ def _lines(commands: Any) -> None:
         help="add, change, sign in and remove lines",
         examples=(f"line add {LINE} name=Sales", "line list", f"line set {LINE} card.callback=600@queues"),
     )
-    add = _Adder(line.add_subparsers(dest="action", metavar="ACTION", required=True))
+    add = _Adder.of(line)
 
     def action(name: str, text: str, *examples: str, json: bool = False) -> Parser:
         made = add(name, text, *(f"line {name} {LINE}{each}" for each in examples), json=json)
@@ -185,7 +186,7 @@ def _calls(commands: Any) -> None:
     calls = commands.add_parser(
         "calls", help="the calls now, and the history", examples=("calls list", "calls export calls.csv")
     )
-    add = _Adder(calls.add_subparsers(dest="action", metavar="ACTION", required=True))
+    add = _Adder.of(calls)
     found = add(
         "list",
         "the calls now, and the last ones",
@@ -224,6 +225,11 @@ def _settings(made: argparse.ArgumentParser, keys: Callable[..., Iterable[str]])
     _completed(given, keys)
 
 
+def _configured(made: argparse.ArgumentParser, default: Any) -> None:
+    known = cli_complete.DEFAULT_CONFIG
+    made.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"the configuration ({known})")
+
+
 def _completed(action: argparse.Action, completer: Callable[..., Iterable[str]]) -> None:
     action.completer = completer  # type: ignore[attr-defined]  # argcomplete's
 
@@ -260,4 +266,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         left = [word for word in left if word.startswith("-")]
     if left:
         made.error(f"unrecognized arguments: {' '.join(left)}")
+    if (options.command, getattr(options, "action", "")) == ("line", "set") and not (options.settings or options.file):
+        made.error("nothing to set: KEY=VALUE, such as name=Sales, or --file FILE is needed")
     return options

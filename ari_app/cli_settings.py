@@ -68,11 +68,11 @@ async def ask_secrets(given_settings: Sequence[str]) -> list[str]:
 def refuse_unknown(
     settings: Mapping[str, Any], known: Mapping[str, Any] | Iterable[str], of: str, besides: Iterable[str] = (VERSION,)
 ) -> None:
-    """Raises Refused for a key that there is not, with the one that was probably meant."""
+    """Raises Refused for keys that there are not, with those that were probably meant."""
     keys = [*(_keys(known) if isinstance(known, Mapping) else known), *besides]
-    for key in _keys(settings):
-        if key not in keys and not any(each.startswith(f"{key}.") for each in keys):
-            raise Refused(f"{key} is no setting of {of}{did_you_mean(key, keys)}")
+    wrong = [key for key in _keys(settings) if key not in keys and not any(each.startswith(f"{key}.") for each in keys)]
+    if wrong:
+        raise Refused("; ".join(f"{key} is no setting of {of}{did_you_mean(key, keys)}" for key in wrong))
 
 
 def _keys(settings: Mapping[str, Any]) -> Iterator[str]:

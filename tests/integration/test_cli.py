@@ -137,6 +137,7 @@ NOT_DONE = (
     (("line", "show", "+79990000010"), f"there is no line +79990000010, did you mean {LINE}?"),
     (("line", "show", "5"), "there is no line 5: `astergram line list` shows those there are"),
     (("line", "set", LINE, "nmae=x"), "nmae is no setting of a line, did you mean name?"),
+    (("line", "set", LINE, "nmae=x", "contex=y"), "mean name?; contex is no setting of a line, did you mean context?"),
     (("line", "set", LINE, "texts.ru.crad=x"), "no setting of a line, did you mean texts.ru.card?"),
     (("line", "add", OTHER, "--no-signin", "contex=x"), "contex is no setting of a line, did you mean context?"),
     (("settings", "botoken=-"), "botoken is no setting of the installation, did you mean bot_token?"),

@@ -63,12 +63,27 @@ def test_every_command_says_what_it_does_and_every_example_can_be_typed(name: st
         ("calls list --last 500", "'500' is no number from 1 to 100"),
         (f"calls list --last {'1' * 5000}", "is no number from 1 to 100"),
         ("calls list --last ten", "'ten' is no number from 1 to 100"),
+        ("line set +79990000001", "nothing to set: KEY=VALUE, such as name=Sales, or --file FILE is needed"),
     ],
 )
 def test_what_was_meant(capsys: pytest.CaptureFixture[str], typed: str, meant: str) -> None:
     shown = said(capsys, *typed.split())
     assert meant in shown
     assert len(shown) < 1000
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "--config x line list",
+        "--config=x status",
+        "line --config x list",
+        "line list --config x",
+        "--config y line list --config x",
+    ],
+)
+def test_the_configuration_is_named_before_or_behind_the_command(typed: str) -> None:
+    assert parse(typed.split()).config == Path("x")
 
 
 def test_settings_stand_before_and_behind_options() -> None:
