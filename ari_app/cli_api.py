@@ -5,9 +5,12 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, tzinfo
 from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from ari_app import cli_calls, cli_lines
+from ari_app import cli_calls, cli_lines, zones
 from ari_app.api_client import Api, NotRunning, Refused, program
 from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli_terminal import show_json
@@ -49,7 +52,35 @@ async def status(options: argparse.Namespace, api: Api) -> None:
         return show_json(found | {"lines": lines})
     calls = f"{found['calls']} call{'' if found['calls'] == 1 else 's'}"
     print(f"Astergram {found['version']} has been running for {duration(found['running_s'])}, with {calls} now.")
+    for each in troubles(found):
+        print(each)
     return cli_lines.show_lines(lines)
+
+
+def troubles(found: dict[str, Any]) -> list[str]:
+    """What is wrong with the program itself, in sentences."""
+    database, errors = found["database"], found["unexpected_errors"]
+    try:
+        zone: tzinfo = ZoneInfo(found["timezone"])
+    except (KeyError, ValueError):  # the machine's own has no name, only an offset
+        zone = zones.MACHINE
+
+    def at(seconds: float) -> str:
+        return f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M:%S}"
+
+    said = []
+    if database["trouble"]:
+        said.append(f"{database['trouble']} (since {at(database['since'])})")
+    if database["trouble"] or database["lost"]:
+        said.append(
+            f"Changes that wait to be written: {database['waiting']}, given up since the start: {database['lost']}."
+        )
+    if errors["count"]:
+        said.append(
+            f"Unexpected errors since the start: {errors['count']}, the last one in {errors['last_in']} "
+            f"at {at(errors['last_at'])}; the log says more."
+        )
+    return said
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ import pytest
 import tomli_w
 from aiohttp import web
 
-from ari_app.cli_api import COMMANDS, FAILURES, duration
+from ari_app.cli_api import COMMANDS, FAILURES, duration, troubles
 from ari_app.cli_commands import sentence
 from ari_app.cli_parser import parse
 from ari_app.config import load
@@ -149,6 +149,19 @@ NOT_DONE = (
     (("line", "set", LINE, "context=two words"), "context: Enter the name of one context"),
     (("calls", "export", "/nowhere/calls.csv"), "/nowhere/calls.csv.part: No such file or directory"),
 )
+
+
+async def test_what_is_wrong_with_the_program_is_shown(shell: Shell) -> None:
+    found = await shell.json("status")
+    assert troubles(found) == []
+    found["timezone"] = "Europe/Moscow"
+    found["database"] |= {"trouble": "The disk is full: make room.", "since": 0.0, "waiting": 3, "lost": 1}
+    found["unexpected_errors"] |= {"count": 2, "last_at": 0.0, "last_in": "call 1"}
+    assert troubles(found) == [
+        "The disk is full: make room. (since 1970-01-01 03:00:00)",
+        "Changes that wait to be written: 3, given up since the start: 1.",
+        "Unexpected errors since the start: 2, the last one in call 1 at 1970-01-01 03:00:00; the log says more.",
+    ]
 
 
 async def test_what_can_not_be_done_is_one_sentence(shell: Shell, tmp_path: Path) -> None:
