@@ -81,7 +81,8 @@ async def test_the_demo_shows_all_calls_and_stays_for_a_softphone(tmp_path: Path
             await phone.answer()
             await until(process, "Anna talks", END_S)
             type_in(process, "press 1 0#")
-            await until(process, "Anna has pressed 1 0 #", END_S)
+            said = await until(process, "Anna has pressed 1 0 #", END_S)
+            assert said.rstrip().endswith("10#'"), said  # all of it, not the first key only
             heard = [(await phone.wait_for("CALL_DTMF_START")).parameter for _ in range(3)]
             assert heard == ["1", "0", "#"]
             type_in(process, "press 1D")

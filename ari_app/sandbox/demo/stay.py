@@ -34,6 +34,8 @@ exten => _X.,1,Set(RUNG=${{IF($["${{PJSIP_DIAL_CONTACTS({SOFTPHONE})}}"=""]?{PHO
 CONFIGURATION: dict[str, Any] = {"lines": [{"number": LINE, "context": CONTEXT, "max_calls": 2}]}
 CALL_S = 180.0
 """The longest call that the demo's people and its phone speak in: it is held in memory."""
+LAST_KEYS = 20
+"""Of many presses, a keypad shows only the last ones."""
 COMMANDS = "call, press KEYS, hangup, code NUMBER, quit"
 
 
@@ -109,12 +111,12 @@ class Reception:
             return
         for key in keys:
             await keypad.click(text=key)
-        said = await anna.sees(
-            LINE,
-            lambda messages: next(
-                (each.message for each in messages if each.id == keypad.id and each.message != keypad.message), None
-            ),
-        )
+
+        def all_of_it(messages: list[Any]) -> str | None:
+            now = next((each.message for each in messages if each.id == keypad.id), keypad.message)
+            return now if now != keypad.message and now.endswith(keys[-LAST_KEYS:]) else None
+
+        said = await anna.sees(LINE, all_of_it)
         self._show.say(f"Anna has pressed {' '.join(keys)}; her chat says {said!r}")
 
     async def _answer(self, call: PersonCall) -> None:
