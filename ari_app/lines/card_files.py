@@ -133,14 +133,11 @@ def _check_vcard(content: bytes) -> None:
     names = [line.partition(":")[0].partition(";")[0].rpartition(".")[2].upper() for line in lines]
     given = {name for name, line in zip(names, lines, strict=True) if line.partition(":")[2].strip()}
     sound = (
-        (
-            [lines[0].upper(), lines[-1].upper()] == ["BEGIN:VCARD", "END:VCARD"]
-            and (names.count("BEGIN"), names.count("END")) == (1, 1)
-            and {"VERSION", "FN"} <= given
-            and all(":" in line and NAME.fullmatch(name) for name, line in zip(names, lines, strict=True))
-        )
-        if len(lines) > 1
-        else False
+        lines != []
+        and [lines[0].upper(), lines[-1].upper()] == ["BEGIN:VCARD", "END:VCARD"]
+        and (names.count("BEGIN"), names.count("END")) == (1, 1)
+        and {"VERSION", "FN"} <= given
+        and all(":" in line and NAME.fullmatch(name) for name, line in zip(names, lines, strict=True))
     )
     if not sound:
         raise CardFileRefused(NO_VCARD)

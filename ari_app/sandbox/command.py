@@ -6,9 +6,34 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
+
+from ari_app.config import ConfigError
+from ari_app.os_words import in_words
+from ari_app.sandbox.debian import DebianError
+from ari_app.sandbox.processes import SandboxError
+from ari_app.telegram.errors import TelegramError
+from media.types import MediaError
+
+UNUSABLE, INTERRUPTED = 2, 130
+
+
+def run(opened: AbstractContextManager[Path], work: Callable[[Path], Coroutine[Any, Any, int]]) -> int:
+    """Do the work of a command in its folder; its exit status is the work's, UNUSABLE (it says why) or INTERRUPTED."""
+    try:
+        with opened as folder, errors_into(folder / "sandbox.log"):
+            return asyncio.run(work(folder))
+    except (SandboxError, DebianError, ConfigError, MediaError, TelegramError) as error:
+        print(f"astergram: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"astergram: {in_words(error)}", file=sys.stderr)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("astergram: stopped", file=sys.stderr)
+        return INTERRUPTED
+    return UNUSABLE
 
 
 @contextmanager

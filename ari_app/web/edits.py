@@ -19,6 +19,7 @@ Values = Mapping[str, Value]
 MEANWHILE = say("Somebody else has changed the same meanwhile: see the fields in red. Save again to set yours.")
 BESIDES = say("Saved. Somebody else has changed other settings meanwhile; they are kept.")
 REMOVED, ANOTHER = say("Somebody else has removed it meanwhile."), say("Somebody else has set another one meanwhile.")
+"""Of a secret, which is never shown."""
 
 
 def fingerprint(secret: SecretStr | str | None) -> str:
@@ -79,3 +80,15 @@ def unchanged(now: Values) -> Edit:
 def meanwhile(value: str) -> Sentence:
     """What somebody else has set in place of what is sent."""
     return say("Somebody else has set this meanwhile: {value}", value=value or "–")
+
+
+def secret_meanwhile(value: object) -> Sentence:
+    """The same of a secret; ``value`` is what is set now."""
+    return ANOTHER if value else REMOVED
+
+
+def secret_sent(name: str, fields: Mapping[str, str], was: Value) -> Value:
+    """The fingerprint of what a form's secret is to be: an empty field leaves it, the box beside it removes it."""
+    if text := fields.get(name):
+        return fingerprint(text)
+    return "" if f"remove_{name}" in fields else was

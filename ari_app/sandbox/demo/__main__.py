@@ -11,26 +11,23 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
 
-from ari_app.config import ConfigError, load
+from ari_app.config import load
 from ari_app.sandbox import debian
-from ari_app.sandbox.command import errors_into, stopped_by_sigterm
-from ari_app.sandbox.debian import DebianError
+from ari_app.sandbox.command import run, stopped_by_sigterm
 from ari_app.sandbox.demo import chat, stay
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import ProgramEnded, astergram
 from ari_app.sandbox.demo.report import Report
 from ari_app.sandbox.demo.show import Show
 from ari_app.sandbox.demo.story import VERA, Cast, Story
-from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
-from ari_app.telegram.errors import TelegramError
-from media.types import MediaError
 
-HEARD, NOT_HEARD, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+HEARD, NOT_HEARD = 0, 1
 TRANSPORTS = ("rtp", "websocket")
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "demo"
 LONGEST_TALK_S = 60.0
@@ -40,17 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns its exit status."""
     options = parse(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        with demo_folder(options.folder) as folder, errors_into(folder / "sandbox.log"):
-            return asyncio.run(demo(options, folder))
-    except (SandboxError, DebianError, ConfigError, MediaError, TelegramError) as error:
-        print(f"astergram: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"astergram: {_sentence(error)}", file=sys.stderr)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        print("astergram: stopped", file=sys.stderr)
-        return INTERRUPTED
-    return UNUSABLE
+    return run(demo_folder(options.folder), partial(demo, options))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -163,11 +150,6 @@ def _short(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def _sentence(error: OSError) -> str:
-    named = f"{error.filename}: " if error.filename else ""
-    return f"{named}{error.strerror or error}"
 
 
 if __name__ == "__main__":

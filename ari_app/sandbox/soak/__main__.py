@@ -12,44 +12,33 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from ari_app.api_client import program
-from ari_app.config import ConfigError, load
+from ari_app.config import load
 from ari_app.sandbox import debian
-from ari_app.sandbox.command import errors_into, stopped_by_sigterm
-from ari_app.sandbox.debian import DebianError
+from ari_app.sandbox.command import run, stopped_by_sigterm
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import Program, ProgramEnded, astergram
-from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.soak.cast import DIALPLAN, LINES, PEOPLE, PLACES, place, set_privacy
 from ari_app.sandbox.soak.faults import Target
 from ari_app.sandbox.soak.report import SHOWN_MOST, Report
 from ari_app.sandbox.soak.soak import FAILURES, Soak
 from ari_app.sandbox.stage import LINE, stage
-from ari_app.telegram.errors import TelegramError
-from media.types import MediaError
 
-WELL, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+WELL, WRONG = 0, 1
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "soak"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak; returns its exit status."""
     options = parse(arguments)
-    try:
-        with demo_folder(options.folder, "soak") as folder, errors_into(folder / "sandbox.log"):
-            return asyncio.run(soak(options, folder))
-    except (SandboxError, DebianError, ConfigError, MediaError, TelegramError, OSError) as error:
-        print(f"astergram: {error}", file=sys.stderr)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        print("astergram: stopped", file=sys.stderr)
-        return INTERRUPTED
-    return UNUSABLE
+    return run(demo_folder(options.folder, "soak"), partial(soak, options))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

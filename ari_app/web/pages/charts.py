@@ -9,7 +9,7 @@ from ari_app.calls.figures import Figures, Period
 from ari_app.web import period
 from ari_app.web.call_views import line_names
 from ari_app.web.charts import Chart
-from ari_app.web.context import services, web_of
+from ari_app.web.context import web_of
 from ari_app.web.drawings import Drawings
 from ari_app.web.period import Days, PeriodRefused
 from ari_app.web.render import render
@@ -25,12 +25,12 @@ async def charts(request: web.Request) -> web.StreamResponse:
     its, query = web_of(request), request.query
     line = query.get("line", "").strip()[:LONGEST_LINE]
     today = period.today(its.clock(), its.services.zone)
-    tell = its.templates.language(request).tell
+    tell, names = its.templates.language(request).tell, line_names(its.services.lines)
     shown: dict[str, Any] = {
         "period": period.OWN,
         "periods": [(each, tell(said)) for each, said in period.NAMES.items()],
         "line": line,
-        "names": line_names(its.services.lines),
+        "names": names,
         "error": "",
     }
     try:
@@ -51,17 +51,15 @@ async def charts(request: web.Request) -> web.StreamResponse:
         count=(sum(each.count.answered for each in lines), sum(each.count.unanswered for each in lines)),
         to_answer=to_answer,
         drawn=[
-            *await _over_time(request, figures, days, span),
-            drawings.lines(lines, line_names(services(request).lines)),
+            *await _over_time(drawings, figures, days, span, its.templates.locale(request).first_week_day),
+            drawings.lines(lines, names),
             drawings.to_answer(to_answer),
         ],
     )
 
 
-async def _over_time(request: web.Request, figures: Figures, days: Days, span: Period) -> list[Chart]:
-    drawings = Drawings.of(request)
+async def _over_time(drawings: Drawings, figures: Figures, days: Days, span: Period, week_begins: int) -> list[Chart]:
     if days.many == 1:
         return [drawings.hours(await figures.hours(span))]
-    week_begins = web_of(request).templates.locale(request).first_week_day
     spans, hours = await asyncio.gather(figures.spans(span, days.unit, week_begins), figures.hours_of_day(span))
     return [drawings.spans(spans, days.unit), drawings.hours_of_day(hours)]

@@ -6,14 +6,14 @@ from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.versions import SECRETS
 from ari_app.sentence import Sentence
 from ari_app.web.edits import (
-    ANOTHER,
     FIELD,
-    REMOVED,
     Edit,
     Value,
     Values,
     fingerprint,
     meanwhile,
+    secret_meanwhile,
+    secret_sent,
     unchanged,
     was_shown,
 )
@@ -48,8 +48,7 @@ def differences(edited: Edit, settings: InstallationSettings) -> dict[str, Sente
     told = {}
     for name in edited.differs:
         value = getattr(settings, name)
-        secret = ANOTHER if value else REMOVED
-        told[name] = secret if name in SECRETS else meanwhile(str(value or ""))
+        told[name] = secret_meanwhile(value) if name in SECRETS else meanwhile(str(value or ""))
     return told
 
 
@@ -66,6 +65,4 @@ def _now(settings: InstallationSettings, names: Collection[str]) -> dict[str, Va
 def _sent(name: str, fields: Mapping[str, str], was: Value) -> Value:
     if name not in SECRETS:
         return fields.get(name, was)
-    if text := fields.get(name):
-        return fingerprint(text)
-    return "" if fields.get(f"remove_{name}") else was
+    return secret_sent(name, fields, was)

@@ -7,14 +7,14 @@ from typing import Any, Literal
 from ari_app.lines.settings import LineSettings, SettingRefused
 from ari_app.sentence import Sentence, say
 from ari_app.web.edits import (
-    ANOTHER,
     FIELD,
-    REMOVED,
     Edit,
     Value,
     Values,
     fingerprint,
     meanwhile,
+    secret_meanwhile,
+    secret_sent,
     unchanged,
     was_shown,
 )
@@ -307,7 +307,7 @@ def _sent(entry: Entry, fields: Mapping[str, str], was: Value) -> Value:
         case "list":
             return "\n".join(line.strip() for line in text.splitlines() if line.strip())
         case "secret":
-            return fingerprint(text) if text else "" if f"remove_{entry.key}" in fields else was
+            return secret_sent(entry.key, fields, was)
         case _:
             return text
 
@@ -315,7 +315,7 @@ def _sent(entry: Entry, fields: Mapping[str, str], was: Value) -> Value:
 def _meanwhile(entry: Entry, value: Any) -> Sentence:
     match entry.kind:
         case "secret":
-            return ANOTHER if value else REMOVED
+            return secret_meanwhile(value)
         case "switch":
             return ON if value else OFF
         case "choice":
