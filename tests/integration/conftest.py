@@ -1,10 +1,15 @@
-"""Devices of people on the local Telegram; which people there are, each module's `telegram` fixture says."""
+"""Devices of people on the local Telegram, and ways to a site with lines.
+
+Which people there are, each module's `telegram` fixture says; which lines, its `lines`.
+"""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from ari_app.sandbox.telegram import Device, LocalTelegram, device
+from tests.integration.web_helpers import Browser, program, signed_in
+from tests.integration.web_lines import Lines
 
 
 @pytest.fixture
@@ -17,3 +22,16 @@ async def anna(telegram: LocalTelegram) -> AsyncIterator[Device]:
 async def boris(telegram: LocalTelegram) -> AsyncIterator[Device]:
     async with device(telegram, "+79990000002") as someone:
         yield someone
+
+
+@pytest.fixture
+async def admin(lines: Lines) -> AsyncIterator[Browser]:
+    async with signed_in(lines.site) as opened:
+        await opened.get("/settings")  # has the CSRF token
+        yield opened
+
+
+@pytest.fixture
+async def api(lines: Lines) -> AsyncIterator[Browser]:
+    async with program(lines.site) as opened:
+        yield opened

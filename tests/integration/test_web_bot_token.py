@@ -9,7 +9,7 @@ import pytest
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.telegram.bot import BotState
 from tests.integration.test_web_lines import CYRILLIC, error_at
-from tests.integration.web_helpers import Browser, form_in, program, signed_in
+from tests.integration.web_helpers import Browser, form_in
 from tests.integration.web_lines import Lines, lines_site
 
 FORM, API = "/settings/installation", "/api/installation"
@@ -26,19 +26,6 @@ async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
 async def lines(tmp_path: Path, telegram: LocalTelegram) -> AsyncIterator[Lines]:
     async with lines_site(tmp_path, telegram) as served:
         yield served
-
-
-@pytest.fixture
-async def admin(lines: Lines) -> AsyncIterator[Browser]:
-    async with signed_in(lines.site) as opened:
-        await opened.get("/settings")
-        yield opened
-
-
-@pytest.fixture
-async def api(lines: Lines) -> AsyncIterator[Browser]:
-    async with program(lines.site) as opened:
-        yield opened
 
 
 def token_of(lines: Lines) -> str:

@@ -16,7 +16,7 @@ from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.web.server import LARGEST_BODY
 from tests.integration.test_web_lines import CYRILLIC
-from tests.integration.web_helpers import Answer, Browser, browser, held_to_its_document, program, signed_in
+from tests.integration.web_helpers import Answer, Browser, browser, held_to_its_document, program
 from tests.integration.web_lines import LINE, Lines, lines_site
 from tests.pictures import jpeg, noisy_png, png
 
@@ -32,19 +32,6 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
         line = LineSettings.of({"number": LINE, "name": "Sales"})
         async with lines_site(tmp_path, telegram, [line]) as served:
             yield served
-
-
-@pytest.fixture
-async def admin(lines: Lines) -> AsyncIterator[Browser]:
-    async with signed_in(lines.site) as opened:
-        await opened.get("/settings")
-        yield opened
-
-
-@pytest.fixture
-async def api(lines: Lines) -> AsyncIterator[Browser]:
-    async with program(lines.site) as opened:
-        yield opened
 
 
 async def send(admin: Browser, kind: str, name: str, content: bytes, **options: Any) -> Answer:

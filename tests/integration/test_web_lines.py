@@ -12,7 +12,7 @@ import pytest
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.web.pages.line_forms import CARD, LIMITS, LISTS, SETTINGS, entries
-from tests.integration.web_helpers import Answer, Browser, held_to_its_document, program, signed_in
+from tests.integration.web_helpers import Answer, Browser, held_to_its_document, signed_in
 from tests.integration.web_lines import LINE, Lines, lines_site
 
 OTHER = "+79990000002"
@@ -35,19 +35,6 @@ async def lines(tmp_path: Path, telegram: LocalTelegram) -> AsyncIterator[Lines]
     line = LineSettings.of({"number": LINE, "name": "Sales", "api_id": 7, "api_hash": HASH})
     async with lines_site(tmp_path, telegram, [line]) as served:
         yield served
-
-
-@pytest.fixture
-async def api(lines: Lines) -> AsyncIterator[Browser]:
-    async with program(lines.site) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def admin(lines: Lines) -> AsyncIterator[Browser]:
-    async with signed_in(lines.site) as opened:
-        await opened.get("/settings")  # has the CSRF token
-        yield opened
 
 
 async def ask(api: Browser, method: str, path: str, body: Any = None, status: int = 200) -> Any:

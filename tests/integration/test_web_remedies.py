@@ -8,7 +8,7 @@ import pytest
 
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
-from tests.integration.web_helpers import Browser, form_in, program, signed_in
+from tests.integration.web_helpers import Browser, form_in, program
 from tests.integration.web_lines import LINE, Lines, lines_site
 
 NOW = f"/lines/{LINE}/now"
@@ -26,13 +26,6 @@ async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
 async def lines(tmp_path: Path, telegram: LocalTelegram) -> AsyncIterator[Lines]:
     async with lines_site(tmp_path, telegram, [LineSettings.of({"number": LINE, "name": "Sales"})]) as served:
         yield served
-
-
-@pytest.fixture
-async def admin(lines: Lines) -> AsyncIterator[Browser]:
-    async with signed_in(lines.site) as opened:
-        await opened.get("/settings")
-        yield opened
 
 
 async def until(admin: Browser, said: str) -> str:

@@ -11,7 +11,7 @@ from aiohttp import ClientSession, UnixConnector
 from ari_app import api_client, cli_lines, cli_parser
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
-from tests.integration.web_helpers import Answer, Browser, form_in, program, signed_in
+from tests.integration.web_helpers import Answer, Browser, form_in, signed_in
 from tests.integration.web_lines import LINE, Lines, lines_site
 
 HASH = "0123456789abcdef0123456789abcdef"
@@ -30,12 +30,6 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
 @pytest.fixture
 async def admin(lines: Lines) -> AsyncIterator[Browser]:
     async with signed_in(lines.site) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(lines: Lines) -> AsyncIterator[Browser]:
-    async with program(lines.site) as opened:
         yield opened
 
 
