@@ -92,10 +92,10 @@ class Dialler:
         await self._incoming.ring()
 
     async def talks(self) -> None:
-        """It is answered."""
-        await self._incoming.answer()
+        """It is answered; what an `h` extension reads is there before its caller can hang up an answered call."""
         await self._incoming.set_variable("TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
         await self._incoming.set_variable("TELEGRAM_STATUS", Status.ANSWER.value)
+        await self._incoming.answer()
 
 
 async def reach(
