@@ -115,5 +115,5 @@ async def sampled(
         except MediaError as error:
             log.info("audio was not measured: %s", error)
         except Exception:
-            log.exception("audio is not measured any more: an error nobody expected")
+            log.exception("audio is not measured any more: unexpected error")
             return

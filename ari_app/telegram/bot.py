@@ -358,7 +358,7 @@ class Bot:
             return handler(press)
         except Exception:
             # One press must not end the bot, and with it the program.
-            log.exception("bot: an error nobody expected, at a press of %s", press.person_id)
+            log.exception("bot: unexpected error, at a press of %s", press.person_id)
             return None
 
 

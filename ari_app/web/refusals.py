@@ -62,7 +62,7 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         log.warning("%s %s: %s", request.method, request.path, error)
         return answer(request, Refused(503, error.sentence, {"Retry-After": str(DATABASE_RETRY_S)}))
     except Exception:
-        log.exception("%s %s: an error nobody expected", request.method, request.path)
+        log.exception("%s %s: unexpected error", request.method, request.path)
         return answer(request, Refused(500, say("Something went wrong here. The log of Astergram says what.")))
 
 
