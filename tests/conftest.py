@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.tasks import FAILURES
+
+
+@pytest.fixture(autouse=True)
+def _no_failures_yet() -> None:
+    """What failed in a test before this one is not this one's: the process is the same."""
+    FAILURES.count = 0
+    FAILURES.last.clear()
 
 
 @pytest.fixture

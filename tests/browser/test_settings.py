@@ -19,6 +19,7 @@ async def test_the_bots_token_is_set_and_the_light_follows(play: PlayMaker, admi
         await page.fill("[name=company]", "Acme")
         await page.fill("[name=bot_token]", token)
         await page.click("form[action='/settings/installation'] button")
+        await expect(page.locator(".toast").first).to_be_visible()  # the page that comes back
         await expect(page.get_by_text("Set. Leave it empty to keep it.").last).to_be_visible()
         assert token not in await page.content()
         await stage.app.bot.settled()

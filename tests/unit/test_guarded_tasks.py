@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 
 import pytest
 from telethon.errors import RPCError
@@ -16,14 +15,6 @@ ERRORS = (
     RPCError(None, "RPC_CALL_FAIL", 500),
     asyncio.CancelledError(),  # of a future that the task waits for
 )
-
-
-@pytest.fixture(autouse=True)
-def failures() -> Iterator[None]:
-    before = FAILURES.count
-    yield
-    FAILURES.count = before
-    FAILURES.last.clear()
 
 
 async def forever() -> None:
