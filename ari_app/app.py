@@ -12,6 +12,7 @@ from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import Arrival, Event
 from ari_app.asterisk.websocket import ConnectionState
+from ari_app.bus import EventBus
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBacks, CallBackSettings
 from ari_app.calls.card import CardRules, Cards
@@ -28,7 +29,6 @@ from ari_app.lines.card_files import CardFiles
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts, profile
 from ari_app.lines.settings import LineSettings
-from ari_app.news import News
 from ari_app.state_folder import held
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
@@ -63,7 +63,7 @@ class Astergram:
         engine: EngineProtocol,
         languages: Languages,
         history: History,
-        news: News,
+        bus: EventBus,
         tasks: "Tasks",
     ) -> None:
         self.installation = installation
@@ -75,9 +75,9 @@ class Astergram:
             on_language=languages.learn,
         )
         self.history = history
-        self.news = news
-        store.queue.on_change = lambda: news.tell("storage")
-        self.desk = Desk(news, history)
+        self.bus = bus
+        store.queue.on_change = lambda: bus.publish("storage")
+        self.desk = Desk(bus, history)
         self.keypads = Keypads(bot, store, tasks.keypads, partial(self.desk.count, "keypad.refused"))
         self._settings = settings
         self._store = store
@@ -105,7 +105,7 @@ class Astergram:
             bot,
             self.desk,
             ari,
-            news,
+            bus,
             tasks.lines,
         )
         self._callbacks = CallBacks(
@@ -127,7 +127,7 @@ class Astergram:
             doctor=self.doctor,
             installation=installation,
             store=store,
-            news=news,
+            bus=bus,
         )
 
     async def settled(self) -> None:
@@ -256,7 +256,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             engine,
             languages,
             history,
-            News(),
+            EventBus(),
             Tasks(holding, hiding, calls),
         )
         keypads_hidden.push_async_callback(app.keypads.hidden)

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.calls.progress import CallState
 from ari_app.calls.samples import Sample
-from ari_app.news import News
 from ari_app.telegram.peers import Person
 
 RECENT = 100  # ended calls that are remembered with their ladders
@@ -41,17 +41,17 @@ class Recorder(Protocol):
 class Desk:
     """Every live call by its id, the last that ended, and what has been counted since the start.
 
-    It tells ``news`` "call" (key: its id; data: ``state`` and ``line``) whenever a call begins, has a new rung on its
+    It publishes "call" (key: its id; data: ``state`` and ``line``) whenever a call begins, has a new rung on its
     ladder, or has ended, and "meters" (data: what `Sample` has) when its audio was measured.
     """
 
     def __init__(
-        self, news: News | None = None, recorder: Recorder | None = None, clock: Callable[[], float] = time.time
+        self, bus: EventBus | None = None, recorder: Recorder | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self.calls: dict[str, Call] = {}
         self.counted: Counter[str] = Counter()
         self.ended: deque[Call] = deque(maxlen=RECENT)
-        self.news = news or News()
+        self.bus = bus or EventBus()
         self.recorder = recorder
         self._clock = clock
         self._kept_states: dict[str, CallState] = {}
@@ -160,7 +160,7 @@ class Desk:
 
     def measured(self, call: Call, sample: Sample) -> None:
         """The audio of a call of ours was measured."""
-        self.news.tell(
+        self.bus.publish(
             "meters",
             call.id,
             to_telegram_dbfs=sample.to_telegram_dbfs,
@@ -171,4 +171,4 @@ class Desk:
         )
 
     def _tell(self, call: Call) -> None:
-        self.news.tell("call", call.id, state=call.state.value, line=call.line)
+        self.bus.publish("call", call.id, state=call.state.value, line=call.line)

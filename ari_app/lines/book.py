@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ari_app.asterisk.ari import AriClient
+from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.card import CardRules
 from ari_app.calls.desk import Desk
@@ -19,7 +20,6 @@ from ari_app.lines.making import Accounts, card_rules
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
 from ari_app.lines.versions import check_version
-from ari_app.news import News
 from ari_app.sentence import say
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import Store
@@ -80,7 +80,7 @@ class LineBook:
         bot: Bot,
         desk: Desk,
         ari: AriClient,
-        news: News,
+        bus: EventBus,
         tasks: GuardedTasks,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -94,10 +94,10 @@ class LineBook:
         self._bot = bot
         self._desk = desk
         self._ari = ari
-        self._news = news
+        self._bus = bus
         self._tasks = tasks
         self._clock = clock
-        self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, news, tasks, clock)
+        self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, bus, tasks, clock)
         self._settings: dict[str, LineSettings] = {}
         self._working: dict[str, set[asyncio.Task[None]]] = {}
         self._lights: dict[str, Lights] = {}
@@ -166,7 +166,7 @@ class LineBook:
             await self._kept.put(settings.number, settings.stored())
             self._put_to_work(settings, line)
         log.info("line %s: added", settings.number)
-        self._news.tell("lines", settings.number)
+        self._bus.publish("lines", settings.number)
 
     async def change(
         self, number: str, changes: Mapping[str, Any], read: Collection[str] | None = None
@@ -211,7 +211,7 @@ class LineBook:
                 except OSError as error:
                     log.error("line %s: removed, but delete %s by hand: %s", number, session, error)  # noqa: TRY400
         log.info("line %s: removed", number)
-        self._news.tell("lines", number)
+        self._bus.publish("lines", number)
 
     async def reset(self, number: str) -> None:
         """Remove a line's session and what it has learnt from Telegram; its settings stay.
@@ -251,7 +251,7 @@ class LineBook:
         views = await setup.carry_out(self.line(number).client, steps, self._bot_facts())
         self.line(number).recheck_bot()
         log.info("line %s: account set up: %s", number, ", ".join(step.value for step in steps))
-        self._news.tell("line", number)
+        self._bus.publish("line", number)
         return views
 
     async def test_call(self, number: str, destination: str) -> str:
@@ -272,7 +272,7 @@ class LineBook:
                     await self._apply(number)
                 except Exception as error:  # noqa: BLE001 - recorded; the other lines follow
                     FAILURES.add(f"line {number}", error)
-        self._news.tell("settings")
+        self._bus.publish("settings")
 
     # --- what follows from it
 
@@ -300,7 +300,7 @@ class LineBook:
                 lights = self.lights(number)
                 if told.get(number) != lights:
                     told[number] = lights
-                    self._news.tell("line", number)
+                    self._bus.publish("line", number)
 
     def _check(self, settings: LineSettings) -> None:
         check_together((self._settings | {settings.number: settings}).values())
@@ -322,7 +322,7 @@ class LineBook:
             await self._clear(number)
             async with self._stopped(number):
                 pass
-        self._news.tell("line", number)
+        self._bus.publish("line", number)
 
     async def _whole(self, work: Coroutine[Any, Any, T], name: str) -> T:
         """Do something to its end, although whoever waits for it is cancelled."""

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from ari_app.news import News
+from ari_app.bus import EventBus
 from ari_app.sentence import say
 from ari_app.tasks import GuardedTasks, was_cancelled
 from ari_app.telegram.account import Account
@@ -30,13 +30,13 @@ class SignIns:
         self,
         account_of: Callable[[str], Account],
         adopt: Callable[[Account], Awaitable[None]],
-        news: News,
+        bus: EventBus,
         tasks: GuardedTasks,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._account_of = account_of
         self._adopt = adopt
-        self._news = news
+        self._bus = bus
         self._tasks = tasks
         self._clock = clock
         self._sign_ins: dict[str, SignIn] = {}
@@ -71,7 +71,7 @@ class SignIns:
             await signing.cancel()  # Telegram is told that its code is not wanted any more
         await self.adopted(number)
         await self.drop(number)
-        self._news.tell("signin", number)
+        self._bus.publish("signin", number)
 
     async def drop(self, number: str) -> None:
         """End it at once, however far it is."""
@@ -102,7 +102,7 @@ class SignIns:
         signing: SignIn | None = None
         whole = False
         try:
-            async with SignIn(account, lambda: self._news.tell("signin", number), clock=self._clock) as signing:
+            async with SignIn(account, lambda: self._bus.publish("signin", number), clock=self._clock) as signing:
                 self._sign_ins[number] = signing
                 begun.set_result(signing)
                 state = await signing.over()
@@ -138,4 +138,4 @@ class SignIns:
                 raise
         else:
             log.info("line %s: signed in", number)
-            self._news.tell("signin", number)
+            self._bus.publish("signin", number)

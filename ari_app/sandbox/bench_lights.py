@@ -49,8 +49,8 @@ async def lights(settings: Settings, setting: Stage) -> dict[str, float]:
 
 async def _until(app: Astergram, name: str, colour: Colour) -> float:
     began = time.perf_counter()
-    with app.news.heard() as news:
+    with app.bus.subscribe() as events:
         async with asyncio.timeout(LIGHT_S):
             while getattr(app.lines.lights(LINE), name).colour is not colour:
-                await news.get()
+                await events.get()
     return time.perf_counter() - began

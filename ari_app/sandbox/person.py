@@ -184,9 +184,9 @@ class Person:
         self.tasks = tasks
         self.calls: dict[int, PersonCall] = {}
         self._offers: asyncio.Queue[PersonCall] = asyncio.Queue()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         client.add_event_handler(self._on_update, events.Raw(UPDATES))
-        client.add_event_handler(self._on_news, events.Raw())
+        client.add_event_handler(self._on_any_update, events.Raw())
 
     async def call(self, phone: str) -> PersonCall:
         """Dial somebody; raises Telethon's RPCError where Telegram refuses."""
@@ -226,11 +226,11 @@ class Person:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    self._news.clear()
+                    self._changed.clear()
                     messages = await self.chat_with(phone)
                     if seen := what(messages):
                         return seen
-                    await self._news.wait()
+                    await self._changed.wait()
         except TimeoutError:
             texts = [each.message for each in messages]
             raise SandboxError(f"{self.phone} did not see it within {timeout_s:g} s; his chat: {texts}") from None
@@ -244,8 +244,8 @@ class Person:
         answer = await self.client(functions.messages.GetDhConfigRequest(version=0, random_length=256))
         return DhConfig(answer.g, answer.p, answer.random)
 
-    async def _on_news(self, update: Any) -> None:
-        self._news.set()
+    async def _on_any_update(self, update: Any) -> None:
+        self._changed.set()
 
     async def _on_update(self, update: Any) -> None:
         if isinstance(update, types.UpdatePhoneCallSignalingData):

@@ -125,7 +125,7 @@ class SipPhone:
         self._tree = tree
         self._stack = contextlib.AsyncExitStack()
         self._fresh: list[PhoneEvent] = []
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self._tokens = itertools.count()
         self._answers: dict[str, asyncio.Future[tuple[bool, str]]] = {}
         self._gone = False
@@ -237,7 +237,7 @@ class SipPhone:
         wanted = (event_type,) if isinstance(event_type, str) else event_type
         names = " or ".join(wanted)
         try:
-            async with asyncio.timeout(timeout), self._news:
+            async with asyncio.timeout(timeout), self._changed:
                 while True:
                     for event in self._fresh:
                         if event.type in wanted:
@@ -245,7 +245,7 @@ class SipPhone:
                             return event
                     if self._gone:
                         raise self._child.error(f"ended while {names} was awaited")
-                    await self._news.wait()
+                    await self._changed.wait()
         except TimeoutError:
             seen = ", ".join(event.type for event in self.events) or "nothing"
             raise SandboxError(f"{self!r}: no {names} within {timeout:g} s; it saw {seen}") from None
@@ -324,9 +324,9 @@ class SipPhone:
                 message = await reader.readexactly(int(length[:-1]) + 1)
                 await self._take(json.loads(message[:-1]))
         except (asyncio.IncompleteReadError, ConnectionError):
-            async with self._news:
+            async with self._changed:
                 self._gone = True
-                self._news.notify_all()
+                self._changed.notify_all()
             for answer in self._answers.values():
                 answer.set_exception(self._child.error("closed its control connection"))
 
@@ -340,10 +340,10 @@ class SipPhone:
         event = PhoneEvent(at, message.get("type", ""), message.get("param", ""), message.get("peeruri", ""))
         if event.type == "CALL_CLOSED":
             self.last_sip_status = event.parameter
-        async with self._news:
+        async with self._changed:
             self.events.append(event)
             self._fresh.append(event)
-            self._news.notify_all()
+            self._changed.notify_all()
 
     async def _close(self) -> None:
         self._writer.close()

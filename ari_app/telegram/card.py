@@ -132,19 +132,19 @@ class Progress:
         self._message_id = message_id
         self._newest: tuple[str, Keyboard] = "", ()
         self._last = False
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def show(self, text: str, buttons: Keyboard, *, last: bool = False) -> None:
         """Have the message say this; after the ``last``, `run` returns."""
         self._newest, self._last = (text, buttons), last
-        self._news.set()
+        self._changed.set()
 
     async def run(self) -> Shown:
         """Edit the message until the last is shown, or can't be shown."""
         tries, gone = 0, False
         while tries < EDIT_TRIES:
-            await self._news.wait()
-            self._news.clear()
+            await self._changed.wait()
+            self._changed.clear()
             if gone:
                 if self._last:
                     return Shown.GONE
@@ -161,9 +161,9 @@ class Progress:
                         return Shown.GONE
                     continue
                 tries += 1
-                self._news.set()
+                self._changed.set()
                 await asyncio.sleep(refusal.retry_s)
                 continue
-            if self._last and not self._news.is_set():
+            if self._last and not self._changed.is_set():
                 return Shown.DONE
         return Shown.NOT_NOW

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ari_app.bus import EventBus
 from ari_app.doctor import Doctor, Finding, Grade
-from ari_app.news import News
 
 KEPT_S = 300.0
 
@@ -24,11 +24,11 @@ class Examined:
 
 
 class Checkup:
-    """Sends for the doctor, one examination at a time; tells the news "doctor" after each."""
+    """Sends for the doctor, one examination at a time; publishes "doctor" after each."""
 
-    def __init__(self, doctor: Doctor, news: News, clock: Callable[[], float]) -> None:
+    def __init__(self, doctor: Doctor, bus: EventBus, clock: Callable[[], float]) -> None:
         self._doctor = doctor
-        self._news = news
+        self._bus = bus
         self._clock = clock
         self._latest: Examined | None = None
         self._examining = asyncio.Lock()
@@ -48,5 +48,5 @@ class Checkup:
                 return recent
             began_at = self._clock()
             self._latest = examined = Examined(began_at, tuple(await self._doctor.examine()))
-        self._news.tell("doctor")
+        self._bus.publish("doctor")
         return examined

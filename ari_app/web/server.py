@@ -82,7 +82,7 @@ async def serving(
         url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
         session_s = settings.session_hours * HOUR_S
         access = Access(
-            KeptAccess(services.store), services.news, session_s, settings.idle_hours * HOUR_S, clock, steady
+            KeptAccess(services.store), services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady
         )
         its = Web(
             url=url,
@@ -93,7 +93,7 @@ async def serving(
             templates=await asyncio.to_thread(Templates),
             flashes=Flashes(),
             streams=Streams(heartbeat_s),
-            checkup=Checkup(services.doctor, services.news, clock),
+            checkup=Checkup(services.doctor, services.bus, clock),
             clock=clock,
             steady=steady,
             started=steady(),

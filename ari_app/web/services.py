@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ari_app.news import News
+from ari_app.bus import EventBus
 from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, Failures
 
@@ -31,7 +31,7 @@ class Services:
     doctor: Doctor
     installation: Installation
     store: Store
-    news: News
+    bus: EventBus
     failures: Failures = field(default_factory=lambda: FAILURES)
 
     @property

@@ -1,4 +1,4 @@
-"""Live events: news as server-sent events (the HTML standard, 9.2), for pages and for programs."""
+"""Live events as server-sent events (the HTML standard, 9.2), for pages and for programs."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import guarded_tasks
-from ari_app.web.access.access import NEWS as ACCESS
+from ari_app.web.access.access import CHANGED as ACCESS
 from ari_app.web.access.gate import remote
 from ari_app.web.context import identity, web_of
 
@@ -50,7 +50,7 @@ class Streams:
         return response
 
     async def _tell(self, request: web.Request, response: web.StreamResponse) -> None:
-        with web_of(request).services.news.heard() as news:
+        with web_of(request).services.bus.subscribe() as events:
             loop = asyncio.get_running_loop()
             try:
                 await response.write(f"retry: {RETRY_MS}\n\n".encode())
@@ -58,7 +58,7 @@ class Streams:
                 while True:
                     try:
                         async with asyncio.timeout_at(beat):
-                            item = await news.get()
+                            item = await events.get()
                     except TimeoutError:
                         item = None
                     # However much there is to tell, a session ends when it is over.

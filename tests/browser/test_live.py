@@ -49,7 +49,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 def streams(site: Site) -> int:
     """How many streams of live events are open."""
-    return len(site.services.news._readers)
+    return len(site.services.bus._subscribers)
 
 
 # One stream
@@ -189,7 +189,7 @@ async def test_new_calls_leave_the_focus_in_the_history(site: Site, administrato
         link = page.get_by_role("link", name="Maria")
         await link.focus()
         await put(site, a_call(3, now, name="Vera"))
-        site.services.news.tell("call", "3")
+        site.services.bus.publish("call", "3")
         await expect(page.locator(".calls tbody tr")).to_have_count(3)
         await expect(link).to_be_focused()
 
@@ -255,7 +255,7 @@ async def test_two_hundred_lines_are_looked_through(tmp_path: Path, administrato
         await link.focus()
         lines.change("+79990000124", Colour.ORANGE, "Waiting for Telegram.")
         async with page.expect_response("**/lines?*live=1") as answer:
-            site.services.news.tell("line", "+79990000124")
+            site.services.bus.publish("line", "+79990000124")
         await expect(page.locator("[data-line='+79990000124']")).to_contain_text("Waiting for Telegram.")
         sent = await (await answer.value).text()
         assert (sent.count("data-line="), sent.count("data-same")) == (1, 10)
@@ -293,7 +293,7 @@ async def test_a_live_call_counts_on_through_changes(site: Site, administrator: 
         shown = page.locator(".live-call .running")
         for time_shown in ("0:02", "0:04"):
             await expect(shown).to_have_text(time_shown)
-            site.services.news.tell("call", call.id)
+            site.services.bus.publish("call", call.id)
         call.end(by_administrator(Direction.IN, talking=True))
 
 

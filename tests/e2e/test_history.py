@@ -28,9 +28,9 @@ async def kept(stage: Play) -> AsyncIterator[History]:
 
 async def measurements(stage: Play, call_id: str) -> list[float]:
     """Wait until a call was measured some times; gives what it heard from Telegram each time."""
-    news = stage.app.desk.news
+    bus = stage.app.desk.bus
     levels: list[float] = []
-    with news.heard() as told:
+    with bus.subscribe() as told:
         async with asyncio.timeout(SOON_S):
             while len(levels) < MEASURED:
                 item = await told.get()

@@ -20,10 +20,10 @@ SEEN_S = 15.0
 
 async def until(stage: Play, name: str, colour: Colour) -> Light:
     """Wait for a light of the line."""
-    with stage.app.news.heard() as news:
+    with stage.app.bus.subscribe() as events:
         async with asyncio.timeout(SEEN_S):
             while (light := getattr(stage.app.lines.lights(LINE), name)).colour is not colour:
-                await news.get()
+                await events.get()
     assert isinstance(light, Light)
     return light
 

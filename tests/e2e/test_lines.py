@@ -33,10 +33,10 @@ async def sign_in(stage: Play, number: str) -> None:
 
 
 async def becomes(stage: Play, number: str, state: LineState) -> None:
-    with stage.app.news.heard() as news:
+    with stage.app.bus.subscribe() as events:
         async with asyncio.timeout(10):
             while stage.app.lines.line(number).state is not state:
-                await news.get()
+                await events.get()
 
 
 async def test_a_call_goes_on_while_other_lines_change(play: PlayMaker) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ari_app.bus import EventBus
 from ari_app.doctor import Doctor, Finding, Grade, LineNeeds, Topic
 from ari_app.doctor.surroundings import Surroundings
-from ari_app.news import News
 from ari_app.sentence import say
 from ari_app.web.checkup import KEPT_S, Checkup
 from tests.integration.web_calls import SCRIPT
@@ -60,9 +60,9 @@ async def test_the_page_comes_before_the_doctor(page: Site, admin: Browser) -> N
     html = (await admin.get("/connect/vanilla")).text
     assert "Being examined" in html
     assert 'hx-trigger="load, again' in html
-    with page.services.news.heard() as news:
+    with page.services.bus.subscribe() as events:
         part = (await admin.get("/connect/vanilla/findings", headers={"HX-Request": "true"})).text
-        assert (await news.get()).kind == "doctor"
+        assert (await events.get()).kind == "doctor"
     for topic in ("ari", "ami", "dialplan"):
         assert f'<div id="findings-{topic}" hx-swap-oob="true">' in part
         assert f'<div id="findings-{topic}">' in html
@@ -122,7 +122,7 @@ class Counting(Doctor):
 
 async def test_whoever_asks_at_the_same_time_shares_an_examination() -> None:
     doctor, clock = Counting(), Clock(1000.0)
-    checkup = Checkup(doctor, News(), clock)
+    checkup = Checkup(doctor, EventBus(), clock)
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(checkup.examined()) for _ in range(3)]
         await asyncio.sleep(0)

@@ -254,9 +254,9 @@ async def test_news_arrive_as_events(page: Site) -> None:
     async with signed_in(page) as admin, asyncio.timeout(HELD_S):
         told = events(admin)
         assert await anext(told) == ("open", None)
-        page.services.news.tell("call", "c1", state="Звонок\nвторая строка")
+        page.services.bus.publish("call", "c1", state="Звонок\nвторая строка")
         assert await anext(told) == ("call", {"key": "c1", "state": "Звонок\nвторая строка"})
-        page.services.news.tell("line", "+79990000001")
+        page.services.bus.publish("line", "+79990000001")
         assert await anext(told) == ("line", {"key": "+79990000001"})
 
 
@@ -273,7 +273,7 @@ async def test_logging_out_ends_the_stream(page: Site) -> None:
         await anext(going_on)
         await admin.post("/logout")
         assert [each async for each in ending] == []
-        page.services.news.tell("line")
+        page.services.bus.publish("line")
         assert [(await anext(going_on))[0] for _ in range(2)] == ["access", "line"]
 
 
@@ -293,10 +293,10 @@ async def test_a_session_that_expires_ends_a_stream_that_is_never_silent(tmp_pat
         told = events(admin)
         await anext(told)
         page.clock.now += 3600
-        page.services.news.tell("line")
+        page.services.bus.publish("line")
         async for kind, _ in told:
             assert kind in ("heartbeat", "line")
-            page.services.news.tell("line")
+            page.services.bus.publish("line")
             await asyncio.sleep(0.01)
 
 
@@ -342,7 +342,7 @@ async def test_programs_hear_the_events_until_their_token_is_revoked(page: Site)
         async with program(page, made["token"]) as board, asyncio.timeout(HELD_S):
             told = events(board, "/api/events")
             await anext(told)
-            page.services.news.tell("call", "c1")
+            page.services.bus.publish("call", "c1")
             assert await anext(told) == ("call", {"key": "c1"})
             await cli.ask("DELETE", f"/api/access/tokens/{made['id']}")
             assert await _rest(told) == []

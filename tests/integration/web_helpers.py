@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from ari_app.asterisk.ari import AriClient
+from ari_app.bus import EventBus
 from ari_app.calls.desk import Desk
 from ari_app.calls.history import History
 from ari_app.doctor import Doctor
@@ -24,7 +25,6 @@ from ari_app.lines.book import LineBook
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts
-from ari_app.news import News
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
@@ -86,14 +86,14 @@ async def site(
     async with open_store(folder / "astergram.db") as store, guarded_tasks() as tasks:
         installation = Installation(store, InstallationSettings())
         await installation.load()
-        news = services.get("news") or News()
-        desk = services.get("desk") or Desk(news)
+        bus = services.get("bus") or EventBus()
+        desk = services.get("desk") or Desk(bus)
         parts: dict[str, Any] = {
             "store": store,
-            "news": news,
+            "bus": bus,
             "desk": desk,
             "installation": installation,
-            "lines": no_lines(folder, store, installation, desk, news, tasks),
+            "lines": no_lines(folder, store, installation, desk, bus, tasks),
             "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "doctor": Doctor(lambda: nowhere(folder), clock),
@@ -106,14 +106,14 @@ async def site(
 
 
 def no_lines(
-    folder: Path, store: Store, installation: Installation, desk: Desk, news: News, tasks: GuardedTasks
+    folder: Path, store: Store, installation: Installation, desk: Desk, bus: EventBus, tasks: GuardedTasks
 ) -> LineBook:
     """Lines, none of which is there; Asterisk and Telegram are away."""
 
     accounts = Accounts(Server(dc_id=2, host="127.0.0.1", port=1), lambda number: folder / f"{number}.session")
     ari = AriClient(NOBODY, "astergram", "secret", "telegram")
     no_works: Any = None  # what nobody asks where no line is
-    return LineBook(store, installation, accounts, no_works, {}, Bot(), desk, ari, news, tasks)
+    return LineBook(store, installation, accounts, no_works, {}, Bot(), desk, ari, bus, tasks)
 
 
 def nowhere(folder: Path) -> Surroundings:

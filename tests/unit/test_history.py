@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
+from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.csv_export import BOM
@@ -20,7 +21,6 @@ from ari_app.calls.history import DAY_S, EXPORTED, History, HistorySettings, kee
 from ari_app.calls.outcome import Direction
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import MOST, Sample, Samples, as_columns, each_time, from_columns, sampled
-from ari_app.news import News
 from ari_app.store.calls import BATCH, STOPPED, Details, KeptCall, KeptCalls, Query
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.peers import Person
@@ -280,9 +280,9 @@ async def test_an_export_comes_in_pieces_and_whole(store: Store, history: Histor
 
 
 @pytest.fixture
-def news() -> Iterator[tuple[News, asyncio.Queue[Any]]]:
-    told = News()
-    with told.heard() as queue:
+def bus() -> Iterator[tuple[EventBus, asyncio.Queue[Any]]]:
+    told = EventBus()
+    with told.subscribe() as queue:
         yield told, queue
 
 
@@ -290,8 +290,8 @@ def heard(queue: asyncio.Queue[Any]) -> list[str]:
     return [queue.get_nowait().data["state"] for _ in range(queue.qsize())]
 
 
-async def test_the_desk_tells_what_a_call_does(news: tuple[News, asyncio.Queue[Any]]) -> None:
-    told, queue = news
+async def test_the_desk_tells_what_a_call_does(bus: tuple[EventBus, asyncio.Queue[Any]]) -> None:
+    told, queue = bus
     async with Desk(told).admit(Direction.OUT, LINE, "7", 1) as call:
         assert heard(queue) == ["begun"]
         call.rings()

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ari_app.asterisk.ari import AriClient
+from ari_app.bus import EventBus
 from ari_app.calls.desk import Desk
 from ari_app.lines.book import LineBook
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts
 from ari_app.lines.settings import LineSettings, NoSuchLine
-from ari_app.news import News
 from ari_app.store.lines import KeptLines
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
@@ -138,7 +138,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         installation = Installation(store, InstallationSettings(api_id=1, api_hash="hash"))
         ari = AriClient("http://127.0.0.1:1", "astergram", "secret", "telegram")
-        made.book = LineBook(store, installation, made.accounts, made, {}, Bot(), Desk(), ari, News(), tasks)
+        made.book = LineBook(store, installation, made.accounts, made, {}, Bot(), Desk(), ari, EventBus(), tasks)
         for number in (LINE, OTHER):
             await made.book.add(LineSettings.of({"number": number}))
             await made.at_work(number)

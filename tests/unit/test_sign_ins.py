@@ -10,8 +10,8 @@ from typing import Any, Self
 import pytest
 from telethon.errors import RPCError
 
+from ari_app.bus import EventBus
 from ari_app.lines.sign_ins import SignIns
-from ari_app.news import News
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.account import Account, LineHeld, Server, lease
 from ari_app.telegram.errors import NotReady
@@ -63,7 +63,7 @@ class World:
         self.error: BaseException | None = None
         self.adopted = 0
         self.retired: list[Path] = []
-        self.sign_ins = SignIns(lambda number: self.account, self._adopt, News(), tasks)
+        self.sign_ins = SignIns(lambda number: self.account, self._adopt, EventBus(), tasks)
 
     async def _adopt(self, account: Account) -> None:
         if self.error:

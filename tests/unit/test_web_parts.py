@@ -11,7 +11,7 @@ from babel import Locale
 from babel.messages.catalog import Catalog
 from pydantic import ValidationError
 
-from ari_app.news import News
+from ari_app.bus import EventBus
 from ari_app.sentence import say
 from ari_app.web import catalogs, formats
 from ari_app.web.access.access import csrf_of, digest
@@ -153,7 +153,7 @@ def test_an_event_is_one_line_of_data_whatever_a_caller_is_named() -> None:
     told = event("call", {"name": "a\n\nevent: evil\r\ndata: x\u2028"})
     assert told.count(b"\n") == 3
     assert b"\r" not in told
-    assert isinstance(News(), News)
+    assert isinstance(EventBus(), EventBus)
 
 
 # What everything shown keeps to

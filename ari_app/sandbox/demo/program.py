@@ -52,7 +52,7 @@ class Program:
         self._output = output
         self._unread: list[str] = []
         self._tail: list[str] = []
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self._closed = asyncio.Event()
 
     @property
@@ -102,9 +102,9 @@ class Program:
                 file.write(raw)
                 line = raw.decode(errors="replace").rstrip()
                 self._tail = [*self._tail, line][-TAIL_LINES:]
-                async with self._news:
+                async with self._changed:
                     self._unread.append(line)
-                    self._news.notify_all()
+                    self._changed.notify_all()
         self._closed.set()
 
     async def _line(self, pattern: re.Pattern[str], timeout_s: float) -> re.Match[str]:
@@ -115,8 +115,8 @@ class Program:
             return None
 
         try:
-            async with asyncio.timeout(timeout_s), self._news:
-                return await self._news.wait_for(found)  # type: ignore[arg-type]
+            async with asyncio.timeout(timeout_s), self._changed:
+                return await self._changed.wait_for(found)  # type: ignore[arg-type]
         except TimeoutError:
             raise SandboxError(f"Astergram logged no {pattern.pattern!r} within {timeout_s:g} s ({self.log})") from None
 

@@ -271,13 +271,13 @@ class Phone:
     def _tell(self, call: Call, user_id: int, but: Session | None = None) -> None:
         told = dict(call.told)
         for session in self._updates.sessions_of(user_id):
-            update = self._news(call, user_id, session.key_id, told)
+            update = self._update_for(call, user_id, session.key_id, told)
             if update is not None and session is not but:
                 call.told[session.key_id] = bytes(update.phone_call)
                 if not self._faults.loses(update.phone_call, call.phone_of(user_id)):
                     session.send(self._updates.package(user_id, [update], people(call)))
 
-    def _news(self, call: Call, user_id: int, key: int, told: Mapping[int, bytes]) -> Any:
+    def _update_for(self, call: Call, user_id: int, key: int, told: Mapping[int, bytes]) -> Any:
         """What a device has to hear of the call and has not; None when the call does not concern it."""
         if user_id == call.caller_id:
             concerns = key == call.caller_key
@@ -297,7 +297,7 @@ class Phone:
         user_id, key = client.user.id, client.key.id
         missed: list[tuple[Any, set[int]]] = []
         for call in self.calls if self._terms.difference_tells_calls else ():
-            update = self._news(call, user_id, key, call.told) if user_id in people(call) else None
+            update = self._update_for(call, user_id, key, call.told) if user_id in people(call) else None
             if update is not None:
                 call.told[key] = bytes(update.phone_call)
                 missed.append((update, set(people(call))))

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import Literal
 
-from ari_app.news import News
+from ari_app.bus import EventBus
 from ari_app.sentence import Sentence, say
 from ari_app.store.access import KeptAccess, KeptSession, KeptToken
 from ari_app.web.access.passwords import LONGEST, SHORTEST, Passwords
@@ -22,7 +22,7 @@ RESET_LINK_S = 3600.0
 SEEN_EVERY_S = 60.0  # when somebody last asked is written down no more often
 LONGEST_AGENT = 200
 REVOKED = "; every API token is revoked"
-NEWS = "access"  # told when a session or a token has ended
+CHANGED = "access"  # published when a session or a token has ended
 
 Right = Literal["read", "write"]
 
@@ -66,14 +66,14 @@ class Access:
     def __init__(
         self,
         kept: KeptAccess,
-        news: News,
+        bus: EventBus,
         session_s: float,
         idle_s: float,
         clock: Callable[[], float],
         steady: Callable[[], float],
     ) -> None:
         self._kept = kept
-        self._news = news
+        self._bus = bus
         self._session_s = session_s
         self._idle_s = idle_s
         self._clock = clock
@@ -105,7 +105,7 @@ class Access:
         hashed = await self._passwords.hashed(acceptable(password))
         if not await self._kept.set_password(hashed, digest(link), revoke_tokens=revoke_tokens):
             raise LinkRefused  # somebody else was faster
-        self._news.tell(NEWS)
+        self._bus.publish(CHANGED)
         log.info("the password of the admin page was set by a link%s", REVOKED if revoke_tokens else "")
 
     async def change_password(self, old: str, new: str, address: str, *, revoke_tokens: bool = False) -> None:
@@ -113,7 +113,7 @@ class Access:
         acceptable(new)
         await self.check_password(old, address)
         await self._kept.set_password(await self._passwords.hashed(new), revoke_tokens=revoke_tokens)
-        self._news.tell(NEWS)
+        self._bus.publish(CHANGED)
         revoked = REVOKED if revoke_tokens else ""
         log.info("the password of the admin page was changed from %s%s", address, revoked)
 
@@ -165,12 +165,12 @@ class Access:
     async def log_out(self, session_digest: str) -> None:
         """End a session."""
         await self._kept.end_session(session_digest)
-        self._news.tell(NEWS)
+        self._bus.publish(CHANGED)
 
     async def log_out_others(self, session_digest: str) -> None:
         """End every session but this one."""
         await self._kept.end_other_sessions(session_digest)
-        self._news.tell(NEWS)
+        self._bus.publish(CHANGED)
 
     async def make_token(self, name: str, right: Right) -> tuple[str, KeptToken]:
         """A new API token: its secret, which nobody can see again, and what is kept of it."""
@@ -193,7 +193,7 @@ class Access:
     async def revoke_token(self, id: int) -> bool:
         """Make a token worthless at once; False where there is none."""
         revoked = await self._kept.revoke_token(id)
-        self._news.tell(NEWS)
+        self._bus.publish(CHANGED)
         return revoked
 
 

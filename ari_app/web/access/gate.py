@@ -17,7 +17,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/login", "/password", "/choices", "/alive"})
 UNATTENDED_PATHS = frozenset({"/events", "/api/events", "/alive"})
 LIVE_HEADER = "X-Live"
-"""Sent with what a page asks for when news come; the macro `live` in components.html adds it."""
+"""Sent with what a page asks for when an event comes; the macro `live` in components.html adds it."""
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
 BEARER = "bearer "
 VISITOR_SECRET = web.RequestKey("visitor_secret", str)
@@ -75,7 +75,7 @@ async def identified(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def _is_use(request: web.Request) -> bool:
-    """Whether somebody has done something: an open page asks for news by itself, for as long as it is open."""
+    """Whether somebody has done something: an open page asks again at each event, for as long as it is open."""
     if request.method not in SAFE_METHODS:
         return True
     return request.path not in UNATTENDED_PATHS and LIVE_HEADER not in request.headers

@@ -69,7 +69,7 @@ async def get_status(asked: Asked) -> Status:
 
 
 async def hear_events(asked: Asked) -> web.StreamResponse:
-    """All news, until either side leaves."""
+    """All events, until either side leaves."""
     return await asked.web.streams.run(asked.request)
 
 

@@ -10,7 +10,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/events", allow_head=False)
 async def events(request: web.Request) -> web.StreamResponse:
-    """All news, as server-sent events."""
+    """All events, as server-sent events."""
     return await web_of(request).streams.run(request)
 
 
