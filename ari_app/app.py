@@ -10,17 +10,17 @@ from functools import partial
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
-from ari_app.asterisk.events import Arrival, Event
+from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.websocket import ConnectionState
 from ari_app.bus import EventBus
 from ari_app.calls.audio import AudioSettings
-from ari_app.calls.callback import CallBacks, CallBackSettings
+from ari_app.calls.callback import CallBackHandler, CallBackSettings
 from ari_app.calls.card import CardRules, Cards
-from ari_app.calls.desk import Desk
-from ari_app.calls.exchange import Exchange
-from ari_app.calls.history import History, HistorySettings, keeping
+from ari_app.calls.dispatcher import CallDispatcher
+from ari_app.calls.history import History, HistorySettings, open_history
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import Languages, open_languages
+from ari_app.calls.registry import CallRegistry
 from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
@@ -77,8 +77,8 @@ class Astergram:
         self.history = history
         self.bus = bus
         store.queue.on_change = lambda: bus.publish("storage")
-        self.desk = Desk(bus, history)
-        self.keypads = Keypads(bot, store, tasks.keypads, partial(self.desk.count, "keypad.refused"))
+        self.registry = CallRegistry(bus, history)
+        self.keypads = Keypads(bot, store, tasks.keypads, partial(self.registry.count, "keypad.refused"))
         self._settings = settings
         self._store = store
         self._engine = engine
@@ -92,9 +92,9 @@ class Astergram:
             away_s=settings.asterisk.away_s,
         )
         rules: dict[str, CardRules] = {}
-        self.cards = Cards(rules, store, bot, self.desk.count, self._is_line)
-        self.exchange = Exchange(
-            lambda: self.lines, self.desk, ari, audio, self.keypads, self.cards, settings.calls.ring_s, tasks.calls
+        self.cards = Cards(rules, store, bot, self.registry.count, self._is_line)
+        self.dispatcher = CallDispatcher(
+            lambda: self.lines, self.registry, ari, audio, self.keypads, self.cards, settings.calls.ring_s, tasks.calls
         )
         self.lines = LineBook(
             store,
@@ -103,18 +103,18 @@ class Astergram:
             self,
             rules,
             bot,
-            self.desk,
+            self.registry,
             ari,
             bus,
             tasks.lines,
         )
-        self._callbacks = CallBacks(
+        self._callbacks = CallBackHandler(
             self.cards,
             self.lines.lines,
             bot,
-            self.desk,
+            self.registry,
             CallBackSettings(ari, audio, settings.calls.ring_s),
-            self.exchange.start,
+            self.dispatcher.spawn,
         )
         bot.on_press(CARD_PREFIX, self._callbacks.press)
         self.doctor = Doctor(self._surroundings)
@@ -122,7 +122,7 @@ class Astergram:
         self.services = Services(
             lines=self.lines,
             card_files=self.card_files,
-            desk=self.desk,
+            registry=self.registry,
             history=history,
             doctor=self.doctor,
             installation=installation,
@@ -149,8 +149,8 @@ class Astergram:
         """Take the events of the ARI application, for as long as it runs."""
         while True:
             event = await events.get()
-            if isinstance(event, Arrival):
-                self.exchange.arrived(event)
+            if isinstance(event, StasisStart):
+                self.dispatcher.on_channel(event)
             else:
                 self.lines.look()
 
@@ -165,11 +165,11 @@ class Astergram:
         return Line(
             self._accounts.of(settings, self.installation.settings),
             self._engine,
-            self.exchange.offered,
+            self.dispatcher.on_offer,
             profile=self.profile(settings),
             limits=Limits(number, LimitSettings(), LineLimits(self._store, number)),
             directory=Directory(LinePeers(self._store, number)),
-            on_text=self.exchange.texted,
+            on_text=self.dispatcher.on_text,
             on_change=self.lines.look,
             on_signed_out=self.lines.end_calls_of_session,
             bot_name=lambda: self.bot.username if self.bot.state is BotState.READY else "",
@@ -182,7 +182,7 @@ class Astergram:
 
     async def test(self, line: Line, destination: str) -> str:
         """Begin a test call; its id."""
-        return await self.exchange.test(line, destination)
+        return await self.dispatcher.test_call(line, destination)
 
     def _is_line(self, person: Person) -> bool:
         return any(person.id == line.user_id or person.phone == line.number for line in self.lines)
@@ -191,15 +191,15 @@ class Astergram:
         """Put right what is left in a line's chats, by a killed program and whenever it is ready again."""
         async with guarded_tasks() as tasks:
             tasks.supervise(partial(self._mend, line), f"line {line.number}: cards")
-            await self.keypads.keep_clean(line)
+            await self.keypads.clean_up_when_ready(line)
 
     async def _mend(self, line: Line) -> None:
         await line.until_ready()
-        await self._callbacks.mend(line)
+        await self._callbacks.repair_cards(line)
 
     async def tidy(self, line: Line) -> None:
         """Before a line is removed or signed out: keypads would stay in people's chats for good."""
-        await self.keypads.leave(line)
+        await self.keypads.clean_up_at_last(line)
 
     def _surroundings(self) -> Surroundings:
         return surroundings(
@@ -230,7 +230,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
         languages = await open_languages(store)
-        history = await stack.enter_async_context(keeping(store, HistorySettings(settings.calls.history_days)))
+        history = await stack.enter_async_context(open_history(store, HistorySettings(settings.calls.history_days)))
         media = MediaSettings(orphan_grace_s=settings.media.orphan_s)
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
@@ -259,7 +259,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             EventBus(),
             Tasks(holding, hiding, calls),
         )
-        keypads_hidden.push_async_callback(app.keypads.hidden)
+        keypads_hidden.push_async_callback(app.keypads.wait_hidden)
         await app.cards.load()
         holding.supervise(app.bot.run, "bot")
         holding.supervise(partial(app.take_events, arrivals), "events of Asterisk")

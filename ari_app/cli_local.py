@@ -59,7 +59,7 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
             settled.cancel()
             stopped.cancel()
             await asyncio.wait({settled, stopped})
-        log.info("stopping, with %d calls", len(app.desk.calls))
+        log.info("stopping, with %d calls", len(app.registry.calls))
 
 
 def _ready(app: Astergram, settings: Settings) -> None:

@@ -75,7 +75,7 @@ async def _close_after(client: AriClient, bridge_id: str, outcome: asyncio.Futur
 
 
 @dataclass(frozen=True)
-class Strays:
+class StaleObjects:
     """Channels and bridges of this application that no leg or subscription of this program knows."""
 
     channels: list[Channel]
@@ -85,7 +85,7 @@ class Strays:
         return bool(self.channels or self.bridges)
 
 
-async def strays(client: AriClient, keep: Collection[str] = ()) -> Strays:
+async def stale_objects(client: AriClient, keep: Collection[str] = ()) -> StaleObjects:
     """List what was left behind: by a crash, by requests without an answer, by events that were missed.
 
     That is each channel in its Stasis, and each channel or bridge with an id of this application's making; not those in
@@ -108,7 +108,7 @@ async def strays(client: AriClient, keep: Collection[str] = ()) -> Strays:
         told_enough = (client.app,) if client.owns_far(channel.id) else (client.app, None)
         return channel.id in subscribed and channel.stasis_app in told_enough
 
-    return Strays(
+    return StaleObjects(
         [found for found in channels if is_stray(found)],
         [found for found in bridges if found.id not in known and client.owns(found.id)],
     )
@@ -118,16 +118,16 @@ def _made_here(client: AriClient, channel: Channel) -> bool:
     return client.owns(channel.id) and not client.owns_far(channel.id)
 
 
-async def reconcile(client: AriClient, keep: Collection[str] = ()) -> Strays:
+async def reconcile(client: AriClient, keep: Collection[str] = ()) -> StaleObjects:
     """Remove the strays. Returns what was removed. Raises the first error, after all the others were tried."""
-    found = await strays(client, keep)
+    found = await stale_objects(client, keep)
     if not all(_made_here(client, channel) for channel in found.channels):
         await asyncio.sleep(CONFIRM_S)
-        later = await strays(client, keep)
+        later = await stale_objects(client, keep)
         ids = {channel.id for channel in found.channels}
-        found = Strays([channel for channel in later.channels if channel.id in ids], later.bridges)
+        found = StaleObjects([channel for channel in later.channels if channel.id in ids], later.bridges)
     errors: list[Exception] = []
-    removed = Strays([], [])
+    removed = StaleObjects([], [])
     for channel in found.channels:
         cause = client.left.get(channel.id) or SWITCH_CONGESTION
         if await _removed(channel.hangup(reason_code=cause), errors):

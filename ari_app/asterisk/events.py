@@ -61,7 +61,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival(Event):
+class StasisStart(Event):
     """A StasisStart that nobody had announced: a channel that the dialplan sends to this application.
 
     ``since`` collects what happens to the channel until ``incoming_leg`` takes it over, so that a caller who gives up
@@ -144,12 +144,12 @@ class EventRouter:
                 del self._sinks[target_id]
                 self._seen.discard(target_id)
 
-    def claim(self, arrival: Arrival, sink: Sink) -> None:
+    def claim(self, start: StasisStart, sink: Sink) -> None:
         """Replay to ``sink`` what happened to an arrived channel so far, and stop collecting it."""
-        for event in arrival.since:
+        for event in start.since:
             sink(event)
-        self._unclaimed.pop(arrival.channel_id, None)
-        self.saw(arrival.channel_id)
+        self._unclaimed.pop(start.channel_id, None)
+        self.saw(start.channel_id)
 
     def dispatch(self, event: Event) -> None:
         """Hand on an event from Asterisk."""
@@ -159,7 +159,7 @@ class EventRouter:
         if event.channel_id in targets:
             self.saw(event.channel_id)
         elif event.type == STASIS_START:
-            self._arrived(event)
+            self._stasis_start(event)
         elif (collected := self._unclaimed.get(event.channel_id)) is not None:
             collected.append(event)
             if event.type in LAST_EVENTS:
@@ -176,29 +176,29 @@ class EventRouter:
         for target in list(self._sinks):
             self._deliver(target, event)
 
-    def _arrived(self, event: Event) -> None:
+    def _stasis_start(self, event: Event) -> None:
         if self._is_ours(event.channel_id):
             self._orphan(event.channel_id)
             return
-        arrival = Arrival(event.type, event.raw)
-        if arrival.replaces and arrival.replaces in self._sinks:
-            self._replace(arrival)
+        start = StasisStart(event.type, event.raw)
+        if start.replaces and start.replaces in self._sinks:
+            self._replace(start)
             return
         if _APPLICATION not in self._sinks:
             logger.warning("Channel %s entered Stasis, but nobody takes arrivals yet", event.channel_id)
             return
-        self._unclaimed[arrival.channel_id] = arrival.since
-        self._deliver(_APPLICATION, arrival)
+        self._unclaimed[start.channel_id] = start.since
+        self._deliver(_APPLICATION, start)
 
-    def _replace(self, arrival: Arrival) -> None:
+    def _replace(self, start: StasisStart) -> None:
         """Let those attached to a transferred channel follow the one in its place."""
-        followers = self._sinks.pop(arrival.replaces)
+        followers = self._sinks.pop(start.replaces)
         for attachment in followers:
-            attachment.target_id = arrival.channel_id
-        self._sinks.setdefault(arrival.channel_id, []).extend(followers)
-        self._seen.discard(arrival.replaces)
-        self.saw(arrival.channel_id)
-        self._deliver(arrival.channel_id, Event(CHANNEL_REPLACED, arrival.raw))
+            attachment.target_id = start.channel_id
+        self._sinks.setdefault(start.channel_id, []).extend(followers)
+        self._seen.discard(start.replaces)
+        self.saw(start.channel_id)
+        self._deliver(start.channel_id, Event(CHANNEL_REPLACED, start.raw))
 
     def _deliver(self, target: str, event: Event) -> None:
         for attachment in list(self._sinks.get(target, ())):

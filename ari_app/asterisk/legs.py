@@ -19,7 +19,7 @@ from ari_app.asterisk import events
 from ari_app.asterisk.ari import FAR_SUFFIX, AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, LegEnded, was_refused
-from ari_app.asterisk.events import Arrival, Event
+from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.hangup import NETWORK_OUT_OF_ORDER, NORMAL_CLEARING, UNKNOWN, Hangup
 from ari_app.asterisk.resources import Channel
 
@@ -210,14 +210,14 @@ class DialplanLeg(Leg):
 class IncomingLeg(Leg):
     """A channel that the dialplan sent to ``Stasis(app,...)``."""
 
-    def __init__(self, client: AriClient, arrival: Arrival) -> None:
-        super().__init__(client, arrival.channel_id, f"incoming channel {arrival.channel.get('name', '')}")
-        caller = arrival.channel.get("caller", {})
-        self.channel.json = dict(arrival.channel)
-        self.args = arrival.args
+    def __init__(self, client: AriClient, start: StasisStart) -> None:
+        super().__init__(client, start.channel_id, f"incoming channel {start.channel.get('name', '')}")
+        caller = start.channel.get("caller", {})
+        self.channel.json = dict(start.channel)
+        self.args = start.args
         self.caller_number = str(caller.get("number", ""))
         self.caller_name = str(caller.get("name", ""))
-        self._came_from: Mapping[str, Any] = arrival.channel.get("dialplan", {})
+        self._came_from: Mapping[str, Any] = start.channel.get("dialplan", {})
         self._transferred = False
         self._enter()
 
@@ -317,11 +317,11 @@ async def dialplan_leg(
 
 
 @asynccontextmanager
-async def incoming_leg(client: AriClient, arrival: Arrival) -> AsyncIterator[IncomingLeg]:
+async def incoming_leg(client: AriClient, start: StasisStart) -> AsyncIterator[IncomingLeg]:
     """Take over a channel that arrived; leaving hangs it up, unless it was given back to the dialplan."""
-    leg = IncomingLeg(client, arrival)
+    leg = IncomingLeg(client, start)
     with client.events.attached(leg.id, leg.take):
-        client.events.claim(arrival, leg.take)
+        client.events.claim(start, leg.take)
         try:
             yield leg
         finally:

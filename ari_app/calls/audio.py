@@ -45,31 +45,31 @@ class AudioSettings:
 
 async def open_audio(call: Call, settings: AudioSettings) -> MediaProcess:
     """A media process of the call's (or its attempt's) own; if it is lost, so is the call."""
-    call.audio = audio = await call.open(settings.pool.process(call.id))
-    call.ends_with(audio_lost(call, audio))
+    call.audio = audio = await call.enter(settings.pool.process(call.id))
+    call.end_when(audio_lost(call, audio))
     return audio
 
 
 async def join_asterisk(call: Call, ari: AriClient, settings: AudioSettings, audio: MediaProcess, leg: Leg) -> None:
     """Put a leg and the media process into one bridge; from here on, whatever Asterisk says is kept."""
     if settings.transport == "rtp":
-        external = await call.open(rtp_media_leg(ari, await audio.listen_rtp(settings.media_host)))
+        external = await call.enter(rtp_media_leg(ari, await audio.listen_rtp(settings.media_host)))
         await audio.attach_rtp(*external.media_address)
     else:
-        external = await call.open(websocket_media_leg(ari))
+        external = await call.enter(websocket_media_leg(ari))
         await audio.attach_websocket(external.media_url)
-    call.ends_with(external_gone(call, external))
-    leg.on_transfer = lambda channel: call.step("asterisk", f"transferred to {channel}")
-    await call.open(bridged(ari, leg, external))
-    call.step("asterisk", f"bridged, audio over {settings.transport}")
+    call.end_when(external_gone(call, external))
+    leg.on_transfer = lambda channel: call.add_event("asterisk", f"transferred to {channel}")
+    await call.enter(bridged(ari, leg, external))
+    call.add_event("asterisk", f"bridged, audio over {settings.transport}")
 
 
 async def connect_telegram(
     call: Call, settings: AudioSettings, audio: MediaProcess, phone_call: PhoneCall, connections: Connections
 ) -> bool:
     """Connect Telegram's media; False where it does not come up in time."""
-    call.alongside(_signals_to_telegram(call, phone_call, audio))
-    call.alongside(_signals_from_telegram(call, phone_call, audio))
+    call.spawn(_signals_to_telegram(call, phone_call, audio))
+    call.spawn(_signals_from_telegram(call, phone_call, audio))
     try:
         async with asyncio.timeout(settings.connect_s):
             await audio.connect(
@@ -80,9 +80,9 @@ async def connect_telegram(
             )
             await audio.connected()
     except TimeoutError:
-        call.step("media", f"not connected within {settings.connect_s:g} s")
+        call.add_event("media", f"not connected within {settings.connect_s:g} s")
         return False
-    call.step("media", "connected")
+    call.add_event("media", "connected")
     return True
 
 
@@ -98,14 +98,14 @@ async def external_gone(call: Call, external: ExternalMediaLeg) -> Ending:
 
 async def _signals_to_telegram(call: Call, phone_call: PhoneCall, audio: MediaProcess) -> None:
     """What fails here ends no call: its media may live, and its end comes by other ways (`ended_on_telegram`)."""
-    trouble = _Trouble(call, "telegram")
+    trouble = _SignallingTrouble(call, "telegram")
     async for data in audio.signals():
         await _send(phone_call, data, trouble)
         if phone_call.over:
             return
 
 
-async def _send(phone_call: PhoneCall, data: bytes, trouble: "_Trouble") -> None:
+async def _send(phone_call: PhoneCall, data: bytes, trouble: "_SignallingTrouble") -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + SIGNAL_S
     while True:
@@ -126,7 +126,7 @@ async def _send(phone_call: PhoneCall, data: bytes, trouble: "_Trouble") -> None
 
 async def _signals_from_telegram(call: Call, phone_call: PhoneCall, audio: MediaProcess) -> None:
     """As the other way."""
-    trouble = _Trouble(call, "media")
+    trouble = _SignallingTrouble(call, "media")
     async for data in phone_call.signals():
         try:
             await audio.signal(data)
@@ -140,7 +140,7 @@ async def _signals_from_telegram(call: Call, phone_call: PhoneCall, audio: Media
             trouble.ends()
 
 
-class _Trouble:
+class _SignallingTrouble:
     """Says on the call flow when signalling begins to fail and when it works again, and not each time it fails."""
 
     def __init__(self, call: Call, side: str) -> None:
@@ -151,7 +151,7 @@ class _Trouble:
     def begins(self, error: Exception) -> None:
         """A message was not taken."""
         if not self._lasts:
-            self._call.step(self._side, f"signalling fails, the call goes on: {error}")
+            self._call.add_event(self._side, f"signalling fails, the call goes on: {error}")
         else:
             log.info("call %s: signalling fails: %s", self._call.id, error)
         self._lasts = True
@@ -164,5 +164,5 @@ class _Trouble:
     def ends(self) -> None:
         """A message was taken."""
         if self._lasts:
-            self._call.step(self._side, "signalling works again")
+            self._call.add_event(self._side, "signalling works again")
         self._lasts = False

@@ -28,7 +28,7 @@ async def asterisk_away(call: Call, ari: AriClient, away_s: float) -> Ending:
                 return outcome.asterisk_away(away_s, call.talking)
             if not told:
                 told = True
-                call.step("asterisk", "away, but its audio comes: the call goes on")
+                call.add_event("asterisk", "away, but its audio comes: the call goes on")
             with suppress(TimeoutError):
                 async with asyncio.timeout(away_s - quiet_s):
                     await ari.wait_state(ConnectionState.CONNECTED)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from ari_app.asterisk.errors import LegEnded
 from ari_app.calls import outcome
-from ari_app.calls.dialling import Keys
+from ari_app.calls.dtmf import DtmfQueue
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, Samples, sampled
@@ -23,14 +23,14 @@ REASON_S = 3.0  # between noticing that a side has ended and its reason
 CLOSE_S = 5.0  # for telling the parties and closing all that a call has opened
 TELLING = 0.7  # of it, for telling the parties and for tasks to end: Telegram's discard may take 3 s (`DISCARD_S`)
 
-MOST_STEPS = 300  # of a ladder, without how it ended; a call with everything has thirty, and keys
+MAX_EVENTS = 300  # of a ladder, without how it ended; a call with everything has thirty, and keys
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Step:
+class CallEvent:
     """One rung of a call's ladder: seconds since the call began, the side it happened on, and what."""
 
     at_s: float
@@ -41,7 +41,7 @@ class Step:
         return f"{self.at_s:8.3f} s  {self.side:<9} {self.text}"
 
 
-class Watcher(Protocol):
+class CallObserver(Protocol):
     """Who is told what a call does; never waits, never raises."""
 
     def changed(self, call: "Call") -> None:
@@ -55,9 +55,9 @@ class Watcher(Protocol):
 class _Scope:
     """What the call, or an attempt of it, has open: context managers, tasks, and whom to tell of its end."""
 
-    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    told: list[Callable[[Ending], Awaitable[Any]]] = field(default_factory=list)
+    on_end: list[Callable[[Ending], Awaitable[Any]]] = field(default_factory=list)
 
 
 class Call:
@@ -74,7 +74,7 @@ class Call:
         direction: Direction,
         line: str,
         peer: str,
-        watcher: Watcher | None = None,
+        watcher: CallObserver | None = None,
         clock: Callable[[], float] = time.time,
         close_s: float = CLOSE_S,
     ) -> None:
@@ -82,43 +82,43 @@ class Call:
         self.direction = direction
         self.line = line
         self.peer = peer
-        self.near = ""  # who in the PBX: a phone's number, or the extension that is called
+        self.pbx_party = ""  # who in the PBX: a phone's number, or the extension that is called
         self.began_at = clock()
         self.state = CallState.BEGUN
         self.milestones = Milestones()
         self.samples = Samples()
         self.person: Person | None = None  # on Telegram, once it is known who
-        self.ladder: list[Step] = []
+        self.events: list[CallEvent] = []
         self.ending: Ending | None = None
         self.redials = 0
         self.rang_s: float | None = None  # of an outgoing call that is over: how long the person's Telegram rang
         self.refused = False  # before it could begin
         self.talked_s = 0.0  # of a call that is over
         self.audio: MediaProcess | None = None
-        self.keys = Keys(self.step)
-        self._watcher = watcher
+        self.dtmf = DtmfQueue(self.add_event)
+        self._observer = watcher
         self._began = time.monotonic()
-        self._rings_since: float | None = None
+        self._ringing_since: float | None = None
         self._talking_since = 0.0
-        self._talks = asyncio.Event()
+        self._media_up = asyncio.Event()
         self._close_s = close_s
-        self._ended = asyncio.Event()
+        self._over = asyncio.Event()
         self._scopes = [_Scope()]
 
     def __repr__(self) -> str:
         return f"<Call {self.id} {self.direction.value} {self.line} {self.peer}>"
 
-    def step(self, side: str, text: str) -> None:
+    def add_event(self, side: str, text: str) -> None:
         """Put a rung on the ladder, and into the log; a ladder that is too long goes on in the log only."""
-        rung = Step(self.lasted_s, side, text)
+        rung = CallEvent(self.lasted_s, side, text)
         log.info("call %s %s", self.id, rung)
-        if self.ending is None and len(self.ladder) >= MOST_STEPS:
-            if len(self.ladder) > MOST_STEPS:
+        if self.ending is None and len(self.events) >= MAX_EVENTS:
+            if len(self.events) > MAX_EVENTS:
                 return
-            rung = Step(rung.at_s, "call", "more steps than are kept: the log has them")
-        self.ladder.append(rung)
-        if self._watcher:
-            self._watcher.changed(self)
+            rung = CallEvent(rung.at_s, "call", "more steps than are kept: the log has them")
+        self.events.append(rung)
+        if self._observer:
+            self._observer.changed(self)
 
     @property
     def lasted_s(self) -> float:
@@ -128,43 +128,43 @@ class Call:
     @property
     def talking(self) -> bool:
         """Whether both sides have been able to hear each other."""
-        return self._talks.is_set()
+        return self._media_up.is_set()
 
-    async def talks(self) -> None:
+    async def connected(self) -> None:
         """Wait until they can."""
-        await self._talks.wait()
+        await self._media_up.wait()
 
     @property
     def duration_s(self) -> int:
         """Whole seconds of talk so far."""
         return int(time.monotonic() - self._talking_since) if self.talking else 0
 
-    def rings(self) -> None:
+    def mark_ringing(self) -> None:
         """Telegram knows from now on that it rings."""
-        self._rings_since = time.monotonic()
+        self._ringing_since = time.monotonic()
         self._reach(CallState.RINGING, rings_s=self.lasted_s)
-        self.step("telegram", "rings")
+        self.add_event("telegram", "rings")
 
-    def pbx_answered(self) -> None:
+    def mark_pbx_answered(self) -> None:
         """The PBX's side, which was called, has answered."""
         self._reach(CallState.ANSWERED, pbx_answered_s=self.lasted_s)
-        self.step("asterisk", "the dialplan answered")
+        self.add_event("asterisk", "the dialplan answered")
 
-    def accepted(self) -> None:
+    def mark_accepted(self) -> None:
         """The Telegram call is accepted, by us or by the person."""
         self._reach(CallState.ANSWERED, accepted_s=self.lasted_s)
-        self.step("telegram", "accepted, key agreed")
+        self.add_event("telegram", "accepted, key agreed")
 
-    def begins_to_talk(self) -> None:
+    def mark_media_up(self) -> None:
         """Both sides hear each other from now on; how well is measured."""
         if self.ending is not None:  # by something alongside, at the same moment
             return
         self._talking_since = time.monotonic()
-        self._talks.set()
+        self._media_up.set()
         self._reach(CallState.TALKING, talks_s=self.lasted_s)
-        self.step("call", "both sides talk")
+        self.add_event("call", "both sides talk")
         if self.audio:
-            self.alongside(sampled(self.audio, lambda: self.lasted_s, self._measured))
+            self.spawn(sampled(self.audio, lambda: self.lasted_s, self._measured))
 
     def _reach(self, state: CallState, **reached_s: float) -> None:
         """A new state, unless the call is ending; of a milestone, the first time counts."""
@@ -175,18 +175,18 @@ class Call:
 
     def _measured(self, sample: Sample) -> None:
         self.samples.add(sample)
-        if self._watcher:
-            self._watcher.measured(self, sample)
+        if self._observer:
+            self._observer.measured(self, sample)
 
-    async def open(self, part: AbstractAsyncContextManager[T]) -> T:
+    async def enter(self, part: AbstractAsyncContextManager[T]) -> T:
         """Enter a context manager that is left when the call (or its attempt) ends."""
-        return await self._scopes[-1].opened.enter_async_context(part)
+        return await self._scopes[-1].stack.enter_async_context(part)
 
-    def at_end(self, tell: Callable[[Ending], Awaitable[Any]]) -> None:
+    def on_end(self, tell: Callable[[Ending], Awaitable[Any]]) -> None:
         """Have a party told of the ending, before anything is closed; parties do not wait for each other."""
-        self._scopes[-1].told.append(tell)
+        self._scopes[-1].on_end.append(tell)
 
-    def alongside(self, work: Awaitable[Any]) -> None:
+    def spawn(self, work: Awaitable[Any]) -> None:
         """Run something until the call (or its attempt) ends; its error ends the call."""
         self._start(self._guarded(work))
 
@@ -194,13 +194,13 @@ class Call:
         # In no TaskGroup: `_close` waits for each, whatever becomes of the others and of `run`.
         self._scopes[-1].tasks.append(asyncio.create_task(work, name=f"call {self.id}"))
 
-    def ends_with(self, ending: Awaitable[Ending]) -> None:
+    def end_when(self, ending: Awaitable[Ending]) -> None:
         """The call is over when this returns, unless it (or its attempt) is already."""
 
         async def watched() -> None:
             self.end(await ending)
 
-        self.alongside(watched())
+        self.spawn(watched())
 
     def end(self, ending: Ending) -> None:
         """The call is over; only the first ending counts."""
@@ -210,15 +210,15 @@ class Call:
             self.ending = ending
             self.state = CallState.ENDING
             self.talked_s = time.monotonic() - self._talking_since if self.talking else 0.0
-            if self._rings_since is not None:
-                self.rang_s = time.monotonic() - self._rings_since
-            self.keys.close()
-            self._ended.set()
-            self.step("call", f"{ending.status.value}, cause {int(ending.cause)}: {ending.detail}")
+            if self._ringing_since is not None:
+                self.rang_s = time.monotonic() - self._ringing_since
+            self.dtmf.close()
+            self._over.set()
+            self.add_event("call", f"{ending.status.value}, cause {int(ending.cause)}: {ending.detail}")
 
-    async def over(self) -> None:
+    async def ended(self) -> None:
         """Wait, inside the story, for whatever ends the call."""
-        await self._ended.wait()
+        await self._over.wait()
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
@@ -235,9 +235,9 @@ class Call:
     async def run(self, story: Coroutine[Any, Any, None]) -> None:
         """Tell the story until the call is over, then close all that it opened."""
         cancelled = None
-        self._start(self._told(story))
+        self._start(self._handled(story))
         try:
-            await self._ended.wait()
+            await self._over.wait()
         except asyncio.CancelledError as error:
             cancelled = error
             self.end(outcome.shut_down(self.talking))
@@ -251,7 +251,7 @@ class Call:
         ending_tasks = [task for scope in scopes for task in scope.tasks]
         for task in ending_tasks:
             task.cancel()
-        telling = [asyncio.create_task(self._tell(tell, ending)) for scope in scopes for tell in scope.told]
+        telling = [asyncio.create_task(self._tell(tell, ending)) for scope in scopes for tell in scope.on_end]
         if waited_for := {*ending_tasks, *telling}:
             _, late = await asyncio.wait(waited_for, timeout=self._close_s * TELLING)
             for task in late:
@@ -259,7 +259,7 @@ class Call:
                 task.cancel()
         async with AsyncExitStack() as closing:  # each of them, whatever goes wrong with another
             for scope in reversed(scopes):
-                closing.push_async_callback(scope.opened.aclose)
+                closing.push_async_callback(scope.stack.aclose)
 
     async def _tell(self, tell: Callable[[Ending], Awaitable[Any]], ending: Ending) -> None:
         try:
@@ -267,7 +267,7 @@ class Call:
         except Exception as error:  # noqa: BLE001 - recorded
             FAILURES.add(f"end of call {self.id}", error)
 
-    async def _told(self, story: Coroutine[Any, Any, None]) -> None:
+    async def _handled(self, story: Coroutine[Any, Any, None]) -> None:
         await self._guarded(story)
         if self.ending is None:
             self._fail(RuntimeError("its story returned without an ending"))
@@ -283,7 +283,7 @@ class Call:
             # Whoever watches that side is about to learn the reason, which this error does not have.
             try:
                 async with asyncio.timeout(REASON_S):
-                    await self._ended.wait()
+                    await self._over.wait()
             except TimeoutError:
                 self.end(outcome.failed(error))
         except Exception as error:  # noqa: BLE001 - ends the call

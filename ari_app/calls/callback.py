@@ -20,10 +20,10 @@ from ari_app.calls.audio import AudioSettings
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.card import Cards, Target
-from ari_app.calls.desk import Desk, LineFull
 from ari_app.calls.inbound import ended_in_asterisk, hang_up_with_the_call
-from ari_app.calls.outbound import reach
+from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
+from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.store.cards import KeptCard
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
 from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Shown, keyboard
@@ -59,8 +59,8 @@ async def callback(
     line.limits.check()
     callee = await line.find(dialled)
     call.person = person = line.wording.with_language(callee.person)
-    call.step("telegram", f"{person.number} is to be called back")
-    leg = await call.open(
+    call.add_event("telegram", f"{person.number} is to be called back")
+    leg = await call.enter(
         dialplan_leg(
             settings.ari,
             extension=target.extension,
@@ -75,9 +75,9 @@ async def callback(
         )
     )
     hang_up_with_the_call(call, leg)
-    call.ends_with(asterisk_away(call, settings.ari, settings.audio.away_s))
-    call.near = target.extension
-    call.step("asterisk", f"rings at {target}")
+    call.end_when(asterisk_away(call, settings.ari, settings.audio.away_s))
+    call.pbx_party = target.extension
+    call.add_event("asterisk", f"rings at {target}")
     try:
         async with asyncio.timeout(AGENT_S):
             await leg.answered()
@@ -85,10 +85,10 @@ async def callback(
         return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
     except TimeoutError:
         return call.end(outcome.not_answered(AGENT_S))
-    call.ends_with(ended_in_asterisk(call, leg))
-    call.pbx_answered()
+    call.end_when(ended_in_asterisk(call, leg))
+    call.mark_pbx_answered()
     calling()
-    await reach(call, line, dialled, callee, Agent(leg), settings.ari, settings.audio, settings.ring_s)
+    await place_call(call, line, dialled, callee, Agent(leg), settings.ari, settings.audio, settings.ring_s)
     return None
 
 
@@ -98,19 +98,19 @@ class Agent:
     def __init__(self, leg: Leg) -> None:
         self.leg = leg
 
-    def asked(self) -> None:
+    def call_requested(self) -> None:
         """The person has been asked to take a call."""
 
-    async def rings(self) -> None:
+    async def ringing(self) -> None:
         """The person's Telegram rings."""
         await self.leg.noticing_the_end(Channel.ring)
 
-    async def talks(self) -> None:
+    async def connected(self) -> None:
         """The person hears him."""
         await self.leg.noticing_the_end(Channel.ringStop)
 
 
-class Turns:
+class RateLimiter:
     """One request of a person at a time, and the next one not too soon."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -118,7 +118,7 @@ class Turns:
         self._running: set[int] = set()
         self._began: dict[int, float] = {}
 
-    def begin(self, person_id: int) -> bool:
+    def admit(self, person_id: int) -> bool:
         """True, if it is this person's turn; it lasts until `end`."""
         now = self._clock()
         self._began = {person: at for person, at in self._began.items() if now - at < AGAIN_S}
@@ -128,12 +128,12 @@ class Turns:
         self._began[person_id] = now
         return True
 
-    def end(self, person_id: int) -> None:
+    def done(self, person_id: int) -> None:
         """His request is done with."""
         self._running.discard(person_id)
 
 
-class CallBacks:
+class CallBackHandler:
     """Takes the presses of cards, one request of a person at a time; ``start`` gets the work a task of its own."""
 
     def __init__(
@@ -141,7 +141,7 @@ class CallBacks:
         cards: Cards,
         lines: Mapping[str, Line],
         bot: ButtonBot,
-        desk: Desk,
+        registry: CallRegistry,
         settings: CallBackSettings,
         start: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Callable[[], float] = time.monotonic,
@@ -149,11 +149,11 @@ class CallBacks:
         self._cards = cards
         self._lines = lines
         self._bot = bot
-        self._desk = desk
+        self._registry = registry
         self._settings = settings
         self._start = start
-        self._turns = Turns(clock)
-        self._telling: dict[str, Progress] = {}
+        self._rate_limiter = RateLimiter(clock)
+        self._edits: dict[str, Progress] = {}
 
     def press(self, press: Press) -> str | None:
         """A press counts only from the person whom the card was sent to; gives what the presser is told."""
@@ -167,23 +167,23 @@ class CallBacks:
                 raise ForgedCard("its card is done with, too old, or never was")
             CardSigner(card.id, card.person_id, card.secret).check(data, press.person_id)
         except ValueError as error:
-            self._desk.count("callback.refused")
+            self._registry.count("callback.refused")
             log.warning("card: a press of %s was refused: %s", press.person_id, error)
             return line.wording.say("callback_not_yours", Person(press.person_id)) if line else REFUSAL
         person = Person.of_json(card.person)
-        if not self._turns.begin(person.id):
-            self._desk.count("callback.too_soon")
+        if not self._rate_limiter.admit(person.id):
+            self._registry.count("callback.too_soon")
             log.info("card: %s asks again too soon", person.number)
             return line.wording.say("callback_too_soon", person)
         request = _Request(card, line, person, target, press.message_id)
         self._start(self._serve(request), f"call back of {person.number} by {line.number}")
         return line.wording.say("callback_waiting", person)
 
-    async def mend(self, line: Line) -> None:
+    async def repair_cards(self, line: Line) -> None:
         """Put right a line's cards that a former run of the program left telling of a request."""
         await self._bot.settled()
-        for card in self._cards.telling(line.number):
-            if card.tells_in not in self._telling:
+        for card in self._cards.with_progress_message(line.number):
+            if card.tells_in not in self._edits:
                 told: TextName = "callback_later" if card.secret else "callback_reached"
                 person = Person.of_json(card.person)
                 progress = self._progress(card, card.tells_in, lambda: None)
@@ -192,7 +192,7 @@ class CallBacks:
     async def _serve(self, request: "_Request") -> None:
         card, reached = request.card, False
         try:
-            self._cards.tells(card, request.message_id)
+            self._cards.set_progress_message(card, request.message_id)
             # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
             progress = self._progress(card, request.message_id, lambda: None if reached else self._write(request))
             progress.show(*request.telling("callback_waiting"))
@@ -201,7 +201,7 @@ class CallBacks:
             finally:
                 progress.show(*request.telling("callback_reached" if reached else "callback_later"), last=True)
         finally:
-            self._turns.end(request.person.id)
+            self._rate_limiter.done(request.person.id)
         if reached:
             self._cards.retire(card)
 
@@ -212,9 +212,9 @@ class CallBacks:
 
         ``gone`` gives what is to be done where the last can't be shown, because the person has deleted the message.
         """
-        progress = self._telling.get(message_id)
+        progress = self._edits.get(message_id)
         if progress is None:
-            progress = self._telling[message_id] = Progress(self._bot, message_id)
+            progress = self._edits[message_id] = Progress(self._bot, message_id)
             self._start(self._tell(card, message_id, progress, gone), f"card of {card.person_id}")
         return progress
 
@@ -228,9 +228,9 @@ class CallBacks:
         try:
             shown = await progress.run()
         finally:
-            del self._telling[message_id]
+            del self._edits[message_id]
         if shown is not Shown.NOT_NOW:
-            self._cards.tells(card, "")
+            self._cards.set_progress_message(card, "")
         if shown is Shown.GONE:
             log.info("card: %s has deleted it: its button is void", card.person_id)
             self._cards.retire(card)
@@ -249,7 +249,7 @@ class CallBacks:
         """Whether they talked."""
         line, person = request.line, request.person
         try:
-            async with self._desk.admit(Direction.BACK, line.number, str(person.id), line.max_calls) as call:
+            async with self._registry.admit(Direction.BACK, line.number, str(person.id), line.max_calls) as call:
                 story = callback(
                     call,
                     line,

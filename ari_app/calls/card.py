@@ -115,13 +115,13 @@ class Cards:
         self._count = count
         self._own = own
         self._clock = clock
-        self._kept: dict[str, KeptCard] = {}
+        self._cards: dict[str, KeptCard] = {}
 
     async def load(self) -> None:
         """Remember the cards of earlier runs; before anything else."""
-        self._kept = {card.id: card for card in await self._table.since(self._clock() - LIFE_S)}
+        self._cards = {card.id: card for card in await self._table.since(self._clock() - LIFE_S)}
 
-    async def after(self, call: Call, line: Line, asked: bool | None = None) -> None:
+    async def send_after(self, call: Call, line: Line, asked: bool | None = None) -> None:
         """Send the card after a call, if that is what the rules say; a failure is logged, there is nobody to tell.
 
         ``asked``: what the dialplan said for this very call; None leaves it to the line's switches.
@@ -156,7 +156,7 @@ class Cards:
         )
         try:
             self._forget_old(now)
-            self._keep(card)
+            self._save(card)
             await self._deliver(line, card, rules)
         except TelegramError as error:
             self._count("card.failed")
@@ -172,7 +172,7 @@ class Cards:
 
     def find(self, card_id: str) -> KeptCard | None:
         """A card whose button can be pressed."""
-        card = self._kept.get(card_id)
+        card = self._cards.get(card_id)
         return card if card and card.secret and card.sent_at > self._clock() - LIFE_S else None
 
     def callback(self, line: str) -> Target | None:
@@ -181,31 +181,31 @@ class Cards:
 
     def retire(self, card: KeptCard) -> None:
         """Its button has done its work."""
-        self._keep(replace(self._kept.get(card.id, card), secret=""))
+        self._save(replace(self._cards.get(card.id, card), secret=""))
 
-    def tells(self, card: KeptCard, message_id: str) -> None:
+    def set_progress_message(self, card: KeptCard, message_id: str) -> None:
         """A message of the card's (its inline id) tells of a request from now on; an empty one: of none any more."""
-        self._keep(replace(self._kept.get(card.id, card), tells_in=message_id))
+        self._save(replace(self._cards.get(card.id, card), tells_in=message_id))
 
-    def telling(self, line: str) -> list[KeptCard]:
+    def with_progress_message(self, line: str) -> list[KeptCard]:
         """A line's cards that tell of a request."""
-        return [card for card in self._kept.values() if card.line == line and card.tells_in]
+        return [card for card in self._cards.values() if card.line == line and card.tells_in]
 
     def _sent_since(self, person_id: int, since: float) -> bool:
         """Whichever line it was: to the person they are all the same company."""
-        return any(card.person_id == person_id and card.sent_at > since for card in self._kept.values())
+        return any(card.person_id == person_id and card.sent_at > since for card in self._cards.values())
 
-    def _keep(self, card: KeptCard) -> None:
+    def _save(self, card: KeptCard) -> None:
         # Known before it is sent, so that the end of another call does not send a second one.
-        self._kept[card.id] = card
+        self._cards[card.id] = card
         self._table.put(card)
 
     def _forget(self, card: KeptCard) -> None:
-        self._kept.pop(card.id, None)
+        self._cards.pop(card.id, None)
         self._table.drop(card)
 
     def _forget_old(self, now: float) -> None:
-        for card in [each for each in self._kept.values() if each.sent_at <= now - LIFE_S]:
+        for card in [each for each in self._cards.values() if each.sent_at <= now - LIFE_S]:
             self._forget(card)
 
     async def _deliver(self, line: Line, card: KeptCard, rules: CardRules) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 
 from ari_app import zones
-from ari_app.calls.call import Call, Step
+from ari_app.calls.call import Call, CallEvent
 from ari_app.calls.csv_export import BOM, COLUMNS, as_csv, exported
 from ari_app.calls.outcome import Direction, failed
 from ari_app.calls.progress import CallState, Milestones
@@ -41,12 +41,12 @@ class HistorySettings:
 
 
 @dataclass(frozen=True)
-class Record:
+class CallRecord:
     """All that is known of one call; ``state`` is ENDED where it is not live."""
 
     call: KeptCall
     state: CallState
-    ladder: tuple[Step, ...]
+    events: tuple[CallEvent, ...]
     milestones: Milestones
     samples: tuple[Sample, ...]
 
@@ -72,12 +72,12 @@ class History:
     def __init__(
         self, store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._kept = KeptCalls(store)
+        self._repository = KeptCalls(store)
         self._settings = settings or HistorySettings()
         self._clock = clock
         self._live: dict[str, Call] = {}  # and those whose end is not written yet
 
-    def keep(self, call: Call) -> None:
+    def save(self, call: Call) -> None:
         """Have a call written as it is now."""
         record = _record(call, self._clock())
         self._live[call.id] = call
@@ -86,38 +86,38 @@ class History:
             if record.state is CallState.ENDED:
                 self._live.pop(call.id, None)
 
-        self._kept.put(record.call, _details(record), done)
+        self._repository.put(record.call, _details(record), done)
 
-    def live(self) -> list[Record]:
+    def live(self) -> list[CallRecord]:
         """The calls now, the newest first."""
         live = [call for call in reversed(self._live.values()) if call.state is not CallState.ENDED]
         return [_record(call, self._clock()) for call in live]
 
-    async def one(self, call_id: str) -> Record | None:
+    async def one(self, call_id: str) -> CallRecord | None:
         """One call; a live one as it is now."""
         if live := self._live.get(call_id):
             return _record(live, self._clock())
-        if (found := await self._kept.one(call_id)) is None:
+        if (found := await self._repository.one(call_id)) is None:
             return None
         call, details = found
-        return Record(
+        return CallRecord(
             call,
             CallState.ENDED,
-            tuple(Step(*rung) for rung in json.loads(details.ladder)),
+            tuple(CallEvent(*rung) for rung in json.loads(details.ladder)),
             Milestones(**json.loads(details.milestones)),
             from_columns(json.loads(details.samples)),
         )
 
     async def find(self, query: Query, offset: int = 0, limit: int = 50) -> Page:
         """A page of the calls that fit, the newest first."""
-        page = await self._kept.find(query, offset, limit)
+        page = await self._repository.find(query, offset, limit)
         return replace(page, rows=tuple(map(self._as_it_is_now, page.rows)))
 
     async def export_csv(self, query: Query, zone: tzinfo = zones.MACHINE) -> AsyncIterator[str]:
         """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``."""
         yield BOM + as_csv([COLUMNS])
         last: KeptCall | None = None
-        while rows := await self._kept.before(query, last, EXPORTED):
+        while rows := await self._repository.before(query, last, EXPORTED):
             yield as_csv([exported(self._as_it_is_now(row), zone) for row in rows])
             last = rows[-1]
 
@@ -133,7 +133,7 @@ class History:
             try:
                 removed = 0
                 before = self._clock() - self._settings.days * DAY_S
-                while some := await self._kept.prune(before, self._settings.calls):
+                while some := await self._repository.prune(before, self._settings.calls):
                     removed += some
                 if removed:
                     log.info("%d calls were removed from the history: older or more than it keeps", removed)
@@ -144,12 +144,12 @@ class History:
 
     async def close_open(self) -> None:
         """Close the calls that a killed program left open."""
-        if closed := await self._kept.close_open():
+        if closed := await self._repository.close_open():
             log.warning("%d calls were open when the program last stopped", closed)
 
 
 @asynccontextmanager
-async def keeping(
+async def open_history(
     store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[History]:
     """The history at work; what a killed program left open is closed first."""
@@ -160,7 +160,7 @@ async def keeping(
         yield history
 
 
-def _record(call: Call, now: float) -> Record:
+def _record(call: Call, now: float) -> CallRecord:
     person, over = call.person, call.state is CallState.ENDED
     ending = (call.ending or UNBEGUN) if over else None
     kept = KeptCall(
@@ -170,7 +170,7 @@ def _record(call: Call, now: float) -> Record:
         direction=call.direction.value,
         line=call.line,
         peer=call.peer,
-        near=call.near,
+        near=call.pbx_party,
         person_id=person.id if person else None,
         name=person.name if person else "",
         phone=person.phone if person else "",
@@ -183,12 +183,12 @@ def _record(call: Call, now: float) -> Record:
         to_answer_s=call.milestones.to_answer_s(call.direction) if call.talking else None,
         talked_s=call.talked_s if call.ending else float(call.duration_s),
     )
-    return Record(kept, call.state, tuple(call.ladder), call.milestones, tuple(call.samples.kept))
+    return CallRecord(kept, call.state, tuple(call.events), call.milestones, tuple(call.samples.kept))
 
 
-def _details(record: Record) -> Details:
+def _details(record: CallRecord) -> Details:
     return Details(
-        ladder=json.dumps([(round(rung.at_s, 3), rung.side, rung.text) for rung in record.ladder], ensure_ascii=False),
+        ladder=json.dumps([(round(rung.at_s, 3), rung.side, rung.text) for rung in record.events], ensure_ascii=False),
         milestones=json.dumps(asdict(record.milestones)),
         samples=json.dumps(as_columns(record.samples)),
     )

@@ -26,19 +26,19 @@ async def inbound(
 ) -> None:
     """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
     call.person = caller = line.wording.with_language(Person.of(offer.peer_id, offer.caller))
-    call.keys.open(offer.date)  # what he dials while it rings waits for the answer
-    call.step("telegram", f"{caller.number} calls")
-    call.at_end(lambda ending: offer.discard(ending.discard, call.duration_s))
-    call.ends_with(ended_on_telegram(call, offer))
-    call.ends_with(asterisk_away(call, ari, settings.away_s))
+    call.dtmf.open(offer.date)  # what he dials while it rings waits for the answer
+    call.add_event("telegram", f"{caller.number} calls")
+    call.on_end(lambda ending: offer.discard(ending.discard, call.duration_s))
+    call.end_when(ended_on_telegram(call, offer))
+    call.end_when(asterisk_away(call, ari, settings.away_s))
     audio = await open_audio(call, settings)
     await offer.ringing()
-    call.rings()
+    call.mark_ringing()
     peer = utils.get_input_peer(offer.caller) if offer.caller else None
-    await call.open(keypads.shown_to(call, line, caller, peer))
+    await call.enter(keypads.shown_to(call, line, caller, peer))
 
     extension = line.number.removeprefix("+")
-    leg = await call.open(
+    leg = await call.enter(
         dialplan_leg(
             ari,
             extension=extension,
@@ -48,8 +48,8 @@ async def inbound(
         )
     )
     hang_up_with_the_call(call, leg)
-    call.near = extension
-    call.step("asterisk", f"rings at {extension}@{line.context}")
+    call.pbx_party = extension
+    call.add_event("asterisk", f"rings at {extension}@{line.context}")
     try:
         async with asyncio.timeout(RING_IN_S):
             await leg.answered()
@@ -57,17 +57,17 @@ async def inbound(
         return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
     except TimeoutError:
         return call.end(outcome.not_answered(RING_IN_S))
-    call.ends_with(ended_in_asterisk(call, leg))
-    call.pbx_answered()
+    call.end_when(ended_in_asterisk(call, leg))
+    call.mark_pbx_answered()
 
     await join_asterisk(call, ari, settings, audio, leg)
     connections = await offer.accept(audio)
-    call.accepted()
+    call.mark_accepted()
     if not await connect_telegram(call, settings, audio, offer, connections):
         return call.end(outcome.no_media(settings.connect_s))
-    call.alongside(call.keys.send_with(leg.press))
-    call.begins_to_talk()
-    await call.over()
+    call.spawn(call.dtmf.send_with(leg.press))
+    call.mark_media_up()
+    await call.ended()
     return None
 
 
@@ -87,4 +87,4 @@ def hang_up_with_the_call(call: Call, leg: Leg) -> None:
     async def set_cause(ending: Ending) -> None:
         leg.cause = int(ending.cause)
 
-    call.at_end(set_cause)
+    call.on_end(set_cause)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from telethon.tl import types
 
 from ari_app.calls.call import Call
-from ari_app.calls.dialling import KeysRefused
+from ari_app.calls.dtmf import DigitsRefused
 from ari_app.store.keypads import SendingKeypad, ShownKeypads
 from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import FAILURES, GuardedTasks
@@ -101,26 +101,26 @@ class Keypads:
             self._ending[hiding] = keypad
             hiding.add_done_callback(lambda _: self._ending.pop(hiding))
 
-    async def hidden(self, line: Line | None = None) -> None:
+    async def wait_hidden(self, line: Line | None = None) -> None:
         """Wait until no message of a call that is over is left to be removed, of this line or of any."""
         while hiding := [task for task, keypad in self._ending.items() if line in (None, keypad.line)]:
             await asyncio.wait(hiding)
 
-    async def keep_clean(self, line: Line) -> None:
+    async def clean_up_when_ready(self, line: Line) -> None:
         """Remove what calls that are over have left in a line's chats whenever it is ready (again); until cancelled."""
         ready = 0
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_EVERY_S if ready else None):
                     ready = await line.until_ready(ready)
-            await self.sweep(line)
+            await self.clean_up_stale(line)
 
-    async def leave(self, line: Line) -> None:
+    async def clean_up_at_last(self, line: Line) -> None:
         """The last that is done in a line's chats: its calls are over, and what they have shown is to go."""
-        await self.hidden(line)
-        await self.sweep(line)
+        await self.wait_hidden(line)
+        await self.clean_up_stale(line)
 
-    async def sweep(self, line: Line) -> None:
+    async def clean_up_stale(self, line: Line) -> None:
         """Remove what calls that are over, also those of a program that was killed, have left in a line's chats."""
         shown = ShownKeypads(self._store, line.number)
         try:
@@ -163,7 +163,7 @@ class Keypads:
             shown.sent(sending.random_id, None)
             return False
         shown.sent(sending.random_id, keypad.sent_id)
-        call.step("keypad", "shown")
+        call.add_event("keypad", "shown")
         return True
 
     async def _send_hint(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
@@ -175,14 +175,14 @@ class Keypads:
         except TelegramError as error:
             log.warning("call %s: no hint either: %s", keypad.call.id, error)
         else:
-            keypad.call.step("keypad", "not shown; a hint was sent")
+            keypad.call.add_event("keypad", "not shown; a hint was sent")
 
     async def _hide(self, keypad: Keypad, showing: asyncio.Task[None]) -> None:
         await asyncio.wait({showing})
         shown = ShownKeypads(self._store, keypad.line.number)
         if keypad.sent_id is not None:
             if await self._remove(keypad.line, shown, keypad.sent_id):
-                keypad.call.step("keypad", "hidden")
+                keypad.call.add_event("keypad", "hidden")
         elif keypad.unsure:
             await self._look_for(keypad.line, shown, keypad.sending)
 
@@ -238,8 +238,8 @@ class Keypads:
             key = keypad.signer.key(data, press.person_id)
             if keypad.message_id not in ("", press.message_id):
                 raise ForgedKey("it is a copy of the keypad")
-            keypad.call.keys.press(key)
-        except (KeysRefused, ValueError) as error:
+            keypad.call.dtmf.press(key)
+        except (DigitsRefused, ValueError) as error:
             self._refused()
             log.warning("keypad: a press of %s was refused: %s", press.person_id, error)
             return keypad.refusal() if keypad else REFUSAL

@@ -34,11 +34,11 @@ async def outbound(
     call: Call, route: Route, destination: str, leg: IncomingLeg, ari: AriClient, settings: AudioSettings, ring_s: float
 ) -> None:
     """Tell the story of one outgoing call; a line that Telegram limits hands it on to the next of the route."""
-    call.near = leg.caller_number
-    call.step("asterisk", f"{leg.caller_number or 'somebody'} dials {destination}")
-    call.at_end(partial(give_back, leg))
-    call.ends_with(ended_in_asterisk(call, leg))
-    call.ends_with(asterisk_away(call, ari, settings.away_s))
+    call.pbx_party = leg.caller_number
+    call.add_event("asterisk", f"{leg.caller_number or 'somebody'} dials {destination}")
+    call.on_end(partial(return_to_dialplan, leg))
+    call.end_when(ended_in_asterisk(call, leg))
+    call.end_when(asterisk_away(call, ari, settings.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
     await leg.set_variable("TELEGRAM_STATUS", Status.CANCEL.value)
     while True:
@@ -46,7 +46,7 @@ async def outbound(
             return await _through_line(call, route, destination, leg, ari, settings, ring_s)
         except (Limited, Denied) as refusal:
             route.move_on(refusal)
-            call.step("telegram", str(refusal))
+            call.add_event("telegram", str(refusal))
         call.line = route.line.number
 
 
@@ -56,26 +56,26 @@ async def _through_line(
     line = route.line
     dialled = line.destination(destination)
     callee = await line.find(dialled)
-    call.step("telegram", f"found {callee.person.number}, calls through {line.number}")
-    await reach(call, line, dialled, callee, Dialler(route, leg), ari, settings, ring_s)
+    call.add_event("telegram", f"found {callee.person.number}, calls through {line.number}")
+    await place_call(call, line, dialled, callee, CallingChannel(route, leg), ari, settings, ring_s)
 
 
-class NearSide(Protocol):
+class PbxParty(Protocol):
     """Who in the PBX talks to the person; he is told how far the call has come."""
 
     leg: Leg
 
-    def asked(self) -> None:
+    def call_requested(self) -> None:
         """The person has been asked to take a call."""
 
-    async def rings(self) -> None:
+    async def ringing(self) -> None:
         """The person's Telegram rings. Raises LegEnded."""
 
-    async def talks(self) -> None:
+    async def connected(self) -> None:
         """The audio is connected. Raises LegEnded."""
 
 
-class Dialler:
+class CallingChannel:
     """The phone that dialled; its channel is answered when the audio is connected."""
 
     def __init__(self, route: Route, leg: IncomingLeg) -> None:
@@ -83,27 +83,27 @@ class Dialler:
         self._incoming = leg
         self._route = route
 
-    def asked(self) -> None:
+    def call_requested(self) -> None:
         """No other line may be tried any more."""
-        self._route.asked = True
+        self._route.call_requested = True
 
-    async def rings(self) -> None:
+    async def ringing(self) -> None:
         """It hears ringing."""
         await self._incoming.ring()
 
-    async def talks(self) -> None:
+    async def connected(self) -> None:
         """It is answered; what an `h` extension reads is there before its caller can hang up an answered call."""
         await self._incoming.set_variable("TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
         await self._incoming.set_variable("TELEGRAM_STATUS", Status.ANSWER.value)
         await self._incoming.answer()
 
 
-async def reach(
+async def place_call(
     call: Call,
     line: Line,
     dialled: Destination,
     callee: Callee,
-    near: NearSide,
+    party: PbxParty,
     ari: AriClient,
     settings: AudioSettings,
     ring_s: float,
@@ -115,37 +115,37 @@ async def reach(
         async with call.attempt():
             audio = await open_audio(call, settings)
             try:
-                phone_call = await call.open(line.phone.call(callee.peer, audio))
+                phone_call = await call.enter(line.phone.call(callee.peer, audio))
             except NotFound:
                 if not callee.cached:
                     raise
-                call.step("telegram", "who was found earlier is not there any more: asks again")
+                call.add_event("telegram", "who was found earlier is not there any more: asks again")
                 callee = await line.find(dialled, fresh=True)
                 continue
-            near.asked()
-            call.at_end(partial(_discard, call, phone_call))
-            call.ends_with(ended_on_telegram(call, phone_call))
-            call.step("telegram", "asked to call")
-            call.alongside(_ring(call, phone_call, near))
+            party.call_requested()
+            call.on_end(partial(_discard, call, phone_call))
+            call.end_when(ended_on_telegram(call, phone_call))
+            call.add_event("telegram", "asked to call")
+            call.spawn(_pass_ringing(call, phone_call, party))
             try:
                 await phone_call.accepted(ring_s)
             except TimeoutError:
                 return call.end(outcome.not_answered(ring_s))
             connections = await phone_call.confirm(audio)
-            call.accepted()
-            await join_asterisk(call, ari, settings, audio, near.leg)
+            call.mark_accepted()
+            await join_asterisk(call, ari, settings, audio, party.leg)
             if await connect_telegram(call, settings, audio, phone_call, connections):
-                call.keys.open(phone_call.date)  # before anybody can notice that they talk
-                call.begins_to_talk()
-                await near.talks()
-                call.alongside(call.keys.send_with(near.leg.press))  # reaches the phone, as keys of a callee do
-                await call.over()
+                call.dtmf.open(phone_call.date)  # before anybody can notice that they talk
+                call.mark_media_up()
+                await party.connected()
+                call.spawn(call.dtmf.send_with(party.leg.press))  # reaches the phone, as keys of a callee do
+                await call.ended()
                 return None
         call.redials += 1
     return call.end(outcome.no_media(settings.connect_s))
 
 
-async def give_back(leg: IncomingLeg, ending: Ending) -> None:
+async def return_to_dialplan(leg: IncomingLeg, ending: Ending) -> None:
     """Let the dialplan go on after its Stasis() line, unless the caller has hung up."""
     if leg.hangup:
         return
@@ -158,13 +158,13 @@ async def give_back(leg: IncomingLeg, ending: Ending) -> None:
         leg.cause = int(ending.cause)  # it is hung up with
 
 
-async def _ring(call: Call, phone_call: OutgoingCall, near: NearSide) -> None:
+async def _pass_ringing(call: Call, phone_call: OutgoingCall, party: PbxParty) -> None:
     try:
         await phone_call.ringing()
     except TimeoutError:
         return call.end(outcome.not_answered(RECEIVE_S))
-    call.rings()
-    await near.rings()
+    call.mark_ringing()
+    await party.ringing()
 
 
 async def _discard(call: Call, phone_call: OutgoingCall, ending: Ending) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ari_app.calls.desk import LineFull
+from ari_app.calls.registry import LineFull
 from ari_app.telegram.errors import Frozen, Limited, NotReady
 from ari_app.telegram.line import Line
 from ari_app.telegram.lists import Denied
@@ -73,7 +73,7 @@ class Route:
     def __init__(
         self, request: Request, caller: str, lines: Sequence[Line], busy: Callable[[], Mapping[str, int]]
     ) -> None:
-        self.asked = False
+        self.call_requested = False
         self._busy = busy
         self._refusals: list[Exception] = []
         if request.line:
@@ -97,7 +97,7 @@ class Route:
         That is so once the callee has been ``asked``. And what a line's own lists forbid is tried through another line
         only if this one stood in for a line that could not call.
         """
-        if self.asked or (isinstance(refusal, Denied) and not self._refusals):
+        if self.call_requested or (isinstance(refusal, Denied) and not self._refusals):
             raise refusal
         self._refusals.append(refusal)
         self.line = self._next()

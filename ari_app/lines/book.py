@@ -12,7 +12,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.card import CardRules
-from ari_app.calls.desk import Desk
+from ari_app.calls.registry import CallRegistry
 from ari_app.lines.installation import Installation
 from ari_app.lines.kept import kept_lines
 from ari_app.lines.lights import Lights, bot_light, calls_light, client_light
@@ -78,7 +78,7 @@ class LineBook:
         works: Works,
         rules: dict[str, CardRules],
         bot: Bot,
-        desk: Desk,
+        registry: CallRegistry,
         ari: AriClient,
         bus: EventBus,
         tasks: GuardedTasks,
@@ -92,7 +92,7 @@ class LineBook:
         self._works = works
         self._rules = rules
         self._bot = bot
-        self._desk = desk
+        self._registry = registry
         self._ari = ari
         self._bus = bus
         self._tasks = tasks
@@ -288,7 +288,7 @@ class LineBook:
 
     async def end_calls_of_session(self, line: Line) -> None:
         """Telegram has ended a line's session, and with it the calls."""
-        await self._desk.clear(line.number, outcome.session_ended)
+        await self._registry.end_calls(line.number, outcome.session_ended)
 
     async def watch(self) -> None:
         """Tell when a light changes, until cancelled."""
@@ -408,7 +408,7 @@ class LineBook:
         """End a line's calls."""
         try:
             async with asyncio.timeout(END_S):
-                await self._desk.clear(number)
+                await self._registry.end_calls(number)
         except TimeoutError:
             log.warning("line %s: stopped with calls that did not end within %g s", number, END_S)
 

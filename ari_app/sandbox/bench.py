@@ -35,7 +35,7 @@ async def incoming(app: Astergram, anna: Person, phone: SipPhone) -> None:
     await call.hang_up()
     await phone.closed()
     await call.close_audio()
-    await app.desk.idle()
+    await app.registry.idle()
 
 
 async def outgoing(app: Astergram, anna: Person, phone: SipPhone) -> None:
@@ -48,7 +48,7 @@ async def outgoing(app: Astergram, anna: Person, phone: SipPhone) -> None:
     await phone.hangup()
     await call.ended()
     await call.close_audio()
-    await app.desk.idle()
+    await app.registry.idle()
 
 
 async def pressing(app: Astergram, anna: Person, phone: SipPhone, presses: int) -> list[float]:
@@ -64,7 +64,7 @@ async def pressing(app: Astergram, anna: Person, phone: SipPhone, presses: int) 
     await call.hang_up()
     await phone.closed()
     await call.close_audio()
-    await app.desk.idle()
+    await app.registry.idle()
     await anna.sees(LINE, lambda messages: not messages)
     return times
 
@@ -92,7 +92,7 @@ async def bench(calls: int, presses: int, transport: str) -> Measured:
                             await incoming(app, anna, phone)
                         async with asyncio.timeout(END_S):
                             await outgoing(app, anna, phone)
-                    called = list(app.desk.ended)
+                    called = list(app.registry.ended)
                     pressed = {"edits go through": await pressing(app, anna, phone, presses)}
                     setting.telegram.refuse_bot("editMessageText", 429, retry_after=1, times=None)
                     pressed["edits get 429"] = await pressing(app, anna, phone, presses)
@@ -103,7 +103,7 @@ def table(calls: Sequence[Call]) -> Table:
     """Milliseconds since the call began, for each step of each direction."""
     steps: dict[tuple[str, str], list[float]] = {}
     for call in calls:
-        for step in call.ladder:
+        for step in call.events:
             if step.side != "call" or step.text == "both sides talk":
                 steps.setdefault((call.direction.value, f"{step.side}: {step.text}"), []).append(step.at_s * 1000)
     shown = Table("call", "step", *FIGURES)

@@ -33,15 +33,15 @@ from ari_app.telegram.limits import tl_name
 from ari_app.telegram.phone_call import (
     RECEIVE_S,
     REQUEST_S,
-    CallState,
-    Keys,
+    KeyExchange,
     Offer,
     OutgoingCall,
     PhoneCall,
+    PhoneCallState,
 )
 from media.types import DhConfig, EngineProtocol
 
-__all__ = ["RECEIVE_S", "CallState", "DiscardReason", "Discarded", "Offer", "OutgoingCall", "Phone", "PhoneCall"]
+__all__ = ["RECEIVE_S", "DiscardReason", "Discarded", "Offer", "OutgoingCall", "Phone", "PhoneCall", "PhoneCallState"]
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Phone:
             self._looking = self._spawn(self._look(), "state of the live calls")
 
     @asynccontextmanager
-    async def call(self, peer: types.TypeInputPeer, keys: Keys) -> AsyncIterator[OutgoingCall]:
+    async def call(self, peer: types.TypeInputPeer, keys: KeyExchange) -> AsyncIterator[OutgoingCall]:
         """phone.requestCall; the caller of this method discards the call with its own reason before leaving.
 
         Raises TelegramError where Telegram refuses it.

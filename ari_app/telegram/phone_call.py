@@ -1,7 +1,7 @@
 """One phone call of an account, in either direction: how far it has come, and what is asked of Telegram about it.
 
 Source: core.telegram.org/api/end-to-end/video-calls, and the TL names used below. The key exchange and the media are
-not here: a `Keys` (the call's media process) makes g_a, g_b and the key.
+not here: a `KeyExchange` (the call's media process) makes g_a, g_b and the key.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ DISCARD_AGAIN_S = 90.0
 """...for as long as a phone rings that nobody is behind any more."""
 
 
-class CallState(Enum):
+class PhoneCallState(Enum):
     """How far a call has come, in this order."""
 
     REQUESTED = "requested"
@@ -58,10 +58,10 @@ class CallState(Enum):
     DISCARDED = "discarded"
 
 
-ORDER = list(CallState)
+ORDER = list(PhoneCallState)
 
 
-class Keys(Protocol):
+class KeyExchange(Protocol):
     """Who makes the call's key: the media process."""
 
     async def offer(self, dh: DhConfig) -> bytes:
@@ -111,11 +111,11 @@ class PhoneCall:
         self.id = call_id
         self.date = date.timestamp() if date else 0.0
         """When it began, by Telegram's clock (a Unix time); 0 where Telegram did not say."""
-        self.state = CallState.REQUESTED
+        self.state = PhoneCallState.REQUESTED
         self._control = control
         self._input = types.InputPhoneCall(call_id, access_hash)
         self._passed = {self.state}
-        self._reached = {state: asyncio.Event() for state in CallState}
+        self._reached = {state: asyncio.Event() for state in PhoneCallState}
         self._accepted: types.PhoneCallAccepted | None = None
         self._confirmed: types.PhoneCall | None = None
         self._discarded: Discarded | None = None
@@ -133,7 +133,7 @@ class PhoneCall:
 
     async def discarded(self) -> Discarded:
         """Wait until the other side or Telegram ends the call; never returns when we end it."""
-        await self._reached[CallState.DISCARDED].wait()
+        await self._reached[PhoneCallState.DISCARDED].wait()
         assert self._discarded is not None
         return self._discarded
 
@@ -190,13 +190,13 @@ class PhoneCall:
         """An updatePhoneCall or its TL phoneCall* object for this call."""
         match update:
             case types.PhoneCallWaiting(receive_date=received) if received:
-                self._reach(CallState.RINGING)
+                self._reach(PhoneCallState.RINGING)
             case types.PhoneCallAccepted():
                 self._accepted = update
-                self._reach(CallState.ACCEPTED)
+                self._reach(PhoneCallState.ACCEPTED)
             case types.PhoneCall():
                 self._confirmed = update
-                self._reach(CallState.CONFIRMED)
+                self._reach(PhoneCallState.CONFIRMED)
             case types.PhoneCallDiscarded():
                 self.ends(Discarded.of(update.reason, update.duration))
             case types.PhoneCallEmpty():  # official clients end the call for it, too
@@ -216,7 +216,7 @@ class PhoneCall:
             return
         self._known_over = known
         self._discarded = discarded
-        self._reach(CallState.DISCARDED)
+        self._reach(PhoneCallState.DISCARDED)
 
     def take_signal(self, data: bytes) -> None:
         """An updatePhoneCallSignalingData for this call."""
@@ -225,17 +225,17 @@ class PhoneCall:
     async def probe(self) -> None:
         """Ask Telegram for the call's state by a request that changes nothing, where there is one."""
 
-    def _reach(self, state: CallState) -> None:
+    def _reach(self, state: PhoneCallState) -> None:
         """A state, and with it those before, whose updates may have been lost; one that comes late changes nothing."""
         if ORDER.index(state) <= ORDER.index(self.state):
             return
         self.state = state
-        over = state is CallState.DISCARDED
+        over = state is PhoneCallState.DISCARDED
         self._passed.update({state} if over else ORDER[: ORDER.index(state) + 1])
         for reached in ORDER[: ORDER.index(state) + 1]:
             self._reached[reached].set()
 
-    async def _until(self, state: CallState, timeout_s: float) -> None:
+    async def _until(self, state: PhoneCallState, timeout_s: float) -> None:
         """Wait for a state; raises CallDiscarded when the call ends first, TimeoutError when nothing comes in time."""
         async with asyncio.timeout(timeout_s):
             await self._reached[state].wait()
@@ -298,9 +298,9 @@ class Offer(PhoneCall):
         Raises CallDiscarded where it is over, or has been taken on another device; TelegramError.
         """
         await self._ask(functions.phone.ReceivedCallRequest(self._input))
-        self._reach(CallState.RINGING)
+        self._reach(PhoneCallState.RINGING)
 
-    async def accept(self, keys: Keys) -> Connections:
+    async def accept(self, keys: KeyExchange) -> Connections:
         """phone.acceptCall, and wait until the caller has confirmed the key.
 
         Raises CallDiscarded where it is over, or has been taken on another device; TelegramError.
@@ -315,7 +315,7 @@ class Offer(PhoneCall):
         except CallTaken:
             await self._learn_whose()
         try:
-            await self._until(CallState.CONFIRMED, CONFIRM_S)
+            await self._until(PhoneCallState.CONFIRMED, CONFIRM_S)
         except TimeoutError:
             raise Unreachable(f"the caller did not confirm call {self.id} within {CONFIRM_S:g} s") from None
         assert self._confirmed is not None
@@ -325,7 +325,7 @@ class Offer(PhoneCall):
     async def _learn_whose(self) -> None:
         """Somebody has accepted it: raises CallDiscarded where it was not us."""
         try:
-            await self._until(CallState.CONFIRMED, TAKEN_S)
+            await self._until(PhoneCallState.CONFIRMED, TAKEN_S)
         except TimeoutError:
             self.ends(Discarded(None, 0))
             raise CallDiscarded(f"call {self.id} was answered on another device") from None
@@ -382,15 +382,15 @@ class OutgoingCall(PhoneCall):
 
         Raises TimeoutError.
         """
-        await self._until(CallState.RINGING, RECEIVE_S)
+        await self._until(PhoneCallState.RINGING, RECEIVE_S)
 
     async def accepted(self, timeout_s: float = RING_S) -> None:
         """Wait until the callee accepts; raises TimeoutError, and Unavailable if their app can't talk to us."""
-        await self._until(CallState.ACCEPTED, timeout_s)
+        await self._until(PhoneCallState.ACCEPTED, timeout_s)
         if self._accepted and (versions := foreign_versions(self._control.protocol, self._accepted.protocol)):
             raise Unavailable(versions)
 
-    async def confirm(self, keys: Keys) -> Connections:
+    async def confirm(self, keys: KeyExchange) -> Connections:
         """phone.confirmCall: the key is agreed and the media may connect."""
         assert self._accepted is not None
         agreement = await keys.agree(self._accepted.g_b, 0)

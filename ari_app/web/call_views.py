@@ -6,8 +6,8 @@ from typing import Literal
 
 from aiohttp import web
 
-from ari_app.calls.call import Call, Step
-from ari_app.calls.history import Record
+from ari_app.calls.call import Call, CallEvent
+from ari_app.calls.history import CallRecord
 from ari_app.calls.outcome import Direction
 from ari_app.lines.book import LineBook
 from ari_app.sentence import Sentence
@@ -22,7 +22,7 @@ LANE_NAMES: dict[Lane, str] = {"telegram": "Telegram", "astergram": "Astergram",
 
 
 @dataclass(frozen=True)
-class Rung:
+class FlowRow:
     """One step of a call: in which lane, after how many seconds, what, and which way it went."""
 
     lane: Lane
@@ -36,16 +36,16 @@ class Rung:
         return LANE_NAMES[self.lane]
 
 
-def ladder(call: Record | Call) -> list[Rung]:
+def call_flow(call: CallRecord | Call) -> list[FlowRow]:
     """The steps of a call, in their order."""
-    steps: Iterable[Step] = call.ladder
+    steps: Iterable[CallEvent] = call.events
     direction = call.direction if isinstance(call, Call) else Direction(call.call.direction)
     rungs = []
     for step in steps:
         lane = LANES.get(step.side, "astergram")
         said = words.step(step.text)
         way = "" if lane == "astergram" else words.way(said, direction)
-        rungs.append(Rung(lane, step.at_s, said.sentence, way))
+        rungs.append(FlowRow(lane, step.at_s, said.sentence, way))
     return rungs
 
 

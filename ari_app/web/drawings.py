@@ -9,7 +9,7 @@ from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
 
 from ari_app.calls.figures import Count, Hour, LineCount, Span, ToAnswer, Unit
-from ari_app.calls.history import Record
+from ari_app.calls.history import CallRecord
 from ari_app.calls.samples import each_time
 from ari_app.sentence import Sentence, say
 from ari_app.web import charts, formats
@@ -94,7 +94,7 @@ class Drawings:
             WIDTH,
         )
 
-    def audio(self, record: Record) -> list[Chart]:
+    def audio(self, record: CallRecord) -> list[Chart]:
         """A call's level, jitter and loss."""
         samples = record.samples
         gap_s = GAP_S * (samples[-1].at_s / len(samples)) if samples else GAP_S

@@ -12,8 +12,8 @@ from ari_app.tasks import FAILURES, Failures
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from ari_app.calls.desk import Desk
     from ari_app.calls.history import History
+    from ari_app.calls.registry import CallRegistry
     from ari_app.doctor import Doctor
     from ari_app.lines.book import LineBook
     from ari_app.lines.card_files import CardFiles
@@ -26,7 +26,7 @@ class Services:
 
     lines: LineBook
     card_files: CardFiles
-    desk: Desk
+    registry: CallRegistry
     history: History
     doctor: Doctor
     installation: Installation

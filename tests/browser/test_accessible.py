@@ -116,7 +116,7 @@ async def test_axe_finds_nothing_on_any_page(tmp_path: Path, chromium: Tree) -> 
             await site.services.card_files.put(number, "picture", "us.png", png())
             calls = some_calls(60, time.time(), seed=1)  # more than a page shows
             await put_into(site.services.store, *calls)
-            async with talking(site.services.desk) as call:
+            async with talking(site.services.registry) as call:
                 for path in (
                     "/", "/lines", "/lines/add", "/lines/add?application", line, f"{line}/settings", f"{line}/card",
                     f"{line}/lists", f"{line}/limits", f"{line}/texts/en", f"{line}/setup", f"{line}/try",

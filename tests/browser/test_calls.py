@@ -99,7 +99,7 @@ async def test_an_open_call_goes_on_with_the_call(play: PlayMaker, admin: Admin)
         confirming(page)
         call = await anna.call(LINE)
         await phone.incoming()
-        (id,) = stage.app.desk.calls
+        (id,) = stage.app.registry.calls
         await page.goto(f"/calls/{id}")
         await expect(page.locator("h2 .badge")).to_have_text("Rings")
         await expect(page.locator("main")).to_contain_text("The audio was not measured")

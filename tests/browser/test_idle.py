@@ -39,7 +39,7 @@ async def test_a_session_ends_though_a_tab_is_open(chromium: Tree, tmp_path: Pat
             await page.goto(address)
             for _ in range(2):
                 site.clock.now += 2 * HOUR_S
-                async with talking(site.services.desk) as call:
+                async with talking(site.services.registry) as call:
                     await expect(page.locator(place)).to_contain_text("Анна")
                     call.end(outcome.by_administrator(Direction.IN, talking=True))
                 await expect(page.locator(place).get_by_text(re.compile("Now|Talking"))).to_have_count(0)

@@ -62,7 +62,7 @@ async def test_the_seventh_tab_works_and_all_go_on_with_one_stream(site: Site, a
         for tab in tabs:
             await tab.goto("/")
             await expect(tab.locator("#live-calls")).to_contain_text("Nobody is talking now.")
-        async with talking(site.services.desk) as call:
+        async with talking(site.services.registry) as call:
             for tab in tabs:
                 await expect(tab.locator(".live-call")).to_contain_text("Анна")
             assert streams(site) == 1
@@ -85,7 +85,7 @@ async def test_a_hidden_tab_has_no_stream_and_catches_up_when_it_is_looked_at(
         await until(lambda: streams(site) == 1)
         await page.evaluate(HIDE, True)
         await until(lambda: streams(site) == 0)
-        async with talking(site.services.desk) as call:
+        async with talking(site.services.registry) as call:
             await expect(page.locator(".live-call")).to_have_count(0)
             await page.evaluate(HIDE, False)
             await expect(page.locator(".live-call")).to_contain_text("Анна")
@@ -147,11 +147,11 @@ async def test_a_late_answer_is_not_lost_to_the_end_of_the_session(
 
 async def test_a_call_event_leaves_the_focus_on_hang_up(site: Site, administrator: Admin) -> None:
     async with administrator(site.served) as page, AsyncExitStack() as talk:
-        call = await talk.enter_async_context(talking(site.services.desk))
+        call = await talk.enter_async_context(talking(site.services.registry))
         button = page.locator(".live-call", has_text="Анна").get_by_role("button", name="Hang up")
         await goes_on(page)
         await button.focus()
-        async with talking(site.services.desk, BORIS) as another:
+        async with talking(site.services.registry, BORIS) as another:
             await expect(page.locator(".live-call")).to_have_count(2)
             await expect(button).to_be_focused()
             another.end(by_administrator(Direction.IN, talking=True))
@@ -165,15 +165,15 @@ async def test_a_call_event_leaves_the_focus_on_hang_up(site: Site, administrato
 
 
 async def test_an_open_table_stays_open_while_the_audio_is_measured(site: Site, administrator: Admin) -> None:
-    desk = site.services.desk
-    async with administrator(site.served) as page, talking(desk) as call:
+    registry = site.services.registry
+    async with administrator(site.served) as page, talking(registry) as call:
         await page.goto(f"/calls/{call.id}")
         await goes_on(page)
         table = page.locator(".chart-table").first
         await table.locator("summary").click()
         for second in (6, 7):
             async with page.expect_response("**/audio"):
-                measured(desk, call, second)
+                measured(registry, call, second)
             await expect(page.locator(".htmx-request, .htmx-settling")).to_have_count(0)
         await expect(table.locator("table")).to_be_visible()
         await expect(table.locator("summary")).to_be_focused()
@@ -289,7 +289,7 @@ async def test_ago_ticks(site: Site, administrator: Admin, language: str, ages: 
 
 
 async def test_a_live_call_counts_on_through_changes(site: Site, administrator: Admin) -> None:
-    async with administrator(site.served) as page, talking(site.services.desk) as call:
+    async with administrator(site.served) as page, talking(site.services.registry) as call:
         shown = page.locator(".live-call .running")
         for time_shown in ("0:02", "0:04"):
             await expect(shown).to_have_text(time_shown)

@@ -35,7 +35,7 @@ async def opened(chromium: Tree, folder: Path, language: str) -> AsyncIterator[t
     ):
         await put(site, *some_calls(200, site.clock.now, seed=3, days=60))
         await put(site, *(a_call(1000 + number, site.clock.now, line=f"+7999000010{number}") for number in range(5)))
-        async with talking(site.services.desk) as call:
+        async with talking(site.services.registry) as call:
             call.end(outcome.by_administrator(Direction.IN, talking=True))
         page = await context.new_page()
         await set_first_password(page, site)

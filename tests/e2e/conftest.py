@@ -79,11 +79,11 @@ class Play:
     @property
     def calls(self) -> list[Call]:
         """Every call so far, the live ones last."""
-        return [*self.app.desk.ended, *self.app.desk.calls.values()]
+        return [*self.app.registry.ended, *self.app.registry.calls.values()]
 
     def outcomes(self) -> list[str]:
         """TELEGRAM_STATUS of each call that is over."""
-        return [call.ending.status.value for call in self.app.desk.ended if call.ending]
+        return [call.ending.status.value for call in self.app.registry.ended if call.ending]
 
     async def outcome(self) -> str:
         """TELEGRAM_STATUS of the last call, once no call is live."""
@@ -93,7 +93,7 @@ class Play:
     async def call_over(self) -> None:
         """Wait until no call is live."""
         async with asyncio.timeout(GONE_S):
-            await self.app.desk.idle()
+            await self.app.registry.idle()
 
     async def talking(self) -> None:
         """Wait until both sides of every live call talk: a person's own media may be connected a moment before."""
@@ -103,8 +103,8 @@ class Play:
 async def all_talk(app: Astergram) -> None:
     """Wait until both sides of every live call talk."""
     async with asyncio.timeout(GONE_S):
-        for call in list(app.desk.calls.values()):
-            await call.talks()
+        for call in list(app.registry.calls.values()):
+            await call.connected()
 
 
 PlayMaker = Callable[..., AbstractAsyncContextManager[Play]]

@@ -19,7 +19,7 @@ AWAY_S = 1.5
 async def step(call: Call, text: str) -> None:
     """Wait for a step of a call."""
     async with asyncio.timeout(GONE_S):
-        while not any(text in each.text for each in call.ladder):  # noqa: ASYNC110 - it has no event of its own
+        while not any(text in each.text for each in call.events):  # noqa: ASYNC110 - it has no event of its own
             await asyncio.sleep(0.05)
 
 

@@ -100,8 +100,8 @@ async def test_a_person_is_called_back(play: PlayMaker) -> None:
         ]
         assert [each.message for each in refused[:2]] == ["not yours"] * 2
         assert refused[2].message
-        assert stage.app.desk.counted["callback.refused"] == len(refused)
-        assert not stage.app.desk.calls
+        assert stage.app.registry.counted["callback.refused"] == len(refused)
+        assert not stage.app.registry.calls
 
         assert (await card.click()).message == "waiting"
         assert str(stage.telegram.user(ANNA).id) in (await agent.incoming()).peer
@@ -143,8 +143,8 @@ async def test_a_person_who_does_not_answer_may_ask_again_later(play: PlayMaker)
         again = await anna.sees(LINE, says("later"))
         assert again.buttons
         assert (await again.click()).message == "too soon"
-        assert stage.app.desk.counted["back.BUSY"] == 1
-        assert stage.app.desk.counted["card.sent"] == 1
+        assert stage.app.registry.counted["back.BUSY"] == 1
+        assert stage.app.registry.counted["card.sent"] == 1
 
 
 async def test_nobody_in_the_pbx_answers(play: PlayMaker) -> None:
@@ -196,7 +196,7 @@ async def test_a_card_is_pressed_after_a_restart(play: PlayMaker) -> None:
             assert (await card.click()).message == "waiting"
             await talked(await asked(agent, anna), agent, restarted)
             assert not (await anna.sees(LINE, says("reached"))).buttons
-            await restarted.desk.idle()
+            await restarted.registry.idle()
 
 
 async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) -> None:
@@ -216,7 +216,7 @@ async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) 
             assert (await mended.click()).message == "waiting"
             await talked(await asked(agent, anna), agent, restarted)
             await anna.sees(LINE, says("reached"))
-            await restarted.desk.idle()
+            await restarted.registry.idle()
 
 
 async def test_who_calls_a_line_that_is_full_gets_a_card(play: PlayMaker) -> None:

@@ -77,7 +77,7 @@ async def test_the_card_after_no_answer(play: PlayMaker) -> None:
         async with running(stage.settings) as again:
             await again.settled()
             await not_answered(phone, anna)
-            await again.desk.idle()
+            await again.registry.idle()
         assert await cards(anna) == ["Анна, we called"]
 
 

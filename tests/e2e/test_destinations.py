@@ -46,7 +46,7 @@ async def test_who_may_not_call_nor_be_called(play: PlayMaker, lists: dict[str, 
         refused = await anna.call(LINE)
         assert reason(await refused.ended()) is DiscardReason.BUSY
         assert "receivedCall" not in {event.event for event in stage.telegram.calls[0].events}
-        assert stage.app.desk.counted["in.RESTRICTED"] == 1
+        assert stage.app.registry.counted["in.RESTRICTED"] == 1
         await phone.dial(ANNA)
         assert (await phone.closed()).startswith("403")
         assert await stage.outcome() == "RESTRICTED"

@@ -105,7 +105,7 @@ async def test_the_account_is_answered_on_another_device(play: PlayMaker) -> Non
         answering = asyncio.gather(other.accept(None, None), call.confirm(None, None))
         await phone.closed()
         assert await stage.outcome() == "CANCEL"
-        assert stage.calls[-1].ladder[-1].text == "CANCEL, cause 26: answered on another device"
+        assert stage.calls[-1].events[-1].text == "CANCEL, cause 26: answered on another device"
         await answering
         await call.hang_up()
 
@@ -254,7 +254,7 @@ async def test_the_phone_that_dialled_hangs_up_after_talking(play: PlayMaker) ->
         await phone.hangup()
         await call.ended()
         await stage.call_over()
-        assert stage.calls[-1].ladder[-1].text == "ANSWER, cause 16: ended by the PBX (cause 16)"
+        assert stage.calls[-1].events[-1].text == "ANSWER, cause 16: ended by the PBX (cause 16)"
         assert await global_variable(stage.asterisk, "SEEN") == "ANSWER/16"
 
 
@@ -284,7 +284,7 @@ async def test_an_accepted_call_without_media_is_redialled_once(play: PlayMaker)
         await phone.hangup()
         await second.ended()
         await stage.call_over()
-        assert stage.app.desk.counted["redials"] == 1
+        assert stage.app.registry.counted["redials"] == 1
 
 
 async def test_an_accepted_call_never_gets_media(play: PlayMaker) -> None:

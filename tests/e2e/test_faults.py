@@ -118,8 +118,8 @@ class Faults:
         self.started: Counter[Site] = Counter()
 
     def break_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        spawn, supervise, alongside = GuardedTasks.spawn, GuardedTasks.supervise, Call.alongside
-        ends_with = Call.ends_with
+        spawn, supervise, alongside = GuardedTasks.spawn, GuardedTasks.supervise, Call.spawn
+        ends_with = Call.end_when
 
         def broken_spawn(tasks: GuardedTasks, work: Any, *arguments: Any) -> Any:
             return spawn(tasks, self._coroutine(work), *arguments)
@@ -128,18 +128,18 @@ class Faults:
             site = _site()
             return supervise(tasks, lambda: self._coroutine(work(), site), *arguments)
 
-        def broken_alongside(call: Call, work: Any) -> None:
+        def broken_call_spawn(call: Call, work: Any) -> None:
             alongside(call, self._coroutine(work))
 
-        def broken_ends_with(call: Call, ending: Any) -> None:
+        def broken_end_when(call: Call, ending: Any) -> None:
             ends_with(call, self._coroutine(ending))
 
         for owner, name in ((asyncio.TaskGroup, "__aexit__"), (asyncio, "wait"), (asyncio, "wait_for")):
             monkeypatch.setattr(owner, name, _marked(getattr(owner, name)))
         monkeypatch.setattr(GuardedTasks, "spawn", broken_spawn)
         monkeypatch.setattr(GuardedTasks, "supervise", broken_supervise)
-        monkeypatch.setattr(Call, "alongside", broken_alongside)
-        monkeypatch.setattr(Call, "ends_with", broken_ends_with)
+        monkeypatch.setattr(Call, "spawn", broken_call_spawn)
+        monkeypatch.setattr(Call, "end_when", broken_end_when)
 
     def _coroutine(self, work: Coroutine[Any, Any, Any], site: Site | None = None) -> Coroutine[Any, Any, Any]:
         site = site or _site()
@@ -336,7 +336,7 @@ async def boris_talks(stage: Play, boris: Person) -> AsyncIterator[None]:
     await stage.talking()
     victim = talking[-1]
     assert victim is not None
-    call_here = next(each for each in stage.app.desk.calls.values() if each.line == OTHER)
+    call_here = next(each for each in stage.app.registry.calls.values() if each.line == OTHER)
     yield
     assert call_here.ending is None, "a fault has ended the call on the other line"
     await victim.hang_up()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ari_app.calls.history import History, keeping
+from ari_app.calls.history import History, open_history
 from ari_app.calls.progress import CallState
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.store.calls import Query
@@ -21,14 +21,14 @@ SOUND_DBFS = -20
 @asynccontextmanager
 async def kept(stage: Play) -> AsyncIterator[History]:
     """A history of this test's own, which can be left and read again."""
-    async with open_store(stage.stage.folder / "history.db") as store, keeping(store) as history:
-        stage.app.desk.recorder = history
+    async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as history:
+        stage.app.registry.recorder = history
         yield history
 
 
 async def measurements(stage: Play, call_id: str) -> list[float]:
     """Wait until a call was measured some times; gives what it heard from Telegram each time."""
-    bus = stage.app.desk.bus
+    bus = stage.app.registry.bus
     levels: list[float] = []
     with bus.subscribe() as told:
         async with asyncio.timeout(SOON_S):
@@ -71,11 +71,11 @@ async def test_a_call_is_written_from_its_beginning_to_its_end(play: PlayMaker, 
         assert found.near == ("101" if direction == "out" else LINE.removeprefix("+"))
         assert found.ended_at is not None
         assert found.ended_at - found.began_at >= found.talked_s > 1.0
-        async with open_store(stage.stage.folder / "history.db") as store, keeping(store) as later:
+        async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as later:
             record = await later.one(row.id)
         assert record is not None
-        assert record.ladder[-1].text == "ANSWER, cause 16: ended on Telegram (hangup)"
-        texts = [rung.text for rung in record.ladder]
+        assert record.events[-1].text == "ANSWER, cause 16: ended on Telegram (hangup)"
+        texts = [rung.text for rung in record.events]
         assert texts.index("rings") < texts.index("accepted, key agreed") < texts.index("both sides talk")
         reached = record.milestones
         assert reached.rings_s is not None
@@ -99,16 +99,16 @@ async def test_an_administrator_hangs_up(play: PlayMaker, talking: bool) -> None
             await phone.answer()
             await call.confirm(None, None)
             await stage.talking()
-        desk = stage.app.desk
-        (call_id,) = desk.calls
-        assert desk.hang_up(call_id)
+        registry = stage.app.registry
+        (call_id,) = registry.calls
+        assert registry.hang_up(call_id)
         ended = await call.ended()
         assert type(ended.reason).__name__ == f"PhoneCallDiscardReason{'Hangup' if talking else 'Busy'}"
         await phone.closed()
         await stage.call_over()
         (row,) = (await history.find(Query())).rows
         assert (row.status, row.detail) == ("ANSWER" if talking else "BUSY", "ended by the administrator")
-        assert not desk.hang_up(call_id)
+        assert not registry.hang_up(call_id)
 
 
 async def test_a_killed_program_leaves_a_call_that_is_closed_later(play: PlayMaker) -> None:
@@ -116,11 +116,11 @@ async def test_a_killed_program_leaves_a_call_that_is_closed_later(play: PlayMak
         call = await anna.call(LINE)
         await phone.incoming()
         assert (await history.find(Query())).total == 1, "written"
-        async with open_store(stage.stage.folder / "history.db") as store, keeping(store) as next_run:
+        async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as next_run:
             (row,) = (await next_run.find(Query())).rows
             assert (row.status, row.detail) == ("ERROR", "the program stopped during the call")
             record = await next_run.one(row.id)
             assert record is not None
-            assert [rung.text for rung in record.ladder][:2] == [f"{row.person_id} calls", "rings"]
+            assert [rung.text for rung in record.events][:2] == [f"{row.person_id} calls", "rings"]
         await call.hang_up()
         await phone.closed()

@@ -109,7 +109,7 @@ async def test_a_press_counts_only_from_the_caller_and_in_his_call(play: PlayMak
                 await forwarded(anna, keypad, boris, data[0]),
             ]
             assert all(answer.message for answer in refused)
-            assert stage.app.desk.counted["keypad.refused"] == len(refused)
+            assert stage.app.registry.counted["keypad.refused"] == len(refused)
             unknown = await stage.telegram.press(ANNA, ANNA, keypad.id, b"no button of ours")
             assert unknown.message
         await phone.closed()

@@ -35,7 +35,7 @@ async def test_a_press_tells_the_language_of_what_comes_next(play: PlayMaker) ->
             await russian.incoming()
             await call.hang_up(DiscardReason.MISSED)
             await russian.closed()
-            await restarted.desk.idle()
+            await restarted.registry.idle()
             await anna.sees(LINE, lambda messages: not messages)
 
             await english.dial(ANNA)
@@ -45,4 +45,4 @@ async def test_a_press_tells_the_language_of_what_comes_next(play: PlayMaker) ->
             await call.hang_up(DiscardReason.BUSY)
             await english.closed()
             assert "Здравствуйте" in (await anna.keypad(LINE)).message
-            await restarted.desk.idle()
+            await restarted.registry.idle()

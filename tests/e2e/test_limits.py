@@ -52,7 +52,7 @@ async def test_every_line_is_limited_also_after_a_restart(play: PlayMaker) -> No
             await phone.dial(ANNA)
             assert (await phone.closed()).startswith("503")
         assert stage.outcomes() == ["LIMITED"]
-        assert stage.app.desk.counted["out.LIMITED"] == 2
+        assert stage.app.registry.counted["out.LIMITED"] == 2
         await stage.stop_astergram()
         async with running(stage.settings) as again:
             await again.settled()

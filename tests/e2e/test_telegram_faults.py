@@ -39,7 +39,7 @@ async def test_a_caller_whose_app_speaks_none_of_our_versions(play: PlayMaker) -
         ended = await (await anna.call(LINE)).ended()
         assert isinstance(ended.reason, types.PhoneCallDiscardReasonDisconnect)
         assert not any(event.type == "CALL_INCOMING" for event in phone.events)
-        assert stage.app.desk.counted["in.UNAVAILABLE"] == 1
+        assert stage.app.registry.counted["in.UNAVAILABLE"] == 1
         (kept,) = (await stage.app.history.find(Query())).rows
         assert (kept.status, "it speaks 2.4.4" in kept.detail) == ("UNAVAILABLE", True)
 
@@ -50,7 +50,7 @@ async def test_signalling_that_fails_while_the_audio_connects(play: PlayMaker) -
         call = await anna.call(LINE)
         await call.confirm(stage.tone("anna", PERSON_HZ), None)
         await stage.talking()
-        steps = [step.text for step in stage.calls[-1].ladder]
+        steps = [step.text for step in stage.calls[-1].events]
         assert any("signalling fails, the call goes on" in text for text in steps)
         await call.hang_up()
         await phone.closed()

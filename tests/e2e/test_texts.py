@@ -97,7 +97,7 @@ async def test_the_caller_writes_an_extension(play: PlayMaker) -> None:
         await phone.closed()
         await stage.call_over()
         assert annas.answers == ["Анна, call **Acme**!"]
-        steps = [step.text for step in stage.calls[-1].ladder if step.side == "keys"]
+        steps = [step.text for step in stage.calls[-1].events if step.side == "keys"]
         assert sum(int(text.split()[0]) for text in steps) == 5
         assert all(text.endswith("keys were pressed") for text in steps)
 

@@ -97,7 +97,7 @@ async def test_an_exception_to_everybody_is_not_everybody(telegram: LocalTelegra
 
 
 async def test_a_silenced_device_does_not_ring_and_the_line_does(telegram: LocalTelegram, line: Device) -> None:
-    async with device(telegram, LINE) as desk, device(telegram, CALLER) as caller:
+    async with device(telegram, LINE) as registry, device(telegram, CALLER) as caller:
         await carry_out(line.client, list(Step), BOT)
         (own, other) = sorted(telegram.devices(LINE), key=lambda each: bool(each.call_requests_disabled))
         assert (own.device_model, own.call_requests_disabled) == ("Astergram", False)
@@ -105,8 +105,8 @@ async def test_a_silenced_device_does_not_ring_and_the_line_does(telegram: Local
         await call(caller)
         assert isinstance((await line.next(types.UpdatePhoneCall)).phone_call, types.PhoneCallRequested)
         await caller.client.send_message(await line_of(caller), "after the call")
-        await desk.next(types.UpdateNewMessage)  # so what was sent before it is there
-        assert desk.waiting(types.UpdatePhoneCall) == 0
+        await registry.next(types.UpdateNewMessage)  # so what was sent before it is there
+        assert registry.waiting(types.UpdatePhoneCall) == 0
 
 
 async def line_of(caller: Device) -> Any:
@@ -203,14 +203,14 @@ async def test_logging_out(telegram: LocalTelegram) -> None:
 
 
 async def test_changing_the_settings_of_a_device(telegram: LocalTelegram, line: Device) -> None:
-    async with device(telegram, LINE) as desk:
+    async with device(telegram, LINE) as registry:
         (own, other) = (await line(functions.account.GetAuthorizationsRequest())).authorizations
         assert own.current and not other.current
         change = functions.account.ChangeAuthorizationSettingsRequest
         assert await line(change(other.hash, call_requests_disabled=True))
-        assert (await desk(functions.account.GetAuthorizationsRequest())).authorizations[0].call_requests_disabled
+        assert (await registry(functions.account.GetAuthorizationsRequest())).authorizations[0].call_requests_disabled
         assert await line(change(other.hash))  # what is not given stays
-        assert (await desk(functions.account.GetAuthorizationsRequest())).authorizations[0].call_requests_disabled
+        assert (await registry(functions.account.GetAuthorizationsRequest())).authorizations[0].call_requests_disabled
         assert await line(change(other.hash, call_requests_disabled=False))
         assert not telegram.devices(LINE)[1].call_requests_disabled
         with pytest.raises(errors.HashInvalidError):

@@ -13,7 +13,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import bridged, reconcile
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriConflict, AriError, AriTimeout, LegEnded
-from ari_app.asterisk.events import STASIS_START, Arrival
+from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.external_media import rtp_media_leg, websocket_media_leg
 from ari_app.asterisk.legs import dialplan_leg, incoming_leg
 from ari_app.sandbox.asterisk import PrivateAsterisk
@@ -103,9 +103,9 @@ async def test_a_call_that_another_application_takes_in_the_dialplan_is_left_to_
         asyncio.timeout(WAIT_S),
         dialplan_leg(client, extension="other", context="ari-test", caller_id=CALLER) as leg,
     ):
-        arrival = await arrivals.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
-        async with incoming_leg(other, arrival) as far:
+        start = await arrivals.next(STASIS_START)
+        assert isinstance(start, StasisStart)
+        async with incoming_leg(other, start) as far:
             assert far.id == f"{leg.id}-far"
             assert not await reconcile(client)
             await far.answer()
@@ -232,9 +232,9 @@ async def test_a_name_stays_a_name(asterisk: PrivateAsterisk, name: str) -> None
 async def test_incoming_rings_answers_and_is_hung_up(asterisk: PrivateAsterisk) -> None:
     async with connected(asterisk) as client, client.subscribe() as application, asyncio.timeout(WAIT_S):
         caller = await calls_telegram(client)
-        arrival = await application.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
-        async with incoming_leg(client, arrival) as leg:
+        start = await application.next(STASIS_START)
+        assert isinstance(start, StasisStart)
+        async with incoming_leg(client, start) as leg:
             assert leg.args == ["+79990000001", "second argument"]
             assert (leg.caller_name, leg.caller_number) == ("Anna", "101")
             assert await leg.get_variable("CHANNEL(state)") == "Ring"
@@ -249,9 +249,9 @@ async def test_incoming_rings_answers_and_is_hung_up(asterisk: PrivateAsterisk) 
 async def test_incoming_goes_back_to_the_dialplan_with_a_result(asterisk: PrivateAsterisk) -> None:
     async with connected(asterisk) as client, client.subscribe() as application, asyncio.timeout(WAIT_S):
         await calls_telegram(client)
-        arrival = await application.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
-        async with incoming_leg(client, arrival) as leg:
+        start = await application.next(STASIS_START)
+        assert isinstance(start, StasisStart)
+        async with incoming_leg(client, start) as leg:
             await leg.continue_in_dialplan({"TELEGRAM_STATUS": "ЗАНЯТО + 1", "TELEGRAM_CAUSE": "17"})
             await leg.hung_up()
         assert await global_variable(asterisk, "SEEN") == "ЗАНЯТО + 1"
@@ -261,9 +261,9 @@ async def test_incoming_goes_back_to_the_dialplan_with_a_result(asterisk: Privat
 async def test_an_incoming_caller_who_gives_up_is_noticed(asterisk: PrivateAsterisk) -> None:
     async with connected(asterisk) as client, client.subscribe() as application, asyncio.timeout(WAIT_S):
         caller = await calls_telegram(client)
-        arrival = await application.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
-        async with incoming_leg(client, arrival) as leg:
+        start = await application.next(STASIS_START)
+        assert isinstance(start, StasisStart)
+        async with incoming_leg(client, start) as leg:
             await leg.ring()
             await caller.hangup(reason_code=16)
             assert (await leg.hung_up()).cause == 16
@@ -275,12 +275,12 @@ async def test_an_incoming_caller_who_gives_up_is_noticed(asterisk: PrivateAster
 async def test_an_incoming_caller_who_gives_up_before_being_taken_is_noticed(asterisk: PrivateAsterisk) -> None:
     async with connected(asterisk) as client, client.subscribe() as application, asyncio.timeout(WAIT_S):
         caller = await calls_telegram(client)
-        arrival = await application.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
+        start = await application.next(STASIS_START)
+        assert isinstance(start, StasisStart)
         await caller.hangup(reason_code=16)
         await nothing_is_left(client)
-        await eventually(lambda: bool(arrival.since))
-        async with incoming_leg(client, arrival) as leg:
+        await eventually(lambda: bool(start.since))
+        async with incoming_leg(client, start) as leg:
             await leg.hung_up()
 
 

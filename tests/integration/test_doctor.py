@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from ari_app.asterisk.events import Arrival
+from ari_app.asterisk.events import StasisStart
 from ari_app.doctor import AmiLogin, Doctor, Finding, Grade, LineNeeds, Surroundings, Topic, print_report
 from ari_app.doctor.connect import Flavour, ari_conf, extensions, http_conf, manager_conf
 from ari_app.sandbox.asterisk import PrivateAsterisk
@@ -278,6 +278,6 @@ async def test_what_connect_shows_loads_and_works(
                 endpoint=f"Local/{dialled}@{phones}/n", extension="201", context="internal", priority=1
             )
             async with asyncio.timeout(20.0):
-                arrival = await arrivals.next("StasisStart")
-        assert isinstance(arrival, Arrival)
-        assert arrival.args == ["+79990000002"]
+                start = await arrivals.next("StasisStart")
+        assert isinstance(start, StasisStart)
+        assert start.args == ["+79990000002"]

@@ -155,8 +155,8 @@ async def test_names_are_escaped_everywhere(page: Site, admin: Browser) -> None:
     evil = {"name": SCRIPT, "peer": SCRIPT, "near": SCRIPT, "username": SCRIPT, "detail": SCRIPT, "line": SCRIPT}
     await put(page, a_call(1, page.clock.now, **evil))
     addresses = ["/calls", f"/calls/{1:012x}", f"/calls?q={quote(SCRIPT)}&line={quote(SCRIPT)}", "/charts?period=today"]
-    async with talking(page.services.desk, MALLORY) as call:
-        call.step("telegram", SCRIPT)
+    async with talking(page.services.registry, MALLORY) as call:
+        call.add_event("telegram", SCRIPT)
         for address in (*addresses, f"/calls/{call.id}"):
             html = (await admin.get(address)).text
             assert SCRIPT not in html, address
@@ -169,7 +169,7 @@ async def test_names_are_escaped_everywhere(page: Site, admin: Browser) -> None:
 
 
 async def test_one_call(page: Site, admin: Browser) -> None:
-    async with talking(page.services.desk) as call:
+    async with talking(page.services.registry) as call:
         call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 5), Direction.IN, talking=True))
     html = (await admin.get(f"/calls/{call.id}")).text
     assert "Анна Ёлкина" in html
@@ -186,12 +186,12 @@ async def test_one_call(page: Site, admin: Browser) -> None:
 
 
 async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
-    async with talking(page.services.desk) as call:
+    async with talking(page.services.registry) as call:
         html = (await admin.get(f"/calls/{call.id}")).text
         assert f'action="/calls/{call.id}/hangup"' in html
         assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" ' in html
         assert html.count('data-live="call"') == 1
-        call.step("keys", "a key was pressed")
+        call.add_event("keys", "a key was pressed")
         assert "A key was pressed" in (await admin.get(f"/calls/{call.id}/now")).text
         assert "<svg" in (await admin.get(f"/calls/{call.id}/audio")).text
         call.end(outcome.shut_down(talking=True))
@@ -200,7 +200,7 @@ async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
 
 async def test_a_live_row_shows_how_long_they_have_talked(page: Site, admin: Browser) -> None:
     """In the history, and in what is exported of it: it was kept when they began to talk."""
-    async with talking(page.services.desk) as call, program(page) as cli:
+    async with talking(page.services.registry) as call, program(page) as cli:
         await page.services.store.written()
         call._talking_since -= 75.0
         html = " ".join((await admin.get("/calls")).text.split())
@@ -223,7 +223,7 @@ async def test_a_call_without_audio_says_so(page: Site, admin: Browser) -> None:
 
 async def test_a_call_is_told_in_russian(page: Site) -> None:
     async with signed_in(page, Accept_Language="ru") as admin:
-        async with talking(page.services.desk) as call:
+        async with talking(page.services.registry) as call:
             call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 5), Direction.IN, talking=True))
         html = (await admin.get(f"/calls/{call.id}")).text
         assert "Завершён в Telegram: положена трубка." in html

@@ -40,14 +40,14 @@ async def got(cli: Browser, path: str, **query: Any) -> Any:
 
 async def test_live_calls_are_told_and_ended(page: Site, cli: Browser) -> None:
     assert await got(cli, "/api/calls/live") == []
-    async with talking(page.services.desk) as call:
-        measured(page.services.desk, call, 6)
+    async with talking(page.services.registry) as call:
+        measured(page.services.registry, call, 6)
         (live,) = await got(cli, "/api/calls/live")
         assert (live["state"], live["call"]["id"], live["call"]["name"]) == ("talking", call.id, "Анна Ёлкина")
         assert (live["call"]["status"], live["from_telegram_dbfs"]) == (None, -25.0)
         assert (await cli.ask("POST", f"/api/calls/{call.id}/hangup")).status == 204
         async with asyncio.timeout(5):
-            await call.over()
+            await call.ended()
     assert (await cli.ask("POST", f"/api/calls/{call.id}/hangup")).status == 404
     assert call.ending is not None
     assert call.ending.detail == "ended by the administrator"
@@ -56,7 +56,7 @@ async def test_live_calls_are_told_and_ended(page: Site, cli: Browser) -> None:
 async def test_who_may_read_only_ends_no_call(page: Site, cli: Browser) -> None:
     body = {"name": "reader", "right": "read"}
     made = await (await cli.ask("POST", "/api/access/tokens", json=body)).json()
-    async with signed_in(page), talking(page.services.desk) as call, program(page, made["token"]) as reader:
+    async with signed_in(page), talking(page.services.registry) as call, program(page, made["token"]) as reader:
         assert (await reader.get("/api/calls/live")).status == 200
         assert (await reader.ask("POST", f"/api/calls/{call.id}/hangup")).status == 403
         assert call.ending is None
@@ -81,7 +81,7 @@ async def test_calls_are_found_by_pages(page: Site, cli: Browser) -> None:
 
 
 async def test_one_call_is_told_whole(page: Site, cli: Browser) -> None:
-    async with talking(page.services.desk) as call:
+    async with talking(page.services.registry) as call:
         call.end(outcome.by_administrator(Direction.IN, talking=True))
     told = await got(cli, f"/api/calls/{call.id}")
     assert (told["state"], told["ending"], told["call"]["cause"]) == ("ended", "Ended by the administrator.", 16)

@@ -79,8 +79,8 @@ async def test_each_call_of_today_is_in_one_of_the_tiles(tmp_path: Path, languag
 
 async def test_it_shows_the_calls_now(tmp_path: Path) -> None:
     async with calls_site(tmp_path) as page, signed_in(page) as admin:
-        desk = page.services.desk
-        async with talking(desk, MALLORY, near=SCRIPT) as call:
+        registry = page.services.registry
+        async with talking(registry, MALLORY, near=SCRIPT) as call:
             html = (await admin.get("/overview/calls")).text
             whole = (await admin.get("/")).text
             call.end(outcome.by_administrator(Direction.IN, talking=True))
@@ -101,10 +101,10 @@ async def test_a_call_is_ended_from_it(tmp_path: Path, htmx: bool) -> None:
     async with calls_site(tmp_path) as page, signed_in(page) as admin:
         await admin.get("/")
         headers = {"HX-Request": "true"} if htmx else {}
-        async with talking(page.services.desk) as call:
+        async with talking(page.services.registry) as call:
             answer = await admin.post(f"/calls/{call.id}/hangup", headers=headers)
             async with asyncio.timeout(5):
-                await call.over()
+                await call.ended()
         assert call.ending is not None
         assert call.ending.detail == "ended by the administrator"
         assert answer.status == 200
@@ -115,7 +115,7 @@ async def test_a_call_is_ended_from_it(tmp_path: Path, htmx: bool) -> None:
 
 
 async def test_nobody_ends_a_call_without_being_asked_to(tmp_path: Path) -> None:
-    async with calls_site(tmp_path) as page, signed_in(page) as admin, talking(page.services.desk) as call:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin, talking(page.services.registry) as call:
         answer = await admin.ask("POST", f"/calls/{call.id}/hangup", data={})
         assert answer.status == 403
         assert call.ending is None

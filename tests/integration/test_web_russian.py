@@ -35,7 +35,7 @@ async def russian(tmp_path: Path) -> AsyncIterator[Browser]:
             signed_in(shown.site, Accept_Language="ru") as reader,
         ):
             await put(shown.site, a_call(1, shown.book._clock() - 60))
-            async with talking(shown.site.services.desk) as call:
+            async with talking(shown.site.services.registry) as call:
                 call.end(outcome.by_administrator(Direction.IN, talking=True))
             reader.http.headers["X-Call"] = call.id
             yield reader

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ari_app.calls.call import Call
-from ari_app.calls.desk import Desk
 from ari_app.calls.outcome import Direction
+from ari_app.calls.registry import CallRegistry
 from ari_app.calls.samples import Sample
 from ari_app.store.calls import Details, KeptCall, KeptCalls
 from ari_app.store.store import Store
@@ -27,7 +27,7 @@ PEOPLE = (("Maria Sokolova", "+79990000011"), ("Boris", ""), ("Vera K.", "+79990
 async def calls_site(folder: Path, **parts: Any) -> AsyncIterator[Site]:
     """Serve the page; what its desk does is kept in its history."""
     async with site(folder, **parts) as page:
-        page.services.desk.recorder = page.services.history
+        page.services.registry.recorder = page.services.history
         yield page
 
 
@@ -48,29 +48,31 @@ async def put(page: Site, *calls: KeptCall) -> None:
 
 
 @asynccontextmanager
-async def talking(desk: Desk, person: Person = ANNA, line: str = LINE, near: str = "101") -> AsyncIterator[Call]:
+async def talking(
+    registry: CallRegistry, person: Person = ANNA, line: str = LINE, near: str = "101"
+) -> AsyncIterator[Call]:
     """A live call in which both sides have talked for five seconds; over on leaving."""
-    async with desk.admit(Direction.IN, line, str(person.id), 9, person, near) as call:
-        call.step("telegram", f"{person.number} calls")
-        call.rings()
-        call.step("keypad", "shown")
-        call.step("asterisk", f"rings at {near}@from-telegram")
-        call.pbx_answered()
-        call.step("asterisk", "bridged, audio over rtp")
-        call.accepted()
-        call.step("media", "connected")
-        call.begins_to_talk()
+    async with registry.admit(Direction.IN, line, str(person.id), 9, person, near) as call:
+        call.add_event("telegram", f"{person.number} calls")
+        call.mark_ringing()
+        call.add_event("keypad", "shown")
+        call.add_event("asterisk", f"rings at {near}@from-telegram")
+        call.mark_pbx_answered()
+        call.add_event("asterisk", "bridged, audio over rtp")
+        call.mark_accepted()
+        call.add_event("media", "connected")
+        call.mark_media_up()
         for second in range(1, 6):
-            measured(desk, call, second)
+            measured(registry, call, second)
         yield call
 
 
-def measured(desk: Desk, call: Call, at_s: float) -> Sample:
+def measured(registry: CallRegistry, call: Call, at_s: float) -> Sample:
     """The call's audio is measured once more."""
     level = round(-30 + 12 * math.sin(at_s), 1)
     sample = Sample(at_s, 2.5 + at_s % 3, int(at_s / 2), int(at_s) * 10, level, -25.0)
     call.samples.add(sample)
-    desk.measured(call, sample)
+    registry.measured(call, sample)
     return sample
 
 

@@ -17,8 +17,8 @@ from yarl import URL
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
-from ari_app.calls.desk import Desk
 from ari_app.calls.history import History
+from ari_app.calls.registry import CallRegistry
 from ari_app.doctor import Doctor
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.lines.book import LineBook
@@ -87,13 +87,13 @@ async def site(
         installation = Installation(store, InstallationSettings())
         await installation.load()
         bus = services.get("bus") or EventBus()
-        desk = services.get("desk") or Desk(bus)
+        registry = services.get("registry") or CallRegistry(bus)
         parts: dict[str, Any] = {
             "store": store,
             "bus": bus,
-            "desk": desk,
+            "registry": registry,
             "installation": installation,
-            "lines": no_lines(folder, store, installation, desk, bus, tasks),
+            "lines": no_lines(folder, store, installation, registry, bus, tasks),
             "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "doctor": Doctor(lambda: nowhere(folder), clock),
@@ -106,14 +106,14 @@ async def site(
 
 
 def no_lines(
-    folder: Path, store: Store, installation: Installation, desk: Desk, bus: EventBus, tasks: GuardedTasks
+    folder: Path, store: Store, installation: Installation, registry: CallRegistry, bus: EventBus, tasks: GuardedTasks
 ) -> LineBook:
     """Lines, none of which is there; Asterisk and Telegram are away."""
 
     accounts = Accounts(Server(dc_id=2, host="127.0.0.1", port=1), lambda number: folder / f"{number}.session")
     ari = AriClient(NOBODY, "astergram", "secret", "telegram")
     no_works: Any = None  # what nobody asks where no line is
-    return LineBook(store, installation, accounts, no_works, {}, Bot(), desk, ari, bus, tasks)
+    return LineBook(store, installation, accounts, no_works, {}, Bot(), registry, ari, bus, tasks)
 
 
 def nowhere(folder: Path) -> Surroundings:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
-from ari_app.asterisk.events import STASIS_START, Arrival
+from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.legs import DialplanLeg, IncomingLeg, dialplan_leg, incoming_leg
 from ari_app.asterisk.websocket import Backoff
 
@@ -178,10 +178,10 @@ async def incoming(fake: FakeAri, client: AriClient) -> AsyncIterator[IncomingLe
         fake.channels[PHONE["id"]] = PHONE  # type: ignore[index]
         fake.subscribed.add(str(PHONE["id"]))
         await fake.event(STASIS_START, channel=PHONE, args=["+79990000002"])
-        arrival = await its.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
-        assert not arrival.replaces
-        async with incoming_leg(client, arrival) as leg:
+        start = await its.next(STASIS_START)
+        assert isinstance(start, StasisStart)
+        assert not start.replaces
+        async with incoming_leg(client, start) as leg:
             yield leg
 
 

@@ -59,7 +59,7 @@ async def test_a_call_without_asterisk_ends(audio: Audio | None) -> None:
     async with watched(audio) as (_, _, call, ending), asyncio.timeout(WAIT_S):
         assert (await ending).detail == "Asterisk was away for 0.1 s"
         assert (await ending).status is Status.ERROR
-        assert call.ladder == []
+        assert call.events == []
 
 
 async def test_a_call_whose_audio_comes_goes_on_until_it_stops() -> None:
@@ -67,7 +67,7 @@ async def test_a_call_whose_audio_comes_goes_on_until_it_stops() -> None:
     async with watched(audio) as (_, _, call, ending), asyncio.timeout(WAIT_S):
         await eventually(lambda: audio.asked >= 5)
         assert not ending.done()
-        assert [step.text for step in call.ladder] == ["away, but its audio comes: the call goes on"]
+        assert [step.text for step in call.events] == ["away, but its audio comes: the call goes on"]
         audio.quiet_s = AWAY_S
         await ending
 
@@ -83,7 +83,7 @@ async def test_an_asterisk_that_comes_back_in_time_ends_nothing() -> None:
 async def test_it_counts_anew_when_asterisk_goes_again() -> None:
     audio = Audio(0.0)
     async with watched(audio) as (fake, client, call, ending), client.subscribe() as its, asyncio.timeout(WAIT_S):
-        await eventually(lambda: bool(call.ladder))
+        await eventually(lambda: bool(call.events))
         fake.no_events = False
         await its.next(CONNECTED)
         audio.quiet_s = 100.0  # its side is silent

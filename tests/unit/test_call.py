@@ -10,7 +10,7 @@ import pytest
 from telethon.errors import RPCError
 
 from ari_app.calls import outcome
-from ari_app.calls.call import MOST_STEPS, Call
+from ari_app.calls.call import MAX_EVENTS, Call
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.progress import CallState
 
@@ -56,7 +56,7 @@ FAULTS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-@pytest.mark.parametrize("where", ["story", "alongside", "ends_with"])
+@pytest.mark.parametrize("where", ["story", "spawn", "end_when"])
 async def test_a_fault_in_any_of_its_tasks_ends_the_call(
     fault: Callable[[], Coroutine[Any, Any, None]], where: str
 ) -> None:
@@ -68,14 +68,14 @@ async def test_a_fault_in_any_of_its_tasks_ends_the_call(
         raise AssertionError
 
     async def story() -> None:
-        await call.open(part("leg", closed))
-        if where == "alongside":
-            call.alongside(fault())
-        elif where == "ends_with":
-            call.ends_with(ending())
+        await call.enter(part("leg", closed))
+        if where == "spawn":
+            call.spawn(fault())
+        elif where == "end_when":
+            call.end_when(ending())
         else:
             await fault()
-        await call.over()
+        await call.ended()
 
     assert (await run(call, story())).status is Status.ERROR
     assert closed == ["leg"]
@@ -89,7 +89,7 @@ async def test_a_call_that_has_talked_ends_as_answered_whatever_ends_it() -> Non
     call = new_call()
 
     async def story() -> None:
-        call.begins_to_talk()
+        call.mark_media_up()
         raise ValueError
 
     ending = await run(call, story())
@@ -122,13 +122,13 @@ async def test_both_parties_are_told_before_anything_is_closed() -> None:
         order.append(f"telegram: {ending.status.value}")
 
     async def story() -> None:
-        call.at_end(give_back)
-        await call.open(part("audio", order))
+        call.on_end(give_back)
+        await call.enter(part("audio", order))
         async with call.attempt():
-            await call.open(part("bridge", order))
-            call.at_end(discard)
+            await call.enter(part("bridge", order))
+            call.on_end(discard)
             call.end(BY_CALLER)
-            await call.over()
+            await call.ended()
 
     await run(call, story())
     assert order == ["asterisk: CANCEL", "telegram: CANCEL", "bridge", "audio"]
@@ -145,12 +145,12 @@ async def test_a_party_that_cannot_be_told_keeps_nobody_from_being_told() -> Non
         told.append("works")
 
     async def story() -> None:
-        call.at_end(works)
-        call.at_end(fails)
-        call.at_end(works)
-        await call.open(part("audio", told))
+        call.on_end(works)
+        call.on_end(fails)
+        call.on_end(works)
+        await call.enter(part("audio", told))
         call.end(BY_CALLER)
-        await call.over()
+        await call.ended()
 
     assert await run(call, story()) == BY_CALLER
     assert told == ["works", "works", "audio"]
@@ -165,12 +165,12 @@ async def test_closing_has_a_longest_time_and_every_part_is_closed() -> None:
         await forever()
 
     async def story() -> None:
-        await call.open(part("audio", closed))
-        await call.open(part("leg", closed, forever))
-        await call.open(part("bridge", closed, forever))
-        call.at_end(stalls)
+        await call.enter(part("audio", closed))
+        await call.enter(part("leg", closed, forever))
+        await call.enter(part("bridge", closed, forever))
+        call.on_end(stalls)
         call.end(BY_CALLER)
-        await call.over()
+        await call.ended()
 
     await run(call, story())
     assert closed == ["told", "bridge", "leg", "audio"]
@@ -186,11 +186,11 @@ async def test_what_is_open_around_an_attempt_is_closed_whatever_becomes_of_the_
         raise OSError("no room")
 
     async def story() -> None:
-        await call.open(part("agent", closed))
+        await call.enter(part("agent", closed))
         async with call.attempt():
-            await call.open(part("audio", closed, fails if fault == "fails" else forever))
+            await call.enter(part("audio", closed, fails if fault == "fails" else forever))
             call.end(BY_CALLER)
-            await call.over()
+            await call.ended()
 
     await run(call, story())
     assert closed == ["audio", "agent"]
@@ -201,8 +201,8 @@ async def test_no_talk_begins_in_a_call_that_has_just_failed() -> None:
 
     async def story() -> None:
         call.end(outcome.failed(OSError("no room")))
-        call.begins_to_talk()
-        await call.over()
+        call.mark_media_up()
+        await call.ended()
 
     ending = await run(call, story())
     assert not call.talking
@@ -222,11 +222,11 @@ async def test_a_task_that_does_not_end_does_not_keep_the_call() -> None:
                 continue
 
     async def story() -> None:
-        await call.open(part("leg", closed))
-        call.alongside(stubborn())
+        await call.enter(part("leg", closed))
+        call.spawn(stubborn())
         await asyncio.sleep(0)
         call.end(BY_CALLER)
-        await call.over()
+        await call.ended()
 
     await run(call, story())
     assert closed == ["leg"]
@@ -244,9 +244,9 @@ async def test_closing_goes_on_though_the_call_is_cancelled_again_and_again() ->
         closed.append("slowly")
 
     async def story() -> None:
-        await call.open(part("audio", closed))
-        await call.open(part("leg", closed, slowly))
-        await call.over()
+        await call.enter(part("audio", closed))
+        await call.enter(part("leg", closed, slowly))
+        await call.ended()
 
     running = asyncio.create_task(call.run(story()))
     while call.state is CallState.BEGUN and not closing.is_set():
@@ -273,10 +273,10 @@ async def test_an_attempt_is_closed_before_the_next_and_told_that_it_failed() ->
     async def story() -> None:
         for each in ("first", "second"):
             async with call.attempt():
-                await call.open(part(each, order))
-                call.at_end(discard)
+                await call.enter(part(each, order))
+                call.on_end(discard)
         call.end(BY_CALLER)
-        await call.over()
+        await call.ended()
 
     await run(call, story())
     assert order == [outcome.REDIALLED.detail, "first", outcome.REDIALLED.detail, "second"]
@@ -289,11 +289,11 @@ async def test_an_attempt_that_fails_is_closed_before_the_next_line_is_tried() -
     async def story() -> None:
         with pytest.raises(KeyError):
             async with call.attempt():
-                await call.open(part("attempt", order))
+                await call.enter(part("attempt", order))
                 raise KeyError
         order.append("next")
         call.end(BY_CALLER)
-        await call.over()
+        await call.ended()
 
     await run(call, story())
     assert order == ["attempt", "next"]
@@ -309,8 +309,8 @@ async def test_a_call_that_ends_while_an_attempt_is_closed_closes_it_once() -> N
 
     async def story() -> None:
         async with call.attempt():
-            await call.open(part("attempt", closed, end_it))
-        await call.over()
+            await call.enter(part("attempt", closed, end_it))
+        await call.ended()
 
     assert await run(call, story()) == BY_CALLER
     assert closed == ["attempt"]
@@ -318,10 +318,10 @@ async def test_a_call_that_ends_while_an_attempt_is_closed_closes_it_once() -> N
 
 def test_a_ladder_has_a_bound_and_its_end() -> None:
     call = new_call()
-    for number in range(3 * MOST_STEPS):
-        call.step("keys", f"step {number}")
+    for number in range(3 * MAX_EVENTS):
+        call.add_event("keys", f"step {number}")
     call.end(BY_CALLER)
-    assert len(call.ladder) == MOST_STEPS + 2
-    assert call.ladder[MOST_STEPS - 1].text == f"step {MOST_STEPS - 1}"
-    assert call.ladder[-2].text == "more steps than are kept: the log has them"
-    assert call.ladder[-1].text.startswith("CANCEL")
+    assert len(call.events) == MAX_EVENTS + 2
+    assert call.events[MAX_EVENTS - 1].text == f"step {MAX_EVENTS - 1}"
+    assert call.events[-2].text == "more steps than are kept: the log has them"
+    assert call.events[-1].text.startswith("CANCEL")

@@ -10,7 +10,7 @@ import pytest
 
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
-from ari_app.calls.callback import AGAIN_S, Turns
+from ari_app.calls.callback import AGAIN_S, RateLimiter
 from ari_app.calls.card import CardRules, Cards, Reason, Target, reason_for
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.store.cards import KeptCard, KeptCards
@@ -86,14 +86,14 @@ async def test_what_a_card_is_sent_for(
 
 async def test_no_card_after_they_talked() -> None:
     call = Call("1", OUT, "+79990000001", "anna")
-    call.begins_to_talk()
+    call.mark_media_up()
     call.end(on_telegram(DiscardReason.BUSY))
     assert reason_for(call, cancelled_after_s=0.0) is None
 
 
 async def test_how_long_it_rang() -> None:
     call = Call("1", OUT, "+79990000001", "anna")
-    call.rings()
+    call.mark_ringing()
     assert call.rang_s is None
     call.end(in_asterisk(127))
     assert call.rang_s is not None
@@ -129,18 +129,18 @@ def test_a_press_that_is_forged(forged: str) -> None:
 
 def test_one_request_of_a_person_at_a_time() -> None:
     now = 0.0
-    turns = Turns(lambda: now)
-    assert turns.begin(5)
-    assert turns.begin(6)
-    assert not turns.begin(5)
+    turns = RateLimiter(lambda: now)
+    assert turns.admit(5)
+    assert turns.admit(6)
+    assert not turns.admit(5)
     now = AGAIN_S
-    assert not turns.begin(5)  # his call goes on
-    turns.end(5)
-    assert turns.begin(5)
-    turns.end(5)
-    assert not turns.begin(5)  # too soon
+    assert not turns.admit(5)  # his call goes on
+    turns.done(5)
+    assert turns.admit(5)
+    turns.done(5)
+    assert not turns.admit(5)  # too soon
     now += AGAIN_S
-    assert turns.begin(5)
+    assert turns.admit(5)
 
 
 def test_a_target() -> None:

@@ -16,10 +16,10 @@ from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.csv_export import BOM
-from ari_app.calls.desk import Desk, LineFull
-from ari_app.calls.history import DAY_S, EXPORTED, History, HistorySettings, keeping
+from ari_app.calls.history import DAY_S, EXPORTED, History, HistorySettings, open_history
 from ari_app.calls.outcome import Direction
 from ari_app.calls.progress import CallState, Milestones
+from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.samples import MOST, Sample, Samples, as_columns, each_time, from_columns, sampled
 from ari_app.store.calls import BATCH, STOPPED, Details, KeptCall, KeptCalls, Query
 from ari_app.store.store import Store, open_store
@@ -40,7 +40,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def history(store: Store) -> AsyncIterator[History]:
-    async with keeping(store, clock=lambda: NOW) as kept:
+    async with open_history(store, clock=lambda: NOW) as kept:
         yield kept
 
 
@@ -67,15 +67,15 @@ async def ids(history: History, **query: Any) -> list[str]:
 
 
 async def test_a_call_is_kept_from_its_beginning(store: Store, history: History) -> None:
-    desk = Desk(recorder=history, clock=lambda: NOW - 60)
-    async with desk.admit(Direction.IN, LINE, "7", 1) as call:
+    registry = CallRegistry(recorder=history, clock=lambda: NOW - 60)
+    async with registry.admit(Direction.IN, LINE, "7", 1) as call:
         (row,) = (await history.find(Query())).rows
         assert (row.id, row.began_at, row.ended_at, row.status) == (call.id, NOW - 60, None, None)
-        call.person, call.near = ANNA, "101"
-        call.rings()
-        call.pbx_answered()
-        call.accepted()
-        call.begins_to_talk()
+        call.person, call.pbx_party = ANNA, "101"
+        call.mark_ringing()
+        call.mark_pbx_answered()
+        call.mark_accepted()
+        call.mark_media_up()
         call.samples.add(Sample(1.0, 2.5, 3, 40, -20.0, -99.0))
         assert (await history.find(Query(answered=True))).total == 1, "what a killed program would leave"
         (live,) = history.live()
@@ -83,14 +83,14 @@ async def test_a_call_is_kept_from_its_beginning(store: Store, history: History)
         call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 1), Direction.IN, talking=True))
     assert await store.written()
     assert history.live() == []
-    async with keeping(store) as later:  # nothing is in memory there
+    async with open_history(store) as later:  # nothing is in memory there
         record = await later.one(call.id)
     assert record is not None
     kept = record.call
     assert (kept.status, kept.cause, kept.detail) == ("ANSWER", 16, "ended on Telegram (hangup)")
     assert (kept.name, kept.phone, kept.username, kept.person_id) == ("Анна Ёлкина", ANNA.phone, "anna_b", 7)
     assert (kept.ended_at, kept.near, kept.answered, kept.refused) == (NOW, "101", True, False)
-    assert [rung.text for rung in record.ladder] == [
+    assert [rung.text for rung in record.events] == [
         "rings", "the dialplan answered", "accepted, key agreed", "both sides talk",
         "ANSWER, cause 16: ended on Telegram (hangup)",
     ]  # fmt: skip
@@ -105,13 +105,15 @@ async def test_a_call_that_is_not_there(history: History) -> None:
 
 
 async def test_a_refused_call_is_kept_with_its_reason(history: History) -> None:
-    desk = Desk(recorder=history)
-    async with desk.admit(Direction.IN, LINE, "8", 1) as first:
+    registry = CallRegistry(recorder=history)
+    async with registry.admit(Direction.IN, LINE, "8", 1) as first:
         with pytest.raises(LineFull):
-            async with desk.admit(Direction.IN, LINE, "7", 1, ANNA):
+            async with registry.admit(Direction.IN, LINE, "7", 1, ANNA):
                 pass
         first.end(outcome.shut_down(talking=False))
-    desk.refuse(Direction.OUT, LINE, "@anna_b", outcome.denied("@anna_b is in the line's deny list"), near="101")
+    registry.refuse(
+        Direction.OUT, LINE, "@anna_b", outcome.denied("@anna_b is in the line's deny list"), pbx_party="101"
+    )
     page = await history.find(Query())
     assert page.total == 3
     full, denied = (await history.find(Query(status="BUSY"))).rows[0], (await history.find(Query(text="@anna"))).rows[0]
@@ -119,14 +121,14 @@ async def test_a_refused_call_is_kept_with_its_reason(history: History) -> None:
     assert (denied.status, denied.refused, denied.near) == ("RESTRICTED", True, "101")
     record = await history.one(denied.id)
     assert record is not None
-    assert [rung.text for rung in record.ladder] == ["RESTRICTED, cause 21: @anna_b is in the line's deny list"]
-    assert desk.calls == {}
+    assert [rung.text for rung in record.events] == ["RESTRICTED, cause 21: @anna_b is in the line's deny list"]
+    assert registry.calls == {}
 
 
 async def test_a_call_whose_story_never_began_is_not_left_open(history: History) -> None:
-    desk = Desk(recorder=history)
+    registry = CallRegistry(recorder=history)
     with pytest.raises(ZeroDivisionError):
-        async with desk.admit(Direction.OUT, LINE, "7", 1):
+        async with registry.admit(Direction.OUT, LINE, "7", 1):
             raise ZeroDivisionError
     (row,) = (await history.find(Query())).rows
     assert row.status == "ERROR"
@@ -137,7 +139,7 @@ async def test_what_a_killed_program_left_open(tmp_path: Path) -> None:
     path = tmp_path / "astergram.db"
     async with open_store(path) as store:
         await put(store, a_call(1), a_call(2, status=None, ended_at=None, cause=None, detail=""))
-    async with open_store(path) as store, keeping(store) as history:
+    async with open_store(path) as store, open_history(store) as history:
         newest, oldest = (await history.find(Query())).rows
         assert (newest.status, newest.cause, newest.detail, newest.ended_at) == ("ERROR", 38, STOPPED, None)
         assert oldest == a_call(1)
@@ -151,8 +153,8 @@ async def test_a_call_that_cannot_be_written_at_all_is_given_up(
             "CREATE TRIGGER full BEFORE INSERT ON calls BEGIN SELECT RAISE(ABORT, 'no such calls'); END"
         )
     )
-    desk = Desk(recorder=history)
-    async with desk.admit(Direction.OUT, LINE, "7", 1) as call:
+    registry = CallRegistry(recorder=history)
+    async with registry.admit(Direction.OUT, LINE, "7", 1) as call:
         await store.written()
         call.end(outcome.shut_down(talking=False))
     await store.written()
@@ -217,14 +219,14 @@ async def test_what_is_too_old_goes(store: Store) -> None:
         db.table("call_details").insert_all({"id": call.id, **vars(Details())} for call in (*old, kept))
 
     await store.run(fill)
-    async with keeping(store, HistorySettings(days=30), clock=lambda: NOW) as history:
+    async with open_history(store, HistorySettings(days=30), clock=lambda: NOW) as history:
         await _until(lambda: _count(store, "call_details"), 1)
         assert await ids(history) == [kept.id]
 
 
 async def test_what_is_too_much_goes(store: Store) -> None:
     await put(store, *(a_call(number) for number in range(7)))
-    async with keeping(store, HistorySettings(calls=4), clock=lambda: NOW) as history:
+    async with open_history(store, HistorySettings(calls=4), clock=lambda: NOW) as history:
         await _until(lambda: _count(store, "calls"), 4)
         assert await ids(history) == ["c00006", "c00005", "c00004", "c00003"]
 
@@ -292,23 +294,23 @@ def heard(queue: asyncio.Queue[Any]) -> list[str]:
 
 async def test_the_desk_tells_what_a_call_does(bus: tuple[EventBus, asyncio.Queue[Any]]) -> None:
     told, queue = bus
-    async with Desk(told).admit(Direction.OUT, LINE, "7", 1) as call:
+    async with CallRegistry(told).admit(Direction.OUT, LINE, "7", 1) as call:
         assert heard(queue) == ["begun"]
-        call.rings()
-        call.accepted()
-        call.begins_to_talk()
+        call.mark_ringing()
+        call.mark_accepted()
+        call.mark_media_up()
         assert heard(queue) == ["ringing", "answered", "talking"]
-        call.rings()  # late news of Telegram's
+        call.mark_ringing()  # late news of Telegram's
         assert call.state is CallState.TALKING
         call.end(outcome.shut_down(talking=True))
-        call.rings()
+        call.mark_ringing()
     assert heard(queue) == ["talking", "ending", "ending", "ended"]
 
 
 async def test_a_call_back_rings_again_after_the_pbx_has_answered() -> None:
     call = Call("1", Direction.BACK, LINE, "7")
     states = []
-    for event in (call.pbx_answered, call.rings, call.accepted):
+    for event in (call.mark_pbx_answered, call.mark_ringing, call.mark_accepted):
         event()
         states.append(call.state)
     assert states == [CallState.ANSWERED, CallState.RINGING, CallState.ANSWERED]
@@ -317,19 +319,19 @@ async def test_a_call_back_rings_again_after_the_pbx_has_answered() -> None:
 @pytest.mark.parametrize("talking", [True, False])
 @pytest.mark.parametrize("direction", Direction)
 async def test_an_administrator_ends_a_call(direction: Direction, talking: bool) -> None:
-    desk = Desk()
-    async with desk.admit(direction, LINE, "7", 1) as call:
+    registry = CallRegistry()
+    async with registry.admit(direction, LINE, "7", 1) as call:
         begun = asyncio.Event()
 
         async def told() -> None:
             begun.set()
-            await call.over()
+            await call.ended()
 
         story = asyncio.create_task(call.run(told()))
         await begun.wait()
         if talking:
-            call.begins_to_talk()
-        assert desk.hang_up(call.id)
+            call.mark_media_up()
+        assert registry.hang_up(call.id)
         async with asyncio.timeout(5):
             await story
     assert call.ending == outcome.by_administrator(direction, talking)
@@ -341,7 +343,7 @@ async def test_an_administrator_ends_a_call(direction: Direction, talking: bool)
         assert seen == ("BUSY", 17, DiscardReason.BUSY)
     else:
         assert seen == ("CANCEL", 16, DiscardReason.MISSED)
-    assert not desk.hang_up(call.id)
+    assert not registry.hang_up(call.id)
 
 
 # --- set-up times
@@ -362,9 +364,9 @@ def test_set_up_times() -> None:
 
 def test_of_a_milestone_the_first_time_counts() -> None:
     call = Call("1", Direction.OUT, LINE, "7")
-    call.rings()
+    call.mark_ringing()
     first = call.milestones.rings_s
-    call.rings()  # redialled
+    call.mark_ringing()  # redialled
     assert call.milestones.rings_s == first is not None
 
 

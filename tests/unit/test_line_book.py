@@ -11,7 +11,7 @@ import pytest
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
-from ari_app.calls.desk import Desk
+from ari_app.calls.registry import CallRegistry
 from ari_app.lines.book import LineBook
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.making import Accounts
@@ -130,7 +130,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     book_module = "ari_app.lines.book"
     for name in ("put", "remove", "forget_caches"):
         monkeypatch.setattr(KeptLines, name, made.stepping(name, getattr(KeptLines, name)))
-    monkeypatch.setattr(Desk, "clear", made.stepping("clear"))
+    monkeypatch.setattr(CallRegistry, "end_calls", made.stepping("end_calls"))
     monkeypatch.setattr("ari_app.telegram.setup.log_out", made.stepping("log_out"))
     monkeypatch.setattr(f"{book_module}.adopt", made.stepping("adopt"))
     monkeypatch.setattr(f"{book_module}.retire", made.stepping("retire"))
@@ -138,7 +138,9 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         installation = Installation(store, InstallationSettings(api_id=1, api_hash="hash"))
         ari = AriClient("http://127.0.0.1:1", "astergram", "secret", "telegram")
-        made.book = LineBook(store, installation, made.accounts, made, {}, Bot(), Desk(), ari, EventBus(), tasks)
+        made.book = LineBook(
+            store, installation, made.accounts, made, {}, Bot(), CallRegistry(), ari, EventBus(), tasks
+        )
         for number in (LINE, OTHER):
             await made.book.add(LineSettings.of({"number": number}))
             await made.at_work(number)
@@ -170,11 +172,11 @@ def new_session(world: World) -> Any:
 
 
 CHANGES = {
-    reset: ("clear", "tidy", "forget_caches", "to_thread"),
-    remove: ("clear", "tidy", "remove", "to_thread"),
-    log_out: ("clear", "tidy", "log_out", "to_thread"),
-    other_application: ("put", "clear"),
-    new_session: ("clear", "adopt", "retire"),
+    reset: ("end_calls", "tidy", "forget_caches", "to_thread"),
+    remove: ("end_calls", "tidy", "remove", "to_thread"),
+    log_out: ("end_calls", "tidy", "log_out", "to_thread"),
+    other_application: ("put", "end_calls"),
+    new_session: ("end_calls", "adopt", "retire"),
 }
 EVERY_STEP = [
     pytest.param(change, step, id=f"{change.__name__}-{step}") for change, steps in CHANGES.items() for step in steps
@@ -258,4 +260,4 @@ async def test_a_line_that_can_not_be_made_is_not_kept(world: World, monkeypatch
 
 async def test_the_new_session_is_in_its_place_before_the_old_one_is_signed_out(world: World) -> None:
     await world.book._adopt(world.book.lines[LINE].account)
-    assert world.steps == ["clear", "adopt", "retire"]
+    assert world.steps == ["end_calls", "adopt", "retire"]

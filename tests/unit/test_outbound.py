@@ -12,7 +12,7 @@ from telethon.tl import types
 
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.call import Call
-from ari_app.calls.outbound import RING_OUT_S, reach
+from ari_app.calls.outbound import RING_OUT_S, place_call
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.telegram.peers import Callee, Destination, Person
 
@@ -40,15 +40,15 @@ class Unanswered:
         self.told.append(reason)
 
 
-class Near:
+class Party:
     """Who dialled."""
 
     leg = None
 
-    def asked(self) -> None:
+    def call_requested(self) -> None:
         """The person has been asked."""
 
-    async def rings(self) -> None:
+    async def ringing(self) -> None:
         """The person's app rings."""
 
 
@@ -77,7 +77,7 @@ async def rung(line: Any, ring_s: float) -> Ending:
     callee = Callee(Person(20), types.InputPeerUser(20, 1))
     dialled = Destination.parse("@anna", "")
     async with asyncio.timeout(PASSES_S):
-        await call.run(reach(call, line, dialled, callee, Near(), None, settings, ring_s))  # type: ignore[arg-type]
+        await call.run(place_call(call, line, dialled, callee, Party(), None, settings, ring_s))  # type: ignore[arg-type]
     assert call.ending is not None
     return call.ending
 

@@ -351,7 +351,7 @@ async def test_a_late_word_that_it_rings_changes_nothing(rig: Rig) -> None:
     async with rig.phone.call(PEER, KEYS) as call:
         await rig.telegram.tells(accepted())
         await rig.telegram.tells(waiting(received=1))
-        assert call.state is phone_call.CallState.ACCEPTED
+        assert call.state is phone_call.PhoneCallState.ACCEPTED
 
 
 async def test_confirmed_after_a_passing_error(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from telethon import errors
 
-from ari_app.calls.desk import LineFull
+from ari_app.calls.registry import LineFull
 from ari_app.calls.request import Request, Route
 from ari_app.store.limits import LineLimits
 from ari_app.store.peers import LinePeers
@@ -145,7 +145,7 @@ def test_no_other_line_than_the_one_asked_for(lines: list[ReadyLine]) -> None:
 
 def test_nobody_is_called_twice(lines: list[ReadyLine]) -> None:
     route = Route(ANYBODY, "", lines, Counter)
-    route.asked = True
+    route.call_requested = True
     with pytest.raises(Limited):
         route.move_on(PAUSED)
 

@@ -97,10 +97,10 @@ async def talked(control: Control, media: Media, while_talking: Story) -> tuple[
     call = Call("1", Direction.OUT, "+79990000001", "anna")
 
     async def story() -> None:
-        call.ends_with(audio_lost(call, media))  # type: ignore[arg-type]
+        call.end_when(audio_lost(call, media))  # type: ignore[arg-type]
         settings = AudioSettings(None, "rtp", "127.0.0.1", connect_s=5.0, away_s=8.0)  # type: ignore[arg-type]
         assert await connect_telegram(call, settings, media, control, NOWHERE)  # type: ignore[arg-type]
-        call.begins_to_talk()
+        call.mark_media_up()
         await while_talking(call)
         call.end(outcome.asterisk_ended(16, Direction.OUT, talking=True))
 
@@ -112,7 +112,7 @@ async def talked(control: Control, media: Media, while_talking: Story) -> tuple[
 
 def flow(call: Call) -> list[str]:
     """What the call flow says of signalling."""
-    return [step.text for step in call.ladder if "signalling" in step.text]
+    return [step.text for step in call.events if "signalling" in step.text]
 
 
 @pytest.mark.parametrize("passing", [Trouble("Timeout"), Unreachable("no answer")])
@@ -206,7 +206,7 @@ async def test_lost_media_still_ends_the_call_as_answered() -> None:
 
     async def story(call: Call) -> None:
         media.gone.set()
-        await call.over()
+        await call.ended()
 
     _, ending = await talked(Control(), media, story)
     assert (ending.status, int(ending.cause)) == (Status.ANSWER, 38)

@@ -17,11 +17,11 @@ from telethon.tl import types
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.card import CardRules, Cards, Reason, Target
-from ari_app.calls.desk import Desk
-from ari_app.calls.history import keeping
+from ari_app.calls.history import open_history
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
 from ari_app.calls.outcome import Direction
+from ari_app.calls.registry import CallRegistry
 from ari_app.store.calls import Query
 from ari_app.store.cards import KeptCards
 from ari_app.store.errors import too_slow
@@ -145,10 +145,10 @@ async def test_a_keypad_is_shown_and_hidden(store: Store, in_trouble: Any) -> No
         async with in_trouble():
             async with keypads.shown_to(call, telegram, ANNA, PEER):
                 async with asyncio.timeout(AT_ONCE_S):
-                    while not call.ladder:  # noqa: ASYNC110 - it has no event
+                    while not call.events:  # noqa: ASYNC110 - it has no event
                         await asyncio.sleep(0)
-            await keypads.hidden()
-            assert [step.text for step in call.ladder] == ["shown", "hidden"]
+            await keypads.wait_hidden()
+            assert [step.text for step in call.events] == ["shown", "hidden"]
     assert telegram.deleted == [1]
     assert await ShownKeypads(store, LINE).all() == []
 
@@ -173,9 +173,9 @@ async def test_what_is_left_in_chats_is_looked_for_again_when_the_database_can_b
         keypads = Keypads(telegram, store, tasks, lambda: None)
         with monkeypatch.context() as patch:
             patch.setattr(ShownKeypads, "all", AsyncMock(side_effect=too_slow(1.0, "x.db")))
-            await keypads.sweep(telegram)
+            await keypads.clean_up_stale(telegram)
             assert telegram.deleted == []
-        await keypads.sweep(telegram)
+        await keypads.clean_up_stale(telegram)
     assert telegram.deleted == [9]
 
 
@@ -187,8 +187,8 @@ async def test_a_card_is_sent_and_its_button_known(store: Store, in_trouble: Any
         await cards.send(telegram, ANNA, Reason.MISSED)
         await cards.send(telegram, ANNA, Reason.MISSED)
         assert telegram.sent == ["card"]
-        (card,) = cards._kept.values()
-        cards.tells(card, "inline")
+        (card,) = cards._cards.values()
+        cards.set_progress_message(card, "inline")
         cards.retire(card)
     (kept,) = await KeptCards(store).since(0.0)
     assert (kept.id, kept.secret, kept.tells_in) == (card.id, "", "inline")
@@ -203,12 +203,12 @@ async def test_a_language_is_learnt(store: Store, in_trouble: Any) -> None:
 
 
 async def test_the_history_is_complete_afterwards(store: Store, in_trouble: Any) -> None:
-    async with keeping(store) as history:
-        desk = Desk(recorder=history)
+    async with open_history(store) as history:
+        registry = CallRegistry(recorder=history)
         async with in_trouble():
             for _ in range(3):
-                async with desk.admit(Direction.IN, LINE, "7", 1, ANNA) as call:
-                    call.step("call", "x" * 10_000)
+                async with registry.admit(Direction.IN, LINE, "7", 1, ANNA) as call:
+                    call.add_event("call", "x" * 10_000)
                     call.end(outcome.shut_down(talking=False))
             assert await history.one(call.id) is not None
         rows = (await history.find(Query())).rows
@@ -224,7 +224,7 @@ async def test_a_keypad_that_comes_during_a_sweep_stays(tmp_path: Path) -> None:
         page = asyncio.create_task(store.run(lambda db: slow.wait(GOES_ON_S)))
         await asyncio.sleep(0.05)  # until it has the database's thread
         ShownKeypads(store, LINE).remove(77)  # for the sweep to wait behind
-        sweep = asyncio.create_task(keypads.sweep(cast(Any, telegram)))
+        sweep = asyncio.create_task(keypads.clean_up_stale(cast(Any, telegram)))
         await asyncio.sleep(0.05)
         async with keypads.shown_to(Call("1", Direction.IN, LINE, "7"), cast(Any, telegram), ANNA, PEER):
             while not telegram.sent:  # noqa: ASYNC110 - a fake has no event
@@ -249,6 +249,6 @@ async def test_a_keypad_that_can_not_be_removed_keeps_no_other_in_its_chat(
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         for random_id, message_id in ((1, 8), (2, 9), (3, 10)):
             ShownKeypads(store, LINE).sent(random_id, message_id)
-        await Keypads(cast(Any, telegram), store, tasks, lambda: None).sweep(cast(Any, telegram))
+        await Keypads(cast(Any, telegram), store, tasks, lambda: None).clean_up_stale(cast(Any, telegram))
     assert sorted(telegram.deleted) == [8, 10]
     assert FAILURES.count == count + 1

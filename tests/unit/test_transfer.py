@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ari_app.asterisk.errors import LegEnded
-from ari_app.asterisk.events import STASIS_START, Arrival
+from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.legs import IncomingLeg
-from ari_app.calls.desk import Desk
-from ari_app.calls.exchange import Exchange
+from ari_app.calls.dispatcher import CallDispatcher
+from ari_app.calls.registry import CallRegistry
 from ari_app.tasks import guarded_tasks
 
 from .fake_ari import PHONE, WAIT_S, FakeAri, answered, connected, eventually, fake_ari, incoming, transferred
@@ -185,22 +185,22 @@ async def test_it_goes_back_after_its_stasis_line_where_it_was_not_transferred()
 async def test_a_transfer_to_a_call_that_is_over_is_told_as_one() -> None:
     async with fake_ari() as fake, connected(fake) as client, client.subscribe() as its, asyncio.timeout(WAIT_S):
         await transferred(fake, "1700.1", "1700.5")
-        arrival = await its.next(STASIS_START)
-        assert isinstance(arrival, Arrival)
-        assert arrival.replaces == "1700.1"
+        start = await its.next(STASIS_START)
+        assert isinstance(start, StasisStart)
+        assert start.replaces == "1700.1"
 
 
 async def test_a_transfer_to_a_call_that_is_over_is_hung_up() -> None:
     """In the dialplan it would call whom it was transferred to, for nobody."""
     unused: Any = None
-    desk = Desk()
+    registry = CallRegistry()
     async with fake_ari() as fake, connected(fake) as client, guarded_tasks() as tasks, asyncio.timeout(WAIT_S):
-        exchange = Exchange(lambda: [], desk, client, unused, unused, unused, 90.0, tasks)
+        exchange = CallDispatcher(lambda: [], registry, client, unused, unused, unused, 90.0, tasks)
         async with client.subscribe() as its:
             await transferred(fake, "1700.1", "1700.5")
-            arrival = await its.next(STASIS_START)
-            assert isinstance(arrival, Arrival)
-            exchange.arrived(arrival)
+            start = await its.next(STASIS_START)
+            assert isinstance(start, StasisStart)
+            exchange.on_channel(start)
             await eventually(lambda: not fake.channels)
         assert fake.asked("POST /channels/1700.5/continue") == 0
-        assert not desk.counted
+        assert not registry.counted

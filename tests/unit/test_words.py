@@ -28,7 +28,7 @@ def steps() -> Iterator[tuple[str, str]]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("step", "_step")
+                and node.func.attr in ("add_event", "_step")
                 and len(node.args) == 2
                 and ast.unparse(node.args[1]) not in (FREE | {"text"})
             ):

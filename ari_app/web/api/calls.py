@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from ari_app.calls.history import Record
+from ari_app.calls.history import CallRecord
 from ari_app.calls.progress import CallState
 from ari_app.sentence import Sentence, say
 from ari_app.store.calls import KeptCall, Query
 from ari_app.web import words
 from ari_app.web.api.operation import Asked, Operation
-from ari_app.web.call_views import csv_answer, ladder
+from ari_app.web.call_views import call_flow, csv_answer
 
 CallId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
@@ -152,7 +152,7 @@ async def list_live_calls(asked: Asked) -> list[LiveCall]:
 
 async def hang_up_call(asked: Asked, id: CallId) -> None:
     """End a live call."""
-    if not asked.services.desk.hang_up(id):
+    if not asked.services.registry.hang_up(id):
         raise UnknownCall(say("No call {id} is live.", id=id))
 
 
@@ -177,7 +177,7 @@ async def get_call(asked: Asked, id: CallId) -> WholeCall:
         to_audio_s=record.to_audio_s,
         ladder=[
             LadderStep(at_s=each.at_s, side=each.lane, way=each.way, text=tell(each.sentence))
-            for each in ladder(record)
+            for each in call_flow(record)
         ],
         audio=[AudioSample.model_validate(asdict(sample)) for sample in record.samples],
     )
@@ -188,7 +188,7 @@ async def export_calls(asked: Asked, query: CallsWanted) -> web.StreamResponse:
     return await csv_answer(asked.request, query.query)
 
 
-def _live(record: Record, now: float) -> LiveCall:
+def _live(record: CallRecord, now: float) -> LiveCall:
     last = record.samples[-1] if record.samples else None
     assert record.state is not CallState.ENDED, "the history tells only of live ones"
     return LiveCall(

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, field_serializer
 
-from ari_app.calls.desk import LineFull
+from ari_app.calls.registry import LineFull
 from ari_app.lines.lights import Light
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
@@ -210,7 +210,7 @@ def _line(asked: Asked, number: str) -> LineAnswer:
         name=line.name,
         state=line.state.value,
         user_id=line.user_id,
-        calls=its.desk.busy()[number],
+        calls=its.registry.calls_per_line()[number],
         max_calls=line.max_calls,
         pauses=[
             PauseAnswer(request=request, seconds=seconds, reason=word)

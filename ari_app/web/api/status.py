@@ -52,7 +52,7 @@ async def get_status(asked: Asked) -> Status:
     return Status(
         version=__version__,
         running_s=asked.web.steady() - asked.web.started,
-        calls=len(its.desk.calls),
+        calls=len(its.registry.calls),
         tasks=len(asyncio.all_tasks()),
         timezone=zones.name_of(its.zone),
         telegram_offset_s=its.lines.telegram_offset_s,

@@ -6,7 +6,7 @@ from ari_app.calls.progress import CallState
 from ari_app.sentence import say
 from ari_app.web import words
 from ari_app.web.call_filter import RESULTS, CallFilter
-from ari_app.web.call_views import csv_answer, ladder, line_names
+from ari_app.web.call_views import call_flow, csv_answer, line_names
 from ari_app.web.context import services, web_of
 from ari_app.web.drawings import Drawings
 from ari_app.web.flash import flash
@@ -70,7 +70,7 @@ async def call_audio(request: web.Request) -> web.StreamResponse:
 async def hang_up(request: web.Request) -> web.StreamResponse:
     """End a live call."""
     id = request.match_info["id"]
-    if services(request).desk.hang_up(id):
+    if services(request).registry.hang_up(id):
         flash(request, say("The call is being ended."))
     else:
         flash(request, say("The call was over already."), "failed")
@@ -89,7 +89,7 @@ async def _one(request: web.Request, template: str) -> web.StreamResponse:
         record=record,
         call=record.call,
         live_now=record.state is not CallState.ENDED,
-        ladder=ladder(record),
+        ladder=call_flow(record),
         plots=Drawings.of(request).audio(record),
         names=line_names(services(request).lines),
         words=words,

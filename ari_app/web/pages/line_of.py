@@ -74,7 +74,14 @@ def shown(request: web.Request, number: str) -> Shown:
     """How a line is now."""
     its = services(request)
     line = its.lines.line(number)
-    return Shown(number, line.name, its.lines.lights(number), its.desk.busy()[number], line.max_calls, _pauses(line))
+    return Shown(
+        number,
+        line.name,
+        its.lines.lights(number),
+        its.registry.calls_per_line()[number],
+        line.max_calls,
+        _pauses(line),
+    )
 
 
 def all_shown(request: web.Request) -> Iterable[Shown]:

@@ -3,13 +3,13 @@
 from aiohttp import web
 
 from ari_app.calls.call import Call
-from ari_app.calls.desk import LineFull
+from ari_app.calls.registry import LineFull
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.setup import Step, StepView
 from ari_app.web import words
-from ari_app.web.call_views import ladder
+from ari_app.web.call_views import call_flow
 from ari_app.web.context import services, web_of
 from ari_app.web.forms import form
 from ari_app.web.pages.line_of import LINE, number_of, render_line
@@ -120,7 +120,7 @@ def _test(
         template,
         status,
         call=call,
-        ladder=ladder(call) if call else [],
+        ladder=call_flow(call) if call else [],
         words=words,
         destination=destination,
         error=error,
@@ -130,6 +130,6 @@ def _test(
 
 
 def _last_call(request: web.Request, number: str) -> Call | None:
-    desk, now = services(request).desk, web_of(request).clock()
-    calls = [call for call in (*desk.ended, *desk.calls.values()) if call.line == number]
+    registry, now = services(request).registry, web_of(request).clock()
+    calls = [call for call in (*registry.ended, *registry.calls.values()) if call.line == number]
     return calls[-1] if calls and now - calls[-1].began_at < RECENT_S else None

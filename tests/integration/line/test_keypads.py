@@ -47,7 +47,7 @@ class World:
         """One life of the program's keypads; leaving it kills them."""
         async with guarded_tasks() as tasks:
             keypads = Keypads(self.bot, self.store, tasks, lambda: None)
-            tasks.spawn(keypads.keep_clean(self.line), "clean-up")
+            tasks.spawn(keypads.clean_up_when_ready(self.line), "clean-up")
             yield keypads
 
     @asynccontextmanager
@@ -104,7 +104,7 @@ async def test_telegram_is_away_when_the_call_ends(world: World) -> None:
             away = world.telegram.away()
             await away.__aenter__()
             await world.watched.becomes(LineState.CONNECTING)
-        await keypads.hidden()
+        await keypads.wait_hidden()
         await away.__aexit__(None, None, None)
         await world.watched.becomes(LineState.READY)
         await world.sees(empty)
@@ -117,7 +117,7 @@ async def test_a_keypad_that_is_live_stays_when_the_line_is_ready_again(world: W
             async with world.telegram.away():
                 await world.watched.becomes(LineState.CONNECTING)
             await world.watched.becomes(LineState.READY)
-            await keypads.sweep(world.line)
+            await keypads.clean_up_stale(world.line)
             assert shown(await world.chat())
         await world.sees(empty)
 
@@ -171,5 +171,5 @@ async def test_before_a_line_is_removed_its_keypads_go(world: World) -> None:
         world.telegram.delay("messages.deleteMessages", 0.5, LINE)
         async with world.call(keypads):
             await world.sees(shown)
-        await keypads.leave(world.line)
+        await keypads.clean_up_at_last(world.line)
         assert empty(await world.chat())

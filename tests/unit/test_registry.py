@@ -5,28 +5,28 @@ import asyncio
 import pytest
 
 from ari_app.calls import outcome
-from ari_app.calls.desk import Desk, LineFull
 from ari_app.calls.outcome import Direction
+from ari_app.calls.registry import CallRegistry, LineFull
 
 LINE = "+79990000001"
 
 
 async def test_a_call_that_has_ended_takes_no_room_while_it_is_closed() -> None:
     """A dialplan that was told of its end may call the next person at once."""
-    desk = Desk()
-    async with desk.admit(Direction.OUT, LINE, "@anna", 1) as first:
+    registry = CallRegistry()
+    async with registry.admit(Direction.OUT, LINE, "@anna", 1) as first:
         with pytest.raises(LineFull):
-            async with desk.admit(Direction.OUT, LINE, "@boris", 1):
+            async with registry.admit(Direction.OUT, LINE, "@boris", 1):
                 pass
         first.end(outcome.not_answered(1.0))
-        async with desk.admit(Direction.OUT, LINE, "@boris", 1):
-            assert desk.busy()[LINE] == 1
+        async with registry.admit(Direction.OUT, LINE, "@boris", 1):
+            assert registry.calls_per_line()[LINE] == 1
 
 
 async def test_a_line_is_clear_when_its_calls_are_closed() -> None:
-    desk = Desk()
-    async with desk.admit(Direction.OUT, LINE, "@anna", 1) as call:
-        clearing = asyncio.create_task(desk.clear(LINE))
+    registry = CallRegistry()
+    async with registry.admit(Direction.OUT, LINE, "@anna", 1) as call:
+        clearing = asyncio.create_task(registry.end_calls(LINE))
         await asyncio.sleep(0)
         assert call.ending
         assert not clearing.done()
@@ -36,9 +36,9 @@ async def test_a_line_is_clear_when_its_calls_are_closed() -> None:
 
 async def test_a_step_that_comes_after_a_call_leaves_nothing_of_it() -> None:
     """Its keypad goes last."""
-    desk = Desk()
-    async with desk.admit(Direction.IN, LINE, "anna", 1) as call:
+    registry = CallRegistry()
+    async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
         pass
-    call.step("keypad", "hidden")
-    assert not desk.calls
-    assert not desk._kept_states
+    call.add_event("keypad", "hidden")
+    assert not registry.calls
+    assert not registry._saved_states

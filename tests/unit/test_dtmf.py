@@ -12,10 +12,10 @@ from ari_app.asterisk.errors import AriTimeout, LegEnded
 from ari_app.asterisk.hangup import Hangup
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
-from ari_app.calls.desk import Desk
-from ari_app.calls.dialling import MAX_KEYS, MAX_WAITING, Keys, KeysRefused, keys_of
-from ari_app.calls.exchange import Exchange
+from ari_app.calls.dispatcher import CallDispatcher
+from ari_app.calls.dtmf import MAX_DIGITS, MAX_WAITING, DigitsRefused, DtmfQueue, digits_of
 from ari_app.calls.outcome import Direction
+from ari_app.calls.registry import CallRegistry
 from ari_app.tasks import background_tasks
 from ari_app.telegram.peers import Person
 
@@ -27,8 +27,8 @@ from ari_app.telegram.peers import Person
         (" 1 0-2# ", "102#"),
         ("*9,,5A", "*9,,5A"),
         ("١٠٢", "102"),
-        ("1" * MAX_KEYS, "1" * MAX_KEYS),
-        ("1" * (MAX_KEYS + 1), None),
+        ("1" * MAX_DIGITS, "1" * MAX_DIGITS),
+        ("1" * (MAX_DIGITS + 1), None),
         ("", None),
         ("-", None),
         (",", None),
@@ -42,7 +42,7 @@ from ari_app.telegram.peers import Person
     ],
 )
 def test_which_texts_are_keys(text: str, keys: str | None) -> None:
-    assert keys_of(text) == keys
+    assert digits_of(text) == keys
 
 
 class Sent:
@@ -62,7 +62,7 @@ class Sent:
 
 
 @asynccontextmanager
-async def sending(keys: Keys, sent: Sent) -> AsyncIterator[None]:
+async def sending(keys: DtmfQueue, sent: Sent) -> AsyncIterator[None]:
     async with background_tasks() as tasks:
         tasks.create_task(keys.send_with(sent))
         yield
@@ -70,7 +70,7 @@ async def sending(keys: Keys, sent: Sent) -> AsyncIterator[None]:
 
 def a_call() -> Call:
     call = Call("id", Direction.IN, "+79990000001", "7")
-    call.keys.open()
+    call.dtmf.open()
     return call
 
 
@@ -80,9 +80,9 @@ async def rungs(steps: asyncio.Queue[str], count: int) -> list[str]:
 
 
 async def test_keys_go_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.05, raising=False)
+    monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.05, raising=False)
     steps, sent = asyncio.Queue[str](), Sent()
-    keys = Keys(lambda side, text: steps.put_nowait(text))
+    keys = DtmfQueue(lambda side, text: steps.put_nowait(text))
     keys.open()
     keys.press("1,,0")  # before anybody listens
     sent.free.clear()
@@ -94,9 +94,9 @@ async def test_keys_go_one_after_another(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_a_lost_key_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.05, raising=False)
+    monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.05, raising=False)
     steps, sent = asyncio.Queue[str](), Sent()
-    keys = Keys(lambda side, text: steps.put_nowait(text))
+    keys = DtmfQueue(lambda side, text: steps.put_nowait(text))
     keys.open()
     sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
     async with sending(keys, sent):
@@ -107,22 +107,22 @@ async def test_a_lost_key_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_keys_of_a_call_that_ends_are_told_before_its_end() -> None:
     call, sent = a_call(), Sent()
-    async with sending(call.keys, sent):
-        call.keys.press("123")
+    async with sending(call.dtmf, sent):
+        call.dtmf.press("123")
         async with asyncio.timeout(5):
             while len(sent.keys) < 3:  # noqa: ASYNC110 - it has no event of its own
                 await asyncio.sleep(0)
         call.end(outcome.shut_down(talking=False))
-    keys, end = (step.text for step in call.ladder)
+    keys, end = (step.text for step in call.events)
     assert keys == "3 keys were pressed"
     assert "Astergram stops" in end
 
 
 async def test_keys_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever keeps pressing makes one step of it, and another after a pause."""
-    monkeypatch.setattr("ari_app.calls.dialling.GATHER_S", 0.2)
+    monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.2)
     steps, sent = asyncio.Queue[str](), Sent()
-    keys = Keys(lambda side, text: steps.put_nowait(text))
+    keys = DtmfQueue(lambda side, text: steps.put_nowait(text))
     keys.open()
     sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
     sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
@@ -138,47 +138,47 @@ async def test_keys_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_leg_that_ended_is_told() -> None:
     call, sent = a_call(), Sent()
     sent.errors.append(LegEnded("it ended", Hangup.with_cause(16)))
-    call.keys.press("1")
+    call.dtmf.press("1")
     with pytest.raises(LegEnded):
-        await call.keys.send_with(sent)
+        await call.dtmf.send_with(sent)
 
 
 def test_keys_are_taken_only_while_the_call_lives() -> None:
     call = Call("id", Direction.IN, "+79990000001", "7")
-    with pytest.raises(KeysRefused, match="no call that takes keys"):
-        call.keys.press("1")
-    call.keys.open()
-    call.keys.press("1")
+    with pytest.raises(DigitsRefused, match="no call that takes keys"):
+        call.dtmf.press("1")
+    call.dtmf.open()
+    call.dtmf.press("1")
     call.end(outcome.shut_down(talking=False))
-    with pytest.raises(KeysRefused, match="no call that takes keys"):
-        call.keys.press("1")
+    with pytest.raises(DigitsRefused, match="no call that takes keys"):
+        call.dtmf.press("1")
 
 
 def test_all_keys_or_none() -> None:
-    keys = a_call().keys
+    keys = a_call().dtmf
     keys.press("1" * (MAX_WAITING - 1))
-    with pytest.raises(KeysRefused, match="wait to be sent"):
+    with pytest.raises(DigitsRefused, match="wait to be sent"):
         keys.press("12")
     keys.press("1")
-    with pytest.raises(KeysRefused, match="a key is one of"):
+    with pytest.raises(DigitsRefused, match="a key is one of"):
         keys.press("x")
 
 
 async def test_whose_call_takes_keys() -> None:
-    desk = Desk()
+    registry = CallRegistry()
     async with (
-        desk.admit(Direction.OUT, "+79990000001", "+79990000002", 3) as first,
-        desk.admit(Direction.IN, "+79990000001", "7", 3) as second,
+        registry.admit(Direction.OUT, "+79990000001", "+79990000002", 3) as first,
+        registry.admit(Direction.IN, "+79990000001", "7", 3) as second,
     ):
-        assert desk.dialling("+79990000001", 7) is None
+        assert registry.dtmf_call("+79990000001", 7) is None
         for call in (first, second):
             call.person = Person(7)
-            call.keys.open()
-        assert desk.dialling("+79990000001", 7) is second
-        assert desk.dialling("+79990000001", 8) is None
-        assert desk.dialling("+79990000009", 7) is None
+            call.dtmf.open()
+        assert registry.dtmf_call("+79990000001", 7) is second
+        assert registry.dtmf_call("+79990000001", 8) is None
+        assert registry.dtmf_call("+79990000009", 7) is None
         second.end(outcome.shut_down(talking=False))
-        assert desk.dialling("+79990000001", 7) is first
+        assert registry.dtmf_call("+79990000001", 7) is first
 
 
 async def test_what_was_written_before_the_call_is_neither_dialled_nor_answered() -> None:
@@ -189,14 +189,14 @@ async def test_what_was_written_before_the_call_is_neither_dialled_nor_answered(
         pressed.append(key)
 
     line, nobody = SimpleNamespace(number="+79990000001"), cast(Any, None)
-    desk = Desk()
-    exchange = Exchange(lambda: (), desk, nobody, nobody, nobody, nobody, 30.0, nobody)
-    async with desk.admit(Direction.IN, line.number, "7", 1, Person(7)) as call, background_tasks() as tasks:
-        call.keys.open(since=1000.0)
-        tasks.create_task(call.keys.send_with(press))
-        assert exchange.texted(cast(Any, line), 7, "101", 999.0)
-        assert exchange.texted(cast(Any, line), 7, "2", 1000.0)  # Telegram's dates are whole seconds
-        assert not exchange.texted(cast(Any, line), 7, "hello", 999.0)
+    registry = CallRegistry()
+    exchange = CallDispatcher(lambda: (), registry, nobody, nobody, nobody, nobody, 30.0, nobody)
+    async with registry.admit(Direction.IN, line.number, "7", 1, Person(7)) as call, background_tasks() as tasks:
+        call.dtmf.open(since=1000.0)
+        tasks.create_task(call.dtmf.send_with(press))
+        assert exchange.on_text(cast(Any, line), 7, "101", 999.0)
+        assert exchange.on_text(cast(Any, line), 7, "2", 1000.0)  # Telegram's dates are whole seconds
+        assert not exchange.on_text(cast(Any, line), 7, "hello", 999.0)
         async with asyncio.timeout(10):
             while not pressed:  # noqa: ASYNC110 - a list has no event
                 await asyncio.sleep(0)

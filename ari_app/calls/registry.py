@@ -34,11 +34,11 @@ class LineFull(Exception):
 class Recorder(Protocol):
     """Who keeps the calls; never waits, never raises."""
 
-    def keep(self, call: Call) -> None:
+    def save(self, call: Call) -> None:
         """A call has begun, has come further, is over, or was refused."""
 
 
-class Desk:
+class CallRegistry:
     """Every live call by its id, the last that ended, and what has been counted since the start.
 
     It publishes "call" (key: its id; data: ``state`` and ``line``) whenever a call begins, has a new rung on its
@@ -54,7 +54,7 @@ class Desk:
         self.bus = bus or EventBus()
         self.recorder = recorder
         self._clock = clock
-        self._kept_states: dict[str, CallState] = {}
+        self._saved_states: dict[str, CallState] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._left = asyncio.Event()
@@ -63,7 +63,7 @@ class Desk:
         """Wait until no call is live."""
         await self._idle.wait()
 
-    async def clear(self, line: str, ending: EndingOf = outcome.by_administrator) -> None:
+    async def end_calls(self, line: str, ending: EndingOf = outcome.by_administrator) -> None:
         """End the live calls of a line, for an administrator if nothing else is said, and wait until they are over."""
         for call in [each for each in self.calls.values() if each.line == line]:
             call.end(ending(call.direction, call.talking))
@@ -74,17 +74,17 @@ class Desk:
         """One more of something."""
         self.counted[what] += 1
 
-    def busy(self) -> Counter[str]:
+    def calls_per_line(self) -> Counter[str]:
         """How many calls each line has; one that has ended is none, though it is still being closed.
 
         Both parties are told before: a dialplan may want the next call at once.
         """
         return Counter(call.line for call in self.calls.values() if call.ending is None)
 
-    def dialling(self, line: str, person_id: int) -> Call | None:
+    def dtmf_call(self, line: str, person_id: int) -> Call | None:
         """The call of a line in which a person (his Telegram id) can press keys; the latest where he has two."""
         for call in reversed(self.calls.values()):
-            if call.line == line and call.person and call.person.id == person_id and call.keys.taken:
+            if call.line == line and call.person and call.person.id == person_id and call.dtmf.is_open:
                 return call
         return None
 
@@ -98,20 +98,26 @@ class Desk:
 
     @asynccontextmanager
     async def admit(
-        self, direction: Direction, line: str, peer: str, max_calls: int, person: Person | None = None, near: str = ""
+        self,
+        direction: Direction,
+        line: str,
+        peer: str,
+        max_calls: int,
+        person: Person | None = None,
+        pbx_party: str = "",
     ) -> AsyncIterator[Call]:
         """Take a call on; whoever does has to `run` it. Raises LineFull, and keeps the call as refused.
 
         ``person`` and ``near`` (who in the PBX) are what is known of them by now.
         """
-        on_line = self.busy()[line]
+        on_line = self.calls_per_line()[line]
         if on_line >= max_calls:
             self.counted["refused"] += 1
             full = LineFull(line, on_line)
-            self.refuse(direction, line, peer, full.ending, person, near)
+            self.refuse(direction, line, peer, full.ending, person, pbx_party)
             raise full
         call = Call(uuid.uuid4().hex[:12], direction, line, peer, watcher=self, clock=self._clock)
-        call.person, call.near = person, near
+        call.person, call.pbx_party = person, pbx_party
         self.calls[call.id] = call
         self._idle.clear()
         self.changed(call)
@@ -124,7 +130,7 @@ class Desk:
             self.counted["redials"] += call.redials
             call.state = CallState.ENDED
             self.changed(call)
-            del self.calls[call.id], self._kept_states[call.id]
+            del self.calls[call.id], self._saved_states[call.id]
             self._left.set()
             self._left = asyncio.Event()
             if not self.calls:
@@ -137,26 +143,26 @@ class Desk:
         peer: str,
         ending: Ending,
         person: Person | None = None,
-        near: str = "",
+        pbx_party: str = "",
     ) -> None:
         """Keep a call that was not taken on, and why (``line`` is empty where none was found for it)."""
         call = Call(uuid.uuid4().hex[:12], direction, line, peer, clock=self._clock)
-        call.person, call.near = person, near
+        call.person, call.pbx_party = person, pbx_party
         call.refused = True
         call.end(ending)
         call.state = CallState.ENDED
         if self.recorder:
-            self.recorder.keep(call)
-        self._tell(call)
+            self.recorder.save(call)
+        self._publish(call)
 
     def changed(self, call: Call) -> None:
         """A call of ours has one more rung, and may have a new state."""
-        if self._kept_states.get(call.id) is not call.state:
+        if self._saved_states.get(call.id) is not call.state:
             if call.id in self.calls:  # else it is over: its keypad goes last
-                self._kept_states[call.id] = call.state
+                self._saved_states[call.id] = call.state
             if self.recorder:
-                self.recorder.keep(call)
-        self._tell(call)
+                self.recorder.save(call)
+        self._publish(call)
 
     def measured(self, call: Call, sample: Sample) -> None:
         """The audio of a call of ours was measured."""
@@ -170,5 +176,5 @@ class Desk:
             concealed_ms=sample.concealed_ms,
         )
 
-    def _tell(self, call: Call) -> None:
+    def _publish(self, call: Call) -> None:
         self.bus.publish("call", call.id, state=call.state.value, line=call.line)

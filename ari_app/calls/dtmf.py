@@ -11,33 +11,33 @@ from ari_app.asterisk.errors import AriError, LegEnded
 
 log = logging.getLogger(__name__)
 
-MAX_KEYS = 64  # in one text; a card's number and a PIN are fewer
+MAX_DIGITS = 64  # in one text; a card's number and a PIN are fewer
 MAX_WAITING = 128  # of one call; a key is sent much faster than it is pressed
 GATHER_S = 2.0  # keys that are pressed within this of each other are told together
 PAUSE = "w"
 """For each `,` of a text: half a second, in Asterisk's own DTMF strings (ast_dtmf_stream), so that it falls between the
 tones and not just between our requests."""
-KEYS = re.compile(r"[0-9*#A-D,]+")
-ONE_KEY = re.compile(r"(,*)([0-9*#A-D])")
+DIGITS = re.compile(r"[0-9*#A-D,]+")
+ONE_DIGIT = re.compile(r"(,*)([0-9*#A-D])")
 IGNORED = str.maketrans("", "", " -\u00a0\u2011\u2013")
 
 
-class KeysRefused(Exception):
+class DigitsRefused(Exception):
     """The keys were not taken, none of them; the text says why."""
 
 
-def keys_of(text: str) -> str | None:
+def digits_of(text: str) -> str | None:
     """The keys that a text asks to dial: 0-9 * # A-D and `,` for a pause; None where it is an ordinary text.
 
     Spaces and hyphens are ignored; digits may be those of any script.
     """
     keys = "".join(str(unicodedata.decimal(char, char)) for char in text.translate(IGNORED).strip())
-    if len(keys) <= MAX_KEYS and KEYS.fullmatch(keys) and ONE_KEY.search(keys):
+    if len(keys) <= MAX_DIGITS and DIGITS.fullmatch(keys) and ONE_DIGIT.search(keys):
         return keys
     return None
 
 
-class Keys:
+class DtmfQueue:
     """The keys of one call, in the order in which they were pressed.
 
     They are taken from `open` until `close`, and wait for `send_with` where the other side does not listen yet.
@@ -50,11 +50,11 @@ class Keys:
         self._open = False
         self._since = 0.0
         self._waiting = asyncio.Queue[str](MAX_WAITING)
-        self._pressed = 0  # not told yet
+        self._sent = 0  # not told yet
         self._lost: Counter[str] = Counter()
 
     @property
-    def taken(self) -> bool:
+    def is_open(self) -> bool:
         """Whether `press` takes keys."""
         return self._open
 
@@ -63,27 +63,27 @@ class Keys:
         self._open = True
         self._since = since
 
-    def is_of_earlier(self, sent_at: float) -> bool:
+    def is_before_call(self, sent_at: float) -> bool:
         """Whether a text was written before the call: Telegram delivers late what came while the line was away."""
         return sent_at < self._since
 
     def close(self) -> None:
         """Take no more; what still waits is not sent."""
         self._open = False
-        self._tell()
+        self._report()
 
     def press(self, keys: str) -> None:
         """Send keys (0-9 * # A-D, and `,` before one for a pause) behind those pressed before; does not wait.
 
-        Raises KeysRefused where none of them is taken.
+        Raises DigitsRefused where none of them is taken.
         """
         if not self._open:
-            raise KeysRefused("there is no call that takes keys")
-        if not KEYS.fullmatch(keys):
-            raise KeysRefused("a key is one of 0-9 * # A-D, and a comma is a pause")
-        pressed = [PAUSE * len(pauses) + key for pauses, key in ONE_KEY.findall(keys)]
+            raise DigitsRefused("there is no call that takes keys")
+        if not DIGITS.fullmatch(keys):
+            raise DigitsRefused("a key is one of 0-9 * # A-D, and a comma is a pause")
+        pressed = [PAUSE * len(pauses) + key for pauses, key in ONE_DIGIT.findall(keys)]
         if self._waiting.qsize() + len(pressed) > MAX_WAITING:
-            raise KeysRefused(f"more than {MAX_WAITING} keys wait to be sent")
+            raise DigitsRefused(f"more than {MAX_WAITING} keys wait to be sent")
         for each in pressed:
             self._waiting.put_nowait(each)
 
@@ -91,10 +91,10 @@ class Keys:
         """Send keys for as long as the call goes on, by a leg's `press`. Raises LegEnded."""
         while True:
             try:
-                async with asyncio.timeout(GATHER_S if self._pressed or self._lost else None):
+                async with asyncio.timeout(GATHER_S if self._sent or self._lost else None):
                     key = await self._waiting.get()
             except TimeoutError:
-                self._tell()
+                self._report()
                 continue
             try:
                 await send(key)
@@ -104,17 +104,17 @@ class Keys:
                 # Not the text of the error at the ladder's level: nothing in there may tell the key.
                 self._lost[type(error).__name__] += 1
             else:
-                self._pressed += 1
+                self._sent += 1
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         for error, count in self._lost.items():
             if count == 1:
                 self._step("keys", f"a key was lost: {error}")
             else:
                 self._step("keys", f"{count} keys were lost: {error}")
-        if self._pressed == 1:
+        if self._sent == 1:
             self._step("keys", "a key was pressed")
-        elif self._pressed:
-            self._step("keys", f"{self._pressed} keys were pressed")
-        self._pressed = 0
+        elif self._sent:
+            self._step("keys", f"{self._sent} keys were pressed")
+        self._sent = 0
         self._lost.clear()

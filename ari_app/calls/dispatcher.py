@@ -6,18 +6,18 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.events import Arrival
+from ari_app.asterisk.events import StasisStart
 from ari_app.asterisk.legs import incoming_leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackSettings, callback
 from ari_app.calls.card import Cards, Reason, Target
-from ari_app.calls.desk import Desk, LineFull
-from ari_app.calls.dialling import KeysRefused, keys_of
+from ari_app.calls.dtmf import DigitsRefused, digits_of
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.outbound import give_back, outbound
+from ari_app.calls.outbound import outbound, return_to_dialplan
 from ari_app.calls.outcome import Direction, Ending, Status, failed
+from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.request import Request, Route
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import Limited, NotReady
@@ -28,13 +28,13 @@ from ari_app.telegram.phone import Offer
 log = logging.getLogger(__name__)
 
 
-class Exchange:
+class CallDispatcher:
     """``lines`` gives those that there are now; each story is a task of ``tasks``."""
 
     def __init__(
         self,
         lines: Callable[[], Iterable[Line]],
-        desk: Desk,
+        registry: CallRegistry,
         ari: AriClient,
         audio: AudioSettings,
         keypads: Keypads,
@@ -43,7 +43,7 @@ class Exchange:
         tasks: GuardedTasks,
     ) -> None:
         self._lines = lines
-        self._desk = desk
+        self._registry = registry
         self._ari = ari
         self._audio = audio
         self._keypads = keypads
@@ -51,44 +51,44 @@ class Exchange:
         self._ring_s = ring_s
         self._tasks = tasks
 
-    def start(self, story: Coroutine[Any, Any, None], what: str) -> None:
+    def spawn(self, story: Coroutine[Any, Any, None], what: str) -> None:
         """Have a story told; an unexpected error ends no other."""
         self._tasks.spawn(story, what)
 
-    def offered(self, line: Line, offer: Offer) -> None:
+    def on_offer(self, line: Line, offer: Offer) -> None:
         """A person calls a line."""
-        self.start(self._incoming(line, offer), f"call from {offer.peer_id} to {line.number}")
+        self.spawn(self._inbound(line, offer), f"call from {offer.peer_id} to {line.number}")
 
-    def arrived(self, arrival: Arrival) -> None:
+    def on_channel(self, start: StasisStart) -> None:
         """The dialplan wants a person called."""
-        if arrival.replaces:  # by a transfer, a channel that is in no call any more
-            return self.start(self._turn_away(arrival), f"channel {arrival.channel_id}")
-        self.start(self._outgoing(arrival), f"call from channel {arrival.channel_id}")
+        if start.replaces:  # by a transfer, a channel that is in no call any more
+            return self.spawn(self._hang_up_transferred(start), f"channel {start.channel_id}")
+        self.spawn(self._outbound(start), f"call from channel {start.channel_id}")
 
-    async def _turn_away(self, arrival: Arrival) -> None:
-        log.warning("channel %s was transferred to a call that is over: hung up", arrival.channel.get("name"))
-        async with incoming_leg(self._ari, arrival):
+    async def _hang_up_transferred(self, start: StasisStart) -> None:
+        log.warning("channel %s was transferred to a call that is over: hung up", start.channel.get("name"))
+        async with incoming_leg(self._ari, start):
             pass
 
-    def texted(self, line: Line, person_id: int, text: str, sent_at: float) -> bool:
+    def on_text(self, line: Line, person_id: int, text: str, sent_at: float) -> bool:
         """Dial a text of keys where its writer is in a call with the line; False where it is no such text.
 
         One that was written in an earlier call (``sent_at``, by Telegram's clock) is neither dialled nor answered.
         """
-        keys, call = keys_of(text), self._desk.dialling(line.number, person_id)
+        keys, call = digits_of(text), self._registry.dtmf_call(line.number, person_id)
         if keys is None or call is None:
             return False
-        if call.keys.is_of_earlier(sent_at):
+        if call.dtmf.is_before_call(sent_at):
             log.info("call %s: a text of keys from before the call was not dialled", call.id)
             return True
         try:
-            call.keys.press(keys)
-        except KeysRefused as refusal:
+            call.dtmf.press(keys)
+        except DigitsRefused as refusal:
             log.warning("call %s: a text of keys was not dialled: %s", call.id, refusal)
             return False
         return True
 
-    async def test(self, line: Line, destination: str) -> str:
+    async def test_call(self, line: Line, destination: str) -> str:
         """Ring the line's own extension, then call somebody on Telegram; the call's id.
 
         Raises MalformedDestination, NotReady, LineFull.
@@ -96,14 +96,14 @@ class Exchange:
         dialled = line.destination(destination)
         line.phone  # noqa: B018 - says why, when the line is not ready
         begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.start(self._test(line, dialled, begun), f"test call of {line.number} to {dialled}")
+        self.spawn(self._test(line, dialled, begun), f"test call of {line.number} to {dialled}")
         return await begun
 
     async def _test(self, line: Line, dialled: Destination, begun: asyncio.Future[str]) -> None:
         target = Target(line.number.removeprefix("+"), line.context)
         settings = CallBackSettings(self._ari, self._audio, self._ring_s)
         try:
-            async with self._desk.admit(Direction.BACK, line.number, str(dialled), line.max_calls) as call:
+            async with self._registry.admit(Direction.BACK, line.number, str(dialled), line.max_calls) as call:
                 begun.set_result(call.id)
                 await call.run(callback(call, line, dialled, target, settings, lambda: None))
         except LineFull as full:
@@ -112,50 +112,50 @@ class Exchange:
             if not begun.done():
                 begun.set_exception(NotReady("the test call was over before it had begun; see the log"))
 
-    async def _incoming(self, line: Line, offer: Offer) -> None:
+    async def _inbound(self, line: Line, offer: Offer) -> None:
         async with offer:
             person = Person.of(offer.peer_id, offer.caller)
             if ending := _refusal(line, offer, person):
                 level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING
                 log.log(level, "call from %s to line %s refused: %s", person.number, line.number, ending.detail)
-                self._desk.counted[f"in.{ending.status.value}"] += 1
-                self._desk.refuse(Direction.IN, line.number, str(offer.peer_id), ending, person)
+                self._registry.counted[f"in.{ending.status.value}"] += 1
+                self._registry.refuse(Direction.IN, line.number, str(offer.peer_id), ending, person)
                 return await offer.discard(ending.discard)
             try:
-                async with self._desk.admit(
+                async with self._registry.admit(
                     Direction.IN, line.number, str(offer.peer_id), line.max_calls, person
                 ) as call:
                     await call.run(inbound(call, line, offer, self._ari, self._audio, self._keypads))
-                card = self._cards.after(call, line)
+                card = self._cards.send_after(call, line)
             except LineFull as full:
                 log.info("call from %s refused: %s", offer.peer_id, full)
                 await offer.discard(full.ending.discard)
                 card = self._cards.send(line, person, Reason.MISSED)
-            return self.start(card, f"card of {line.number} for {offer.peer_id}")
+            return self.spawn(card, f"card of {line.number} for {offer.peer_id}")
 
-    async def _outgoing(self, arrival: Arrival) -> None:
-        async with incoming_leg(self._ari, arrival) as leg:
+    async def _outbound(self, start: StasisStart) -> None:
+        async with incoming_leg(self._ari, start) as leg:
             number = ""
             try:
                 request = Request.parse(leg.args)
-                route = Route(request, leg.caller_number, list(self._lines()), self._desk.busy)
+                route = Route(request, leg.caller_number, list(self._lines()), self._registry.calls_per_line)
                 line = route.line
                 number = line.number
-                async with self._desk.admit(
-                    Direction.OUT, number, request.destination, line.max_calls, near=leg.caller_number
+                async with self._registry.admit(
+                    Direction.OUT, number, request.destination, line.max_calls, pbx_party=leg.caller_number
                 ) as call:
                     ring_s = request.timeout_s or self._ring_s
                     await call.run(outbound(call, route, request.destination, leg, self._ari, self._audio, ring_s))
-                card = self._cards.after(call, route.line, request.card)
-                self.start(card, f"card of {call.line} for {request.destination}")
+                card = self._cards.send_after(call, route.line, request.card)
+                self.spawn(card, f"card of {call.line} for {request.destination}")
             except (LineFull, Limited, MalformedDestination, NotReady) as refusal:
                 if isinstance(refusal, Limited):
-                    self._desk.counted["out.LIMITED"] += 1
+                    self._registry.counted["out.LIMITED"] += 1
                 log.warning("call of %s to %s refused: %s", leg.caller_number, ",".join(leg.args), refusal)
                 ending = refusal.ending if isinstance(refusal, LineFull) else failed(refusal)
                 if not number:  # else the desk itself has refused it, and knows
-                    self._desk.refuse(Direction.OUT, "", ",".join(leg.args), ending, near=leg.caller_number)
-                await give_back(leg, ending)
+                    self._registry.refuse(Direction.OUT, "", ",".join(leg.args), ending, pbx_party=leg.caller_number)
+                await return_to_dialplan(leg, ending)
 
 
 def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:
