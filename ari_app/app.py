@@ -24,14 +24,14 @@ from ari_app.calls.registry import CallRegistry
 from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
-from ari_app.lines.book import LineBook
 from ari_app.lines.card_files import CardFiles
+from ari_app.lines.factory import Accounts, profile
 from ari_app.lines.installation import Installation, InstallationSettings
-from ari_app.lines.making import Accounts, profile
+from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
 from ari_app.state_folder import held
-from ari_app.store.limits import LineLimits
-from ari_app.store.peers import LinePeers
+from ari_app.store.limits import LimitRepository
+from ari_app.store.peers import PeerRepository
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
@@ -96,7 +96,7 @@ class Astergram:
         self.dispatcher = CallDispatcher(
             lambda: self.lines, self.registry, ari, audio, self.keypads, self.cards, settings.calls.ring_s, tasks.calls
         )
-        self.lines = LineBook(
+        self.lines = LineManager(
             store,
             installation,
             self._accounts,
@@ -130,7 +130,7 @@ class Astergram:
             bus=bus,
         )
 
-    async def settled(self) -> None:
+    async def first_attempt_done(self) -> None:
         """Wait until Asterisk, each line and the bot have been tried once.
 
         What is away is tried again without an end; raises AriRefused where only the administrator can mend it.
@@ -142,8 +142,8 @@ class Astergram:
         except AriError as error:
             log.warning("Asterisk is not there yet: %s", error)
         for line in self.lines:
-            await line.settled()
-        await self.bot.settled()
+            await line.first_attempt_done()
+        await self.bot.first_attempt_done()
 
     async def take_events(self, events: asyncio.Queue[Event]) -> None:
         """Take the events of the ARI application, for as long as it runs."""
@@ -152,14 +152,14 @@ class Astergram:
             if isinstance(event, StasisStart):
                 self.dispatcher.on_channel(event)
             else:
-                self.lines.look()
+                self.lines.update_status()
 
     async def installation_changed(self) -> None:
         """Follow what has been set for the whole installation."""
         self.bot.use(bot_token(self.installation))
         await self.lines.installation_changed()
 
-    def make(self, settings: LineSettings) -> Line:
+    def line(self, settings: LineSettings) -> Line:
         """A line that is not yet at work."""
         number = settings.number
         return Line(
@@ -167,10 +167,10 @@ class Astergram:
             self._engine,
             self.dispatcher.on_offer,
             profile=self.profile(settings),
-            limits=Limits(number, LimitSettings(), LineLimits(self._store, number)),
-            directory=Directory(LinePeers(self._store, number)),
+            limits=Limits(number, LimitSettings(), LimitRepository(self._store, number)),
+            directory=Directory(PeerRepository(self._store, number)),
             on_text=self.dispatcher.on_text,
-            on_change=self.lines.look,
+            on_change=self.lines.update_status,
             on_signed_out=self.lines.end_calls_of_session,
             bot_name=lambda: self.bot.username if self.bot.state is BotState.READY else "",
             own=self._is_line,
@@ -180,24 +180,24 @@ class Astergram:
         """What of its settings may be changed while it works."""
         return profile(settings, self.installation.settings, self._languages.of)
 
-    async def test(self, line: Line, destination: str) -> str:
+    async def test_call(self, line: Line, destination: str) -> str:
         """Begin a test call; its id."""
         return await self.dispatcher.test_call(line, destination)
 
     def _is_line(self, person: Person) -> bool:
         return any(person.id == line.user_id or person.phone == line.number for line in self.lines)
 
-    async def beside(self, line: Line) -> None:
+    async def after_ready(self, line: Line) -> None:
         """Put right what is left in a line's chats, by a killed program and whenever it is ready again."""
         async with guarded_tasks() as tasks:
-            tasks.supervise(partial(self._mend, line), f"line {line.number}: cards")
+            tasks.supervise(partial(self._repair_cards, line), f"line {line.number}: cards")
             await self.keypads.clean_up_when_ready(line)
 
-    async def _mend(self, line: Line) -> None:
+    async def _repair_cards(self, line: Line) -> None:
         await line.until_ready()
         await self._callbacks.repair_cards(line)
 
-    async def tidy(self, line: Line) -> None:
+    async def clean_up(self, line: Line) -> None:
         """Before a line is removed or signed out: keypads would stay in people's chats for good."""
         await self.keypads.clean_up_at_last(line)
 
@@ -265,7 +265,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         holding.supervise(partial(app.take_events, arrivals), "events of Asterisk")
         holding.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
         await app.lines.load()
-        holding.supervise(app.lines.watch, "lights")
+        holding.supervise(app.lines.publish_status, "lights")
         installation.on_change = app.installation_changed
         app.web = await stack.enter_async_context(serving(app.services, settings.web, settings.socket))
         yield app

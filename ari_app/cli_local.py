@@ -13,7 +13,7 @@ from ari_app.cli_terminal import console, show_json
 from ari_app.config import Settings
 from ari_app.doctor import TITLES, Doctor, Finding, Grade, print_report
 from ari_app.lines.installation import Installation
-from ari_app.lines.kept import kept_lines
+from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineError
 from ari_app.state_folder import StateHeld
 from ari_app.store.store import StoreError, open_store
@@ -48,7 +48,7 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
     async with running(settings) as app:
         if settings.web.enabled:
             log.info("admin page: %s", app.web.url)
-        settled, stopped = asyncio.ensure_future(app.settled()), asyncio.ensure_future(stop.wait())
+        settled, stopped = asyncio.ensure_future(app.first_attempt_done()), asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait({settled, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if settled.done():
@@ -77,7 +77,7 @@ async def doctor(settings: Settings, options: argparse.Namespace) -> int:
         async with open_store(settings.database) as store:
             kept = Installation(store, installation_defaults(settings))
             await kept.load()
-            lines, has_bot = await kept_lines(store), bool(bot_token(kept))
+            lines, has_bot = await load_lines(store), bool(bot_token(kept))
     status = await api_client.status(settings)
     here = surroundings(
         settings,

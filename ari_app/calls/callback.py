@@ -24,7 +24,7 @@ from ari_app.calls.inbound import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
-from ari_app.store.cards import KeptCard
+from ari_app.store.cards import CardRow
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
 from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Shown, keyboard
 from ari_app.telegram.errors import TelegramError
@@ -58,7 +58,7 @@ async def callback(
     """Tell the story of one call back; ``calling`` is called when the PBX has answered and the person is called."""
     line.limits.check()
     callee = await line.find(dialled)
-    call.person = person = line.wording.with_language(callee.person)
+    call.person = person = line.templates.with_language(callee.person)
     call.add_event("telegram", f"{person.number} is to be called back")
     leg = await call.enter(
         dialplan_leg(
@@ -169,19 +169,19 @@ class CallBackHandler:
         except ValueError as error:
             self._registry.count("callback.refused")
             log.warning("card: a press of %s was refused: %s", press.person_id, error)
-            return line.wording.say("callback_not_yours", Person(press.person_id)) if line else REFUSAL
+            return line.templates.message("callback_not_yours", Person(press.person_id)) if line else REFUSAL
         person = Person.of_json(card.person)
         if not self._rate_limiter.admit(person.id):
             self._registry.count("callback.too_soon")
             log.info("card: %s asks again too soon", person.number)
-            return line.wording.say("callback_too_soon", person)
+            return line.templates.message("callback_too_soon", person)
         request = _Request(card, line, person, target, press.message_id)
         self._start(self._serve(request), f"call back of {person.number} by {line.number}")
-        return line.wording.say("callback_waiting", person)
+        return line.templates.message("callback_waiting", person)
 
     async def repair_cards(self, line: Line) -> None:
         """Put right a line's cards that a former run of the program left telling of a request."""
-        await self._bot.settled()
+        await self._bot.first_attempt_done()
         for card in self._cards.with_progress_message(line.number):
             if card.tells_in not in self._edits:
                 told: TextName = "callback_later" if card.secret else "callback_reached"
@@ -206,7 +206,7 @@ class CallBackHandler:
             self._cards.retire(card)
 
     def _progress(
-        self, card: KeptCard, message_id: str, gone: Callable[[], Coroutine[Any, Any, None] | None]
+        self, card: CardRow, message_id: str, gone: Callable[[], Coroutine[Any, Any, None] | None]
     ) -> Progress:
         """What edits a message; there is one at a time, so that nothing late is shown.
 
@@ -220,7 +220,7 @@ class CallBackHandler:
 
     async def _tell(
         self,
-        card: KeptCard,
+        card: CardRow,
         message_id: str,
         progress: Progress,
         gone: Callable[[], Coroutine[Any, Any, None] | None],
@@ -241,7 +241,7 @@ class CallBackHandler:
         """Who has deleted the card and was not reached learns of it all the same."""
         line, person = request.line, request.person
         try:
-            await line.chat.send(await line.peer(person.id), line.wording.say("callback_later", person))
+            await line.chat.send(await line.peer(person.id), line.templates.message("callback_later", person))
         except TelegramError as error:
             log.warning("line %s: no text for %s instead of the card: %s", line.number, person.number, error)
 
@@ -269,7 +269,7 @@ class CallBackHandler:
 class _Request:
     """One press that counts."""
 
-    card: KeptCard
+    card: CardRow
     line: Line
     person: Person
     target: Target
@@ -280,9 +280,9 @@ class _Request:
         return _telling(self.card, self.line, self.person, name)
 
 
-def _telling(card: KeptCard, line: Line, person: Person, name: TextName) -> tuple[str, Keyboard]:
+def _telling(card: CardRow, line: Line, person: Person, name: TextName) -> tuple[str, Keyboard]:
     """A card's text and button with something said below; when they have talked, the button goes."""
-    said = line.wording.say(name, person)
+    said = line.templates.message(name, person)
     buttons: Keyboard = ()
     if name != "callback_reached":
         buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)

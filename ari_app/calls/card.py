@@ -9,8 +9,8 @@ from enum import Enum
 
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
-from ari_app.store.card_files import KeptCardFile, KeptCardFiles
-from ari_app.store.cards import KeptCard, KeptCards
+from ari_app.store.card_files import CardFileRepository, CardFileRow
+from ari_app.store.cards import CardRepository, CardRow
 from ari_app.store.errors import StoreUnavailable
 from ari_app.store.store import Store
 from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
@@ -109,13 +109,13 @@ class Cards:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._rules = rules
-        self._table = KeptCards(store)
-        self._files = KeptCardFiles(store)
+        self._table = CardRepository(store)
+        self._files = CardFileRepository(store)
         self._bot = bot
         self._count = count
         self._own = own
         self._clock = clock
-        self._cards: dict[str, KeptCard] = {}
+        self._cards: dict[str, CardRow] = {}
 
     async def load(self) -> None:
         """Remember the cards of earlier runs; before anything else."""
@@ -144,13 +144,13 @@ class Cards:
             log.info("line %s: no card for %s, who got one a short time ago", line.number, person.number)
             return
         button = rules.callback is not None
-        card = KeptCard(
+        card = CardRow(
             id=secrets.token_urlsafe(9),
             line=line.number,
             person_id=person.id,
             person=person.as_json(),
-            text=line.wording.say("card", person),
-            button=line.wording.say("card_button", person),
+            text=line.templates.message("card", person),
+            button=line.templates.message("card_button", person),
             secret=new_secret() if button else "",
             sent_at=now,
         )
@@ -170,7 +170,7 @@ class Cards:
             self._count("card.sent")
             log.info("line %s: card for %s (%s)", line.number, person.number, reason.value)
 
-    def find(self, card_id: str) -> KeptCard | None:
+    def find(self, card_id: str) -> CardRow | None:
         """A card whose button can be pressed."""
         card = self._cards.get(card_id)
         return card if card and card.secret and card.sent_at > self._clock() - LIFE_S else None
@@ -179,15 +179,15 @@ class Cards:
         """Where a line's cards call back."""
         return self._rules[line].callback if line in self._rules else None
 
-    def retire(self, card: KeptCard) -> None:
+    def retire(self, card: CardRow) -> None:
         """Its button has done its work."""
         self._save(replace(self._cards.get(card.id, card), secret=""))
 
-    def set_progress_message(self, card: KeptCard, message_id: str) -> None:
+    def set_progress_message(self, card: CardRow, message_id: str) -> None:
         """A message of the card's (its inline id) tells of a request from now on; an empty one: of none any more."""
         self._save(replace(self._cards.get(card.id, card), tells_in=message_id))
 
-    def with_progress_message(self, line: str) -> list[KeptCard]:
+    def with_progress_message(self, line: str) -> list[CardRow]:
         """A line's cards that tell of a request."""
         return [card for card in self._cards.values() if card.line == line and card.tells_in]
 
@@ -195,20 +195,20 @@ class Cards:
         """Whichever line it was: to the person they are all the same company."""
         return any(card.person_id == person_id and card.sent_at > since for card in self._cards.values())
 
-    def _save(self, card: KeptCard) -> None:
+    def _save(self, card: CardRow) -> None:
         # Known before it is sent, so that the end of another call does not send a second one.
         self._cards[card.id] = card
-        self._table.put(card)
+        self._table.save(card)
 
-    def _forget(self, card: KeptCard) -> None:
+    def _forget(self, card: CardRow) -> None:
         self._cards.pop(card.id, None)
-        self._table.drop(card)
+        self._table.delete(card)
 
     def _forget_old(self, now: float) -> None:
         for card in [each for each in self._cards.values() if each.sent_at <= now - LIFE_S]:
             self._forget(card)
 
-    async def _deliver(self, line: Line, card: KeptCard, rules: CardRules) -> None:
+    async def _deliver(self, line: Line, card: CardRow, rules: CardRules) -> None:
         peer = await line.peer(card.person_id)
         for part in await self._parts(line.number, rules):
             try:
@@ -238,7 +238,7 @@ class Cards:
             parts.append(Picture(f"picture.{picture.type.rpartition('/')[2]}", picture.content))
         return parts
 
-    async def _file(self, number: str, kind: str) -> KeptCardFile | None:
+    async def _file(self, number: str, kind: str) -> CardFileRow | None:
         try:
             return await self._files.get(number, kind)
         except StoreUnavailable as error:

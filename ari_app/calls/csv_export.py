@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from ari_app import zones
-from ari_app.store.calls import KeptCall
+from ari_app.store.calls import CallRow
 
 BOM = "\N{BYTE ORDER MARK}"  # without it Excel takes UTF-8 for something else
 COLUMNS = (
@@ -33,7 +33,7 @@ def as_csv(rows: Iterable[tuple[str, ...]]) -> str:
     return text.getvalue()
 
 
-def exported(call: KeptCall, zone: tzinfo) -> tuple[str, ...]:
+def exported(call: CallRow, zone: tzinfo) -> tuple[str, ...]:
     """One row; times are ISO 8601 in ``zone``, whose name is told beside them."""
 
     def when(at: float | None) -> str:

@@ -18,7 +18,7 @@ from ari_app.calls.csv_export import BOM, COLUMNS, as_csv, exported
 from ari_app.calls.outcome import Direction, failed
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, as_columns, from_columns
-from ari_app.store.calls import Details, KeptCall, KeptCalls, Page, Query
+from ari_app.store.calls import CallRepository, CallRow, Details, Page, Query
 from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import guarded_tasks
 
@@ -44,7 +44,7 @@ class HistorySettings:
 class CallRecord:
     """All that is known of one call; ``state`` is ENDED where it is not live."""
 
-    call: KeptCall
+    call: CallRow
     state: CallState
     events: tuple[CallEvent, ...]
     milestones: Milestones
@@ -72,7 +72,7 @@ class History:
     def __init__(
         self, store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._repository = KeptCalls(store)
+        self._repository = CallRepository(store)
         self._settings = settings or HistorySettings()
         self._clock = clock
         self._live: dict[str, Call] = {}  # and those whose end is not written yet
@@ -86,7 +86,7 @@ class History:
             if record.state is CallState.ENDED:
                 self._live.pop(call.id, None)
 
-        self._repository.put(record.call, _details(record), done)
+        self._repository.save(record.call, _details(record), done)
 
     def live(self) -> list[CallRecord]:
         """The calls now, the newest first."""
@@ -116,12 +116,12 @@ class History:
     async def export_csv(self, query: Query, zone: tzinfo = zones.MACHINE) -> AsyncIterator[str]:
         """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``."""
         yield BOM + as_csv([COLUMNS])
-        last: KeptCall | None = None
+        last: CallRow | None = None
         while rows := await self._repository.before(query, last, EXPORTED):
             yield as_csv([exported(self._as_it_is_now(row), zone) for row in rows])
             last = rows[-1]
 
-    def _as_it_is_now(self, row: KeptCall) -> KeptCall:
+    def _as_it_is_now(self, row: CallRow) -> CallRow:
         """What is kept of a live call is from when it last changed; how long they talk goes on."""
         live = self._live.get(row.id)
         return _record(live, self._clock()).call if live and row.status is None else row
@@ -163,7 +163,7 @@ async def open_history(
 def _record(call: Call, now: float) -> CallRecord:
     person, over = call.person, call.state is CallState.ENDED
     ending = (call.ending or UNBEGUN) if over else None
-    kept = KeptCall(
+    kept = CallRow(
         id=call.id,
         began_at=call.began_at,
         ended_at=now if over else None,

@@ -25,7 +25,7 @@ async def inbound(
     call: Call, line: Line, offer: Offer, ari: AriClient, settings: AudioSettings, keypads: Keypads
 ) -> None:
     """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
-    call.person = caller = line.wording.with_language(Person.of(offer.peer_id, offer.caller))
+    call.person = caller = line.templates.with_language(Person.of(offer.peer_id, offer.caller))
     call.dtmf.open(offer.date)  # what he dials while it rings waits for the answer
     call.add_event("telegram", f"{caller.number} calls")
     call.on_end(lambda ending: offer.discard(ending.discard, call.duration_s))

@@ -10,7 +10,7 @@ from telethon.tl import types
 
 from ari_app.calls.call import Call
 from ari_app.calls.dtmf import DigitsRefused
-from ari_app.store.keypads import SendingKeypad, ShownKeypads
+from ari_app.store.keypads import KeypadRepository, SendingKeypad
 from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import FAILURES, GuardedTasks
 from ari_app.telegram.buttons import (
@@ -55,12 +55,12 @@ class Keypad:
     def text(self) -> str:
         """What it says above its keys."""
         if self.pressed:
-            return self.line.wording.say("keypad_dialled", self.person, digits=self.pressed[-SHOWN_KEYS:])
-        return self.line.wording.say("keypad", self.person)
+            return self.line.templates.message("keypad_dialled", self.person, digits=self.pressed[-SHOWN_KEYS:])
+        return self.line.templates.message("keypad", self.person)
 
     def refusal(self) -> str:
         """What somebody is told whose press does not count."""
-        return self.line.wording.say("key_refused", self.person)
+        return self.line.templates.message("key_refused", self.person)
 
 
 class Keypads:
@@ -122,7 +122,7 @@ class Keypads:
 
     async def clean_up_stale(self, line: Line) -> None:
         """Remove what calls that are over, also those of a program that was killed, have left in a line's chats."""
-        shown = ShownKeypads(self._store, line.number)
+        shown = KeypadRepository(self._store, line.number)
         try:
             all_sent, all_unsure = await shown.all(), await shown.unsure()
         except StoreUnavailable as error:
@@ -147,7 +147,7 @@ class Keypads:
     async def _send(self, keypad: Keypad, peer: types.TypeInputPeer) -> bool:
         """Whether it is shown. What may be in the chat is remembered before anything can go wrong with it."""
         line, call, sending = keypad.line, keypad.call, keypad.sending
-        shown = ShownKeypads(self._store, line.number)
+        shown = KeypadRepository(self._store, line.number)
         shown.sending(sending)
         message = ButtonMessage(keypad.text(), keypad.keyboard)
         try:
@@ -167,7 +167,7 @@ class Keypads:
         return True
 
     async def _send_hint(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
-        hint = keypad.line.wording.say("keypad_hint", keypad.person)
+        hint = keypad.line.templates.message("keypad_hint", keypad.person)
         if not hint:
             return
         try:
@@ -179,14 +179,14 @@ class Keypads:
 
     async def _hide(self, keypad: Keypad, showing: asyncio.Task[None]) -> None:
         await asyncio.wait({showing})
-        shown = ShownKeypads(self._store, keypad.line.number)
+        shown = KeypadRepository(self._store, keypad.line.number)
         if keypad.sent_id is not None:
             if await self._remove(keypad.line, shown, keypad.sent_id):
                 keypad.call.add_event("keypad", "hidden")
         elif keypad.unsure:
             await self._look_for(keypad.line, shown, keypad.sending)
 
-    async def _remove(self, line: Line, shown: ShownKeypads, message_id: int) -> bool:
+    async def _remove(self, line: Line, shown: KeypadRepository, message_id: int) -> bool:
         try:
             await line.delete_messages([message_id])
         except TelegramError as error:
@@ -195,7 +195,7 @@ class Keypads:
         shown.remove(message_id)
         return True
 
-    async def _look_for(self, line: Line, shown: ShownKeypads, sending: SendingKeypad) -> None:
+    async def _look_for(self, line: Line, shown: KeypadRepository, sending: SendingKeypad) -> None:
         """Remove a keypad of which it is not known whether it was sent."""
         try:
             found = await line.find_buttons(sending.person_id, KeyData.of_call(sending.call))

@@ -1,13 +1,13 @@
 """Which language somebody speaks: learnt when he presses a button, for his next texts and calls."""
 
-from ari_app.store.languages import KeptLanguages
+from ari_app.store.languages import LanguageRepository
 from ari_app.store.store import Store
 
 
 class Languages:
     """What has been learnt, by Telegram id; made by `open_languages`."""
 
-    def __init__(self, kept: KeptLanguages, known: dict[int, str]) -> None:
+    def __init__(self, kept: LanguageRepository, known: dict[int, str]) -> None:
         self._kept = kept
         self._known = known
 
@@ -19,10 +19,10 @@ class Languages:
         """Telegram has told somebody's language; it is known at once, and kept a moment later."""
         if self._known.get(person_id) != language:
             self._known[person_id] = language
-            self._kept.put(person_id, language)
+            self._kept.save(person_id, language)
 
 
 async def open_languages(store: Store) -> Languages:
     """What earlier runs have learnt, and what this one learns."""
-    kept = KeptLanguages(store)
+    kept = LanguageRepository(store)
     return Languages(kept, await kept.all())

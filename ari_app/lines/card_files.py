@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from ari_app.lines.settings import LineError, NoSuchLine
 from ari_app.sentence import say
-from ari_app.store.card_files import AboutCardFile, KeptCardFile, KeptCardFiles
+from ari_app.store.card_files import AboutCardFile, CardFileRepository, CardFileRow
 from ari_app.store.store import Store
 from media.picture import NoPicture, Picture, decoded
 
@@ -52,7 +52,7 @@ class CardFiles:
         decode: Callable[[bytes], Awaitable[Picture]] = decoded,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._kept = KeptCardFiles(store)
+        self._kept = CardFileRepository(store)
         self._decode = decode
         self._clock = clock
         self._decoding = asyncio.Lock()  # one at a time: a large picture takes 200 MB
@@ -61,7 +61,7 @@ class CardFiles:
         """What files a line has, by their kind."""
         return await self._kept.about(number)
 
-    async def get(self, number: str, kind: Kind) -> KeptCardFile:
+    async def get(self, number: str, kind: Kind) -> CardFileRow:
         """One file. Raises NoSuchCardFile."""
         file = await self._kept.get(number, kind)
         if file is None:
@@ -75,7 +75,7 @@ class CardFiles:
         """
         type = await (self._vcard(content) if kind == "contact_vcard" else self._picture(content))
         shown = "".join(filter(str.isprintable, PurePath(name).name))[:LONGEST_NAME] or kind
-        if not await self._kept.put(KeptCardFile(number, kind, shown, type, content, self._clock())):
+        if not await self._kept.save(CardFileRow(number, kind, shown, type, content, self._clock())):
             raise NoSuchLine(say("There is no line {number}.", number=number))
         log.info("line %s: card.%s is %s, %d bytes", number, kind, type, len(content))
 

@@ -20,7 +20,7 @@ from ari_app import zones
 from ari_app.lines.settings import WITH_SECRETS, LineError, SettingRefused
 from ari_app.lines.versions import check_version
 from ari_app.sentence import say
-from ari_app.store.lines import KeptInstallation
+from ari_app.store.lines import InstallationRepository
 from ari_app.store.store import Store
 from ari_app.telegram.bot_api import BotApiError, Introduction, TokenRefused
 from ari_app.wrong import Wrong, wrong_in
@@ -80,7 +80,7 @@ class Installation:
     """
 
     def __init__(self, store: Store, defaults: InstallationSettings, introduce: Introduce | None = None) -> None:
-        self._kept = KeptInstallation(store)
+        self._kept = InstallationRepository(store)
         self._defaults = defaults
         self._introduce = introduce
         self.settings = defaults

@@ -92,11 +92,11 @@ class SignIns:
         if story := self._stories.get(number):
             await asyncio.wait({story})  # it needs the same file
         begun = self._begun[number] = asyncio.get_running_loop().create_future()
-        self._stories[number] = self._tasks.spawn(self._story(account, begun), f"sign-in of {number}")
+        self._stories[number] = self._tasks.spawn(self._run(account, begun), f"sign-in of {number}")
         await asyncio.wait({begun})
         return begun.result()
 
-    async def _story(self, account: Account, begun: asyncio.Future[SignIn]) -> None:
+    async def _run(self, account: Account, begun: asyncio.Future[SignIn]) -> None:
         """From the first request until the line goes on with its new session."""
         number = account.number
         signing: SignIn | None = None

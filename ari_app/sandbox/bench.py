@@ -85,7 +85,7 @@ async def bench(calls: int, presses: int, transport: str) -> Measured:
             settings = load(await setting.configuration(asterisk={"transport": transport}, bot=setting.bot()))
             await setting.sign_in_lines(settings)
             async with running(settings) as app, setting.person(ANNA) as anna:
-                await app.settled()
+                await app.first_attempt_done()
                 async with SipPhone(setting.asterisk, "101", auto_answer=True) as phone:
                     for _ in range(calls):
                         async with asyncio.timeout(END_S):

@@ -7,7 +7,7 @@ import time
 
 from ari_app.app import Astergram, running
 from ari_app.config import Settings
-from ari_app.lines.lights import Colour
+from ari_app.lines.health import Colour
 from ari_app.sandbox.stage import BOT, LINE, Stage
 from ari_app.telegram.setup import Step
 
@@ -19,21 +19,21 @@ async def lights(settings: Settings, setting: Stage) -> dict[str, float]:
     times: dict[str, float] = {}
     telegram, asterisk = setting.telegram, setting.asterisk.pid
     async with running(settings) as app:
-        await app.settled()
+        await app.first_attempt_done()
 
         async def seen(what: str, name: str, colour: Colour) -> None:
             times[what] = await _until(app, name, colour)
 
         os.kill(asterisk, signal.SIGSTOP)
-        await seen("Asterisk hangs", "calls", Colour.ORANGE)
+        await seen("Asterisk hangs", "asterisk", Colour.ORANGE)
         os.kill(asterisk, signal.SIGCONT)
-        await seen("Asterisk goes on", "calls", Colour.GREEN)
+        await seen("Asterisk goes on", "asterisk", Colour.GREEN)
         async with telegram.away():
-            await seen("Telegram takes no connections", "client", Colour.ORANGE)
-        await seen("Telegram takes connections again", "client", Colour.GREEN)
+            await seen("Telegram takes no connections", "account", Colour.ORANGE)
+        await seen("Telegram takes connections again", "account", Colour.GREEN)
         with telegram.silent():
-            await seen("Telegram falls silent", "client", Colour.ORANGE)
-        await seen("Telegram answers again", "client", Colour.GREEN)
+            await seen("Telegram falls silent", "account", Colour.ORANGE)
+        await seen("Telegram answers again", "account", Colour.GREEN)
         await app.lines.carry_out(LINE, [Step.BOT_DIALOGUE])
         await seen("there is a dialogue with the bot", "bot", Colour.GREEN)
         telegram.set_inline(BOT, False)
@@ -43,7 +43,7 @@ async def lights(settings: Settings, setting: Stage) -> dict[str, float]:
         telegram.revoke_bot_token(BOT)
         await seen("the bot's token is revoked", "bot", Colour.RED)
         telegram.revoke_sessions(LINE)
-        await seen("the line's session is revoked", "client", Colour.RED)
+        await seen("the line's session is revoked", "account", Colour.RED)
     return times
 
 
@@ -51,6 +51,6 @@ async def _until(app: Astergram, name: str, colour: Colour) -> float:
     began = time.perf_counter()
     with app.bus.subscribe() as events:
         async with asyncio.timeout(LIGHT_S):
-            while getattr(app.lines.lights(LINE), name).colour is not colour:
+            while getattr(app.lines.status(LINE), name).colour is not colour:
                 await events.get()
     return time.perf_counter() - began

@@ -9,14 +9,14 @@ import tomli_w
 
 from ari_app.app import installation_defaults, server
 from ari_app.config import Settings, load
-from ari_app.lines.kept import kept_lines
-from ari_app.lines.making import Accounts
+from ari_app.lines.factory import Accounts
+from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.person import Person, person
 from ari_app.sandbox.telegram import Device, LocalTelegram, Timers, sign_in
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
-from ari_app.store.lines import KeptLines
+from ari_app.store.lines import LineRepository
 from ari_app.store.store import open_store
 from ari_app.telegram.account import connected
 from media.supervisor import MediaPool
@@ -65,12 +65,12 @@ class Stage:
         path = self.folder / "astergram.toml"
         path.write_text(tomli_w.dumps(base))
         async with open_store(load(path).database) as store:
-            kept = KeptLines(store)
+            kept = LineRepository(store)
             wanted = {line.number: line for line in map(LineSettings.of, lines)}
             for number in (await kept.all()).keys() - wanted:
                 await kept.remove(number)
             for number, line in wanted.items():
-                await kept.put(number, line.stored())
+                await kept.save(number, line.stored())
         return path
 
     def bot(self) -> dict[str, str]:
@@ -81,7 +81,7 @@ class Stage:
         """Sign in every line that is kept, by code."""
         accounts = Accounts(server(settings), settings.session)
         async with open_store(settings.database) as store:
-            lines = await kept_lines(store)
+            lines = await load_lines(store)
         for line in lines:
             async with connected(accounts.of(line, installation_defaults(settings))) as client:
                 await sign_in(Device(client), self.telegram, line.number)

@@ -14,7 +14,7 @@ ONLY = 1  # the key of a table with one row
 
 
 @dataclass(frozen=True)
-class KeptSession:
+class SessionRow:
     """A browser that is signed in: when it signed in, when it last asked, from where, and what it calls itself."""
 
     digest: str
@@ -25,7 +25,7 @@ class KeptSession:
 
 
 @dataclass(frozen=True)
-class KeptToken:
+class TokenRow:
     """An API token; ``used_at`` is None before its first use."""
 
     id: int
@@ -36,7 +36,7 @@ class KeptToken:
 
 
 @dataclass(frozen=True)
-class KeptAccess:
+class AccessRepository:
     """All of it."""
 
     store: Store
@@ -85,7 +85,7 @@ class KeptAccess:
 
         return await self.store.run(read)
 
-    async def start_session(self, session: KeptSession, expired_before: tuple[float, float]) -> None:
+    async def start_session(self, session: SessionRow, expired_before: tuple[float, float]) -> None:
         """Keep a session; those started, or last seen, before these times are forgotten."""
 
         def write(db: Database) -> None:
@@ -94,20 +94,20 @@ class KeptAccess:
 
         await self.store.run(write)
 
-    async def session(self, digest: str) -> KeptSession | None:
+    async def session(self, digest: str) -> SessionRow | None:
         """The session with this digest."""
 
-        def read(db: Database) -> KeptSession | None:
+        def read(db: Database) -> SessionRow | None:
             rows = db.table("web_sessions").rows_where("digest = ?", [digest])
-            return next((KeptSession(**row) for row in rows), None)
+            return next((SessionRow(**row) for row in rows), None)
 
         return await self.store.run(read)
 
-    async def sessions(self) -> list[KeptSession]:
+    async def sessions(self) -> list[SessionRow]:
         """All of them, the latest seen first."""
 
-        def read(db: Database) -> list[KeptSession]:
-            return [KeptSession(**row) for row in db.table("web_sessions").rows_where(order_by="seen_at desc")]
+        def read(db: Database) -> list[SessionRow]:
+            return [SessionRow(**row) for row in db.table("web_sessions").rows_where(order_by="seen_at desc")]
 
         return await self.store.run(read)
 
@@ -124,29 +124,29 @@ class KeptAccess:
         """Forget every session but this one."""
         await self.store.run(lambda db: db.table("web_sessions").delete_where("digest != ?", [digest]))
 
-    async def make_token(self, digest: str, name: str, right: str, made_at: float) -> KeptToken:
+    async def make_token(self, digest: str, name: str, right: str, made_at: float) -> TokenRow:
         """Keep a new API token."""
 
-        def write(db: Database) -> KeptToken:
+        def write(db: Database) -> TokenRow:
             row = {"digest": digest, "name": name, "right": right, "made_at": made_at, "used_at": None}
             made = db.table("web_tokens").insert(row)
             assert made.last_pk is not None
-            return KeptToken(made.last_pk, name, right, made_at, None)
+            return TokenRow(made.last_pk, name, right, made_at, None)
 
         return await self.store.run(write)
 
-    async def token(self, digest: str) -> KeptToken | None:
+    async def token(self, digest: str) -> TokenRow | None:
         """The token with this digest."""
 
-        def read(db: Database) -> KeptToken | None:
+        def read(db: Database) -> TokenRow | None:
             return next((_token(row) for row in db.table("web_tokens").rows_where("digest = ?", [digest])), None)
 
         return await self.store.run(read)
 
-    async def tokens(self) -> list[KeptToken]:
+    async def tokens(self) -> list[TokenRow]:
         """All of them, the oldest first."""
 
-        def read(db: Database) -> list[KeptToken]:
+        def read(db: Database) -> list[TokenRow]:
             return [_token(row) for row in db.table("web_tokens").rows_where(order_by="id")]
 
         return await self.store.run(read)
@@ -165,5 +165,5 @@ class KeptAccess:
         return await self.store.run(write)
 
 
-def _token(row: dict[str, object]) -> KeptToken:
-    return KeptToken(**{name: row[name] for name in KeptToken.__dataclass_fields__})  # type: ignore[arg-type]
+def _token(row: dict[str, object]) -> TokenRow:
+    return TokenRow(**{name: row[name] for name in TokenRow.__dataclass_fields__})  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ STOPPED = "the program stopped during the call"
 
 
 @dataclass(frozen=True)
-class KeptCall:
+class CallRow:
     """One call as a table shows it.
 
     ``direction``: in, out or back. ``peer``: as dialled, or the caller's Telegram id. ``near``: who in the PBX.
@@ -72,17 +72,17 @@ class Query:
 class Page:
     """Some of the calls that fit, the newest first, and how many fit."""
 
-    rows: tuple[KeptCall, ...]
+    rows: tuple[CallRow, ...]
     total: int
 
 
 @dataclass(frozen=True)
-class KeptCalls:
+class CallRepository:
     """The calls of all lines."""
 
     store: Store
 
-    def put(self, call: KeptCall, details: Details, done: Done = lambda kept: None) -> None:
+    def save(self, call: CallRow, details: Details, done: Done = lambda kept: None) -> None:
         """Keep a call, in place of what was kept of it; never waits. ``done`` is told whether it is."""
         row = {**asdict(call), "search": _search(call)}
 
@@ -92,10 +92,10 @@ class KeptCalls:
 
         self.store.later(("call", call.id), write, done)
 
-    async def one(self, call_id: str) -> tuple[KeptCall, Details] | None:
+    async def one(self, call_id: str) -> tuple[CallRow, Details] | None:
         """One call with its details."""
 
-        def read(db: Database) -> tuple[KeptCall, Details] | None:
+        def read(db: Database) -> tuple[CallRow, Details] | None:
             sql = f"SELECT {COLUMNS}, ladder, milestones, samples FROM calls JOIN call_details USING (id) WHERE id = ?"  # noqa: S608
             row = db.execute(sql, [call_id]).fetchone()
             return (_call(row), Details(*row[-3:])) if row else None
@@ -117,7 +117,7 @@ class KeptCalls:
 
         return await self.store.run(read)
 
-    async def before(self, query: Query, last: KeptCall | None, limit: int) -> list[KeptCall]:
+    async def before(self, query: Query, last: CallRow | None, limit: int) -> list[CallRow]:
         """The next of all that fit, the newest first, after ``last``: none is left out or repeated meanwhile."""
         where, values = _where(query)
         if last:
@@ -155,18 +155,18 @@ class KeptCalls:
         return await self.store.run(remove)
 
 
-COLUMNS = ", ".join(field.name for field in fields(KeptCall))
-_BOOLEANS = [index for index, field in enumerate(fields(KeptCall)) if field.type is bool]
+COLUMNS = ", ".join(field.name for field in fields(CallRow))
+_BOOLEANS = [index for index, field in enumerate(fields(CallRow)) if field.type is bool]
 
 
-def _call(row: tuple[object, ...]) -> KeptCall:
-    values = list(row[: len(fields(KeptCall))])
+def _call(row: tuple[object, ...]) -> CallRow:
+    values = list(row[: len(fields(CallRow))])
     for index in _BOOLEANS:
         values[index] = bool(values[index])
-    return KeptCall(*values)  # type: ignore[arg-type]  # a row of these columns
+    return CallRow(*values)  # type: ignore[arg-type]  # a row of these columns
 
 
-def _search(call: KeptCall) -> str:
+def _search(call: CallRow) -> str:
     """What is searched: SQLite itself folds the case of ASCII only."""
     texts = (call.name, call.phone, call.username, str(call.person_id or ""), call.peer, call.near)
     return "\n".join(dict.fromkeys(filter(None, texts))).casefold()

@@ -8,7 +8,7 @@ from ari_app.store.store import Store
 
 
 @dataclass(frozen=True)
-class KeptCardFile:
+class CardFileRow:
     """One file of a line's card. ``kind``: what it is for; ``type``: its media type; ``put_at``: a Unix time."""
 
     line: str
@@ -31,12 +31,12 @@ class AboutCardFile:
 
 
 @dataclass(frozen=True)
-class KeptCardFiles:
+class CardFileRepository:
     """The files of all lines."""
 
     store: Store
 
-    async def put(self, file: KeptCardFile) -> bool:
+    async def save(self, file: CardFileRow) -> bool:
         """Keep a file in place of the one of its kind; False where there is no such line (any more)."""
 
         def write(db: Database) -> bool:
@@ -47,12 +47,12 @@ class KeptCardFiles:
 
         return await self.store.run(write)
 
-    async def get(self, line: str, kind: str) -> KeptCardFile | None:
+    async def get(self, line: str, kind: str) -> CardFileRow | None:
         """One file; None where there is none."""
 
-        def read(db: Database) -> KeptCardFile | None:
+        def read(db: Database) -> CardFileRow | None:
             rows = db.table("card_files").rows_where("line = ? AND kind = ?", [line, kind])
-            return next((KeptCardFile(**row) for row in rows), None)
+            return next((CardFileRow(**row) for row in rows), None)
 
         return await self.store.run(read)
 

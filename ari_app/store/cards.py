@@ -8,7 +8,7 @@ from ari_app.store.store import Store
 
 
 @dataclass(frozen=True)
-class KeptCard:
+class CardRow:
     """One card of a line for one person.
 
     ``person``: what was known of him, as JSON. ``text`` and ``button``: what the message says. ``secret``: what its
@@ -28,25 +28,25 @@ class KeptCard:
 
 
 @dataclass(frozen=True)
-class KeptCards:
+class CardRepository:
     """The cards of all lines."""
 
     store: Store
 
-    async def since(self, sent_at: float) -> list[KeptCard]:
+    async def since(self, sent_at: float) -> list[CardRow]:
         """The cards sent since then, the oldest first; what is older is forgotten. Raises StoreUnavailable."""
         self.store.later(("cards",), lambda db: db.table("cards").delete_where("sent_at < ?", [sent_at]))
 
-        def read(db: Database) -> list[KeptCard]:
+        def read(db: Database) -> list[CardRow]:
             rows = db.table("cards").rows_where("sent_at >= ?", [sent_at], order_by="sent_at")
-            return [KeptCard(**row) for row in rows]
+            return [CardRow(**row) for row in rows]
 
         return await self.store.run(read)
 
-    def put(self, card: KeptCard) -> None:
+    def save(self, card: CardRow) -> None:
         """Keep a card, in place of what was kept of it; never waits."""
         self.store.later(("card", card.id), lambda db: db.table("cards").upsert(asdict(card), pk="id"))
 
-    def drop(self, card: KeptCard) -> None:
+    def delete(self, card: CardRow) -> None:
         """Forget a card; never waits."""
         self.store.later(("card", card.id), lambda db: db.table("cards").delete_where("id = ?", [card.id]))

@@ -18,7 +18,7 @@ class SendingKeypad:
 
 
 @dataclass(frozen=True)
-class ShownKeypads:
+class KeypadRepository:
     """The messages of one line."""
 
     store: Store

@@ -8,7 +8,7 @@ from ari_app.store.store import Store
 
 
 @dataclass(frozen=True)
-class KeptLanguages:
+class LanguageRepository:
     """By Telegram id, as IETF tags; the same for all lines."""
 
     store: Store
@@ -21,7 +21,7 @@ class KeptLanguages:
 
         return await self.store.run(read)
 
-    def put(self, person_id: int, language: str) -> None:
+    def save(self, person_id: int, language: str) -> None:
         """Keep somebody's, in place of an earlier one; never waits."""
         row = {"person_id": person_id, "language": language}
         self.store.later(("language", person_id), lambda db: db.table("languages").upsert(row, pk="person_id"))

@@ -9,7 +9,7 @@ from ari_app.store.store import Store
 
 
 @dataclass(frozen=True)
-class LineLimits:
+class LimitRepository:
     """The pauses and the outgoing calls of one line; times are Unix times."""
 
     store: Store

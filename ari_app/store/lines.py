@@ -12,7 +12,7 @@ CACHES = ("resolved",)
 
 
 @dataclass(frozen=True)
-class KeptLines:
+class LineRepository:
     """The settings of each line, as JSON; what they mean is not known here."""
 
     store: Store
@@ -25,7 +25,7 @@ class KeptLines:
 
         return await self.store.run(read)
 
-    async def put(self, number: str, settings: str) -> None:
+    async def save(self, number: str, settings: str) -> None:
         """Keep a line, in place of what was kept of it."""
 
         def write(db: Database) -> None:
@@ -58,7 +58,7 @@ class KeptLines:
 
 
 @dataclass(frozen=True)
-class KeptInstallation:
+class InstallationRepository:
     """What an administrator has set for the whole installation, by name."""
 
     store: Store

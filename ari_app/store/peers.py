@@ -8,7 +8,7 @@ from ari_app.store.store import Store
 
 
 @dataclass(frozen=True)
-class LinePeers:
+class PeerRepository:
     """The answers that one line has got. Access hashes are good for that account only, so lines share none."""
 
     store: Store
@@ -26,7 +26,7 @@ class LinePeers:
 
         return await self.store.run(read)
 
-    def put(self, destination: str, answer: str, now: float, until: float) -> None:
+    def save(self, destination: str, answer: str, now: float, until: float) -> None:
         """Keep an answer until then, in place of an earlier one; what is too old by now is forgotten. Never waits."""
 
         def write(db: Database) -> None:
@@ -36,7 +36,7 @@ class LinePeers:
 
         self.store.later(("resolved", self.line, destination), write)
 
-    def drop(self, destination: str) -> None:
+    def delete(self, destination: str) -> None:
         """Forget an answer; never waits."""
         where = "line = ? AND destination = ?"
         self.store.later(

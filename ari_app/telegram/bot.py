@@ -167,7 +167,7 @@ class Bot:
             self._renewed.set()
             self._judge(CONNECTING if token else NO_TOKEN, None)
 
-    async def settled(self) -> None:
+    async def first_attempt_done(self) -> None:
         """Wait until the token has been tried once; at once where there is none."""
         if self.state is not BotState.NO_TOKEN:
             await self._settled.wait()

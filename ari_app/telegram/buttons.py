@@ -83,7 +83,7 @@ OnPress = Callable[[Press], str | None]
 class ButtonBot(Protocol):
     """The installation's bot, as those see it who have messages with buttons to send."""
 
-    async def settled(self) -> None:
+    async def first_attempt_done(self) -> None:
         """Wait until it has been tried once."""
 
     def require(self) -> str:
@@ -140,7 +140,7 @@ async def send_buttons(
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_S):
-            await bot.settled()
+            await bot.first_attempt_done()
     username = bot.require()
     try:
         results = await _ask_for(client, account_id, bot, username, peer, message)

@@ -13,7 +13,7 @@ from telethon.tl import functions, types
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.errors import TelegramError, translated
 from ari_app.telegram.peers import Person
-from ari_app.telegram.texts import TextName, Wording
+from ari_app.telegram.texts import MessageTemplates, TextName
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ OnText = Callable[[int, str, float], bool]
 True where it was dialled."""
 
 
-class Recently:
+class Cooldown:
     """Whether the same was said to the same person a short time ago."""
 
     def __init__(self, seconds: float = AUTO_ANSWER_S, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,7 +34,7 @@ class Recently:
         self._clock = clock
         self._said: dict[tuple[int, TextName], float] = {}
 
-    def may_say(self, person_id: int, name: TextName) -> bool:
+    def may_answer(self, person_id: int, name: TextName) -> bool:
         """True, and remembered as said now, unless it was said within the time."""
         now = self._clock()
         self._said = {said: at for said, at in self._said.items() if now - at < self._seconds}
@@ -54,10 +54,10 @@ class Chat:
     def __init__(
         self,
         client: TelegramClient,
-        wording: Callable[[], Wording],
+        wording: Callable[[], MessageTemplates],
         on_text: OnText,
         own: Callable[[Person], bool],
-        recently: Recently,
+        recently: Cooldown,
     ) -> None:
         self._client = client
         self._wording = wording
@@ -96,8 +96,8 @@ class Chat:
                     sender = await event.get_sender()
             if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
                 return
-            text = self._wording().say("auto_answer", Person.of(sender.id, sender))
-            if text and self._recently.may_say(sender.id, "auto_answer"):
+            text = self._wording().message("auto_answer", Person.of(sender.id, sender))
+            if text and self._recently.may_answer(sender.id, "auto_answer"):
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:
             log.warning("line %s: no automatic answer to %s: %s", self._wording().number, person_id, error)

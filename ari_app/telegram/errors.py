@@ -76,7 +76,7 @@ class Unreadable(TelegramError):
     """Telegram answered with something that Telethon does not know; the request may have been carried out."""
 
 
-class Trouble(TelegramError):
+class ServerError(TelegramError):
     """Telegram itself has failed (500, -503): another try may succeed. The request may have been carried out."""
 
 
@@ -92,7 +92,7 @@ class CallUnknown(TelegramError):
     """Telegram does not know the call, or not any more."""
 
 
-PASSING = (Trouble, Unreachable)
+PASSING = (ServerError, Unreachable)
 """What another try may get over."""
 
 
@@ -111,7 +111,7 @@ KINDS: dict[type[TelegramError], tuple[type[errors.RPCError], ...]] = {
     CallDiscarded: (errors.CallAlreadyDeclinedError,),
     CallTaken: (errors.CallAlreadyAcceptedError,),
     CallUnknown: (errors.CallPeerInvalidError,),
-    Trouble: (errors.ServerError, errors.TimedOutError, errors.RpcCallFailError),  # the last: others are a 500, too
+    ServerError: (errors.ServerError, errors.TimedOutError, errors.RpcCallFailError),  # the last: others are a 500, too
 }
 WORDS: dict[str, type[TelegramError]] = {"CALL_PROTOCOL_COMPAT_LAYER_INVALID": Unavailable}
 """Words for which Telethon has no class."""

@@ -46,7 +46,7 @@ class Pause:
     reason: str
 
 
-class Memory(Protocol):
+class LimitStore(Protocol):
     """Where a line's limits are kept over a restart; times are Unix times."""
 
     async def pauses(self, now: float) -> dict[str, tuple[float, str]]:
@@ -66,7 +66,7 @@ class Limits:
     """The limits of one line; a context manager, which knows nothing before it is entered."""
 
     def __init__(
-        self, line: str, settings: LimitSettings, memory: Memory, clock: Callable[[], float] = time.time
+        self, line: str, settings: LimitSettings, memory: LimitStore, clock: Callable[[], float] = time.time
     ) -> None:
         self._line = line
         self.settings = settings

@@ -19,7 +19,7 @@ from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account, connected
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
-from ari_app.telegram.chat import Chat, OnText, Recently
+from ari_app.telegram.chat import Chat, Cooldown, OnText
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
 from ari_app.telegram.errors import (
     KEY_FORGOTTEN,
@@ -36,7 +36,7 @@ from ari_app.telegram.lists import Denied, Lists
 from ari_app.telegram.peers import Callee, Destination, Directory, Person, known_peer
 from ari_app.telegram.phone import Offer, Phone
 from ari_app.telegram.refusals import wait
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Profile:
 
     name: str
     context: str
-    wording: Wording
+    templates: MessageTemplates
     max_calls: int = 1
     lists: Lists = Lists()  # noqa: RUF009 - frozen
     callers: Callers = Callers()
@@ -122,13 +122,13 @@ class Line:
         self._bot = BotDialogue(bot_name, on_change)
         self._offset_s: float | None = None
         self._own = own
-        self._answered = Recently()
+        self._answered = Cooldown()
         self.account = account
         self._directory = directory
         self._client: TelegramClient | None = None
         self._phone = Phone(engine, lambda offer: on_offer(self, offer))
         self._chat: Chat | None = None
-        self._settled = asyncio.Event()
+        self._first_attempt = asyncio.Event()
         self._session_asked_from = 0.0  # on the loop's clock: Telegram may want to be asked later
         self._times_ready = 0
         self._became_ready = asyncio.Event()
@@ -141,7 +141,7 @@ class Line:
         self.max_calls = profile.max_calls
         self.lists = profile.lists
         self.callers = profile.callers
-        self.wording = profile.wording
+        self.templates = profile.templates
         self.limits.settings = profile.limits
         self._bare_number_prefix = profile.bare_number_prefix
         self._directory.found_s, self._directory.not_found_s = profile.found_s, profile.not_found_s
@@ -274,9 +274,9 @@ class Line:
             await self._became_ready.wait()
         return self._times_ready
 
-    async def settled(self) -> LineState:
+    async def first_attempt_done(self) -> LineState:
         """Wait until the first try to connect is over."""
-        await self._settled.wait()
+        await self._first_attempt.wait()
         return self.state
 
     def about_to_run(self) -> None:
@@ -334,7 +334,7 @@ class Line:
         async with connected(self.account, self.limits) as client, self._phone.attached(client):
             self.user_id = await self._identify(client)
             async with (
-                Chat(client, lambda: self.wording, self._on_text, self._own, self._answered) as chat,
+                Chat(client, lambda: self.templates, self._on_text, self._own, self._answered) as chat,
                 guarded_tasks() as checks,
             ):
                 self._client, self._chat = client, chat
@@ -397,7 +397,7 @@ class Line:
             if answered and self.state is not LineState.READY:
                 self._become(LineState.READY, READY)
                 await client.catch_up()  # what became of calls meanwhile
-                self._phone.look()
+                self._phone.resync()
             await asyncio.wait({gone}, timeout=CHECK_EVERY_S)
             if gone.done():
                 return None
@@ -440,7 +440,7 @@ class Line:
             self._became_ready = asyncio.Event()
         self.state, self.condition = state, condition
         if condition is not CONNECTING:
-            self._settled.set()
+            self._first_attempt.set()
         self._on_change()
 
 

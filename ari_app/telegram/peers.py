@@ -200,16 +200,16 @@ class Callee:
     cached: bool = False
 
 
-class Memory(Protocol):
+class PeerStore(Protocol):
     """Where a line keeps what Telegram answered over a restart; times are Unix times."""
 
     async def all(self, now: float) -> dict[str, tuple[str, float]]:
         """The answers that are still good, and until when, by destination. Raises StoreUnavailable."""
 
-    def put(self, destination: str, answer: str, now: float, until: float) -> None:
+    def save(self, destination: str, answer: str, now: float, until: float) -> None:
         """Keep an answer; never waits."""
 
-    def drop(self, destination: str) -> None:
+    def delete(self, destination: str) -> None:
         """Forget it; never waits."""
 
 
@@ -220,7 +220,7 @@ class Directory:
     Numeric ids are not kept: Telethon's session knows them. No call waits for the memory, which is read by `load`.
     """
 
-    memory: Memory
+    memory: PeerStore
     found_s: float = 86400.0
     not_found_s: float = 3600.0
     clock: Callable[[], float] = time.time
@@ -243,7 +243,7 @@ class Directory:
         name, now = str(destination), self.clock()
         if fresh:
             self._answers.pop(name, None)
-            self.memory.drop(name)
+            self.memory.delete(name)
         elif callee := _read(self._known(name, now), destination):
             return callee
         try:
@@ -263,7 +263,7 @@ class Directory:
         self._answers[name] = answer, until
         while len(self._answers) > KNOWN_MOST:
             del self._answers[next(iter(self._answers))]  # the one that was asked the longest time ago
-        self.memory.put(name, answer, now, until)
+        self.memory.save(name, answer, now, until)
 
 
 NOBODY = "null"

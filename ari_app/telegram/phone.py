@@ -23,8 +23,8 @@ from ari_app.telegram.discard import Discarded, DiscardReason
 from ari_app.telegram.errors import (
     PASSING,
     CallDiscarded,
+    ServerError,
     TelegramError,
-    Trouble,
     Unreachable,
     Unreadable,
     translated,
@@ -83,7 +83,7 @@ class Phone:
         self._dh_version = 0
         self._guard = guarded_tasks()
         self._tasks: GuardedTasks | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._resyncing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Phone":
         self._guard = guarded_tasks()
@@ -98,13 +98,13 @@ class Phone:
     async def attached(self, client: TelegramClient) -> AsyncIterator[None]:
         """Use a client until the block is left; what has come since an earlier one was left is asked for."""
         client.add_event_handler(self._on_update, events.Raw((*UPDATES, types.UpdateNewMessage)))
-        client.on_reconnect = self.look
+        client.on_reconnect = self.resync
         self._client = client
         self._has_client.set()
         try:
             if self._was_attached:
                 await client.catch_up()
-                self.look()
+                self.resync()
             self._was_attached = True
             if self._dh is None:
                 self._spawn(self._prepare(), "messages.getDhConfig")
@@ -114,10 +114,10 @@ class Phone:
             self._client = None
             client.remove_event_handler(self._on_update)
 
-    def look(self) -> None:
+    def resync(self) -> None:
         """Have the true state of the live calls asked, after updates may have been missed; does not wait for it."""
-        if self._calls and (self._looking is None or self._looking.done()):
-            self._looking = self._spawn(self._look(), "state of the live calls")
+        if self._calls and (self._resyncing is None or self._resyncing.done()):
+            self._resyncing = self._spawn(self._resync(), "state of the live calls")
 
     @asynccontextmanager
     async def call(self, peer: types.TypeInputPeer, keys: KeyExchange) -> AsyncIterator[OutgoingCall]:
@@ -136,7 +136,7 @@ class Phone:
         """messages.getDhConfig, kept by its version; an earlier one will do where Telegram gives none now."""
         request = functions.messages.GetDhConfigRequest(version=self._dh_version, random_length=256)
         try:
-            answer = await self.steadily(request, REQUEST_S if self._dh is None else DH_AGAIN_S)
+            answer = await self.invoke_with_retry(request, REQUEST_S if self._dh is None else DH_AGAIN_S)
         except TelegramError as error:
             if self._dh is None:
                 raise
@@ -159,7 +159,7 @@ class Phone:
                 assert self._client is not None
                 return await self._client(request)
 
-    async def steadily(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
+    async def invoke_with_retry(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
         """As `invoke`, and once more within the same time where the trouble may pass."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
@@ -243,7 +243,7 @@ class Phone:
             refusal = error
         finally:
             self._requests_in_flight -= 1
-            lost = refusal is None or isinstance(refusal, Unreachable | Unreadable | Trouble)
+            lost = refusal is None or isinstance(refusal, Unreachable | Unreadable | ServerError)
             if call.over if call else lost:
                 self._orphans[peer.user_id] = asyncio.get_running_loop().time() + ORPHAN_S
             await self._take_early()
@@ -330,14 +330,14 @@ class Phone:
         if call.over:
             return
         with suppress(TelegramError):
-            await self._look_once()
+            await self._resync_once()
         if isinstance(refusal, CallDiscarded):
             call.ends(Discarded(call.unexplained, 0, str(refusal)))
 
-    async def _look(self) -> None:
+    async def _resync(self) -> None:
         for _ in range(LOOKS):
             try:
-                return await self._look_once()
+                return await self._resync_once()
             except PASSING as error:
                 log.info("what has become of the live calls is not known yet: %s", error)
                 await asyncio.sleep(LOOK_AGAIN_S)
@@ -345,7 +345,7 @@ class Phone:
                 return log.warning("what has become of the live calls is not known: %s", error)
         return None
 
-    async def _look_once(self) -> None:
+    async def _resync_once(self) -> None:
         """Raises TelegramError."""
         try:
             await self._read_list()

@@ -82,7 +82,7 @@ class Control(Protocol):
     async def invoke(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
         """One request; raises TelegramError."""
 
-    async def steadily(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
+    async def invoke_with_retry(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
         """A request that is repeated once where the trouble may pass; raises TelegramError."""
 
     async def dh_config(self) -> DhConfig:
@@ -156,7 +156,7 @@ class PhoneCall:
         )
         settled = False
         try:
-            await self._control.steadily(request, DISCARD_S)
+            await self._control.invoke_with_retry(request, DISCARD_S)
             settled = True
         except (CallDiscarded, CallUnknown) as over:
             settled = True
@@ -245,7 +245,7 @@ class PhoneCall:
     async def _ask(self, request: Any, *, steady: bool = True) -> Any:
         """A request about this call; where Telegram refuses it, what has become of the call is found out."""
         try:
-            return await (self._control.steadily(request) if steady else self._control.invoke(request))
+            return await (self._control.invoke_with_retry(request) if steady else self._control.invoke(request))
         except TelegramError as refusal:
             if not isinstance(refusal, PASSING):
                 self._refused(refusal)

@@ -204,7 +204,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Wording:
+class MessageTemplates:
     """A line's texts, with what is the same in all of them: company, the line's name and number.
 
     ``language`` is for people whose language is unknown; ``learnt`` gives what is known beside what Telegram tells with
@@ -223,7 +223,7 @@ class Wording:
         """The same person, with his language if it has been learnt."""
         return person if person.language else replace(person, language=self.learnt(person.id))
 
-    def say(self, name: TextName, person: Person, **extra: str) -> str:
+    def message(self, name: TextName, person: Person, **extra: str) -> str:
         """One text for one person, ready to be sent as plain text; empty where the administrator wants silence."""
         language = language_for(self.with_language(person).language, self.language)
         now = self.clock()

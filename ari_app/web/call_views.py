@@ -9,7 +9,7 @@ from aiohttp import web
 from ari_app.calls.call import Call, CallEvent
 from ari_app.calls.history import CallRecord
 from ari_app.calls.outcome import Direction
-from ari_app.lines.book import LineBook
+from ari_app.lines.manager import LineManager
 from ari_app.sentence import Sentence
 from ari_app.store.calls import Query
 from ari_app.web import words
@@ -49,7 +49,7 @@ def call_flow(call: CallRecord | Call) -> list[FlowRow]:
     return rungs
 
 
-def line_names(lines: LineBook) -> dict[str, str]:
+def line_names(lines: LineManager) -> dict[str, str]:
     """Each line's number with its name, if it has one."""
     return {each.number: f"{each.name} ({each.number})" if each.name else each.number for each in lines.all_settings()}
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ari_app.lines.factory import message_templates
 from ari_app.lines.installation import InstallationSettings
-from ari_app.lines.making import wording
 from ari_app.lines.settings import LineSettings
 from ari_app.telegram.keypad import ROWS
 from ari_app.telegram.peers import Person
-from ari_app.telegram.texts import Language, TextName, Wording, rule_of
+from ari_app.telegram.texts import Language, MessageTemplates, TextName, rule_of
 
 PRESSED = "102"
 SAMPLE: dict[Language, Person] = {
@@ -49,15 +49,15 @@ def preview(
     """One text, as it would be shown with this template; raises TemplateError."""
     rule_of(name).check(template)
     texts = settings.texts.of(language).model_copy(update={name: template})
-    said = replace(wording(settings, installation), texts=settings.texts.model_copy(update={language: texts}))
+    said = replace(message_templates(settings, installation), texts=settings.texts.model_copy(update={language: texts}))
     if clock:
         said = replace(said, clock=clock)
     return _drawn(said, SAMPLE[language], language, name)
 
 
-def _drawn(said: Wording, person: Person, language: Language, name: TextName) -> Preview:
+def _drawn(said: MessageTemplates, person: Person, language: Language, name: TextName) -> Preview:
     def text(which: TextName) -> str:
-        return said.say(which, person, digits=PRESSED)
+        return said.message(which, person, digits=PRESSED)
 
     answer = text(name) if name in ANSWERS else ""
     if name == "auto_answer":

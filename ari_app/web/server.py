@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from ari_app.os_words import in_words
-from ari_app.store.access import KeptAccess
+from ari_app.store.access import AccessRepository
 from ari_app.web.access.access import Access
 from ari_app.web.access.cookies import Cookies
 from ari_app.web.access.gate import identified, known_host, meant, signed_in
@@ -82,7 +82,7 @@ async def serving(
         url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
         session_s = settings.session_hours * HOUR_S
         access = Access(
-            KeptAccess(services.store), services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady
+            AccessRepository(services.store), services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady
         )
         its = Web(
             url=url,

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from ari_app.calls.history import History
     from ari_app.calls.registry import CallRegistry
     from ari_app.doctor import Doctor
-    from ari_app.lines.book import LineBook
     from ari_app.lines.card_files import CardFiles
     from ari_app.lines.installation import Installation
+    from ari_app.lines.manager import LineManager
 
 
 @dataclass(frozen=True)
 class Services:
     """The parts of the running program that pages and API show and change."""
 
-    lines: LineBook
+    lines: LineManager
     card_files: CardFiles
     registry: CallRegistry
     history: History

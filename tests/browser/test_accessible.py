@@ -17,7 +17,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Page, expect
 
 from ari_app.calls.outcome import Direction, by_administrator
-from ari_app.lines.lights import Colour
+from ari_app.lines.health import Colour
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.telegram import LocalTelegram

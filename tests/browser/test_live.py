@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Dialog, Page, expect
 
 from ari_app.calls.outcome import Direction, by_administrator
-from ari_app.lines.lights import Colour
+from ari_app.lines.health import Colour
 from ari_app.sandbox.debian import Tree
 from ari_app.telegram.peers import Person
 from ari_app.web.access.access import Access

@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import expect
 
-from ari_app.lines.lights import Colour
+from ari_app.lines.health import Colour
 from tests.browser.conftest import PASSWORD, Admin, screenshot
 from tests.e2e.conftest import PlayMaker
 from tests.e2e.test_lights import until
@@ -22,7 +22,7 @@ async def test_the_bots_token_is_set_and_the_light_follows(play: PlayMaker, admi
         await expect(page.locator(".toast").first).to_be_visible()  # the page that comes back
         await expect(page.get_by_text("Set. Leave it empty to keep it.").last).to_be_visible()
         assert token not in await page.content()
-        await stage.app.bot.settled()
+        await stage.app.bot.first_attempt_done()
         assert stage.app.installation.settings.company == "Acme"
         light = await until(stage, "bot", Colour.RED)  # the line has no dialogue with it yet
         assert "dialogue" in str(light.sentence)

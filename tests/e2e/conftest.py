@@ -144,7 +144,7 @@ def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
             await set_stage.sign_in_lines(settings)
             async with AsyncExitStack() as work:
                 app = await work.enter_async_context(running(settings))
-                await app.settled()
+                await app.first_attempt_done()
                 playing = Play(set_stage, app, settings, work)
                 try:
                     yield playing

@@ -192,7 +192,7 @@ async def test_a_card_is_pressed_after_a_restart(play: PlayMaker) -> None:
     async with with_card(play) as (stage, agent, anna, card):
         await stage.stop_astergram()
         async with running(stage.settings) as restarted:
-            await restarted.settled()
+            await restarted.first_attempt_done()
             assert (await card.click()).message == "waiting"
             await talked(await asked(agent, anna), agent, restarted)
             assert not (await anna.sees(LINE, says("reached"))).buttons
@@ -211,7 +211,7 @@ async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) 
         left = await anna.keypad(LINE)
         assert left.message.endswith("calling")
         async with running(stage.settings) as restarted:
-            await restarted.settled()
+            await restarted.first_attempt_done()
             mended = await anna.sees(LINE, says("later"))
             assert (await mended.click()).message == "waiting"
             await talked(await asked(agent, anna), agent, restarted)

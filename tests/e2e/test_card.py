@@ -75,7 +75,7 @@ async def test_the_card_after_no_answer(play: PlayMaker) -> None:
         await boris.keypad(LINE)
         await stage.stop_astergram()
         async with running(stage.settings) as again:
-            await again.settled()
+            await again.first_attempt_done()
             await not_answered(phone, anna)
             await again.registry.idle()
         assert await cards(anna) == ["Анна, we called"]

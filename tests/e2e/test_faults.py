@@ -118,8 +118,8 @@ class Faults:
         self.started: Counter[Site] = Counter()
 
     def break_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        spawn, supervise, alongside = GuardedTasks.spawn, GuardedTasks.supervise, Call.spawn
-        ends_with = Call.end_when
+        spawn, supervise, call_spawn = GuardedTasks.spawn, GuardedTasks.supervise, Call.spawn
+        end_when = Call.end_when
 
         def broken_spawn(tasks: GuardedTasks, work: Any, *arguments: Any) -> Any:
             return spawn(tasks, self._coroutine(work), *arguments)
@@ -129,10 +129,10 @@ class Faults:
             return supervise(tasks, lambda: self._coroutine(work(), site), *arguments)
 
         def broken_call_spawn(call: Call, work: Any) -> None:
-            alongside(call, self._coroutine(work))
+            call_spawn(call, self._coroutine(work))
 
         def broken_end_when(call: Call, ending: Any) -> None:
-            ends_with(call, self._coroutine(ending))
+            end_when(call, self._coroutine(ending))
 
         for owner, name in ((asyncio.TaskGroup, "__aexit__"), (asyncio, "wait"), (asyncio, "wait_for")):
             monkeypatch.setattr(owner, name, _marked(getattr(owner, name)))

@@ -29,7 +29,7 @@ async def test_a_press_tells_the_language_of_what_comes_next(play: PlayMaker) ->
 
         await stage.stop_astergram()
         async with running(stage.settings) as restarted:
-            await restarted.settled()
+            await restarted.first_attempt_done()
             call = await anna.call(LINE)
             assert "Вы звоните" in (await anna.keypad(LINE)).message
             await russian.incoming()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
-from ari_app.lines.lights import Colour, Light
+from ari_app.lines.health import Colour, StatusLight
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.sandbox.telegram import Timers
@@ -18,13 +18,13 @@ SEEN_S = 15.0
 """The aim is 5 s, which `scripts/bench` measures; a busy machine may take longer."""
 
 
-async def until(stage: Play, name: str, colour: Colour) -> Light:
+async def until(stage: Play, name: str, colour: Colour) -> StatusLight:
     """Wait for a light of the line."""
     with stage.app.bus.subscribe() as events:
         async with asyncio.timeout(SEEN_S):
-            while (light := getattr(stage.app.lines.lights(LINE), name)).colour is not colour:
+            while (light := getattr(stage.app.lines.status(LINE), name)).colour is not colour:
                 await events.get()
-    assert isinstance(light, Light)
+    assert isinstance(light, StatusLight)
     return light
 
 
@@ -46,18 +46,18 @@ async def silent(stage: Play) -> AsyncIterator[None]:
 
 async def test_all_is_well(play: PlayMaker) -> None:
     async with play() as stage:
-        lights = stage.app.lines.lights(LINE)
-        assert (lights.calls.colour, lights.client.colour) == (Colour.GREEN, Colour.GREEN)
-        assert str(lights.client.sentence) == "Connected to Telegram."
+        lights = stage.app.lines.status(LINE)
+        assert (lights.asterisk.colour, lights.account.colour) == (Colour.GREEN, Colour.GREEN)
+        assert str(lights.account.sentence) == "Connected to Telegram."
 
 
 async def test_asterisk_hangs_and_comes_back(play: PlayMaker) -> None:
     async with play() as stage:
         with frozen(stage.asterisk):
-            light = await until(stage, "calls", Colour.ORANGE)
+            light = await until(stage, "asterisk", Colour.ORANGE)
             assert "Asterisk" in str(light.sentence)
             assert light.since > 0
-        await until(stage, "calls", Colour.GREEN)
+        await until(stage, "asterisk", Colour.GREEN)
 
 
 @pytest.mark.parametrize("fault", ["away", "silent"])
@@ -69,9 +69,9 @@ async def test_telegram_is_gone_and_comes_back_without_ending_a_call(play: PlayM
         await call.accept(None, None)
         await stage.talking()
         async with stage.telegram.away() if fault == "away" else silent(stage):
-            light = await until(stage, "client", Colour.ORANGE)
+            light = await until(stage, "account", Colour.ORANGE)
             assert "Telegram does not answer" in str(light.sentence)
-        await until(stage, "client", Colour.GREEN)
+        await until(stage, "account", Colour.GREEN)
         assert stage.calls[-1].ending is None
         await call.hang_up()
         assert await stage.outcome() == "ANSWER"
@@ -80,7 +80,7 @@ async def test_telegram_is_gone_and_comes_back_without_ending_a_call(play: PlayM
 async def test_the_session_is_revoked(play: PlayMaker) -> None:
     async with play() as stage:
         stage.telegram.revoke_sessions(LINE)
-        light = await until(stage, "client", Colour.RED)
+        light = await until(stage, "account", Colour.RED)
         assert "sign this line in" in str(light.sentence)
 
 
@@ -93,7 +93,7 @@ async def test_the_session_ends_during_a_call(play: PlayMaker) -> None:
         await call.accept(None, None)
         await stage.talking()
         stage.telegram.revoke_sessions(LINE, "AUTH_KEY_DUPLICATED", told=False)
-        light = await until(stage, "client", Colour.RED)
+        light = await until(stage, "account", Colour.RED)
         assert "from two places at once" in str(light.sentence)
         assert await stage.outcome() == "ANSWER"
         await phone.closed()
@@ -106,7 +106,7 @@ async def test_the_account_is_frozen(play: PlayMaker) -> None:
         await phone.dial(ANNA)
         assert (await phone.closed()).startswith("403")
         assert await stage.outcome() == "RESTRICTED"
-        light = await until(stage, "client", Colour.RED)
+        light = await until(stage, "account", Colour.RED)
         assert "frozen this account (FROZEN_METHOD_INVALID)" in str(light.sentence)
 
 
@@ -115,7 +115,7 @@ async def test_the_account_is_limited(play: PlayMaker) -> None:
         stage.telegram.refuse("phone.requestCall", "PEER_FLOOD", phone=LINE)
         await phone.dial(ANNA)
         await phone.closed()
-        light = await until(stage, "client", Colour.ORANGE)
+        light = await until(stage, "account", Colour.ORANGE)
         assert "1440 min" in str(light.sentence)
         assert "PEER_FLOOD" in str(light.sentence)
 
@@ -126,7 +126,7 @@ async def test_what_became_of_a_call_meanwhile_is_learnt_when_telegram_is_back(p
         call = await anna.incoming()
         await call.ring()
         async with stage.telegram.away():
-            await until(stage, "client", Colour.ORANGE)
+            await until(stage, "account", Colour.ORANGE)
             async with asyncio.timeout(SEEN_S):
                 while stage.telegram.calls[-1].reason is None:  # noqa: ASYNC110 - the server's timer has no event for us
                     await asyncio.sleep(0.1)

@@ -55,7 +55,7 @@ async def test_every_line_is_limited_also_after_a_restart(play: PlayMaker) -> No
         assert stage.app.registry.counted["out.LIMITED"] == 2
         await stage.stop_astergram()
         async with running(stage.settings) as again:
-            await again.settled()
+            await again.first_attempt_done()
             await phone.dial(ANNA)
             assert (await phone.closed()).startswith("503")
             assert 86000 < again.lines.line(SECOND).pauses["phone.requestCall"][0] <= 86400

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ari_app.lines.lights import Colour
+from ari_app.lines.health import Colour
 from ari_app.lines.settings import LineError, LineExists, LineSettings, NoSuchLine, SettingRefused
 from ari_app.sandbox.person import PersonCall
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
@@ -54,7 +54,7 @@ async def test_a_call_goes_on_while_other_lines_change(play: PlayMaker) -> None:
 
         await book.add(LineSettings.of({"number": THIRD, "name": "Third"}))
         await becomes(stage, THIRD, LineState.SIGNED_OUT)
-        assert book.lights(THIRD).client.colour is Colour.RED
+        assert book.status(THIRD).account.colour is Colour.RED
         await sign_in(stage, THIRD)
         await becomes(stage, THIRD, LineState.READY)
         await book.change(LINE, {"name": "Support", "texts": {"en": {"keypad": "{line}?"}}})
@@ -167,7 +167,7 @@ async def test_the_bot_is_set_on_the_page(play: PlayMaker) -> None:
         bot, book = stage.stage.bot(), stage.app.lines
         assert (await until(stage, "bot", Colour.GREY)).sentence.text.startswith("There is no bot")
         await stage.app.installation.change({"bot_token": bot["token"]})
-        await stage.app.bot.settled()
+        await stage.app.bot.first_attempt_done()
         views = {view.step: view.state for view in await book.carry_out(LINE, [Step.BOT_DIALOGUE])}
         assert views[Step.BOT_DIALOGUE] is StepState.DONE
         await until(stage, "bot", Colour.GREEN)

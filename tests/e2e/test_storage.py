@@ -6,9 +6,9 @@ from contextlib import ExitStack, closing, contextmanager
 
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.store.calls import Query
-from ari_app.store.cards import KeptCards
-from ari_app.store.keypads import ShownKeypads
-from ari_app.store.limits import LineLimits
+from ari_app.store.cards import CardRepository
+from ari_app.store.keypads import KeypadRepository
+from ari_app.store.limits import LimitRepository
 from ari_app.tasks import FAILURES
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import Play, PlayMaker
@@ -77,8 +77,8 @@ async def test_calls_go_on_while_nothing_can_be_kept(play: PlayMaker) -> None:
         assert [(row.direction, row.status) for row in rows] == [
             ("back", "ANSWER"), ("out", "BUSY"), ("out", "ANSWER"), ("in", "ANSWER"),
         ]  # fmt: skip
-        assert len(await LineLimits(store, LINE).calls(0.0)) == 3
-        assert await ShownKeypads(store, LINE).all() == []
-        (kept,) = await KeptCards(store).since(0.0)
+        assert len(await LimitRepository(store, LINE).calls(0.0)) == 3
+        assert await KeypadRepository(store, LINE).all() == []
+        (kept,) = await CardRepository(store).since(0.0)
         assert (kept.secret, kept.tells_in) == ("", "")
         assert (store.queue.lost, FAILURES.count) == (0, failures)

@@ -102,7 +102,7 @@ async def old_program(folder: Path) -> AsyncIterator[Browser]:
         )  # fmt: skip
         async with running(settings) as app, api_client.program(settings) as administrator:
             for line in app.lines:
-                await line.settled()
+                await line.first_attempt_done()
             made = await administrator.ask("POST", "/access/tokens", {"name": "a client", "right": "write"})
             async with api(app.web.url, made["token"]) as client:
                 yield client

@@ -17,8 +17,8 @@ from telethon.tl import functions, types
 
 from ari_app.sandbox.telegram import Call, CallState, Device, LocalTelegram, device, sign_in
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
-from ari_app.store.limits import LineLimits
-from ari_app.store.peers import LinePeers
+from ari_app.store.limits import LimitRepository
+from ari_app.store.peers import PeerRepository
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, Server, connected
@@ -27,7 +27,7 @@ from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line import Line, LineState, Profile
 from ari_app.telegram.peers import Directory
 from ari_app.telegram.phone import DiscardReason, Offer, OutgoingCall
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 from media.types import Agreement, DhConfig, EngineProtocol
 
 LINE, BORIS = "+79990000001", "+79990000002"
@@ -132,9 +132,9 @@ async def at_work(telegram: LocalTelegram, folder: Path) -> AsyncIterator[Rig]:
             account,
             ENGINE,
             lambda _, offer: offers.put_nowait(offer),
-            profile=Profile(LINE, "from-telegram", Wording(LINE, LINE, LINE)),
-            limits=Limits(LINE, LimitSettings(), LineLimits(store, LINE)),
-            directory=Directory(LinePeers(store, LINE)),
+            profile=Profile(LINE, "from-telegram", MessageTemplates(LINE, LINE, LINE)),
+            limits=Limits(LINE, LimitSettings(), LimitRepository(store, LINE)),
+            directory=Directory(PeerRepository(store, LINE)),
             on_change=lambda: states.append(line.state),
         )
         tasks.spawn(line.run(), "line")

@@ -83,7 +83,7 @@ async def test_clocks_apart_say_what_to_do(
 
 async def test_without_a_connected_line_nothing_is_said_of_it(tmp_path: Path, telegram: LocalTelegram) -> None:
     async with lines_site(tmp_path, telegram, [LineSettings(number=LINE)]) as shown, program(shown.site) as api:
-        await shown.book.lines[LINE].settled()
+        await shown.book.lines[LINE].first_attempt_done()
         assert await offset_s(api) is None
         assert await said(api) == []
 

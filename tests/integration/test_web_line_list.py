@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ari_app.lines.lights import Colour
+from ari_app.lines.health import Colour
 from tests.integration.web_calls import calls_site
 from tests.integration.web_helpers import Browser, Site, signed_in
 from tests.integration.web_lines import ManyLines

@@ -32,7 +32,7 @@ async def test_it_shows_each_line_with_its_lights(tmp_path: Path) -> None:
     async with LocalTelegram(tmp_path / "telegram.db") as telegram:
         lines = [LineSettings(number=LINE, name=SCRIPT)]
         async with lines_site(tmp_path, telegram, lines) as shown, signed_in(shown.site) as admin:
-            await shown.book.lines[LINE].settled()
+            await shown.book.lines[LINE].first_attempt_done()
             html = (await admin.get("/overview/lines")).text
     assert f'<a href="/lines/{LINE.replace("+", "%2B")}">{ESCAPED}</a>' in html
     assert SCRIPT not in html

@@ -62,7 +62,7 @@ async def test_the_dialogue_with_the_bot_is_begun_by_its_button(
         token = telegram.add_bot("calls_bot").token
         answer = await api.ask("PATCH", "/api/installation", json={"bot_token": token, "untried": True})
         assert answer.status == 200
-    await lines.bot.settled()
+    await lines.bot.first_attempt_done()
     await until(admin, "Start the dialogue with the bot")
     for page in (NOW, "/lines"):  # on the line's own, and in the list of all
         form = form_in(await admin.get(page), f"/lines/{LINE}/setup")

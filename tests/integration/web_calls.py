@@ -11,7 +11,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.samples import Sample
-from ari_app.store.calls import Details, KeptCall, KeptCalls
+from ari_app.store.calls import CallRepository, CallRow, Details
 from ari_app.store.store import Store
 from ari_app.telegram.peers import Person
 from tests.integration.web_helpers import Site, site
@@ -31,7 +31,7 @@ async def calls_site(folder: Path, **parts: Any) -> AsyncIterator[Site]:
         yield page
 
 
-def a_call(number: int, began_at: float, **known: Any) -> KeptCall:
+def a_call(number: int, began_at: float, **known: Any) -> CallRow:
     """A call of the history; number 0 to 2^48 - 1 makes its id."""
     basics: dict[str, Any] = {
         "id": f"{number:012x}", "began_at": began_at, "ended_at": began_at + 60, "direction": "in", "line": LINE,
@@ -39,10 +39,10 @@ def a_call(number: int, began_at: float, **known: Any) -> KeptCall:
         "cause": 16, "detail": "ended on Telegram (hangup)", "answered": True, "refused": False, "to_answer_s": 4.0,
         "talked_s": 50.0,
     }  # fmt: skip
-    return KeptCall(**basics | known)
+    return CallRow(**basics | known)
 
 
-async def put(page: Site, *calls: KeptCall) -> None:
+async def put(page: Site, *calls: CallRow) -> None:
     """Keep them."""
     await put_into(page.services.store, *calls)
 
@@ -76,13 +76,13 @@ def measured(registry: CallRegistry, call: Call, at_s: float) -> Sample:
     return sample
 
 
-async def put_into(store: Store, *calls: KeptCall) -> None:
+async def put_into(store: Store, *calls: CallRow) -> None:
     """Keep them in a running program's store."""
     for call in calls:
-        KeptCalls(store).put(call, Details())
+        CallRepository(store).save(call, Details())
 
 
-def some_calls(many: int, now: float, seed: int, days: float = 10.0) -> list[KeptCall]:
+def some_calls(many: int, now: float, seed: int, days: float = 10.0) -> list[CallRow]:
     """Calls of the last days as a small company has them: by day, most of them answered."""
     calls, dice = [], random.Random(seed)  # noqa: S311 - nothing secret
     for number in range(many):

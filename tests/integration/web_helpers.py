@@ -21,10 +21,10 @@ from ari_app.calls.history import History
 from ari_app.calls.registry import CallRegistry
 from ari_app.doctor import Doctor
 from ari_app.doctor.surroundings import Surroundings
-from ari_app.lines.book import LineBook
 from ari_app.lines.card_files import CardFiles
+from ari_app.lines.factory import Accounts
 from ari_app.lines.installation import Installation, InstallationSettings
-from ari_app.lines.making import Accounts
+from ari_app.lines.manager import LineManager
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
@@ -107,13 +107,13 @@ async def site(
 
 def no_lines(
     folder: Path, store: Store, installation: Installation, registry: CallRegistry, bus: EventBus, tasks: GuardedTasks
-) -> LineBook:
+) -> LineManager:
     """Lines, none of which is there; Asterisk and Telegram are away."""
 
     accounts = Accounts(Server(dc_id=2, host="127.0.0.1", port=1), lambda number: folder / f"{number}.session")
     ari = AriClient(NOBODY, "astergram", "secret", "telegram")
     no_works: Any = None  # what nobody asks where no line is
-    return LineBook(store, installation, accounts, no_works, {}, Bot(), registry, ari, bus, tasks)
+    return LineManager(store, installation, accounts, no_works, {}, Bot(), registry, ari, bus, tasks)
 
 
 def nowhere(folder: Path) -> Surroundings:

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 from ari_app.app import running
 from ari_app.config import Settings
-from ari_app.lines.book import LineBook
-from ari_app.lines.lights import Colour, Light, Lights
+from ari_app.lines.health import Colour, LineStatus, StatusLight
+from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
@@ -26,7 +26,7 @@ class Lines:
     """A served page, and the lines that it shows."""
 
     site: Site
-    book: LineBook
+    book: LineManager
     bot: Bot
 
 
@@ -55,7 +55,7 @@ async def lines_site(
 
 
 class ManyLines:
-    """So many lines as nobody wants to sign in for a test: what pages ask of a LineBook."""
+    """So many lines as nobody wants to sign in for a test: what pages ask of a LineManager."""
 
     def __init__(self, many: int) -> None:
         self.lines = {
@@ -64,12 +64,12 @@ class ManyLines:
                 SimpleNamespace(number=f"+7999{n:07}", name=f"Line {n}", max_calls=4, pauses={}) for n in range(many)
             )
         }
-        light = Light(Colour.GREEN, say("All is well."), 1.0)
-        self._lights = dict.fromkeys(self.lines, Lights(light, light, light))
+        light = StatusLight(Colour.GREEN, say("All is well."), 1.0)
+        self._lights = dict.fromkeys(self.lines, LineStatus(light, light, light))
 
     def change(self, number: str, colour: Colour, said: str) -> None:
         """A line's client light changes."""
-        self._lights[number] = replace(self._lights[number], client=Light(colour, say(said), 2.0))
+        self._lights[number] = replace(self._lights[number], account=StatusLight(colour, say(said), 2.0))
 
     def __iter__(self) -> Iterator[SimpleNamespace]:
         return iter(self.lines.values())
@@ -82,5 +82,5 @@ class ManyLines:
 
     line = settings
 
-    def lights(self, number: str) -> Lights:
+    def lights(self, number: str) -> LineStatus:
         return self._lights[number]

@@ -13,10 +13,10 @@ from telethon.sessions import SQLiteSession
 
 from ari_app.backup import BEFORE, BackupError, back_up, restore
 from ari_app.config import AsteriskSettings, Settings
-from ari_app.lines.kept import kept_lines
+from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineSettings
 from ari_app.state_folder import StateHeld, held
-from ari_app.store.lines import KeptLines
+from ari_app.store.lines import LineRepository
 from ari_app.store.store import open_store
 
 NUMBER = "+79990000001"
@@ -32,7 +32,7 @@ async def full(tmp_path: Path) -> Settings:
     settings = installation(tmp_path / "old")
     async with open_store(settings.database) as store:
         line = LineSettings.of({"number": NUMBER, "name": "Sales"})
-        await KeptLines(store).put(NUMBER, line.stored())
+        await LineRepository(store).save(NUMBER, line.stored())
     settings.session(NUMBER).parent.mkdir()
     session = SQLiteSession(str(settings.session(NUMBER)))
     session.set_dc(2, "127.0.0.1", 443)
@@ -43,7 +43,7 @@ async def full(tmp_path: Path) -> Settings:
 
 async def names(settings: Settings) -> list[str]:
     async with open_store(settings.database) as store:
-        return [line.name for line in await kept_lines(store)]
+        return [line.name for line in await load_lines(store)]
 
 
 async def test_there_and_back(full: Settings, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ async def test_what_is_there_is_replaced_only_if_asked_to(full: Settings, tmp_pa
     file = tmp_path / "backup.tar.gz"
     back_up(full, file)
     async with open_store(full.database) as store:
-        await KeptLines(store).put(NUMBER, LineSettings.of({"number": NUMBER, "name": "Changed"}).stored())
+        await LineRepository(store).save(NUMBER, LineSettings.of({"number": NUMBER, "name": "Changed"}).stored())
     full.session("+79990000009").write_bytes(b"of a line that the backup does not have")
     with pytest.raises(BackupError, match="--replace"):
         restore(full, file)
@@ -80,7 +80,7 @@ async def test_what_was_there_is_put_aside(full: Settings, tmp_path: Path) -> No
     back_up(full, file)
     for name in ("Changed", "Changed again"):
         async with open_store(full.database) as store:
-            await KeptLines(store).put(NUMBER, LineSettings.of({"number": NUMBER, "name": name}).stored())
+            await LineRepository(store).save(NUMBER, LineSettings.of({"number": NUMBER, "name": name}).stored())
         restore(full, file, replace=True)
         before = installation(full.state_dir / BEFORE)
         assert await names(before) == [name]
@@ -94,7 +94,7 @@ async def test_a_restore_that_fails_changes_nothing(
     file = tmp_path / "backup.tar.gz"
     back_up(full, file)
     async with open_store(full.database) as store:
-        await KeptLines(store).put(NUMBER, LineSettings.of({"number": NUMBER, "name": "Changed"}).stored())
+        await LineRepository(store).save(NUMBER, LineSettings.of({"number": NUMBER, "name": "Changed"}).stored())
     rename, left = Path.rename, [3]
 
     def full_disk(self: Path, target: Path) -> Path:

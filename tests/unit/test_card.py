@@ -13,7 +13,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.callback import AGAIN_S, RateLimiter
 from ari_app.calls.card import CardRules, Cards, Reason, Target, reason_for
 from ari_app.calls.outcome import Direction, Ending
-from ari_app.store.cards import KeptCard, KeptCards
+from ari_app.store.cards import CardRepository, CardRow
 from ari_app.store.store import open_store
 from ari_app.tasks import background_tasks
 from ari_app.telegram import errors
@@ -30,7 +30,7 @@ from ari_app.telegram.card import (
 )
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Discarded, DiscardReason
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 
 BIGGEST_ID = 2**52
 IN, OUT, BACK = Direction.IN, Direction.OUT, Direction.BACK
@@ -149,17 +149,17 @@ def test_a_target() -> None:
 
 
 async def test_cards_outlive_a_restart(tmp_path: Path) -> None:
-    old = KeptCard("old", "+79990000001", 5, "{}", "Hello", "Call me", new_secret(), 1.0)
+    old = CardRow("old", "+79990000001", 5, "{}", "Hello", "Call me", new_secret(), 1.0)
     new = replace(old, id="new", sent_at=100.0)
     async with open_store(tmp_path / "astergram.db") as store:
         for card in (new, old, replace(old, id="failed")):
-            KeptCards(store).put(card)
-        KeptCards(store).put(replace(new, secret=""))
-        KeptCards(store).drop(replace(old, id="failed"))
+            CardRepository(store).save(card)
+        CardRepository(store).save(replace(new, secret=""))
+        CardRepository(store).delete(replace(old, id="failed"))
     async with open_store(tmp_path / "astergram.db") as store:
-        assert await KeptCards(store).since(0.0) == [old, replace(new, secret="")]
-        assert await KeptCards(store).since(50.0) == [replace(new, secret="")]
-        assert await KeptCards(store).since(0.0) == [replace(new, secret="")]
+        assert await CardRepository(store).since(0.0) == [old, replace(new, secret="")]
+        assert await CardRepository(store).since(50.0) == [replace(new, secret="")]
+        assert await CardRepository(store).since(0.0) == [replace(new, secret="")]
 
 
 # Sending, and what becomes of a card
@@ -172,7 +172,7 @@ class FakeLine:
         self.number = number
         self.error = error
         self.sent: list[str] = []
-        self.wording = Wording("Company", number, number)
+        self.templates = MessageTemplates("Company", number, number)
         self.chat = self
 
     async def peer(self, person_id: int) -> Any:

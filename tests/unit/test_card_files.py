@@ -16,9 +16,9 @@ from sqlite_utils import Database
 from ari_app.backup import back_up, restore
 from ari_app.config import AsteriskSettings, Settings
 from ari_app.lines.card_files import PICTURE_BYTES, CardFileRefused, CardFiles, NoSuchCardFile
-from ari_app.lines.kept import kept_lines
+from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineSettings, NoSuchLine, SettingRefused
-from ari_app.store.lines import KeptLines
+from ari_app.store.lines import LineRepository
 from ari_app.store.migrations import MIGRATIONS
 from ari_app.store.migrations import card_files as migration
 from ari_app.store.store import Store, open_store
@@ -41,7 +41,7 @@ async def a_picture(content: bytes) -> Picture:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     async with open_store(tmp_path / "astergram.db") as opened:
-        await KeptLines(opened).put(LINE, LineSettings.of({"number": LINE}).stored())
+        await LineRepository(opened).save(LINE, LineSettings.of({"number": LINE}).stored())
         yield opened
 
 
@@ -180,7 +180,7 @@ async def test_a_file_takes_the_place_of_the_one_before(files: CardFiles) -> Non
 
 async def test_files_go_with_their_line(files: CardFiles, store: Store) -> None:
     await files.put(LINE, "picture", "one.jpg", jpeg())
-    await KeptLines(store).remove(LINE)
+    await LineRepository(store).remove(LINE)
     assert await files.about(LINE) == {}
     with pytest.raises(NoSuchLine):
         await files.put(LINE, "picture", "one.jpg", jpeg())
@@ -193,7 +193,7 @@ async def test_files_are_in_a_backup(tmp_path: Path) -> None:
         for name in ("old", "new")
     )
     async with open_store(old.database) as store:
-        await KeptLines(store).put(LINE, LineSettings.of({"number": LINE}).stored())
+        await LineRepository(store).save(LINE, LineSettings.of({"number": LINE}).stored())
         await CardFiles(store, a_picture).put(LINE, "picture", "one.jpg", jpeg())
         await CardFiles(store).put(LINE, "contact_vcard", "acme.vcf", VCARD.encode())
         back_up(old, tmp_path / "backup.tar.gz")
@@ -229,7 +229,7 @@ async def test_a_file_that_settings_named_is_not_opened_but_said(
     earlier(tmp_path / "db", **{LINE: {"contact_vcard": str(vcard), "missed": True}, OTHER: {"picture": None}})
     with caplog.at_level(logging.WARNING):
         async with open_store(tmp_path / "db") as store:
-            line, other = await kept_lines(store)
+            line, other = await load_lines(store)
             assert (line.name, line.card.missed, other.number) == ("Sales", True, OTHER)
             assert await CardFiles(store).about(LINE) == {}
     (said,) = [record.message for record in caplog.records]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ari_app.calls.history import History
-from ari_app.store.calls import Details, KeptCall, KeptCalls, Query
+from ari_app.store.calls import CallRepository, CallRow, Details, Query
 from ari_app.store.store import Store, open_store
 
 NOW = 1_800_000_000.0
@@ -37,7 +37,7 @@ async def exported(store: Store, **known: Any) -> str:
         "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER", "cause": 16,
         "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
-    KeptCalls(store).put(KeptCall(**basics | known), Details())
+    CallRepository(store).save(CallRow(**basics | known), Details())
     return "".join([piece async for piece in History(store).export_csv(Query())]).removeprefix(BOM)
 
 

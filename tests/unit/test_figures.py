@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ari_app.calls.figures import Bin, Count, Figures, LineCount, Period, Tally, Today, Unit
-from ari_app.store.calls import Details, KeptCall, KeptCalls
+from ari_app.store.calls import CallRepository, CallRow, Details
 from ari_app.store.store import Store, open_store
 
 MOSCOW, BERLIN, KATHMANDU = ZoneInfo("Europe/Moscow"), ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")
@@ -34,7 +34,7 @@ async def put(store: Store, began_at: float, **known: Any) -> None:
         "peer": "7", "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER",
         "cause": 16, "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
-    KeptCalls(store).put(KeptCall(**basics | known), Details())
+    CallRepository(store).save(CallRow(**basics | known), Details())
 
 
 MISSED: dict[str, Any] = {"status": "NOANSWER", "answered": False, "to_answer_s": None, "talked_s": 0.0}

@@ -21,7 +21,7 @@ from ari_app.calls.outcome import Direction
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.samples import MOST, Sample, Samples, as_columns, each_time, from_columns, sampled
-from ari_app.store.calls import BATCH, STOPPED, Details, KeptCall, KeptCalls, Query
+from ari_app.store.calls import BATCH, STOPPED, CallRepository, CallRow, Details, Query
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Discarded, DiscardReason
@@ -44,18 +44,18 @@ async def history(store: Store) -> AsyncIterator[History]:
         yield kept
 
 
-def a_call(number: int = 1, **known: Any) -> KeptCall:
+def a_call(number: int = 1, **known: Any) -> CallRow:
     basics: dict[str, Any] = {
         "id": f"c{number:05}", "began_at": NOW + number, "ended_at": NOW + number + 60, "direction": "in", "line": LINE,
         "peer": "7", "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER",
         "cause": 16, "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
-    return KeptCall(**basics | known)
+    return CallRow(**basics | known)
 
 
-async def put(store: Store, *calls: KeptCall) -> None:
+async def put(store: Store, *calls: CallRow) -> None:
     for call in calls:
-        KeptCalls(store).put(call, Details())
+        CallRepository(store).save(call, Details())
     assert await store.written()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from ari_app.calls.languages import open_languages
 from ari_app.store.store import open_store
 from ari_app.telegram.peers import Person
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 
 
 async def test_a_language_is_known_at_once_and_kept(tmp_path: Path) -> None:
@@ -23,8 +23,8 @@ async def test_a_language_is_known_at_once_and_kept(tmp_path: Path) -> None:
 
 
 async def test_what_telegram_tells_counts_more() -> None:
-    wording = Wording("Acme", "Sales", "+79990000001", learnt={7: "ru", 8: "en"}.__getitem__)
+    wording = MessageTemplates("Acme", "Sales", "+79990000001", learnt={7: "ru", 8: "en"}.__getitem__)
     assert wording.with_language(Person(7)).variables()["TELEGRAM_LANGUAGE"] == "ru"
     assert wording.with_language(Person(8, language="ru")).language == "ru"
-    assert "Вы звоните" in wording.say("keypad", Person(7))
-    assert "You are calling" in wording.say("keypad", Person(8))
+    assert "Вы звоните" in wording.message("keypad", Person(7))
+    assert "You are calling" in wording.message("keypad", Person(8))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ari_app.lines.lights import Colour, Remedy, bot_light, calls_light, client_light
+from ari_app.lines.health import Colour, Remedy, account_status, asterisk_status, bot_status
 from ari_app.sentence import say
 from ari_app.telegram import dialogue as module
 from ari_app.telegram.bot import BotState
@@ -41,7 +41,7 @@ def bot(state: BotState) -> Any:
     ],
 )
 def test_the_bots_light(state: BotState, values: dict[str, Any], colour: Colour, remedy: Remedy | None) -> None:
-    light = bot_light(bot(state), line(**values))
+    light = bot_status(bot(state), line(**values))
     assert (light.colour, light.remedy) == (colour, remedy)
 
 
@@ -55,7 +55,7 @@ def test_the_bots_light(state: BotState, values: dict[str, Any], colour: Colour,
     ],
 )
 def test_the_clients_light(its_line: Any, colour: Colour, remedy: Remedy | None) -> None:
-    light = client_light(its_line)
+    light = account_status(its_line)
     assert (light.colour, light.remedy) == (colour, remedy)
 
 
@@ -69,10 +69,10 @@ def test_asterisks_light() -> None:
     connecting = next(state for state in ConnectionState if state is not ConnectionState.CONNECTED)
     refused = AriRefused.__new__(AriRefused)
     lights = [
-        calls_light(ari(ConnectionState.CONNECTED, None)),
-        calls_light(ari(connecting, None)),
-        calls_light(ari(connecting, OSError("away"))),
-        calls_light(ari(connecting, refused)),
+        asterisk_status(ari(ConnectionState.CONNECTED, None)),
+        asterisk_status(ari(connecting, None)),
+        asterisk_status(ari(connecting, OSError("away"))),
+        asterisk_status(ari(connecting, refused)),
     ]
     assert [(light.colour, light.remedy) for light in lights] == [
         (Colour.GREEN, None),

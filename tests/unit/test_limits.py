@@ -10,7 +10,7 @@ import pytest
 from telethon import errors
 from telethon.tl import functions, types
 
-from ari_app.store.limits import LineLimits
+from ari_app.store.limits import LimitRepository
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.errors import Frozen, Limited
 from ari_app.telegram.limits import CALL, FROZEN_S, Limits, LimitSettings, tl_name
@@ -41,7 +41,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def limits(store: Store, clock: Clock, line: str = LINE, **settings: Any) -> Limits:
-    return Limits(line, LimitSettings(**settings), LineLimits(store, line), clock)
+    return Limits(line, LimitSettings(**settings), LimitRepository(store, line), clock)
 
 
 def flood(seconds: int) -> errors.FloodWaitError:

@@ -12,7 +12,7 @@ import pytest
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import Limited, TelegramError, Unreachable
 from ari_app.telegram.line import Line, Profile
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 
 NUMBER = "+79990000001"
 ERRORS = [
@@ -27,7 +27,7 @@ ERRORS = [
 def made(folder: Path) -> Line:
     anything = cast(Any, MagicMock())
     account = Account(NUMBER, 1, "hash", folder / "line.session", Server())
-    profile = Profile("Sales", "from-telegram", Wording("Company", NUMBER, NUMBER))
+    profile = Profile("Sales", "from-telegram", MessageTemplates("Company", NUMBER, NUMBER))
     return Line(account, anything, lambda *_: None, profile=profile, limits=anything, directory=anything)
 
 

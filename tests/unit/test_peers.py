@@ -8,7 +8,7 @@ import pytest
 from telethon.tl import types
 
 from ari_app.sandbox.telegram import LocalTelegram, device
-from ari_app.store.peers import LinePeers
+from ari_app.store.peers import PeerRepository
 from ari_app.store.store import open_store
 from ari_app.telegram.errors import NotFound, TelegramError
 from ari_app.telegram.peers import Destination, Directory, Kind, MalformedDestination, Person
@@ -132,7 +132,7 @@ DIALLED = Destination(Kind.PHONE, ANNA)
 class World:
     """A line's client on a local Telegram, and its directory with a time that goes when it is told to."""
 
-    def __init__(self, telegram: LocalTelegram, client: Any, memory: LinePeers) -> None:
+    def __init__(self, telegram: LocalTelegram, client: Any, memory: PeerRepository) -> None:
         self.telegram = telegram
         self.client = client
         self.memory = memory
@@ -150,7 +150,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         telegram.add_user(LINE, "Line")
         telegram.add_user(ANNA, "Анна", username="anna_b")
         async with device(telegram, LINE) as line:
-            yield World(telegram, line.client, LinePeers(store, LINE))
+            yield World(telegram, line.client, PeerRepository(store, LINE))
 
 
 @pytest.mark.parametrize("destination", [DIALLED, Destination(Kind.USERNAME, "anna_b")], ids=["phone", "username"])
@@ -192,7 +192,7 @@ async def test_other_refusals_are_not_remembered(world: World) -> None:
 
 
 async def test_what_an_older_program_kept_is_asked_again(world: World) -> None:
-    world.memory.put(ANNA, '{"person": {"id": 7, "shoe_size": 40}}', world.now, world.now + 50)
+    world.memory.save(ANNA, '{"person": {"id": 7, "shoe_size": 40}}', world.now, world.now + 50)
     await world.directory.load()
     assert await world.find(DIALLED) == ("Анна", False)
 

@@ -623,7 +623,7 @@ async def test_our_own_accept_is_not_taken_for_another_devices(rig: Rig) -> None
 
     rig.telegram.answers["phone.receivedCall"] = [late]
     offer = await rig.offered()
-    rig.phone.look()
+    rig.phone.resync()
     await rig.telegram.asked_for("phone.receivedCall")
     async with offer:
         accepting = asyncio.create_task(offer.accept(KEYS))
@@ -644,7 +644,7 @@ async def test_what_became_of_a_ringing_call_is_asked_by_receiving_it_again(
     async with await rig.offered() as offer:
         await offer.ringing()
         rig.telegram.answers["phone.receivedCall"] = [refusal(None)]
-        rig.phone.look()
+        rig.phone.resync()
         assert (await soon(offer.discarded())).reason is reason
 
 

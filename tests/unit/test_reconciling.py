@@ -19,7 +19,7 @@ from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
 from ari_app.asterisk.rest import Rest
 from ari_app.asterisk.websocket import Backoff
-from ari_app.lines.lights import Colour, calls_light
+from ari_app.lines.health import Colour, asterisk_status
 from ari_app.tasks import guarded_tasks
 
 from .fake_ari import (
@@ -344,12 +344,12 @@ async def test_a_refused_user_shows_while_the_websocket_is_up() -> None:
             with pytest.raises(Exception, match="password"):
                 await client.channels.list()
         assert "password" in str(client.refusal)
-        light = calls_light(client)
+        light = asterisk_status(client)
         assert light.colour is Colour.RED
         assert "password" in str(light.sentence)
         await client.channels.list()
         assert client.refusal is None
-        assert calls_light(client).colour is Colour.GREEN
+        assert asterisk_status(client).colour is Colour.GREEN
         async with asyncio.timeout(WAIT_S):
             assert await its.next(REFUSAL_CHANGED) and await its.next(REFUSAL_CHANGED)
 

@@ -11,8 +11,8 @@ from telethon import errors
 
 from ari_app.calls.registry import LineFull
 from ari_app.calls.request import Request, Route
-from ari_app.store.limits import LineLimits
-from ari_app.store.peers import LinePeers
+from ari_app.store.limits import LimitRepository
+from ari_app.store.peers import PeerRepository
 from ari_app.store.store import open_store
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import Frozen, Limited, NotReady
@@ -20,7 +20,7 @@ from ari_app.telegram.limits import CALL, Limits, LimitSettings
 from ari_app.telegram.line import Callers, Line, Profile
 from ari_app.telegram.lists import Denied
 from ari_app.telegram.peers import Directory, MalformedDestination
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
 
 
@@ -77,12 +77,12 @@ async def lines(tmp_path: Path) -> AsyncIterator[list[ReadyLine]]:
         made = []
         for digit, whose in enumerate(callers, start=1):
             number = f"+7999000000{digit}"
-            limits = Limits(number, LimitSettings(), LineLimits(store, number))
+            limits = Limits(number, LimitSettings(), LimitRepository(store, number))
             await stack.enter_async_context(limits)
             account = Account(number, 1, "hash", tmp_path / number, Server())
-            directory = Directory(LinePeers(store, number))
+            directory = Directory(PeerRepository(store, number))
             engine = EngineProtocol(65, 92, ("9.0.0",))
-            profile = Profile(number, "from-telegram", Wording(number, number, number), callers=whose)
+            profile = Profile(number, "from-telegram", MessageTemplates(number, number, number), callers=whose)
             line = ReadyLine(account, engine, lambda *_: None, profile=profile, limits=limits, directory=directory)
             made.append(line)
         yield made

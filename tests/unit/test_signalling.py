@@ -13,7 +13,7 @@ from ari_app.calls.audio import AudioSettings, audio_lost, connect_telegram
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.telegram.connections import Connections
-from ari_app.telegram.errors import CallDiscarded, CallUnknown, Trouble, Unreachable
+from ari_app.telegram.errors import CallDiscarded, CallUnknown, ServerError, Unreachable
 from media.types import MediaError, MediaLost
 
 PASSES_S = 5.0  # a generous limit: what is tested takes milliseconds
@@ -115,7 +115,7 @@ def flow(call: Call) -> list[str]:
     return [step.text for step in call.events if "signalling" in step.text]
 
 
-@pytest.mark.parametrize("passing", [Trouble("Timeout"), Unreachable("no answer")])
+@pytest.mark.parametrize("passing", [ServerError("Timeout"), Unreachable("no answer")])
 async def test_a_message_is_sent_again_when_telegram_is_back(passing: Exception) -> None:
     control = Control(passing, passing, passing, None)
 

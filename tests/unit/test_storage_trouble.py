@@ -23,12 +23,12 @@ from ari_app.calls.languages import open_languages
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
 from ari_app.store.calls import Query
-from ari_app.store.cards import KeptCards
+from ari_app.store.cards import CardRepository
 from ari_app.store.errors import too_slow
-from ari_app.store.keypads import SendingKeypad, ShownKeypads
-from ari_app.store.languages import KeptLanguages
-from ari_app.store.limits import LineLimits
-from ari_app.store.peers import LinePeers
+from ari_app.store.keypads import KeypadRepository, SendingKeypad
+from ari_app.store.languages import LanguageRepository
+from ari_app.store.limits import LimitRepository
+from ari_app.store.peers import PeerRepository
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.limits import CALL, Limits, LimitSettings
@@ -79,7 +79,7 @@ class Telegram:
         self.number = LINE
         self.sent: list[str] = []
         self.deleted: list[int] = []
-        self.wording = SimpleNamespace(say=lambda name, person, **extra: name)
+        self.templates = SimpleNamespace(message=lambda name, person, **extra: name)
         self.chat = self
         self.is_ready = True
 
@@ -101,19 +101,19 @@ class Telegram:
 
 
 async def test_outgoing_calls_are_admitted_and_counted(store: Store, in_trouble: Any) -> None:
-    limits = Limits(LINE, LimitSettings(calls_per_day=2), LineLimits(store, LINE), lambda: 1000.0)
+    limits = Limits(LINE, LimitSettings(calls_per_day=2), LimitRepository(store, LINE), lambda: 1000.0)
     async with limits:
         async with in_trouble():
             await limits.admit(CALL)
             await limits.learn("contacts.resolvePhone", errors.FloodWaitError(request=None, capture=60))
         await limits.admit(CALL)
-    async with Limits(LINE, LimitSettings(), LineLimits(store, LINE), lambda: 1000.0) as later:
+    async with Limits(LINE, LimitSettings(), LimitRepository(store, LINE), lambda: 1000.0) as later:
         assert later.pauses == {"contacts.resolvePhone": (90.0, "FLOOD_WAIT_60")}
-    assert await LineLimits(store, LINE).calls(0.0) == [1000.0, 1000.0]
+    assert await LimitRepository(store, LINE).calls(0.0) == [1000.0, 1000.0]
 
 
 async def test_a_line_that_starts_meanwhile(store: Store, in_trouble: Any) -> None:
-    async with in_trouble(), Limits(LINE, LimitSettings(), LineLimits(store, LINE)) as limits:
+    async with in_trouble(), Limits(LINE, LimitSettings(), LimitRepository(store, LINE)) as limits:
         await limits.admit(CALL)
 
 
@@ -124,14 +124,14 @@ async def test_people_are_found_and_remembered(store: Store, in_trouble: Any) ->
         asked.append(request)
         return SimpleNamespace(peer=types.PeerUser(7), users=[types.User(7, access_hash=77, first_name="Анна")])
 
-    directory = Directory(LinePeers(store, LINE))
+    directory = Directory(PeerRepository(store, LINE))
     dialled = Destination(Kind.PHONE, "+79990000002")
     async with in_trouble():
         for _ in range(3):
             assert (await directory.find(cast(Any, client), dialled)).person.first_name == "Анна"
         assert len(asked) == 1
         await directory.find(cast(Any, client), dialled, fresh=True)
-    later = Directory(LinePeers(store, LINE))
+    later = Directory(PeerRepository(store, LINE))
     await later.load()
     assert (await later.find(cast(Any, client), dialled)).cached
     assert len(asked) == 2
@@ -150,12 +150,12 @@ async def test_a_keypad_is_shown_and_hidden(store: Store, in_trouble: Any) -> No
             await keypads.wait_hidden()
             assert [step.text for step in call.events] == ["shown", "hidden"]
     assert telegram.deleted == [1]
-    assert await ShownKeypads(store, LINE).all() == []
+    assert await KeypadRepository(store, LINE).all() == []
 
 
 async def test_a_keypad_that_a_killed_program_would_leave_is_known(store: Store, in_trouble: Any) -> None:
     async with in_trouble():
-        shown = ShownKeypads(store, LINE)
+        shown = KeypadRepository(store, LINE)
         shown.sending(SendingKeypad(1, ANNA.id, "call", 0.0))
         shown.sent(1, 9)
         unsure = SendingKeypad(2, ANNA.id, "call", 0.0)
@@ -168,11 +168,11 @@ async def test_what_is_left_in_chats_is_looked_for_again_when_the_database_can_b
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     telegram = cast(Any, Telegram())
-    ShownKeypads(store, LINE).sent(1, 9)
+    KeypadRepository(store, LINE).sent(1, 9)
     async with guarded_tasks() as tasks:
         keypads = Keypads(telegram, store, tasks, lambda: None)
         with monkeypatch.context() as patch:
-            patch.setattr(ShownKeypads, "all", AsyncMock(side_effect=too_slow(1.0, "x.db")))
+            patch.setattr(KeypadRepository, "all", AsyncMock(side_effect=too_slow(1.0, "x.db")))
             await keypads.clean_up_stale(telegram)
             assert telegram.deleted == []
         await keypads.clean_up_stale(telegram)
@@ -190,7 +190,7 @@ async def test_a_card_is_sent_and_its_button_known(store: Store, in_trouble: Any
         (card,) = cards._cards.values()
         cards.set_progress_message(card, "inline")
         cards.retire(card)
-    (kept,) = await KeptCards(store).since(0.0)
+    (kept,) = await CardRepository(store).since(0.0)
     assert (kept.id, kept.secret, kept.tells_in) == (card.id, "", "inline")
 
 
@@ -199,7 +199,7 @@ async def test_a_language_is_learnt(store: Store, in_trouble: Any) -> None:
     async with in_trouble():
         languages.learn(7, "ru")
         assert languages.of(7) == "ru"
-    assert await KeptLanguages(store).all() == {7: "ru"}
+    assert await LanguageRepository(store).all() == {7: "ru"}
 
 
 async def test_the_history_is_complete_afterwards(store: Store, in_trouble: Any) -> None:
@@ -223,7 +223,7 @@ async def test_a_keypad_that_comes_during_a_sweep_stays(tmp_path: Path) -> None:
         keypads = Keypads(cast(Any, telegram), store, tasks, lambda: None)
         page = asyncio.create_task(store.run(lambda db: slow.wait(GOES_ON_S)))
         await asyncio.sleep(0.05)  # until it has the database's thread
-        ShownKeypads(store, LINE).remove(77)  # for the sweep to wait behind
+        KeypadRepository(store, LINE).remove(77)  # for the sweep to wait behind
         sweep = asyncio.create_task(keypads.clean_up_stale(cast(Any, telegram)))
         await asyncio.sleep(0.05)
         async with keypads.shown_to(Call("1", Direction.IN, LINE, "7"), cast(Any, telegram), ANNA, PEER):
@@ -248,7 +248,7 @@ async def test_a_keypad_that_can_not_be_removed_keeps_no_other_in_its_chat(
     monkeypatch.setattr(telegram, "delete_messages", deleting)
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         for random_id, message_id in ((1, 8), (2, 9), (3, 10)):
-            ShownKeypads(store, LINE).sent(random_id, message_id)
+            KeypadRepository(store, LINE).sent(random_id, message_id)
         await Keypads(cast(Any, telegram), store, tasks, lambda: None).clean_up_stale(cast(Any, telegram))
     assert sorted(telegram.deleted) == [8, 10]
     assert FAILURES.count == count + 1

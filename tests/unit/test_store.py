@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
-from ari_app.store.limits import LineLimits
+from ari_app.store.limits import LimitRepository
 from ari_app.store.migrations import MIGRATIONS
-from ari_app.store.peers import LinePeers
+from ari_app.store.peers import PeerRepository
 from ari_app.store.store import StoreError, open_store
 
 LINE, OTHER = "+79990000001", "+79990000009"
@@ -30,7 +30,7 @@ def put_there(path: Path, content: str) -> None:
 async def test_only_its_owner_can_read_it(path: Path) -> None:
     put_there(path, "")
     async with open_store(path) as store:
-        LinePeers(store, LINE).put("+79990000002", "{}", 0.0, 10.0)
+        PeerRepository(store, LINE).save("+79990000002", "{}", 0.0, 10.0)
         await store.written()
         files = sorted(path.parent.iterdir())
         assert [each.name for each in files] == ["astergram.db", "astergram.db-shm", "astergram.db-wal"]
@@ -45,7 +45,7 @@ async def test_work_is_kept_as_a_whole_or_not_at_all(path: Path) -> None:
     async with open_store(path) as store:
         with pytest.raises(ZeroDivisionError):
             await store.run(half)
-        assert await LineLimits(store, LINE).calls(0.0) == []
+        assert await LimitRepository(store, LINE).calls(0.0) == []
 
 
 async def test_the_loop_goes_on_while_the_database_works(path: Path) -> None:
@@ -65,29 +65,29 @@ async def test_the_loop_goes_on_while_the_database_works(path: Path) -> None:
 
 async def test_what_is_kept_outlives_the_program(path: Path) -> None:
     async with open_store(path) as store:
-        limits = LineLimits(store, LINE)
+        limits = LimitRepository(store, LINE)
         limits.pause("phone.requestCall", 130.0, "FLOOD_WAIT_30")
         limits.pause("phone.requestCall", 160.0, "FLOOD_WAIT_60")
         limits.pause("contacts.resolvePhone", 90.0, "FLOOD_WAIT_5")
         for at in (10.0, 50.0, 40.0):
             limits.called(at)
     async with open_store(path) as store:
-        limits = LineLimits(store, LINE)
+        limits = LimitRepository(store, LINE)
         assert await limits.pauses(now=100.0) == {"phone.requestCall": (160.0, "FLOOD_WAIT_60")}
         assert await limits.calls(since=10.0) == [40.0, 50.0]
-        assert await LineLimits(store, OTHER).pauses(now=100.0) == {}
-        assert await LineLimits(store, OTHER).calls(since=0.0) == []
+        assert await LimitRepository(store, OTHER).pauses(now=100.0) == {}
+        assert await LimitRepository(store, OTHER).calls(since=0.0) == []
 
 
 async def test_an_answer_is_kept_for_its_line_and_its_time(path: Path) -> None:
     async with open_store(path) as store:
-        peers = LinePeers(store, LINE)
-        peers.put("+79990000002", "first", now=0.0, until=10.0)
-        peers.put("+79990000002", "second", now=0.0, until=20.0)
+        peers = PeerRepository(store, LINE)
+        peers.save("+79990000002", "first", now=0.0, until=10.0)
+        peers.save("+79990000002", "second", now=0.0, until=20.0)
         assert await peers.all(now=19.0) == {"+79990000002": ("second", 20.0)}
         assert await peers.all(now=20.0) == {}
-        assert await LinePeers(store, OTHER).all(now=0.0) == {}
-        peers.drop("+79990000002")
+        assert await PeerRepository(store, OTHER).all(now=0.0) == {}
+        peers.delete("+79990000002")
         assert await peers.all(now=0.0) == {}
 
 

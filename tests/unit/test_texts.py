@@ -8,44 +8,52 @@ import pytest
 from telethon.tl import types
 
 from ari_app.lines.settings import LineSettings, SettingRefused
-from ari_app.telegram.chat import AUTO_ANSWER_S, Recently, may_be_answered
+from ari_app.telegram.chat import AUTO_ANSWER_S, Cooldown, may_be_answered
 from ari_app.telegram.peers import Person
-from ari_app.telegram.texts import ENGLISH, RUSSIAN, LineTexts, TextName, Texts, Wording, language_for, rule_of
+from ari_app.telegram.texts import ENGLISH, RUSSIAN, LineTexts, MessageTemplates, TextName, Texts, language_for, rule_of
 from tests.unit.test_line_settings import SAMPLE
 
 ANNA = Person(7, phone="+79990000002", first_name="Анна", language="ru")
 NOON = datetime(2026, 12, 24, 12, 5)
 
 
-def wording(**texts: str) -> Wording:
-    return Wording("Acme", "Sales", "+79990000001", LineTexts.model_validate({"ru": texts}), clock=lambda: NOON)
+def templates(**texts: str) -> MessageTemplates:
+    return MessageTemplates(
+        "Acme", "Sales", "+79990000001", LineTexts.model_validate({"ru": texts}), clock=lambda: NOON
+    )
 
 
 def test_the_variables() -> None:
-    said = wording(card="{caller_name} {caller_number} {company} {line} {number} {date} {time} {{x}}").say("card", ANNA)
+    said = templates(card="{caller_name} {caller_number} {company} {line} {number} {date} {time} {{x}}").message(
+        "card", ANNA
+    )
     assert said == "Анна +79990000002 Acme Sales +79990000001 24.12.2026 12:05 {x}"
 
 
 @pytest.mark.parametrize("name", ["{company}", "{", "}}", "{0.__class__}", "<b>**x**</b>", "%s", "\\n", "$company"])
 def test_a_name_is_inserted_as_it_is(name: str) -> None:
-    assert wording(card="Hi {caller_name}!").say("card", Person(7, first_name=name, language="ru")) == f"Hi {name}!"
+    assert (
+        templates(card="Hi {caller_name}!").message("card", Person(7, first_name=name, language="ru")) == f"Hi {name}!"
+    )
 
 
 def test_the_pressed_keys() -> None:
-    assert wording(keypad_dialled="{line}: {digits}").say("keypad_dialled", ANNA, digits="1#") == "Sales: 1#"
+    assert templates(keypad_dialled="{line}: {digits}").message("keypad_dialled", ANNA, digits="1#") == "Sales: 1#"
 
 
 def test_every_default_in_both_languages() -> None:
     assert set(get_args(TextName)) == set(Texts.model_fields)
     for name in get_args(TextName):
-        said = {wording().say(name, Person(7, first_name="Bo", language=code), digits="12") for code in ("en", "ru")}
+        said = {
+            templates().message(name, Person(7, first_name="Bo", language=code), digits="12") for code in ("en", "ru")
+        }
         assert len(said) == 2
         assert all("{" not in each for each in said)
 
 
 def test_a_text_that_got_too_long_is_cut() -> None:
-    texts = wording(card_button="{caller_name}" * 3)
-    said = texts.say("card_button", Person(7, first_name="x" * 60, language="ru"))
+    texts = templates(card_button="{caller_name}" * 3)
+    said = texts.message("card_button", Person(7, first_name="x" * 60, language="ru"))
     assert len(said) == rule_of("card_button").length
     assert said.endswith("x…")
 
@@ -103,13 +111,13 @@ def test_the_sample_shows_the_defaults() -> None:
 
 def test_the_same_is_said_once_in_a_while() -> None:
     now = [0.0]
-    recently = Recently(clock=lambda: now[0])
-    assert recently.may_say(7, "auto_answer")
+    recently = Cooldown(clock=lambda: now[0])
+    assert recently.may_answer(7, "auto_answer")
     now[0] = AUTO_ANSWER_S - 1
-    assert not recently.may_say(7, "auto_answer")
-    assert recently.may_say(8, "auto_answer")
+    assert not recently.may_answer(7, "auto_answer")
+    assert recently.may_answer(8, "auto_answer")
     now[0] = AUTO_ANSWER_S
-    assert recently.may_say(7, "auto_answer")
+    assert recently.may_answer(7, "auto_answer")
 
 
 @pytest.mark.parametrize(

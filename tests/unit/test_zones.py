@@ -9,8 +9,8 @@ from babel.dates import format_datetime
 from ari_app import zones
 from ari_app.app import installation_defaults
 from ari_app.config import ConfigError, load
+from ari_app.lines.factory import message_templates
 from ari_app.lines.installation import InstallationSettings
-from ari_app.lines.making import wording
 from ari_app.lines.settings import LineSettings
 from ari_app.telegram.peers import Person
 from ari_app.web.i18n import languages, reader_locale
@@ -57,7 +57,9 @@ def test_texts_to_people_tell_its_time() -> None:
     for name in ("Pacific/Kiritimati", "Pacific/Niue"):  # 25 hours apart
         zone = InstallationSettings(timezone=name).zone
         before = datetime.now(zone)
-        said = wording(settings, InstallationSettings(timezone=name)).say("card", Person(7, first_name="Bo"))
+        said = message_templates(settings, InstallationSettings(timezone=name)).message(
+            "card", Person(7, first_name="Bo")
+        )
         assert any(said.startswith(f"{each:%H:%M} ") for each in (before, datetime.now(zone)))
 
 

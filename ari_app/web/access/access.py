@@ -10,7 +10,7 @@ from typing import Literal
 
 from ari_app.bus import EventBus
 from ari_app.sentence import Sentence, say
-from ari_app.store.access import KeptAccess, KeptSession, KeptToken
+from ari_app.store.access import AccessRepository, SessionRow, TokenRow
 from ari_app.web.access.passwords import LONGEST, SHORTEST, Passwords
 from ari_app.web.access.throttle import Throttle
 
@@ -65,7 +65,7 @@ class Access:
 
     def __init__(
         self,
-        kept: KeptAccess,
+        kept: AccessRepository,
         bus: EventBus,
         session_s: float,
         idle_s: float,
@@ -137,11 +137,11 @@ class Access:
     async def start_session(self, address: str, agent: str) -> str:
         """The secret of a new session."""
         secret, now = secrets.token_urlsafe(SECRET_BYTES), self._clock()
-        session = KeptSession(digest(secret), now, now, address, agent[:LONGEST_AGENT])
+        session = SessionRow(digest(secret), now, now, address, agent[:LONGEST_AGENT])
         await self._kept.start_session(session, (now - self._session_s, now - self._idle_s))
         return secret
 
-    async def session(self, secret: str, *, used: bool) -> KeptSession | None:
+    async def session(self, secret: str, *, used: bool) -> SessionRow | None:
         """The session that a browser's secret belongs to; None for none, or one expired.
 
         ``used``: somebody is at the browser, which puts off the end that idleness makes.
@@ -151,14 +151,14 @@ class Access:
             self._kept.see_session(session.digest, self._clock())
         return session
 
-    async def living(self, session_digest: str) -> KeptSession | None:
+    async def living(self, session_digest: str) -> SessionRow | None:
         """A session, unless it has expired or ended."""
         session, now = await self._kept.session(session_digest), self._clock()
         if session and now - session.started_at < self._session_s and now - session.seen_at < self._idle_s:
             return session
         return None
 
-    async def sessions(self) -> list[KeptSession]:
+    async def sessions(self) -> list[SessionRow]:
         """Those that have not expired, the latest seen first."""
         return [each for each in await self._kept.sessions() if await self.living(each.digest)]
 
@@ -172,12 +172,12 @@ class Access:
         await self._kept.end_other_sessions(session_digest)
         self._bus.publish(CHANGED)
 
-    async def make_token(self, name: str, right: Right) -> tuple[str, KeptToken]:
+    async def make_token(self, name: str, right: Right) -> tuple[str, TokenRow]:
         """A new API token: its secret, which nobody can see again, and what is kept of it."""
         secret = TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         return secret, await self._kept.make_token(digest(secret), name, right, self._clock())
 
-    async def token(self, secret: str, address: str) -> KeptToken | None:
+    async def token(self, secret: str, address: str) -> TokenRow | None:
         """The token with that secret, which is used thereby; None, and a line in the log, where there is none."""
         token = await self._kept.token(digest(secret))
         if token is None:
@@ -186,7 +186,7 @@ class Access:
             self._kept.use_token(token.id, self._clock())
         return token
 
-    async def tokens(self) -> list[KeptToken]:
+    async def tokens(self) -> list[TokenRow]:
         """All of them, the oldest first."""
         return await self._kept.tokens()
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.sentence import say
-from ari_app.store.access import KeptToken
+from ari_app.store.access import TokenRow
 from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, WrongPassword
 from ari_app.web.access.gate import remote
 from ari_app.web.access.passwords import LONGEST, SHORTEST
@@ -25,7 +25,7 @@ class Token(BaseModel):
     used_at: float | None
 
     @classmethod
-    def of(cls, kept: KeptToken) -> "Token":
+    def of(cls, kept: TokenRow) -> "Token":
         """What is shown of it."""
         return cls.model_validate(vars(kept))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from ari_app.calls.history import CallRecord
 from ari_app.calls.progress import CallState
 from ari_app.sentence import Sentence, say
-from ari_app.store.calls import KeptCall, Query
+from ari_app.store.calls import CallRow, Query
 from ari_app.web import words
 from ari_app.web.api.operation import Asked, Operation
 from ari_app.web.call_views import call_flow, csv_answer
@@ -58,7 +58,7 @@ class Call(BaseModel):
     talked_s: float
 
     @classmethod
-    def of(cls, kept: KeptCall) -> "Call":
+    def of(cls, kept: CallRow) -> "Call":
         """A row of the history."""
         return cls.model_validate(asdict(kept))
 

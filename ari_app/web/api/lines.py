@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, field_serializer
 
 from ari_app.calls.registry import LineFull
-from ari_app.lines.lights import Light
+from ari_app.lines.health import StatusLight
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.sentence import Sentence
@@ -221,13 +221,13 @@ def _line(asked: Asked, number: str) -> LineAnswer:
 
 
 def _lights(asked: Asked, number: str) -> LightsAnswer:
-    lights = asked.services.lines.lights(number)
+    lights = asked.services.lines.status(number)
 
-    def shown(light: Light) -> LightAnswer:
+    def shown(light: StatusLight) -> LightAnswer:
         sentence = told(asked, light.sentence)
         return LightAnswer(colour=light.colour.value, sentence=sentence, since=light.since)
 
-    return LightsAnswer(calls=shown(lights.calls), client=shown(lights.client), bot=shown(lights.bot))
+    return LightsAnswer(calls=shown(lights.asterisk), client=shown(lights.account), bot=shown(lights.bot))
 
 
 def _steps(asked: Asked, views: list[StepView]) -> list[StepAnswer]:

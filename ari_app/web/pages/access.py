@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from ari_app.sentence import say
-from ari_app.store.access import KeptToken
+from ari_app.store.access import TokenRow
 from ari_app.web.access.access import Access, AccessRefused, LinkRefused, PasswordRefused, TooManyTries
 from ari_app.web.access.gate import remote
 from ari_app.web.access.passwords import SHORTEST
@@ -33,7 +33,7 @@ async def tokens_too(access: Access, fields: Mapping[str, str]) -> bool:
     return answer == "revoke"
 
 
-async def tokens_to_ask_for(access: Access) -> list[KeptToken]:
+async def tokens_to_ask_for(access: Access) -> list[TokenRow]:
     """The tokens that were made under a password that is now changed."""
     return await access.tokens() if await access.has_password() else []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ari_app.lines.lights import Light, Lights
+from ari_app.lines.health import LineStatus, StatusLight
 from ari_app.lines.settings import NoSuchLine
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.limits import CALL
@@ -33,7 +33,7 @@ class Shown:
 
     number: str
     name: str
-    lights: Lights
+    lights: LineStatus
     calls: int
     max_calls: int
     pauses: list[Pause]
@@ -51,8 +51,8 @@ class Shown:
         return self.number, self.name, lights, self.calls, self.max_calls
 
     @property
-    def _lights(self) -> tuple[Light, ...]:
-        return self.lights.calls, self.lights.client, self.lights.bot
+    def _lights(self) -> tuple[StatusLight, ...]:
+        return self.lights.asterisk, self.lights.account, self.lights.bot
 
 
 def number_of(request: web.Request) -> str:
@@ -77,7 +77,7 @@ def shown(request: web.Request, number: str) -> Shown:
     return Shown(
         number,
         line.name,
-        its.lines.lights(number),
+        its.lines.status(number),
         its.registry.calls_per_line()[number],
         line.max_calls,
         _pauses(line),

@@ -82,7 +82,7 @@ async def test_a_token_is_given_changed_and_taken_while_it_runs(
     telegram: LocalTelegram, anna: Device, boris: Device
 ) -> None:
     async with at_work("", telegram.bot_api_url) as watched:
-        await watched.bot.settled()
+        await watched.bot.first_attempt_done()
         assert watched.bot.state is BotState.NO_TOKEN
         with pytest.raises(BotUnavailable, match="make one at @BotFather"):
             await watched.shows(anna, boris)
@@ -280,7 +280,7 @@ async def quoting_server(answer: str) -> AsyncIterator[str]:
 async def test_the_token_is_shown_nowhere(answer: str, reason: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with quoting_server(answer) as url, at_work("1234:Very_Secret", url) as watched:
-        await watched.bot.settled()
+        await watched.bot.first_attempt_done()
         with pytest.raises(BotUnavailable, match=reason) as unavailable:
             watched.bot.require()
         with pytest.raises(EditRefused) as refused:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from ari_app.store.limits import LineLimits
-from ari_app.store.peers import LinePeers
+from ari_app.store.limits import LimitRepository
+from ari_app.store.peers import PeerRepository
 from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.account import Account
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line import Line, LineState, Profile
 from ari_app.telegram.peers import Directory
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
 
 LINE, ANNA = "+79990000001", "+79990000002"
@@ -34,9 +34,9 @@ class Watched:
             account,
             ENGINE,
             lambda *_: None,
-            profile=Profile(LINE, "from-telegram", Wording("Company", "Line", LINE)),
-            limits=Limits(LINE, LimitSettings(), LineLimits(store, LINE)),
-            directory=Directory(LinePeers(store, LINE)),
+            profile=Profile(LINE, "from-telegram", MessageTemplates("Company", "Line", LINE)),
+            limits=Limits(LINE, LimitSettings(), LimitRepository(store, LINE)),
+            directory=Directory(PeerRepository(store, LINE)),
             on_change=self._change,
             **options,
         )

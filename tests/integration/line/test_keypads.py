@@ -91,7 +91,7 @@ async def world(telegram: LocalTelegram, account: Account, store: Store) -> Asyn
         bot = Bot(telegram.add_bot(BOT).token, telegram.bot_api_url)
         tasks = await stack.enter_async_context(guarded_tasks())
         tasks.supervise(bot.run, "bot")
-        await bot.settled()
+        await bot.first_attempt_done()
         watched = await stack.enter_async_context(at_work(account, store, bot_name=lambda: BOT))
         await watched.becomes(LineState.READY)
         yield World(telegram, store, bot, watched, await stack.enter_async_context(device(telegram, ANNA)))

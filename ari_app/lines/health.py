@@ -33,7 +33,7 @@ class Remedy(Enum):
 
 
 @dataclass(frozen=True)
-class Light:
+class StatusLight:
     """A colour, why it is so and what to do about it, and since when (a Unix time)."""
 
     colour: Colour
@@ -41,60 +41,62 @@ class Light:
     since: float = 0.0
     remedy: Remedy | None = None
 
-    def after(self, before: "Light", now: float) -> "Light":
+    def after(self, before: "StatusLight", now: float) -> "StatusLight":
         """The same light; it has changed now, unless it says what it said before."""
         unchanged = (before.colour, before.sentence.text) == (self.colour, self.sentence.text)
         return replace(self, since=before.since if unchanged else now)
 
 
 @dataclass(frozen=True)
-class Lights:
+class LineStatus:
     """One line's: calls (Asterisk), client (its Telegram account), bot."""
 
-    calls: Light
-    client: Light
-    bot: Light
+    asterisk: StatusLight
+    account: StatusLight
+    bot: StatusLight
 
-    def after(self, before: "Lights | None", now: float) -> "Lights":
+    def after(self, before: "LineStatus | None", now: float) -> "LineStatus":
         """The same lights, each with the time when it became so."""
         if before is None:
-            return Lights(*(replace(light, since=now) for light in (self.calls, self.client, self.bot)))
-        return Lights(
-            self.calls.after(before.calls, now), self.client.after(before.client, now), self.bot.after(before.bot, now)
+            return LineStatus(*(replace(light, since=now) for light in (self.asterisk, self.account, self.bot)))
+        return LineStatus(
+            self.asterisk.after(before.asterisk, now),
+            self.account.after(before.account, now),
+            self.bot.after(before.bot, now),
         )
 
 
-def calls_light(ari: AriClient) -> Light:
+def asterisk_status(ari: AriClient) -> StatusLight:
     """Whether Asterisk can give and take calls."""
     error = ari.refusal if ari.state is ConnectionState.CONNECTED else ari.last_error
     if ari.state is ConnectionState.CONNECTED and error is None:
-        return Light(Colour.GREEN, say("Connected to Asterisk."))
+        return StatusLight(Colour.GREEN, say("Connected to Asterisk."))
     if isinstance(error, AriRefused | AriConflict):
         said = say("Asterisk does not let Astergram in. {error}", error=error)
-        return Light(Colour.RED, said, remedy=Remedy.DOCTOR)
+        return StatusLight(Colour.RED, said, remedy=Remedy.DOCTOR)
     if error is None:
-        return Light(Colour.ORANGE, say("Connecting to Asterisk at {url}.", url=ari.base))
-    return Light(
+        return StatusLight(Colour.ORANGE, say("Connecting to Asterisk at {url}.", url=ari.base))
+    return StatusLight(
         Colour.ORANGE,
         say("Waiting for Asterisk at {url}; it is tried again and again. {error}", url=ari.base, error=error),
         remedy=Remedy.DOCTOR,
     )
 
 
-def client_light(line: Line) -> Light:
+def account_status(line: Line) -> StatusLight:
     """Whether the account is connected, signed in and allowed to call."""
     if line.state is LineState.SIGNED_OUT:
         has_application = line.account.api_id and line.account.api_hash
-        return Light(Colour.RED, line.condition, remedy=Remedy.SIGN_IN if has_application else Remedy.APPLICATION)
+        return StatusLight(Colour.RED, line.condition, remedy=Remedy.SIGN_IN if has_application else Remedy.APPLICATION)
     if line.state is LineState.CONNECTING:
-        return Light(Colour.ORANGE, line.condition)
+        return StatusLight(Colour.ORANGE, line.condition)
     if line.frozen:
         said = say(
             "Telegram has frozen this account ({word}): it can neither call nor write. Appeal in the account's own "
             "Telegram app; calls are tried again every hour.",
             word=line.frozen,
         )
-        return Light(Colour.RED, said)
+        return StatusLight(Colour.RED, said)
     if pauses := line.pauses:
         request = CALL if CALL in pauses else max(pauses, key=lambda each: pauses[each])
         seconds, word = pauses[request]
@@ -113,28 +115,28 @@ def client_light(line: Line) -> Light:
                 request=request,
                 minutes=minutes,
             )
-        return Light(Colour.ORANGE, said)
-    return Light(Colour.GREEN, line.condition)
+        return StatusLight(Colour.ORANGE, said)
+    return StatusLight(Colour.GREEN, line.condition)
 
 
-def bot_light(bot: Bot, line: Line) -> Light:
+def bot_status(bot: Bot, line: Line) -> StatusLight:
     """Whether the bot can show its buttons in the line's chats; off where there is none, which is no fault."""
     match bot.state:
         case BotState.NO_TOKEN:
-            return Light(Colour.GREY, bot.sentence, remedy=Remedy.BOT_TOKEN)
+            return StatusLight(Colour.GREY, bot.sentence, remedy=Remedy.BOT_TOKEN)
         case BotState.CONNECTING:
-            return Light(Colour.ORANGE, bot.sentence)
+            return StatusLight(Colour.ORANGE, bot.sentence)
         case BotState.REFUSED | BotState.CONFLICT:
-            return Light(Colour.RED, bot.sentence, remedy=Remedy.BOT_TOKEN)
+            return StatusLight(Colour.RED, bot.sentence, remedy=Remedy.BOT_TOKEN)
         case BotState.NO_INLINE:
-            return Light(Colour.RED, bot.sentence, remedy=Remedy.INLINE_MODE)
+            return StatusLight(Colour.RED, bot.sentence, remedy=Remedy.INLINE_MODE)
     if line.state is LineState.READY and (problem := line.bot_problem):
         if problem.passes:
-            return Light(Colour.ORANGE, problem.sentence)
-        return Light(Colour.RED, problem.sentence, remedy=Remedy.BOT_TOKEN)
+            return StatusLight(Colour.ORANGE, problem.sentence)
+        return StatusLight(Colour.RED, problem.sentence, remedy=Remedy.BOT_TOKEN)
     if line.state is LineState.READY and line.dialogue is False:
         said = say(
             "This line has no dialogue with @{bot} yet: start it there, or let Astergram do it.", bot=bot.username
         )
-        return Light(Colour.RED, said, remedy=Remedy.START_BOT)
-    return Light(Colour.GREEN, bot.sentence)
+        return StatusLight(Colour.RED, said, remedy=Remedy.START_BOT)
+    return StatusLight(Colour.GREEN, bot.sentence)

@@ -13,15 +13,15 @@ from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.card import CardRules
 from ari_app.calls.registry import CallRegistry
+from ari_app.lines.factory import Accounts, card_rules
+from ari_app.lines.health import LineStatus, account_status, asterisk_status, bot_status
 from ari_app.lines.installation import Installation
-from ari_app.lines.kept import kept_lines
-from ari_app.lines.lights import Lights, bot_light, calls_light, client_light
-from ari_app.lines.making import Accounts, card_rules
+from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
 from ari_app.lines.versions import check_version
 from ari_app.sentence import say
-from ari_app.store.lines import KeptLines
+from ari_app.store.lines import LineRepository
 from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram import setup
@@ -43,26 +43,26 @@ STOP_S = 20.0  # for a line to let go of its session; disconnecting takes 5 s at
 STOPS = 2  # times a line is told to; a library may have swallowed the first
 
 
-class Works(Protocol):
+class LineFactory(Protocol):
     """What lines are made of, and what is done with one that is at work."""
 
-    def make(self, settings: LineSettings) -> Line:
+    def line(self, settings: LineSettings) -> Line:
         """A line that is not yet at work."""
 
     def profile(self, settings: LineSettings) -> Profile:
         """What of its settings may be changed while it works."""
 
-    async def beside(self, line: Line) -> None:
+    async def after_ready(self, line: Line) -> None:
         """Runs beside a line, until it stops."""
 
-    async def tidy(self, line: Line) -> None:
+    async def clean_up(self, line: Line) -> None:
         """Its calls are over: remove from its chats what must not stay there when it can't be removed later."""
 
-    async def test(self, line: Line, destination: str) -> str:
+    async def test_call(self, line: Line, destination: str) -> str:
         """Begin a test call; its id. Raises MalformedDestination, TelegramError, LineFull."""
 
 
-class LineBook:
+class LineManager:
     """Every line by its number, in the order in which they were added.
 
     ``tasks`` holds those at work; ``rules`` is kept up to date with each line's card. What an administrator asks for
@@ -75,7 +75,7 @@ class LineBook:
         store: Store,
         installation: Installation,
         accounts: Accounts,
-        works: Works,
+        works: LineFactory,
         rules: dict[str, CardRules],
         bot: Bot,
         registry: CallRegistry,
@@ -86,10 +86,10 @@ class LineBook:
     ) -> None:
         self.lines: dict[str, Line] = {}
         self._store = store
-        self._kept = KeptLines(store)
+        self._repository = LineRepository(store)
         self._installation = installation
         self._accounts = accounts
-        self._works = works
+        self._factory = works
         self._rules = rules
         self._bot = bot
         self._registry = registry
@@ -99,9 +99,9 @@ class LineBook:
         self._clock = clock
         self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, bus, tasks, clock)
         self._settings: dict[str, LineSettings] = {}
-        self._working: dict[str, set[asyncio.Task[None]]] = {}
-        self._lights: dict[str, Lights] = {}
-        self._looked_at = asyncio.Event()
+        self._running: dict[str, set[asyncio.Task[None]]] = {}
+        self._statuses: dict[str, LineStatus] = {}
+        self._status_outdated = asyncio.Event()
         self._changing = asyncio.Lock()
 
     def __iter__(self) -> Iterator[Line]:
@@ -126,11 +126,11 @@ class LineBook:
         """What is set for every line."""
         return list(self._settings.values())
 
-    def lights(self, number: str) -> Lights:
+    def status(self, number: str) -> LineStatus:
         """A line's lights now; raises NoSuchLine."""
         line = self.line(number)
-        lights = Lights(calls_light(self._ari), client_light(line), bot_light(self._bot, line))
-        self._lights[number] = lights = lights.after(self._lights.get(number), self._clock())
+        lights = LineStatus(asterisk_status(self._ari), account_status(line), bot_status(self._bot, line))
+        self._statuses[number] = lights = lights.after(self._statuses.get(number), self._clock())
         return lights
 
     @property
@@ -143,9 +143,9 @@ class LineBook:
 
     async def load(self) -> None:
         """Put every line to work that is kept in the store."""
-        for settings in await kept_lines(self._store):
+        for settings in await load_lines(self._store):
             try:
-                self._put_to_work(settings, self._works.make(settings))
+                self._add_running(settings, self._factory.line(settings))
             except Exception as error:  # noqa: BLE001 - recorded; the other lines work
                 FAILURES.add(f"line {settings.number}", error)
                 continue
@@ -155,16 +155,16 @@ class LineBook:
 
     async def add(self, settings: LineSettings) -> None:
         """Add a line; it has to be signed in then. Raises LineExists, SettingRefused."""
-        await self._whole(self._add(settings), f"adding of line {settings.number}")
+        await self._uninterrupted(self._add(settings), f"adding of line {settings.number}")
 
     async def _add(self, settings: LineSettings) -> None:
         async with self._changing:
             if settings.number in self._settings:
                 raise LineExists(say("There is a line {number} already.", number=settings.number))
             self._check(settings)
-            line = self._works.make(settings)
-            await self._kept.put(settings.number, settings.stored())
-            self._put_to_work(settings, line)
+            line = self._factory.line(settings)
+            await self._repository.save(settings.number, settings.stored())
+            self._add_running(settings, line)
         log.info("line %s: added", settings.number)
         self._bus.publish("lines", settings.number)
 
@@ -176,7 +176,7 @@ class LineBook:
         ``read``: only if the settings are still one of these versions. Raises NoSuchLine, SettingsChanged,
         SettingRefused.
         """
-        return await self._whole(self._change(number, changes, read), f"change of line {number}")
+        return await self._uninterrupted(self._change(number, changes, read), f"change of line {number}")
 
     async def _change(self, number: str, changes: Mapping[str, Any], read: Collection[str] | None) -> LineSettings:
         async with self._changing:
@@ -186,7 +186,7 @@ class LineBook:
                 said = say("The number can't be changed: add a line with the other number.")
                 raise SettingRefused(Wrong("number", said))
             self._check(settings)
-            await self._kept.put(number, settings.stored())
+            await self._repository.save(number, settings.stored())
             self._settings[number] = settings
             await self._apply(number)
         log.info("line %s: %s changed", number, ", ".join(sorted(changes)) or "nothing")
@@ -194,16 +194,16 @@ class LineBook:
 
     async def remove(self, number: str) -> None:
         """Remove a line with all that it has; its session on Telegram stays, unless it was logged out before."""
-        await self._whole(self._remove(number), f"removal of line {number}")
+        await self._uninterrupted(self._remove(number), f"removal of line {number}")
 
     async def _remove(self, number: str) -> None:
         async with self._changing:
             account = self.line(number).account
             await self.sign_ins.drop(number)
-            await self._take_leave(number)
+            await self._prepare_stop(number)
             async with self._stopped(number):
-                await self._kept.remove(number)
-                for each in (self._settings, self.lines, self._rules, self._lights):
+                await self._repository.remove(number)
+                for each in (self._settings, self.lines, self._rules, self._statuses):
                     each.pop(number, None)
             for session in (account.session, signin_session(account), replaced_session(account)):
                 try:
@@ -218,25 +218,25 @@ class LineBook:
 
         Raises NoSuchLine, OSError.
         """
-        await self._whole(self._reset(number), f"reset of line {number}")
+        await self._uninterrupted(self._reset(number), f"reset of line {number}")
 
     async def _reset(self, number: str) -> None:
         async with self._changing:
             self.settings(number)
-            await self._take_leave(number)
+            await self._prepare_stop(number)
             async with self._stopped(number):
-                await self._kept.forget_caches(number)
+                await self._repository.forget_caches(number)
                 await asyncio.to_thread(remove_session, self._accounts.session(number))
         log.info("line %s: reset", number)
 
     async def log_out(self, number: str) -> None:
         """Sign a line's session out for good, and remove it; its settings stay. Raises NoSuchLine, TelegramError."""
-        await self._whole(self._log_out(number), f"logging out of line {number}")
+        await self._uninterrupted(self._log_out(number), f"logging out of line {number}")
 
     async def _log_out(self, number: str) -> None:
         async with self._changing:
             client = self.line(number).client
-            await self._take_leave(number)
+            await self._prepare_stop(number)
             await setup.log_out(client)
             async with self._stopped(number):
                 await asyncio.to_thread(remove_session, self._accounts.session(number))
@@ -259,11 +259,11 @@ class LineBook:
 
         Raises NoSuchLine, MalformedDestination, TelegramError, LineFull.
         """
-        return await self._works.test(self.line(number), destination)
+        return await self._factory.test_call(self.line(number), destination)
 
     async def installation_changed(self) -> None:
         """Let every line follow what is set for the whole installation."""
-        await self._whole(self._installation_changed(), "change of the installation")
+        await self._uninterrupted(self._installation_changed(), "change of the installation")
 
     async def _installation_changed(self) -> None:
         async with self._changing:
@@ -276,28 +276,28 @@ class LineBook:
 
     # --- what follows from it
 
-    def look(self) -> None:
+    def update_status(self) -> None:
         """Something that lights show may have changed."""
-        self._looked_at.set()
+        self._status_outdated.set()
 
     def bot_changed(self) -> None:
         """The bot has another state, or is another one."""
         for line in self:
             line.bot_changed()
-        self.look()
+        self.update_status()
 
     async def end_calls_of_session(self, line: Line) -> None:
         """Telegram has ended a line's session, and with it the calls."""
         await self._registry.end_calls(line.number, outcome.session_ended)
 
-    async def watch(self) -> None:
+    async def publish_status(self) -> None:
         """Tell when a light changes, until cancelled."""
-        told: dict[str, Lights] = {}
+        told: dict[str, LineStatus] = {}
         while True:
-            await self._looked_at.wait()
-            self._looked_at.clear()
+            await self._status_outdated.wait()
+            self._status_outdated.clear()
             for number in list(self.lines):
-                lights = self.lights(number)
+                lights = self.status(number)
                 if told.get(number) != lights:
                     told[number] = lights
                     self._bus.publish("line", number)
@@ -305,7 +305,7 @@ class LineBook:
     def _check(self, settings: LineSettings) -> None:
         check_together((self._settings | {settings.number: settings}).values())
 
-    def _put_to_work(self, settings: LineSettings, line: Line) -> None:
+    def _add_running(self, settings: LineSettings, line: Line) -> None:
         number = settings.number
         self._rules[number] = card_rules(settings, self._installation.settings)
         self._settings[number] = settings
@@ -314,17 +314,17 @@ class LineBook:
 
     async def _apply(self, number: str) -> None:
         settings, installation, line = self._settings[number], self._installation.settings, self.lines[number]
-        line.use(self._works.profile(settings))
+        line.use(self._factory.profile(settings))
         self._rules[number] = card_rules(settings, installation)
         account = self._accounts.of(settings, installation)
         if account != line.account:
             line.account = account  # for the next time it connects
-            await self._clear(number)
+            await self._end_calls(number)
             async with self._stopped(number):
                 pass
         self._bus.publish("line", number)
 
-    async def _whole(self, work: Coroutine[Any, Any, T], name: str) -> T:
+    async def _uninterrupted(self, work: Coroutine[Any, Any, T], name: str) -> T:
         """Do something to its end, although whoever waits for it is cancelled."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -367,7 +367,7 @@ class LineBook:
     def _start(self, number: str) -> None:
         line = self.lines[number]
         line.about_to_run()
-        working = self._working.setdefault(number, set())
+        working = self._running.setdefault(number, set())
         try:
             work = partial(self._work, line, frozenset(working))
             task = self._tasks.supervise(work, f"line {number}", line.fail)
@@ -375,36 +375,36 @@ class LineBook:
             return log.info("line %s: not started, Astergram stops", number)
         working.add(task)
         task.add_done_callback(working.discard)
-        return self.look()
+        return self.update_status()
 
     async def _work(self, line: Line, before: Collection[asyncio.Task[None]]) -> None:
         """Hold a line, once those have ended that held it before."""
         if before:
             await asyncio.wait(before)
         async with guarded_tasks() as tasks:
-            tasks.supervise(lambda: self._works.beside(line), f"line {line.number}: clean-up")
+            tasks.supervise(lambda: self._factory.after_ready(line), f"line {line.number}: clean-up")
             await line.run()
 
     async def _stop(self, number: str) -> None:
         for _ in range(STOPS):
-            working = set(self._working.get(number, ()))
+            working = set(self._running.get(number, ()))
             for task in working:
                 task.cancel()
             if not working or not (await asyncio.wait(working, timeout=STOP_S))[1]:
                 return
             log.error("line %s: has not let go of its session within %g s", number, STOP_S)
 
-    async def _take_leave(self, number: str) -> None:
+    async def _prepare_stop(self, number: str) -> None:
         """End a line's calls, and tidy its chats."""
-        await self._clear(number)
+        await self._end_calls(number)
         line = self.lines[number]
         try:
             async with asyncio.timeout(TIDY_S):
-                await self._works.tidy(line)
+                await self._factory.clean_up(line)
         except Exception as error:  # noqa: BLE001 - it is no reason to keep a line
             log.warning("line %s: its chats are not tidied: %r", number, error)
 
-    async def _clear(self, number: str) -> None:
+    async def _end_calls(self, number: str) -> None:
         """End a line's calls."""
         try:
             async with asyncio.timeout(END_S):
@@ -425,14 +425,14 @@ class LineBook:
 
     async def _adopt(self, account: Account) -> None:
         """Go on with a session that has just been signed in. Raises NoSuchLine, TelegramError, OSError."""
-        await self._whole(self._go_on_with(account), f"new session of line {account.number}")
+        await self._uninterrupted(self._go_on_with(account), f"new session of line {account.number}")
 
     async def _go_on_with(self, account: Account) -> None:
         number = account.number
         async with self._changing:
             line = self.line(number)
             before = line.account
-            await self._clear(number)
+            await self._end_calls(number)
             async with self._stopped(number):
                 await adopt(account)
                 line.account = account

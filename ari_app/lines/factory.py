@@ -13,7 +13,7 @@ from ari_app.telegram.card import Contact
 from ari_app.telegram.limits import LimitSettings
 from ari_app.telegram.line import Callers, Profile
 from ari_app.telegram.lists import Lists
-from ari_app.telegram.texts import Wording
+from ari_app.telegram.texts import MessageTemplates
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Accounts:
 
 
 def profile(line: LineSettings, installation: InstallationSettings, learnt: Callable[[int], str]) -> Profile:
-    """What may be changed while the line works; ``learnt`` as `Wording` has it."""
+    """What may be changed while the line works; ``learnt`` as `MessageTemplates` has it."""
     return Profile(
         name=line.name or line.number,
         context=line.context,
-        wording=wording(line, installation, learnt),
+        templates=message_templates(line, installation, learnt),
         max_calls=line.max_calls,
         lists=Lists.of(line.allow, line.deny, line.only_contacts),
         callers=Callers(frozenset(line.callers), line.default),
@@ -62,11 +62,11 @@ def company(line: LineSettings, installation: InstallationSettings) -> str:
     return line.company or installation.company or line.name or line.number
 
 
-def wording(
+def message_templates(
     line: LineSettings, installation: InstallationSettings, learnt: Callable[[int], str] = lambda _: ""
-) -> Wording:
+) -> MessageTemplates:
     """A line's texts."""
-    return Wording(
+    return MessageTemplates(
         company=company(line, installation),
         line=line.name or line.number,
         number=line.number,

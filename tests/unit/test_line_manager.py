@@ -12,11 +12,11 @@ import pytest
 from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
-from ari_app.lines.book import LineBook
+from ari_app.lines.factory import Accounts
 from ari_app.lines.installation import Installation, InstallationSettings
-from ari_app.lines.making import Accounts
+from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings, NoSuchLine
-from ari_app.store.lines import KeptLines
+from ari_app.store.lines import LineRepository
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, Server
@@ -99,21 +99,21 @@ class World:
 
         return stepped
 
-    # lines.book.Works
+    # lines.manager.LineFactory
 
-    def make(self, settings: LineSettings) -> Any:
+    def line(self, settings: LineSettings) -> Any:
         return FakeLine(settings.number, self.accounts.of(settings, InstallationSettings(api_id=1, api_hash="hash")))
 
     def profile(self, settings: LineSettings) -> Any:
         return None
 
-    async def beside(self, line: Any) -> None:
+    async def after_ready(self, line: Any) -> None:
         await asyncio.Event().wait()
 
-    async def tidy(self, line: Any) -> None:
-        await self.step("tidy")
+    async def clean_up(self, line: Any) -> None:
+        await self.step("clean_up")
 
-    async def test(self, line: Any, destination: str) -> str:
+    async def test_call(self, line: Any, destination: str) -> str:
         return ""
 
     async def at_work(self, number: str) -> None:
@@ -127,9 +127,9 @@ class World:
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Two lines are at work."""
     made = World(tmp_path)
-    book_module = "ari_app.lines.book"
-    for name in ("put", "remove", "forget_caches"):
-        monkeypatch.setattr(KeptLines, name, made.stepping(name, getattr(KeptLines, name)))
+    book_module = "ari_app.lines.manager"
+    for name in ("save", "remove", "forget_caches"):
+        monkeypatch.setattr(LineRepository, name, made.stepping(name, getattr(LineRepository, name)))
     monkeypatch.setattr(CallRegistry, "end_calls", made.stepping("end_calls"))
     monkeypatch.setattr("ari_app.telegram.setup.log_out", made.stepping("log_out"))
     monkeypatch.setattr(f"{book_module}.adopt", made.stepping("adopt"))
@@ -138,7 +138,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         installation = Installation(store, InstallationSettings(api_id=1, api_hash="hash"))
         ari = AriClient("http://127.0.0.1:1", "astergram", "secret", "telegram")
-        made.book = LineBook(
+        made.book = LineManager(
             store, installation, made.accounts, made, {}, Bot(), CallRegistry(), ari, EventBus(), tasks
         )
         for number in (LINE, OTHER):
@@ -172,10 +172,10 @@ def new_session(world: World) -> Any:
 
 
 CHANGES = {
-    reset: ("end_calls", "tidy", "forget_caches", "to_thread"),
-    remove: ("end_calls", "tidy", "remove", "to_thread"),
-    log_out: ("end_calls", "tidy", "log_out", "to_thread"),
-    other_application: ("put", "end_calls"),
+    reset: ("end_calls", "clean_up", "forget_caches", "to_thread"),
+    remove: ("end_calls", "clean_up", "remove", "to_thread"),
+    log_out: ("end_calls", "clean_up", "log_out", "to_thread"),
+    other_application: ("save", "end_calls"),
     new_session: ("end_calls", "adopt", "retire"),
 }
 EVERY_STEP = [
@@ -193,7 +193,7 @@ async def settled(world: World) -> None:
         await world.book.remove(LINE)
     with pytest.raises(NoSuchLine):
         world.book.line(LINE)
-    assert LINE not in await world.book._kept.all()
+    assert LINE not in await world.book._repository.all()
     await world.book.add(LineSettings.of({"number": LINE}))
     await world.at_work(LINE)
     assert world.book.lines[OTHER].running == 1
@@ -243,7 +243,7 @@ async def test_a_line_fails_while_it_is_stopped(world: World, change: Change) ->
 async def test_a_line_does_not_hear_that_it_is_to_stop(
     world: World, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ari_app.lines.book.STOP_S", 0.01)
+    monkeypatch.setattr("ari_app.lines.manager.STOP_S", 0.01)
     world.book.lines[LINE].deaf = 1
     await change(world)
     await settled(world)
@@ -252,7 +252,7 @@ async def test_a_line_does_not_hear_that_it_is_to_stop(
 async def test_a_line_that_can_not_be_made_is_not_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     third = LineSettings.of({"number": "+79990000003"})
     with monkeypatch.context() as patch:
-        patch.setattr(world, "make", lambda settings: 1 / 0)
+        patch.setattr(world, "line", lambda settings: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await world.book.add(third)
     await world.book.add(third)
