@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import pytest
 
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.tasks import FAILURES
+
+
+def pytest_configure() -> None:
+    """Programs that the tests interrupt inherit what becomes of SIGINT; a shell has its background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
