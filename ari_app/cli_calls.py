@@ -62,7 +62,7 @@ def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
             call["direction"],
             call["line"],
             escape(" ".join(filter(None, (call["name"], call["phone"] or call["username"] or call["peer"])))),
-            escape(call["near"]),
+            escape(call["pbx_party"]),
             (call["status"] or "") if call["state"] == "ended" else call["state"],
             f"{call['talked_s']:.0f}",
         )
@@ -71,7 +71,7 @@ def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
 
 def show_call(call: dict[str, Any]) -> None:
     """How it went, step by step, and how it ended."""
-    for step in call["ladder"]:
+    for step in call["events"]:
         print(f"{step['at_s']:8.3f} s  {step['side']:<9} {step['text']}")
     if call["ending"]:
         print(call["ending"])

@@ -1,4 +1,4 @@
-"""What the program tells an administrator, kept so that a page can say it in his language."""
+"""What the program tells an administrator, kept so that a page can say it in their language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

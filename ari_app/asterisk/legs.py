@@ -141,7 +141,7 @@ class Leg:
                 cause = int(event.raw.get("cause", UNKNOWN))
                 self._end(Hangup.with_cause(cause, event.raw.get("cause_txt", "")), exists=False)
             case events.CHANNEL_GONE:
-                # Nobody knows why; a caller on Telegram must not be told that he was declined.
+                # Nobody knows why; a caller on Telegram must not be told that they were declined.
                 cause_text = "Gone while Asterisk was not connected"
                 self._end(Hangup.with_cause(NETWORK_OUT_OF_ORDER, cause_text), exists=False)
             case events.CHANNEL_REPLACED:

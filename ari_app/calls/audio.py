@@ -9,8 +9,9 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import bridged
 from ari_app.asterisk.external_media import ExternalMediaLeg, rtp_media_leg, websocket_media_leg
 from ari_app.asterisk.legs import Leg
-from ari_app.calls import outcome
+from ari_app.calls import events, outcome
 from ari_app.calls.call import Call
+from ari_app.calls.events import Side
 from ari_app.calls.outcome import Ending
 from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections
@@ -59,9 +60,9 @@ async def join_asterisk(call: Call, ari: AriClient, settings: AudioSettings, aud
         external = await call.enter(websocket_media_leg(ari))
         await audio.attach_websocket(external.media_url)
     call.end_when(external_gone(call, external))
-    leg.on_transfer = lambda channel: call.add_event("asterisk", f"transferred to {channel}")
+    leg.on_transfer = lambda channel: call.add_event(events.Transferred(str(channel)))
     await call.enter(bridged(ari, leg, external))
-    call.add_event("asterisk", f"bridged, audio over {settings.transport}")
+    call.add_event(events.Bridged(settings.transport))
 
 
 async def connect_telegram(
@@ -80,9 +81,9 @@ async def connect_telegram(
             )
             await audio.connected()
     except TimeoutError:
-        call.add_event("media", f"not connected within {settings.connect_s:g} s")
+        call.add_event(events.MediaTimedOut(settings.connect_s))
         return False
-    call.add_event("media", "connected")
+    call.add_event(events.MediaConnected())
     return True
 
 
@@ -98,7 +99,7 @@ async def external_gone(call: Call, external: ExternalMediaLeg) -> Ending:
 
 async def _signals_to_telegram(call: Call, phone_call: PhoneCall, audio: MediaProcess) -> None:
     """What fails here ends no call: its media may live, and its end comes by other ways (`ended_on_telegram`)."""
-    trouble = _SignallingTrouble(call, "telegram")
+    trouble = _SignallingTrouble(call, Side.TELEGRAM)
     async for data in audio.signals():
         await _send(phone_call, data, trouble)
         if phone_call.over:
@@ -126,7 +127,7 @@ async def _send(phone_call: PhoneCall, data: bytes, trouble: "_SignallingTrouble
 
 async def _signals_from_telegram(call: Call, phone_call: PhoneCall, audio: MediaProcess) -> None:
     """As the other way."""
-    trouble = _SignallingTrouble(call, "media")
+    trouble = _SignallingTrouble(call, Side.ASTERGRAM)
     async for data in phone_call.signals():
         try:
             await audio.signal(data)
@@ -143,7 +144,7 @@ async def _signals_from_telegram(call: Call, phone_call: PhoneCall, audio: Media
 class _SignallingTrouble:
     """Says on the call flow when signalling begins to fail and when it works again, and not each time it fails."""
 
-    def __init__(self, call: Call, side: str) -> None:
+    def __init__(self, call: Call, side: Side) -> None:
         self._call = call
         self._side = side
         self._lasts = False
@@ -151,7 +152,7 @@ class _SignallingTrouble:
     def begins(self, error: Exception) -> None:
         """A message was not taken."""
         if not self._lasts:
-            self._call.add_event(self._side, f"signalling fails, the call goes on: {error}")
+            self._call.add_event(events.SignallingFailed(self._side.value, str(error)))
         else:
             log.info("call %s: signalling fails: %s", self._call.id, error)
         self._lasts = True
@@ -164,5 +165,5 @@ class _SignallingTrouble:
     def ends(self) -> None:
         """A message was taken."""
         if self._lasts:
-            self._call.add_event(self._side, "signalling works again")
+            self._call.add_event(events.SignallingRestored(self._side.value))
         self._lasts = False

@@ -8,6 +8,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.websocket import ConnectionState
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
+from ari_app.calls.events import AsteriskAwayWithAudio
 from ari_app.calls.outcome import Ending
 from media.types import MediaError
 
@@ -28,7 +29,7 @@ async def asterisk_away(call: Call, ari: AriClient, away_s: float) -> Ending:
                 return outcome.asterisk_away(away_s, call.talking)
             if not told:
                 told = True
-                call.add_event("asterisk", "away, but its audio comes: the call goes on")
+                call.add_event(AsteriskAwayWithAudio())
             with suppress(TimeoutError):
                 async with asyncio.timeout(away_s - quiet_s):
                     await ari.wait_state(ConnectionState.CONNECTED)

@@ -1,4 +1,4 @@
-"""One call: what ends it, what it has opened, how far it has come, and its ladder."""
+"""One call: what ends it, what it has opened, how far it has come, and its events."""
 
 import asyncio
 import logging
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from ari_app.asterisk.errors import LegEnded
-from ari_app.calls import outcome
+from ari_app.calls import events, outcome
 from ari_app.calls.dtmf import DtmfQueue
+from ari_app.calls.events import CallEvent, TimedEvent
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, Samples, sampled
@@ -23,29 +24,17 @@ REASON_S = 3.0  # between noticing that a side has ended and its reason
 CLOSE_S = 5.0  # for telling the parties and closing all that a call has opened
 TELLING = 0.7  # of it, for telling the parties and for tasks to end: Telegram's discard may take 3 s (`DISCARD_S`)
 
-MAX_EVENTS = 300  # of a ladder, without how it ended; a call with everything has thirty, and keys
+MAX_EVENTS = 300  # of a call, without its end; one with everything has thirty, and what is dialled
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class CallEvent:
-    """One rung of a call's ladder: seconds since the call began, the side it happened on, and what."""
-
-    at_s: float
-    side: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.at_s:8.3f} s  {self.side:<9} {self.text}"
 
 
 class CallObserver(Protocol):
     """Who is told what a call does; never waits, never raises."""
 
     def changed(self, call: "Call") -> None:
-        """It has one more rung on its ladder, and may have a new state."""
+        """It has one more event, and may have a new state."""
 
     def measured(self, call: "Call", sample: Sample) -> None:
         """Its audio was measured."""
@@ -88,7 +77,7 @@ class Call:
         self.milestones = Milestones()
         self.samples = Samples()
         self.person: Person | None = None  # on Telegram, once it is known who
-        self.events: list[CallEvent] = []
+        self.events: list[TimedEvent] = []
         self.ending: Ending | None = None
         self.redials = 0
         self.rang_s: float | None = None  # of an outgoing call that is over: how long the person's Telegram rang
@@ -108,15 +97,15 @@ class Call:
     def __repr__(self) -> str:
         return f"<Call {self.id} {self.direction.value} {self.line} {self.peer}>"
 
-    def add_event(self, side: str, text: str) -> None:
-        """Put a rung on the ladder, and into the log; a ladder that is too long goes on in the log only."""
-        rung = CallEvent(self.lasted_s, side, text)
-        log.info("call %s %s", self.id, rung)
+    def add_event(self, event: CallEvent) -> None:
+        """Something has happened to it, which goes into the log, too; after `MAX_EVENTS` into the log only."""
+        timed = TimedEvent(self.lasted_s, event)
+        log.info("call %s %s", self.id, timed)
         if self.ending is None and len(self.events) >= MAX_EVENTS:
             if len(self.events) > MAX_EVENTS:
                 return
-            rung = CallEvent(rung.at_s, "call", "more steps than are kept: the log has them")
-        self.events.append(rung)
+            timed = TimedEvent(timed.at_s, events.EventsOmitted())
+        self.events.append(timed)
         if self._observer:
             self._observer.changed(self)
 
@@ -143,17 +132,17 @@ class Call:
         """Telegram knows from now on that it rings."""
         self._ringing_since = time.monotonic()
         self._reach(CallState.RINGING, rings_s=self.lasted_s)
-        self.add_event("telegram", "rings")
+        self.add_event(events.TelegramRinging())
 
-    def mark_pbx_answered(self) -> None:
+    def mark_pbx_answered(self, extension: str, context: str) -> None:
         """The PBX's side, which was called, has answered."""
         self._reach(CallState.ANSWERED, pbx_answered_s=self.lasted_s)
-        self.add_event("asterisk", "the dialplan answered")
+        self.add_event(events.PbxAnswered(extension, context))
 
     def mark_accepted(self) -> None:
         """The Telegram call is accepted, by us or by the person."""
         self._reach(CallState.ANSWERED, accepted_s=self.lasted_s)
-        self.add_event("telegram", "accepted, key agreed")
+        self.add_event(events.TelegramAnswered())
 
     def mark_media_up(self) -> None:
         """Both sides hear each other from now on; how well is measured."""
@@ -162,7 +151,7 @@ class Call:
         self._talking_since = time.monotonic()
         self._media_up.set()
         self._reach(CallState.TALKING, talks_s=self.lasted_s)
-        self.add_event("call", "both sides talk")
+        self.add_event(events.Connected())
         if self.audio:
             self.spawn(sampled(self.audio, lambda: self.lasted_s, self._measured))
 
@@ -214,7 +203,7 @@ class Call:
                 self.rang_s = time.monotonic() - self._ringing_since
             self.dtmf.close()
             self._over.set()
-            self.add_event("call", f"{ending.status.value}, cause {int(ending.cause)}: {ending.detail}")
+            self.add_event(events.CallEnded.of(ending))
 
     async def ended(self) -> None:
         """Wait, inside the story, for whatever ends the call."""

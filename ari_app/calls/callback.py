@@ -1,6 +1,6 @@
 """A person asks to be called back: the PBX rings somebody first, and then the line calls the person.
 
-He asks by pressing the button of his business card, whose message tells him how far it has come.
+They ask by pressing the button of their business card, whose message tells them how far it has come.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from ari_app.calls.audio import AudioSettings
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.card import Cards, Target
+from ari_app.calls.events import CallBackRequested, PbxRinging
 from ari_app.calls.inbound import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
@@ -59,7 +60,7 @@ async def callback(
     line.limits.check()
     callee = await line.find(dialled)
     call.person = person = line.templates.with_language(callee.person)
-    call.add_event("telegram", f"{person.number} is to be called back")
+    call.add_event(CallBackRequested(person.number))
     leg = await call.enter(
         dialplan_leg(
             settings.ari,
@@ -77,7 +78,7 @@ async def callback(
     hang_up_with_the_call(call, leg)
     call.end_when(asterisk_away(call, settings.ari, settings.audio.away_s))
     call.pbx_party = target.extension
-    call.add_event("asterisk", f"rings at {target}")
+    call.add_event(PbxRinging(target.extension, target.context))
     try:
         async with asyncio.timeout(AGENT_S):
             await leg.answered()
@@ -86,14 +87,14 @@ async def callback(
     except TimeoutError:
         return call.end(outcome.not_answered(AGENT_S))
     call.end_when(ended_in_asterisk(call, leg))
-    call.mark_pbx_answered()
+    call.mark_pbx_answered(target.extension, target.context)
     calling()
     await place_call(call, line, dialled, callee, Agent(leg), settings.ari, settings.audio, settings.ring_s)
     return None
 
 
 class Agent:
-    """Who has answered in the PBX; he hears it ring while the person is called."""
+    """Who has answered in the PBX; they hear it ring while the person is called."""
 
     def __init__(self, leg: Leg) -> None:
         self.leg = leg
@@ -106,7 +107,7 @@ class Agent:
         await self.leg.noticing_the_end(Channel.ring)
 
     async def connected(self) -> None:
-        """The person hears him."""
+        """The person hears them."""
         await self.leg.noticing_the_end(Channel.ringStop)
 
 
@@ -129,7 +130,7 @@ class RateLimiter:
         return True
 
     def done(self, person_id: int) -> None:
-        """His request is done with."""
+        """Their request is done with."""
         self._running.discard(person_id)
 
 

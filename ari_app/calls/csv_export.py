@@ -33,8 +33,8 @@ def as_csv(rows: Iterable[tuple[str, ...]]) -> str:
     return text.getvalue()
 
 
-def exported(call: CallRow, zone: tzinfo) -> tuple[str, ...]:
-    """One row; times are ISO 8601 in ``zone``, whose name is told beside them."""
+def exported(call: CallRow, detail: str, zone: tzinfo) -> tuple[str, ...]:
+    """One row; ``detail``: why it ended. Times are ISO 8601 in ``zone``, whose name is told beside them."""
 
     def when(at: float | None) -> str:
         return "" if at is None else datetime.fromtimestamp(at, zone).isoformat(timespec="seconds")
@@ -52,14 +52,14 @@ def exported(call: CallRow, zone: tzinfo) -> tuple[str, ...]:
         call.direction,
         call.line,
         call.peer,
-        call.near,
+        call.pbx_party,
         call.name,
         call.phone,
         call.username,
         str(call.person_id or ""),
         call.status or "",
         "" if call.cause is None else str(call.cause),
-        call.detail,
+        detail,
         yes(call.answered),
         yes(call.refused),
         number(call.to_answer_s),

@@ -162,4 +162,4 @@ def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:
     """Why a call is refused before it rings."""
     if refusal := line.lists.refuses(person):
         return outcome.denied(refusal)
-    return outcome.foreign(offer.foreign_versions) if offer.foreign_versions else None
+    return outcome.incompatible(offer.incompatible) if offer.incompatible else None

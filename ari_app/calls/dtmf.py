@@ -1,4 +1,4 @@
-"""What a person dials during a call: keys that go to the dialplan one after another, "as if he had pressed them"."""
+"""What a person dials during a call: digits that go to the dialplan one after another, as if a phone had sent them."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError, LegEnded
+from ari_app.calls.events import CallEvent, DigitsDialled, DigitsLost
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,12 @@ class DtmfQueue:
     """The keys of one call, in the order in which they were pressed.
 
     They are taken from `open` until `close`, and wait for `send_with` where the other side does not listen yet.
-    ``step`` puts a rung on the call's ladder, one for all that are pressed without a pause. Which keys they are is
-    shown nowhere: they may be a PIN.
+    ``add_event`` takes the call's events: one for all digits that come without a pause. Which digits they are is shown
+    nowhere: they may be a PIN.
     """
 
-    def __init__(self, step: Callable[[str, str], None]) -> None:
-        self._step = step
+    def __init__(self, add_event: Callable[[CallEvent], None]) -> None:
+        self._add_event = add_event
         self._open = False
         self._since = 0.0
         self._waiting = asyncio.Queue[str](MAX_WAITING)
@@ -101,20 +102,15 @@ class DtmfQueue:
             except LegEnded:
                 raise
             except AriError as error:
-                # Not the text of the error at the ladder's level: nothing in there may tell the key.
+                # Not the text of the error: nothing in the call flow may tell the digit.
                 self._lost[type(error).__name__] += 1
             else:
                 self._sent += 1
 
     def _report(self) -> None:
         for error, count in self._lost.items():
-            if count == 1:
-                self._step("keys", f"a key was lost: {error}")
-            else:
-                self._step("keys", f"{count} keys were lost: {error}")
-        if self._sent == 1:
-            self._step("keys", "a key was pressed")
-        elif self._sent:
-            self._step("keys", f"{self._sent} keys were pressed")
+            self._add_event(DigitsLost(count, error))
+        if self._sent:
+            self._add_event(DigitsDialled(self._sent))
         self._sent = 0
         self._lost.clear()

@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
+from typing import Any
 
 from ari_app import zones
-from ari_app.calls.call import Call, CallEvent
+from ari_app.calls import legacy_events
+from ari_app.calls.call import Call
 from ari_app.calls.csv_export import BOM, COLUMNS, as_csv, exported
-from ari_app.calls.outcome import Direction, failed
+from ari_app.calls.events import TimedEvent
+from ari_app.calls.outcome import Cause, Direction, Status, failed
 from ari_app.calls.progress import CallState, Milestones
+from ari_app.calls.reasons import Crashed, EndReason, Failed
 from ari_app.calls.samples import Sample, as_columns, from_columns
 from ari_app.store.calls import CallRepository, CallRow, Details, Page, Query
 from ari_app.store.store import Store, StoreUnavailable
@@ -46,7 +50,7 @@ class CallRecord:
 
     call: CallRow
     state: CallState
-    events: tuple[CallEvent, ...]
+    events: tuple[TimedEvent, ...]
     milestones: Milestones
     samples: tuple[Sample, ...]
 
@@ -103,7 +107,7 @@ class History:
         return CallRecord(
             call,
             CallState.ENDED,
-            tuple(CallEvent(*rung) for rung in json.loads(details.ladder)),
+            tuple(_event(each) for each in json.loads(details.events)),
             Milestones(**json.loads(details.milestones)),
             from_columns(json.loads(details.samples)),
         )
@@ -118,7 +122,7 @@ class History:
         yield BOM + as_csv([COLUMNS])
         last: CallRow | None = None
         while rows := await self._repository.before(query, last, EXPORTED):
-            yield as_csv([exported(self._as_it_is_now(row), zone) for row in rows])
+            yield as_csv([_exported(self._as_it_is_now(row), zone) for row in rows])
             last = rows[-1]
 
     def _as_it_is_now(self, row: CallRow) -> CallRow:
@@ -144,7 +148,8 @@ class History:
 
     async def close_open(self) -> None:
         """Close the calls that a killed program left open."""
-        if closed := await self._repository.close_open():
+        cause = Cause.NETWORK_OUT_OF_ORDER.value
+        if closed := await self._repository.close_open(Status.ERROR.value, cause, _written(Crashed())):
             log.warning("%d calls were open when the program last stopped", closed)
 
 
@@ -160,6 +165,31 @@ async def open_history(
         yield history
 
 
+def end_reason(row: CallRow) -> EndReason | None:
+    """Why a call ended; None for one that has not."""
+    if not row.reason.startswith("{"):
+        return legacy_events.end_reason(row.reason) if row.reason else None
+    try:
+        return EndReason.of_data(json.loads(row.reason))
+    except ValueError:  # of a later version
+        return Failed(row.reason)
+
+
+def _written(reason: EndReason) -> str:
+    return json.dumps(reason.as_data(), ensure_ascii=False)
+
+
+def _event(kept: Any) -> TimedEvent:
+    if isinstance(kept, list):
+        at_s, side, text = kept
+        return TimedEvent(at_s, legacy_events.event(side, text))
+    return TimedEvent.of_data(kept)
+
+
+def _exported(row: CallRow, zone: tzinfo) -> tuple[str, ...]:
+    return exported(row, str(end_reason(row) or ""), zone)
+
+
 def _record(call: Call, now: float) -> CallRecord:
     person, over = call.person, call.state is CallState.ENDED
     ending = (call.ending or UNBEGUN) if over else None
@@ -170,14 +200,14 @@ def _record(call: Call, now: float) -> CallRecord:
         direction=call.direction.value,
         line=call.line,
         peer=call.peer,
-        near=call.pbx_party,
+        pbx_party=call.pbx_party,
         person_id=person.id if person else None,
         name=person.name if person else "",
         phone=person.phone if person else "",
         username=person.username if person else "",
         status=ending.status.value if ending else None,
         cause=int(ending.cause) if ending else None,
-        detail=ending.detail if ending else "",
+        reason=_written(ending.reason) if ending else "",
         answered=call.talking,
         refused=call.refused,
         to_answer_s=call.milestones.to_answer_s(call.direction) if call.talking else None,
@@ -188,7 +218,7 @@ def _record(call: Call, now: float) -> CallRecord:
 
 def _details(record: CallRecord) -> Details:
     return Details(
-        ladder=json.dumps([(round(rung.at_s, 3), rung.side, rung.text) for rung in record.events], ensure_ascii=False),
+        events=json.dumps([each.as_data() for each in record.events], ensure_ascii=False),
         milestones=json.dumps(asdict(record.milestones)),
         samples=json.dumps(as_columns(record.samples)),
     )

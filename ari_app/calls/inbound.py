@@ -12,6 +12,7 @@ from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
+from ari_app.calls.events import CallOffered, PbxRinging
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.telegram.line import Line
@@ -26,8 +27,8 @@ async def inbound(
 ) -> None:
     """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
     call.person = caller = line.templates.with_language(Person.of(offer.peer_id, offer.caller))
-    call.dtmf.open(offer.date)  # what he dials while it rings waits for the answer
-    call.add_event("telegram", f"{caller.number} calls")
+    call.dtmf.open(offer.date)  # what they dial while it rings waits for the answer
+    call.add_event(CallOffered(caller.number))
     call.on_end(lambda ending: offer.discard(ending.discard, call.duration_s))
     call.end_when(ended_on_telegram(call, offer))
     call.end_when(asterisk_away(call, ari, settings.away_s))
@@ -49,7 +50,7 @@ async def inbound(
     )
     hang_up_with_the_call(call, leg)
     call.pbx_party = extension
-    call.add_event("asterisk", f"rings at {extension}@{line.context}")
+    call.add_event(PbxRinging(extension, line.context))
     try:
         async with asyncio.timeout(RING_IN_S):
             await leg.answered()
@@ -58,7 +59,7 @@ async def inbound(
     except TimeoutError:
         return call.end(outcome.not_answered(RING_IN_S))
     call.end_when(ended_in_asterisk(call, leg))
-    call.mark_pbx_answered()
+    call.mark_pbx_answered(extension, line.context)
 
     await join_asterisk(call, ari, settings, audio, leg)
     connections = await offer.accept(audio)

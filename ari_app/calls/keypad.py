@@ -10,6 +10,7 @@ from telethon.tl import types
 
 from ari_app.calls.call import Call
 from ari_app.calls.dtmf import DigitsRefused
+from ari_app.calls.events import KeypadHidden, KeypadHintSent, KeypadShown
 from ari_app.store.keypads import KeypadRepository, SendingKeypad
 from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import FAILURES, GuardedTasks
@@ -163,7 +164,7 @@ class Keypads:
             shown.sent(sending.random_id, None)
             return False
         shown.sent(sending.random_id, keypad.sent_id)
-        call.add_event("keypad", "shown")
+        call.add_event(KeypadShown())
         return True
 
     async def _send_hint(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
@@ -175,14 +176,14 @@ class Keypads:
         except TelegramError as error:
             log.warning("call %s: no hint either: %s", keypad.call.id, error)
         else:
-            keypad.call.add_event("keypad", "not shown; a hint was sent")
+            keypad.call.add_event(KeypadHintSent())
 
     async def _hide(self, keypad: Keypad, showing: asyncio.Task[None]) -> None:
         await asyncio.wait({showing})
         shown = KeypadRepository(self._store, keypad.line.number)
         if keypad.sent_id is not None:
             if await self._remove(keypad.line, shown, keypad.sent_id):
-                keypad.call.add_event("keypad", "hidden")
+                keypad.call.add_event(KeypadHidden())
         elif keypad.unsure:
             await self._look_for(keypad.line, shown, keypad.sending)
 

@@ -1,4 +1,4 @@
-"""Which language somebody speaks: learnt when he presses a button, for his next texts and calls."""
+"""Which language somebody speaks: learnt when they press a button, for their next texts and calls."""
 
 from ari_app.store.languages import LanguageRepository
 from ari_app.store.store import Store

@@ -14,6 +14,7 @@ from ari_app.calls import outcome
 from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
+from ari_app.calls.events import CalleeFound, CalleeOutdated, CallRequested, Dialled, LineRefused
 from ari_app.calls.inbound import ended_in_asterisk, ended_on_telegram
 from ari_app.calls.outcome import Cause, Ending, Status
 from ari_app.calls.request import Route
@@ -35,7 +36,7 @@ async def outbound(
 ) -> None:
     """Tell the story of one outgoing call; a line that Telegram limits hands it on to the next of the route."""
     call.pbx_party = leg.caller_number
-    call.add_event("asterisk", f"{leg.caller_number or 'somebody'} dials {destination}")
+    call.add_event(Dialled(leg.caller_number, destination))
     call.on_end(partial(return_to_dialplan, leg))
     call.end_when(ended_in_asterisk(call, leg))
     call.end_when(asterisk_away(call, ari, settings.away_s))
@@ -46,7 +47,7 @@ async def outbound(
             return await _through_line(call, route, destination, leg, ari, settings, ring_s)
         except (Limited, Denied) as refusal:
             route.move_on(refusal)
-            call.add_event("telegram", str(refusal))
+            call.add_event(LineRefused(outcome.failed(refusal).reason))
         call.line = route.line.number
 
 
@@ -56,12 +57,12 @@ async def _through_line(
     line = route.line
     dialled = line.destination(destination)
     callee = await line.find(dialled)
-    call.add_event("telegram", f"found {callee.person.number}, calls through {line.number}")
+    call.add_event(CalleeFound(callee.person.number, line.number))
     await place_call(call, line, dialled, callee, CallingChannel(route, leg), ari, settings, ring_s)
 
 
 class PbxParty(Protocol):
-    """Who in the PBX talks to the person; he is told how far the call has come."""
+    """Who in the PBX talks to the person; told how far the call has come."""
 
     leg: Leg
 
@@ -119,13 +120,13 @@ async def place_call(
             except NotFound:
                 if not callee.cached:
                     raise
-                call.add_event("telegram", "who was found earlier is not there any more: asks again")
+                call.add_event(CalleeOutdated())
                 callee = await line.find(dialled, fresh=True)
                 continue
             party.call_requested()
             call.on_end(partial(_discard, call, phone_call))
             call.end_when(ended_on_telegram(call, phone_call))
-            call.add_event("telegram", "asked to call")
+            call.add_event(CallRequested())
             call.spawn(_pass_ringing(call, phone_call, party))
             try:
                 await phone_call.accepted(ring_s)

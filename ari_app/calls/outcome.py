@@ -4,18 +4,24 @@ The causes are chosen by the SIP answer that chan_pjsip makes of them: 17 is 486
 is 603, 21 is 403, 28 is 484, 38 is 500, 42 is 503.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from ari_app.asterisk.errors import AriError
+from ari_app.calls import reasons
+from ari_app.calls.reasons import EndReason
+from ari_app.sentence import Sentence, say
 from ari_app.telegram import errors as telegram
+from ari_app.telegram.connections import Versions
+from ari_app.telegram.lists import Denied, ListRefusal, Rule
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.phone import Discarded, DiscardReason
 from media.types import MediaError
 
 
 class Direction(Enum):
-    """Seen from the PBX; BACK: the person asked for it, and the PBX's side was called before him."""
+    """Seen from the PBX; BACK: the person asked for it, and the PBX's side was called before them."""
 
     IN = "in"
     OUT = "out"
@@ -36,6 +42,19 @@ class Status(Enum):
     ERROR = "ERROR"
 
 
+STATUSES: dict[Status, Sentence] = {
+    Status.ANSWER: say("Answered"),
+    Status.BUSY: say("Busy"),
+    Status.NOANSWER: say("No answer"),
+    Status.UNAVAILABLE: say("Unavailable"),
+    Status.NOTFOUND: say("Not found"),
+    Status.RESTRICTED: say("Not allowed"),
+    Status.LIMITED: say("Limited by Telegram"),
+    Status.CANCEL: say("Cancelled"),
+    Status.ERROR: say("Failed"),
+}
+
+
 class Cause(IntEnum):
     """Q.850 causes (ITU-T Q.850, as Asterisk's causes.h names them)."""
 
@@ -54,12 +73,17 @@ class Cause(IntEnum):
 
 @dataclass(frozen=True)
 class Ending:
-    """Why a call is over: for the dialplan, for the SIP side, for Telegram, and in words."""
+    """Why a call is over: for the dialplan, for the SIP side, for Telegram, and for people."""
 
     status: Status
     cause: int
     discard: DiscardReason
-    detail: str
+    reason: EndReason
+
+    @property
+    def detail(self) -> str:
+        """The reason in English, for the log."""
+        return str(self.reason)
 
 
 STATUS_AND_CAUSE: dict[type[Exception], tuple[Status, Cause]] = {
@@ -82,10 +106,18 @@ def failed(error: BaseException) -> Ending:
     """What an exception that ends a call means for both sides."""
     for kind, (status, cause) in STATUS_AND_CAUSE.items():
         if isinstance(error, kind):
-            return Ending(status, cause, DiscardReason.DISCONNECT, str(error))
-    return Ending(
-        Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, f"{type(error).__name__}: {error}"
-    )
+            return Ending(status, cause, DiscardReason.DISCONNECT, _reason(error))
+    said = reasons.Failed(f"{type(error).__name__}: {error}")
+    return Ending(Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, said)
+
+
+def _reason(error: BaseException) -> EndReason:
+    match error:
+        case Denied(refusal=refusal) if refusal:
+            return _on_lists(refusal)
+        case telegram.IncompatibleVersions():
+            return reasons.IncompatibleApp(error.theirs, error.ours)
+    return reasons.Failed(str(error))
 
 
 def shut_down(talking: bool) -> Ending:
@@ -94,69 +126,76 @@ def shut_down(talking: bool) -> Ending:
         Status.ANSWER if talking else Status.ERROR,
         Cause.NORMAL_CLEARING if talking else Cause.NETWORK_OUT_OF_ORDER,
         DiscardReason.HANGUP if talking else DiscardReason.DISCONNECT,
-        "Astergram stops",
+        reasons.Stopped(),
     )
 
 
 def audio_lost(detail: str, talking: bool) -> Ending:
     """The audio went away: Telegram's path, the media process, or Asterisk's external media channel."""
     status = Status.ANSWER if talking else Status.ERROR
-    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, f"audio lost: {detail}")
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, reasons.AudioLost(detail))
 
 
 def asterisk_away(seconds: float, talking: bool) -> Ending:
     """Asterisk is not there any more: nobody can hear the person, and its side can't be told."""
     status = Status.ANSWER if talking else Status.ERROR
-    detail = f"Asterisk was away for {seconds:g} s"
-    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, reasons.AsteriskAway(seconds))
 
 
 def no_media(seconds: float) -> Ending:
     """Both sides agreed to talk and no audio path came up."""
-    detail = f"Telegram's media did not connect within {seconds:g} s"
-    return Ending(Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
+    return Ending(Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, reasons.NoMedia(seconds))
 
 
-REDIALLED = Ending(
-    Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, "accepted, but no audio path came up: redialled"
-)
+REDIALLED = Ending(Status.ERROR, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, reasons.Redialled())
 
 
 def not_answered(seconds: float) -> Ending:
     """An outgoing call rang for as long as it may."""
-    return Ending(Status.NOANSWER, Cause.NO_ANSWER, DiscardReason.MISSED, f"no answer within {seconds:g} s")
+    return Ending(Status.NOANSWER, Cause.NO_ANSWER, DiscardReason.MISSED, reasons.NotAnswered(seconds))
 
 
 def by_administrator(direction: Direction, talking: bool) -> Ending:
     """An administrator ended the call."""
-    detail = "ended by the administrator"
+    reason = reasons.EndedByAdministrator()
     if talking:
-        return Ending(Status.ANSWER, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, detail)
+        return Ending(Status.ANSWER, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, reason)
     if direction is Direction.IN:
-        return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, detail)
-    return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.MISSED, detail)
+        return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, reason)
+    return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.MISSED, reason)
 
 
 def session_ended(direction: Direction, talking: bool) -> Ending:
     """Telegram has ended the session that the call belongs to."""
     status = Status.ANSWER if talking else Status.UNAVAILABLE
-    detail = "the line's session on Telegram has ended"
-    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, detail)
+    return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, reasons.SessionEnded())
 
 
-def denied(detail: str) -> Ending:
+RULES: dict[Rule, Callable[[str], EndReason]] = {
+    Rule.DENY: reasons.OnDenyList,
+    Rule.ALLOW: reasons.NotOnAllowList,
+    Rule.ONLY_CONTACTS: reasons.NotAContact,
+}
+
+
+def denied(refusal: ListRefusal) -> Ending:
     """The line's lists refuse the person."""
-    return Ending(Status.RESTRICTED, Cause.CALL_REJECTED, DiscardReason.BUSY, detail)
+    return Ending(Status.RESTRICTED, Cause.CALL_REJECTED, DiscardReason.BUSY, _on_lists(refusal))
 
 
-def foreign(detail: str) -> Ending:
+def _on_lists(refusal: ListRefusal) -> EndReason:
+    return RULES[refusal.rule](refusal.person)
+
+
+def incompatible(versions: Versions) -> Ending:
     """The caller's app can't talk to us; official apps say Disconnect then."""
-    return Ending(Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT, DiscardReason.DISCONNECT, detail)
+    reason = reasons.IncompatibleApp(versions.theirs, versions.ours)
+    return Ending(Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT, DiscardReason.DISCONNECT, reason)
 
 
 def line_full(calls: int) -> Ending:
     """The line has no room for one more call."""
-    return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, f"the line has {calls} calls already")
+    return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, reasons.LineBusy(calls))
 
 
 # Before the answer. Telegram says Busy for a decline too; a plain hang-up of the callee is a refusal as well.
@@ -176,14 +215,15 @@ def telegram_ended(discarded: Discarded, direction: Direction, talking: bool) ->
     if talking or discarded.moved:  # who has moved on must not be called once more
         lost = reason is DiscardReason.DISCONNECT
         cause = Cause.NETWORK_OUT_OF_ORDER if lost else Cause.NORMAL_CLEARING
-        return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, f"ended on Telegram ({word})")
+        counted_s = discarded.counted_s
+        return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, reasons.EndedOnTelegram(word, counted_s))
     if direction is not Direction.IN:
         status, cause = REFUSALS[reason]
-        return Ending(status, cause, DiscardReason.HANGUP, f"not taken on Telegram ({word})")
+        return Ending(status, cause, DiscardReason.HANGUP, reasons.NotTaken(word))
     if reason is None:
-        detail = "answered on another device"
-        return Ending(Status.CANCEL, Cause.ANSWERED_ELSEWHERE, DiscardReason.HANGUP, detail)
-    return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, f"the caller gave up ({word})")
+        return Ending(Status.CANCEL, Cause.ANSWERED_ELSEWHERE, DiscardReason.HANGUP, reasons.AnsweredElsewhere())
+    gave_up = reasons.OfferExpired(discarded.expired_s) if discarded.expired_s else reasons.CallerGaveUp(word)
+    return Ending(Status.CANCEL, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, gave_up)
 
 
 # What the caller on Telegram is told when the dialplan does not answer.
@@ -194,13 +234,13 @@ FAILED_CAUSES = {27, 34, 38, 41, 42, 44, 47, 58}
 def asterisk_ended(cause: int, direction: Direction, talking: bool) -> Ending:
     """The PBX's side ended the call with a Q.850 cause; 0, where Asterisk tells none, is a phone's plain BYE."""
     cause = cause or Cause.NORMAL_CLEARING.value
-    detail = f"ended by the PBX (cause {cause})"
+    reason = reasons.EndedByPbx(cause)
     if talking:
-        return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, detail)
+        return Ending(Status.ANSWER, cause, DiscardReason.HANGUP, reason)
     if direction is not Direction.IN:
-        return Ending(Status.CANCEL, cause, DiscardReason.MISSED, f"the caller gave up (cause {cause})")
+        return Ending(Status.CANCEL, cause, DiscardReason.MISSED, reasons.PbxCallerGaveUp(cause))
     if cause in MISSED_CAUSES:
-        return Ending(Status.NOANSWER, cause, DiscardReason.MISSED, detail)
+        return Ending(Status.NOANSWER, cause, DiscardReason.MISSED, reason)
     if cause in FAILED_CAUSES:
-        return Ending(Status.ERROR, cause, DiscardReason.DISCONNECT, detail)
-    return Ending(Status.BUSY, cause, DiscardReason.BUSY, detail)
+        return Ending(Status.ERROR, cause, DiscardReason.DISCONNECT, reason)
+    return Ending(Status.BUSY, cause, DiscardReason.BUSY, reason)

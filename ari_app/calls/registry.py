@@ -16,7 +16,7 @@ from ari_app.calls.progress import CallState
 from ari_app.calls.samples import Sample
 from ari_app.telegram.peers import Person
 
-RECENT = 100  # ended calls that are remembered with their ladders
+RECENT = 100  # ended calls that are kept in memory
 
 
 EndingOf = Callable[[Direction, bool], Ending]
@@ -82,7 +82,7 @@ class CallRegistry:
         return Counter(call.line for call in self.calls.values() if call.ending is None)
 
     def dtmf_call(self, line: str, person_id: int) -> Call | None:
-        """The call of a line in which a person (his Telegram id) can press keys; the latest where he has two."""
+        """The call of a line in which a person (their Telegram id) can dial digits; the latest where they have two."""
         for call in reversed(self.calls.values()):
             if call.line == line and call.person and call.person.id == person_id and call.dtmf.is_open:
                 return call

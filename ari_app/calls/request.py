@@ -65,7 +65,7 @@ def _yes_or_no(value: str) -> bool:
 class Route:
     """The lines that one outgoing call may go through, the best one first; ``line`` is the one to try now.
 
-    The line asked for; or else the one that is for the caller (his caller id number), then the default one, then the
+    The line asked for; or else the one that is for the caller (their caller id number), then the default one, then the
     least busy ones. A line that can't call now is passed over. ``busy`` tells the calls of each line.
     Raises NotReady, LineFull or Limited where there is none.
     """

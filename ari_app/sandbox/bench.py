@@ -18,6 +18,7 @@ from rich.table import Table
 
 from ari_app.app import Astergram, running
 from ari_app.calls.call import Call
+from ari_app.calls.events import CallEnded
 from ari_app.config import load
 from ari_app.sandbox.bench_lights import lights
 from ari_app.sandbox.person import Person
@@ -71,7 +72,7 @@ async def pressing(app: Astergram, anna: Person, phone: SipPhone, presses: int) 
 
 @dataclass(frozen=True)
 class Measured:
-    """Calls with their ladders, and seconds: from a press to its answer, and from a fact to a line's light."""
+    """Calls with their events, and seconds: from a press to its answer, and from a fact to a line's light."""
 
     calls: list[Call]
     presses: dict[str, list[float]]
@@ -104,8 +105,10 @@ def table(calls: Sequence[Call]) -> Table:
     steps: dict[tuple[str, str], list[float]] = {}
     for call in calls:
         for step in call.events:
-            if step.side != "call" or step.text == "both sides talk":
-                steps.setdefault((call.direction.value, f"{step.side}: {step.text}"), []).append(step.at_s * 1000)
+            if not isinstance(step.event, CallEnded):
+                steps.setdefault((call.direction.value, f"{step.event.side.value}: {step.event}"), []).append(
+                    step.at_s * 1000
+                )
     shown = Table("call", "step", *FIGURES)
     for (direction, text), times in steps.items():
         shown.add_row(direction, text, *figures(times))

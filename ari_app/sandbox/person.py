@@ -1,7 +1,7 @@
 """A scripted person on Telegram: a real Telethon client with real ntgcalls media.
 
-He speaks phone.* on his own, not through `ari_app.telegram`, so that a mistake there has a second opinion. He does
-what a test or the demo tells him, also what no official app would do.
+They speak phone.* on their own, not through `ari_app.telegram`, so that a mistake there has a second opinion. They do
+what a test or the demo tells them, also what no official app would do.
 """
 
 import asyncio
@@ -214,13 +214,13 @@ class Person:
             self._offers.get_nowait()
 
     async def chat_with(self, phone: str) -> list[Any]:
-        """His messages with somebody, the newest first, without those that say that there was a call."""
+        """Their messages with somebody, the newest first, without those that say that there was a call."""
         found = await self.client(functions.contacts.ResolvePhoneRequest(phone))
         messages = await self.client.get_messages(found.users[0], limit=CHAT_LENGTH)
         return [each for each in messages if each.message]
 
     async def sees(self, phone: str, what: Callable[[list[Any]], M | None], timeout_s: float = ANSWER_S) -> M:
-        """Wait until something is true of his chat with somebody; gives what `what` gives, which looks again after
+        """Wait until something is true of their chat with somebody; gives what `what` gives, which looks again after
         each change. Raises SandboxError when it does not come true in time."""
         messages: list[Any] = []
         try:
@@ -233,10 +233,10 @@ class Person:
                     await self._changed.wait()
         except TimeoutError:
             texts = [each.message for each in messages]
-            raise SandboxError(f"{self.phone} did not see it within {timeout_s:g} s; his chat: {texts}") from None
+            raise SandboxError(f"{self.phone} did not see it within {timeout_s:g} s; their chat: {texts}") from None
 
     async def keypad(self, phone: str) -> Any:
-        """The message with buttons, once it is in his chat with somebody."""
+        """The message with buttons, once it is in their chat with somebody."""
         return await self.sees(phone, lambda messages: next((each for each in messages if each.buttons), None))
 
     async def dh_config(self) -> DhConfig:
@@ -264,10 +264,10 @@ class Person:
 
 @asynccontextmanager
 async def person(telegram: LocalTelegram, phone: str, pool: MediaPool) -> AsyncIterator[Person]:
-    """A person, signed in and listening for calls; he lets go of everything on leaving."""
+    """A person, signed in and listening for calls; everything is let go on leaving."""
     async with (
-        device(telegram, phone, sequential_updates=True) as his,
+        device(telegram, phone, sequential_updates=True) as theirs,
         background_tasks() as tasks,
         AsyncExitStack() as stack,
     ):
-        yield Person(his.client, phone, pool, call_protocol(await pool.protocol()), stack, tasks)
+        yield Person(theirs.client, phone, pool, call_protocol(await pool.protocol()), stack, tasks)

@@ -9,17 +9,17 @@ from ari_app.store.store import Store
 from ari_app.store.write_queue import Done
 
 BATCH = 500  # rows removed in one transaction: the database is not kept from others for long
-STOPPED = "the program stopped during the call"
 
 
 @dataclass(frozen=True)
 class CallRow:
     """One call as a table shows it.
 
-    ``direction``: in, out or back. ``peer``: as dialled, or the caller's Telegram id. ``near``: who in the PBX.
+    ``direction``: in, out or back. ``peer``: as dialled, or the caller's Telegram id. ``pbx_party``: who in the PBX.
     ``began_at``, ``ended_at``: Unix times; ``ended_at`` is None while it is live, or where its end was not seen.
-    ``status`` (TELEGRAM_STATUS) is None while it is live. ``answered``: both sides have heard each other.
-    ``refused``: it was not taken on. ``to_answer_s`` is None where nobody answered.
+    ``status`` (TELEGRAM_STATUS) is None while it is live. ``reason``: why it ended, as `calls.history` writes it.
+    ``answered``: both sides have heard each other. ``refused``: it was not taken on. ``to_answer_s`` is None where
+    nobody answered.
     """
 
     id: str
@@ -28,14 +28,14 @@ class CallRow:
     direction: str
     line: str
     peer: str
-    near: str
+    pbx_party: str
     person_id: int | None
     name: str
     phone: str
     username: str
     status: str | None
     cause: int | None
-    detail: str
+    reason: str
     answered: bool
     refused: bool
     to_answer_s: float | None
@@ -46,7 +46,7 @@ class CallRow:
 class Details:
     """What is read of one call only, each as JSON."""
 
-    ladder: str = "[]"
+    events: str = "[]"
     milestones: str = "{}"
     samples: str = "{}"
 
@@ -96,7 +96,7 @@ class CallRepository:
         """One call with its details."""
 
         def read(db: Database) -> tuple[CallRow, Details] | None:
-            sql = f"SELECT {COLUMNS}, ladder, milestones, samples FROM calls JOIN call_details USING (id) WHERE id = ?"  # noqa: S608
+            sql = f"SELECT {COLUMNS}, events, milestones, samples FROM calls JOIN call_details USING (id) WHERE id = ?"  # noqa: S608
             row = db.execute(sql, [call_id]).fetchone()
             return (_call(row), Details(*row[-3:])) if row else None
 
@@ -125,14 +125,14 @@ class CallRepository:
         sql = f"SELECT {COLUMNS} FROM calls WHERE {where} ORDER BY began_at DESC, id DESC LIMIT ?"  # noqa: S608
         return await self.store.run(lambda db: [_call(row) for row in db.execute(sql, [*values, limit])])
 
-    async def close_open(self) -> int:
+    async def close_open(self, status: str, cause: int, reason: str) -> int:
         """Close what a killed program left open; gives how many."""
-        row = {"status": "ERROR", "cause": 38, "detail": STOPPED}
+        row = {"status": status, "cause": cause, "reason": reason}
 
         def write(db: Database) -> int:
             return int(
                 db.execute(
-                    "UPDATE calls SET status = :status, cause = :cause, detail = :detail WHERE status IS NULL", row
+                    "UPDATE calls SET status = :status, cause = :cause, reason = :reason WHERE status IS NULL", row
                 ).rowcount
             )
 
@@ -168,7 +168,7 @@ def _call(row: tuple[object, ...]) -> CallRow:
 
 def _search(call: CallRow) -> str:
     """What is searched: SQLite itself folds the case of ASCII only."""
-    texts = (call.name, call.phone, call.username, str(call.person_id or ""), call.peer, call.near)
+    texts = (call.name, call.phone, call.username, str(call.person_id or ""), call.peer, call.pbx_party)
     return "\n".join(dict.fromkeys(filter(None, texts))).casefold()
 
 

@@ -11,7 +11,7 @@ from ari_app.store.store import Store
 class CardRow:
     """One card of a line for one person.
 
-    ``person``: what was known of him, as JSON. ``text`` and ``button``: what the message says. ``secret``: what its
+    ``person``: what was known of them, as JSON. ``text`` and ``button``: what the message says. ``secret``: what its
     button is signed with, in hex; empty where it has none (any more). ``sent_at``: Unix time. ``tells_in``: the message
     (its inline id) that tells of a request while there is one.
     """

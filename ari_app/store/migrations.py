@@ -108,6 +108,16 @@ def card_files(db: Database) -> None:
         db.execute("UPDATE lines SET settings = ? WHERE number = ?", [json.dumps(settings), row["number"]])
 
 
+def typed_events(db: Database) -> None:
+    """The names that events and end reasons have since they are data; what was kept as text is read as such."""
+    for table, old, new in (
+        ("calls", "near", "pbx_party"),
+        ("calls", "detail", "reason"),
+        ("call_details", "ladder", "events"),
+    ):
+        db.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -119,4 +129,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     cards_at_work,
     keypads_being_sent,
     card_files,
+    typed_events,
 )

@@ -27,13 +27,16 @@ class Discarded:
 
     ``reason`` is None where none was given, which is what Telegram tells the devices of a callee who has taken the call
     on another one. A reason that can't be ours counts as a hang-up; ``said`` says what it was, or how it was learnt.
-    ``moved``: the person goes on in a group call.
+    ``moved``: the person goes on in a group call. ``counted_s``: the talk by Telegram's count, where it was learnt from
+    the message in the chat. ``expired_s``: after so long it was given up, as neither side had taken or ended it.
     """
 
     reason: DiscardReason | None
     duration_s: int
     said: str = ""
     moved: bool = False
+    counted_s: int | None = None
+    expired_s: float | None = None
 
     @classmethod
     def of(cls, reason: Any, duration_s: int | None) -> Self:

@@ -38,6 +38,15 @@ class Unavailable(TelegramError):
     """The person's Telegram can't take this call (too old an app)."""
 
 
+class IncompatibleVersions(Unavailable):
+    """The media of the callee's app and ours have no version (library_versions) in common."""
+
+    def __init__(self, theirs: str, ours: str) -> None:
+        super().__init__(f"their app can't talk to Astergram: it speaks {theirs}, Astergram {ours}")
+        self.theirs = theirs
+        self.ours = ours
+
+
 class Busy(TelegramError):
     """Telegram says that the person is in another call."""
 

@@ -32,7 +32,7 @@ from ari_app.telegram.errors import (
     translated,
 )
 from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.lists import Denied, Lists
+from ari_app.telegram.lists import Denied, ListRefusal, Lists
 from ari_app.telegram.peers import Callee, Destination, Directory, Person, known_peer
 from ari_app.telegram.phone import Offer, Phone
 from ari_app.telegram.refusals import wait
@@ -217,13 +217,13 @@ class Line:
         self._require(self.lists.denies(destination))
         callee = await self._directory.find(self._client, destination, fresh=fresh)
         if callee.cached and self.lists.only_contacts and not callee.person.contact:
-            callee = await self._directory.find(self._client, destination, fresh=True)  # he may be one by now
+            callee = await self._directory.find(self._client, destination, fresh=True)  # they may be one by now
         self._require(self.lists.refuses(callee.person, destination))
         return callee
 
-    def _require(self, refusal: str) -> None:
+    def _require(self, refusal: ListRefusal | None) -> None:
         if refusal:
-            raise Denied(f"line {self.number} may not call: {refusal}")
+            raise Denied(f"line {self.number} may not call: {refusal}", refusal)
 
     async def send_buttons(
         self, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage, random_id: int | None = None

@@ -1,13 +1,44 @@
 """Whom a line may call and be called by."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from ari_app.telegram.errors import Restricted
 from ari_app.telegram.peers import Destination, Kind, Person
 
 
+class Rule(Enum):
+    """What of a line's lists refuses somebody."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+    ONLY_CONTACTS = "only_contacts"
+
+
+@dataclass(frozen=True)
+class ListRefusal:
+    """Who is refused (as dialled, or the person's number), and by which rule."""
+
+    person: str
+    rule: Rule
+
+    def __str__(self) -> str:
+        return SENTENCES[self.rule].format(person=self.person)
+
+
+SENTENCES = {
+    Rule.DENY: "{person} is in the line's deny list",
+    Rule.ALLOW: "{person} is not in the line's allow list",
+    Rule.ONLY_CONTACTS: "{person} is no contact of the line's, which has only_contacts",
+}
+
+
 class Denied(Restricted):
     """The line's own lists forbid it."""
+
+    def __init__(self, message: str, refusal: ListRefusal | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -27,20 +58,20 @@ class Lists:
         """From the configuration's entries; raises MalformedDestination."""
         return cls(frozenset(map(entry, allow)), frozenset(map(entry, deny)), only_contacts)
 
-    def denies(self, destination: Destination) -> str:
-        """Why a destination is refused whoever it turns out to be, so that Telegram need not be asked; or empty."""
-        return f"{destination} is in the line's deny list" if _folded(destination) in self.deny else ""
+    def denies(self, destination: Destination) -> ListRefusal | None:
+        """Why a destination is refused whoever it turns out to be, so that Telegram need not be asked."""
+        return ListRefusal(str(destination), Rule.DENY) if _folded(destination) in self.deny else None
 
-    def refuses(self, person: Person, dialled: Destination | None = None) -> str:
-        """Why a person is refused, or empty; his phone may be hidden, but not to whom has ``dialled`` it."""
+    def refuses(self, person: Person, dialled: Destination | None = None) -> ListRefusal | None:
+        """Why a person is refused; their phone may be hidden, but not from whoever has ``dialled`` it."""
         names = {_folded(each) for each in _names(person, dialled)}
         if names & self.deny:
-            return f"{person.number} is in the line's deny list"
+            return ListRefusal(person.number, Rule.DENY)
         if names & self.allow:
-            return ""
+            return None
         if self.only_contacts:
-            return "" if person.contact else f"{person.number} is no contact of the line's, which has only_contacts"
-        return f"{person.number} is not in the line's allow list" if self.allow else ""
+            return None if person.contact else ListRefusal(person.number, Rule.ONLY_CONTACTS)
+        return ListRefusal(person.number, Rule.ALLOW) if self.allow else None
 
 
 def entry(text: str) -> Destination:

@@ -304,7 +304,7 @@ async def _resolve(client: TelegramClient, destination: Destination) -> Callee:
 
 
 async def known_peer(client: TelegramClient, person_id: int) -> types.InputPeerUser:
-    """How somebody whom the account has met is named to Telegram, by his id. Raises NotFound, TelegramError."""
+    """How somebody whom the account has met is named to Telegram, by their id. Raises NotFound, TelegramError."""
     try:
         with translated("users.getUsers"):
             async with asyncio.timeout(RESOLVE_S):

@@ -15,15 +15,15 @@ from typing import Any, Protocol, Self
 from telethon.tl import functions, types
 
 from ari_app.tasks import FAILURES
-from ari_app.telegram.connections import Connections, foreign_versions
+from ari_app.telegram.connections import Connections, incompatible_versions
 from ari_app.telegram.discard import Discarded, DiscardReason
 from ari_app.telegram.errors import (
     PASSING,
     CallDiscarded,
     CallTaken,
     CallUnknown,
+    IncompatibleVersions,
     TelegramError,
-    Unavailable,
     Unreachable,
 )
 from media.types import Agreement, DhConfig
@@ -206,8 +206,7 @@ class PhoneCall:
         """The message that Telegram leaves in the chat when a call is over."""
         discarded = Discarded.of(action.reason, action.duration)
         if discarded.duration_s:  # which may be far less than ours, where the end was learnt late
-            counted = f"{discarded.word}, {discarded.duration_s} s by Telegram's count"
-            discarded = replace(discarded, said=counted)
+            discarded = replace(discarded, counted_s=discarded.duration_s)
         self.ends(discarded)
 
     def ends(self, discarded: Discarded, *, known: bool = True) -> None:
@@ -271,8 +270,8 @@ class Offer(PhoneCall):
     def __init__(self, control: Control, requested: types.PhoneCallRequested, caller: types.User | None) -> None:
         super().__init__(control, requested.admin_id, requested.id, requested.access_hash, requested.date)
         self.caller = caller
-        self.foreign_versions = foreign_versions(control.protocol, requested.protocol)
-        """A sentence where the caller's media and ours have no version in common, else empty."""
+        self.incompatible = incompatible_versions(control.protocol, requested.protocol)
+        """Where the caller's media and ours have no version in common."""
         self._g_a_hash: bytes = requested.g_a_hash
         self._accepting = False  # this device is about to accept it...
         self._ours = False  # ...and has
@@ -363,7 +362,7 @@ class Offer(PhoneCall):
 
     def _give_up(self) -> None:
         """Nobody has taken it, and Telegram has not ended it either."""
-        self.ends(Discarded(DiscardReason.MISSED, 0, f"not taken within {UNTAKEN_S:g} s"), known=False)
+        self.ends(Discarded(DiscardReason.MISSED, 0, expired_s=UNTAKEN_S), known=False)
         self._control.spawn(self.end_with(DiscardReason.MISSED), f"end of Telegram's call {self.id}")
 
 
@@ -387,8 +386,8 @@ class OutgoingCall(PhoneCall):
     async def accepted(self, timeout_s: float = RING_S) -> None:
         """Wait until the callee accepts; raises TimeoutError, and Unavailable if their app can't talk to us."""
         await self._until(PhoneCallState.ACCEPTED, timeout_s)
-        if self._accepted and (versions := foreign_versions(self._control.protocol, self._accepted.protocol)):
-            raise Unavailable(versions)
+        if self._accepted and (versions := incompatible_versions(self._control.protocol, self._accepted.protocol)):
+            raise IncompatibleVersions(versions.theirs, versions.ours)
 
     async def confirm(self, keys: KeyExchange) -> Connections:
         """phone.confirmCall: the key is agreed and the media may connect."""

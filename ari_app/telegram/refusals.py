@@ -1,4 +1,4 @@
-"""What Telegram can say to somebody who signs in, as sentences for him."""
+"""What Telegram can say to somebody who signs in, as sentences for them."""
 
 import math
 import sqlite3

@@ -269,7 +269,7 @@ class SignIn:
         self._become(SignInState.QR_SHOWN, qr_url=f"tg://login?token={text}", qr_expires=expires)
 
     async def _watch_qr(self, answer: Any) -> None:
-        """Renew the code until somebody has scanned it, and finish what he began.
+        """Renew the code until somebody has scanned it, and finish what they began.
 
         Telethon's `QRLogin` loses a scan that comes while it asks for the next token, so this asks by itself.
         """

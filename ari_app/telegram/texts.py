@@ -208,7 +208,7 @@ class MessageTemplates:
     """A line's texts, with what is the same in all of them: company, the line's name and number.
 
     ``language`` is for people whose language is unknown; ``learnt`` gives what is known beside what Telegram tells with
-    a person, by his id; ``clock`` gives the time in the installation's zone.
+    a person, by their id; ``clock`` gives the time in the installation's zone.
     """
 
     company: str
@@ -220,7 +220,7 @@ class MessageTemplates:
     learnt: Callable[[int], str] = lambda _: ""
 
     def with_language(self, person: Person) -> Person:
-        """The same person, with his language if it has been learnt."""
+        """The same person, with their language if it has been learnt."""
         return person if person.language else replace(person, language=self.learnt(person.id))
 
     def message(self, name: TextName, person: Person, **extra: str) -> str:

@@ -6,11 +6,10 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from ari_app.calls.outcome import Direction, Status
+from ari_app.calls.outcome import STATUSES, Direction, Status
 from ari_app.sentence import Sentence, say
 from ari_app.store.calls import Query
 from ari_app.web.refusals import Refused
-from ari_app.web.words import STATUSES
 
 ANSWERED, UNANSWERED = "answered", "unanswered"
 RESULTS: dict[str, Sentence] = {

@@ -1,52 +1,53 @@
 """Calls as pages and API show them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from aiohttp import web
 
-from ari_app.calls.call import Call, CallEvent
+from ari_app.calls.call import Call
+from ari_app.calls.events import Side, TimedEvent
 from ari_app.calls.history import CallRecord
 from ari_app.calls.outcome import Direction
 from ari_app.lines.manager import LineManager
 from ari_app.sentence import Sentence
 from ari_app.store.calls import Query
-from ari_app.web import words
 from ari_app.web.context import services
 
-Lane = Literal["telegram", "astergram", "asterisk"]
-
-LANES: dict[str, Lane] = {"telegram": "telegram", "keypad": "telegram", "keys": "telegram", "asterisk": "asterisk"}
-LANE_NAMES: dict[Lane, str] = {"telegram": "Telegram", "astergram": "Astergram", "asterisk": "Asterisk"}
+SIDES = {Side.TELEGRAM: "Telegram", Side.ASTERGRAM: "Astergram", Side.ASTERISK: "Asterisk"}
 
 
 @dataclass(frozen=True)
 class FlowRow:
-    """One step of a call: in which lane, after how many seconds, what, and which way it went."""
+    """One event of a call flow: in which lane, and which way it goes between Astergram and that side."""
 
-    lane: Lane
-    at_s: float
-    sentence: Sentence
-    way: Literal["", "to", "from"]
+    timed: TimedEvent
+    way: str
+
+    @property
+    def at_s(self) -> float:
+        """Seconds since the call began."""
+        return self.timed.at_s
+
+    @property
+    def lane(self) -> str:
+        """telegram, astergram or asterisk."""
+        return self.timed.event.side.value
 
     @property
     def side(self) -> str:
         """The lane's name."""
-        return LANE_NAMES[self.lane]
+        return SIDES[self.timed.event.side]
+
+    @property
+    def sentence(self) -> Sentence:
+        """What happened."""
+        return self.timed.event.sentence
 
 
 def call_flow(call: CallRecord | Call) -> list[FlowRow]:
-    """The steps of a call, in their order."""
-    steps: Iterable[CallEvent] = call.events
+    """The events of a call, in their order."""
     direction = call.direction if isinstance(call, Call) else Direction(call.call.direction)
-    rungs = []
-    for step in steps:
-        lane = LANES.get(step.side, "astergram")
-        said = words.step(step.text)
-        way = "" if lane == "astergram" else words.way(said, direction)
-        rungs.append(FlowRow(lane, step.at_s, said.sentence, way))
-    return rungs
+    return [FlowRow(each, each.event.way.of(direction).value) for each in call.events]
 
 
 def line_names(lines: LineManager) -> dict[str, str]:

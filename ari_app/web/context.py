@@ -40,9 +40,9 @@ class Web:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is asking, and what he may: nobody has no right, a visitor has not signed in (yet).
+    """Who is asking, and what they may: nobody has no right, a visitor has not signed in (yet).
 
-    ``digest``: of his session or token. ``csrf``: what his pages have to send back with each change.
+    ``digest``: of their session or token. ``csrf``: what their pages have to send back with each change.
     """
 
     kind: Literal["visitor", "session", "token", "socket"]
@@ -52,7 +52,7 @@ class Identity:
     token_id: int | None = None
 
     def may(self, right: Right) -> bool:
-        """Whether he has it; who may write may read."""
+        """Whether they have it; who may write may read."""
         return self.right == "write" or self.right == right
 
 

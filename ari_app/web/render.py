@@ -49,7 +49,7 @@ class Templates:
         return preferred(self.languages, choice, request.headers.get("Accept-Language", SOURCE_LANGUAGE))
 
     def locale(self, request: web.Request) -> Locale:
-        """How the reader's browser would write dates and numbers, in his language."""
+        """How the reader's browser would write dates and numbers, in their language."""
         return reader_locale(self.language(request), request.headers.get("Accept-Language", ""))
 
     def theme(self, request: web.Request) -> Theme:

@@ -17,9 +17,9 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, Viewpor
 
 from ari_app.sandbox import debian
 from ari_app.web.server import Served
-from tests.e2e.conftest import Play, ladders, play, pytest_runtest_makereport
+from tests.e2e.conftest import Play, flows, play, pytest_runtest_makereport
 
-__all__ = ["ladders", "play", "pytest_runtest_makereport"]
+__all__ = ["flows", "play", "pytest_runtest_makereport"]
 
 PASSWORD = "correct horse battery"
 SCREENS = Path(__file__).parents[2] / "var" / "screens"

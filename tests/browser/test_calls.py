@@ -68,13 +68,13 @@ async def test_a_call_comes_goes_on_and_is_ended_on_the_overview(play: PlayMaker
         await page.click("nav >> text=Calls")
         await page.click(".calls >> text=Анна")
         await expect(page.locator("main")).to_contain_text("Ended by the administrator.")
-        await expect(page.locator(".rung.telegram.from").first).to_contain_text("calls")
-        await expect(page.locator(".rung.asterisk.to").first).to_contain_text("Rings at")
+        await expect(page.locator(".event.telegram.from").first).to_contain_text("calls")
+        await expect(page.locator(".event.asterisk.to").first).to_contain_text("Rings at")
         await screenshot(page, "call", dark=True, phone=True)
 
 
 async def test_a_callers_name_is_only_text(play: PlayMaker, admin: Admin) -> None:
-    """No script of his runs, and what would be markup is read as it was written."""
+    """No script of theirs runs, and what would be markup is read as it was written."""
     async with (
         play(people={MALLORY: SCRIPT}) as stage,
         admin(stage) as page,
@@ -106,7 +106,7 @@ async def test_an_open_call_goes_on_with_the_call(play: PlayMaker, admin: Admin)
         await phone.answer()
         await call.confirm(stage.tone("anna", PERSON_HZ), None)
         await expect(page.locator("h2 .badge")).to_have_text("Talking")
-        await expect(page.locator(".rung").last).to_contain_text("Both sides hear each other")
+        await expect(page.locator(".event").last).to_contain_text("Both sides hear each other")
         await expect(page.locator(".chart-drawing")).to_have_count(3)
         await expect(page.locator("meter")).to_have_count(2)
         await expect(page.locator("meter").first).not_to_have_js_property("value", SILENT)

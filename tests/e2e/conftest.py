@@ -59,7 +59,7 @@ class Play:
         return self.stage.asterisk
 
     def recording(self, name: str) -> Path:
-        """Where somebody may record what he hears."""
+        """Where somebody may record what they hear."""
         return self.stage.folder / f"{name}-heard.wav"
 
     def person(self, phone: str) -> AbstractAsyncContextManager[Person]:
@@ -111,15 +111,15 @@ PlayMaker = Callable[..., AbstractAsyncContextManager[Play]]
 
 
 @pytest.fixture
-def ladders(request: pytest.FixtureRequest) -> Iterator[list[Call]]:
-    """Calls whose ladders are shown if the test fails."""
+def flows(request: pytest.FixtureRequest) -> Iterator[list[Call]]:
+    """Calls whose flow is shown if the test fails."""
     shown: list[Call] = []
-    request.node.ladders = shown
+    request.node.flows = shown
     yield shown
 
 
 @pytest.fixture
-def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
+def play(tmp_path: Path, flows: list[Call]) -> PlayMaker:
     """Makes a stage with Astergram on it, and sees to it that nothing is left of either."""
 
     @asynccontextmanager
@@ -151,7 +151,7 @@ def play(tmp_path: Path, ladders: list[Call]) -> PlayMaker:
                     await playing.call_over()
                     assert await nothing_left_in(set_stage.asterisk) == []
                 finally:
-                    ladders.extend(playing.calls)
+                    flows.extend(playing.calls)
             assert await left_in_asterisk(set_stage.asterisk) == []
             assert [each for each in (settings.state_dir / "media").rglob("*")] == []
         assert before.left() == []
@@ -183,9 +183,9 @@ def heard(path: Path, hz: float, seconds: float = TALK_S) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
-    if report.failed and (calls := getattr(item, "ladders", None)):
+    if report.failed and (calls := getattr(item, "flows", None)):
         for call in calls:
-            report.sections.append((f"ladder of {call!r}", "\n".join(map(str, call.ladder))))
+            report.sections.append((f"flow of {call!r}", "\n".join(map(str, call.events))))
     return report
 
 

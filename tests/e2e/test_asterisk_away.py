@@ -7,6 +7,8 @@ import signal
 import pytest
 
 from ari_app.calls.call import Call
+from ari_app.calls.events import AsteriskAwayWithAudio, CallEnded, CallEvent
+from ari_app.calls.reasons import AsteriskAway
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import GONE_S, PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard, nothing_left_in
@@ -16,19 +18,17 @@ from tests.integration.ari_helpers import Proxy
 AWAY_S = 1.5
 
 
-async def step(call: Call, text: str) -> None:
-    """Wait for a step of a call."""
+async def happened(call: Call, event: CallEvent) -> None:
+    """Wait for an event of a call."""
     async with asyncio.timeout(GONE_S):
-        while not any(text in each.text for each in call.events):  # noqa: ASYNC110 - it has no event of its own
+        while event not in [each.event for each in call.events]:  # noqa: ASYNC110 - it has no event of its own
             await asyncio.sleep(0.05)
 
 
-async def over(stage: Play) -> str:
-    """Why the last call ended."""
+async def over(stage: Play) -> CallEvent:
+    """How the last call ended."""
     await stage.call_over()
-    ending = stage.calls[-1].ending
-    assert ending is not None
-    return f"{ending.status.value} {ending.cause} {ending.detail}"
+    return stage.calls[-1].events[-1].event
 
 
 async def test_asterisk_is_killed_and_started_again(play: PlayMaker) -> None:
@@ -43,7 +43,7 @@ async def test_asterisk_is_killed_and_started_again(play: PlayMaker) -> None:
         await stage.talking()
         await stage.asterisk.kill()
         assert reason(await call.ended()) is DiscardReason.DISCONNECT
-        assert await over(stage) == f"ANSWER 38 Asterisk was away for {AWAY_S:g} s"
+        assert await over(stage) == CallEnded("ANSWER", 38, AsteriskAway(AWAY_S))
         await stage.asterisk.start()
         await stage.app.ari.wait_connected()
         assert await nothing_left_in(stage.asterisk) == []
@@ -63,7 +63,7 @@ async def test_asterisk_hangs(play: PlayMaker, transport: str) -> None:
         os.kill(stage.asterisk.pid, signal.SIGSTOP)
         try:
             assert reason(await call.ended()) is DiscardReason.DISCONNECT
-            assert await over(stage) == f"ANSWER 38 Asterisk was away for {AWAY_S:g} s"
+            assert await over(stage) == CallEnded("ANSWER", 38, AsteriskAway(AWAY_S))
         finally:
             os.kill(stage.asterisk.pid, signal.SIGCONT)
         await phone.closed()
@@ -91,7 +91,7 @@ async def test_only_ari_is_away(play: PlayMaker) -> None:
         proxy.cut()
         live = stage.calls[0]
         assert reason(await ringing.ended()) is DiscardReason.DISCONNECT
-        await step(live, "the call goes on")
+        await happened(live, AsteriskAwayWithAudio())
         await asyncio.sleep(TALK_S)
         assert live.ending is None
         proxy.refusing = False
@@ -120,6 +120,6 @@ async def test_a_call_to_telegram_rings_without_asterisk(play: PlayMaker) -> Non
         proxy.refusing = True
         proxy.cut()
         assert reason(await call.ended()) is DiscardReason.DISCONNECT
-        assert await over(stage) == f"ERROR 38 Asterisk was away for {AWAY_S:g} s"
+        assert await over(stage) == CallEnded("ERROR", 38, AsteriskAway(AWAY_S))
         proxy.refusing = False
         assert (await phone.closed()).startswith("5")

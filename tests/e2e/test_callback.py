@@ -41,7 +41,7 @@ def says(state: str) -> Callable[[list[Any]], Any]:
 
 @asynccontextmanager
 async def card_of(play: Play, phone: SipPhone, person: Person) -> AsyncIterator[Any]:
-    """The card in somebody's chat, after a call that he declined."""
+    """The card in somebody's chat, after a call that they declined."""
     await phone.dial(person.phone)
     call = await person.incoming()
     await call.ring()
@@ -55,7 +55,7 @@ async def card_of(play: Play, phone: SipPhone, person: Person) -> AsyncIterator[
 
 @asynccontextmanager
 async def with_card(play: PlayMaker, dialplan: str = AGENTS) -> AsyncIterator[tuple[Play, SipPhone, Person, Any]]:
-    """A stage, an agent at his phone, and Anna, who has got the line's card."""
+    """A stage, an agent at their phone, and Anna, who has got the line's card."""
     async with (
         play(bot=True, dialplan=dialplan, lines=[SETTINGS]) as stage,
         stage.phone("101") as agent,
@@ -125,7 +125,7 @@ async def test_a_person_is_called_back(play: PlayMaker) -> None:
         heard(stage.recording("anna"), PHONE_HZ)
         found = measure(agent.recordings[-1])
         assert abs(found.hz - PERSON_HZ) < HZ_TOLERANCE
-        assert found.gaps <= 1  # between the ringing that he hears first, and Anna
+        assert found.gaps <= 1  # between the ringing that they hear first, and Anna
 
 
 async def test_a_person_who_does_not_answer_may_ask_again_later(play: PlayMaker) -> None:

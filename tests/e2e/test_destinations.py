@@ -39,7 +39,7 @@ async def test_who_may_not_call_nor_be_called(play: PlayMaker, lists: dict[str, 
         stage.person(ANNA) as anna,
         stage.person(BORIS) as boris,
     ):
-        # The line sees the phone of who has it in his contacts.
+        # The line sees the phone of who has it in their contacts.
         stage.telegram.add_contact(ANNA, LINE)
         stage.telegram.add_contact(LINE, BORIS)
         stage.telegram.add_contact(BORIS, LINE)

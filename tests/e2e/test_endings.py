@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from telethon.tl import types
 
+from ari_app.calls.events import CallEnded
+from ari_app.calls.reasons import AnsweredElsewhere, EndedByPbx
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.telegram.server import Timers
 from ari_app.telegram.phone import DiscardReason
@@ -105,7 +107,7 @@ async def test_the_account_is_answered_on_another_device(play: PlayMaker) -> Non
         answering = asyncio.gather(other.accept(None, None), call.confirm(None, None))
         await phone.closed()
         assert await stage.outcome() == "CANCEL"
-        assert stage.calls[-1].events[-1].text == "CANCEL, cause 26: answered on another device"
+        assert stage.calls[-1].events[-1].event == CallEnded("CANCEL", 26, AnsweredElsewhere())
         await answering
         await call.hang_up()
 
@@ -254,7 +256,7 @@ async def test_the_phone_that_dialled_hangs_up_after_talking(play: PlayMaker) ->
         await phone.hangup()
         await call.ended()
         await stage.call_over()
-        assert stage.calls[-1].events[-1].text == "ANSWER, cause 16: ended by the PBX (cause 16)"
+        assert stage.calls[-1].events[-1].event == CallEnded("ANSWER", 16, EndedByPbx(16))
         assert await global_variable(stage.asterisk, "SEEN") == "ANSWER/16"
 
 
@@ -367,7 +369,7 @@ async def test_the_dialplan_goes_on_with_the_result(play: PlayMaker) -> None:
 
 
 async def test_glare(play: PlayMaker) -> None:
-    """A person calls the line at the moment when the line calls him: two calls, each with its own id."""
+    """A person calls the line at the moment when the line calls them: two calls, each with its own id."""
     async with play() as stage, stage.phone("101") as phone, stage.phone("102") as other, stage.person(ANNA) as anna:
         await other.dial(ANNA)
         ours = await anna.incoming()

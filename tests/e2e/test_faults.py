@@ -22,6 +22,7 @@ from telethon.errors import RPCError
 
 import ari_app
 from ari_app.calls.call import Call
+from ari_app.calls.reasons import EndedOnTelegram
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.sip_phone import SipPhone
@@ -342,7 +343,7 @@ async def boris_talks(stage: Play, boris: Person) -> AsyncIterator[None]:
     await victim.hang_up()
     await stage.call_over()
     assert call_here.ending is not None
-    assert call_here.ending.detail == "ended on Telegram (hangup)"
+    assert call_here.ending.reason == EndedOnTelegram("hangup")
 
 
 @pytest.mark.timeout(240)

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ari_app.calls.history import History, open_history
+from ari_app.calls.events import CallEnded, CallOffered, Connected, TelegramAnswered, TelegramRinging
+from ari_app.calls.history import History, end_reason, open_history
 from ari_app.calls.progress import CallState
+from ari_app.calls.reasons import Crashed, EndedByAdministrator, EndedOnTelegram
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.store.calls import Query
 from ari_app.store.store import open_store
@@ -68,15 +70,15 @@ async def test_a_call_is_written_from_its_beginning_to_its_end(play: PlayMaker, 
 
         (found,) = (await history.find(Query(text="АННА"))).rows
         assert (found.id, found.status, found.answered, found.name) == (row.id, "ANSWER", True, "Анна")
-        assert found.near == ("101" if direction == "out" else LINE.removeprefix("+"))
+        assert found.pbx_party == ("101" if direction == "out" else LINE.removeprefix("+"))
         assert found.ended_at is not None
         assert found.ended_at - found.began_at >= found.talked_s > 1.0
         async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as later:
             record = await later.one(row.id)
         assert record is not None
-        assert record.events[-1].text == "ANSWER, cause 16: ended on Telegram (hangup)"
-        texts = [rung.text for rung in record.events]
-        assert texts.index("rings") < texts.index("accepted, key agreed") < texts.index("both sides talk")
+        *events, ended = (each.event for each in record.events)
+        assert ended == CallEnded("ANSWER", 16, EndedOnTelegram("hangup"))
+        assert events.index(TelegramRinging()) < events.index(TelegramAnswered()) < events.index(Connected())
         reached = record.milestones
         assert reached.rings_s is not None
         assert reached.accepted_s is not None
@@ -107,7 +109,7 @@ async def test_an_administrator_hangs_up(play: PlayMaker, talking: bool) -> None
         await phone.closed()
         await stage.call_over()
         (row,) = (await history.find(Query())).rows
-        assert (row.status, row.detail) == ("ANSWER" if talking else "BUSY", "ended by the administrator")
+        assert (row.status, end_reason(row)) == ("ANSWER" if talking else "BUSY", EndedByAdministrator())
         assert not registry.hang_up(call_id)
 
 
@@ -118,9 +120,9 @@ async def test_a_killed_program_leaves_a_call_that_is_closed_later(play: PlayMak
         assert (await history.find(Query())).total == 1, "written"
         async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as next_run:
             (row,) = (await next_run.find(Query())).rows
-            assert (row.status, row.detail) == ("ERROR", "the program stopped during the call")
+            assert (row.status, end_reason(row)) == ("ERROR", Crashed())
             record = await next_run.one(row.id)
             assert record is not None
-            assert [rung.text for rung in record.events][:2] == [f"{row.person_id} calls", "rings"]
+            assert [each.event for each in record.events][:2] == [CallOffered(str(row.person_id)), TelegramRinging()]
         await call.hang_up()
         await phone.closed()

@@ -1,4 +1,4 @@
-"""The keypad in the caller's chat: shown while he calls, its presses dialled, gone afterwards."""
+"""The keypad in the caller's chat: shown while they call, its presses dialled, gone afterwards."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -44,7 +44,7 @@ def shows(text: str) -> Callable[[list[Any]], bool]:
 
 
 async def forwarded(owner: Person, keypad: Any, other: Person, data: bytes) -> Any:
-    """Somebody presses, by hand, a key of the keypad that was forwarded to him; no app would show it any more."""
+    """Somebody presses, by hand, a key of the keypad that was forwarded to them; no app would show it any more."""
     found = await owner.client(functions.contacts.ResolvePhoneRequest(other.phone))
     await owner.client.forward_messages(found.users[0], keypad)
     copy = await other.sees(owner.phone, lambda messages: messages[0] if messages else None)

@@ -1,4 +1,4 @@
-"""A person's language, which only the bot is told, and only when he presses a button."""
+"""A person's language, which only the bot is told, and only when they press a button."""
 
 from ari_app.app import running
 from ari_app.sandbox.stage import ANNA, LINE

@@ -91,7 +91,7 @@ async def test_an_outgoing_call(play: PlayMaker) -> None:
             await call.accept(stage.tone("anna", PERSON_HZ), heard)
             await phone.established()
             await _goes_on(stage, way, call, heard, phone, other)
-            assert any("transferred to Local/" in step.text for step in stage.calls[-1].events)
+            assert any("Transferred to Local/" in str(each) for each in stage.calls[-1].events)
         assert stage.outcomes() == ["ANSWER"] * len(WAYS)
         assert len([event for event in other.events if event.type == "CALL_ESTABLISHED"]) == len(WAYS)
 

@@ -79,7 +79,7 @@ class Rig:
         await self.boris(functions.phone.AcceptCallRequest(peer, os.urandom(256), PROTOCOL))
 
     async def calls(self) -> tuple[types.InputPhoneCall, bytes, Offer]:
-        """Boris calls the line: his call, his g_a, and what the line has of it."""
+        """Boris calls the line: their call, their g_a, and what the line has of it."""
         g_a = os.urandom(256)
         user = (await self.boris(functions.contacts.ResolvePhoneRequest(LINE))).users[0]
         request = functions.phone.RequestCallRequest(user, sha256(g_a).digest(), PROTOCOL)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from ari_app.calls import outcome
+from ari_app.calls.events import DigitsDialled, Note
 from ari_app.calls.outcome import Direction
 from ari_app.telegram.phone import Discarded, DiscardReason
 from tests.integration.web_calls import ANNA, LINE, MALLORY, OTHER, SCRIPT, a_call, calls_site, put, talking
@@ -152,11 +153,11 @@ async def test_the_export_has_what_was_chosen(page: Site, admin: Browser) -> Non
 
 
 async def test_names_are_escaped_everywhere(page: Site, admin: Browser) -> None:
-    evil = {"name": SCRIPT, "peer": SCRIPT, "near": SCRIPT, "username": SCRIPT, "detail": SCRIPT, "line": SCRIPT}
+    evil = {"name": SCRIPT, "peer": SCRIPT, "pbx_party": SCRIPT, "username": SCRIPT, "reason": SCRIPT, "line": SCRIPT}
     await put(page, a_call(1, page.clock.now, **evil))
     addresses = ["/calls", f"/calls/{1:012x}", f"/calls?q={quote(SCRIPT)}&line={quote(SCRIPT)}", "/charts?period=today"]
     async with talking(page.services.registry, MALLORY) as call:
-        call.add_event("telegram", SCRIPT)
+        call.add_event(Note("telegram", SCRIPT))
         for address in (*addresses, f"/calls/{call.id}"):
             html = (await admin.get(address)).text
             assert SCRIPT not in html, address
@@ -175,8 +176,8 @@ async def test_one_call(page: Site, admin: Browser) -> None:
     assert "Анна Ёлкина" in html
     assert "Ended on Telegram: hung up." in html
     assert "/hangup" not in html, "a call that is over can't be ended"
-    rungs = re.findall(r'<li class="rung (\w+) (\w*)">', html)
-    assert rungs == [
+    flow = re.findall(r'<li class="event (\w+) (\w*)">', html)
+    assert flow == [
         ("telegram", "from"), ("telegram", "to"), ("telegram", "to"), ("asterisk", "to"), ("asterisk", "from"),
         ("asterisk", "to"), ("telegram", "to"), ("astergram", ""), ("astergram", ""), ("astergram", ""),
     ]  # fmt: skip
@@ -191,7 +192,7 @@ async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
         assert f'action="/calls/{call.id}/hangup"' in html
         assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" ' in html
         assert html.count('data-live="call"') == 1
-        call.add_event("keys", "a key was pressed")
+        call.add_event(DigitsDialled(1))
         assert "A key was pressed" in (await admin.get(f"/calls/{call.id}/now")).text
         assert "<svg" in (await admin.get(f"/calls/{call.id}/audio")).text
         call.end(outcome.shut_down(talking=True))

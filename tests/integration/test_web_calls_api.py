@@ -14,6 +14,7 @@ import pytest
 from ari_app import api_client, cli_calls
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
+from ari_app.calls.reasons import EndedByAdministrator
 from tests.integration.web_calls import LINE, OTHER, a_call, calls_site, measured, put, talking
 from tests.integration.web_helpers import Browser, Site, held_to_its_document, program, signed_in
 
@@ -50,7 +51,7 @@ async def test_live_calls_are_told_and_ended(page: Site, cli: Browser) -> None:
             await call.ended()
     assert (await cli.ask("POST", f"/api/calls/{call.id}/hangup")).status == 404
     assert call.ending is not None
-    assert call.ending.detail == "ended by the administrator"
+    assert call.ending.reason == EndedByAdministrator()
 
 
 async def test_who_may_read_only_ends_no_call(page: Site, cli: Browser) -> None:
@@ -85,8 +86,9 @@ async def test_one_call_is_told_whole(page: Site, cli: Browser) -> None:
         call.end(outcome.by_administrator(Direction.IN, talking=True))
     told = await got(cli, f"/api/calls/{call.id}")
     assert (told["state"], told["ending"], told["call"]["cause"]) == ("ended", "Ended by the administrator.", 16)
-    assert told["ladder"][0] == {
-        "at_s": told["ladder"][0]["at_s"], "side": "telegram", "way": "from", "text": "+79990000002 calls",
+    assert told["events"][0] == {
+        "at_s": told["events"][0]["at_s"], "side": "telegram", "way": "from", "text": "+79990000002 calls",
+        "type": "CallOffered", "fields": {"caller": "+79990000002"},
     }  # fmt: skip
     assert len(told["audio"]) == 5
     assert told["to_answer_s"] is not None

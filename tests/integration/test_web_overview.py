@@ -9,6 +9,7 @@ import pytest
 
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
+from ari_app.calls.reasons import EndedByAdministrator
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from tests.integration.web_calls import LINE, MALLORY, SCRIPT, a_call, calls_site, put, talking
@@ -44,7 +45,7 @@ async def test_it_shows_each_line_with_its_lights(tmp_path: Path) -> None:
 LIVE = {
     "status": None,
     "cause": None,
-    "detail": "",
+    "reason": "",
     "ended_at": None,
     "answered": False,
     "to_answer_s": None,
@@ -80,7 +81,7 @@ async def test_each_call_of_today_is_in_one_of_the_tiles(tmp_path: Path, languag
 async def test_it_shows_the_calls_now(tmp_path: Path) -> None:
     async with calls_site(tmp_path) as page, signed_in(page) as admin:
         registry = page.services.registry
-        async with talking(registry, MALLORY, near=SCRIPT) as call:
+        async with talking(registry, MALLORY, pbx_party=SCRIPT) as call:
             html = (await admin.get("/overview/calls")).text
             whole = (await admin.get("/")).text
             call.end(outcome.by_administrator(Direction.IN, talking=True))
@@ -106,7 +107,7 @@ async def test_a_call_is_ended_from_it(tmp_path: Path, htmx: bool) -> None:
             async with asyncio.timeout(5):
                 await call.ended()
         assert call.ending is not None
-        assert call.ending.detail == "ended by the administrator"
+        assert call.ending.reason == EndedByAdministrator()
         assert answer.status == 200
         assert "The call is being ended." in answer.text
         assert answer.path == f"/calls/{call.id}" + ("/hangup" if htmx else "")

@@ -1,5 +1,6 @@
 """Calls for a served page: kept ones, and live ones that no network is needed for."""
 
+import json
 import math
 import random
 from collections.abc import AsyncIterator
@@ -8,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ari_app.calls.call import Call
+from ari_app.calls.events import Bridged, CallOffered, KeypadShown, MediaConnected, PbxRinging
 from ari_app.calls.outcome import Direction
+from ari_app.calls.reasons import EndedOnTelegram
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.samples import Sample
 from ari_app.store.calls import CallRepository, CallRow, Details
@@ -17,6 +20,7 @@ from ari_app.telegram.peers import Person
 from tests.integration.web_helpers import Site, site
 
 LINE, OTHER = "+79990000001", "+79990000009"
+HUNG_UP = json.dumps(EndedOnTelegram("hangup").as_data())
 SCRIPT = "<script>alert(1)</script>"
 ANNA = Person(7, phone="+79990000002", username="anna_b", first_name="Анна", last_name="Ёлкина")
 MALLORY = Person(8, username="mallory", first_name=SCRIPT, last_name="\"'&")
@@ -35,8 +39,9 @@ def a_call(number: int, began_at: float, **known: Any) -> CallRow:
     """A call of the history; number 0 to 2^48 - 1 makes its id."""
     basics: dict[str, Any] = {
         "id": f"{number:012x}", "began_at": began_at, "ended_at": began_at + 60, "direction": "in", "line": LINE,
-        "peer": "7", "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER",
-        "cause": 16, "detail": "ended on Telegram (hangup)", "answered": True, "refused": False, "to_answer_s": 4.0,
+        "peer": "7", "pbx_party": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "",
+        "status": "ANSWER",
+        "cause": 16, "reason": HUNG_UP, "answered": True, "refused": False, "to_answer_s": 4.0,
         "talked_s": 50.0,
     }  # fmt: skip
     return CallRow(**basics | known)
@@ -49,18 +54,18 @@ async def put(page: Site, *calls: CallRow) -> None:
 
 @asynccontextmanager
 async def talking(
-    registry: CallRegistry, person: Person = ANNA, line: str = LINE, near: str = "101"
+    registry: CallRegistry, person: Person = ANNA, line: str = LINE, pbx_party: str = "101"
 ) -> AsyncIterator[Call]:
     """A live call in which both sides have talked for five seconds; over on leaving."""
-    async with registry.admit(Direction.IN, line, str(person.id), 9, person, near) as call:
-        call.add_event("telegram", f"{person.number} calls")
+    async with registry.admit(Direction.IN, line, str(person.id), 9, person, pbx_party) as call:
+        call.add_event(CallOffered(person.number))
         call.mark_ringing()
-        call.add_event("keypad", "shown")
-        call.add_event("asterisk", f"rings at {near}@from-telegram")
-        call.mark_pbx_answered()
-        call.add_event("asterisk", "bridged, audio over rtp")
+        call.add_event(KeypadShown())
+        call.add_event(PbxRinging(pbx_party, "from-telegram"))
+        call.mark_pbx_answered(pbx_party, "from-telegram")
+        call.add_event(Bridged("rtp"))
         call.mark_accepted()
-        call.add_event("media", "connected")
+        call.add_event(MediaConnected())
         call.mark_media_up()
         for second in range(1, 6):
             measured(registry, call, second)

@@ -12,7 +12,9 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.events import CONNECTED
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
+from ari_app.calls.events import AsteriskAwayWithAudio
 from ari_app.calls.outcome import Direction, Ending, Status
+from ari_app.calls.reasons import AsteriskAway
 from media.types import MediaError, MediaStats
 
 from .fake_ari import WAIT_S, FakeAri, connected, eventually, fake_ari
@@ -57,7 +59,7 @@ async def watched(audio: Audio | None) -> AsyncIterator[tuple[FakeAri, AriClient
 )
 async def test_a_call_without_asterisk_ends(audio: Audio | None) -> None:
     async with watched(audio) as (_, _, call, ending), asyncio.timeout(WAIT_S):
-        assert (await ending).detail == "Asterisk was away for 0.1 s"
+        assert (await ending).reason == AsteriskAway(0.1)
         assert (await ending).status is Status.ERROR
         assert call.events == []
 
@@ -67,7 +69,7 @@ async def test_a_call_whose_audio_comes_goes_on_until_it_stops() -> None:
     async with watched(audio) as (_, _, call, ending), asyncio.timeout(WAIT_S):
         await eventually(lambda: audio.asked >= 5)
         assert not ending.done()
-        assert [step.text for step in call.events] == ["away, but its audio comes: the call goes on"]
+        assert [each.event for each in call.events] == [AsteriskAwayWithAudio()]
         audio.quiet_s = AWAY_S
         await ending
 

@@ -11,6 +11,7 @@ from telethon.errors import RPCError
 
 from ari_app.calls import outcome
 from ari_app.calls.call import MAX_EVENTS, Call
+from ari_app.calls.events import CallEnded, DigitsDialled, EventsOmitted
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.progress import CallState
 
@@ -316,12 +317,11 @@ async def test_a_call_that_ends_while_an_attempt_is_closed_closes_it_once() -> N
     assert closed == ["attempt"]
 
 
-def test_a_ladder_has_a_bound_and_its_end() -> None:
+def test_the_events_have_a_bound_and_their_end() -> None:
     call = new_call()
     for number in range(3 * MAX_EVENTS):
-        call.add_event("keys", f"step {number}")
+        call.add_event(DigitsDialled(number))
     call.end(BY_CALLER)
     assert len(call.events) == MAX_EVENTS + 2
-    assert call.events[MAX_EVENTS - 1].text == f"step {MAX_EVENTS - 1}"
-    assert call.events[-2].text == "more steps than are kept: the log has them"
-    assert call.events[-1].text.startswith("CANCEL")
+    assert call.events[MAX_EVENTS - 1].event == DigitsDialled(MAX_EVENTS - 1)
+    assert [each.event for each in call.events[-2:]] == [EventsOmitted(), CallEnded.of(BY_CALLER)]

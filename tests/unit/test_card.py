@@ -134,7 +134,7 @@ def test_one_request_of_a_person_at_a_time() -> None:
     assert turns.admit(6)
     assert not turns.admit(5)
     now = AGAIN_S
-    assert not turns.admit(5)  # his call goes on
+    assert not turns.admit(5)  # their call goes on
     turns.done(5)
     assert turns.admit(5)
     turns.done(5)

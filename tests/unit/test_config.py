@@ -1,4 +1,4 @@
-"""What an administrator may write, and what he is told when it can't be used."""
+"""What an administrator may write, and what they are told when it can't be used."""
 
 import os
 import subprocess

@@ -34,8 +34,8 @@ async def exported(store: Store, **known: Any) -> str:
     """The export of one call."""
     basics: dict[str, Any] = {
         "id": "c00001", "began_at": NOW, "ended_at": NOW + 60, "direction": "in", "line": "+79990000001", "peer": "7",
-        "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER", "cause": 16,
-        "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
+        "pbx_party": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER",
+        "cause": 16, "reason": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
     CallRepository(store).save(CallRow(**basics | known), Details())
     return "".join([piece async for piece in History(store).export_csv(Query())]).removeprefix(BOM)
@@ -60,7 +60,7 @@ def taken_for_formulas(text: str, separator: str) -> list[str]:
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_what_a_caller_is_called_is_no_formula(store: Store, name: str, separator: str) -> None:
-    text = await exported(store, name=name, near=name, peer=name, username=name, detail=name)
+    text = await exported(store, name=name, pbx_party=name, peer=name, username=name, reason=name)
     assert taken_for_formulas(text, separator) == []
 
 

@@ -14,6 +14,7 @@ from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.dtmf import MAX_DIGITS, MAX_WAITING, DigitsRefused, DtmfQueue, digits_of
+from ari_app.calls.events import CallEnded, CallEvent, DigitsDialled, DigitsLost
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
 from ari_app.tasks import background_tasks
@@ -74,34 +75,34 @@ def a_call() -> Call:
     return call
 
 
-async def rungs(steps: asyncio.Queue[str], count: int) -> list[str]:
+async def taken(events: asyncio.Queue[CallEvent], count: int) -> list[CallEvent]:
     async with asyncio.timeout(5):
-        return [await steps.get() for _ in range(count)]
+        return [await events.get() for _ in range(count)]
 
 
 async def test_keys_go_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.05, raising=False)
-    steps, sent = asyncio.Queue[str](), Sent()
-    keys = DtmfQueue(lambda side, text: steps.put_nowait(text))
+    events, sent = asyncio.Queue[CallEvent](), Sent()
+    keys = DtmfQueue(events.put_nowait)
     keys.open()
     keys.press("1,,0")  # before anybody listens
     sent.free.clear()
     async with sending(keys, sent):
         keys.press("2")
         sent.free.set()
-        assert await rungs(steps, 1) == ["3 keys were pressed"]
+        assert await taken(events, 1) == [DigitsDialled(3)]
     assert sent.keys == ["1", "ww0", "2"]
 
 
 async def test_a_lost_key_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.05, raising=False)
-    steps, sent = asyncio.Queue[str](), Sent()
-    keys = DtmfQueue(lambda side, text: steps.put_nowait(text))
+    events, sent = asyncio.Queue[CallEvent](), Sent()
+    keys = DtmfQueue(events.put_nowait)
     keys.open()
     sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
     async with sending(keys, sent):
         keys.press("12")
-        assert await rungs(steps, 2) == ["a key was lost: AriTimeout", "a key was pressed"]
+        assert await taken(events, 2) == [DigitsLost(1, "AriTimeout"), DigitsDialled(1)]
     assert sent.keys == ["2"]
 
 
@@ -113,16 +114,16 @@ async def test_keys_of_a_call_that_ends_are_told_before_its_end() -> None:
             while len(sent.keys) < 3:  # noqa: ASYNC110 - it has no event of its own
                 await asyncio.sleep(0)
         call.end(outcome.shut_down(talking=False))
-    keys, end = (step.text for step in call.events)
-    assert keys == "3 keys were pressed"
-    assert "Astergram stops" in end
+    dialled, ended = (each.event for each in call.events)
+    assert dialled == DigitsDialled(3)
+    assert ended == CallEnded.of(outcome.shut_down(talking=False))
 
 
 async def test_keys_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever keeps pressing makes one step of it, and another after a pause."""
+    """Whoever keeps pressing makes one event of it, and another after a pause."""
     monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.2)
-    steps, sent = asyncio.Queue[str](), Sent()
-    keys = DtmfQueue(lambda side, text: steps.put_nowait(text))
+    events, sent = asyncio.Queue[CallEvent](), Sent()
+    keys = DtmfQueue(events.put_nowait)
     keys.open()
     sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
     sent.errors.append(AriTimeout("POST /channels/x/dtmf: no answer"))
@@ -130,9 +131,9 @@ async def test_keys_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(500):
             keys.press("1")
             await asyncio.sleep(0)
-        assert await rungs(steps, 2) == ["2 keys were lost: AriTimeout", "498 keys were pressed"]
+        assert await taken(events, 2) == [DigitsLost(2, "AriTimeout"), DigitsDialled(498)]
         keys.press("1")
-        assert await rungs(steps, 1) == ["a key was pressed"]
+        assert await taken(events, 1) == [DigitsDialled(1)]
 
 
 async def test_a_leg_that_ended_is_told() -> None:

@@ -31,8 +31,9 @@ async def put(store: Store, began_at: float, **known: Any) -> None:
     number = await store.run(lambda db: db.table("calls").count)
     basics: dict[str, Any] = {
         "id": f"c{number}", "began_at": began_at, "ended_at": began_at + 60, "direction": "in", "line": LINE,
-        "peer": "7", "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER",
-        "cause": 16, "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
+        "peer": "7", "pbx_party": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "",
+        "status": "ANSWER",
+        "cause": 16, "reason": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
     CallRepository(store).save(CallRow(**basics | known), Details())
 

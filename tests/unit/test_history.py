@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.csv_export import BOM
-from ari_app.calls.history import DAY_S, EXPORTED, History, HistorySettings, open_history
+from ari_app.calls.events import CallEnded, Connected, PbxAnswered, TelegramAnswered, TelegramRinging
+from ari_app.calls.history import DAY_S, EXPORTED, History, HistorySettings, end_reason, open_history
 from ari_app.calls.outcome import Direction
 from ari_app.calls.progress import CallState, Milestones
+from ari_app.calls.reasons import Crashed, EndedByAdministrator, EndedOnTelegram, OnDenyList
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.samples import MOST, Sample, Samples, as_columns, each_time, from_columns, sampled
-from ari_app.store.calls import BATCH, STOPPED, CallRepository, CallRow, Details, Query
+from ari_app.store.calls import BATCH, CallRepository, CallRow, Details, Query
 from ari_app.store.store import Store, open_store
+from ari_app.telegram.lists import ListRefusal, Rule
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Discarded, DiscardReason
 from media.types import FlowStats, MediaError, MediaLost, MediaStats
@@ -47,8 +51,9 @@ async def history(store: Store) -> AsyncIterator[History]:
 def a_call(number: int = 1, **known: Any) -> CallRow:
     basics: dict[str, Any] = {
         "id": f"c{number:05}", "began_at": NOW + number, "ended_at": NOW + number + 60, "direction": "in", "line": LINE,
-        "peer": "7", "near": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "", "status": "ANSWER",
-        "cause": 16, "detail": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
+        "peer": "7", "pbx_party": "101", "person_id": 7, "name": "Anna", "phone": "", "username": "",
+        "status": "ANSWER",
+        "cause": 16, "reason": "", "answered": True, "refused": False, "to_answer_s": 4.0, "talked_s": 50.0,
     }  # fmt: skip
     return CallRow(**basics | known)
 
@@ -73,7 +78,7 @@ async def test_a_call_is_kept_from_its_beginning(store: Store, history: History)
         assert (row.id, row.began_at, row.ended_at, row.status) == (call.id, NOW - 60, None, None)
         call.person, call.pbx_party = ANNA, "101"
         call.mark_ringing()
-        call.mark_pbx_answered()
+        call.mark_pbx_answered("101", "office")
         call.mark_accepted()
         call.mark_media_up()
         call.samples.add(Sample(1.0, 2.5, 3, 40, -20.0, -99.0))
@@ -87,12 +92,12 @@ async def test_a_call_is_kept_from_its_beginning(store: Store, history: History)
         record = await later.one(call.id)
     assert record is not None
     kept = record.call
-    assert (kept.status, kept.cause, kept.detail) == ("ANSWER", 16, "ended on Telegram (hangup)")
+    assert (kept.status, kept.cause, end_reason(kept)) == ("ANSWER", 16, EndedOnTelegram("hangup"))
     assert (kept.name, kept.phone, kept.username, kept.person_id) == ("Анна Ёлкина", ANNA.phone, "anna_b", 7)
-    assert (kept.ended_at, kept.near, kept.answered, kept.refused) == (NOW, "101", True, False)
-    assert [rung.text for rung in record.events] == [
-        "rings", "the dialplan answered", "accepted, key agreed", "both sides talk",
-        "ANSWER, cause 16: ended on Telegram (hangup)",
+    assert (kept.ended_at, kept.pbx_party, kept.answered, kept.refused) == (NOW, "101", True, False)
+    assert [each.event for each in record.events] == [
+        TelegramRinging(), PbxAnswered("101", "office"), TelegramAnswered(), Connected(),
+        CallEnded("ANSWER", 16, EndedOnTelegram("hangup")),
     ]  # fmt: skip
     assert record.milestones == call.milestones
     assert record.samples == tuple(call.samples.kept)
@@ -111,17 +116,15 @@ async def test_a_refused_call_is_kept_with_its_reason(history: History) -> None:
             async with registry.admit(Direction.IN, LINE, "7", 1, ANNA):
                 pass
         first.end(outcome.shut_down(talking=False))
-    registry.refuse(
-        Direction.OUT, LINE, "@anna_b", outcome.denied("@anna_b is in the line's deny list"), pbx_party="101"
-    )
+    registry.refuse(Direction.OUT, LINE, "@anna_b", outcome.denied(ListRefusal("@anna_b", Rule.DENY)), pbx_party="101")
     page = await history.find(Query())
     assert page.total == 3
     full, denied = (await history.find(Query(status="BUSY"))).rows[0], (await history.find(Query(text="@anna"))).rows[0]
     assert (full.refused, full.name, full.answered, full.talked_s) == (True, "Анна Ёлкина", False, 0.0)
-    assert (denied.status, denied.refused, denied.near) == ("RESTRICTED", True, "101")
+    assert (denied.status, denied.refused, denied.pbx_party) == ("RESTRICTED", True, "101")
     record = await history.one(denied.id)
     assert record is not None
-    assert [rung.text for rung in record.events] == ["RESTRICTED, cause 21: @anna_b is in the line's deny list"]
+    assert [each.event for each in record.events] == [CallEnded("RESTRICTED", 21, OnDenyList("@anna_b"))]
     assert registry.calls == {}
 
 
@@ -138,10 +141,10 @@ async def test_a_call_whose_story_never_began_is_not_left_open(history: History)
 async def test_what_a_killed_program_left_open(tmp_path: Path) -> None:
     path = tmp_path / "astergram.db"
     async with open_store(path) as store:
-        await put(store, a_call(1), a_call(2, status=None, ended_at=None, cause=None, detail=""))
+        await put(store, a_call(1), a_call(2, status=None, ended_at=None, cause=None, reason=""))
     async with open_store(path) as store, open_history(store) as history:
         newest, oldest = (await history.find(Query())).rows
-        assert (newest.status, newest.cause, newest.detail, newest.ended_at) == ("ERROR", 38, STOPPED, None)
+        assert (newest.status, newest.cause, end_reason(newest), newest.ended_at) == ("ERROR", 38, Crashed(), None)
         assert oldest == a_call(1)
 
 
@@ -172,7 +175,7 @@ async def test_search_in_any_case_and_language(store: Store, history: History) -
         store,
         a_call(1, name="Анна Ёлкина", phone="+79990000002"),
         a_call(2, name="Борис", username="Boris_B", person_id=4242, peer="@boris_b"),
-        a_call(3, name="100% Straße", peer="+4930123", near="202"),
+        a_call(3, name="100% Straße", peer="+4930123", pbx_party="202"),
     )
     for text, found in {
         "ёлкина": ["c00001"], "АННА": ["c00001"], "99000": ["c00001"], "БОРИС": ["c00002"], "boris_B": ["c00002"],
@@ -310,7 +313,7 @@ async def test_the_desk_tells_what_a_call_does(bus: tuple[EventBus, asyncio.Queu
 async def test_a_call_back_rings_again_after_the_pbx_has_answered() -> None:
     call = Call("1", Direction.BACK, LINE, "7")
     states = []
-    for event in (call.mark_pbx_answered, call.mark_ringing, call.mark_accepted):
+    for event in (partial(call.mark_pbx_answered, "101", "office"), call.mark_ringing, call.mark_accepted):
         event()
         states.append(call.state)
     assert states == [CallState.ANSWERED, CallState.RINGING, CallState.ANSWERED]
@@ -335,7 +338,7 @@ async def test_an_administrator_ends_a_call(direction: Direction, talking: bool)
         async with asyncio.timeout(5):
             await story
     assert call.ending == outcome.by_administrator(direction, talking)
-    assert call.ending.detail == "ended by the administrator"
+    assert call.ending.reason == EndedByAdministrator()
     seen = (call.ending.status.value, int(call.ending.cause), call.ending.discard)
     if talking:
         assert seen == ("ANSWER", 16, DiscardReason.HANGUP)

@@ -14,6 +14,7 @@ from ari_app.calls.audio import AudioSettings
 from ari_app.calls.call import Call
 from ari_app.calls.outbound import RING_OUT_S, place_call
 from ari_app.calls.outcome import Direction, Ending, Status
+from ari_app.calls.reasons import NotAnswered
 from ari_app.telegram.peers import Callee, Destination, Person
 
 PASSES_S = 5.0
@@ -87,5 +88,5 @@ async def test_it_rings_for_a_bounded_time_whatever_the_dialplan_asks_for(asked_
     unanswered = Unanswered()
     ending = await rung(SimpleNamespace(phone=Phone(unanswered)), asked_s)
     assert unanswered.may_ring_s == may_s
-    assert (ending.status, ending.detail) == (Status.NOANSWER, f"no answer within {may_s:g} s")
+    assert (ending.status, ending.reason) == (Status.NOANSWER, NotAnswered(may_s))
     assert unanswered.told == [ending.discard]

@@ -5,6 +5,7 @@ from telethon.tl import types
 
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Cause, Direction, Status
+from ari_app.calls.reasons import EndedOnTelegram
 from ari_app.telegram import errors
 from ari_app.telegram.phone import Discarded, DiscardReason
 from media.types import MediaLost
@@ -26,7 +27,7 @@ def test_who_moves_on_to_a_group_call_has_answered(direction: Direction, talking
     moved = Discarded.of(types.PhoneCallDiscardReasonMigrateConferenceCall("slug"), 7)
     ending = outcome.telegram_ended(moved, direction, talking)
     assert (ending.status, ending.cause) == (Status.ANSWER, Cause.NORMAL_CLEARING)
-    assert ending.detail == "ended on Telegram (moved on to a group call)"
+    assert ending.reason == EndedOnTelegram("moved on to a group call")
 
 
 @pytest.mark.parametrize("cause", range(128))

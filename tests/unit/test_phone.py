@@ -400,7 +400,7 @@ async def test_the_message_in_the_chat_ends_the_call(rig: Rig) -> None:
         await rig.telegram.says(said_in_chat(types.PhoneCallDiscardReasonHangup(), 34))
         ended = await soon(call.discarded())
         assert (ended.reason, ended.duration_s) == (DiscardReason.HANGUP, 34)
-        assert "34 s" in ended.word
+        assert ended.counted_s == 34
 
 
 async def test_the_message_of_our_own_end_changes_nothing(rig: Rig) -> None:
@@ -650,7 +650,8 @@ async def test_what_became_of_a_ringing_call_is_asked_by_receiving_it_again(
 
 async def test_what_the_callers_app_speaks_is_known_before_it_rings(rig: Rig) -> None:
     async with await rig.offered(OLD) as offer:
-        assert "2.4.4" in offer.foreign_versions
+        assert offer.incompatible
+        assert "2.4.4" in offer.incompatible.theirs
         await rig.telegram.tells(discarded())
     assert rig.telegram.requests["phone.receivedCall"] == []
 
@@ -660,7 +661,7 @@ async def test_an_offer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) 
     rig = Rig()
     async with rig.phone, rig.phone.attached(rig.telegram):
         offer = await rig.offered()
-        assert "0.02 s" in (await soon(offer.discarded())).word
+        assert (await soon(offer.discarded())).expired_s == 0.02
         await rig.telegram.asked_for("phone.discardCall")
     assert rig.discards == [types.PhoneCallDiscardReasonMissed]
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from ari_app.calls import outcome
+from ari_app.calls.events import KeypadHidden
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
 
@@ -34,11 +35,11 @@ async def test_a_line_is_clear_when_its_calls_are_closed() -> None:
         await clearing
 
 
-async def test_a_step_that_comes_after_a_call_leaves_nothing_of_it() -> None:
+async def test_an_event_that_comes_after_a_call_leaves_nothing_of_it() -> None:
     """Its keypad goes last."""
     registry = CallRegistry()
     async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
         pass
-    call.add_event("keypad", "hidden")
+    call.add_event(KeypadHidden())
     assert not registry.calls
     assert not registry._saved_states

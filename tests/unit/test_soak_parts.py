@@ -29,7 +29,7 @@ def made(kind: Kind = Kind.IN_CALLER_HANGS_UP, began_at: float = 100.0, **known:
 
 
 def row(direction: str = "in", status: str | None = "ANSWER", at: float = 101.0, **known: Any) -> dict[str, Any]:
-    whose = {"near": "101", "person_id": None} if direction == "out" else {"near": "1", "person_id": ANNA}
+    whose = {"pbx_party": "101", "person_id": None} if direction == "out" else {"pbx_party": "1", "person_id": ANNA}
     ended = None if status is None else at + 1
     basics = {"id": "c1", "direction": direction, "status": status, "began_at": at, "ended_at": ended, "detail": "so"}
     return basics | whose | known

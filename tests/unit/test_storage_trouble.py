@@ -17,6 +17,7 @@ from telethon.tl import types
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.card import CardRules, Cards, Reason, Target
+from ari_app.calls.events import KeypadHidden, KeypadShown, Note
 from ari_app.calls.history import open_history
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
@@ -148,7 +149,7 @@ async def test_a_keypad_is_shown_and_hidden(store: Store, in_trouble: Any) -> No
                     while not call.events:  # noqa: ASYNC110 - it has no event
                         await asyncio.sleep(0)
             await keypads.wait_hidden()
-            assert [step.text for step in call.events] == ["shown", "hidden"]
+            assert [each.event for each in call.events] == [KeypadShown(), KeypadHidden()]
     assert telegram.deleted == [1]
     assert await KeypadRepository(store, LINE).all() == []
 
@@ -208,7 +209,7 @@ async def test_the_history_is_complete_afterwards(store: Store, in_trouble: Any)
         async with in_trouble():
             for _ in range(3):
                 async with registry.admit(Direction.IN, LINE, "7", 1, ANNA) as call:
-                    call.add_event("call", "x" * 10_000)
+                    call.add_event(Note("astergram", "x" * 10_000))
                     call.end(outcome.shut_down(talking=False))
             assert await history.one(call.id) is not None
         rows = (await history.find(Query())).rows

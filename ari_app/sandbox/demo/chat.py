@@ -44,7 +44,7 @@ class ChatStory:
 
     async def tell(self) -> None:
         """All of it; what fails is a step that is not ok. Raises ProgramEnded."""
-        self._show.heading("A caller dials an extension on the keypad in his chat")
+        self._show.heading("A caller dials an extension on the keypad in their chat")
         await self._attempt("keypad", self._keypad())
         self._show.heading("A call that is not answered leaves a card, and its button calls back")
         await self._attempt("card", self._card())

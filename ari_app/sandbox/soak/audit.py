@@ -56,7 +56,7 @@ class Made:
 
     def is_of(self, row: dict[str, Any]) -> bool:
         """Whether a call of the program's is this phone's or this person's: either has one at a time."""
-        return bool(row["near"] == self.phone if row["direction"] == "out" else row["person_id"] == self.person_id)
+        return bool(row["pbx_party"] == self.phone if row["direction"] == "out" else row["person_id"] == self.person_id)
 
     def owns(self, row: dict[str, Any]) -> bool:
         """Whether a row of the history tells of it."""

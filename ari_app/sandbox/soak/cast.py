@@ -38,7 +38,7 @@ Each names its line: what is not for a certain one goes by whichever line is fre
 """
 HANG_UP = " same => n,Hangup(${TELEGRAM_CAUSE})\n"
 DIALPLAN = f"""\
-; Whoever calls rings the phone that the last digit of his number names.
+; Whoever calls rings the phone that the last digit of their number names.
 [soak]
 exten => _X.,1,Dial(PJSIP/10${{TELEGRAM_PHONE:-1}},{RING_S},tT)
  same => n,Hangup(${{IF($["${{DIALSTATUS}}"="NOANSWER"]?19:${{HANGUPCAUSE}})}})

@@ -154,7 +154,7 @@ async def _out_phone_hangs_up(scene: Scene) -> None:
 async def _out_administrator(scene: Scene) -> None:
     call = await scene.accepted()
     for live in await scene.api.ask("GET", "/calls/live"):
-        if live["call"]["near"] == scene.place.user:
+        if live["call"]["pbx_party"] == scene.place.user:
             await scene.api.ask("POST", f"/calls/{live['call']['id']}/hangup")
     await call.ended()
     await scene.place.phone.closed()

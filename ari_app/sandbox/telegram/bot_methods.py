@@ -214,7 +214,7 @@ class BotMethods:
         return user.id
 
     def _reachable(self, bot: Bot, arguments: Arguments) -> int:
-        """The other side of a private chat, when the bot may write to him."""
+        """The other side of a private chat, when the bot may write to them."""
         user = self._store.user(self._person(arguments))
         assert user is not None
         if user.is_bot:

@@ -81,7 +81,7 @@ class BotViews:
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     def inline_message(self, inline_message_id: str) -> tuple[int, int] | None:
-        """The sender and the number of his copy that an identifier stands for; None when it is not good."""
+        """The sender and the number of their copy that an identifier stands for; None when it is not good."""
         try:
             packed = base64.urlsafe_b64decode(inline_message_id + "=" * (-len(inline_message_id) % 4))
             _, owner, message_id, access_hash = INLINE_ID.unpack(packed)

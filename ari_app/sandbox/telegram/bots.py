@@ -88,7 +88,7 @@ class Bots:
         return self.named(username)
 
     def start(self, bot_id: int, user_id: int) -> None:
-        """Note that a person wrote to a bot, so that it may write to him."""
+        """Note that a person wrote to a bot, so that it may write to them."""
         self._store.put("started", {"bot": bot_id, "user_id": user_id})
 
     def is_started(self, bot_id: int, user_id: int) -> bool:

@@ -1,6 +1,6 @@
 """Buttons that are pressed: messages.getBotCallbackAnswer (https://core.telegram.org/api/bots/buttons).
 
-As on Telegram, neither who presses nor what data he sends is checked: "a bad client can send arbitrary data".
+As on Telegram, neither who presses nor what data they send is checked: "a bad client can send arbitrary data".
 """
 
 from __future__ import annotations

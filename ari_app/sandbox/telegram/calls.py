@@ -63,8 +63,8 @@ class Call:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __repr__(self) -> str:
-        ladder = ", ".join(f"{step.actor}: {step.event}" for step in self.events)
-        return f"<Call {self.id} {self.caller} -> {self.callee} {self.state} {self.reason or ''} [{ladder}]>"
+        flow = ", ".join(f"{step.actor}: {step.event}" for step in self.events)
+        return f"<Call {self.id} {self.caller} -> {self.callee} {self.state} {self.reason or ''} [{flow}]>"
 
     @property
     def live(self) -> bool:

@@ -20,7 +20,7 @@ class Contacts:
         self._users = users
 
     def add(self, owner: int, user_id: int, first_name: str, last_name: str) -> None:
-        """Put `user_id` into `owner`'s contacts, or rename him there."""
+        """Put `user_id` into `owner`'s contacts, or rename them there."""
         row = {"owner": owner, "user_id": user_id, "first_name": first_name, "last_name": last_name}
         self._store.put("contacts", row)
 

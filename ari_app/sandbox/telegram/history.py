@@ -17,7 +17,7 @@ MAX_PAGE = 100
 
 
 class History:
-    """Messages and chats as their owner reads them, and how far he has read."""
+    """Messages and chats as their owner reads them, and how far they have read."""
 
     def __init__(self, store: Store, users: Users, updates: Updates) -> None:
         self._store = store
@@ -111,7 +111,7 @@ class History:
 
     @handles(functions.messages.ReadHistoryRequest)
     def read_history(self, client: Client, request: Any) -> Any:
-        """messages.readHistory; the other side learns that his messages were read."""
+        """messages.readHistory; the other side learns that its messages were read."""
         owner, peer = client.user.id, self._users.named(client, request.peer, "PEER_ID_INVALID").id
         inbox, outbox = self._read(owner, peer)
         sql = "SELECT id, twin, body FROM messages WHERE owner = ? AND peer = ? AND id > ? ORDER BY id DESC"

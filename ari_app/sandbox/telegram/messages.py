@@ -137,7 +137,7 @@ class Messages:
         return self._store.one("SELECT * FROM messages WHERE owner = ? AND id = ?", owner, message_id)
 
     def copies(self, owner: int, message_id: int) -> list[dict[str, Any]]:
-        """What is left of a message that `owner` has, or had, under this number: his copy, the other side's."""
+        """What is left of a message that `owner` has, or had, under this number: their copy, the other side's."""
         sql = "SELECT * FROM messages WHERE owner = ? AND id = ? OR peer = ? AND twin = ? ORDER BY owner != ?"
         return list(self._store.all(sql, owner, message_id, owner, message_id, owner))
 

@@ -198,7 +198,7 @@ class Store:
         return user
 
     def is_contact(self, owner: int, user_id: int) -> bool:
-        """Whether `owner` has `user_id` among his contacts."""
+        """Whether `owner` has `user_id` among their contacts."""
         return self.one("SELECT 1 FROM contacts WHERE owner = ? AND user_id = ?", owner, user_id) is not None
 
     def is_blocked(self, owner: int, user_id: int) -> bool:

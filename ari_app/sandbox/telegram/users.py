@@ -33,7 +33,7 @@ class Users:
         self._online: dict[int, bool] = {}
 
     def show(self, viewer: int, user_id: int) -> Any:
-        """`user_id` as `viewer` sees him."""
+        """`user_id` as `viewer` sees them."""
         user = self._store.user(user_id)
         if user is None:
             return types.UserEmpty(id=user_id)

@@ -54,7 +54,7 @@ def _is_address(name: str) -> bool:
 
 @web.middleware
 async def identified(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find out who is asking: by his API token, by his session's cookie, or nobody known."""
+    """Find out who is asking: by their API token, by their session's cookie, or nobody known."""
     its = web_of(request)
     authorization = request.headers.get("Authorization", "")
     secret = request.cookies.get(its.cookies.session, "")
@@ -92,7 +92,7 @@ async def _bearer(request: web.Request, authorization: str) -> Identity:
 
 @web.middleware
 async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Send who has not signed in to the page where he can."""
+    """Send who has not signed in to the page where they can."""
     if request[IDENTITY].right is None and request.path not in OPEN_PATHS and not request.path.startswith("/static/"):
         if is_api(request):
             raise Refused(401, say("Sign in, or send an API token: Authorization: Bearer TOKEN."))

@@ -10,7 +10,7 @@ FIRST_DELAY_S = 2.0  # doubled by each further wrong password
 LONGEST_DELAY_S = 900.0
 FORGOTTEN_AFTER_S = 86400.0
 MOST_ADDRESSES = 10_000
-IPV6_PREFIX = 64  # what one customer has, so that he is one address here
+IPV6_PREFIX = 64  # what one customer has, so that they are one address here
 
 
 @dataclass

@@ -1,18 +1,19 @@
 """The calls: those now, and the history."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from ari_app.calls.history import CallRecord
+from ari_app.calls.history import CallRecord, end_reason
 from ari_app.calls.progress import CallState
 from ari_app.sentence import Sentence, say
 from ari_app.store.calls import CallRow, Query
 from ari_app.web import words
 from ari_app.web.api.operation import Asked, Operation
-from ari_app.web.call_views import call_flow, csv_answer
+from ari_app.web.call_views import FlowRow, call_flow, csv_answer
 
 CallId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
@@ -34,8 +35,8 @@ class UnknownCall(Exception):
 class Call(BaseModel):
     """One call. Times are Unix times; `status`, the TELEGRAM_STATUS of the dialplan, is null while it is live.
 
-    `peer` is as dialled, or the caller's Telegram id; `near` is who in the PBX. `answered`: both sides have heard each
-    other. `refused`: it was not taken on. `ended_at` is null too where the end was not seen.
+    `peer` is as dialled, or the caller's Telegram id; `pbx_party` is who in the PBX. `answered`: both sides have heard
+    each other. `refused`: it was not taken on. `ended_at` is null too where the end was not seen.
     """
 
     id: str
@@ -44,7 +45,7 @@ class Call(BaseModel):
     direction: Direction
     line: str
     peer: str
-    near: str
+    pbx_party: str
     person_id: int | None
     name: str
     phone: str
@@ -60,7 +61,7 @@ class Call(BaseModel):
     @classmethod
     def of(cls, kept: CallRow) -> "Call":
         """A row of the history."""
-        return cls.model_validate(asdict(kept))
+        return cls.model_validate(asdict(kept) | {"detail": str(end_reason(kept) or "")})
 
 
 class LiveCall(BaseModel):
@@ -73,13 +74,34 @@ class LiveCall(BaseModel):
     to_telegram_dbfs: float | None
 
 
-class LadderStep(BaseModel):
-    """A step of a call: seconds since it began, on which side, and what, in the language that is asked for."""
+class EventAnswer(BaseModel):
+    """What happened to a call: seconds since it began, on which side, and what, in the language that is asked for.
+
+    `type` and `fields` are the same for programs.
+    """
 
     at_s: float
     side: Literal["telegram", "astergram", "asterisk"]
     way: Literal["", "to", "from"] = Field(description="To this side, or from it, seen from Astergram.")
     text: str
+    type: str
+    fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: FlowRow, tell: Callable[[object], str]) -> "EventAnswer":
+        """A row of a call flow."""
+        fields = row.timed.event.as_data()
+        kind = fields.pop("type")
+        return cls.model_validate(
+            {
+                "at_s": row.at_s,
+                "side": row.lane,
+                "way": row.way,
+                "text": tell(row.sentence),
+                "type": kind,
+                "fields": fields,
+            }
+        )
 
 
 class AudioSample(BaseModel):
@@ -102,7 +124,7 @@ class WholeCall(BaseModel):
     post_dial_delay_s: float | None
     to_answer_s: float | None
     to_audio_s: float | None
-    ladder: list[LadderStep]
+    events: list[EventAnswer]
     audio: list[AudioSample]
 
 
@@ -171,14 +193,11 @@ async def get_call(asked: Asked, id: CallId) -> WholeCall:
     return WholeCall(
         call=Call.of(record.call),
         state=record.state.value,
-        ending="" if record.call.status is None else tell(words.ending(record.call.detail)),
+        ending="" if record.call.status is None else tell(words.ending(record.call)),
         post_dial_delay_s=record.post_dial_delay_s,
         to_answer_s=record.to_answer_s,
         to_audio_s=record.to_audio_s,
-        ladder=[
-            LadderStep(at_s=each.at_s, side=each.lane, way=each.way, text=tell(each.sentence))
-            for each in call_flow(record)
-        ],
+        events=[EventAnswer.of(each, tell) for each in call_flow(record)],
         audio=[AudioSample.model_validate(asdict(sample)) for sample in record.samples],
     )
 

@@ -27,7 +27,7 @@ class Found(BaseModel):
 
 
 class Examination(BaseModel):
-    """What the doctor found; `at` is the Unix time when he began."""
+    """What the doctor found; `at` is the Unix time when it began."""
 
     at: float
     problems: int

@@ -117,7 +117,7 @@ class Wording(BaseModel):
 class Drawn(BaseModel):
     """What a text looks like for a made-up person.
 
-    ``wrote``: what he wrote before; ``text``: the line's message, with its ``buttons``; ``answer``: what pops up.
+    ``wrote``: what they wrote before; ``text``: the line's message, with its ``buttons``; ``answer``: what pops up.
     """
 
     sender: str

@@ -48,7 +48,7 @@ class Asked:
 
     @property
     def read(self) -> frozenset[str] | None:
-        """The versions that the asker has read of what he changes (If-Match, RFC 9110); None where any will do."""
+        """The versions that the asker has read of what they change (If-Match, RFC 9110); None where any will do."""
         if IF_MATCH not in self.request.headers:
             return None
         tags = self.request.if_match or ()

@@ -89,7 +89,7 @@ async def _one(request: web.Request, template: str) -> web.StreamResponse:
         record=record,
         call=record.call,
         live_now=record.state is not CallState.ENDED,
-        ladder=call_flow(record),
+        flow=call_flow(record),
         plots=Drawings.of(request).audio(record),
         names=line_names(services(request).lines),
         words=words,

@@ -42,7 +42,7 @@ async def connect_to(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/connect/{flavour:vanilla|freepbx|mikopbx}/findings")
 async def findings(request: web.Request) -> web.StreamResponse:
-    """What the doctor has found, as soon as he has; each topic goes to its place on the page."""
+    """What the doctor has found, as soon as it has; each topic goes to its place on the page."""
     examined = await web_of(request).checkup.examined()
     return await _page(request, Flavour(request.match_info["flavour"]), examined, "connect/findings.html")
 

@@ -122,7 +122,7 @@ CARD: Form = (
                 "card.missed",
                 say("A call of the person's was missed"),
                 "switch",
-                say("He gave up, or the PBX was busy or closed."),
+                say("They gave up, or the PBX was busy or closed."),
             ),
             Entry(
                 "card.card_every_s",

@@ -32,7 +32,7 @@ TABS = {
     "settings": Tab(line_forms.SETTINGS, say("Changes take effect at once; live calls go on.")),
     "card": Tab(
         line_forms.CARD,
-        say("After an outgoing call that the person did not take, the line sends him its business card."),
+        say("After an outgoing call that the person did not take, the line sends them its business card."),
     ),
     "lists": Tab(line_forms.LISTS, say("Who is refused hears “busy”, and nothing rings.")),
     "limits": Tab(

@@ -120,7 +120,7 @@ def _test(
         template,
         status,
         call=call,
-        ladder=call_flow(call) if call else [],
+        flow=call_flow(call) if call else [],
         words=words,
         destination=destination,
         error=error,

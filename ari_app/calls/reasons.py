@@ -1,0 +1,213 @@
+"""Why calls end, as types: the page, the log, the history and the dialplan's reports say it in their own words."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ari_app.calls.facts import Fact
+from ari_app.sentence import Sentence, say
+
+DISCARDED: dict[str, Sentence] = {
+    "hangup": say("hung up"),
+    "busy": say("busy or declined"),
+    "missed": say("not answered"),
+    "disconnect": say("connection lost"),
+    "no reason": say("no reason given"),
+    "moved on to a group call": say("it went on as a group call"),
+    "before it could be taken": say("before the call could be taken"),
+}
+"""What Telegram says of a call that it discards (`Discarded.word`); a word that is not here is shown as it is."""
+
+
+class EndReason(Fact):
+    """Why a call is over."""
+
+
+class _Discarded(EndReason):
+    """Telegram discarded it, and gave a ``reason``."""
+
+    def _values(self) -> dict[str, object]:
+        values = super()._values()
+        return values | {"reason": DISCARDED.get(str(values["reason"]), values["reason"])}
+
+
+@dataclass(frozen=True)
+class Stopped(EndReason):
+    """Astergram itself was stopped."""
+
+    template: ClassVar = say("Astergram was stopped.")
+
+
+@dataclass(frozen=True)
+class Crashed(EndReason):
+    """Astergram was killed, and found the call open when it was started again."""
+
+    template: ClassVar = say("The program stopped during the call.")
+
+
+@dataclass(frozen=True)
+class AudioLost(EndReason):
+    """The audio went away: Telegram's path, the media process, or Asterisk's external media channel."""
+
+    detail: str
+    template: ClassVar = say("The audio was lost: {detail}")
+
+
+@dataclass(frozen=True)
+class AsteriskAway(EndReason):
+    """Asterisk was away, and no audio came from it."""
+
+    seconds: float
+    template: ClassVar = say("Asterisk was away for {seconds} s.")
+
+
+@dataclass(frozen=True)
+class NoMedia(EndReason):
+    """Both sides agreed to talk, and no audio path came up."""
+
+    seconds: float
+    template: ClassVar = say("Telegram's audio did not connect within {seconds} s.")
+
+
+@dataclass(frozen=True)
+class Redialled(EndReason):
+    """An attempt came to nothing, and is repeated."""
+
+    template: ClassVar = say("Accepted, but no audio came up: dialled again.")
+
+
+@dataclass(frozen=True)
+class NotAnswered(EndReason):
+    """It rang for as long as it may."""
+
+    seconds: float
+    template: ClassVar = say("No answer within {seconds} s.")
+
+
+@dataclass(frozen=True)
+class EndedByAdministrator(EndReason):
+    """By the page, the API or the command line."""
+
+    template: ClassVar = say("Ended by the administrator.")
+
+
+@dataclass(frozen=True)
+class SessionEnded(EndReason):
+    """Telegram has ended the session that the call belonged to."""
+
+    template: ClassVar = say("The line's session on Telegram has ended.")
+
+
+@dataclass(frozen=True)
+class LineBusy(EndReason):
+    """The line had as many calls as it may."""
+
+    calls: int
+    template: ClassVar = say("The line has as many calls as it may: {calls}.")
+
+
+@dataclass(frozen=True)
+class EndedOnTelegram(_Discarded):
+    """The other party hung up after talking; ``seconds`` is Telegram's own count of the talk, where it told one."""
+
+    reason: str
+    seconds: int | None = None
+    template: ClassVar = say("Ended on Telegram: {reason}.")
+    _counted: ClassVar = say("Ended on Telegram: {reason}. By Telegram's count they talked for {seconds} s.")
+
+    @property
+    def sentence(self) -> Sentence:
+        """With Telegram's count, if it is known."""
+        return Sentence(super().sentence.text if self.seconds is None else self._counted.text, self._values())
+
+
+@dataclass(frozen=True)
+class NotTaken(_Discarded):
+    """The callee declined, was busy, or did not answer."""
+
+    reason: str
+    template: ClassVar = say("Not taken on Telegram: {reason}.")
+
+
+@dataclass(frozen=True)
+class AnsweredElsewhere(EndReason):
+    """Another device of the line's account has taken it."""
+
+    template: ClassVar = say("Answered on another device of the line.")
+
+
+@dataclass(frozen=True)
+class CallerGaveUp(_Discarded):
+    """The caller on Telegram hung up before the answer."""
+
+    reason: str
+    template: ClassVar = say("The caller on Telegram gave up: {reason}.")
+
+
+@dataclass(frozen=True)
+class OfferExpired(EndReason):
+    """Nobody took the call in time, and Telegram did not end it."""
+
+    seconds: float
+    template: ClassVar = say("The call was not taken within {seconds} s, and Telegram did not end it.")
+
+
+@dataclass(frozen=True)
+class PbxCallerGaveUp(EndReason):
+    """The phone that dialled hung up before the answer."""
+
+    cause: int
+    template: ClassVar = say("The caller in the PBX gave up (cause {cause}).")
+
+
+@dataclass(frozen=True)
+class EndedByPbx(EndReason):
+    """The PBX's side hung up, or refused the call."""
+
+    cause: int
+    template: ClassVar = say("Ended by the PBX (cause {cause}).")
+
+
+@dataclass(frozen=True)
+class OnDenyList(EndReason):
+    """The line's ``deny`` has them."""
+
+    person: str
+    template: ClassVar = say("{person} is in the line's deny list.")
+
+
+@dataclass(frozen=True)
+class NotOnAllowList(EndReason):
+    """The line's ``allow`` does not have them."""
+
+    person: str
+    template: ClassVar = say("{person} is not in the line's allow list.")
+
+
+@dataclass(frozen=True)
+class NotAContact(EndReason):
+    """The line has ``only_contacts``."""
+
+    person: str
+    template: ClassVar = say(
+        "{person} is no contact of the line's, which takes and makes calls with its contacts only."
+    )
+
+
+@dataclass(frozen=True)
+class IncompatibleApp(EndReason):
+    """No version of Telegram's calls (library_versions) is common to both sides."""
+
+    theirs: str
+    ours: str
+    template: ClassVar = say(
+        "The Telegram app of the person can't talk to Astergram: it has versions {theirs} of Telegram's calls, "
+        "Astergram {ours}. Ask them to update it."
+    )
+
+
+@dataclass(frozen=True)
+class Failed(EndReason):
+    """Something went wrong; in the words of whatever said it."""
+
+    error: str
+    template: ClassVar = Sentence("{error}")
