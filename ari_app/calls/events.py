@@ -345,6 +345,9 @@ class CallEnded(CallEvent):
     side: ClassVar = Side.ASTERGRAM
     template: ClassVar = say("{status}, cause {cause}: {reason}")
 
+    def __str__(self) -> str:
+        return f"{self.status}, cause {self.cause}: {self.reason}"  # a log is searched for the dialplan's own word
+
     @classmethod
     def of(cls, ending: Ending) -> Self:
         """With a call's ending."""

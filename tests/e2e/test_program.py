@@ -11,6 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
+from ari_app.calls.events import CallEnded, Connected
+from ari_app.calls.reasons import EndedOnTelegram
 from ari_app.config import load
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
@@ -115,7 +117,7 @@ async def test_the_calls(sandbox: Stage, tmp_path: Path) -> None:
         await program.until("ready: 1 of 1 lines")
         call = await anna.call(LINE)
         await call.confirm(None, None)
-        await program.until("both sides talk")
+        await program.until(str(Connected()))
         (live,) = [line for line in (await done("calls", "list", "--config", config)).splitlines() if "Анна" in line]
         assert "talking" in live
         call_id = live.split()[0]
@@ -209,7 +211,7 @@ async def test_a_second_program_on_the_same_folder_touches_nothing(sandbox: Stag
         await first.until("ready: 1 of 1 lines")
         call = await anna.call(LINE)
         await call.confirm(None, None)
-        await first.until("both sides talk")
+        await first.until(str(Connected()))
         async with astergram("run", "--config", config) as second:
             assert await second.ends() == 1
             assert f"process {first.process.pid}" in second.printed
@@ -223,7 +225,7 @@ async def test_a_second_program_on_the_same_folder_touches_nothing(sandbox: Stag
         assert [each for each in phone.events if each.type == "CALL_CLOSED"] == []
         await call.hang_up()
         await phone.closed()
-        await first.until("ANSWER, cause 16: ended on Telegram")
+        await first.until(str(CallEnded("ANSWER", 16, EndedOnTelegram("hangup"))))
 
 
 async def test_a_killed_program_leaves_nothing_for_long(sandbox: Stage) -> None:

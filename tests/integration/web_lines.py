@@ -82,5 +82,5 @@ class ManyLines:
 
     line = settings
 
-    def lights(self, number: str) -> LineStatus:
+    def status(self, number: str) -> LineStatus:
         return self._lights[number]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ari_app.calls.events import Connected
 from ari_app.sandbox.demo.program import ENDING, ProgramEnded, astergram
 
 
@@ -22,10 +23,10 @@ async def test_a_program_that_ends_at_its_start_is_told_with_its_last_words(tmp_
 
 def test_the_end_of_a_call_is_found_in_the_log() -> None:
     line = (
-        "2026-01-01 16:08:40,820 INFO    ari_app.calls.call: call a768540d236c    4.048 s  call      NOANSWER, "
-        "cause 19: not taken on Telegram (missed)"
+        "2026-01-01 16:08:40,820 INFO    ari_app.calls.call: call a768540d236c    4.048 s  astergram NOANSWER, "
+        "cause 19: Not taken on Telegram: not answered."
     )
     found = ENDING.search(line)
     assert found
-    assert found.groups() == ("NOANSWER", "19", "not taken on Telegram (missed)")
-    assert not ENDING.search(line.replace("NOANSWER, cause 19: not taken", "both sides talk"))
+    assert found.groups() == ("NOANSWER", "19", "Not taken on Telegram: not answered.")
+    assert not ENDING.search(line.replace("NOANSWER, cause 19: Not taken", str(Connected())))

@@ -93,5 +93,6 @@ def test_values_are_kept() -> None:
     assert legacy_events.event("asterisk", "somebody dials @anna") == events.Dialled("", "@anna")
     ended = legacy_events.event("call", "ANSWER, cause 16: ended on Telegram (hangup, 7 s by Telegram's count)")
     assert ended == events.CallEnded("ANSWER", 16, reasons.EndedOnTelegram("hangup", 7))
-    assert str(ended) == "Answered, cause 16: Ended on Telegram: hung up. By Telegram's count they talked for 7 s."
+    assert str(ended) == "ANSWER, cause 16: Ended on Telegram: hung up. By Telegram's count they talked for 7 s."
+    assert str(ended.sentence).startswith("Answered, cause 16: ")
     assert legacy_events.event("asterisk", "rings at nowhere") == Note("asterisk", "rings at nowhere")

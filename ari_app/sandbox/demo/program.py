@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ari_app.calls.events import Connected
 from ari_app.sandbox.processes import SandboxError, stopped
 from ari_app.tasks import background_tasks
 
 T = TypeVar("T")
 
 READY_S = 30.0
-LADDER_S = 15.0
+EVENT_S = 15.0
 """A call's end is in the log within this: it may have to wait for an answer of Asterisk."""
 LAST_LINES_S = 1.0
 """Its last lines come right after its end; a media process that outlives it may hold the pipe open for longer."""
@@ -26,8 +27,8 @@ TAIL_LINES = 8
 
 READY = re.compile(r"astergram: (ready: .*)")
 FIRST_LINK = re.compile(r"open this link \(once\): (\S+)")
-TALKING = re.compile("both sides talk$")
-ENDING = re.compile(r"call \w+ +[\d.]+ s +call +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
+CONNECTED = re.compile(f"{Connected()}$")
+ENDING = re.compile(r"call \w+ +[\d.]+ s +astergram +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
 
 
 class ProgramEnded(SandboxError):
@@ -70,11 +71,11 @@ class Program:
 
     async def call_talks(self) -> None:
         """Wait until both sides of the next call talk: a person's own media may be connected a moment before."""
-        await self._line(TALKING, LADDER_S)
+        await self._line(CONNECTED, EVENT_S)
 
     async def call_ended(self) -> Ended:
         """Wait for the next call's end."""
-        line = await self._line(ENDING, LADDER_S)
+        line = await self._line(ENDING, EVENT_S)
         return Ended(line["status"], int(line["cause"]), line["detail"])
 
     def forget(self) -> None:
