@@ -242,7 +242,7 @@ class CallBackHandler:
         """Who has deleted the card and was not reached learns of it all the same."""
         line, person = request.line, request.person
         try:
-            await line.chat.send(await line.peer(person.id), line.templates.message("callback_later", person))
+            await line.send(await line.peer(person.id), line.templates.message("callback_later", person))
         except TelegramError as error:
             log.warning("line %s: no text for %s instead of the card: %s", line.number, person.number, error)
 

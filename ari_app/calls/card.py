@@ -226,7 +226,7 @@ class Cards:
             else:
                 return None
             self.retire(card)
-        return await line.chat.send(peer, card.text)
+        return await line.send(peer, card.text)
 
     async def _parts(self, number: str, rules: CardRules) -> list[Contact | Picture]:
         """What comes before the text; a file that can't be read is left out."""

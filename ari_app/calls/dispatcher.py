@@ -94,7 +94,7 @@ class CallDispatcher:
         Raises MalformedDestination, NotReady, LineFull.
         """
         dialled = line.destination(destination)
-        line.phone  # noqa: B018 - says why, when the line is not ready
+        line.require_online()
         begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.spawn(self._test(line, dialled, begun), f"test call of {line.number} to {dialled}")
         return await begun

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from telethon import utils
-
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import LegEnded
@@ -35,8 +33,7 @@ async def inbound(
     audio = await open_audio(call, settings)
     await offer.ringing()
     call.mark_ringing()
-    peer = utils.get_input_peer(offer.caller) if offer.caller else None
-    await call.enter(keypads.shown_to(call, line, caller, peer))
+    await call.enter(keypads.shown_to(call, line, caller, offer.peer))
 
     extension = line.number.removeprefix("+")
     leg = await call.enter(

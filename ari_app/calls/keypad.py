@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from telethon.tl import types
-
 from ari_app.calls.call import Call
 from ari_app.calls.dtmf import DigitsRefused
 from ari_app.calls.events import KeypadHidden, KeypadHintSent, KeypadShown
@@ -27,7 +25,7 @@ from ari_app.telegram.buttons import (
 from ari_app.telegram.errors import NotFound, TelegramError
 from ari_app.telegram.keypad import PREFIX, ForgedKey, KeyData, Signer, keyboard
 from ari_app.telegram.line import Line
-from ari_app.telegram.peers import Person
+from ari_app.telegram.peers import Peer, Person
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +79,7 @@ class Keypads:
         bot.on_press(PREFIX, self._press)
 
     @asynccontextmanager
-    async def shown_to(
-        self, call: Call, line: Line, person: Person, peer: types.TypeInputPeer | None
-    ) -> AsyncIterator[None]:
+    async def shown_to(self, call: Call, line: Line, person: Person, peer: Peer | None) -> AsyncIterator[None]:
         """Show the keypad to the caller while inside; a call never waits for it, and does without where it fails."""
         keypad = Keypad(call, line, person)
         if peer is None:
@@ -132,7 +128,7 @@ class Keypads:
         not_left = [*self._live.values(), *self._ending.values()]  # by now: a call may have begun meanwhile
         sent = set(all_sent) - {keypad.sent_id for keypad in not_left}
         unsure = [each for each in all_unsure if each not in [keypad.sending for keypad in not_left]]
-        if not line.is_ready:
+        if not line.online:
             if sent or unsure:
                 log.warning("line %s: keypads stay in chats: it is %s", line.number, line.state.value)
             return
@@ -141,11 +137,11 @@ class Keypads:
         for sending in unsure:
             await _tried(line, self._look_for(line, shown, sending))
 
-    async def _show(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
+    async def _show(self, keypad: Keypad, peer: Peer) -> None:
         if not await self._send(keypad, peer):
             await self._send_hint(keypad, peer)
 
-    async def _send(self, keypad: Keypad, peer: types.TypeInputPeer) -> bool:
+    async def _send(self, keypad: Keypad, peer: Peer) -> bool:
         """Whether it is shown. What may be in the chat is remembered before anything can go wrong with it."""
         line, call, sending = keypad.line, keypad.call, keypad.sending
         shown = KeypadRepository(self._store, line.number)
@@ -167,12 +163,12 @@ class Keypads:
         call.add_event(KeypadShown())
         return True
 
-    async def _send_hint(self, keypad: Keypad, peer: types.TypeInputPeer) -> None:
+    async def _send_hint(self, keypad: Keypad, peer: Peer) -> None:
         hint = keypad.line.templates.message("keypad_hint", keypad.person)
         if not hint:
             return
         try:
-            await keypad.line.chat.send(peer, hint)
+            await keypad.line.send(peer, hint)
         except TelegramError as error:
             log.warning("call %s: no hint either: %s", keypad.call.id, error)
         else:

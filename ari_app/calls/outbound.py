@@ -116,7 +116,7 @@ async def place_call(
         async with call.attempt():
             audio = await open_audio(call, settings)
             try:
-                phone_call = await call.enter(line.phone.call(callee.peer, audio))
+                phone_call = await call.enter(line.call(callee.peer, audio))
             except NotFound:
                 if not callee.cached:
                     raise

@@ -114,7 +114,7 @@ class Route:
         raise min(self._refusals, key=lambda refusal: REFUSALS.index(type(refusal)))
 
     def _check(self, line: Line) -> None:
-        line.phone  # noqa: B018 - says why, when the line is not ready
+        line.require_online()
         calls = self._busy().get(line.number, 0)
         if calls >= line.max_calls:
             raise LineFull(line.number, calls)

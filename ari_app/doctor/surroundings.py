@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import SecretStr
-from telethon.client.telegrambaseclient import DEFAULT_IPV4_IP, DEFAULT_PORT
 from yarl import URL
 
-TELEGRAM_SERVERS: tuple[tuple[str, int], ...] = ((DEFAULT_IPV4_IP, DEFAULT_PORT),)
+from ari_app.telegram.account import PRODUCTION_SERVER
+
+TELEGRAM_SERVERS: tuple[tuple[str, int], ...] = (PRODUCTION_SERVER,)
 """Where a new session connects to first."""
 BOT_API = "https://api.telegram.org"
 

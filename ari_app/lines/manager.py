@@ -235,20 +235,20 @@ class LineManager:
 
     async def _log_out(self, number: str) -> None:
         async with self._changing:
-            client = self.line(number).client
+            session = self.line(number).require_online().session
             await self._prepare_stop(number)
-            await setup.log_out(client)
+            await setup.log_out(session)
             async with self._stopped(number):
                 await asyncio.to_thread(remove_session, self._accounts.session(number))
         log.info("line %s: logged out", number)
 
     async def setup(self, number: str) -> list[StepView]:
         """How what a new account needs stands. Raises NoSuchLine, TelegramError."""
-        return await setup.look(self.line(number).client, self._bot_facts())
+        return await setup.look(self.line(number).require_online().session, self._bot_facts())
 
     async def carry_out(self, number: str, steps: Collection[Step]) -> list[StepView]:
         """Do some of what a new account needs. Raises NoSuchLine, TelegramError."""
-        views = await setup.carry_out(self.line(number).client, steps, self._bot_facts())
+        views = await setup.carry_out(self.line(number).require_online().session, steps, self._bot_facts())
         self.line(number).recheck_bot()
         log.info("line %s: account set up: %s", number, ", ".join(step.value for step in steps))
         self._bus.publish("line", number)

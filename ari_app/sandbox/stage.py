@@ -18,7 +18,7 @@ from ari_app.sandbox.telegram import Device, LocalTelegram, Timers, sign_in
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
 from ari_app.store.lines import LineRepository
 from ari_app.store.store import open_store
-from ari_app.telegram.account import connected
+from ari_app.telegram.session import connected
 from media.supervisor import MediaPool
 
 LINE = "+79990000001"
@@ -83,8 +83,8 @@ class Stage:
         async with open_store(settings.database) as store:
             lines = await load_lines(store)
         for line in lines:
-            async with connected(accounts.of(line, installation_defaults(settings))) as client:
-                await sign_in(Device(client), self.telegram, line.number)
+            async with connected(accounts.of(line, installation_defaults(settings))) as session:
+                await sign_in(Device(session.client), self.telegram, line.number)
 
     def person(self, phone: str) -> AbstractAsyncContextManager[Person]:
         """Somebody on Telegram, for `async with`."""

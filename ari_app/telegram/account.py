@@ -5,19 +5,19 @@ import fcntl
 import logging
 import socket
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from telethon import TelegramClient
+from telethon.client.telegrambaseclient import DEFAULT_IPV4_IP, DEFAULT_PORT
 from telethon.crypto import rsa
 from telethon.network.connection import ConnectionTcpFull
 from telethon.sessions import MemorySession, SQLiteSession
 
-from ari_app.telegram.errors import TelegramError, translated
+from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.limits import LimitedClient, Limits
 from ari_app.telegram.line_session import LineSession
 
@@ -28,6 +28,7 @@ DISCONNECT_S = 5.0  # Telethon waits for a socket to close, and for its own task
 TRY_S = 4.0
 """For one try to reach Telegram: a network that came back is noticed soon."""
 UNACKNOWLEDGED_S = 4.0
+PRODUCTION_SERVER = (DEFAULT_IPV4_IP, DEFAULT_PORT)
 TEST_SERVER = ("149.154.167.40", 80)  # core.telegram.org/api/auth#test-accounts, DC 2
 
 
@@ -119,31 +120,6 @@ def remove_lease(session: Path) -> None:
 
 def _lock_of(session: Path) -> Path:
     return session.with_suffix(".lock")
-
-
-@asynccontextmanager
-async def connected(account: Account, limits: Limits | None = None) -> AsyncIterator[TelegramClient]:
-    """A client that holds its session and is connected; raises TelegramError, OSError, sqlite3.Error.
-
-    Which is LineHeld where another program has it, and what Telegram says to a client that connects.
-    """
-    with lease(account.session):
-        client = account.client(limits)
-        try:
-            with translated("connect"):
-                async with asyncio.timeout(CONNECT_S):
-                    await _connect(client)
-            yield client
-        finally:
-            await disconnect(client, account.session.name)
-
-
-async def _connect(client: TelegramClient) -> None:
-    """Once more where Telegram closes at once: Telethon's way to the factors of ``pq`` misses them now and then."""
-    try:
-        await client.connect()
-    except asyncio.IncompleteReadError:
-        await client.connect()
 
 
 async def disconnect(client: TelegramClient, name: str) -> None:

@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from telethon import TelegramClient, errors
+from telethon import errors
 from telethon.tl import functions, types
 
-from ari_app.telegram.errors import Limited, TelegramError, translated
+from ari_app.telegram.errors import Limited, TelegramError
 from ari_app.telegram.peers import bot_peer
+from ari_app.telegram.session import Session
 
-REQUEST_S = 10.0  # an inline query waits for the bot
 SETTLE_S = 15.0  # a bot that has just been started, or been given another token
 LATEST = 100  # messages of one chat, as many as Telegram gives at once
 SERVER_TROUBLE = 500
@@ -127,7 +127,7 @@ def new_random_id() -> int:
 
 
 async def send_buttons(
-    client: TelegramClient,
+    session: Session,
     account_id: int,
     bot: ButtonBot,
     peer: types.TypeInputPeer,
@@ -143,7 +143,7 @@ async def send_buttons(
             await bot.first_attempt_done()
     username = bot.require()
     try:
-        results = await _ask_for(client, account_id, bot, username, peer, message)
+        results = await _ask_for(session, account_id, bot, username, peer, message)
     except TelegramError:
         bot.recheck()
         raise
@@ -152,9 +152,7 @@ async def send_buttons(
         peer=peer, query_id=results.query_id, id=results.results[0].id, random_id=random_id, silent=True
     )
     try:
-        with translated("messages.sendInlineBotResult"):
-            async with asyncio.timeout(REQUEST_S):
-                return _message_id(await client(request), random_id)
+        return _message_id(await session.invoke(request), random_id)
     except TelegramError as error:
         if _is_refused(error):
             raise
@@ -170,7 +168,7 @@ def _is_refused(error: TelegramError) -> bool:
 
 
 async def _ask_for(
-    client: TelegramClient,
+    session: Session,
     account_id: int,
     bot: ButtonBot,
     username: str,
@@ -178,18 +176,17 @@ async def _ask_for(
     message: ButtonMessage,
 ) -> Any:
     """TL messages.botResults, with the message. Raises TelegramError."""
-    bot_itself = await bot_peer(client, username)
-    with bot.offered(account_id, message) as query, translated("messages.getInlineBotResults"):
-        async with asyncio.timeout(REQUEST_S):
-            results = await client(
-                functions.messages.GetInlineBotResultsRequest(bot=bot_itself, peer=peer, query=query, offset="")
-            )
+    bot_itself = await bot_peer(session, username)
+    with bot.offered(account_id, message) as query:
+        results = await session.invoke(
+            functions.messages.GetInlineBotResultsRequest(bot=bot_itself, peer=peer, query=query, offset="")
+        )
     if not results.results:
         raise TelegramError(f"@{username} gave no message for the line's inline query; does another program poll it?")
     return results
 
 
-async def find(client: TelegramClient, peer: types.TypeInputPeer, data: str) -> list[int]:
+async def find(session: Session, peer: types.TypeInputPeer, data: str) -> list[int]:
     """The messages that the account has sent to a person with buttons whose data begins so, among the latest.
 
     Raises TelegramError.
@@ -197,9 +194,7 @@ async def find(client: TelegramClient, peer: types.TypeInputPeer, data: str) -> 
     request = functions.messages.GetHistoryRequest(
         peer=peer, offset_id=0, offset_date=None, add_offset=0, limit=LATEST, max_id=0, min_id=0, hash=0
     )
-    with translated("messages.getHistory"):
-        async with asyncio.timeout(REQUEST_S):
-            found = await client(request)
+    found = await session.invoke(request)
     return [each.id for each in found.messages if getattr(each, "out", False) and _has_button(each, data.encode())]
 
 
@@ -211,11 +206,9 @@ def _has_button(message: Any, data: bytes) -> bool:
     return any(isinstance(kind, types.InlineButtonTypeCallback) and kind.data.startswith(data) for kind in kinds)
 
 
-async def delete(client: TelegramClient, message_ids: list[int]) -> None:
+async def delete(session: Session, message_ids: list[int]) -> None:
     """messages.deleteMessages, for both; one that is gone already is no error. Raises TelegramError."""
-    with translated("messages.deleteMessages"):
-        async with asyncio.timeout(REQUEST_S):
-            await client(functions.messages.DeleteMessagesRequest(id=message_ids, revoke=True))
+    await session.invoke(functions.messages.DeleteMessagesRequest(id=message_ids, revoke=True))
 
 
 def _message_id(sent: Any, random_id: int) -> int:

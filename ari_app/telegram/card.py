@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from telethon import TelegramClient
 from telethon.tl import functions, types
 
 from ari_app.telegram.buttons import Button, ButtonBot, EditRefused, Keyboard, fields, is_signature, signature
-from ari_app.telegram.errors import translated
+from ari_app.telegram.session import Session
 
 log = logging.getLogger(__name__)
 
 PREFIX = "card"
-REQUEST_S = 10.0
-UPLOAD_S = 60.0
 EDIT_TRIES = 5
 
 
@@ -93,25 +90,20 @@ class Picture:
     content: bytes = field(repr=False)
 
 
-async def send_contact(client: TelegramClient, peer: types.TypeInputPeer, contact: Contact) -> None:
+async def send_contact(session: Session, peer: types.TypeInputPeer, contact: Contact) -> None:
     """messages.sendMedia of a contact. Raises TelegramError."""
     media = types.InputMediaContact(contact.phone, contact.first_name, contact.last_name, contact.vcard)
-    await _send_media(client, peer, media)
+    await _send_media(session, peer, media)
 
 
-async def send_picture(client: TelegramClient, peer: types.TypeInputPeer, picture: Picture) -> None:
+async def send_picture(session: Session, peer: types.TypeInputPeer, picture: Picture) -> None:
     """Upload a picture and send it as a photo. Raises TelegramError."""
-    with translated("upload.saveFilePart"):
-        async with asyncio.timeout(UPLOAD_S):
-            uploaded = await client.upload_file(picture.content, file_name=picture.name)
-    await _send_media(client, peer, types.InputMediaUploadedPhoto(uploaded))
+    uploaded = await session.upload(picture.content, picture.name)
+    await _send_media(session, peer, types.InputMediaUploadedPhoto(uploaded))
 
 
-async def _send_media(client: TelegramClient, peer: types.TypeInputPeer, media: Any) -> None:
-    request = functions.messages.SendMediaRequest(peer, media, message="", silent=True)
-    with translated("messages.sendMedia"):
-        async with asyncio.timeout(REQUEST_S):
-            await client(request)
+async def _send_media(session: Session, peer: types.TypeInputPeer, media: Any) -> None:
+    await session.invoke(functions.messages.SendMediaRequest(peer, media, message="", silent=True))
 
 
 class Shown(Enum):

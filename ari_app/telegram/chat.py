@@ -1,23 +1,22 @@
 """A line's private messages: what people write to it, and what it writes back."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from telethon import TelegramClient, events, utils
+from telethon import events, utils
 from telethon.tl import functions, types
 
 from ari_app.tasks import GuardedTasks, guarded_tasks
-from ari_app.telegram.errors import TelegramError, translated
+from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import Person
+from ari_app.telegram.session import Session
 from ari_app.telegram.texts import MessageTemplates, TextName
 
 log = logging.getLogger(__name__)
 
-REQUEST_S = 10.0
 AUTO_ANSWER_S = 30.0  # the same text to the same person at most once in this time
 TELEGRAM_ITSELF = {777000, 42777}  # its service accounts: login codes and notices
 
@@ -45,7 +44,7 @@ class Cooldown:
 
 
 class Chat:
-    """The private chats of one account; used as a context manager, it listens to the client's updates while open.
+    """The private chats of one account; used as a context manager, it listens to the session's updates while open.
 
     A text that ``on_text`` does not dial gets the line's automatic answer: never to bots, Telegram itself and whoever
     is ``own`` (this account, the other lines), and the same not twice in a short time (``recently``).
@@ -53,14 +52,14 @@ class Chat:
 
     def __init__(
         self,
-        client: TelegramClient,
-        wording: Callable[[], MessageTemplates],
+        session: Session,
+        templates: Callable[[], MessageTemplates],
         on_text: OnText,
         own: Callable[[Person], bool],
         recently: Cooldown,
     ) -> None:
-        self._client = client
-        self._wording = wording
+        self._session = session
+        self._templates = templates
         self._on_text = on_text
         self._own = own
         self._recently = recently
@@ -68,39 +67,36 @@ class Chat:
 
     async def __aenter__(self) -> "Chat":
         self._answering: GuardedTasks = await self._exit.enter_async_context(guarded_tasks())
-        self._client.add_event_handler(self._on_message, events.NewMessage(incoming=True, func=is_text_of_a_person))
+        self._exit.enter_context(
+            self._session.on(events.NewMessage(incoming=True, func=is_text_of_a_person), self._on_message)
+        )
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        self._client.remove_event_handler(self._on_message)
         await self._exit.aclose()
 
     async def send(self, peer: types.TypeInputPeer, text: str) -> None:
         """messages.sendMessage, as plain text without markup or a link's preview. Raises TelegramError."""
-        with translated("messages.sendMessage"):
-            async with asyncio.timeout(REQUEST_S):
-                await self._client(functions.messages.SendMessageRequest(peer, text, no_webpage=True))
+        await self._session.invoke(functions.messages.SendMessageRequest(peer, text, no_webpage=True))
 
     async def _on_message(self, event: Any) -> None:
         # A call's updates wait behind this one: whatever takes time has a task of its own.
         message = event.message
         person_id = message.peer_id.user_id
         if not self._on_text(person_id, message.message, message.date.timestamp()):
-            self._answering.spawn(self._answer(event), f"line {self._wording().number}: answer to {person_id}")
+            self._answering.spawn(self._answer(event), f"line {self._templates().number}: answer to {person_id}")
 
     async def _answer(self, event: Any) -> None:
         person_id = event.message.peer_id.user_id
         try:
-            with translated("users.getUsers"):
-                async with asyncio.timeout(REQUEST_S):
-                    sender = await event.get_sender()
+            sender = await self._session.sender(event)
             if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
                 return
-            text = self._wording().message("auto_answer", Person.of(sender.id, sender))
+            text = self._templates().message("auto_answer", Person.of(sender.id, sender))
             if text and self._recently.may_answer(sender.id, "auto_answer"):
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:
-            log.warning("line %s: no automatic answer to %s: %s", self._wording().number, person_id, error)
+            log.warning("line %s: no automatic answer to %s: %s", self._templates().number, person_id, error)
 
 
 def is_text_of_a_person(event: Any) -> bool:

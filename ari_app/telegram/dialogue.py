@@ -6,11 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from telethon import TelegramClient, events
+from telethon import events
 
 from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import Limited, NotFound, SignedOut, TelegramError, Unreachable
 from ari_app.telegram.peers import bot_peer
+from ari_app.telegram.session import Session
 from ari_app.telegram.setup import has_dialogue
 
 log = logging.getLogger(__name__)
@@ -72,28 +73,25 @@ class BotDialogue:
         self._worked_for = self._name()
         self._learn(True, None)
 
-    async def watch(self, client: TelegramClient) -> None:
+    async def watch(self, session: Session) -> None:
         """Ask at once, when something may have changed, and every hour; until cancelled."""
-        client.add_event_handler(self._on_message, events.NewMessage(func=self._is_with_bot))
-        try:
+        with session.on(events.NewMessage(func=self._is_with_bot), self._on_message):
             while True:
                 self._due.clear()
-                wait_s = await self._ask(client)
+                wait_s = await self._ask(session)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._due.wait()
-        finally:
-            client.remove_event_handler(self._on_message)
 
-    async def _ask(self, client: TelegramClient) -> float | None:
+    async def _ask(self, session: Session) -> float | None:
         """Returns after how many seconds to ask again; None: when there is a bot to be used."""
         name = self._name()
         if not name:
             return None
         self._asked_for, self._asked_at = name, asyncio.get_running_loop().time()
         try:
-            self._bot_id = (await bot_peer(client, name)).user_id
-            has_chat = await has_dialogue(client, name)
+            self._bot_id = (await bot_peer(session, name)).user_id
+            has_chat = await has_dialogue(session, name)
             self._learn(has_chat or self._worked_for == name, None)
         except NotFound:
             said = say("Nobody on Telegram is called @{bot}: check the bot.", bot=name)

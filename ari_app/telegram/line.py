@@ -6,17 +6,17 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
 
-from telethon import TelegramClient
 from telethon.tl import functions, types
 
 from ari_app.sentence import Sentence, say
 from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
-from ari_app.telegram.account import CONNECT_S, Account, connected
+from ari_app.telegram.account import CONNECT_S, Account
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
 from ari_app.telegram.chat import Chat, Cooldown, OnText
@@ -29,13 +29,14 @@ from ari_app.telegram.errors import (
     SignedOut,
     TelegramError,
     Unreachable,
-    translated,
 )
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.lists import Denied, ListRefusal, Lists
-from ari_app.telegram.peers import Callee, Destination, Directory, Person, known_peer
-from ari_app.telegram.phone import Offer, Phone
+from ari_app.telegram.peers import Callee, Destination, Directory, Person
+from ari_app.telegram.phone import Offer, OutgoingCall, Phone
+from ari_app.telegram.phone_call import KeyExchange
 from ari_app.telegram.refusals import wait
+from ari_app.telegram.session import Session, connected
 from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
 
@@ -88,6 +89,16 @@ class Profile:
     limits: LimitSettings = LimitSettings()  # noqa: RUF009 - frozen
 
 
+@dataclass(frozen=True)
+class Online:
+    """What a line has while it is connected and signed in: ``account_id`` is its own Telegram id."""
+
+    session: Session
+    phone: Phone
+    chat: Chat
+    account_id: int
+
+
 class Line:
     """One account, connected and signed in for as long as its `run` goes on.
 
@@ -125,9 +136,8 @@ class Line:
         self._answered = Cooldown()
         self.account = account
         self._directory = directory
-        self._client: TelegramClient | None = None
         self._phone = Phone(engine, lambda offer: on_offer(self, offer))
-        self._chat: Chat | None = None
+        self._online: Online | None = None
         self._first_attempt = asyncio.Event()
         self._session_asked_from = 0.0  # on the loop's clock: Telegram may want to be asked later
         self._times_ready = 0
@@ -147,29 +157,15 @@ class Line:
         self._directory.found_s, self._directory.not_found_s = profile.found_s, profile.not_found_s
 
     @property
-    def is_ready(self) -> bool:
-        """Whether it can take and place calls."""
-        return self.state is LineState.READY
+    def online(self) -> Online | None:
+        """What it has while it can take and place calls."""
+        return self._online if self.state is LineState.READY else None
 
-    @property
-    def phone(self) -> Phone:
-        """Its calls; raises NotReady."""
-        if self.state is LineState.READY and self._client:
-            return self._phone
+    def require_online(self) -> Online:
+        """The same; raises NotReady where there is none."""
+        if online := self.online:
+            return online
         raise NotReady(f"line {self.number} is {self.state.value}: {self.condition}")
-
-    @property
-    def chat(self) -> Chat:
-        """Its private messages; raises NotReady."""
-        if self.state is LineState.READY and self._chat:
-            return self._chat
-        raise NotReady(f"line {self.number} is {self.state.value}: {self.condition}")
-
-    @property
-    def client(self) -> TelegramClient:
-        """Its account itself, for what is neither a call nor a chat; raises NotReady."""
-        self.phone  # noqa: B018 - says why, when the line is not ready
-        return self._client
 
     @property
     def telegram_offset_s(self) -> float | None:
@@ -213,17 +209,25 @@ class Line:
 
         Raises TelegramError; Denied for the lists.
         """
-        self.phone  # noqa: B018 - says why, when the line is not ready
+        session = self.require_online().session
         self._require(self.lists.denies(destination))
-        callee = await self._directory.find(self._client, destination, fresh=fresh)
+        callee = await self._directory.find(session, destination, fresh=fresh)
         if callee.cached and self.lists.only_contacts and not callee.person.contact:
-            callee = await self._directory.find(self._client, destination, fresh=True)  # they may be one by now
+            callee = await self._directory.find(session, destination, fresh=True)  # they may be one by now
         self._require(self.lists.refuses(callee.person, destination))
         return callee
 
     def _require(self, refusal: ListRefusal | None) -> None:
         if refusal:
             raise Denied(f"line {self.number} may not call: {refusal}", refusal)
+
+    def call(self, peer: types.TypeInputPeer, keys: KeyExchange) -> AbstractAsyncContextManager[OutgoingCall]:
+        """Call somebody, see `Phone.call`. Raises TelegramError."""
+        return self.require_online().phone.call(peer, keys)
+
+    async def send(self, peer: types.TypeInputPeer, text: str) -> None:
+        """Send a text to a person. Raises TelegramError."""
+        await self.require_online().chat.send(peer, text)
 
     async def send_buttons(
         self, bot: ButtonBot, peer: types.TypeInputPeer, message: ButtonMessage, random_id: int | None = None
@@ -232,11 +236,9 @@ class Line:
 
         Raises BotUnavailable, TelegramError; MaybeSent, see `find_buttons`.
         """
-        self.chat  # noqa: B018 - says why, when the line is not ready
-        assert self._client is not None
-        assert self.user_id is not None
+        online = self.require_online()
         try:
-            message_id = await send_buttons(self._client, self.user_id, bot, peer, message, random_id)
+            message_id = await send_buttons(online.session, online.account_id, bot, peer, message, random_id)
         except TelegramError:
             self._bot.doubt()
             raise
@@ -245,28 +247,24 @@ class Line:
 
     async def find_buttons(self, person_id: int, data: str) -> list[int]:
         """The messages to a person that have buttons whose data begins so. Raises TelegramError."""
-        return await find(self.client, await self.peer(person_id), data)
+        session = self.require_online().session
+        return await find(session, await session.user_peer(person_id), data)
 
     async def send_card_part(self, peer: types.TypeInputPeer, part: Contact | Picture) -> None:
         """Send a contact, or a picture. Raises TelegramError."""
-        self.chat  # noqa: B018 - says why, when the line is not ready
-        assert self._client is not None
+        session = self.require_online().session
         if isinstance(part, Contact):
-            await send_contact(self._client, peer, part)
+            await send_contact(session, peer, part)
         else:
-            await send_picture(self._client, peer, part)
+            await send_picture(session, peer, part)
 
     async def peer(self, person_id: int) -> types.InputPeerUser:
         """Somebody whom this line has met, by Telegram id. Raises TelegramError."""
-        self.chat  # noqa: B018 - says why, when the line is not ready
-        assert self._client is not None
-        return await known_peer(self._client, person_id)
+        return await self.require_online().session.user_peer(person_id)
 
     async def delete_messages(self, message_ids: list[int]) -> None:
         """Delete messages of this account's chats for both sides. Raises TelegramError."""
-        self.chat  # noqa: B018 - says why, when the line is not ready
-        assert self._client is not None
-        await delete(self._client, message_ids)
+        await delete(self.require_online().session, message_ids)
 
     async def until_ready(self, after: int = 0) -> int:
         """Wait until it can take and place calls, for the next time ``after`` that one; gives which time it is."""
@@ -331,33 +329,31 @@ class Line:
         if not (self.account.api_id and self.account.api_hash):
             raise SignedOut("neither the line nor the installation has an api_id and api_hash", NO_APPLICATION)
         # Attached before anything is asked: Telethon hands a call that comes meanwhile to nobody else.
-        async with connected(self.account, self.limits) as client, self._phone.attached(client):
-            self.user_id = await self._identify(client)
+        async with connected(self.account, self.limits) as session, self._phone.attached(session):
+            self.user_id = account_id = await self._identify(session)
             async with (
-                Chat(client, lambda: self.templates, self._on_text, self._own, self._answered) as chat,
+                Chat(session, lambda: self.templates, self._on_text, self._own, self._answered) as chat,
                 guarded_tasks() as checks,
             ):
-                self._client, self._chat = client, chat
-                checks.supervise(partial(self._bot.watch, client), f"line {self.number}: bot")
+                self._online = Online(session, self._phone, chat, account_id)
+                checks.supervise(partial(self._bot.watch, session), f"line {self.number}: bot")
                 self._become(LineState.READY, READY)
                 try:
-                    if ended := await self._watch(client, checks):
+                    if ended := await self._watch(session, checks):
                         await self._sign_out(ended)  # while Telegram may still take the ends of its calls
                 finally:
-                    self._client = self._chat = None
+                    self._online = None
             if ended:
                 raise ended
             self._become(LineState.CONNECTING, say("Telegram closed the connection; connecting again."))
 
-    async def _identify(self, client: TelegramClient) -> int:
+    async def _identify(self, session: Session) -> int:
         """The account's id. Raises TelegramError; SignedOut for what Telegram says of the session itself, only.
 
         Telethon's `is_user_authorized` takes any error for being signed out.
         """
-        with translated("users.getUsers"):
-            async with asyncio.timeout(CONNECT_S):
-                for user in await client(functions.users.GetUsersRequest([types.InputUserSelf()])):
-                    return int(user.id)
+        for user in await session.invoke(functions.users.GetUsersRequest([types.InputUserSelf()]), CONNECT_S):
+            return int(user.id)
         raise TelegramError("Telegram does not say whose session this is (users.getUsers)")
 
     async def _sign_out(self, error: SignedOut) -> None:
@@ -370,19 +366,19 @@ class Line:
             except TimeoutError:
                 log.warning("line %s: calls did not end within %g s after its session", self.number, END_S)
 
-    async def _watch(self, client: TelegramClient, tasks: GuardedTasks) -> SignedOut | None:
-        """Until the client gives up, or Telegram says that the session has ended, which is returned.
+    async def _watch(self, session: Session, tasks: GuardedTasks) -> SignedOut | None:
+        """Until Telethon gives up, or Telegram says that the session has ended, which is returned.
 
         See whether Telegram answers: Telethon itself connects again without a word. One question at a time: what could
         not be sent is sent once Telethon is connected again.
         """
         question: asyncio.Task[SignedOut | bool | None] | None = None
-        gone = client.disconnected
+        gone = session.closed
         turn = 0
         while True:
             if question is None:
                 turn += 1
-                question = tasks.spawn(self._ask(client, turn), f"check of {self.number}")
+                question = tasks.spawn(self._ask(session, turn), f"check of {self.number}")
             await asyncio.wait({question, gone}, timeout=CHECK_S, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
                 return None
@@ -396,22 +392,20 @@ class Line:
                 return answered
             if answered and self.state is not LineState.READY:
                 self._become(LineState.READY, READY)
-                await client.catch_up()  # what became of calls meanwhile
+                await session.catch_up()  # what became of calls meanwhile
                 self._phone.resync()
             await asyncio.wait({gone}, timeout=CHECK_EVERY_S)
             if gone.done():
                 return None
 
-    async def _ask(self, client: TelegramClient, turn: int) -> SignedOut | bool:
+    async def _ask(self, session: Session, turn: int) -> SignedOut | bool:
         """Whether Telegram has answered; SignedOut if that is what it said."""
         now = asyncio.get_running_loop().time()
         try:
             if turn % 2 or now < self._session_asked_from:
-                with translated("ping"):
-                    await client(functions.PingRequest(secrets.randbits(63)))
+                await session.invoke(functions.PingRequest(secrets.randbits(63)), timeout=None)
             else:  # what needs a session, costs little, and is held back by no pause
-                with translated("updates.getState"):
-                    sent, state = time.time(), await client(functions.updates.GetStateRequest())
+                sent, state = time.time(), await session.invoke(functions.updates.GetStateRequest(), timeout=None)
                 self._learn_clock(state.date.timestamp(), sent, time.time())
         except SignedOut as ended:
             return ended
@@ -419,7 +413,7 @@ class Line:
             self._session_asked_from = now + (error.seconds or 0.0)
             log.info("line %s: %s", self.number, error)
         except Unreachable:
-            await asyncio.wait({client.disconnected})
+            await asyncio.wait({session.closed})
             return False
         except TelegramError as error:
             log.debug("line %s: %s", self.number, error)

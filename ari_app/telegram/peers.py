@@ -1,26 +1,28 @@
 """Whom a dialplan can call on Telegram, and who it is that calls."""
 
-import asyncio
 import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 import phonenumbers
-from telethon import TelegramClient, utils
+from telethon import utils
 from telethon.tl import functions, types
 
 from ari_app.sentence import say
 from ari_app.store.errors import StoreUnavailable
-from ari_app.telegram.errors import NotFound, translated
+from ari_app.telegram.errors import NotFound
+from ari_app.telegram.session import Session
 from ari_app.wrong import Told
 
 log = logging.getLogger(__name__)
 
-RESOLVE_S = 10.0
+Peer = types.TypeInputPeer
+"""How Telegram wants somebody named in a request: by an id and this account's access hash."""
+
 ID_DIGITS = len(str(2**63))  # int() refuses a text of more than 4300 digits
 QUOTED = 64  # of what was dialled, in a sentence
 KNOWN_MOST = 20_000  # answers in memory, some 10 MB a line
@@ -233,13 +235,13 @@ class Directory:
         except StoreUnavailable as error:
             log.warning("whom Telegram has found earlier is not known, it is asked again: %s", error)
 
-    async def find(self, client: TelegramClient, destination: Destination, *, fresh: bool = False) -> Callee:
+    async def find(self, session: Session, destination: Destination, *, fresh: bool = False) -> Callee:
         """Who it is; leaves no contact behind. ``fresh`` asks Telegram again, whatever is known.
 
         Raises NotFound where nobody is there (or hides), and the other errors of `errors.py`.
         """
         if destination.kind is Kind.ID:
-            return await _known(client, destination)
+            return await _known(session, destination)
         name, now = str(destination), self.clock()
         if fresh:
             self._answers.pop(name, None)
@@ -247,7 +249,7 @@ class Directory:
         elif callee := _read(self._known(name, now), destination):
             return callee
         try:
-            callee = await _resolve(client, destination)
+            callee = await _resolve(session, destination)
         except NotFound:
             self._keep(name, NOBODY, now, now + self.not_found_s)
             raise
@@ -288,56 +290,30 @@ def _read(answer: str | None, destination: Destination) -> Callee | None:
         return None
 
 
-async def _resolve(client: TelegramClient, destination: Destination) -> Callee:
-    request: Any
-    if destination.kind is Kind.PHONE:
-        request, name = functions.contacts.ResolvePhoneRequest(destination.value), "contacts.resolvePhone"
-    else:
-        request, name = functions.contacts.ResolveUsernameRequest(destination.value), "contacts.resolveUsername"
-    with translated(name):
-        async with asyncio.timeout(RESOLVE_S):
-            found = await client(request)
+async def _resolve(session: Session, destination: Destination) -> Callee:
+    phone = destination.kind is Kind.PHONE
+    request = functions.contacts.ResolvePhoneRequest if phone else functions.contacts.ResolveUsernameRequest
+    found = await session.invoke(request(destination.value))
     for user in found.users:
         if isinstance(found.peer, types.PeerUser) and user.id == found.peer.user_id:
             return Callee(Person.of(user.id, user), utils.get_input_peer(user))
     raise NotFound(f"{destination} on Telegram is no person but a channel, a group or nobody")
 
 
-async def known_peer(client: TelegramClient, person_id: int) -> types.InputPeerUser:
-    """How somebody whom the account has met is named to Telegram, by their id. Raises NotFound, TelegramError."""
-    try:
-        with translated("users.getUsers"):
-            async with asyncio.timeout(RESOLVE_S):
-                return await client.get_input_entity(types.PeerUser(person_id))
-    except (NotFound, ValueError) as error:
-        raise _unknown(str(person_id)) from error
-
-
-async def bot_peer(client: TelegramClient, username: str) -> types.InputPeerUser:
-    """A bot by its username: the session remembers it, or contacts.resolveUsername. Raises NotFound, TelegramError."""
-    with translated("contacts.resolveUsername"):
-        async with asyncio.timeout(RESOLVE_S):
-            try:
-                peer = await client.get_input_entity(username)
-            except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
-                raise NotFound(f"nobody on Telegram is called @{username}") from error
+async def bot_peer(session: Session, username: str) -> types.InputPeerUser:
+    """A bot by its username. Raises NotFound, TelegramError."""
+    peer = await session.named_peer(username)
     if not isinstance(peer, types.InputPeerUser):
         raise NotFound(f"@{username} is no bot")
     return peer
 
 
-def _unknown(person_id: str) -> NotFound:
-    return NotFound(f"this line does not know Telegram id {person_id}: it has met nobody with that id")
-
-
-async def _known(client: TelegramClient, destination: Destination) -> Callee:
+async def _known(session: Session, destination: Destination) -> Callee:
     """A numeric id can be called only if this line has met the person: Telegram wants an access hash."""
-    try:
-        with translated("users.getUsers"):
-            async with asyncio.timeout(RESOLVE_S):
-                user = await client.get_entity(await known_peer(client, int(destination.value)))
-    except ValueError as error:
-        raise _unknown(destination.value) from error
-    if not isinstance(user, types.User):
-        raise NotFound(f"Telegram id {destination} is no person")
-    return Callee(Person.of(user.id, user), utils.get_input_peer(user))
+    peer = await session.user_peer(int(destination.value))
+    for user in await session.invoke(
+        functions.users.GetUsersRequest([types.InputUser(peer.user_id, peer.access_hash)])
+    ):
+        if isinstance(user, types.User):
+            return Callee(Person.of(user.id, user), utils.get_input_peer(user))
+    raise NotFound(f"Telegram id {destination} is no person")

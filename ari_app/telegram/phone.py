@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from telethon import TelegramClient, events
+from telethon import events
 from telethon.tl import functions, types
 
 from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
@@ -27,7 +27,6 @@ from ari_app.telegram.errors import (
     TelegramError,
     Unreachable,
     Unreadable,
-    translated,
 )
 from ari_app.telegram.limits import tl_name
 from ari_app.telegram.phone_call import (
@@ -39,6 +38,7 @@ from ari_app.telegram.phone_call import (
     PhoneCall,
     PhoneCallState,
 )
+from ari_app.telegram.session import Session
 from media.types import DhConfig, EngineProtocol
 
 __all__ = ["RECEIVE_S", "DiscardReason", "Discarded", "Offer", "OutgoingCall", "Phone", "PhoneCall", "PhoneCallState"]
@@ -65,14 +65,14 @@ class Phone:
     """Every phone.* call of one account.
 
     ``on_offer`` is called, without waiting, for each incoming call; it has to hold the offer (``async with offer``).
-    A context manager for its own tasks; it hears of calls while it is `attached` to a client.
+    A context manager for its own tasks; it hears of calls while it is `attached` to a session.
     """
 
     def __init__(self, engine: EngineProtocol, on_offer: Callable[[Offer], None]) -> None:
         self.protocol = call_protocol(engine)
         self._on_offer = on_offer
-        self._client: TelegramClient | None = None
-        self._has_client = asyncio.Event()
+        self._session: Session | None = None
+        self._has_session = asyncio.Event()
         self._was_attached = False
         self._calls: dict[int, PhoneCall] = {}
         self._over: deque[int] = deque(maxlen=REMEMBERED)
@@ -95,24 +95,23 @@ class Phone:
         await self._guard.__aexit__(None, None, None)
 
     @asynccontextmanager
-    async def attached(self, client: TelegramClient) -> AsyncIterator[None]:
-        """Use a client until the block is left; what has come since an earlier one was left is asked for."""
-        client.add_event_handler(self._on_update, events.Raw((*UPDATES, types.UpdateNewMessage)))
-        client.on_reconnect = self.resync
-        self._client = client
-        self._has_client.set()
-        try:
-            if self._was_attached:
-                await client.catch_up()
-                self.resync()
-            self._was_attached = True
-            if self._dh is None:
-                self._spawn(self._prepare(), "messages.getDhConfig")
-            yield
-        finally:
-            self._has_client.clear()
-            self._client = None
-            client.remove_event_handler(self._on_update)
+    async def attached(self, session: Session) -> AsyncIterator[None]:
+        """Use a session until the block is left; what has come since an earlier one was left is asked for."""
+        with session.on(events.Raw((*UPDATES, types.UpdateNewMessage)), self._on_update):
+            session.on_reconnect(self.resync)
+            self._session = session
+            self._has_session.set()
+            try:
+                if self._was_attached:
+                    await session.catch_up()
+                    self.resync()
+                self._was_attached = True
+                if self._dh is None:
+                    self._spawn(self._prepare(), "messages.getDhConfig")
+                yield
+            finally:
+                self._has_session.clear()
+                self._session = None
 
     def resync(self) -> None:
         """Have the true state of the live calls asked, after updates may have been missed; does not wait for it."""
@@ -153,11 +152,15 @@ class Phone:
 
     async def invoke(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
         """One request to Telegram, bounded in time, the wait for a connection included; raises TelegramError."""
-        with translated(tl_name(request)):
-            async with asyncio.timeout(timeout_s):
-                await self._has_client.wait()
-                assert self._client is not None
-                return await self._client(request)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        try:
+            async with asyncio.timeout_at(until):
+                await self._has_session.wait()
+        except TimeoutError:
+            raise Unreachable(f"there was no connection to Telegram for {tl_name(request)} in time") from None
+        assert self._session is not None
+        return await self._session.invoke(request, until - loop.time())
 
     async def invoke_with_retry(self, request: Any, timeout_s: float = REQUEST_S) -> Any:
         """As `invoke`, and once more within the same time where the trouble may pass."""

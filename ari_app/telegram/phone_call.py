@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, Self
 
+from telethon import utils
 from telethon.tl import functions, types
 
 from ari_app.tasks import FAILURES
@@ -26,6 +27,7 @@ from ari_app.telegram.errors import (
     TelegramError,
     Unreachable,
 )
+from ari_app.telegram.peers import Peer
 from media.types import Agreement, DhConfig
 
 log = logging.getLogger(__name__)
@@ -270,6 +272,7 @@ class Offer(PhoneCall):
     def __init__(self, control: Control, requested: types.PhoneCallRequested, caller: types.User | None) -> None:
         super().__init__(control, requested.admin_id, requested.id, requested.access_hash, requested.date)
         self.caller = caller
+        self.peer: Peer | None = utils.get_input_peer(caller) if caller else None
         self.incompatible = incompatible_versions(control.protocol, requested.protocol)
         """Where the caller's media and ours have no version in common."""
         self._g_a_hash: bytes = requested.g_a_hash

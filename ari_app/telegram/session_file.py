@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from ari_app.telegram.account import Account, connected, lease
+from ari_app.telegram.account import Account, lease
 from ari_app.telegram.errors import SignedOut, TelegramError
+from ari_app.telegram.session import connected
 from ari_app.telegram.setup import log_out
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ async def retire(account: Account, session: Path) -> None:
     if not await asyncio.to_thread(session.exists):
         return
     try:
-        async with connected(replace(account, session=session)) as client:
-            await log_out(client)
+        async with connected(replace(account, session=session)) as connection:
+            await log_out(connection)
     except SignedOut:
         pass  # as good
     except (TelegramError, OSError, sqlite3.Error, ValueError) as error:  # ValueError: it belongs to no application

@@ -3,21 +3,18 @@
 core.telegram.org/api/privacy, core.telegram.org/api/bots and core.telegram.org/api/auth
 """
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from telethon import TelegramClient
 from telethon.tl import functions, types
 
 from ari_app.sentence import Sentence, say
-from ari_app.telegram.errors import NotFound, SignedOut, TelegramError, Unreachable, translated
+from ari_app.telegram.errors import NotFound, SignedOut, TelegramError, Unreachable
 from ari_app.telegram.peers import bot_peer
-
-ANSWER_S = 10.0
+from ari_app.telegram.session import Session
 
 
 class Step(Enum):
@@ -55,16 +52,16 @@ class BotFacts:
     inline: bool
 
 
-async def look(client: TelegramClient, bot: BotFacts | None) -> list[StepView]:
-    """How every step stands, for a client that is signed in; ``bot``: None where there is none, or it can't be used.
+async def look(session: Session, bot: BotFacts | None) -> list[StepView]:
+    """How every step stands, for a session that is signed in; ``bot``: None where there is none, or it can't be used.
 
     Telegram is asked four times (five for a bot that the account has not met); raises TelegramError where it does not
     answer. A step whose question it refuses is OPEN, with Telegram's word.
     """
-    return [await _looked_at(step, client, bot) for step in Step]
+    return [await _looked_at(step, session, bot) for step in Step]
 
 
-async def carry_out(client: TelegramClient, steps: Collection[Step], bot: BotFacts | None) -> list[StepView]:
+async def carry_out(session: Session, steps: Collection[Step], bot: BotFacts | None) -> list[StepView]:
     """Do these steps, and look at every one again; where Telegram refuses, the view of that step says so.
 
     Raises TelegramError where Telegram does not answer.
@@ -74,35 +71,35 @@ async def carry_out(client: TelegramClient, steps: Collection[Step], bot: BotFac
         if step not in steps or step not in DO or (step is Step.BOT_DIALOGUE and bot is None):
             continue
         try:
-            await DO[step](client, bot)
+            await DO[step](session, bot)
         except TelegramError as error:
             if _is_lost(error):
                 raise
             refused[step] = StepView(step, StepState.OPEN, _refusal(error))
-    views = await look(client, bot)
+    views = await look(session, bot)
     return [refused.get(view.step, view) if view.state is StepState.OPEN else view for view in views]
 
 
-async def has_dialogue(client: TelegramClient, bot_username: str) -> bool:
+async def has_dialogue(session: Session, bot_username: str) -> bool:
     """Whether the account has a chat with the bot; raises TelegramError, NotFound where nobody is called so.
 
     One request, messages.getPeerDialogs with one peer: some hundred bytes each way, and none of the requests that
     Telegram limits. For a bot that this session has never met it is preceded by contacts.resolveUsername: once, or each
     time for a name that nobody has.
     """
-    peer = await bot_peer(client, bot_username)
+    peer = await bot_peer(session, bot_username)
     request = functions.messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)])
-    answer = await _ask(client, "messages.getPeerDialogs", request)
+    answer = await session.invoke(request)
     return any(dialog.top_message for dialog in answer.dialogs)
 
 
-async def log_out(client: TelegramClient) -> None:
+async def log_out(session: Session) -> None:
     """Sign the session out for good (auth.logOut); it can't be used again. Raises TelegramError.
 
     A session that was signed out already is as good.
     """
     try:
-        await _ask(client, "auth.logOut", functions.auth.LogOutRequest())
+        await session.invoke(functions.auth.LogOutRequest())
     except SignedOut:
         return
 
@@ -110,9 +107,9 @@ async def log_out(client: TelegramClient) -> None:
 # Looking
 
 
-async def _looked_at(step: Step, client: TelegramClient, bot: BotFacts | None) -> StepView:
+async def _looked_at(step: Step, session: Session, bot: BotFacts | None) -> StepView:
     try:
-        state, sentence = await LOOK[step](client, bot)
+        state, sentence = await LOOK[step](session, bot)
     except TelegramError as error:
         if _is_lost(error):
             raise
@@ -125,30 +122,30 @@ Found = tuple[StepState, Sentence]
 NO_BOT = say("There is no bot at work: set up its token first.")
 
 
-async def _look_at_calls(client: TelegramClient, bot: BotFacts | None) -> Found:
-    if await _is_for_everybody(client, types.InputPrivacyKeyPhoneCall()):
+async def _look_at_calls(session: Session, bot: BotFacts | None) -> Found:
+    if await _is_for_everybody(session, types.InputPrivacyKeyPhoneCall()):
         return StepState.DONE, say("Everybody can call this account.")
     return StepState.OPEN, say("Not everybody can call this account: let everybody, or such calls never get here.")
 
 
-async def _look_at_number(client: TelegramClient, bot: BotFacts | None) -> Found:
-    if await _is_for_everybody(client, types.InputPrivacyKeyPhoneNumber()):
+async def _look_at_number(session: Session, bot: BotFacts | None) -> Found:
+    if await _is_for_everybody(session, types.InputPrivacyKeyPhoneNumber()):
         return StepState.DONE, say("Everybody sees this account's number.")
     return StepState.OPEN, say("Not everybody sees this account's number: show it, so that people know who calls.")
 
 
-async def _look_at_dialogue(client: TelegramClient, bot: BotFacts | None) -> Found:
+async def _look_at_dialogue(session: Session, bot: BotFacts | None) -> Found:
     if bot is None:
         return StepState.IMPOSSIBLE, NO_BOT
     try:
-        if await has_dialogue(client, bot.username):
+        if await has_dialogue(session, bot.username):
             return StepState.DONE, say("The account has a chat with @{bot}.", bot=bot.username)
     except NotFound:
         return StepState.IMPOSSIBLE, say("Nobody on Telegram is called @{bot}: check the bot.", bot=bot.username)
     return StepState.OPEN, say("The account has no chat with @{bot} yet: start one.", bot=bot.username)
 
 
-async def _look_at_inline_mode(client: TelegramClient, bot: BotFacts | None) -> Found:
+async def _look_at_inline_mode(session: Session, bot: BotFacts | None) -> Found:
     if bot is None:
         return StepState.IMPOSSIBLE, NO_BOT
     if bot.inline:
@@ -159,8 +156,8 @@ async def _look_at_inline_mode(client: TelegramClient, bot: BotFacts | None) -> 
     )
 
 
-async def _look_at_devices(client: TelegramClient, bot: BotFacts | None) -> Found:
-    ringing = await _ringing_devices(client)
+async def _look_at_devices(session: Session, bot: BotFacts | None) -> Found:
+    ringing = await _ringing_devices(session)
     if not ringing:
         return StepState.DONE, say("No other device of this account rings.")
     names = ", ".join(sorted({device.device_model or device.app_name for device in ringing}))
@@ -173,38 +170,38 @@ async def _look_at_devices(client: TelegramClient, bot: BotFacts | None) -> Foun
 # Doing
 
 
-async def _let_everybody_call(client: TelegramClient, bot: BotFacts | None) -> None:
-    await _allow_everybody(client, types.InputPrivacyKeyPhoneCall())
+async def _let_everybody_call(session: Session, bot: BotFacts | None) -> None:
+    await _allow_everybody(session, types.InputPrivacyKeyPhoneCall())
 
 
-async def _show_number(client: TelegramClient, bot: BotFacts | None) -> None:
-    await _allow_everybody(client, types.InputPrivacyKeyPhoneNumber())
+async def _show_number(session: Session, bot: BotFacts | None) -> None:
+    await _allow_everybody(session, types.InputPrivacyKeyPhoneNumber())
 
 
-async def _start_bot(client: TelegramClient, bot: BotFacts | None) -> None:
+async def _start_bot(session: Session, bot: BotFacts | None) -> None:
     assert bot is not None
-    if await has_dialogue(client, bot.username):
+    if await has_dialogue(session, bot.username):
         return
-    peer = await bot_peer(client, bot.username)
+    peer = await bot_peer(session, bot.username)
     user = types.InputUser(peer.user_id, peer.access_hash)
     request = functions.messages.StartBotRequest(bot=user, peer=peer, start_param="", random_id=secrets.randbits(63))
-    await _ask(client, "messages.startBot", request)
+    await session.invoke(request)
 
 
-async def _silence_devices(client: TelegramClient, bot: BotFacts | None) -> None:
-    for device in await _ringing_devices(client):
+async def _silence_devices(session: Session, bot: BotFacts | None) -> None:
+    for device in await _ringing_devices(session):
         request = functions.account.ChangeAuthorizationSettingsRequest(device.hash, call_requests_disabled=True)
-        await _ask(client, "account.changeAuthorizationSettings", request)
+        await session.invoke(request)
 
 
-LOOK: dict[Step, Callable[[TelegramClient, BotFacts | None], Awaitable[Found]]] = {
+LOOK: dict[Step, Callable[[Session, BotFacts | None], Awaitable[Found]]] = {
     Step.CALLS_FROM_EVERYBODY: _look_at_calls,
     Step.NUMBER_SHOWN: _look_at_number,
     Step.BOT_DIALOGUE: _look_at_dialogue,
     Step.INLINE_MODE: _look_at_inline_mode,
     Step.OTHER_DEVICES_SILENT: _look_at_devices,
 }
-DO: dict[Step, Callable[[TelegramClient, BotFacts | None], Awaitable[None]]] = {
+DO: dict[Step, Callable[[Session, BotFacts | None], Awaitable[None]]] = {
     Step.CALLS_FROM_EVERYBODY: _let_everybody_call,
     Step.NUMBER_SHOWN: _show_number,
     Step.BOT_DIALOGUE: _start_bot,
@@ -215,32 +212,26 @@ DO: dict[Step, Callable[[TelegramClient, BotFacts | None], Awaitable[None]]] = {
 # Telegram
 
 
-async def _is_for_everybody(client: TelegramClient, key: Any) -> bool:
+async def _is_for_everybody(session: Session, key: Any) -> bool:
     """Whether a privacy rule admits everybody, with nobody excepted (account.getPrivacy)."""
-    answer = await _ask(client, "account.getPrivacy", functions.account.GetPrivacyRequest(key))
+    answer = await session.invoke(functions.account.GetPrivacyRequest(key))
     kinds = {type(rule) for rule in answer.rules}
     excepting = {types.PrivacyValueDisallowUsers, types.PrivacyValueDisallowChatParticipants}
     return types.PrivacyValueAllowAll in kinds and not kinds & excepting
 
 
-async def _allow_everybody(client: TelegramClient, key: Any) -> None:
+async def _allow_everybody(session: Session, key: Any) -> None:
     request = functions.account.SetPrivacyRequest(key, [types.InputPrivacyValueAllowAll()])
-    await _ask(client, "account.setPrivacy", request)
+    await session.invoke(request)
 
 
-async def _ringing_devices(client: TelegramClient) -> list[Any]:
-    answer = await _ask(client, "account.getAuthorizations", functions.account.GetAuthorizationsRequest())
+async def _ringing_devices(session: Session) -> list[Any]:
+    answer = await session.invoke(functions.account.GetAuthorizationsRequest())
     return [
         device
         for device in answer.authorizations
         if not (device.current or device.call_requests_disabled or device.password_pending)
     ]
-
-
-async def _ask(client: TelegramClient, name: str, request: Any) -> Any:
-    with translated(name):
-        async with asyncio.timeout(ANSWER_S):
-            return await client(request)
 
 
 def _is_lost(error: TelegramError) -> bool:

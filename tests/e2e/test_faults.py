@@ -296,9 +296,9 @@ async def line_is_replaced(stage: Play, anna: Person, phone: SipPhone) -> bool:
     """The line works, and is signed in again all the same."""
     line = stage.app.lines.line(LINE)
     try:
-        before = line.client.session.auth_key.key
+        before = line.require_online().session.client.session.auth_key.key
         await signed_in(stage)
-        after = line.client.session.auth_key.key
+        after = line.require_online().session.client.session.auth_key.key
     except (*ERROR_TYPES, AssertionError, TimeoutError):
         return False
     return bool(after != before)

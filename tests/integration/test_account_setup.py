@@ -13,6 +13,7 @@ from telethon.tl import functions, types
 
 from ari_app.sandbox.telegram import Audience, Device, LocalTelegram, device, new_device
 from ari_app.telegram.errors import NotFound, SignedOut, Unreachable
+from ari_app.telegram.session import Session
 from ari_app.telegram.setup import (
     BotFacts,
     Step,
@@ -54,7 +55,7 @@ def view_of(views: Iterable[StepView], step: Step) -> StepView:
 
 async def test_everything_looked_at_done_and_looked_at_again(telegram: LocalTelegram, line: Device) -> None:
     async with device(telegram, LINE, device_model="Desk"):
-        before = await look(line.client, BOT)
+        before = await look(Session(line.client), BOT)
         assert [view.step for view in before] == list(Step)
         assert states(before) == {
             Step.CALLS_FROM_EVERYBODY: OPEN,
@@ -65,15 +66,15 @@ async def test_everything_looked_at_done_and_looked_at_again(telegram: LocalTele
         }
         assert "Desk" in str(view_of(before, Step.OTHER_DEVICES_SILENT).sentence)
         assert all(str(view.sentence) for view in before)
-        assert states(await carry_out(line.client, list(Step), BOT)) == dict.fromkeys(Step, DONE)
-        assert states(await look(line.client, BOT)) == dict.fromkeys(Step, DONE)
-    assert await has_dialogue(line.client, BOT.username)
+        assert states(await carry_out(Session(line.client), list(Step), BOT)) == dict.fromkeys(Step, DONE)
+        assert states(await look(Session(line.client), BOT)) == dict.fromkeys(Step, DONE)
+    assert await has_dialogue(Session(line.client), BOT.username)
 
 
 @pytest.mark.parametrize("step", [step for step in Step if step is not Step.INLINE_MODE])
 async def test_one_step_alone(telegram: LocalTelegram, line: Device, step: Step) -> None:
     async with device(telegram, LINE):
-        after = states(await carry_out(line.client, [step], BOT))
+        after = states(await carry_out(Session(line.client), [step], BOT))
     assert after.pop(step) is DONE
     assert after.pop(Step.INLINE_MODE) is DONE
     assert set(after.values()) == {OPEN}
@@ -83,7 +84,7 @@ async def test_what_is_done_has_its_effect(telegram: LocalTelegram, line: Device
     async with device(telegram, CALLER) as caller:
         found = await caller(functions.contacts.ResolvePhoneRequest(LINE))
         assert found.users[0].phone is None
-        await carry_out(line.client, [Step.CALLS_FROM_EVERYBODY, Step.NUMBER_SHOWN], BOT)
+        await carry_out(Session(line.client), [Step.CALLS_FROM_EVERYBODY, Step.NUMBER_SHOWN], BOT)
         found = await caller(functions.contacts.ResolvePhoneRequest(LINE))
         assert found.users[0].phone == LINE[1:]
         assert not (await caller(functions.users.GetFullUserRequest(found.users[0]))).full_user.phone_calls_private
@@ -91,14 +92,14 @@ async def test_what_is_done_has_its_effect(telegram: LocalTelegram, line: Device
 
 async def test_an_exception_to_everybody_is_not_everybody(telegram: LocalTelegram, line: Device) -> None:
     telegram.set_privacy(LINE, "phone_call", Audience.EVERYBODY, disallow=[CALLER])
-    assert view_of(await look(line.client, BOT), Step.CALLS_FROM_EVERYBODY).state is OPEN
-    views = await carry_out(line.client, [Step.CALLS_FROM_EVERYBODY], BOT)
+    assert view_of(await look(Session(line.client), BOT), Step.CALLS_FROM_EVERYBODY).state is OPEN
+    views = await carry_out(Session(line.client), [Step.CALLS_FROM_EVERYBODY], BOT)
     assert view_of(views, Step.CALLS_FROM_EVERYBODY).state is DONE
 
 
 async def test_a_silenced_device_does_not_ring_and_the_line_does(telegram: LocalTelegram, line: Device) -> None:
     async with device(telegram, LINE) as registry, device(telegram, CALLER) as caller:
-        await carry_out(line.client, list(Step), BOT)
+        await carry_out(Session(line.client), list(Step), BOT)
         (own, other) = sorted(telegram.devices(LINE), key=lambda each: bool(each.call_requests_disabled))
         assert (own.device_model, own.call_requests_disabled) == ("Astergram", False)
         assert other.call_requests_disabled
@@ -124,17 +125,17 @@ async def call(caller: Device) -> Any:
 async def test_telegram_refuses_to_silence_a_device(telegram: LocalTelegram, line: Device) -> None:
     telegram.refuse("account.changeAuthorizationSettings", "FRESH_RESET_AUTHORISATION_FORBIDDEN", LINE)
     async with device(telegram, LINE):
-        views = await carry_out(line.client, [Step.OTHER_DEVICES_SILENT], BOT)
+        views = await carry_out(Session(line.client), [Step.OTHER_DEVICES_SILENT], BOT)
         refused = view_of(views, Step.OTHER_DEVICES_SILENT)
         assert refused.state is OPEN
         assert "FRESH_RESET_AUTHORISATION_FORBIDDEN" in str(refused.sentence)
-        await carry_out(line.client, [Step.OTHER_DEVICES_SILENT], BOT)
-        assert view_of(await look(line.client, BOT), Step.OTHER_DEVICES_SILENT).state is DONE
+        await carry_out(Session(line.client), [Step.OTHER_DEVICES_SILENT], BOT)
+        assert view_of(await look(Session(line.client), BOT), Step.OTHER_DEVICES_SILENT).state is DONE
 
 
 async def test_a_refusal_of_one_step_leaves_the_others(telegram: LocalTelegram, line: Device) -> None:
     telegram.refuse("account.setPrivacy", "FLOOD_WAIT_30", LINE)
-    views = await carry_out(line.client, list(Step), BOT)
+    views = await carry_out(Session(line.client), list(Step), BOT)
     refused = view_of(views, Step.CALLS_FROM_EVERYBODY)
     assert refused.state is OPEN and "30 s" in str(refused.sentence)
     assert view_of(views, Step.BOT_DIALOGUE).state is DONE
@@ -142,61 +143,61 @@ async def test_a_refusal_of_one_step_leaves_the_others(telegram: LocalTelegram, 
 
 async def test_a_question_that_telegram_refuses(telegram: LocalTelegram, line: Device) -> None:
     telegram.refuse("account.getAuthorizations", "FLOOD_WAIT_30", LINE)
-    views = await look(line.client, BOT)
+    views = await look(Session(line.client), BOT)
     assert "30 s" in str(view_of(views, Step.OTHER_DEVICES_SILENT).sentence)
 
 
 async def test_without_a_bot_with_a_wrong_one_and_with_inline_mode_off(line: Device) -> None:
     for bot, named in ((None, "no bot"), (BotFacts("nobody_bot", inline=True), "@nobody_bot")):
-        views = await carry_out(line.client, list(Step), bot)
+        views = await carry_out(Session(line.client), list(Step), bot)
         refused = view_of(views, Step.BOT_DIALOGUE)
         assert refused.state is IMPOSSIBLE and named in str(refused.sentence)
-    off = view_of(await look(line.client, BotFacts(BOT.username, inline=False)), Step.INLINE_MODE)
+    off = view_of(await look(Session(line.client), BotFacts(BOT.username, inline=False)), Step.INLINE_MODE)
     assert off.state is IMPOSSIBLE and "/setinline" in str(off.sentence)
 
 
 async def test_the_dialogue_with_the_bot(telegram: LocalTelegram, line: Device) -> None:
-    assert not await has_dialogue(line.client, BOT.username)
+    assert not await has_dialogue(Session(line.client), BOT.username)
     telegram.refuse("contacts.resolveUsername", "FLOOD_WAIT_3600", LINE, times=None)  # the session remembers the bot
-    assert not await has_dialogue(line.client, f"@{BOT.username}")
-    await carry_out(line.client, [Step.BOT_DIALOGUE], BOT)
-    assert await has_dialogue(line.client, BOT.username)
+    assert not await has_dialogue(Session(line.client), f"@{BOT.username}")
+    await carry_out(Session(line.client), [Step.BOT_DIALOGUE], BOT)
+    assert await has_dialogue(Session(line.client), BOT.username)
     messages = await line.client.get_messages(BOT.username, limit=9)
     assert [message.message for message in messages] == ["/start"]
-    await carry_out(line.client, [Step.BOT_DIALOGUE], BOT)
+    await carry_out(Session(line.client), [Step.BOT_DIALOGUE], BOT)
     assert len(await line.client.get_messages(BOT.username, limit=9)) == 1
     await line.client.delete_dialog(BOT.username)
-    assert not await has_dialogue(line.client, BOT.username)
+    assert not await has_dialogue(Session(line.client), BOT.username)
 
 
 async def test_a_bot_that_nobody_has(line: Device) -> None:
     with pytest.raises(NotFound, match="nobody_bot"):
-        await has_dialogue(line.client, "nobody_bot")
+        await has_dialogue(Session(line.client), "nobody_bot")
 
 
 async def test_no_answer(telegram: LocalTelegram, line: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ari_app.telegram.setup.ANSWER_S", 0.2)
+    monkeypatch.setattr(Session.invoke, "__defaults__", (0.2,))
     telegram.delay("account.setPrivacy", 5.0, LINE)
     with pytest.raises(Unreachable, match="setPrivacy"):
-        await carry_out(line.client, list(Step), BOT)
+        await carry_out(Session(line.client), list(Step), BOT)
 
 
 async def test_a_session_that_is_signed_out(telegram: LocalTelegram) -> None:
     async with device(telegram, LINE, receive_updates=False) as line:
         telegram.revoke_sessions(LINE)
         with pytest.raises(SignedOut):
-            await look(line.client, BOT)
+            await look(Session(line.client), BOT)
         with pytest.raises(SignedOut):
-            await carry_out(line.client, list(Step), BOT)
+            await carry_out(Session(line.client), list(Step), BOT)
 
 
 async def test_logging_out(telegram: LocalTelegram) -> None:
     async with device(telegram, LINE, receive_updates=False) as line, device(telegram, LINE, device_model="Desk"):
-        await log_out(line.client)
+        await log_out(Session(line.client))
         assert [each.device_model for each in telegram.devices(LINE)] == ["Desk"]
         with pytest.raises(errors.AuthKeyUnregisteredError):
             await line(functions.updates.GetStateRequest())
-        await log_out(line.client)  # once more is no error
+        await log_out(Session(line.client))  # once more is no error
 
 
 # The local Telegram itself

@@ -21,12 +21,13 @@ from ari_app.store.limits import LimitRepository
 from ari_app.store.peers import PeerRepository
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
-from ari_app.telegram.account import Account, Server, connected
+from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import CallDiscarded, TelegramError
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line import Line, LineState, Profile
 from ari_app.telegram.peers import Directory
 from ari_app.telegram.phone import DiscardReason, Offer, OutgoingCall
+from ari_app.telegram.session import connected
 from ari_app.telegram.texts import MessageTemplates
 from media.types import Agreement, DhConfig, EngineProtocol
 
@@ -67,7 +68,7 @@ class Rig:
 
     async def dialled(self) -> Any:
         """A peer that the line may call."""
-        return await self.line.client.get_input_entity(BORIS)
+        return await self.line.require_online().session.client.get_input_entity(BORIS)
 
     async def rings(self) -> types.InputPhoneCall:
         """Boris' app hears of a call, and says nothing yet."""
@@ -118,9 +119,9 @@ async def telegram(tmp_path: Path) -> AsyncIterator[LocalTelegram]:
 async def at_work(telegram: LocalTelegram, folder: Path) -> AsyncIterator[Rig]:
     server = Server(telegram.dc_id, telegram.host, telegram.port, telegram.public_key_pem)
     account = Account(LINE, API_ID, API_HASH, folder / "line.session", server)
-    async with connected(account) as client:
-        await sign_in(Device(client), telegram, LINE)
-        await client(functions.contacts.ResolvePhoneRequest(BORIS))
+    async with connected(account) as session:
+        await sign_in(Device(session.client), telegram, LINE)
+        await session.invoke(functions.contacts.ResolvePhoneRequest(BORIS))
     async with (
         open_store(folder / "astergram.db") as store,
         guarded_tasks() as tasks,
@@ -170,20 +171,20 @@ async def test_an_odd_answer_to_request_call_leaves_no_call_behind_and_the_line_
 ) -> None:
     rig.telegram.misanswer("phone.requestCall", odd, phone=LINE)
     with pytest.raises(TelegramError):
-        async with rig.line.phone.call(await rig.dialled(), Keys()) as call:
+        async with rig.line.call(await rig.dialled(), Keys()) as call:
             await within(call.accepted())
     peer = await rig.rings()
     await rig.boris(functions.phone.ReceivedCallRequest(peer))
     await rig.over("missed")
     await rig.boris.next(types.UpdatePhoneCall)
-    async with rig.line.phone.call(await rig.dialled(), Keys()):
+    async with rig.line.call(await rig.dialled(), Keys()):
         await rig.rings()
     assert set(rig.states) <= {LineState.READY}
 
 
 async def test_an_app_that_never_says_that_it_rings_can_answer(rig: Rig) -> None:
     keys = Keys()
-    async with rig.line.phone.call(await rig.dialled(), keys) as call:
+    async with rig.line.call(await rig.dialled(), keys) as call:
         await rig.accepts(await rig.rings())
         await within(call.ringing())
         await within(call.accepted())
@@ -211,7 +212,7 @@ async def test_the_message_in_the_chat_ends_a_call_whose_discard_was_lost(rig: R
 async def talking(rig: Rig) -> AsyncIterator[tuple[OutgoingCall, types.InputPhoneCall]]:
     """A call of the line's to Boris, up to where the media would connect."""
     keys = Keys()
-    async with rig.line.phone.call(await rig.dialled(), keys) as call:
+    async with rig.line.call(await rig.dialled(), keys) as call:
         peer = await rig.rings()
         await rig.accepts(peer)
         await within(call.accepted())
@@ -233,12 +234,12 @@ async def test_after_a_refusal_the_list_of_calls_says_how_the_call_ended(rig: Ri
 async def broken_update_loop(rig: Rig) -> None:
     """What Telethon can't read makes it disconnect for good; the line takes another client."""
     rig.telegram.misanswer("updates.getDifference", lambda _: UNKNOWN, phone=LINE)
-    await rig.line.client.catch_up()
+    await rig.line.require_online().session.client.catch_up()
 
 
 async def test_a_call_outlives_the_client(rig: Rig) -> None:
     keys = Keys()
-    async with rig.line.phone.call(await rig.dialled(), keys) as call:
+    async with rig.line.call(await rig.dialled(), keys) as call:
         peer = await rig.rings()
         await rig.ready_again(lambda: broken_update_loop(rig))
         await rig.accepts(peer)
@@ -254,7 +255,7 @@ async def test_an_end_during_the_change_of_clients_is_learnt(rig: Rig) -> None:
 
         async def break_and_hang_up() -> None:
             await broken_update_loop(rig)
-            await rig.line.client.disconnected
+            await rig.line.require_online().session.client.disconnected
             await rig.hangs_up(peer, duration=5)
 
         await rig.ready_again(break_and_hang_up)
@@ -263,7 +264,7 @@ async def test_an_end_during_the_change_of_clients_is_learnt(rig: Rig) -> None:
 
 
 async def test_a_call_that_comes_before_the_line_is_ready_again_is_taken(rig: Rig) -> None:
-    asked, client = rig.telegram.requests("users.getUsers", LINE), rig.line.client
+    asked, client = rig.telegram.requests("users.getUsers", LINE), rig.line.require_online().session.client
     rig.telegram.delay("users.getUsers", 2.0, phone=LINE, times=None)  # the first that a new client asks
     await broken_update_loop(rig)
     async with asyncio.timeout(PATIENCE_S):
@@ -277,7 +278,7 @@ async def test_a_call_that_comes_before_the_line_is_ready_again_is_taken(rig: Ri
 
 
 async def test_what_came_while_telethon_connected_again_is_learnt(rig: Rig) -> None:
-    async with rig.line.phone.call(await rig.dialled(), Keys()) as call:
+    async with rig.line.call(await rig.dialled(), Keys()) as call:
         peer = await rig.rings()
         rig.telegram.drop_connections(LINE)
         await rig.accepts(peer)

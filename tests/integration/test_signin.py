@@ -15,7 +15,8 @@ from telethon import TelegramClient
 from telethon.tl import functions
 
 from ari_app.sandbox.telegram import LocalTelegram
-from ari_app.telegram.account import Account, LineHeld, Server, connected, lease
+from ari_app.telegram.account import Account, LineHeld, Server, lease
+from ari_app.telegram.session import connected
 from ari_app.telegram.session_file import NothingToAdopt, adopt, replaced_session, retire, signin_session
 from ari_app.telegram.signin import AlreadySigningIn, SignIn
 from ari_app.telegram.signin_view import SignInState, SignInTimers, SignInView
@@ -64,8 +65,8 @@ def with_password(telegram: LocalTelegram, hint: str = "") -> None:
 
 async def whoever_holds(account: Account) -> str | None:
     """The phone number that the line's own session is signed in to."""
-    async with connected(account) as client:
-        me = await client.get_me()
+    async with connected(account) as session:
+        me = await session.client.get_me()
         return f"+{me.phone}" if me else None
 
 
@@ -495,10 +496,10 @@ async def test_signing_in_again_while_the_line_runs(telegram: LocalTelegram, acc
     await signed_in(telegram, account)
     await adopt(account)
     old = key_of(account.session)
-    async with connected(account) as client:
+    async with connected(account) as session:
         await signed_in(telegram, account)
-        assert (await client.get_me()).phone == LINE[1:]
-        await client(functions.contacts.ResolvePhoneRequest(OTHER))
+        assert (await session.client.get_me()).phone == LINE[1:]
+        await session.invoke(functions.contacts.ResolvePhoneRequest(OTHER))
         with pytest.raises(LineHeld):
             await adopt(account)
         assert key_of(account.session) == old

@@ -13,7 +13,8 @@ from ari_app.config import Settings
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import Device, LocalTelegram, sign_in
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
-from ari_app.telegram.account import Account, Server, connected
+from ari_app.telegram.account import Account, Server
+from ari_app.telegram.session import connected
 from tests.integration.web_helpers import Browser, program
 from tests.integration.web_lines import LINE, NOBODY, Lines, lines_site
 
@@ -33,8 +34,8 @@ async def lines(tmp_path: Path, telegram: LocalTelegram) -> AsyncIterator[Lines]
     """A line that is signed in."""
     session = tmp_path / "state" / "lines" / f"{LINE.removeprefix('+')}.session"
     where = Server(telegram.dc_id, telegram.host, telegram.port, telegram.public_key_pem)
-    async with connected(Account(LINE, API_ID, API_HASH, session, where)) as client:
-        await sign_in(Device(client), telegram, LINE)
+    async with connected(Account(LINE, API_ID, API_HASH, session, where)) as line:
+        await sign_in(Device(line.client), telegram, LINE)
     async with lines_site(tmp_path, telegram, [LineSettings(number=LINE)]) as served:
         yield served
 

@@ -10,10 +10,11 @@ import pytest
 from telethon import TelegramClient
 from telethon.crypto import AuthKey
 
-from ari_app.telegram.account import Account, Server, connected, disconnect
+from ari_app.telegram.account import Account, Server, disconnect
 from ari_app.telegram.errors import Unreachable
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line_session import LineSession
+from ari_app.telegram.session import connected
 
 KEY = b"k" * 256
 NOBODY: Any = None

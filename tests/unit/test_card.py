@@ -173,7 +173,6 @@ class FakeLine:
         self.error = error
         self.sent: list[str] = []
         self.templates = MessageTemplates("Company", number, number)
-        self.chat = self
 
     async def peer(self, person_id: int) -> Any:
         return person_id

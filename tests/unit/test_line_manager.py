@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,8 +32,6 @@ PATIENCE_S = 10.0
 class FakeLine:
     """Runs until it is stopped; letting go of its session takes a moment."""
 
-    client = object()
-
     def __init__(self, number: str, account: Account) -> None:
         self.number = number
         self.account = account
@@ -57,6 +56,9 @@ class FakeLine:
             if error := self.error:
                 self.error = None
                 raise error
+
+    def require_online(self) -> Any:
+        return SimpleNamespace(session=object())
 
     def about_to_run(self) -> None: ...
 

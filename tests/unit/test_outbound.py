@@ -86,7 +86,7 @@ async def rung(line: Any, ring_s: float) -> Ending:
 @pytest.mark.parametrize(("asked_s", "may_s"), [(30.0, 30.0), (86400.0, RING_OUT_S), (math.inf, RING_OUT_S)])
 async def test_it_rings_for_a_bounded_time_whatever_the_dialplan_asks_for(asked_s: float, may_s: float) -> None:
     unanswered = Unanswered()
-    ending = await rung(SimpleNamespace(phone=Phone(unanswered)), asked_s)
+    ending = await rung(Phone(unanswered), asked_s)
     assert unanswered.may_ring_s == may_s
     assert (ending.status, ending.reason) == (Status.NOANSWER, NotAnswered(may_s))
     assert unanswered.told == [ending.discard]

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from telethon.tl import types
@@ -12,6 +11,7 @@ from ari_app.store.peers import PeerRepository
 from ari_app.store.store import open_store
 from ari_app.telegram.errors import NotFound, TelegramError
 from ari_app.telegram.peers import Destination, Directory, Kind, MalformedDestination, Person
+from ari_app.telegram.session import Session
 
 
 @pytest.mark.parametrize(
@@ -132,15 +132,15 @@ DIALLED = Destination(Kind.PHONE, ANNA)
 class World:
     """A line's client on a local Telegram, and its directory with a time that goes when it is told to."""
 
-    def __init__(self, telegram: LocalTelegram, client: Any, memory: PeerRepository) -> None:
+    def __init__(self, telegram: LocalTelegram, session: Session, memory: PeerRepository) -> None:
         self.telegram = telegram
-        self.client = client
+        self.session = session
         self.memory = memory
         self.now = 1000.0
         self.directory = Directory(memory, found_s=100.0, not_found_s=10.0, clock=lambda: self.now)
 
     async def find(self, destination: Destination, *, fresh: bool = False) -> tuple[str, bool]:
-        callee = await self.directory.find(self.client, destination, fresh=fresh)
+        callee = await self.directory.find(self.session, destination, fresh=fresh)
         return callee.person.first_name, callee.cached
 
 
@@ -150,17 +150,17 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         telegram.add_user(LINE, "Line")
         telegram.add_user(ANNA, "Анна", username="anna_b")
         async with device(telegram, LINE) as line:
-            yield World(telegram, line.client, PeerRepository(store, LINE))
+            yield World(telegram, Session(line.client), PeerRepository(store, LINE))
 
 
 @pytest.mark.parametrize("destination", [DIALLED, Destination(Kind.USERNAME, "anna_b")], ids=["phone", "username"])
 async def test_an_answer_stays_good_for_its_time(world: World, destination: Destination) -> None:
     assert await world.find(destination) == ("Анна", False)
-    asked = await world.directory.find(world.client, destination)
+    asked = await world.directory.find(world.session, destination)
     world.telegram.add_user(ANNA, "Anna", username="anna_b")
     world.now += 99
     assert await world.find(destination) == ("Анна", True)
-    assert asked.peer == (await world.directory.find(world.client, destination)).peer
+    assert asked.peer == (await world.directory.find(world.session, destination)).peer
     world.now += 1
     assert await world.find(destination) == ("Anna", False)
 

@@ -19,6 +19,7 @@ from ari_app.telegram import phone_call
 from ari_app.telegram.errors import CallDiscarded, Limited, TelegramError, Unavailable, Unreachable
 from ari_app.telegram.limits import tl_name
 from ari_app.telegram.phone import Discarded, DiscardReason, Offer, OutgoingCall, Phone
+from ari_app.telegram.session import Session
 from media.types import Agreement, DhConfig, EngineProtocol
 
 ANNA, LINE, CALL, HASH = 20, 10, 4711, 99
@@ -156,6 +157,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.telegram = Telegram()
+        self.session = Session(self.telegram)
         self.offers: list[Offer] = []
         self.phone = Phone(ENGINE, self.offers.append)
 
@@ -181,7 +183,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
     built = Rig()
-    async with built.phone, built.phone.attached(built.telegram):
+    async with built.phone, built.phone.attached(built.session):
         await built.telegram.asked_for("messages.getDhConfig")
         await asyncio.sleep(0)
         yield built
@@ -441,10 +443,10 @@ async def test_a_refusal_that_says_nothing_about_the_call_does_not_end_it(rig: R
 async def test_a_call_outlives_its_connection() -> None:
     rig = Rig()
     async with rig.phone, asyncio.timeout(PASSES_S), AsyncExitStack() as held:
-        async with rig.phone.attached(rig.telegram):
+        async with rig.phone.attached(rig.session):
             call = await held.enter_async_context(rig.phone.call(PEER, KEYS))
         later = Telegram()
-        async with rig.phone.attached(later):
+        async with rig.phone.attached(Session(later)):
             assert later.caught_up == 1
             await later.tells(accepted())
             await call.accepted()
@@ -456,24 +458,24 @@ async def test_a_call_outlives_its_connection() -> None:
 async def test_what_became_of_a_call_while_there_was_no_connection_is_asked() -> None:
     rig = Rig()
     async with rig.phone, asyncio.timeout(PASSES_S), AsyncExitStack() as held:
-        async with rig.phone.attached(rig.telegram):
+        async with rig.phone.attached(rig.session):
             call = await held.enter_async_context(rig.phone.call(PEER, KEYS))
         later = Telegram()
         later.answers["messages.search"] = [trouble(), listed(said_in_chat(types.PhoneCallDiscardReasonHangup(), 5))]
-        async with rig.phone.attached(later):
+        async with rig.phone.attached(Session(later)):
             assert (await call.discarded()).reason is DiscardReason.HANGUP
 
 
 async def test_a_request_waits_for_the_next_connection() -> None:
     rig = Rig()
     async with rig.phone, asyncio.timeout(PASSES_S):
-        async with rig.phone.attached(rig.telegram):
+        async with rig.phone.attached(rig.session):
             offer = await rig.offered()
         ringing = asyncio.create_task(offer.ringing())
         await asyncio.sleep(0.01)
         assert not ringing.done()
         later = Telegram()
-        async with rig.phone.attached(later):
+        async with rig.phone.attached(Session(later)):
             await ringing
         assert len(later.requests["phone.receivedCall"]) >= 1
 
@@ -557,7 +559,7 @@ async def test_a_listener_that_fails_ends_the_offer() -> None:
         raise ValueError
 
     phone = Phone(ENGINE, fail)
-    async with phone, phone.attached(telegram):
+    async with phone, phone.attached(Session(telegram)):
         await telegram.tells(requested())
         await telegram.asked_for("phone.discardCall")
 
@@ -602,7 +604,7 @@ async def test_an_earlier_dh_configuration_will_do(rig: Rig, refusal: Exception)
 async def test_without_any_dh_configuration_a_call_is_refused() -> None:
     rig = Rig()
     rig.telegram.answers["messages.getDhConfig"] = [errors.FloodWaitError(None, capture=30)]
-    async with rig.phone, rig.phone.attached(rig.telegram):
+    async with rig.phone, rig.phone.attached(rig.session):
         with pytest.raises(Limited):
             async with rig.phone.call(PEER, KEYS):
                 raise AssertionError
@@ -659,7 +661,7 @@ async def test_what_the_callers_app_speaks_is_known_before_it_rings(rig: Rig) ->
 async def test_an_offer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phone_call, "UNTAKEN_S", 0.02)
     rig = Rig()
-    async with rig.phone, rig.phone.attached(rig.telegram):
+    async with rig.phone, rig.phone.attached(rig.session):
         offer = await rig.offered()
         assert (await soon(offer.discarded())).expired_s == 0.02
         await rig.telegram.asked_for("phone.discardCall")

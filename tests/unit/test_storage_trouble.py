@@ -34,6 +34,7 @@ from ari_app.store.store import Store, open_store
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.limits import CALL, Limits, LimitSettings
 from ari_app.telegram.peers import Destination, Directory, Kind, Person
+from ari_app.telegram.session import Session
 from tests.unit.storage_trouble import TROUBLES, Trouble
 
 LINE = "+79990000001"
@@ -81,8 +82,7 @@ class Telegram:
         self.sent: list[str] = []
         self.deleted: list[int] = []
         self.templates = SimpleNamespace(message=lambda name, person, **extra: name)
-        self.chat = self
-        self.is_ready = True
+        self.online = True
 
     def on_press(self, prefix: str, handler: Any) -> None:
         """Nobody presses."""
@@ -129,12 +129,12 @@ async def test_people_are_found_and_remembered(store: Store, in_trouble: Any) ->
     dialled = Destination(Kind.PHONE, "+79990000002")
     async with in_trouble():
         for _ in range(3):
-            assert (await directory.find(cast(Any, client), dialled)).person.first_name == "Анна"
+            assert (await directory.find(Session(client), dialled)).person.first_name == "Анна"
         assert len(asked) == 1
-        await directory.find(cast(Any, client), dialled, fresh=True)
+        await directory.find(Session(client), dialled, fresh=True)
     later = Directory(PeerRepository(store, LINE))
     await later.load()
-    assert (await later.find(cast(Any, client), dialled)).cached
+    assert (await later.find(Session(client), dialled)).cached
     assert len(asked) == 2
 
 

@@ -15,6 +15,7 @@ from ari_app.tasks import background_tasks
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.buttons import LATE, BotUnavailable, Button, ButtonMessage, EditRefused, Press, send_buttons
 from ari_app.telegram.errors import NotFound, TelegramError
+from ari_app.telegram.session import Session
 
 from .bot_program import ANNA, BORIS, KEYPAD_BOT, program, received
 
@@ -59,7 +60,7 @@ class Watched:
     async def shows(self, anna: Device, boris: Device) -> Any:
         """Boris' message with a button, which Anna's account sent."""
         me = (await anna.client.get_me()).id
-        await send_buttons(anna.client, me, self.bot, await anna.client.get_input_entity("boris"), MESSAGE)
+        await send_buttons(Session(anna.client), me, self.bot, await anna.client.get_input_entity("boris"), MESSAGE)
         return await received(boris)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from ari_app.sandbox.telegram import Device, LocalTelegram, sign_in
 from ari_app.store.store import Store, open_store
-from ari_app.telegram.account import Account, Server, connected
+from ari_app.telegram.account import Account, Server
+from ari_app.telegram.session import connected
 
 from .line_at_work import ANNA, LINE
 
@@ -31,6 +32,6 @@ async def account(telegram: LocalTelegram, tmp_path: Path) -> Account:
     """Signed in."""
     server = Server(telegram.dc_id, telegram.host, telegram.port, telegram.public_key_pem)
     made = Account(LINE, 1, "hash", tmp_path / "sessions" / f"{LINE}.session", server)
-    async with connected(made) as client:
-        await sign_in(Device(client), telegram, LINE)
+    async with connected(made) as session:
+        await sign_in(Device(session.client), telegram, LINE)
     return made

@@ -20,6 +20,7 @@ from ari_app.telegram.account import Account
 from ari_app.telegram.bot import Bot
 from ari_app.telegram.line import Line, LineState
 from ari_app.telegram.peers import Person
+from ari_app.telegram.session import Session
 
 from .line_at_work import ANNA, LINE, PATIENCE_S, Watched, at_work
 
@@ -55,8 +56,8 @@ class World:
         """Anna calls; the call ends when the context does."""
         self.calls += 1
         call = Call(f"call{self.calls}", Direction.IN, LINE, "anna")
-        found = await self.line.client(functions.contacts.ResolvePhoneRequest(ANNA))
-        peer = await self.line.client.get_input_entity(found.users[0])
+        found = await self.line.require_online().session.client(functions.contacts.ResolvePhoneRequest(ANNA))
+        peer = await self.line.require_online().session.client.get_input_entity(found.users[0])
         async with keypads.shown_to(call, self.line, self.person, peer):
             yield
 
@@ -135,7 +136,7 @@ LOST: dict[str, Callable[[LocalTelegram], None]] = {
 async def test_a_keypad_that_was_sent_although_telegram_did_not_say_so(
     world: World, lost: str, killed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ari_app.telegram.buttons.REQUEST_S", 2.0)
+    monkeypatch.setattr(Session.invoke, "__defaults__", (2.0,))
     LOST[lost](world.telegram)
     async with world.program() as keypads, AsyncExitStack() as calling:
         await calling.enter_async_context(world.call(keypads))
@@ -155,7 +156,7 @@ async def test_a_keypad_that_was_sent_although_telegram_did_not_say_so(
 async def test_no_keypad_of_another_call_is_taken_for_one_that_was_lost(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ari_app.telegram.buttons.REQUEST_S", 2.0)
+    monkeypatch.setattr(Session.invoke, "__defaults__", (2.0,))
     LOST["an error"](world.telegram)
     async with world.program() as keypads:
         async with world.call(keypads):

@@ -1,0 +1,113 @@
+"""A connection to Telegram: the one way to Telethon, which bounds each request in time and maps its errors.
+
+What a line at work may not ask now (`limits`) is refused before it is sent, by the request's TL name.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from telethon import TelegramClient, events
+from telethon.tl import types
+
+from ari_app.telegram.account import CONNECT_S, Account, disconnect, lease
+from ari_app.telegram.errors import NotFound, translated
+from ari_app.telegram.limits import Limits, tl_name
+
+REQUEST_S = 10.0
+UPLOAD_S = 60.0
+
+OnEvent = Callable[[Any], Any]
+
+
+class Session:
+    """A client that is connected; made by `connected(...)`. Everything raises TelegramError."""
+
+    def __init__(self, client: TelegramClient) -> None:
+        self.client = client
+
+    async def invoke(self, request: Any, timeout: float | None = REQUEST_S) -> Any:
+        """Telegram's answer to a TL request; without a ``timeout``, for as long as the connection lasts."""
+        with translated(tl_name(request)):
+            async with asyncio.timeout(timeout):
+                return await self.client(request)
+
+    async def user_peer(self, person_id: int) -> types.InputPeerUser:
+        """Somebody whom the account has met; raises NotFound where it has not."""
+        unknown = f"this line does not know Telegram id {person_id}: it has met nobody with that id"
+        try:
+            with translated("users.getUsers"):
+                async with asyncio.timeout(REQUEST_S):
+                    return await self.client.get_input_entity(types.PeerUser(person_id))
+        except (NotFound, ValueError) as error:
+            raise NotFound(unknown) from error
+
+    async def named_peer(self, username: str) -> types.TypeInputPeer:
+        """Whoever has a username: the session knows it, or contacts.resolveUsername; raises NotFound."""
+        with translated("contacts.resolveUsername"):
+            async with asyncio.timeout(REQUEST_S):
+                try:
+                    return await self.client.get_input_entity(username)
+                except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
+                    raise NotFound(f"nobody on Telegram is called @{username}") from error
+
+    async def sender(self, event: Any) -> Any:
+        """Who wrote a message (TL user), from its event; None where that is not known."""
+        with translated("users.getUsers"):
+            async with asyncio.timeout(REQUEST_S):
+                return await event.get_sender()
+
+    async def upload(self, content: bytes, name: str) -> Any:
+        """Upload a file (upload.saveFilePart); gives the TL inputFile."""
+        with translated("upload.saveFilePart"):
+            async with asyncio.timeout(UPLOAD_S):
+                return await self.client.upload_file(content, file_name=name)
+
+    async def catch_up(self) -> None:
+        """Have the updates that were missed sent (updates.getDifference)."""
+        await self.client.catch_up()
+
+    @contextmanager
+    def on(self, event: events.common.EventBuilder, handler: OnEvent) -> Iterator[None]:
+        """Give the updates of a kind to a handler while inside."""
+        self.client.add_event_handler(handler, event)
+        try:
+            yield
+        finally:
+            self.client.remove_event_handler(handler)
+
+    def on_reconnect(self, handler: Callable[[], None]) -> None:
+        """Have this called when Telethon has connected again by itself."""
+        self.client.on_reconnect = handler
+
+    @property
+    def closed(self) -> "asyncio.Future[Any]":
+        """Done when Telethon has given the connection up."""
+        closed: asyncio.Future[Any] = self.client.disconnected
+        return closed
+
+
+@asynccontextmanager
+async def connected(account: Account, limits: Limits | None = None) -> AsyncIterator[Session]:
+    """Hold an account's session file and be connected; raises TelegramError, OSError, sqlite3.Error.
+
+    Which is LineHeld where another program has it, and what Telegram says to a client that connects.
+    """
+    with lease(account.session):
+        client = account.client(limits)
+        try:
+            with translated("connect"):
+                async with asyncio.timeout(CONNECT_S):
+                    await _connect(client)
+            yield Session(client)
+        finally:
+            await disconnect(client, account.session.name)
+
+
+async def _connect(client: TelegramClient) -> None:
+    """Once more where Telegram closes at once: Telethon's way to the factors of ``pq`` misses them now and then."""
+    try:
+        await client.connect()
+    except asyncio.IncompleteReadError:
+        await client.connect()
