@@ -25,7 +25,8 @@ END_TIMEOUT_S = 3.0
 """A zygote ends at once when its socket is closed."""
 REPORT_TIMEOUT_S = 1.0
 """Between a process's end and the zygote's report of it."""
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"  # set only where scripts/coverage measures
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", _COVERAGE)
 """What media processes see of the controller's environment, where its secrets may be."""
 
 
