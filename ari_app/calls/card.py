@@ -48,9 +48,6 @@ class Target:
         extension, _, context = text.partition("@")
         return cls(extension, context) if text else None
 
-    def __str__(self) -> str:
-        return f"{self.extension}@{self.context}"
-
 
 @dataclass(frozen=True)
 class CardRules:

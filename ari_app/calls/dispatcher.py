@@ -162,4 +162,4 @@ def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:
     """Why a call is refused before it rings."""
     if refusal := line.lists.refuses(person):
         return outcome.denied(refusal)
-    return outcome.incompatible(offer.incompatible) if offer.incompatible else None
+    return failed(offer.incompatible) if offer.incompatible else None

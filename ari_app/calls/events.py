@@ -92,10 +92,8 @@ class Dialled(CallEvent):
     template: ClassVar = say("{caller} dials {destination}")
     _unknown: ClassVar = say("Somebody dials {destination}")
 
-    @property
-    def sentence(self) -> Sentence:
-        """With the caller, if they are known."""
-        return Sentence(self.template.text if self.caller else self._unknown.text, self._values())
+    def _wording(self) -> Sentence:
+        return self.template if self.caller else self._unknown
 
 
 @dataclass(frozen=True)
@@ -264,10 +262,8 @@ class DigitsDialled(CallEvent):
     template: ClassVar = say("Keys pressed: {count}")
     _one: ClassVar = say("A key was pressed")
 
-    @property
-    def sentence(self) -> Sentence:
-        """One, or how many."""
-        return Sentence(self._one.text if self.count == 1 else self.template.text, self._values())
+    def _wording(self) -> Sentence:
+        return self._one if self.count == 1 else self.template
 
 
 @dataclass(frozen=True)
@@ -281,10 +277,8 @@ class DigitsLost(CallEvent):
     template: ClassVar = say("Keys lost: {count}, {error}")
     _one: ClassVar = say("A key was lost: {error}")
 
-    @property
-    def sentence(self) -> Sentence:
-        """One, or how many."""
-        return Sentence(self._one.text if self.count == 1 else self.template.text, self._values())
+    def _wording(self) -> Sentence:
+        return self._one if self.count == 1 else self.template
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Fact:
     @property
     def sentence(self) -> Sentence:
         """In words, in whichever language it is read."""
-        return Sentence(self.template.text, self._values())
+        return Sentence(self._wording().text, self._values())
 
     def as_data(self) -> dict[str, Any]:
         """For JSON: its type by name, and its fields."""
@@ -51,6 +51,10 @@ class Fact:
             return kind(**values)
         except TypeError as error:
             raise ValueError(f"{data['type']} lacks a field: {error}") from error
+
+    def _wording(self) -> Sentence:
+        """The template, for a fact that has several by what its fields are."""
+        return self.template
 
     def _values(self) -> dict[str, object]:
         """What fills the template."""

@@ -5,6 +5,7 @@ No text is written any more; what is none of these is shown as it is.
 
 import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TypeVar
 
 from ari_app.calls import events, reasons
@@ -107,7 +108,8 @@ def _first(table: Iterable[tuple[str, Callable[[Fields], T]]], text: str, **know
     return None
 
 
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
-    """What is between the braces of a template is taken as it is; `re` caches what it has compiled."""
+    """What is between the braces of a template is taken as it is."""
     parts = re.split(r"\{(\w+)\}", template)
     return re.compile("".join(f"(?P<{part}>.*?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)), re.S)

@@ -13,7 +13,6 @@ from ari_app.calls import reasons
 from ari_app.calls.reasons import EndReason
 from ari_app.sentence import Sentence, say
 from ari_app.telegram import errors as telegram
-from ari_app.telegram.connections import Versions
 from ari_app.telegram.lists import Denied, ListRefusal, Rule
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.phone import Discarded, DiscardReason
@@ -185,12 +184,6 @@ def denied(refusal: ListRefusal) -> Ending:
 
 def _on_lists(refusal: ListRefusal) -> EndReason:
     return RULES[refusal.rule](refusal.person)
-
-
-def incompatible(versions: Versions) -> Ending:
-    """The caller's app can't talk to us; official apps say Disconnect then."""
-    reason = reasons.IncompatibleApp(versions.theirs, versions.ours)
-    return Ending(Status.UNAVAILABLE, Cause.SUBSCRIBER_ABSENT, DiscardReason.DISCONNECT, reason)
 
 
 def line_full(calls: int) -> Ending:

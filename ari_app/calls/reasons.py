@@ -114,10 +114,8 @@ class EndedOnTelegram(_Discarded):
     template: ClassVar = say("Ended on Telegram: {reason}.")
     _counted: ClassVar = say("Ended on Telegram: {reason}. By Telegram's count they talked for {seconds} s.")
 
-    @property
-    def sentence(self) -> Sentence:
-        """With Telegram's count, if it is known."""
-        return Sentence(super().sentence.text if self.seconds is None else self._counted.text, self._values())
+    def _wording(self) -> Sentence:
+        return self.template if self.seconds is None else self._counted
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from telethon.tl import types
 
+from ari_app.telegram.errors import IncompatibleVersions
 from media.types import EngineProtocol, RelayServer
 
 
@@ -38,23 +39,17 @@ def call_protocol(engine: EngineProtocol) -> types.PhoneCallProtocol:
     )
 
 
-@dataclass(frozen=True)
-class Versions:
-    """What the media of two apps speak, where nothing is common to both."""
-
-    theirs: str
-    ours: str
-
-
-def incompatible_versions(ours: types.PhoneCallProtocol, theirs: types.PhoneCallProtocol) -> Versions | None:
-    """What the other side's media speaks, and ours, where nothing is common to both.
+def incompatible_versions(
+    ours: types.PhoneCallProtocol, theirs: types.PhoneCallProtocol
+) -> IncompatibleVersions | None:
+    """An error with what the other side's media speaks, and ours, where nothing is common to both.
 
     Telegram picks the version that both have (library_versions). Official apps hang up as Disconnect if they do not
     have the one that is left; an empty list is no reason to.
     """
     if not theirs.library_versions or set(ours.library_versions) & set(theirs.library_versions):
         return None
-    return Versions(", ".join(theirs.library_versions), ", ".join(ours.library_versions))
+    return IncompatibleVersions(", ".join(theirs.library_versions), ", ".join(ours.library_versions))
 
 
 def relay_server(connection: types.TypePhoneConnection) -> RelayServer:

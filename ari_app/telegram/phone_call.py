@@ -23,7 +23,6 @@ from ari_app.telegram.errors import (
     CallDiscarded,
     CallTaken,
     CallUnknown,
-    IncompatibleVersions,
     TelegramError,
     Unreachable,
 )
@@ -389,8 +388,8 @@ class OutgoingCall(PhoneCall):
     async def accepted(self, timeout_s: float = RING_S) -> None:
         """Wait until the callee accepts; raises TimeoutError, and Unavailable if their app can't talk to us."""
         await self._until(PhoneCallState.ACCEPTED, timeout_s)
-        if self._accepted and (versions := incompatible_versions(self._control.protocol, self._accepted.protocol)):
-            raise IncompatibleVersions(versions.theirs, versions.ours)
+        if self._accepted and (error := incompatible_versions(self._control.protocol, self._accepted.protocol)):
+            raise error
 
     async def confirm(self, keys: KeyExchange) -> Connections:
         """phone.confirmCall: the key is agreed and the media may connect."""

@@ -21,6 +21,14 @@ UPLOAD_S = 60.0
 OnEvent = Callable[[Any], Any]
 
 
+@asynccontextmanager
+async def _bounded(request: str, timeout: float | None) -> AsyncIterator[None]:
+    """Run a request (its TL name) within its time, so that only our own errors come out of it."""
+    with translated(request):
+        async with asyncio.timeout(timeout):
+            yield
+
+
 class Session:
     """A client that is connected; made by `connected(...)`. Everything raises TelegramError."""
 
@@ -29,40 +37,35 @@ class Session:
 
     async def invoke(self, request: Any, timeout: float | None = REQUEST_S) -> Any:
         """Telegram's answer to a TL request; without a ``timeout``, for as long as the connection lasts."""
-        with translated(tl_name(request)):
-            async with asyncio.timeout(timeout):
-                return await self.client(request)
+        async with _bounded(tl_name(request), timeout):
+            return await self.client(request)
 
     async def user_peer(self, person_id: int) -> types.InputPeerUser:
         """Somebody whom the account has met; raises NotFound where it has not."""
         unknown = f"this line does not know Telegram id {person_id}: it has met nobody with that id"
         try:
-            with translated("users.getUsers"):
-                async with asyncio.timeout(REQUEST_S):
-                    return await self.client.get_input_entity(types.PeerUser(person_id))
+            async with _bounded("users.getUsers", REQUEST_S):
+                return await self.client.get_input_entity(types.PeerUser(person_id))
         except (NotFound, ValueError) as error:
             raise NotFound(unknown) from error
 
     async def named_peer(self, username: str) -> types.TypeInputPeer:
         """Whoever has a username: the session knows it, or contacts.resolveUsername; raises NotFound."""
-        with translated("contacts.resolveUsername"):
-            async with asyncio.timeout(REQUEST_S):
-                try:
-                    return await self.client.get_input_entity(username)
-                except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
-                    raise NotFound(f"nobody on Telegram is called @{username}") from error
+        async with _bounded("contacts.resolveUsername", REQUEST_S):
+            try:
+                return await self.client.get_input_entity(username)
+            except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
+                raise NotFound(f"nobody on Telegram is called @{username}") from error
 
     async def sender(self, event: Any) -> Any:
         """Who wrote a message (TL user), from its event; None where that is not known."""
-        with translated("users.getUsers"):
-            async with asyncio.timeout(REQUEST_S):
-                return await event.get_sender()
+        async with _bounded("users.getUsers", REQUEST_S):
+            return await event.get_sender()
 
     async def upload(self, content: bytes, name: str) -> Any:
         """Upload a file (upload.saveFilePart); gives the TL inputFile."""
-        with translated("upload.saveFilePart"):
-            async with asyncio.timeout(UPLOAD_S):
-                return await self.client.upload_file(content, file_name=name)
+        async with _bounded("upload.saveFilePart", UPLOAD_S):
+            return await self.client.upload_file(content, file_name=name)
 
     async def catch_up(self) -> None:
         """Have the updates that were missed sent (updates.getDifference)."""
@@ -97,9 +100,8 @@ async def connected(account: Account, limits: Limits | None = None) -> AsyncIter
     with lease(account.session):
         client = account.client(limits)
         try:
-            with translated("connect"):
-                async with asyncio.timeout(CONNECT_S):
-                    await _connect(client)
+            async with _bounded("connect", CONNECT_S):
+                await _connect(client)
             yield Session(client)
         finally:
             await disconnect(client, account.session.name)
