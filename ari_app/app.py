@@ -1,4 +1,4 @@
-"""Where Astergram is wired together: lines, Asterisk, media processes, the bot, the desk and the admin page."""
+"""Where Astergram is wired together: lines, Asterisk, media processes, the bot, the calls and the admin page."""
 
 import asyncio
 import logging

@@ -153,7 +153,7 @@ class CallDispatcher:
                     self._registry.counted["out.LIMITED"] += 1
                 log.warning("call of %s to %s refused: %s", leg.caller_number, ",".join(leg.args), refusal)
                 ending = refusal.ending if isinstance(refusal, LineFull) else failed(refusal)
-                if not number:  # else the desk itself has refused it, and knows
+                if not number:  # else the registry itself has refused it, and knows
                     self._registry.refuse(Direction.OUT, "", ",".join(leg.args), ending, pbx_party=leg.caller_number)
                 await return_to_dialplan(leg, ending)
 

@@ -71,7 +71,7 @@ class CallRecord:
 
 
 class History:
-    """The calls of all lines; made by `keeping(...)`, and the desk's recorder."""
+    """The calls of all lines; made by `open_history(...)`, and the registry's recorder."""
 
     def __init__(
         self, store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""The desk knows every live call, admits or refuses new ones, and tells what changes."""
+"""Every live call: new ones are admitted or refused, and what changes is published."""
 
 import asyncio
 import time
@@ -41,8 +41,8 @@ class Recorder(Protocol):
 class CallRegistry:
     """Every live call by its id, the last that ended, and what has been counted since the start.
 
-    It publishes "call" (key: its id; data: ``state`` and ``line``) whenever a call begins, has a new rung on its
-    ladder, or has ended, and "meters" (data: what `Sample` has) when its audio was measured.
+    It publishes "call" (key: its id; data: ``state`` and ``line``) whenever a call begins, has a new event,
+    or has ended, and "meters" (data: what `Sample` has) when its audio was measured.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class CallRegistry:
     ) -> AsyncIterator[Call]:
         """Take a call on; whoever does has to `run` it. Raises LineFull, and keeps the call as refused.
 
-        ``person`` and ``near`` (who in the PBX) are what is known of them by now.
+        ``person`` and ``pbx_party`` (who in the PBX) are what is known of them by now.
         """
         on_line = self.calls_per_line()[line]
         if on_line >= max_calls:
@@ -156,7 +156,7 @@ class CallRegistry:
         self._publish(call)
 
     def changed(self, call: Call) -> None:
-        """A call of ours has one more rung, and may have a new state."""
+        """A call of ours has one more event, and may have a new state."""
         if self._saved_states.get(call.id) is not call.state:
             if call.id in self.calls:  # else it is over: its keypad goes last
                 self._saved_states[call.id] = call.state
