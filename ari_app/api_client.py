@@ -24,12 +24,12 @@ class NotRunning(Exception):
     """Nothing answers at the socket, or not any more; the text says what to do."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The program does not do it; the text is its own sentence."""
 
 
 class Api:
-    """The JSON API; made by `program(...)`. Raises Refused for whatever is not done."""
+    """The JSON API; made by `program(...)`. Raises RequestRefused for whatever is not done."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -125,10 +125,12 @@ async def _said(answer: aiohttp.ClientResponse) -> Any:
     try:
         said = await answer.json(content_type=None)
     except ValueError:  # none of the API's: the HTTP server's own refusal, say
-        raise Refused(f"the program answered {answer.status} {answer.reason}, and nothing that can be read") from None
+        raise RequestRefused(
+            f"the program answered {answer.status} {answer.reason}, and nothing that can be read"
+        ) from None
     if answer.ok:
         return said
-    raise Refused(_sentence(said))
+    raise RequestRefused(_sentence(said))
 
 
 def _sentence(problem: Any) -> str:

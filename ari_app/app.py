@@ -42,7 +42,7 @@ from ari_app.telegram.line import Line, Profile
 from ari_app.telegram.peers import Directory, Person
 from ari_app.web.server import Served, serving
 from ari_app.web.services import Services
-from media.supervisor import MediaPool
+from media.pool import MediaPool
 from media.types import EngineProtocol, MediaSettings
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ari_app import cli_calls, cli_lines, zones
-from ari_app.api_client import Api, NotRunning, Refused, program
+from ari_app.api_client import Api, NotRunning, RequestRefused, program
 from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli_terminal import show_json
 from ari_app.config import Settings
 
-FAILURES: tuple[type[Exception], ...] = (NotRunning, Refused)
+FAILURES: tuple[type[Exception], ...] = (NotRunning, RequestRefused)
 UNTRIED = "untried"  # no setting: a bot's token is set without asking Telegram about it
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
@@ -24,7 +24,7 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 async def ask(
     command: Callable[[argparse.Namespace, Api], Awaitable[None]], settings: Settings, options: argparse.Namespace
 ) -> None:
-    """Run a command with the API; Raises NotRunning, Refused."""
+    """Run a command with the API; Raises NotRunning, RequestRefused."""
     with ended_by_signals():
         async with program(settings) as api:
             await command(options, api)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ari_app import zones
-from ari_app.api_client import Api, Refused
+from ari_app.api_client import Api, RequestRefused
 from ari_app.cli_terminal import show, show_json
 from ari_app.private_file import private_file
 
@@ -20,9 +20,9 @@ STANDARD_OUTPUT = "-"
 
 
 async def run(options: argparse.Namespace, api: Api) -> None:
-    """Do what was asked for; raises Refused."""
+    """Do what was asked for; raises RequestRefused."""
     if options.action in ("show", "hangup") and not ID.fullmatch(options.id):
-        raise Refused(f"{options.id!r} is no call's id: `astergram calls list` shows them")
+        raise RequestRefused(f"{options.id!r} is no call's id: `astergram calls list` shows them")
     match options.action:
         case "list":
             live = [each["call"] | {"state": each["state"]} for each in await api.ask("GET", "/calls/live")]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ari_app.api_client import Api, Refused
+from ari_app.api_client import Api, RequestRefused
 from ari_app.cli_complete import FILES
 
 KINDS = tuple(key.removeprefix("card.") for key in FILES)
@@ -32,7 +32,7 @@ def beside(settings: dict[str, Any], folder: Path) -> None:
 
 
 async def taken_from(settings: dict[str, Any]) -> list[File]:
-    """Take the files out of what was given for a line, and read them. Raises Refused."""
+    """Take the files out of what was given for a line, and read them. Raises RequestRefused."""
     card = settings.get("card")
     named = {kind: card.pop(kind) for kind in KINDS if kind in card} if isinstance(card, dict) else {}
     if named and not card:
@@ -41,7 +41,7 @@ async def taken_from(settings: dict[str, Any]) -> list[File]:
 
 
 async def send(api: Api, line: str, files: list[File]) -> None:
-    """Upload them, or remove what there is; ``line`` is its path in the API. Raises Refused."""
+    """Upload them, or remove what there is; ``line`` is its path in the API. Raises RequestRefused."""
     for file in files:
         place = f"{line}/card/{file.kind}"
         if file.path is None:
@@ -49,8 +49,8 @@ async def send(api: Api, line: str, files: list[File]) -> None:
             continue
         try:
             await api.upload(f"{place}?name={quote(file.path.name[:LONGEST_NAME])}", file.content)
-        except Refused as refused:
-            raise Refused(f"{file.path}: {refused} Whatever else was given is set.") from None
+        except RequestRefused as refused:
+            raise RequestRefused(f"{file.path}: {refused} Whatever else was given is set.") from None
 
 
 def described(files: list[Mapping[str, Any]]) -> str:
@@ -68,4 +68,4 @@ def _read(kind: str, name: Any) -> File:
         with path.open("rb") as file:
             return File(kind, path, file.read(MOST_BYTES[kind] + 1))  # what is larger is refused with its own sentence
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
+        raise RequestRefused(f"{path}: {error.strerror}") from None

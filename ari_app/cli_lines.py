@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ari_app import cli_card_files
-from ari_app.api_client import Api, NotRunning, Refused
+from ari_app.api_client import Api, NotRunning, RequestRefused
 from ari_app.cli_complete import FILES
 from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli_terminal import Unanswerable, at_terminal, can_answer, confirm, show, show_json, typed
@@ -39,7 +39,7 @@ UNDONE = {"reset": "reset", "logout": "logged out", "remove": "removed"}
 
 
 async def run(options: argparse.Namespace, api: Api) -> None:
-    """Do what was asked for; raises Refused."""
+    """Do what was asked for; raises RequestRefused."""
     if options.action == "list":
         lines = await api.ask("GET", "/lines")
         return show_json(lines) if options.json else show_lines(lines)
@@ -81,14 +81,14 @@ async def show_line(path: str, options: argparse.Namespace, api: Api) -> None:
 
 
 async def known_line(number: str, api: Api) -> dict[str, Any]:
-    """The line with a number, however it is written; raises Refused."""
+    """The line with a number, however it is written; raises RequestRefused."""
     lines = await api.ask("GET", "/lines")
     wanted = re.sub(r"[^\d]", "", number)
     for line in lines:
         if line["number"].removeprefix("+") == wanted:
             return dict(line)
     meant = did_you_mean(f"+{wanted}", [line["number"] for line in lines])
-    raise Refused(f"there is no line {number}{meant or ': `astergram line list` shows those there are'}")
+    raise RequestRefused(f"there is no line {number}{meant or ': `astergram line list` shows those there are'}")
 
 
 async def add(options: argparse.Namespace, api: Api) -> None:
@@ -137,13 +137,13 @@ class Given:
 
 
 async def given_for(options: argparse.Namespace, known: Any) -> Given:
-    """What was given, in a file and as KEY=VALUE, of the keys that there are; raises Refused, NothingTyped."""
+    """What was given, in a file and as KEY=VALUE, of the keys that there are; raises RequestRefused, NothingTyped."""
     settings: dict[str, Any] = {}
     if options.file:
         try:
             told = tomllib.loads(options.file.read_text())
         except ValueError as error:  # TOML's, UTF-8's, and Python's own for numbers of thousands of digits
-            raise Refused(f"{options.file}: {error}") from None
+            raise RequestRefused(f"{options.file}: {error}") from None
         settings = {key: value for key, value in told.items() if (key, value) not in TOLD_SECRETS}
         cli_card_files.beside(settings, options.file.parent)
     for given in (settings, pairs(options.settings, {})):
@@ -160,7 +160,7 @@ def may_sign_in(options: argparse.Namespace, or_later: str = "") -> None:
 
 
 async def sign_in(api: Api, path: str, options: argparse.Namespace) -> None:
-    """Sign a line in, asking for what Telegram asks for; raises Refused when it has ended without that."""
+    """Sign a line in, asking for what Telegram asks for; raises RequestRefused when it has ended without that."""
     async with aclosing(api.events("signin")) as changes:
         await anext(changes)
         signed_in = False
@@ -170,7 +170,7 @@ async def sign_in(api: Api, path: str, options: argparse.Namespace) -> None:
             signed_in = True
         finally:
             if not signed_in:
-                with suppress(NotRunning, Refused):  # what it has failed with is told
+                with suppress(NotRunning, RequestRefused):  # what it has failed with is told
                     await api.ask("DELETE", f"{path}/sign-in")
     print("Signed in.")
     await _until_ready(api, path)
@@ -199,7 +199,7 @@ async def _converse(api: Api, path: str, view: dict[str, Any], changes: AsyncIte
             case "signed in":
                 return
             case _:
-                raise Refused(view["error"] or "The sign-in has ended: begin again.")
+                raise RequestRefused(view["error"] or "The sign-in has ended: begin again.")
 
 
 async def _ask_code(api: Api, path: str, view: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tomli_w
 
-from ari_app.api_client import Refused
+from ari_app.api_client import RequestRefused
 from ari_app.cli_complete import SECRETS
 from ari_app.cli_terminal import NothingTyped, typed
 from ari_app.suggest import did_you_mean
@@ -19,17 +19,17 @@ VERSION = "version"
 
 
 def pairs(given_settings: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """KEY=VALUE each, into the settings; a key with dots goes into a section. Raises Refused."""
+    """KEY=VALUE each, into the settings; a key with dots goes into a section. Raises RequestRefused."""
     for given in given_settings:
         key, equals, value = given.partition("=")
         if not (key and equals):
-            raise Refused(f"{given!r} is no setting: write KEY=VALUE, such as name=Sales")
+            raise RequestRefused(f"{given!r} is no setting: write KEY=VALUE, such as name=Sales")
         *path, last = key.split(".")
         section = settings
         for name in path:
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
-                raise Refused(f"{given!r} does not go together with {name}={section!r}")
+                raise RequestRefused(f"{given!r} does not go together with {name}={section!r}")
         section[last] = value if last in (*SECRETS, VERSION) and value != "null" else _value(value)
     return settings
 
@@ -68,11 +68,11 @@ async def ask_secrets(given_settings: Sequence[str]) -> list[str]:
 def refuse_unknown(
     settings: Mapping[str, Any], known: Mapping[str, Any] | Iterable[str], of: str, besides: Iterable[str] = (VERSION,)
 ) -> None:
-    """Raises Refused for keys that there are not, with those that were probably meant."""
+    """Raises RequestRefused for keys that there are not, with those that were probably meant."""
     keys = [*(_keys(known) if isinstance(known, Mapping) else known), *besides]
     wrong = [key for key in _keys(settings) if key not in keys and not any(each.startswith(f"{key}.") for each in keys)]
     if wrong:
-        raise Refused("; ".join(f"{key} is no setting of {of}{did_you_mean(key, keys)}" for key in wrong))
+        raise RequestRefused("; ".join(f"{key} is no setting of {of}{did_you_mean(key, keys)}" for key in wrong))
 
 
 def _keys(settings: Mapping[str, Any]) -> Iterator[str]:

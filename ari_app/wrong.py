@@ -12,15 +12,19 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import core_schema
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 
-NUMBER, WHOLE, TEXT = say("Enter a number."), say("Enter a whole number."), say("Enter a text.")
-NEEDED, LIST, GROUP = say("It is needed."), say("Enter a list."), say("This is a group of settings, not one value.")
-SWITCH, PATH = say("Enter true or false."), say("Enter the path of a file.")
+NUMBER, WHOLE, TEXT = message("Enter a number."), message("Enter a whole number."), message("Enter a text.")
+NEEDED, LIST, GROUP = (
+    message("It is needed."),
+    message("Enter a list."),
+    message("This is a group of settings, not one value."),
+)
+SWITCH, PATH = message("Enter true or false."), message("Enter the path of a file.")
 
-KINDS: Mapping[str, Sentence] = {
+KINDS: Mapping[str, Message] = {
     "missing": NEEDED,
-    "extra_forbidden": say("This is no setting of Astergram's."),
+    "extra_forbidden": message("This is no setting of Astergram's."),
     "int_parsing": NUMBER,
     "int_parsing_size": NUMBER,
     "int_type": NUMBER,
@@ -40,17 +44,17 @@ KINDS: Mapping[str, Sentence] = {
     "model_type": GROUP,
     "model_attributes_type": GROUP,
     "path_type": PATH,
-    "string_pattern_mismatch": say("This does not have the form that is needed here."),
-    "greater_than_equal": say("At least {ge}, please."),
-    "greater_than": say("More than {gt}, please."),
-    "less_than_equal": say("At most {le}, please."),
-    "less_than": say("Less than {lt}, please."),
-    "string_too_short": say("At least {min_length} characters, please."),
-    "string_too_long": say("At most {max_length} characters, please."),
-    "too_short": say("It needs at least {min_length} of them."),
-    "too_long": say("At most {max_length} of them, please."),
-    "literal_error": say("One of these, please: {expected}."),
-    "enum": say("One of these, please: {expected}."),
+    "string_pattern_mismatch": message("This does not have the form that is needed here."),
+    "greater_than_equal": message("At least {ge}, please."),
+    "greater_than": message("More than {gt}, please."),
+    "less_than_equal": message("At most {le}, please."),
+    "less_than": message("Less than {lt}, please."),
+    "string_too_short": message("At least {min_length} characters, please."),
+    "string_too_long": message("At most {max_length} characters, please."),
+    "too_short": message("It needs at least {min_length} of them."),
+    "too_long": message("At most {max_length} of them, please."),
+    "literal_error": message("One of these, please: {expected}."),
+    "enum": message("One of these, please: {expected}."),
 }
 
 
@@ -59,7 +63,7 @@ class Wrong:
     """One thing that is wrong: the name of the field, with dots, and why it can't be used."""
 
     key: str
-    reason: Sentence
+    reason: Message
 
     def __str__(self) -> str:
         return f"{self.key}: {self.reason}" if self.key else str(self.reason)
@@ -68,9 +72,9 @@ class Wrong:
 class Told(ValueError):
     """A value that one of our own checks refuses, in a sentence; a text is one that no page shows."""
 
-    def __init__(self, said: Sentence | str) -> None:
+    def __init__(self, said: Message | str) -> None:
         super().__init__(str(said))
-        self.sentence = said if isinstance(said, Sentence) else say("{reason}", reason=said)
+        self.sentence = said if isinstance(said, Message) else message("{reason}", reason=said)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Form:
     """For `Annotated`: a text has to match a regular expression; ``needed`` says in words what it asks for."""
 
     pattern: str
-    needed: Sentence
+    needed: Message
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
@@ -100,16 +104,16 @@ def wrong_in(error: ValidationError) -> tuple[Wrong, ...]:
     return tuple(Wrong(".".join(map(str, each["loc"])), reason(each)) for each in found)
 
 
-def reason(error: Any) -> Sentence:
+def reason(error: Any) -> Message:
     """One of pydantic's errors."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
         raised = context["error"]
         sentence = getattr(raised, "sentence", None)
-        return sentence if isinstance(sentence, Sentence) else say("{reason}", reason=str(raised))
+        return sentence if isinstance(sentence, Message) else message("{reason}", reason=str(raised))
     if kind in KINDS:
-        return Sentence(KINDS[kind].text, {name: _shown(value) for name, value in context.items()})
-    return say("{reason}", reason=error["msg"])
+        return Message(KINDS[kind].text, {name: _shown(value) for name, value in context.items()})
+    return message("{reason}", reason=error["msg"])
 
 
 def _shown(value: Any) -> str:

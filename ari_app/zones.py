@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from babel.localtime import LOCALTZ
 from pydantic import AfterValidator
 
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.wrong import Told
 
 MACHINE: tzinfo = LOCALTZ
@@ -28,7 +28,7 @@ def canonical(name: str) -> str:
         return ""
     if found := _by_folded().get(wanted.casefold()):
         return found
-    raise Told(say("{given} is no time zone, such as Europe/Moscow.", given=repr(wanted)))
+    raise Told(message("{given} is no time zone, such as Europe/Moscow.", given=repr(wanted)))
 
 
 @cache

@@ -15,7 +15,7 @@ import numpy as np
 
 from media.codecs import SAMPLE_RATE, SILENCE, TICK_MS, TICK_SAMPLES, CodecError, OpusDecoder, Pcm, opus_samples
 from media.depth import SerialNumber, TargetDepth
-from media.pauses import KEPT_AFTER_TICKS, KEPT_TICKS, PauseDetector, crossfade
+from media.silence import KEPT_AFTER_TICKS, KEPT_TICKS, SilenceDetector, crossfade
 from media.types import FlowStats, MediaStats
 
 _MS = SAMPLE_RATE // 1000
@@ -61,7 +61,7 @@ class JitterBuffer:
         self._max_kept = MAX_KEPT + lead_in_ms * _MS
         self._decoder = OpusDecoder()
         self._depth = TargetDepth()
-        self._pauses = PauseDetector()
+        self._pauses = SilenceDetector()
         self._released = False
         self._lead_in = lead_in_ms // TICK_MS
         self._backlog = 0.0

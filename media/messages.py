@@ -153,7 +153,7 @@ class Measured(_Message):
     stats: MediaStats
 
 
-class Refused(_Message):
+class RequestFailed(_Message):
     """A request could not be carried out."""
 
     kind: Literal["refused"] = "refused"
@@ -195,7 +195,7 @@ Request = (
     | Stats
     | Stop
 )
-Reply = Done | Data | Agreed | Listening | Measured | Refused
+Reply = Done | Data | Agreed | Listening | Measured | RequestFailed
 Event = SignalOut | Connected | Lost
 
 _requests: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from media import messages as m
-from media.nursery import Child
+from media.forker import Child
 from media.types import Agreement, DhConfig, MediaError, MediaLost, MediaSettings, MediaStats, RelayServer
 
 log = logging.getLogger(__name__)
@@ -212,7 +212,7 @@ class MediaProcess:
             ) from None
         finally:
             del self._pending[number]
-        if isinstance(reply, m.Refused):
+        if isinstance(reply, m.RequestFailed):
             raise MediaError(reply.reason)
         assert isinstance(reply, reply_type)
         return reply

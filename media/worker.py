@@ -23,8 +23,8 @@ from media import messages as m
 from media.codecs import SILENCE, TICK_SAMPLES
 from media.engine import Engine, engine
 from media.files import FilesTransport
-from media.pauses import LevelMeter
 from media.rtp import RtpTransport
+from media.silence import LevelMeter
 from media.transport import Transport
 from media.types import MediaError, MediaStats
 from media.websocket import WebSocketTransport
@@ -142,10 +142,10 @@ class Worker:
         try:
             return await self._carry_out(request)
         except MediaError as error:
-            return m.Refused(number=request.number, reason=error.reason)
+            return m.RequestFailed(number=request.number, reason=error.reason)
         except Exception as error:
             log.exception("request %s", request.kind)
-            return m.Refused(number=request.number, reason=f"{request.kind}: {type(error).__name__}: {error}")
+            return m.RequestFailed(number=request.number, reason=f"{request.kind}: {type(error).__name__}: {error}")
 
     async def _carry_out(self, request: m.Request) -> m.Reply:
         number = request.number

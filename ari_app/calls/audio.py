@@ -17,7 +17,7 @@ from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections
 from ari_app.telegram.errors import PASSING, TelegramError
 from ari_app.telegram.phone import PhoneCall
-from media.supervisor import MediaPool, MediaProcess
+from media.pool import MediaPool, MediaProcess
 from media.types import MediaError, MediaLost
 
 SIGNAL_AGAIN_S = 0.5

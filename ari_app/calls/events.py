@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from ari_app.calls.facts import Fact
 from ari_app.calls.outcome import STATUSES, Direction, Ending, Status
 from ari_app.calls.reasons import EndReason
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 
 
 class Side(Enum):
@@ -78,7 +78,7 @@ class CallOffered(CallEvent):
     caller: str
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.FROM
-    template: ClassVar = say("{caller} calls")
+    template: ClassVar = message("{caller} calls")
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class Dialled(CallEvent):
     destination: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.FROM
-    template: ClassVar = say("{caller} dials {destination}")
-    _unknown: ClassVar = say("Somebody dials {destination}")
+    template: ClassVar = message("{caller} dials {destination}")
+    _unknown: ClassVar = message("Somebody dials {destination}")
 
-    def _wording(self) -> Sentence:
+    def _wording(self) -> Message:
         return self.template if self.caller else self._unknown
 
 
@@ -103,7 +103,7 @@ class CallBackRequested(CallEvent):
     person: str
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.FROM
-    template: ClassVar = say("{person} is to be called back")
+    template: ClassVar = message("{person} is to be called back")
 
 
 # Two parties get to talk
@@ -117,7 +117,7 @@ class CalleeFound(CallEvent):
     line: str
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = say("Found {person}, calls through {line}")
+    template: ClassVar = message("Found {person}, calls through {line}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class CalleeOutdated(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = say("Who was found earlier is not there any more: asks again")
+    template: ClassVar = message("Who was found earlier is not there any more: asks again")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class LineRefused(CallEvent):
 
     reason: EndReason
     side: ClassVar = Side.TELEGRAM
-    template: ClassVar = Sentence("{reason}")
+    template: ClassVar = Message("{reason}")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class CallRequested(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = say("Asked to call")
+    template: ClassVar = message("Asked to call")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class TelegramRinging(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.CALLED
-    template: ClassVar = say("It rings")
+    template: ClassVar = message("It rings")
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class PbxRinging(CallEvent):
     context: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.TO
-    template: ClassVar = say("Rings at {extension}@{context}")
+    template: ClassVar = message("Rings at {extension}@{context}")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class PbxAnswered(CallEvent):
     context: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.FROM
-    template: ClassVar = say("The dialplan answered")
+    template: ClassVar = message("The dialplan answered")
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class TelegramAnswered(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.CALLED
-    template: ClassVar = say("Accepted, key agreed")
+    template: ClassVar = message("Accepted, key agreed")
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Bridged(CallEvent):
     transport: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.TO
-    template: ClassVar = say("Bridged, audio over {transport}")
+    template: ClassVar = message("Bridged, audio over {transport}")
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class MediaConnected(CallEvent):
     """Telegram's audio path is up."""
 
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = say("Telegram's audio is connected")
+    template: ClassVar = message("Telegram's audio is connected")
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class MediaTimedOut(CallEvent):
 
     seconds: float
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = say("Telegram's audio did not connect within {seconds} s.")
+    template: ClassVar = message("Telegram's audio did not connect within {seconds} s.")
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Connected(CallEvent):
     """Both parties can hear each other."""
 
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = say("Both sides hear each other")
+    template: ClassVar = message("Both sides hear each other")
 
 
 # They talk
@@ -231,7 +231,7 @@ class KeypadShown(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = say("Keypad shown")
+    template: ClassVar = message("Keypad shown")
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class KeypadHintSent(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = say("Keypad not shown; a hint was sent")
+    template: ClassVar = message("Keypad not shown; a hint was sent")
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class KeypadHidden(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = say("Keypad hidden")
+    template: ClassVar = message("Keypad hidden")
 
 
 @dataclass(frozen=True)
@@ -259,10 +259,10 @@ class DigitsDialled(CallEvent):
     count: int
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.FROM
-    template: ClassVar = say("Keys pressed: {count}")
-    _one: ClassVar = say("A key was pressed")
+    template: ClassVar = message("Keys pressed: {count}")
+    _one: ClassVar = message("A key was pressed")
 
-    def _wording(self) -> Sentence:
+    def _wording(self) -> Message:
         return self._one if self.count == 1 else self.template
 
 
@@ -274,10 +274,10 @@ class DigitsLost(CallEvent):
     error: str
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.FROM
-    template: ClassVar = say("Keys lost: {count}, {error}")
-    _one: ClassVar = say("A key was lost: {error}")
+    template: ClassVar = message("Keys lost: {count}, {error}")
+    _one: ClassVar = message("A key was lost: {error}")
 
-    def _wording(self) -> Sentence:
+    def _wording(self) -> Message:
         return self._one if self.count == 1 else self.template
 
 
@@ -288,7 +288,7 @@ class Transferred(CallEvent):
     channel: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.FROM
-    template: ClassVar = say("Transferred to {channel}")
+    template: ClassVar = message("Transferred to {channel}")
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ class AsteriskAwayWithAudio(CallEvent):
     """ARI is away, and the call's audio still comes from Asterisk."""
 
     side: ClassVar = Side.ASTERISK
-    template: ClassVar = say("Asterisk is away, but its audio comes: the call goes on")
+    template: ClassVar = message("Asterisk is away, but its audio comes: the call goes on")
 
 
 @dataclass(frozen=True)
@@ -316,14 +316,14 @@ class SignallingFailed(_Placed):
     """A message between the media engines was not taken by Telegram, or by ours; the call goes on."""
 
     error: str
-    template: ClassVar = say("Signals about the audio's path do not get through, the call goes on: {error}")
+    template: ClassVar = message("Signals about the audio's path do not get through, the call goes on: {error}")
 
 
 @dataclass(frozen=True)
 class SignallingRestored(_Placed):
     """They are taken again."""
 
-    template: ClassVar = say("Signals about the audio's path get through again")
+    template: ClassVar = message("Signals about the audio's path get through again")
 
 
 # It ends
@@ -337,7 +337,7 @@ class CallEnded(CallEvent):
     cause: int
     reason: EndReason
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = say("{status}, cause {cause}: {reason}")
+    template: ClassVar = message("{status}, cause {cause}: {reason}")
 
     def __str__(self) -> str:
         return f"{self.status}, cause {self.cause}: {self.reason}"  # a log is searched for the dialplan's own word
@@ -356,7 +356,7 @@ class EventsOmitted(CallEvent):
     """There are more events than are kept."""
 
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = say("More steps than are kept here: the log has them")
+    template: ClassVar = message("More steps than are kept here: the log has them")
 
 
 @dataclass(frozen=True)
@@ -364,4 +364,4 @@ class Note(_Placed):
     """What is known as a text only: of a call that was kept before events had types, or by a later version."""
 
     text: str
-    template: ClassVar = Sentence("{text}")
+    template: ClassVar = Message("{text}")

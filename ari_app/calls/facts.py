@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
-from ari_app.sentence import Sentence
+from ari_app.i18n import Message
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Fact:
     Every field is a string, a number, None or another fact. ``template`` has the names of fields in braces.
     """
 
-    template: ClassVar[Sentence]
+    template: ClassVar[Message]
     _types: ClassVar[dict[str, type["Fact"]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -24,9 +24,9 @@ class Fact:
         return str(self.sentence)
 
     @property
-    def sentence(self) -> Sentence:
+    def sentence(self) -> Message:
         """In words, in whichever language it is read."""
-        return Sentence(self._wording().text, self._values())
+        return Message(self._wording().text, self._values())
 
     def as_data(self) -> dict[str, Any]:
         """For JSON: its type by name, and its fields."""
@@ -52,7 +52,7 @@ class Fact:
         except TypeError as error:
             raise ValueError(f"{data['type']} lacks a field: {error}") from error
 
-    def _wording(self) -> Sentence:
+    def _wording(self) -> Message:
         """The template, for a fact that has several by what its fields are."""
         return self.template
 

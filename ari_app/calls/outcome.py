@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from ari_app.asterisk.errors import AriError
 from ari_app.calls import reasons
 from ari_app.calls.reasons import EndReason
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram import errors as telegram
 from ari_app.telegram.lists import Denied, ListRefusal, Rule
 from ari_app.telegram.peers import MalformedDestination
@@ -41,16 +41,16 @@ class Status(Enum):
     ERROR = "ERROR"
 
 
-STATUSES: dict[Status, Sentence] = {
-    Status.ANSWER: say("Answered"),
-    Status.BUSY: say("Busy"),
-    Status.NOANSWER: say("No answer"),
-    Status.UNAVAILABLE: say("Unavailable"),
-    Status.NOTFOUND: say("Not found"),
-    Status.RESTRICTED: say("Not allowed"),
-    Status.LIMITED: say("Limited by Telegram"),
-    Status.CANCEL: say("Cancelled"),
-    Status.ERROR: say("Failed"),
+STATUSES: dict[Status, Message] = {
+    Status.ANSWER: message("Answered"),
+    Status.BUSY: message("Busy"),
+    Status.NOANSWER: message("No answer"),
+    Status.UNAVAILABLE: message("Unavailable"),
+    Status.NOTFOUND: message("Not found"),
+    Status.RESTRICTED: message("Not allowed"),
+    Status.LIMITED: message("Limited by Telegram"),
+    Status.CANCEL: message("Cancelled"),
+    Status.ERROR: message("Failed"),
 }
 
 

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ari_app.calls.facts import Fact
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 
-DISCARDED: dict[str, Sentence] = {
-    "hangup": say("hung up"),
-    "busy": say("busy or declined"),
-    "missed": say("not answered"),
-    "disconnect": say("connection lost"),
-    "no reason": say("no reason given"),
-    "moved on to a group call": say("it went on as a group call"),
-    "before it could be taken": say("before the call could be taken"),
+DISCARDED: dict[str, Message] = {
+    "hangup": message("hung up"),
+    "busy": message("busy or declined"),
+    "missed": message("not answered"),
+    "disconnect": message("connection lost"),
+    "no reason": message("no reason given"),
+    "moved on to a group call": message("it went on as a group call"),
+    "before it could be taken": message("before the call could be taken"),
 }
 """What Telegram says of a call that it discards (`Discarded.word`); a word that is not here is shown as it is."""
 
@@ -34,14 +34,14 @@ class _Discarded(EndReason):
 class Stopped(EndReason):
     """Astergram itself was stopped."""
 
-    template: ClassVar = say("Astergram was stopped.")
+    template: ClassVar = message("Astergram was stopped.")
 
 
 @dataclass(frozen=True)
 class Crashed(EndReason):
     """Astergram was killed, and found the call open when it was started again."""
 
-    template: ClassVar = say("The program stopped during the call.")
+    template: ClassVar = message("The program stopped during the call.")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class AudioLost(EndReason):
     """The audio went away: Telegram's path, the media process, or Asterisk's external media channel."""
 
     detail: str
-    template: ClassVar = say("The audio was lost: {detail}")
+    template: ClassVar = message("The audio was lost: {detail}")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class AsteriskAway(EndReason):
     """Asterisk was away, and no audio came from it."""
 
     seconds: float
-    template: ClassVar = say("Asterisk was away for {seconds} s.")
+    template: ClassVar = message("Asterisk was away for {seconds} s.")
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class NoMedia(EndReason):
     """Both sides agreed to talk, and no audio path came up."""
 
     seconds: float
-    template: ClassVar = say("Telegram's audio did not connect within {seconds} s.")
+    template: ClassVar = message("Telegram's audio did not connect within {seconds} s.")
 
 
 @dataclass(frozen=True)
 class Redialled(EndReason):
     """An attempt came to nothing, and is repeated."""
 
-    template: ClassVar = say("Accepted, but no audio came up: dialled again.")
+    template: ClassVar = message("Accepted, but no audio came up: dialled again.")
 
 
 @dataclass(frozen=True)
@@ -80,21 +80,21 @@ class NotAnswered(EndReason):
     """It rang for as long as it may."""
 
     seconds: float
-    template: ClassVar = say("No answer within {seconds} s.")
+    template: ClassVar = message("No answer within {seconds} s.")
 
 
 @dataclass(frozen=True)
 class EndedByAdministrator(EndReason):
     """By the page, the API or the command line."""
 
-    template: ClassVar = say("Ended by the administrator.")
+    template: ClassVar = message("Ended by the administrator.")
 
 
 @dataclass(frozen=True)
 class SessionEnded(EndReason):
     """Telegram has ended the session that the call belonged to."""
 
-    template: ClassVar = say("The line's session on Telegram has ended.")
+    template: ClassVar = message("The line's session on Telegram has ended.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class LineBusy(EndReason):
     """The line had as many calls as it may."""
 
     calls: int
-    template: ClassVar = say("The line has as many calls as it may: {calls}.")
+    template: ClassVar = message("The line has as many calls as it may: {calls}.")
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ class EndedOnTelegram(_Discarded):
 
     reason: str
     seconds: int | None = None
-    template: ClassVar = say("Ended on Telegram: {reason}.")
-    _counted: ClassVar = say("Ended on Telegram: {reason}. By Telegram's count they talked for {seconds} s.")
+    template: ClassVar = message("Ended on Telegram: {reason}.")
+    _counted: ClassVar = message("Ended on Telegram: {reason}. By Telegram's count they talked for {seconds} s.")
 
-    def _wording(self) -> Sentence:
+    def _wording(self) -> Message:
         return self.template if self.seconds is None else self._counted
 
 
@@ -123,14 +123,14 @@ class NotTaken(_Discarded):
     """The callee declined, was busy, or did not answer."""
 
     reason: str
-    template: ClassVar = say("Not taken on Telegram: {reason}.")
+    template: ClassVar = message("Not taken on Telegram: {reason}.")
 
 
 @dataclass(frozen=True)
 class AnsweredElsewhere(EndReason):
     """Another device of the line's account has taken it."""
 
-    template: ClassVar = say("Answered on another device of the line.")
+    template: ClassVar = message("Answered on another device of the line.")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class CallerGaveUp(_Discarded):
     """The caller on Telegram hung up before the answer."""
 
     reason: str
-    template: ClassVar = say("The caller on Telegram gave up: {reason}.")
+    template: ClassVar = message("The caller on Telegram gave up: {reason}.")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class OfferExpired(EndReason):
     """Nobody took the call in time, and Telegram did not end it."""
 
     seconds: float
-    template: ClassVar = say("The call was not taken within {seconds} s, and Telegram did not end it.")
+    template: ClassVar = message("The call was not taken within {seconds} s, and Telegram did not end it.")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class PbxCallerGaveUp(EndReason):
     """The phone that dialled hung up before the answer."""
 
     cause: int
-    template: ClassVar = say("The caller in the PBX gave up (cause {cause}).")
+    template: ClassVar = message("The caller in the PBX gave up (cause {cause}).")
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class EndedByPbx(EndReason):
     """The PBX's side hung up, or refused the call."""
 
     cause: int
-    template: ClassVar = say("Ended by the PBX (cause {cause}).")
+    template: ClassVar = message("Ended by the PBX (cause {cause}).")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class OnDenyList(EndReason):
     """The line's ``deny`` has them."""
 
     person: str
-    template: ClassVar = say("{person} is in the line's deny list.")
+    template: ClassVar = message("{person} is in the line's deny list.")
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class NotOnAllowList(EndReason):
     """The line's ``allow`` does not have them."""
 
     person: str
-    template: ClassVar = say("{person} is not in the line's allow list.")
+    template: ClassVar = message("{person} is not in the line's allow list.")
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class NotAContact(EndReason):
     """The line has ``only_contacts``."""
 
     person: str
-    template: ClassVar = say(
+    template: ClassVar = message(
         "{person} is no contact of the line's, which takes and makes calls with its contacts only."
     )
 
@@ -197,7 +197,7 @@ class IncompatibleApp(EndReason):
 
     theirs: str
     ours: str
-    template: ClassVar = say(
+    template: ClassVar = message(
         "The Telegram app of the person can't talk to Astergram: it has versions {theirs} of Telegram's calls, "
         "Astergram {ours}. Ask them to update it."
     )
@@ -208,4 +208,4 @@ class Failed(EndReason):
     """Something went wrong; in the words of whatever said it."""
 
     error: str
-    template: ClassVar = Sentence("{error}")
+    template: ClassVar = Message("{error}")

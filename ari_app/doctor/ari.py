@@ -17,7 +17,7 @@ from ari_app.asterisk.resources import Applications, Asterisk
 from ari_app.asterisk.rest import Rest
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import Surroundings, is_loopback
-from ari_app.sentence import say
+from ari_app.i18n import message
 
 REQUEST_TIMEOUT_S = 5.0
 OLDEST_VERSION = (16, 6)
@@ -65,8 +65,8 @@ async def access(rest: Rest, surroundings: Surroundings) -> Finding:
     except AriRefused:
         return problem(
             Topic.ARI,
-            say("Asterisk refuses the ARI user {user}: the name or the password is wrong.", user=user),
-            say(
+            message("Asterisk refuses the ARI user {user}: the name or the password is wrong.", user=user),
+            message(
                 "Make the password of [{user}] in ari.conf and the one in [asterisk] the same, and see that it has"
                 " type = user. Then: asterisk -rx 'module reload res_ari.so'",
                 user=user,
@@ -75,28 +75,28 @@ async def access(rest: Rest, surroundings: Surroundings) -> Finding:
     except AriNotFound:
         return problem(
             Topic.ARI,
-            say("Asterisk answers at {url}, but its ARI knows no /asterisk.", url=url),
-            say("Load res_ari_asterisk.so in modules.conf."),
+            message("Asterisk answers at {url}, but its ARI knows no /asterisk.", url=url),
+            message("Load res_ari_asterisk.so in modules.conf."),
         )
     except AriError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             return problem(
                 Topic.ARI,
-                say("An HTTP server answers at {url}, but it has no ARI.", url=url),
-                say(
+                message("An HTTP server answers at {url}, but it has no ARI.", url=url),
+                message(
                     "In ari.conf set enabled = yes, and load res_ari.so. If http.conf has a prefix, put it behind the"
                     " port in [asterisk] url."
                 ),
             )
         return problem(
             Topic.ARI,
-            say("Asterisk's ARI at {url} does not answer: {detail}", url=url, detail=str(error)),
-            say(
+            message("Asterisk's ARI at {url} does not answer: {detail}", url=url, detail=str(error)),
+            message(
                 "Start Asterisk. In http.conf set enabled = yes, and bindaddr and bindport as in [asterisk] url; in"
                 " ari.conf set enabled = yes."
             ),
         )
-    return ok(Topic.ARI, say("Asterisk answers at {url} and lets {user} in.", url=url, user=user))
+    return ok(Topic.ARI, message("Asterisk answers at {url} and lets {user} in.", url=url, user=user))
 
 
 async def rights(rest: Rest, surroundings: Surroundings) -> list[Finding]:
@@ -109,14 +109,14 @@ async def rights(rest: Rest, surroundings: Surroundings) -> list[Finding]:
         return [
             problem(
                 Topic.ARI,
-                say("The ARI user {user} may only read.", user=surroundings.ari_user),
-                say(
+                message("The ARI user {user} may only read.", user=surroundings.ari_user),
+                message(
                     "Set read_only = no for [{user}] in ari.conf. Then: asterisk -rx 'module reload res_ari.so'",
                     user=surroundings.ari_user,
                 ),
             )
         ]
-    return [ok(Topic.ARI, say("The ARI user {user} may read and write.", user=surroundings.ari_user))]
+    return [ok(Topic.ARI, message("The ARI user {user} may read and write.", user=surroundings.ari_user))]
 
 
 async def application(rest: Rest, surroundings: Surroundings) -> list[Finding]:
@@ -124,19 +124,19 @@ async def application(rest: Rest, surroundings: Surroundings) -> list[Finding]:
     app = surroundings.app
     names = {found["name"] for found in await Applications(rest).list()}
     if surroundings.holds_app:
-        return [ok(Topic.ARI, say("Astergram is connected as the Stasis application {app}.", app=app))]
+        return [ok(Topic.ARI, message("Astergram is connected as the Stasis application {app}.", app=app))]
     if app in names:
         return [
             problem(
                 Topic.ARI,
-                say("Another program is connected to Asterisk as the Stasis application {app}.", app=app),
-                say(
+                message("Another program is connected to Asterisk as the Stasis application {app}.", app=app),
+                message(
                     "Stop it (a second Astergram?), or give Astergram another name in [asterisk] app, and the same"
                     " name in the dialplan's Stasis(...)."
                 ),
             )
         ]
-    return [ok(Topic.ARI, say("No other program uses the Stasis application {app}.", app=app))]
+    return [ok(Topic.ARI, message("No other program uses the Stasis application {app}.", app=app))]
 
 
 @dataclass(frozen=True)
@@ -168,16 +168,16 @@ async def read_server(rest: Rest) -> Server:
 def version(server: Server) -> list[Finding]:
     """Whether Asterisk is new enough."""
     if server.version == (0, 0):
-        return [advice(Topic.ARI, say("Asterisk does not tell its version: {said}", said=server.version_text))]
+        return [advice(Topic.ARI, message("Asterisk does not tell its version: {said}", said=server.version_text))]
     if server.version < OLDEST_VERSION:
         return [
             problem(
                 Topic.ARI,
-                say("Asterisk {version} is too old: it has no external media.", version=server.version_text),
-                say("Use Asterisk 16.6 or later; 22 is the best choice."),
+                message("Asterisk {version} is too old: it has no external media.", version=server.version_text),
+                message("Use Asterisk 16.6 or later; 22 is the best choice."),
             )
         ]
-    return [ok(Topic.ARI, say("Asterisk is version {version}.", version=server.version_text))]
+    return [ok(Topic.ARI, message("Asterisk is version {version}.", version=server.version_text))]
 
 
 def modules(server: Server) -> list[Finding]:
@@ -187,7 +187,7 @@ def modules(server: Server) -> list[Finding]:
     ]
     if len(server.lacks(*BRIDGES)) == len(BRIDGES):
         found.append(_not_loaded(Topic.MODULES, BRIDGES[0]))
-    return found or [ok(Topic.MODULES, say("The modules that ARI and the dialplan need are loaded."))]
+    return found or [ok(Topic.MODULES, message("The modules that ARI and the dialplan need are loaded."))]
 
 
 def codecs(server: Server, surroundings: Surroundings) -> list[Finding]:
@@ -197,8 +197,8 @@ def codecs(server: Server, surroundings: Surroundings) -> list[Finding]:
         found.append(
             problem(
                 Topic.CODECS,
-                say("Asterisk cannot translate Opus: a phone that speaks no Opus would hear nothing."),
-                say(
+                message("Asterisk cannot translate Opus: a phone that speaks no Opus would hear nothing."),
+                message(
                     "Install and load codec_opus.so (from Asterisk's makers) or codec_opus_open_source.so (Debian's"
                     " asterisk-opus, or part of its asterisk)."
                 ),
@@ -210,11 +210,11 @@ def codecs(server: Server, surroundings: Surroundings) -> list[Finding]:
         found.append(
             advice(
                 Topic.CODECS,
-                say("res_format_attr_opus is not loaded: phones cannot negotiate Opus with all its settings."),
-                say("Load {module}.so in modules.conf.", module="res_format_attr_opus"),
+                message("res_format_attr_opus is not loaded: phones cannot negotiate Opus with all its settings."),
+                message("Load {module}.so in modules.conf.", module="res_format_attr_opus"),
             )
         )
-    return found or [ok(Topic.CODECS, say("Asterisk can translate all the codecs that a call needs."))]
+    return found or [ok(Topic.CODECS, message("Asterisk can translate all the codecs that a call needs."))]
 
 
 def transport(server: Server, surroundings: Surroundings) -> list[Finding]:
@@ -230,19 +230,19 @@ def transport(server: Server, surroundings: Surroundings) -> list[Finding]:
             found.append(
                 problem(
                     Topic.TRANSPORT,
-                    say(
+                    message(
                         "Asterisk is on another machine, and [asterisk] media_host is {host}: it would send the audio"
                         " to itself.",
                         host=surroundings.media_host,
                     ),
-                    say("Set [asterisk] media_host to the address at which Asterisk reaches this machine."),
+                    message("Set [asterisk] media_host to the address at which Asterisk reaches this machine."),
                 )
             )
         if websocket:
             found.append(
                 ok(
                     Topic.TRANSPORT,
-                    say(
+                    message(
                         "It can also carry it over WebSocket: Opus both ways, through the HTTP port alone. That is"
                         ' transport = "websocket" in [asterisk].'
                     ),
@@ -252,18 +252,18 @@ def transport(server: Server, surroundings: Surroundings) -> list[Finding]:
         found.append(
             problem(
                 Topic.TRANSPORT,
-                say(
+                message(
                     "Asterisk {version} cannot carry the audio over WebSocket: 22.6 or later can.",
                     version=server.version_text,
                 ),
-                say('Set transport = "rtp" in [asterisk], or use a newer Asterisk.'),
+                message('Set transport = "rtp" in [asterisk], or use a newer Asterisk.'),
             )
         )
     else:
         found += [_not_loaded(Topic.TRANSPORT, name) for name in server.lacks(*WEBSOCKET_MODULES)]
     if rtp if configured == "rtp" else websocket:
         found.insert(
-            0, ok(Topic.TRANSPORT, say("This Asterisk can carry the audio as configured: {way}.", way=configured))
+            0, ok(Topic.TRANSPORT, message("This Asterisk can carry the audio as configured: {way}.", way=configured))
         )
     return found
 
@@ -277,16 +277,16 @@ async def clock(rest: Rest, now: Callable[[], float]) -> list[Finding]:
         return [
             advice(
                 Topic.TIME,
-                say("Asterisk's clock and this machine's are {seconds} s apart.", seconds=f"{apart:.0f}"),
-                say("Have both set by NTP, or their logs and call records will not agree."),
+                message("Asterisk's clock and this machine's are {seconds} s apart.", seconds=f"{apart:.0f}"),
+                message("Have both set by NTP, or their logs and call records will not agree."),
             )
         ]
-    return [ok(Topic.TIME, say("Asterisk's clock and this machine's agree."))]
+    return [ok(Topic.TIME, message("Asterisk's clock and this machine's agree."))]
 
 
 def _not_loaded(topic: Topic, module: str) -> Finding:
     return problem(
         topic,
-        say("Asterisk's module {module} is not loaded.", module=module),
-        say("Load {module}.so in modules.conf, and install it if it is missing.", module=module),
+        message("Asterisk's module {module} is not loaded.", module=module),
+        message("Load {module}.so in modules.conf, and install it if it is missing.", module=module),
     )

@@ -19,7 +19,7 @@ from yarl import URL
 
 from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES
 from ari_app.doctor.surroundings import Surroundings, is_loopback
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - for an Asterisk on another machine; the sentence beside it tells of the firewall
 AMI_PORT = 5038
@@ -39,7 +39,7 @@ class Snippet:
     """Lines for one file, and what to do with them; ``text`` is empty where there is only something to click."""
 
     file: str
-    todo: Sentence
+    todo: Message
     text: str = ""
 
 
@@ -53,7 +53,7 @@ def _vanilla(here: Surroundings) -> list[Snippet]:
         Snippet("http.conf", _http_todo(here), http_conf(here)),
         Snippet(
             "ari.conf",
-            say(
+            message(
                 "Put this into ari.conf. The password is the one of [asterisk] in astergram.toml. Then:"
                 " asterisk -rx 'module reload res_ari.so'"
             ),
@@ -61,7 +61,7 @@ def _vanilla(here: Surroundings) -> list[Snippet]:
         ),
         Snippet(
             "manager.conf",
-            say(
+            message(
                 "Put this into manager.conf. The secret is the password of [ami] in astergram.toml. Then:"
                 " asterisk -rx 'manager reload'"
             ),
@@ -69,7 +69,7 @@ def _vanilla(here: Surroundings) -> list[Snippet]:
         ),
         Snippet(
             "extensions.conf",
-            say(
+            message(
                 "Put this at the end of extensions.conf, and `include => to-telegram` into the context of your phones."
                 " PJSIP/101 is the phone that rings: write your own. Then: asterisk -rx 'dialplan reload'"
             ),
@@ -82,21 +82,21 @@ def _freepbx(here: Surroundings) -> list[Snippet]:
     return [
         Snippet(
             "Settings → Advanced Settings",
-            say(
+            message(
                 'Set "Enable the mini-HTTP Server" and "Enable the Asterisk REST Interface" to Yes, and the HTTP bind'
                 " address and port as in [asterisk] url; its prefix, if there is one, follows the port there."
             ),
         ),
         Snippet(
             "Settings → Asterisk REST Interface Users",
-            say(
+            message(
                 "Add the user {user} with the password of [asterisk] in astergram.toml, and Read Only: No.",
                 user=here.ari_user,
             ),
         ),
         Snippet(
             "manager_custom.conf",
-            say(
+            message(
                 "Put this into /etc/asterisk/manager_custom.conf, which FreePBX leaves alone. The secret is the"
                 " password of [ami] in astergram.toml."
             ),
@@ -104,7 +104,7 @@ def _freepbx(here: Surroundings) -> list[Snippet]:
         ),
         Snippet(
             "extensions_custom.conf",
-            say(
+            message(
                 "Put this into /etc/asterisk/extensions_custom.conf, which FreePBX leaves alone: it writes"
                 " extensions_additional.conf anew. Then: fwconsole reload"
             ),
@@ -112,14 +112,14 @@ def _freepbx(here: Surroundings) -> list[Snippet]:
         ),
         Snippet(
             "Connectivity → Inbound Routes",
-            say(
+            message(
                 "Add a route for each line: DID Number {numbers}, and the destination of its calls.",
                 numbers=", ".join(line.extension for line in here.lines),
             ),
         ),
         Snippet(
             "Connectivity → Trunks",
-            say(
+            message(
                 "Add a Custom Trunk with this Custom Dial String, and an outbound route that leads to it; its dial"
                 " pattern prepends + to a number with its country code."
             ),
@@ -132,14 +132,14 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
     return [
         Snippet(
             "System → General settings",
-            say(
+            message(
                 "Switch on AJAM (its port is ARI's, and /asterisk follows it in [asterisk] url, as in"
                 " http://127.0.0.1:8088/asterisk) and, where your MikoPBX has it, ARI."
             ),
         ),
         Snippet(
             "System → ARI Access",
-            say(
+            message(
                 "Add the user {user} with the password of [asterisk] in astergram.toml. An older MikoPBX has no such"
                 " page: put this into ari.conf instead, by System → Customization of system files.",
                 user=here.ari_user,
@@ -148,7 +148,7 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
         ),
         Snippet(
             "System → AMI Access",
-            say(
+            message(
                 "Add the user {user} with the password of [ami] in astergram.toml: read {read}, write {write}.",
                 user=here.ami.user if here.ami else "astergram",
                 read=", ".join(READ_CLASSES),
@@ -157,7 +157,7 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
         ),
         Snippet(
             "modules.conf",
-            say(
+            message(
                 "System → Customization of system files → modules.conf, mode “Add to end of file”: MikoPBX loads"
                 " only the modules it names, and these are not among them."
             ),
@@ -165,7 +165,7 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
         ),
         Snippet(
             "extensions.conf",
-            say(
+            message(
                 "System → Customization of system files → extensions.conf, mode “Add to end of file”. 201 is who"
                 " takes a line's calls: an employee, a queue or a menu. Phones call Telegram by *9 and the number."
             ),
@@ -213,10 +213,10 @@ def http_conf(here: Surroundings) -> str:
     return f"{text}prefix = {prefix}\n" if prefix else text
 
 
-def _http_todo(here: Surroundings) -> Sentence:
+def _http_todo(here: Surroundings) -> Message:
     if here.asterisk_is_here:
-        return say("Put this into http.conf. Then: asterisk -rx 'module reload http'")
-    return say(
+        return message("Put this into http.conf. Then: asterisk -rx 'module reload http'")
+    return message(
         "Put this into http.conf, and let only this machine through the firewall to that port. Then:"
         " asterisk -rx 'module reload http'"
     )

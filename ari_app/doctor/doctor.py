@@ -12,7 +12,7 @@ from ari_app.asterisk.errors import AriError
 from ari_app.doctor import ari, machine, manager, reach
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
-from ari_app.sentence import say
+from ari_app.i18n import message
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Doctor:
             async with manager.opened(here.ami) as ami:
                 rights = await manager.rights(ami)
                 if "ShowDialPlan" not in await ami.allowed_actions():
-                    unseen = say("The dialplan is not examined: the AMI user may not look into it.")
+                    unseen = message("The dialplan is not examined: the AMI user may not look into it.")
                     return [*rights, advice(Topic.DIALPLAN, unseen)]
                 seen = await _together(
                     {
@@ -103,7 +103,7 @@ async def _guarded(topic: Topic, check: Check) -> list[Finding]:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()
     except TimeoutError:
-        return [advice(topic, say("An examination took longer than {seconds} s.", seconds=f"{CHECK_TIMEOUT_S:g}"))]
+        return [advice(topic, message("An examination took longer than {seconds} s.", seconds=f"{CHECK_TIMEOUT_S:g}"))]
     except Exception as error:  # one failing check must not hide the others
         logger.warning("An examination of %s failed", topic, exc_info=True)
         return [_broken(topic, error)]
@@ -112,8 +112,8 @@ async def _guarded(topic: Topic, check: Check) -> list[Finding]:
 def _broken(topic: Topic, error: Exception) -> Finding:
     return problem(
         topic,
-        say("An examination failed: {detail}", detail=str(error) or type(error).__name__),
-        say("Examine again; if it fails again, the log tells more."),
+        message("An examination failed: {detail}", detail=str(error) or type(error).__name__),
+        message("Examine again; if it fails again, the log tells more."),
     )
 
 

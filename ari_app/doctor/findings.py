@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 
 
 class Grade(StrEnum):
@@ -30,16 +30,16 @@ class Topic(StrEnum):
     MACHINE = "machine"
 
 
-TITLES: dict[Topic, Sentence] = {
-    Topic.ARI: say("Asterisk and its ARI"),
-    Topic.MODULES: say("Asterisk's modules"),
-    Topic.CODECS: say("Codecs"),
-    Topic.TRANSPORT: say("The way of the audio"),
-    Topic.AMI: say("AMI"),
-    Topic.DIALPLAN: say("The dialplan"),
-    Topic.TELEGRAM: say("Telegram"),
-    Topic.TIME: say("Time"),
-    Topic.MACHINE: say("This machine"),
+TITLES: dict[Topic, Message] = {
+    Topic.ARI: message("Asterisk and its ARI"),
+    Topic.MODULES: message("Asterisk's modules"),
+    Topic.CODECS: message("Codecs"),
+    Topic.TRANSPORT: message("The way of the audio"),
+    Topic.AMI: message("AMI"),
+    Topic.DIALPLAN: message("The dialplan"),
+    Topic.TELEGRAM: message("Telegram"),
+    Topic.TIME: message("Time"),
+    Topic.MACHINE: message("This machine"),
 }
 
 
@@ -49,20 +49,20 @@ class Finding:
 
     topic: Topic
     grade: Grade
-    sentence: Sentence
-    remedy: Sentence | None = None
+    sentence: Message
+    remedy: Message | None = None
 
 
-def ok(topic: Topic, sentence: Sentence) -> Finding:
+def ok(topic: Topic, sentence: Message) -> Finding:
     """It is as it should be."""
     return Finding(topic, Grade.OK, sentence)
 
 
-def advice(topic: Topic, sentence: Sentence, remedy: Sentence | None = None) -> Finding:
+def advice(topic: Topic, sentence: Message, remedy: Message | None = None) -> Finding:
     """It could be better, or could not be examined."""
     return Finding(topic, Grade.ADVICE, sentence, remedy)
 
 
-def problem(topic: Topic, sentence: Sentence, remedy: Sentence) -> Finding:
+def problem(topic: Topic, sentence: Message, remedy: Message) -> Finding:
     """It has to be mended."""
     return Finding(topic, Grade.PROBLEM, sentence, remedy)

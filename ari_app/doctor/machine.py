@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import Surroundings
-from ari_app.sentence import say
+from ari_app.i18n import message
 
 MEGABYTE = 1024 * 1024
 DISK_PROBLEM_MB = 50
@@ -39,14 +39,16 @@ def disk(surroundings: Surroundings) -> list[Finding]:
     found = os.statvfs(folder)
     free_mb = found.f_bavail * found.f_frsize // MEGABYTE
     values = {"free": free_mb, "folder": folder}
-    remedy = say("Make room on that disk: the database and the sessions must be able to grow.")
+    remedy = message("Make room on that disk: the database and the sessions must be able to grow.")
     if free_mb < DISK_PROBLEM_MB:
-        return [problem(Topic.MACHINE, say("Only {free} MB are free where {folder} is.", **values), remedy)]
+        return [problem(Topic.MACHINE, message("Only {free} MB are free where {folder} is.", **values), remedy)]
     if found.f_files and found.f_favail < FREE_INODES:
-        return [problem(Topic.MACHINE, say("The disk of {folder} has hardly any inodes left.", folder=folder), remedy)]
+        return [
+            problem(Topic.MACHINE, message("The disk of {folder} has hardly any inodes left.", folder=folder), remedy)
+        ]
     if free_mb < DISK_ADVICE_MB:
-        return [advice(Topic.MACHINE, say("Only {free} MB are free where {folder} is.", **values), remedy)]
-    return [ok(Topic.MACHINE, say("{free} MB are free where {folder} is.", **values))]
+        return [advice(Topic.MACHINE, message("Only {free} MB are free where {folder} is.", **values), remedy)]
+    return [ok(Topic.MACHINE, message("{free} MB are free where {folder} is.", **values))]
 
 
 def modes(surroundings: Surroundings) -> list[Finding]:
@@ -56,8 +58,8 @@ def modes(surroundings: Surroundings) -> list[Finding]:
         return [
             problem(
                 Topic.MACHINE,
-                say("The folder {folder} does not exist.", folder=folder),
-                say("Create it for the user that Astergram runs as, with mode 0700, or set state_dir."),
+                message("The folder {folder} does not exist.", folder=folder),
+                message("Create it for the user that Astergram runs as, with mode 0700, or set state_dir."),
             )
         ]
     found = []
@@ -66,8 +68,8 @@ def modes(surroundings: Surroundings) -> list[Finding]:
         found.append(
             problem(
                 Topic.MACHINE,
-                say("Others can get at what only Astergram may read: {paths}", paths=listed),
-                say(
+                message("Others can get at what only Astergram may read: {paths}", paths=listed),
+                message(
                     "A session is the account itself. Run: chmod -R u=rwX,go= {folder}",
                     folder=folder,
                 ),
@@ -77,11 +79,11 @@ def modes(surroundings: Surroundings) -> list[Finding]:
         found.append(
             problem(
                 Topic.MACHINE,
-                say("This user cannot write into {folder}.", folder=folder),
-                say("Make the user that Astergram runs as its owner."),
+                message("This user cannot write into {folder}.", folder=folder),
+                message("Make the user that Astergram runs as its owner."),
             )
         )
-    return found or [ok(Topic.MACHINE, say("Only this user can read {folder}.", folder=folder))]
+    return found or [ok(Topic.MACHINE, message("Only this user can read {folder}.", folder=folder))]
 
 
 def _mode(path: Path) -> int:
@@ -109,16 +111,16 @@ def open_files(surroundings: Surroundings) -> list[Finding]:
         return [
             problem(
                 Topic.MACHINE,
-                say(
+                message(
                     "All calls that the lines may have ({calls}) need up to {needed} open files; the limit is {limit}.",
                     calls=surroundings.calls,
                     needed=needed,
                     limit=limit,
                 ),
-                say("Raise it: LimitNOFILE= in the systemd unit, or ulimit -n."),
+                message("Raise it: LimitNOFILE= in the systemd unit, or ulimit -n."),
             )
         ]
-    return [ok(Topic.MACHINE, say("The limit of open files is enough: {limit}.", limit=limit))]
+    return [ok(Topic.MACHINE, message("The limit of open files is enough: {limit}.", limit=limit))]
 
 
 def memory(surroundings: Surroundings) -> list[Finding]:
@@ -130,16 +132,16 @@ def memory(surroundings: Surroundings) -> list[Finding]:
         return [
             advice(
                 Topic.MACHINE,
-                say(
+                message(
                     "All calls that the lines may have ({calls}) need up to {needed} MB of memory; {free} MB are free.",
                     calls=surroundings.calls,
                     needed=needed_mb,
                     free=free_mb,
                 ),
-                say("Lower the lines' max_calls, or give the machine more memory."),
+                message("Lower the lines' max_calls, or give the machine more memory."),
             )
         ]
-    return [ok(Topic.MACHINE, say("{free} MB of memory are available.", free=free_mb))]
+    return [ok(Topic.MACHINE, message("{free} MB of memory are available.", free=free_mb))]
 
 
 def synchronised() -> list[Finding]:
@@ -149,10 +151,10 @@ def synchronised() -> list[Finding]:
         return [
             advice(
                 Topic.TIME,
-                say("Nothing sets this machine's clock."),
-                say("Start an NTP client, such as systemd-timesyncd or chrony."),
+                message("Nothing sets this machine's clock."),
+                message("Start an NTP client, such as systemd-timesyncd or chrony."),
             )
         ]
     if state < 0:  # some containers forbid the question
         return []
-    return [ok(Topic.TIME, say("This machine's clock is kept right by NTP."))]
+    return [ok(Topic.TIME, message("This machine's clock is kept right by NTP."))]

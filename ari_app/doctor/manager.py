@@ -11,7 +11,7 @@ from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES, Ami, Fields
 from ari_app.asterisk.errors import AriError, AriFailed, AriNotFound, AriRefused
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import AmiLogin, Surroundings
-from ari_app.sentence import say
+from ari_app.i18n import message
 
 USER_EVENT_TIMEOUT_S = 2.0
 USER_EVENT = "AstergramDoctor"
@@ -23,8 +23,8 @@ NEEDED_ACTIONS = {"UserEvent": "user", "ShowDialPlan": "reporting"}
 
 NOT_CONFIGURED = advice(
     Topic.AMI,
-    say("AMI is not configured, so the dialplan can't be examined."),
-    say("Add a user to manager.conf as the page Connect shows, and set [ami] host, port, user and password."),
+    message("AMI is not configured, so the dialplan can't be examined."),
+    message("Add a user to manager.conf as the page Connect shows, and set [ami] host, port, user and password."),
 )
 
 
@@ -40,8 +40,8 @@ def no_access(error: AriError, login: AmiLogin) -> Finding:
     if isinstance(error, AriRefused):
         return problem(
             Topic.AMI,
-            say("Asterisk refuses the AMI user {user}.", user=login.user),
-            say(
+            message("Asterisk refuses the AMI user {user}.", user=login.user),
+            message(
                 "See that manager.conf has [{user}], that its secret is [ami] password, and that permit and deny let"
                 " this machine in. Then: asterisk -rx 'manager reload'",
                 user=login.user,
@@ -49,8 +49,8 @@ def no_access(error: AriError, login: AmiLogin) -> Finding:
         )
     return problem(
         Topic.AMI,
-        say("AMI at {host}:{port} does not answer: {detail}", host=login.host, port=login.port, detail=str(error)),
-        say("In manager.conf's [general] set enabled = yes, and bindaddr and port as in [ami]."),
+        message("AMI at {host}:{port} does not answer: {detail}", host=login.host, port=login.port, detail=str(error)),
+        message("In manager.conf's [general] set enabled = yes, and bindaddr and port as in [ami]."),
     )
 
 
@@ -63,8 +63,10 @@ async def rights(ami: Ami) -> list[Finding]:
         found.append(
             problem(
                 Topic.AMI,
-                say("The AMI user {user} lacks rights: write = {missing}.", user=ami.user, missing=",".join(missing)),
-                say(
+                message(
+                    "The AMI user {user} lacks rights: write = {missing}.", user=ami.user, missing=",".join(missing)
+                ),
+                message(
                     "Set write = {classes} for [{user}] in manager.conf. Then: asterisk -rx 'manager reload'",
                     classes=",".join(WRITE_CLASSES),
                     user=ami.user,
@@ -75,8 +77,8 @@ async def rights(ami: Ami) -> list[Finding]:
         found.append(
             problem(
                 Topic.AMI,
-                say("The AMI user {user} is not told of user events.", user=ami.user),
-                say(
+                message("The AMI user {user} is not told of user events.", user=ami.user),
+                message(
                     "Set read = {classes} for [{user}] in manager.conf, and see that no eventfilter hides them. Then:"
                     " asterisk -rx 'manager reload'",
                     classes=",".join(READ_CLASSES),
@@ -85,7 +87,7 @@ async def rights(ami: Ami) -> list[Finding]:
             )
         )
     return found or [
-        ok(Topic.AMI, say("AMI lets {user} in, with the rights that Astergram needs.", user=ami.user)),
+        ok(Topic.AMI, message("AMI lets {user} in, with the rights that Astergram needs.", user=ami.user)),
     ]
 
 
@@ -117,7 +119,7 @@ async def incoming(ami: Ami, surroundings: Surroundings) -> list[Finding]:
             wanted.append((context, extension))
         for context, extension in wanted:
             if await _extension(ami, context, extension):
-                sentence = say(
+                sentence = message(
                     "Line {number}: {extension} in [{context}] exists.",
                     number=line.number,
                     extension=extension,
@@ -128,13 +130,13 @@ async def incoming(ami: Ami, surroundings: Surroundings) -> list[Finding]:
                 found.append(
                     problem(
                         Topic.DIALPLAN,
-                        say(
+                        message(
                             "Line {number}: no extension {extension} in [{context}] of the dialplan: its calls fail.",
                             number=line.number,
                             extension=extension,
                             context=context,
                         ),
-                        say(
+                        message(
                             "Copy the lines of the page Connect to extensions.conf. Then:"
                             " asterisk -rx 'dialplan reload'"
                         ),
@@ -151,8 +153,8 @@ async def outgoing(ami: Ami, surroundings: Surroundings) -> list[Finding]:
         return [
             advice(
                 Topic.DIALPLAN,
-                say("The dialplan has no [{context}] with Stasis({app},...).", context=OUTGOING_CONTEXT, app=app),
-                say(
+                message("The dialplan has no [{context}] with Stasis({app},...).", context=OUTGOING_CONTEXT, app=app),
+                message(
                     "If phones are to call Telegram, copy it from the page Connect; a context of your own does as well."
                 ),
             )
@@ -162,16 +164,16 @@ async def outgoing(ami: Ami, surroundings: Surroundings) -> list[Finding]:
         return [
             problem(
                 Topic.DIALPLAN,
-                say(
+                message(
                     "[{context}] sends calls to the Stasis application {other}; Astergram is {app}.",
                     context=OUTGOING_CONTEXT,
                     other=", ".join(sorted(others)),
                     app=app,
                 ),
-                say("Write the same name there and in [asterisk] app."),
+                message("Write the same name there and in [asterisk] app."),
             )
         ]
-    return [ok(Topic.DIALPLAN, say("[{context}] sends calls to Astergram.", context=OUTGOING_CONTEXT))]
+    return [ok(Topic.DIALPLAN, message("[{context}] sends calls to Astergram.", context=OUTGOING_CONTEXT))]
 
 
 async def rtp_ports(ami: Ami, surroundings: Surroundings) -> list[Finding]:
@@ -199,13 +201,13 @@ async def rtp_ports(ami: Ami, surroundings: Surroundings) -> list[Finding]:
         return [
             problem(
                 Topic.TRANSPORT,
-                say(
+                message(
                     "All calls that the lines may have ({calls}) need {needed} RTP ports, and rtp.conf has {have}.",
                     calls=surroundings.calls,
                     needed=needed,
                     have=have,
                 ),
-                say(
+                message(
                     "Widen rtpstart to rtpend in rtp.conf, or lower the lines' max_calls: other calls need ports, too."
                 ),
             )
@@ -213,7 +215,7 @@ async def rtp_ports(ami: Ami, surroundings: Surroundings) -> list[Finding]:
     return [
         ok(
             Topic.TRANSPORT,
-            say(
+            message(
                 "rtp.conf has RTP ports enough for all calls that the lines may have: {calls}.",
                 calls=surroundings.calls,
             ),

@@ -8,14 +8,14 @@ import aiohttp
 
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import Surroundings
+from ari_app.i18n import Message, message
 from ari_app.os_words import in_words
-from ari_app.sentence import Sentence, say
 
 CONNECT_TIMEOUT_S = 5.0
 OFFSET_ADVICE_S = 5.0
 
-_NO_ANSWER = say("no answer within {seconds} s", seconds=f"{CONNECT_TIMEOUT_S:g}")
-_FIREWALL = say("Let this machine connect to Telegram: a firewall or the provider stands in the way.")
+_NO_ANSWER = message("no answer within {seconds} s", seconds=f"{CONNECT_TIMEOUT_S:g}")
+_FIREWALL = message("Let this machine connect to Telegram: a firewall or the provider stands in the way.")
 
 
 async def telegram(surroundings: Surroundings) -> list[Finding]:
@@ -25,7 +25,7 @@ async def telegram(surroundings: Surroundings) -> list[Finding]:
     found = [
         (problem if all(errors) else advice)(
             Topic.TELEGRAM,
-            say("Telegram at {host}:{port} takes no connection: {detail}", host=host, port=port, detail=error),
+            message("Telegram at {host}:{port} takes no connection: {detail}", host=host, port=port, detail=error),
             _FIREWALL,
         )
         for (host, port), error in zip(servers, errors, strict=True)
@@ -33,7 +33,7 @@ async def telegram(surroundings: Surroundings) -> list[Finding]:
     ]
     if not all(errors):
         reached = ", ".join(f"{host}:{port}" for (host, port), error in zip(servers, errors, strict=True) if not error)
-        sentence = say(
+        sentence = message(
             "Telegram takes connections at {reached}. Whether UDP for the audio gets through can't be seen from here:"
             " a test call shows it.",
             reached=reached,
@@ -42,7 +42,7 @@ async def telegram(surroundings: Surroundings) -> list[Finding]:
     return found
 
 
-async def _refusal(host: str, port: int) -> Sentence | str:
+async def _refusal(host: str, port: int) -> Message | str:
     """Why there is no connection; empty if there is one."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -68,14 +68,14 @@ async def bot_api(surroundings: Surroundings) -> list[Finding]:
         ):
             pass
     except TimeoutError:
-        detail: Sentence | str = _NO_ANSWER
+        detail: Message | str = _NO_ANSWER
     except aiohttp.ClientError as error:
         detail = in_words(error)
     else:
-        return [ok(Topic.TELEGRAM, say("The Bot API answers at {url}.", url=url))]
+        return [ok(Topic.TELEGRAM, message("The Bot API answers at {url}.", url=url))]
     return [
         problem(
-            Topic.TELEGRAM, say("The Bot API at {url} does not answer: {detail}", url=url, detail=detail), _FIREWALL
+            Topic.TELEGRAM, message("The Bot API at {url} does not answer: {detail}", url=url, detail=detail), _FIREWALL
         )
     ]
 
@@ -89,8 +89,8 @@ def clock(surroundings: Surroundings) -> list[Finding]:
         return [
             advice(
                 Topic.TIME,
-                say("This machine's clock and Telegram's are {seconds} s apart.", seconds=f"{abs(offset_s):.0f}"),
-                say("Start an NTP client, such as systemd-timesyncd or chrony."),
+                message("This machine's clock and Telegram's are {seconds} s apart.", seconds=f"{abs(offset_s):.0f}"),
+                message("Start an NTP client, such as systemd-timesyncd or chrony."),
             )
         ]
-    return [ok(Topic.TIME, say("This machine's clock and Telegram's agree."))]
+    return [ok(Topic.TIME, message("This machine's clock and Telegram's agree."))]

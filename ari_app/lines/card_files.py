@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import PurePath
 from typing import Literal, get_args
 
+from ari_app.i18n import message
 from ari_app.lines.settings import LineError, NoSuchLine
-from ari_app.sentence import say
 from ari_app.store.card_files import AboutCardFile, CardFileRepository, CardFileRow
 from ari_app.store.store import Store
 from media.picture import NoPicture, Picture, decoded
@@ -32,7 +32,9 @@ MOST_BYTES = {"contact_vcard": VCARD_BYTES, "picture": PICTURE_BYTES}
 
 FOLD = re.compile(r"\r?\n[ \t]")  # a long line goes on behind it
 NAME = re.compile(r"[A-Z0-9-]+")
-NO_VCARD = say("This is no vCard: one BEGIN:VCARD to END:VCARD, with its VERSION and the name FN, and nothing else.")
+NO_VCARD = message(
+    "This is no vCard: one BEGIN:VCARD to END:VCARD, with its VERSION and the name FN, and nothing else."
+)
 
 
 class CardFileRefused(LineError):
@@ -65,7 +67,7 @@ class CardFiles:
         """One file. Raises NoSuchCardFile."""
         file = await self._kept.get(number, kind)
         if file is None:
-            raise NoSuchCardFile(say("The card of {number} has no such file.", number=number))
+            raise NoSuchCardFile(message("The card of {number} has no such file.", number=number))
         return file
 
     async def put(self, number: str, kind: Kind, name: str, content: bytes) -> None:
@@ -76,18 +78,18 @@ class CardFiles:
         type = await (self._vcard(content) if kind == "contact_vcard" else self._picture(content))
         shown = "".join(filter(str.isprintable, PurePath(name).name))[:LONGEST_NAME] or kind
         if not await self._kept.save(CardFileRow(number, kind, shown, type, content, self._clock())):
-            raise NoSuchLine(say("There is no line {number}.", number=number))
+            raise NoSuchLine(message("There is no line {number}.", number=number))
         log.info("line %s: card.%s is %s, %d bytes", number, kind, type, len(content))
 
     async def remove(self, number: str, kind: Kind) -> None:
         """Forget a file. Raises NoSuchCardFile."""
         if not await self._kept.remove(number, kind):
-            raise NoSuchCardFile(say("The card of {number} has no such file.", number=number))
+            raise NoSuchCardFile(message("The card of {number} has no such file.", number=number))
         log.info("line %s: card.%s is removed", number, kind)
 
     async def _vcard(self, content: bytes) -> str:
         if len(content) > VCARD_BYTES:
-            said = say(
+            said = message(
                 "A vCard has {most} bytes at most, this file has {size}: leave its photo out.",
                 most=VCARD_BYTES,
                 size=len(content),
@@ -98,20 +100,20 @@ class CardFiles:
 
     async def _picture(self, content: bytes) -> str:
         if len(content) > PICTURE_BYTES:
-            said = say("A picture has {most} MB at most, this file has more.", most=PICTURE_BYTES // 1_000_000)
+            said = message("A picture has {most} MB at most, this file has more.", most=PICTURE_BYTES // 1_000_000)
             raise CardFileRefused(said)
         try:
             async with self._decoding:
                 picture = await self._decode(content)
         except NoPicture as error:
             log.info("a card's picture was refused: %s", error)
-            raise CardFileRefused(say("This is no JPEG or PNG picture, or it is damaged or too large.")) from None
+            raise CardFileRefused(message("This is no JPEG or PNG picture, or it is damaged or too large.")) from None
         except OSError as error:
-            said = say("The picture could not be looked at on this machine ({error}): try again.", error=error)
+            said = message("The picture could not be looked at on this machine ({error}): try again.", error=error)
             raise CardFileRefused(said) from None
         long, short = max(picture.width, picture.height), min(picture.width, picture.height)
         if picture.width + picture.height > SIDES_PX or long > LONGEST_RATIO * short:
-            said = say(
+            said = message(
                 "Telegram takes no picture of {width} × {height} pixels: width and height may be {most} together, "
                 "and one {ratio} times the other.",
                 width=picture.width,
@@ -128,7 +130,7 @@ def _check_vcard(content: bytes) -> None:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise CardFileRefused(say("A vCard is a text in UTF-8; this file is none.")) from None
+        raise CardFileRefused(message("A vCard is a text in UTF-8; this file is none.")) from None
     lines = FOLD.sub("", text.strip("\ufeff\r\n ")).splitlines()
     names = [line.partition(":")[0].partition(";")[0].rpartition(".")[2].upper() for line in lines]
     given = {name for name, line in zip(names, lines, strict=True) if line.partition(":")[2].strip()}

@@ -6,7 +6,7 @@ from enum import Enum
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriConflict, AriRefused
 from ari_app.asterisk.websocket import ConnectionState
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.limits import CALL
 from ari_app.telegram.line import Line, LineState
@@ -37,7 +37,7 @@ class StatusLight:
     """A colour, why it is so and what to do about it, and since when (a Unix time)."""
 
     colour: Colour
-    sentence: Sentence
+    sentence: Message
     since: float = 0.0
     remedy: Remedy | None = None
 
@@ -70,15 +70,15 @@ def asterisk_status(ari: AriClient) -> StatusLight:
     """Whether Asterisk can give and take calls."""
     error = ari.refusal if ari.state is ConnectionState.CONNECTED else ari.last_error
     if ari.state is ConnectionState.CONNECTED and error is None:
-        return StatusLight(Colour.GREEN, say("Connected to Asterisk."))
+        return StatusLight(Colour.GREEN, message("Connected to Asterisk."))
     if isinstance(error, AriRefused | AriConflict):
-        said = say("Asterisk does not let Astergram in. {error}", error=error)
+        said = message("Asterisk does not let Astergram in. {error}", error=error)
         return StatusLight(Colour.RED, said, remedy=Remedy.DOCTOR)
     if error is None:
-        return StatusLight(Colour.ORANGE, say("Connecting to Asterisk at {url}.", url=ari.base))
+        return StatusLight(Colour.ORANGE, message("Connecting to Asterisk at {url}.", url=ari.base))
     return StatusLight(
         Colour.ORANGE,
-        say("Waiting for Asterisk at {url}; it is tried again and again. {error}", url=ari.base, error=error),
+        message("Waiting for Asterisk at {url}; it is tried again and again. {error}", url=ari.base, error=error),
         remedy=Remedy.DOCTOR,
     )
 
@@ -91,7 +91,7 @@ def account_status(line: Line) -> StatusLight:
     if line.state is LineState.CONNECTING:
         return StatusLight(Colour.ORANGE, line.condition)
     if line.frozen:
-        said = say(
+        said = message(
             "Telegram has frozen this account ({word}): it can neither call nor write. Appeal in the account's own "
             "Telegram app; calls are tried again every hour.",
             word=line.frozen,
@@ -102,14 +102,14 @@ def account_status(line: Line) -> StatusLight:
         seconds, word = pauses[request]
         minutes = max(1, round(seconds / 60))
         if request == CALL:
-            said = say(
+            said = message(
                 "Telegram limits this account ({word}): it places no calls for {minutes} min more. "
                 "Incoming calls go on.",
                 word=word,
                 minutes=minutes,
             )
         else:
-            said = say(
+            said = message(
                 "Telegram limits this account ({word}): it leaves out {request} for {minutes} min more. Calls go on.",
                 word=word,
                 request=request,
@@ -135,7 +135,7 @@ def bot_status(bot: Bot, line: Line) -> StatusLight:
             return StatusLight(Colour.ORANGE, problem.sentence)
         return StatusLight(Colour.RED, problem.sentence, remedy=Remedy.BOT_TOKEN)
     if line.state is LineState.READY and line.dialogue is False:
-        said = say(
+        said = message(
             "This line has no dialogue with @{bot} yet: start it there, or let Astergram do it.", bot=bot.username
         )
         return StatusLight(Colour.RED, said, remedy=Remedy.START_BOT)

@@ -17,9 +17,9 @@ from pydantic import (
 )
 
 from ari_app import zones
+from ari_app.i18n import message
 from ari_app.lines.settings import WITH_SECRETS, LineError, SettingRefused
 from ari_app.lines.versions import check_version
-from ari_app.sentence import say
 from ari_app.store.lines import InstallationRepository
 from ari_app.store.store import Store
 from ari_app.telegram.bot_api import BotApiError, Introduction, TokenRefused
@@ -119,13 +119,13 @@ class Installation:
             async with asyncio.timeout(TRY_S):
                 return await self._introduce(token)
         except TokenRefused:
-            said = say("Telegram knows no bot with this token: copy it again from @BotFather (/token).")
+            said = message("Telegram knows no bot with this token: copy it again from @BotFather (/token).")
             raise SettingRefused(Wrong("bot_token", said)) from None
         except TimeoutError:
             error = f"no answer within {TRY_S:g} s"
         except BotApiError as refused:
             error = str(refused)
-        said = say(
+        said = message(
             "The bot's token could not be tried, so nothing was changed: "
             "Telegram's Bot API can't be reached ({error}).",
             error=error,

@@ -13,6 +13,7 @@ from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.card import CardRules
 from ari_app.calls.registry import CallRegistry
+from ari_app.i18n import message
 from ari_app.lines.factory import Accounts, card_rules
 from ari_app.lines.health import LineStatus, account_status, asterisk_status, bot_status
 from ari_app.lines.installation import Installation
@@ -20,7 +21,6 @@ from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
 from ari_app.lines.versions import check_version
-from ari_app.sentence import say
 from ari_app.store.lines import LineRepository
 from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks, was_cancelled
@@ -120,7 +120,7 @@ class LineManager:
         try:
             return self._settings[number]
         except KeyError:
-            raise NoSuchLine(say("There is no line {number}.", number=number)) from None
+            raise NoSuchLine(message("There is no line {number}.", number=number)) from None
 
     def all_settings(self) -> list[LineSettings]:
         """What is set for every line."""
@@ -160,7 +160,7 @@ class LineManager:
     async def _add(self, settings: LineSettings) -> None:
         async with self._changing:
             if settings.number in self._settings:
-                raise LineExists(say("There is a line {number} already.", number=settings.number))
+                raise LineExists(message("There is a line {number} already.", number=settings.number))
             self._check(settings)
             line = self._factory.line(settings)
             await self._repository.save(settings.number, settings.stored())
@@ -183,7 +183,7 @@ class LineManager:
             check_version(self.settings(number), changes, read)
             settings = self.settings(number).changed(changes)
             if settings.number != number:
-                said = say("The number can't be changed: add a line with the other number.")
+                said = message("The number can't be changed: add a line with the other number.")
                 raise SettingRefused(Wrong("number", said))
             self._check(settings)
             await self._repository.save(number, settings.stored())
@@ -419,7 +419,7 @@ class LineManager:
     def _account_to_sign_in(self, number: str) -> Account:
         account = self._accounts.of(self.settings(number), self._installation.settings)
         if not (account.api_id and account.api_hash):
-            said = say("Set the application's id and hash of my.telegram.org first.")
+            said = message("Set the application's id and hash of my.telegram.org first.")
             raise SettingRefused(Wrong("api_id", said))
         return account
 

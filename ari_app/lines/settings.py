@@ -16,7 +16,7 @@ from pydantic import (
     field_serializer,
 )
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram.peers import Destination
 from ari_app.telegram.texts import Language, LineTexts
 from ari_app.wrong import Form, Told, Wrong, wrong_in
@@ -28,7 +28,7 @@ WITH_SECRETS = {"secrets": True}
 class LineError(Exception):
     """Something that can't be done with the lines; ``sentence`` is for an administrator."""
 
-    def __init__(self, sentence: Sentence) -> None:
+    def __init__(self, sentence: Message) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
 
@@ -45,16 +45,16 @@ class SettingRefused(LineError):
     """Some settings can't be used, so none is changed; ``wrong`` says what is wrong with each."""
 
     def __init__(self, *wrong: Wrong) -> None:
-        super().__init__(say("Nothing was changed: not every setting can be used."))
+        super().__init__(message("Nothing was changed: not every setting can be used."))
         self.wrong = wrong
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.wrong))
 
 
-def no_number(text: str) -> Sentence:
+def no_number(text: str) -> Message:
     """That a text is no phone number."""
-    return say("{given} is no phone number with a country code, such as +79990000001.", given=repr(text))
+    return message("{given} is no phone number with a country code, such as +79990000001.", given=repr(text))
 
 
 def line_number(text: str) -> str | None:
@@ -85,20 +85,22 @@ Number = Annotated[str, AfterValidator(_e164)]
 ListEntry = Annotated[str, AfterValidator(_list_entry)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Context = Annotated[
-    str, Form(r"^[^\s,&|@/;]+$", say("Enter the name of one context: no spaces, and none of , & | @ / ;"))
+    str, Form(r"^[^\s,&|@/;]+$", message("Enter the name of one context: no spaces, and none of , & | @ / ;"))
 ]
 CallBackTarget = Annotated[
     str,
-    Form(r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$", say("Enter EXTENSION@CONTEXT, such as 600@queues, or nothing.")),
+    Form(r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$", message("Enter EXTENSION@CONTEXT, such as 600@queues, or nothing.")),
 ]
-NumberPrefix = Annotated[str, Form(r"^(\+[0-9]*)?$", say("Enter a plus, or a plus and digits such as +7, or nothing."))]
+NumberPrefix = Annotated[
+    str, Form(r"^(\+[0-9]*)?$", message("Enter a plus, or a plus and digits such as +7, or nothing."))
+]
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-UPLOADED = say("This is a file to upload, under the line's Card; no path of the server's is taken.")
+UPLOADED = message("This is a file to upload, under the line's Card; no path of the server's is taken.")
 MOVED = {key: Wrong(key, UPLOADED) for key in ("card.contact_vcard", "card.picture")}
 """What earlier versions had as settings."""
 
@@ -190,11 +192,13 @@ def check_together(lines: Iterable[LineSettings]) -> None:
     lines = list(lines)
     for caller, count in Counter(caller for line in lines for caller in set(line.callers)).items():
         if count > 1:
-            said = say(
+            said = message(
                 "{count} lines have {caller} in their callers; a phone can have one line only.",
                 count=count,
                 caller=repr(caller),
             )
             raise SettingRefused(Wrong("callers", said))
     if sum(line.default for line in lines) > 1:
-        raise SettingRefused(Wrong("default", say("Another line is the default already; only one can be the default.")))
+        raise SettingRefused(
+            Wrong("default", message("Another line is the default already; only one can be the default."))
+        )

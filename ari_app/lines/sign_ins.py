@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from ari_app.bus import EventBus
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.tasks import GuardedTasks, was_cancelled
 from ari_app.telegram.account import Account
 from ari_app.telegram.errors import NotReady, TelegramError
@@ -126,7 +126,7 @@ class SignIns:
         except (Exception, asyncio.CancelledError) as error:
             if was_cancelled():
                 raise
-            said = say(
+            said = message(
                 "{number} was signed in, but the line can't go on with its new session: begin again. ({error})",
                 number=number,
                 error=error if str(error) else type(error).__name__,

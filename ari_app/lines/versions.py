@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ari_app.i18n import message
 from ari_app.lines.settings import WITH_SECRETS, LineError
-from ari_app.sentence import say
 
 SECRETS = frozenset({"api_hash", "bot_token"})
 SET = "set"  # what is told of a secret
@@ -32,7 +32,9 @@ class SettingsChanged(LineError):
 
     def __init__(self, settings: BaseModel, changes: Mapping[str, Any]) -> None:
         super().__init__(
-            say("Somebody else has changed the settings since you read them, so nothing was changed: read them again.")
+            message(
+                "Somebody else has changed the settings since you read them, so nothing was changed: read them again."
+            )
         )
         self.version = version_of(settings)
         known = settings.model_dump(mode="json", context=WITH_SECRETS)

@@ -18,7 +18,7 @@ from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.tasks import background_tasks
 from ari_app.telegram.connections import Connections, call_protocol
 from ari_app.telegram.phone import UPDATES, DiscardReason
-from media.supervisor import MediaPool, MediaProcess
+from media.pool import MediaPool, MediaProcess
 from media.types import DhConfig
 
 ANSWER_S = 30.0  # whatever a person waits for comes within this, or the script fails

@@ -19,7 +19,7 @@ from ari_app.sandbox.telegram.device import API_HASH, API_ID
 from ari_app.store.lines import LineRepository
 from ari_app.store.store import open_store
 from ari_app.telegram.session import connected
-from media.supervisor import MediaPool
+from media.pool import MediaPool
 
 LINE = "+79990000001"
 ANNA = "+79990000002"

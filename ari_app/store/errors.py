@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 
 
 class StoreError(Exception):
@@ -12,7 +12,7 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """The database can't be used at the moment; ``sentence`` says why. It is worth trying again."""
 
-    def __init__(self, sentence: Sentence) -> None:
+    def __init__(self, sentence: Message) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
 
@@ -41,15 +41,15 @@ def unavailable(error: sqlite3.Error, path: object) -> StoreUnavailable | None:
     """What a page says of an error; None where not the database is to blame but what was asked of it."""
     match _code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            sentence = say("Another program has locked {path}: stop that program.", path=path)
+            sentence = message("Another program has locked {path}: stop that program.", path=path)
         case sqlite3.SQLITE_FULL:
-            sentence = say("No space left for {path}: free some on its disk.", path=path)
+            sentence = message("No space left for {path}: free some on its disk.", path=path)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            sentence = say(
+            sentence = message(
                 "{path} can't be written: file and folder must belong to the user that Astergram runs as.", path=path
             )
         case code if code in OF_THE_DISK:
-            sentence = say("{path} can't be used: {error}. Check its disk.", path=path, error=str(error))
+            sentence = message("{path} can't be used: {error}. Check its disk.", path=path, error=str(error))
         case _:
             return None
     return StoreUnavailable(sentence)
@@ -58,7 +58,7 @@ def unavailable(error: sqlite3.Error, path: object) -> StoreUnavailable | None:
 def too_slow(seconds: float, path: object) -> StoreUnavailable:
     """The database does not say anything."""
     return StoreUnavailable(
-        say("{path} does not answer within {seconds} s: check its disk.", path=path, seconds=f"{seconds:g}")
+        message("{path} does not answer within {seconds} s: check its disk.", path=path, seconds=f"{seconds:g}")
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from ari_app.sentence import Sentence
+from ari_app.i18n import Message
 from ari_app.store.errors import StoreUnavailable, too_slow
 from ari_app.tasks import FAILURES
 
@@ -33,7 +33,7 @@ Done = Callable[[bool], None]
 class Trouble:
     """Why writes have to wait, and since when (a Unix time)."""
 
-    sentence: Sentence
+    sentence: Message
     since: float
 
 

@@ -18,18 +18,18 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot_api import (
     AT_ONCE,
     BotApi,
     BotApiError,
+    BotRequestRefused,
     Introduction,
     OpenBotApi,
     PolledElsewhere,
     Pressed,
     Question,
-    Refused,
     Throttled,
     TokenRefused,
 )
@@ -66,7 +66,7 @@ class Condition:
     """A state, with what has happened and what to do."""
 
     state: BotState
-    sentence: Sentence
+    sentence: Message
 
     @property
     def usable(self) -> bool:
@@ -76,17 +76,19 @@ class Condition:
 
 NO_TOKEN = Condition(
     BotState.NO_TOKEN,
-    say("There is no bot, so callers get no keypad, and cards no button: make one at @BotFather and enter its token."),
+    message(
+        "There is no bot, so callers get no keypad, and cards no button: make one at @BotFather and enter its token."
+    ),
 )
-CONNECTING = Condition(BotState.CONNECTING, say("Connecting to Telegram's Bot API."))
+CONNECTING = Condition(BotState.CONNECTING, message("Connecting to Telegram's Bot API."))
 REFUSED = Condition(
     BotState.REFUSED,
-    say("Telegram does not accept the bot's token: take the present one from @BotFather (/token) and enter it."),
+    message("Telegram does not accept the bot's token: take the present one from @BotFather (/token) and enter it."),
 )
 
 
 def _unreachable(error: BotApiError) -> Condition:
-    said = say(
+    said = message(
         "Waiting for Telegram's Bot API ({error}). If this lasts, see whether the network lets it through.",
         error=str(error),
     )
@@ -94,7 +96,7 @@ def _unreachable(error: BotApiError) -> Condition:
 
 
 def _conflict(username: str, error: BotApiError) -> Condition:
-    said = say(
+    said = message(
         "Another program takes what is meant for @{bot} ({error}): stop it, or give Astergram a bot of its own.",
         bot=username,
         error=str(error),
@@ -104,8 +106,8 @@ def _conflict(username: str, error: BotApiError) -> Condition:
 
 def _introduced(username: str, inline: bool) -> Condition:
     if inline:
-        return Condition(BotState.READY, say("@{bot} is connected.", bot=username))
-    said = say("Inline mode of @{bot} is off: switch it on at @BotFather (/setinline).", bot=username)
+        return Condition(BotState.READY, message("@{bot} is connected.", bot=username))
+    said = message("Inline mode of @{bot} is off: switch it on at @BotFather (/setinline).", bot=username)
     return Condition(BotState.NO_INLINE, said)
 
 
@@ -155,7 +157,7 @@ class Bot:
         return self._condition.state
 
     @property
-    def sentence(self) -> Sentence:
+    def sentence(self) -> Message:
         """What has happened, and what to do."""
         return self._condition.sentence
 
@@ -204,7 +206,7 @@ class Bot:
             await self._api.edit(message_id, text, keyboard)
         except Throttled as error:
             raise EditRefused(str(error), error.retry_s) from None
-        except Refused as error:
+        except BotRequestRefused as error:
             if "not modified" not in str(error):
                 raise EditRefused(str(error), None) from None
         except BotApiError as error:
@@ -378,7 +380,7 @@ async def _answered(answer: Callable[[], Awaitable[None]]) -> None:
     """Give an answer, once more if it is not taken; one that fails leaves no keypad, or a button that waits."""
     try:
         return await answer()
-    except (Refused, TokenRefused) as error:
+    except (BotRequestRefused, TokenRefused) as error:
         return log.warning("bot: an answer was not taken: %s", error)
     except BotApiError as error:
         wait_s = error.retry_s if isinstance(error, Throttled) else RETRY_S

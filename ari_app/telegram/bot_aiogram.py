@@ -26,12 +26,12 @@ from ari_app.telegram.bot_api import (
     AT_ONCE,
     BotApi,
     BotApiError,
+    BotRequestRefused,
     BotUpdate,
     Introduction,
     PolledElsewhere,
     Pressed,
     Question,
-    Refused,
     Throttled,
     TokenRefused,
 )
@@ -129,7 +129,7 @@ def _ours(error: Exception, text: str) -> BotApiError:
         case exceptions.TelegramRetryAfter():
             return Throttled(text, float(error.retry_after))
         case exceptions.TelegramBadRequest() | exceptions.TelegramForbiddenError():
-            return Refused(text)
+            return BotRequestRefused(text)
         case exceptions.ClientDecodeError():
             return BotApiError("what answers there is not the Bot API")
     return BotApiError(text)

@@ -34,7 +34,7 @@ class Throttled(BotApiError):
         self.retry_s = retry_s
 
 
-class Refused(BotApiError):
+class BotRequestRefused(BotApiError):
     """400 or 403: it will not work by asking again."""
 
 

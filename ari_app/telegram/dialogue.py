@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from telethon import events
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram.errors import Limited, NotFound, SignedOut, TelegramError, Unreachable
 from ari_app.telegram.peers import bot_peer
 from ari_app.telegram.session import Session
@@ -24,7 +24,7 @@ ASK_AGAIN_S = 60.0  # after Telegram has given no answer; and not sooner because
 class BotProblem:
     """Why the bot can't be used in a line's chats; ``passes``: nobody has to do anything, Telegram is asked again."""
 
-    sentence: Sentence
+    sentence: Message
     passes: bool
 
 
@@ -94,13 +94,15 @@ class BotDialogue:
             has_chat = await has_dialogue(session, name)
             self._learn(has_chat or self._worked_for == name, None)
         except NotFound:
-            said = say("Nobody on Telegram is called @{bot}: check the bot.", bot=name)
+            said = message("Nobody on Telegram is called @{bot}: check the bot.", bot=name)
             self._learn(None, BotProblem(said, passes=False))
         except (SignedOut, Unreachable) as error:  # which the line itself finds out, and says
             log.info("bot dialogue: %s", error)
             return ASK_AGAIN_S
         except TelegramError as error:
-            said = say("Telegram does not let this line ask for @{bot}; asking again. ({error})", bot=name, error=error)
+            said = message(
+                "Telegram does not let this line ask for @{bot}; asking again. ({error})", bot=name, error=error
+            )
             self._learn(None, BotProblem(said, passes=True))
             return max(ASK_AGAIN_S, error.seconds or 0.0) if isinstance(error, Limited) else ASK_AGAIN_S
         return ASK_EVERY_S

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from telethon.tl import functions, types
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
@@ -291,7 +291,8 @@ class Line:
     def fail(self, error: BaseException) -> None:
         """An unexpected error has ended its `run`, which is begun again."""
         self._become(
-            LineState.CONNECTING, say("Unexpected error: connecting again; see the log. ({error})", error=repr(error))
+            LineState.CONNECTING,
+            message("Unexpected error: connecting again; see the log. ({error})", error=repr(error)),
         )
 
     async def _keep_connected(self) -> None:
@@ -308,16 +309,16 @@ class Line:
                 wait_s = KEY_FORGOTTEN_S
             except Limited as error:
                 wait_s = max(backoff_s, error.seconds or 0.0)
-                said = wait(error.seconds) if error.seconds else say("Waiting for Telegram. {error}", error=error)
+                said = wait(error.seconds) if error.seconds else message("Waiting for Telegram. {error}", error=error)
                 self._become(LineState.CONNECTING, said)
             except TelegramError as error:
-                self._become(LineState.CONNECTING, say("Waiting for Telegram. {error}", error=error))
+                self._become(LineState.CONNECTING, message("Waiting for Telegram. {error}", error=error))
             except (sqlite3.OperationalError, OSError) as error:
                 self._become(LineState.CONNECTING, unusable(self.account.session, error))
             except sqlite3.Error as error:  # it is damaged
                 return self._become(
                     LineState.SIGNED_OUT,
-                    say("The session can't be used: sign this line in again. ({error})", error=error),
+                    message("The session can't be used: sign this line in again. ({error})", error=error),
                 )
             if was_cancelled():  # that was an error of letting go
                 raise asyncio.CancelledError
@@ -345,7 +346,7 @@ class Line:
                     self._online = None
             if ended:
                 raise ended
-            self._become(LineState.CONNECTING, say("Telegram closed the connection; connecting again."))
+            self._become(LineState.CONNECTING, message("Telegram closed the connection; connecting again."))
 
     async def _identify(self, session: Session) -> int:
         """The account's id. Raises TelegramError; SignedOut for what Telegram says of the session itself, only.
@@ -384,7 +385,7 @@ class Line:
                 return None
             if not question.done():
                 if self.state is LineState.READY:
-                    self._become(LineState.CONNECTING, say("Telegram does not answer; connecting again."))
+                    self._become(LineState.CONNECTING, message("Telegram does not answer; connecting again."))
                 continue
             answered = question.result()
             question = None
@@ -424,7 +425,7 @@ class Line:
         if 0 <= received - sent <= CHECK_S:
             self._offset_s = date + 0.5 - (sent + received) / 2
 
-    def _become(self, state: LineState, condition: Sentence) -> None:
+    def _become(self, state: LineState, condition: Message) -> None:
         if (state, condition) not in ((self.state, self.condition), (LineState.CONNECTING, CONNECTING)):
             level = logging.INFO if state is LineState.READY else logging.WARNING
             log.log(level, "line %s: %s: %s", self.number, state.value, condition)
@@ -438,39 +439,39 @@ class Line:
         self._on_change()
 
 
-CONNECTING = say("Connecting to Telegram.")
-READY = say("Connected to Telegram.")
+CONNECTING = message("Connecting to Telegram.")
+READY = message("Connected to Telegram.")
 
 
 NO_APPLICATION = "NO_APPLICATION"
 ENDED = {
-    NO_APPLICATION: say(
+    NO_APPLICATION: message(
         "This line belongs to no application: set the api_id and api_hash of my.telegram.org for it, or for the "
         "installation, and sign it in."
     ),
-    "USER_DEACTIVATED_BAN": say(
+    "USER_DEACTIVATED_BAN": message(
         "Telegram has banned this account: appeal in one of Telegram's own apps, or use another one for this line. "
         "({error})"
     ),
-    "USER_DEACTIVATED": say("This Telegram account was deleted: use another one for this line. ({error})"),
-    "AUTH_KEY_DUPLICATED": say(
+    "USER_DEACTIVATED": message("This Telegram account was deleted: use another one for this line. ({error})"),
+    "AUTH_KEY_DUPLICATED": message(
         "Telegram has ended this session, because it was used from two places at once: see that no copy of this "
         "installation runs elsewhere, and sign this line in again. ({error})"
     ),
-    "SESSION_REVOKED": say("This session was ended from another device: sign this line in again. ({error})"),
-    KEY_FORGOTTEN: say("Telegram does not know this session any more: sign this line in again. ({error})"),
+    "SESSION_REVOKED": message("This session was ended from another device: sign this line in again. ({error})"),
+    KEY_FORGOTTEN: message("Telegram does not know this session any more: sign this line in again. ({error})"),
 }
 
 
-def signed_out(error: SignedOut) -> Sentence:
+def signed_out(error: SignedOut) -> Message:
     """Why a line has to be signed in, and that it has to."""
-    said = ENDED.get(error.word, say("Not signed in: sign this line in. ({error})"))
+    said = ENDED.get(error.word, message("Not signed in: sign this line in. ({error})"))
     return replace(said, values={"error": error})
 
 
-def unusable(session: Path, error: Exception) -> Sentence:
+def unusable(session: Path, error: Exception) -> Message:
     """A session file that is there, and may be whole."""
-    return say(
+    return message(
         "The session file can't be used; it is tried again. See that there is room on the disk, and that Astergram may "
         "write {path}. ({error})",
         path=session,

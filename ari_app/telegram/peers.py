@@ -12,7 +12,7 @@ import phonenumbers
 from telethon import utils
 from telethon.tl import functions, types
 
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.store.errors import StoreUnavailable
 from ari_app.telegram.errors import NotFound
 from ari_app.telegram.session import Session
@@ -68,7 +68,7 @@ class Destination:
         if bare_number_prefix and text.isascii() and text.isdigit():
             return cls(Kind.PHONE, _phone(bare_number_prefix + text))
         raise MalformedDestination(
-            say(
+            message(
                 "{given} is no destination: dial + and digits (+79990000001), @name, tg#name or a numeric Telegram id.",
                 given=_quoted(text),
             )
@@ -86,19 +86,19 @@ def _quoted(text: str) -> str:
 def _phone(text: str) -> str:
     if not (text[1:].isascii() and text[1:].isdigit()):
         raise MalformedDestination(
-            say("{given} is no phone number: after the + there may be only digits.", given=_quoted(text))
+            message("{given} is no phone number: after the + there may be only digits.", given=_quoted(text))
         )
     try:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
         raise MalformedDestination(
-            say("{given} is no phone number: no country's numbers begin like this.", given=_quoted(text))
+            message("{given} is no phone number: no country's numbers begin like this.", given=_quoted(text))
         ) from None
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
         word = phonenumbers.ValidationResult.to_string(reason)
         raise MalformedDestination(
-            say("{given} is no phone number that can exist ({word}).", given=_quoted(text), word=word)
+            message("{given} is no phone number that can exist ({word}).", given=_quoted(text), word=word)
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -106,7 +106,7 @@ def _phone(text: str) -> str:
 def _username(text: str, name: str) -> str:
     if not (name.isascii() and name.replace("_", "").isalnum() and name[0].isalpha() and len(name) in USERNAME_LENGTH):
         raise MalformedDestination(
-            say(
+            message(
                 "{given} is no username: 4 to 32 latin letters, digits and underscores, the first one a letter.",
                 given=_quoted(text),
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from telethon import errors
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram.account import Account
 from ari_app.telegram.errors import from_rpc, word_of
 
@@ -15,61 +15,61 @@ FLOOD_WAIT = "FLOOD_WAIT"
 SESSION_FILE = "SESSION_FILE"
 MINUTE_S = 60
 
-BANNED = say("Telegram has banned {number}: appeal in one of Telegram's own apps, or give the line another number.")
-EXPIRED = say("The code for {number} has expired: ask for a new one.")
-NO_ACCOUNT = say(
+BANNED = message("Telegram has banned {number}: appeal in one of Telegram's own apps, or give the line another number.")
+EXPIRED = message("The code for {number} has expired: ask for a new one.")
+NO_ACCOUNT = message(
     "Nobody on Telegram has {number}: register it with one of Telegram's own apps first, and then sign in here."
 )
-WRONG_APPLICATION = say(
+WRONG_APPLICATION = message(
     "Telegram knows no application with api_id {api_id} and the api_hash that goes with it here: "
     "copy both again from my.telegram.org."
 )
 
-SENTENCES: dict[str, Sentence] = {
-    "PHONE_CODE_INVALID": say("This is not the code that Telegram sent to {number}: check it, and enter it again."),
-    "PHONE_CODE_EMPTY": say("Enter the code that Telegram sent to {number}."),
+SENTENCES: dict[str, Message] = {
+    "PHONE_CODE_INVALID": message("This is not the code that Telegram sent to {number}: check it, and enter it again."),
+    "PHONE_CODE_EMPTY": message("Enter the code that Telegram sent to {number}."),
     "PHONE_CODE_EXPIRED": EXPIRED,
     "PHONE_CODE_HASH_EMPTY": EXPIRED,
-    "PHONE_NUMBER_INVALID": say(
+    "PHONE_NUMBER_INVALID": message(
         "Telegram says that {number} is no phone number: correct the line's number; it begins with + and the country."
     ),
     "PHONE_NUMBER_BANNED": BANNED,
     "USER_DEACTIVATED_BAN": BANNED,
-    "USER_DEACTIVATED": say("The Telegram account of {number} was deleted: register the number again first."),
+    "USER_DEACTIVATED": message("The Telegram account of {number} was deleted: register the number again first."),
     "PHONE_NUMBER_UNOCCUPIED": NO_ACCOUNT,
-    "PHONE_NUMBER_FLOOD": say(
+    "PHONE_NUMBER_FLOOD": message(
         "Too many codes were asked for with {number}: wait a day before the next one, or sign in by QR code."
     ),
-    "PHONE_PASSWORD_FLOOD": say("Signing in to {number} was tried too often: wait a day, and then try again."),
-    "PASSWORD_HASH_INVALID": say("This is not the two-step password of {number}: enter it again."),
-    "PASSWORD_EMPTY": say("Enter the two-step password of {number}."),
-    "PASSWORD_ALGORITHM": say(
+    "PHONE_PASSWORD_FLOOD": message("Signing in to {number} was tried too often: wait a day, and then try again."),
+    "PASSWORD_HASH_INVALID": message("This is not the two-step password of {number}: enter it again."),
+    "PASSWORD_EMPTY": message("Enter the two-step password of {number}."),
+    "PASSWORD_ALGORITHM": message(
         "Telegram asks for the two-step password of {number} in a way that this program does not know: update it."
     ),
     "API_ID_INVALID": WRONG_APPLICATION,
     "CONNECTION_API_ID_INVALID": WRONG_APPLICATION,
-    "API_ID_PUBLISHED_FLOOD": say(
+    "API_ID_PUBLISHED_FLOOD": message(
         "Telegram refuses api_id {api_id}, because it was published: "
         "make an application of your own at my.telegram.org."
     ),
-    "SEND_CODE_UNAVAILABLE": say(
+    "SEND_CODE_UNAVAILABLE": message(
         "Telegram has no further way to send a code to {number}: "
         "enter the last one, sign in by QR code, or try again tomorrow."
     ),
-    "EMAIL_SETUP_REQUIRED": say(
+    "EMAIL_SETUP_REQUIRED": message(
         "Telegram demands a login e-mail address for {number}: set it up in one of Telegram's own apps, "
         "or sign in by QR code."
     ),
-    "PAYMENT_REQUIRED": say(
+    "PAYMENT_REQUIRED": message(
         "Telegram sends codes for {number} only against payment in its own apps: sign in by QR code instead."
     ),
-    "UPDATE_APP_TO_LOGIN": say(
+    "UPDATE_APP_TO_LOGIN": message(
         "This version of Astergram is too old for Telegram to sign {number} in (UPDATE_APP_TO_LOGIN): update Astergram."
     ),
-    SESSION_FILE: say(
+    SESSION_FILE: message(
         "What belongs to signing {number} in can't be kept: see that there is room on the disk, and begin again."
     ),
-    NO_ANSWER: say("Telegram does not answer: check this machine's way to the Internet, and try again."),
+    NO_ANSWER: message("Telegram does not answer: check this machine's way to the Internet, and try again."),
 }
 
 
@@ -78,7 +78,7 @@ class Refusal:
     """Telegram's own word (such as PHONE_CODE_INVALID), and what to tell an administrator."""
 
     word: str
-    sentence: Sentence
+    sentence: Message
 
 
 def refusal(word: str, account: Account) -> Refusal:
@@ -97,14 +97,14 @@ def refusal_of(request: str, error: Exception, account: Account) -> Refusal:
     word = word_of(error)
     if word in SENTENCES:
         return refusal(word, account)
-    return Refusal(word, say("{refusal}. Try again in a while.", refusal=str(from_rpc(request, error))))
+    return Refusal(word, message("{refusal}. Try again in a while.", refusal=str(from_rpc(request, error))))
 
 
-def wait(seconds: int) -> Sentence:
+def wait(seconds: int) -> Message:
     """How long Telegram wants to be left alone."""
     if seconds < 2 * MINUTE_S:
-        return say("Telegram asks to wait {seconds} s before the next try.", seconds=seconds)
+        return message("Telegram asks to wait {seconds} s before the next try.", seconds=seconds)
     hours, minutes = divmod(math.ceil(seconds / MINUTE_S), 60)
     if hours < 2:
-        return say("Telegram asks to wait {minutes} min before the next try.", minutes=hours * 60 + minutes)
-    return say("Telegram asks to wait {hours} h {minutes} min before the next try.", hours=hours, minutes=minutes)
+        return message("Telegram asks to wait {minutes} min before the next try.", minutes=hours * 60 + minutes)
+    return message("Telegram asks to wait {hours} h {minutes} min before the next try.", hours=hours, minutes=minutes)

@@ -11,7 +11,7 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram.errors import NotFound, SignedOut, TelegramError, Unreachable
 from ari_app.telegram.peers import bot_peer
 from ari_app.telegram.session import Session
@@ -41,7 +41,7 @@ class StepView:
 
     step: Step
     state: StepState
-    sentence: Sentence
+    sentence: Message
 
 
 @dataclass(frozen=True)
@@ -117,21 +117,21 @@ async def _looked_at(step: Step, session: Session, bot: BotFacts | None) -> Step
     return StepView(step, state, sentence)
 
 
-Found = tuple[StepState, Sentence]
+Found = tuple[StepState, Message]
 
-NO_BOT = say("There is no bot at work: set up its token first.")
+NO_BOT = message("There is no bot at work: set up its token first.")
 
 
 async def _look_at_calls(session: Session, bot: BotFacts | None) -> Found:
     if await _is_for_everybody(session, types.InputPrivacyKeyPhoneCall()):
-        return StepState.DONE, say("Everybody can call this account.")
-    return StepState.OPEN, say("Not everybody can call this account: let everybody, or such calls never get here.")
+        return StepState.DONE, message("Everybody can call this account.")
+    return StepState.OPEN, message("Not everybody can call this account: let everybody, or such calls never get here.")
 
 
 async def _look_at_number(session: Session, bot: BotFacts | None) -> Found:
     if await _is_for_everybody(session, types.InputPrivacyKeyPhoneNumber()):
-        return StepState.DONE, say("Everybody sees this account's number.")
-    return StepState.OPEN, say("Not everybody sees this account's number: show it, so that people know who calls.")
+        return StepState.DONE, message("Everybody sees this account's number.")
+    return StepState.OPEN, message("Not everybody sees this account's number: show it, so that people know who calls.")
 
 
 async def _look_at_dialogue(session: Session, bot: BotFacts | None) -> Found:
@@ -139,18 +139,18 @@ async def _look_at_dialogue(session: Session, bot: BotFacts | None) -> Found:
         return StepState.IMPOSSIBLE, NO_BOT
     try:
         if await has_dialogue(session, bot.username):
-            return StepState.DONE, say("The account has a chat with @{bot}.", bot=bot.username)
+            return StepState.DONE, message("The account has a chat with @{bot}.", bot=bot.username)
     except NotFound:
-        return StepState.IMPOSSIBLE, say("Nobody on Telegram is called @{bot}: check the bot.", bot=bot.username)
-    return StepState.OPEN, say("The account has no chat with @{bot} yet: start one.", bot=bot.username)
+        return StepState.IMPOSSIBLE, message("Nobody on Telegram is called @{bot}: check the bot.", bot=bot.username)
+    return StepState.OPEN, message("The account has no chat with @{bot} yet: start one.", bot=bot.username)
 
 
 async def _look_at_inline_mode(session: Session, bot: BotFacts | None) -> Found:
     if bot is None:
         return StepState.IMPOSSIBLE, NO_BOT
     if bot.inline:
-        return StepState.DONE, say("Inline mode of @{bot} is on.", bot=bot.username)
-    return StepState.IMPOSSIBLE, say(
+        return StepState.DONE, message("Inline mode of @{bot} is on.", bot=bot.username)
+    return StepState.IMPOSSIBLE, message(
         "Inline mode of @{bot} is off, and only its owner can switch it on: write /setinline to @BotFather.",
         bot=bot.username,
     )
@@ -159,9 +159,9 @@ async def _look_at_inline_mode(session: Session, bot: BotFacts | None) -> Found:
 async def _look_at_devices(session: Session, bot: BotFacts | None) -> Found:
     ringing = await _ringing_devices(session)
     if not ringing:
-        return StepState.DONE, say("No other device of this account rings.")
+        return StepState.DONE, message("No other device of this account rings.")
     names = ", ".join(sorted({device.device_model or device.app_name for device in ringing}))
-    return StepState.OPEN, say(
+    return StepState.OPEN, message(
         "Other devices of this account ring, too, and their Decline ends a call for everybody: {devices}.",
         devices=names,
     )
@@ -239,5 +239,5 @@ def _is_lost(error: TelegramError) -> bool:
     return isinstance(error, Unreachable | SignedOut)
 
 
-def _refusal(error: TelegramError) -> Sentence:
-    return say("{refusal}. Try again in a while, or do it in the account's own Telegram app.", refusal=str(error))
+def _refusal(error: TelegramError) -> Message:
+    return message("{refusal}. Try again in a while, or do it in the account's own Telegram app.", refusal=str(error))

@@ -19,7 +19,7 @@ from telethon import errors
 from telethon.password import compute_check
 from telethon.tl import functions, types
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, LineHeld, lease, remove_lease
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class AlreadySigningIn(LineHeld):
     """Somebody else is signing this account in at the moment."""
 
-    def __init__(self, sentence: Sentence) -> None:
+    def __init__(self, sentence: Message) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
 
@@ -80,7 +80,9 @@ class SignIn:
             try:
                 stack.enter_context(lease(self._account.session))
             except LineHeld:
-                said = say("{number} is being signed in already: finish that, or cancel it, first.", number=self.number)
+                said = message(
+                    "{number} is being signed in already: finish that, or cancel it, first.", number=self.number
+                )
                 raise AlreadySigningIn(said) from None
             remove_session(self._account.session)  # of a sign-in that a crash has ended
             stack.push_async_callback(self._close)
@@ -121,7 +123,7 @@ class SignIn:
         await self._over.wait()
         return self.state
 
-    def spoil(self, why: Sentence) -> None:
+    def spoil(self, why: Message) -> None:
         """It had come to an end that is good, but nothing came of it."""
         self._become(SignInState.ENDED, error=why, refusal="NOT_ADOPTED")
 
@@ -280,7 +282,7 @@ class SignIn:
                 answer = await self._export()
                 if isinstance(answer, types.auth.LoginToken):
                     if renewals == self._timers.qr_renewals:
-                        said = say(
+                        said = message(
                             "Nobody has scanned the QR code: show a new one when the account's phone is at hand."
                         )
                         self._become(SignInState.IDLE, error=said, refusal="QR_NOT_SCANNED")
@@ -324,7 +326,7 @@ class SignIn:
             self._become(SignInState.SIGNED_IN, user_id=user.id)
             return
         await self._session.renounce()
-        said = say(
+        said = message(
             "The QR code was scanned with +{other}, and this line is {number}: scan it with the line's own Telegram. "
             "Nothing of the other account was kept.",
             other=_digits(user.phone),
@@ -353,7 +355,7 @@ class SignIn:
             return
         if self._qr:
             self._qr.cancel()
-        said = say("Nobody has gone on with signing {number} in, so it was ended: begin again.", number=self.number)
+        said = message("Nobody has gone on with signing {number} in, so it was ended: begin again.", number=self.number)
         self._become(SignInState.ENDED, error=said, refusal="IDLE")
 
     def _become(self, state: SignInState, **shown: Any) -> None:

@@ -5,7 +5,7 @@ from enum import Enum
 
 from telethon.tl import types
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram.account import CONNECT_S
 
 CODE_EXPIRED = "PHONE_CODE_EXPIRED"
@@ -80,7 +80,7 @@ class SignInView:
     qr_expires: float | None = None
     password_hint: str | None = field(default=None, repr=False)
     user_id: int | None = None
-    error: Sentence | None = None
+    error: Message | None = None
     refusal: str = ""
 
     @property
@@ -89,17 +89,17 @@ class SignInView:
         return self.refusal == CODE_EXPIRED
 
 
-def broken_off(number: str) -> Sentence:
+def broken_off(number: str) -> Message:
     """An unexpected error has ended a sign-in."""
-    return say("An unexpected error has ended signing {number} in: begin again; see the log.", number=number)
+    return message("An unexpected error has ended signing {number} in: begin again; see the log.", number=number)
 
 
-def not_now(state: SignInState) -> Sentence:
+def not_now(state: SignInState) -> Message:
     """Why something can't be done in a state."""
     if state is SignInState.ENDED:
-        return say("This sign-in has ended: begin again.")
+        return message("This sign-in has ended: begin again.")
     if state is SignInState.SIGNED_IN:
-        return say("The account is signed in already.")
+        return message("The account is signed in already.")
     if state is SignInState.PASSWORD_NEEDED:
-        return say("Telegram waits for the two-step password: enter it, or begin again.")
-    return say("No code has been sent yet: ask for one, or show a QR code.")
+        return message("Telegram waits for the two-step password: enter it, or begin again.")
+    return message("No code has been sent yet: ask for one, or show a QR code.")

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
 
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.telegram.peers import Person
 from ari_app.wrong import Told
 
@@ -65,7 +65,7 @@ class Rule:
         for _, name in parts:
             if name is not None and name not in known:
                 choice = ", ".join(f"{{{each}}}" for each in known)
-                said = say(
+                said = message(
                     "{name} is no variable of this text, which are {choice}; "
                     "a brace that is no variable is doubled: {{{{ or }}}}.",
                     name=f"{{{name}}}",
@@ -73,9 +73,9 @@ class Rule:
                 )
                 raise TemplateError(said)
         if sum(len(literal) for literal, _ in parts) > self.length:
-            raise TemplateError(say("It is longer than the {n} characters that fit.", n=self.length))
+            raise TemplateError(message("It is longer than the {n} characters that fit.", n=self.length))
         if not template.strip() and not self.may_be_empty:
-            raise TemplateError(say("It is empty; it needs a text."))
+            raise TemplateError(message("It is empty; it needs a text."))
         return template
 
 
@@ -91,11 +91,11 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
         parts = list(Formatter().parse(template))
     except ValueError:
         raise TemplateError(
-            say("A brace is left open, or closed alone; a brace that is no variable is doubled: {{{{ or }}}}.")
+            message("A brace is left open, or closed alone; a brace that is no variable is doubled: {{{{ or }}}}.")
         ) from None
     for _, name, spec, conversion in parts:
         if spec or conversion:
-            said = say("{name} may have nothing behind its name, neither : nor !", name=f"{{{name}}}")
+            said = message("{name} may have nothing behind its name, neither : nor !", name=f"{{{name}}}")
             raise TemplateError(said)
     return [(literal, name) for literal, name, _, _ in parts]
 

@@ -7,14 +7,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ari_app.calls.outcome import STATUSES, Direction, Status
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.store.calls import Query
-from ari_app.web.refusals import Refused
+from ari_app.web.errors import PageError
 
 ANSWERED, UNANSWERED = "answered", "unanswered"
-RESULTS: dict[str, Sentence] = {
-    ANSWERED: say("Answered"),
-    UNANSWERED: say("Not answered"),
+RESULTS: dict[str, Message] = {
+    ANSWERED: message("Answered"),
+    UNANSWERED: message("Not answered"),
     **{status.value: said for status, said in STATUSES.items() if status is not Status.ANSWER},
 }
 LONGEST_TEXT = 200
@@ -36,7 +36,7 @@ class CallFilter:
 
     @classmethod
     def of(cls, address: Mapping[str, str]) -> "CallFilter":
-        """From an address's query; raises Refused."""
+        """From an address's query; raises PageError."""
         given = {name: value.strip() for name, value in address.items()}
         return cls(
             text="".join(filter(str.isprintable, given.get("q", "")))[:LONGEST_TEXT],
@@ -77,14 +77,14 @@ class CallFilter:
 
 
 def one_of(value: str, known: Container[str]) -> str:
-    """A choice, or none; raises Refused."""
+    """A choice, or none; raises PageError."""
     if value and value not in known:
-        raise Refused(422, say("There is no such choice here: {value}", value=value))
+        raise PageError(422, message("There is no such choice here: {value}", value=value))
     return value
 
 
 def day_of(value: str) -> date | None:
-    """A day of an address; raises Refused."""
+    """A day of an address; raises PageError."""
     if not value:
         return None
     try:
@@ -92,16 +92,16 @@ def day_of(value: str) -> date | None:
     except ValueError:
         day = date.min
     if day.year not in YEARS:
-        raise Refused(422, say("This is no day such as 2027-01-31: {value}", value=value))
+        raise PageError(422, message("This is no day such as 2027-01-31: {value}", value=value))
     return day
 
 
 def page_number(value: str) -> int:
-    """From 1 on; raises Refused."""
+    """From 1 on; raises PageError."""
     if not value:
         return 1
     if not (value.isascii() and value.isdecimal() and len(value) < len(str(MOST_PAGES)) and int(value)):
-        raise Refused(422, say("There is no such page: {value}", value=value))
+        raise PageError(422, message("There is no such page: {value}", value=value))
     return int(value)
 
 

@@ -8,8 +8,8 @@ from ari_app.calls.call import Call
 from ari_app.calls.events import Side, TimedEvent
 from ari_app.calls.history import CallRecord
 from ari_app.calls.outcome import Direction
+from ari_app.i18n import Message
 from ari_app.lines.manager import LineManager
-from ari_app.sentence import Sentence
 from ari_app.store.calls import Query
 from ari_app.web.context import services
 
@@ -39,7 +39,7 @@ class FlowRow:
         return SIDES[self.timed.event.side]
 
     @property
-    def sentence(self) -> Sentence:
+    def sentence(self) -> Message:
         """What happened."""
         return self.timed.event.sentence
 

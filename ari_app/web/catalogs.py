@@ -14,7 +14,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from ari_app.web.i18n import LOCALE
+from ari_app.web.languages import LOCALE
 from ari_app.web.render import EXTENSIONS
 
 SOURCES = Path(__file__).parent.parent
@@ -27,7 +27,7 @@ OPTIONS = {
         "newstyle_gettext": "true",
     }
 }
-KEYWORDS = {**DEFAULT_KEYWORDS, "say": None}
+KEYWORDS = {**DEFAULT_KEYWORDS, "message": None}
 KEY = re.compile(r"[a-z_]+")  # of a text to callers, which has its own `say(key)` and languages
 HEADER = """\
 msgid ""

@@ -11,11 +11,11 @@ from babel.dates import format_date, format_datetime, format_skeleton
 from ari_app.calls.figures import Count, Hour, LineCount, Span, ToAnswer, Unit
 from ari_app.calls.history import CallRecord
 from ari_app.calls.samples import each_time
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.web import charts, formats
 from ari_app.web.charts import Chart, Column, Curve, Series
 from ari_app.web.context import web_of
-from ari_app.web.i18n import Language
+from ari_app.web.languages import Language
 
 NUMBER_DIGITS = 2
 FLOOR_DBFS = -60.0
@@ -23,10 +23,10 @@ WIDTH = 560.0  # of a chart that stands beside another
 GAP_S = 5.0  # without a sample for so many of the usual steps between them, a curve breaks
 
 
-PER: dict[Unit, tuple[Sentence, Sentence]] = {
-    Unit.DAY: (say("Calls per day"), say("Day")),
-    Unit.WEEK: (say("Calls per week"), say("Week")),
-    Unit.MONTH: (say("Calls per month"), say("Month")),
+PER: dict[Unit, tuple[Message, Message]] = {
+    Unit.DAY: (message("Calls per day"), message("Day")),
+    Unit.WEEK: (message("Calls per week"), message("Week")),
+    Unit.MONTH: (message("Calls per month"), message("Month")),
 }
 
 
@@ -34,7 +34,7 @@ class Drawings:
     """Draws in one language; dates and numbers are the locale's."""
 
     def __init__(self, language: Language, locale: Locale) -> None:
-        self._tell: Callable[[object], str] = language.tell
+        self._translate: Callable[[object], str] = language.translate
         self._locale = locale
 
     @classmethod
@@ -49,7 +49,7 @@ class Drawings:
             Column(f"{each.start.hour}", _values(each.count), format_datetime(each.start, "short", locale=self._locale))
             for each in hours
         ]
-        return self._bars(say("Calls per hour"), say("Hour"), columns)
+        return self._bars(message("Calls per hour"), message("Hour"), columns)
 
     def spans(self, spans: Sequence[Span], unit: Unit) -> Chart:
         """Calls per day, week or month."""
@@ -59,21 +59,21 @@ class Drawings:
     def hours_of_day(self, counts: Sequence[Count]) -> Chart:
         """Calls of several days by the hour of the day."""
         columns = [Column(f"{hour}", _values(count), f"{hour}:00") for hour, count in enumerate(counts)]
-        return self._bars(say("Calls by the hour of the day"), say("Hour"), columns)
+        return self._bars(message("Calls by the hour of the day"), message("Hour"), columns)
 
     def lines(self, counts: Sequence[LineCount], names: Mapping[str, str]) -> Chart:
         """Calls of each line."""
         columns = [
-            Column(names.get(each.line, each.line) or self._tell(say("No line found")), _values(each.count))
+            Column(names.get(each.line, each.line) or self._translate(message("No line found")), _values(each.count))
             for each in counts
         ]
         return charts.both(
             partial(
                 charts.horizontal_bars,
-                self._tell(say("Calls per line")),
+                self._translate(message("Calls per line")),
                 self._answered(),
                 columns,
-                label=self._tell(say("Line")),
+                label=self._translate(message("Line")),
                 write=self._number,
             ),
             WIDTH,
@@ -85,10 +85,10 @@ class Drawings:
         return charts.both(
             partial(
                 charts.histogram,
-                self._tell(say("Seconds to answer")),
-                self._series(say("Answered calls"), "answered"),
+                self._translate(message("Seconds to answer")),
+                self._series(message("Answered calls"), "answered"),
                 columns,
-                label=self._tell(say("Seconds")),
+                label=self._translate(message("Seconds")),
                 write=self._number,
             ),
             WIDTH,
@@ -98,35 +98,40 @@ class Drawings:
         """A call's level, jitter and loss."""
         samples = record.samples
         gap_s = GAP_S * (samples[-1].at_s / len(samples)) if samples else GAP_S
-        head = ("", self._tell(say("Least")), self._tell(say("Mean")), self._tell(say("Most")))
+        head = (
+            "",
+            self._translate(message("Least")),
+            self._translate(message("Mean")),
+            self._translate(message("Most")),
+        )
         to_telegram = [(each.at_s, max(FLOOR_DBFS, each.to_telegram_dbfs)) for each in samples]
         from_telegram = [(each.at_s, max(FLOOR_DBFS, each.from_telegram_dbfs)) for each in samples]
         levels = (
-            Curve(self._series(say("To Telegram"), "first"), to_telegram),
-            Curve(self._series(say("From Telegram"), "second"), from_telegram),
+            Curve(self._series(message("To Telegram"), "first"), to_telegram),
+            Curve(self._series(message("From Telegram"), "second"), from_telegram),
         )
-        jitter = Curve(self._series(say("Jitter"), "first"), [(each.at_s, each.jitter_ms) for each in samples])
-        lost = Curve(self._series(say("Packets lost"), "bad"), each_time(samples, "lost"))
-        plots: tuple[tuple[Sentence, tuple[Curve, ...], Sentence, float, float], ...] = (
-            (say("Level"), levels, say("{value} dBFS"), FLOOR_DBFS, 0.0),
-            (say("Jitter of what comes from Asterisk"), (jitter,), say("{value} ms"), 0.0, 10.0),
-            (say("Packets from Asterisk that were lost or came too late"), (lost,), say("{value}"), 0.0, 5.0),
+        jitter = Curve(self._series(message("Jitter"), "first"), [(each.at_s, each.jitter_ms) for each in samples])
+        lost = Curve(self._series(message("Packets lost"), "bad"), each_time(samples, "lost"))
+        plots: tuple[tuple[Message, tuple[Curve, ...], Message, float, float], ...] = (
+            (message("Level"), levels, message("{value} dBFS"), FLOOR_DBFS, 0.0),
+            (message("Jitter of what comes from Asterisk"), (jitter,), message("{value} ms"), 0.0, 10.0),
+            (message("Packets from Asterisk that were lost or came too late"), (lost,), message("{value}"), 0.0, 5.0),
         )
         draw = partial(charts.line_plot, head=head, gap_s=gap_s)
         return [
             charts.both(
-                partial(draw, self._tell(title), curves, low=low, high=high, write=partial(self._with_unit, unit)),
+                partial(draw, self._translate(title), curves, low=low, high=high, write=partial(self._with_unit, unit)),
                 charts.WIDTH,
             )
             for title, curves, unit, low, high in plots
         ]
 
-    def _with_unit(self, unit: Sentence, value: float) -> str:
-        return self._tell(Sentence(unit.text, {"value": self._number(value)}))
+    def _with_unit(self, unit: Message, value: float) -> str:
+        return self._translate(Message(unit.text, {"value": self._number(value)}))
 
-    def _bars(self, title: Sentence, label: Sentence, columns: Sequence[Column], *, last_named: bool = False) -> Chart:
-        draw = partial(charts.stacked_bars, self._tell(title), self._answered(), columns, write=self._number)
-        return charts.both(partial(draw, label=self._tell(label), last_named=last_named), WIDTH)
+    def _bars(self, title: Message, label: Message, columns: Sequence[Column], *, last_named: bool = False) -> Chart:
+        draw = partial(charts.stacked_bars, self._translate(title), self._answered(), columns, write=self._number)
+        return charts.both(partial(draw, label=self._translate(label), last_named=last_named), WIDTH)
 
     def _span(self, span: Span, unit: Unit) -> Column:
         """A column of some days; its label is short, its name is whole."""
@@ -141,11 +146,11 @@ class Drawings:
     def _number(self, value: float) -> str:
         return formats.number(value, self._locale, NUMBER_DIGITS)
 
-    def _series(self, name: Sentence, kind: str) -> Series:
-        return Series(self._tell(name), kind)
+    def _series(self, name: Message, kind: str) -> Series:
+        return Series(self._translate(name), kind)
 
     def _answered(self) -> tuple[Series, Series]:
-        return self._series(say("Answered calls"), "answered"), self._series(say("Not answered"), "unanswered")
+        return self._series(message("Answered calls"), "answered"), self._series(message("Not answered"), "unanswered")
 
 
 def _values(count: Count) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pydantic import SecretStr
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 
 FIELD = "read"
 """The hidden field that sends back, as JSON, what a form showed when it was read."""
@@ -16,9 +16,12 @@ FIELD = "read"
 Value = str | bool
 Values = Mapping[str, Value]
 
-MEANWHILE = say("Somebody else has changed the same meanwhile: see the fields in red. Save again to set yours.")
-BESIDES = say("Saved. Somebody else has changed other settings meanwhile; they are kept.")
-REMOVED, ANOTHER = say("Somebody else has removed it meanwhile."), say("Somebody else has set another one meanwhile.")
+MEANWHILE = message("Somebody else has changed the same meanwhile: see the fields in red. Save again to set yours.")
+BESIDES = message("Saved. Somebody else has changed other settings meanwhile; they are kept.")
+REMOVED, ANOTHER = (
+    message("Somebody else has removed it meanwhile."),
+    message("Somebody else has set another one meanwhile."),
+)
 """Of a secret, which is never shown."""
 
 
@@ -57,10 +60,10 @@ class Edit:
         return frozenset(name for name in self.changed if self.now[name] not in (self.was[name], self.sent[name]))
 
     @property
-    def done(self) -> Sentence:
+    def done(self) -> Message:
         """What to say once they are set."""
         others = any(self.now[name] != self.was[name] for name in self.now.keys() - self.changed)
-        return BESIDES if others else say("Saved.")
+        return BESIDES if others else message("Saved.")
 
     def read(self) -> str:
         """For `FIELD` when the form is shown again, with all that differs told: nobody is asked twice."""
@@ -77,12 +80,12 @@ def unchanged(now: Values) -> Edit:
     return Edit(now, now, now)
 
 
-def meanwhile(value: str) -> Sentence:
+def meanwhile(value: str) -> Message:
     """What somebody else has set in place of what is sent."""
-    return say("Somebody else has set this meanwhile: {value}", value=value or "–")
+    return message("Somebody else has set this meanwhile: {value}", value=value or "–")
 
 
-def secret_meanwhile(value: object) -> Sentence:
+def secret_meanwhile(value: object) -> Message:
     """The same of a secret; ``value`` is what is set now."""
     return ANOTHER if value else REMOVED
 

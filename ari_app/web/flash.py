@@ -6,7 +6,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from ari_app.sentence import Sentence
+from ari_app.i18n import Message
 from ari_app.web.context import identity, web_of
 
 MOST_BROWSERS = 100
@@ -16,33 +16,33 @@ Kind = Literal["done", "failed"]
 
 
 @dataclass(frozen=True)
-class Message:
+class FlashMessage:
     """One of them."""
 
     kind: Kind
-    sentence: Sentence
+    sentence: Message
 
 
 class Flashes:
     """What each browser has not seen yet; a restart forgets it."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, list[Message]] = OrderedDict()
+        self._waiting: OrderedDict[str, list[FlashMessage]] = OrderedDict()
 
-    def add(self, browser: str, message: Message) -> None:
+    def add(self, browser: str, flash: FlashMessage) -> None:
         """Keep a message for the next page of a browser."""
         waiting = self._waiting.setdefault(browser, [])
-        waiting.append(message)
+        waiting.append(flash)
         del waiting[:-MOST_MESSAGES]
         self._waiting.move_to_end(browser)
         if len(self._waiting) > MOST_BROWSERS:
             self._waiting.popitem(last=False)
 
-    def take(self, browser: str) -> list[Message]:
+    def take(self, browser: str) -> list[FlashMessage]:
         """What a browser has not seen yet."""
         return self._waiting.pop(browser, [])
 
 
-def flash(request: web.Request, sentence: Sentence, kind: Kind = "done") -> None:
+def flash(request: web.Request, sentence: Message, kind: Kind = "done") -> None:
     """Show a message on the next page, or with the answer to this request."""
-    web_of(request).flashes.add(identity(request).digest, Message(kind, sentence))
+    web_of(request).flashes.add(identity(request).digest, FlashMessage(kind, sentence))

@@ -6,20 +6,20 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal, get_args
 
 from ari_app.calls.figures import Unit
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.web.call_filter import day_of
-from ari_app.web.refusals import Refused
+from ari_app.web.errors import PageError
 
 PeriodName = Literal["today", "7d", "30d", "90d", "365d", "own"]
 OWN: PeriodName = "own"
 DAYS: dict[PeriodName, int] = {"today": 1, "7d": 7, "30d": 30, "90d": 90, "365d": 365}
-NAMES: dict[PeriodName, Sentence] = {
-    "today": say("Today"),
-    "7d": say("7 days"),
-    "30d": say("30 days"),
-    "90d": say("90 days"),
-    "365d": say("A year"),
-    "own": say("Days of your own"),
+NAMES: dict[PeriodName, Message] = {
+    "today": message("Today"),
+    "7d": message("7 days"),
+    "30d": message("30 days"),
+    "90d": message("90 days"),
+    "365d": message("A year"),
+    "own": message("Days of your own"),
 }
 USUAL: PeriodName = "7d"
 OWN_DAYS = 30  # up to the last one, as long as no first day is chosen
@@ -30,7 +30,7 @@ DAYS_BY_DAY, DAYS_BY_WEEK = 92, 420  # up to so many are drawn by days, and by w
 class PeriodRefused(Exception):
     """These days can't be asked for; the sentence says why."""
 
-    def __init__(self, sentence: Sentence) -> None:
+    def __init__(self, sentence: Message) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
 
@@ -68,17 +68,17 @@ def chosen(name: PeriodName, first: date | None, last: date | None, today: date)
     last = last or max(today, first or today)
     first = first or last - timedelta(days=OWN_DAYS - 1)
     if first > last:
-        raise PeriodRefused(say("The last day is before the first one."))
+        raise PeriodRefused(message("The last day is before the first one."))
     if (last - first).days >= MOST_DAYS:
-        raise PeriodRefused(say("Choose at most {days} days.", days=MOST_DAYS))
+        raise PeriodRefused(message("Choose at most {days} days.", days=MOST_DAYS))
     return Days(OWN, first, last)
 
 
 def from_address(query: Mapping[str, str], today: date) -> Days:
-    """What a page's address says; raises Refused for no choice of ours, PeriodRefused."""
+    """What a page's address says; raises PageError for no choice of ours, PeriodRefused."""
     first, last = day_of(query.get("from", "")), day_of(query.get("to", ""))
     name = query.get("period", "") or (OWN if first or last else USUAL)
     for known in get_args(PeriodName):
         if name == known:
             return chosen(known, first, last, today)
-    raise Refused(422, say("There is no such choice here: {value}", value=name))
+    raise PageError(422, message("There is no such choice here: {value}", value=name))

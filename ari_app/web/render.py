@@ -17,8 +17,8 @@ from markupsafe import Markup
 from ari_app import __version__, zones
 from ari_app.web import formats
 from ari_app.web.context import identity, web_of
-from ari_app.web.i18n import SOURCE_LANGUAGE, Language, languages, preferred, reader_locale
-from ari_app.web.refusals import is_htmx
+from ari_app.web.errors import is_htmx
+from ari_app.web.languages import SOURCE_LANGUAGE, Language, languages, preferred, reader_locale
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -59,7 +59,7 @@ class Templates:
 
     def translated(self, request: web.Request, told: object) -> str:
         """A sentence in the reader's language."""
-        return self.language(request).tell(told)
+        return self.language(request).translate(told)
 
     def page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
         """A page, or, where htmx asks, a part of one."""
@@ -121,8 +121,10 @@ def _environment(language: Language, versions: Mapping[str, str]) -> Environment
     def number(context: Context, value: float | None, digits: int = 0) -> str:
         return formats.number(value, context["locale"], digits)
 
-    environment.globals.update(static=static, tell=language.tell)
-    environment.filters.update(when=when, ago=ago, duration=formats.duration, number=number, tell=language.tell)
+    environment.globals.update(static=static, translate=language.translate)
+    environment.filters.update(
+        when=when, ago=ago, duration=formats.duration, number=number, translate=language.translate
+    )
     environment.filters["xmlattr"] = _attributes
     return environment
 

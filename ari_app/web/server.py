@@ -19,15 +19,15 @@ from ari_app.os_words import in_words
 from ari_app.store.access import AccessRepository
 from ari_app.web.access.access import Access
 from ari_app.web.access.cookies import Cookies
-from ari_app.web.access.gate import identified, known_host, meant, signed_in
+from ari_app.web.access.middlewares import authenticate, check_host, csrf_protect, require_sign_in
 from ari_app.web.api.mount import mount
 from ari_app.web.areas import OPERATIONS, PAGES
 from ari_app.web.checkup import Checkup
 from ari_app.web.compression import compressed
 from ari_app.web.context import IDENTITY, WEB, Identity, Web
+from ari_app.web.errors import error_pages
 from ari_app.web.flash import Flashes
 from ari_app.web.headers import add_headers
-from ari_app.web.refusals import refusals
 from ari_app.web.render import STATIC, Templates
 from ari_app.web.services import Services
 from ari_app.web.settings import WebSettings
@@ -113,7 +113,7 @@ async def serving(
 
 def _page(its: Web) -> web.Application:
     app = web.Application(
-        middlewares=[compressed, refusals, known_host, identified, signed_in, larger_files, meant],
+        middlewares=[compressed, error_pages, check_host, authenticate, require_sign_in, larger_files, csrf_protect],
         client_max_size=LARGEST_BODY,
     )
     app[WEB] = its
@@ -131,7 +131,7 @@ def _api(its: Web) -> web.Application:
         request[IDENTITY] = Identity("socket", "write")
         return await handler(request)
 
-    app = web.Application(middlewares=[refusals, administrator], client_max_size=LARGEST_BODY)
+    app = web.Application(middlewares=[error_pages, administrator], client_max_size=LARGEST_BODY)
     app[WEB] = its
     mount(app, OPERATIONS)
     return app

@@ -11,7 +11,7 @@ from aiohttp import web
 from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import guarded_tasks
 from ari_app.web.access.access import CHANGED as ACCESS
-from ari_app.web.access.gate import remote
+from ari_app.web.access.middlewares import remote
 from ari_app.web.context import identity, web_of
 
 log = logging.getLogger(__name__)

@@ -3,37 +3,37 @@
 from ari_app.calls.history import end_reason
 from ari_app.calls.outcome import STATUSES, Direction, Status
 from ari_app.calls.progress import CallState
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.store.calls import CallRow
 
-DIRECTIONS: dict[Direction, Sentence] = {
-    Direction.IN: say("From Telegram"),
-    Direction.OUT: say("To Telegram"),
-    Direction.BACK: say("Call back"),
+DIRECTIONS: dict[Direction, Message] = {
+    Direction.IN: message("From Telegram"),
+    Direction.OUT: message("To Telegram"),
+    Direction.BACK: message("Call back"),
 }
 
-STATES: dict[CallState, Sentence] = {
-    CallState.BEGUN: say("Begins"),
-    CallState.RINGING: say("Rings"),
-    CallState.ANSWERED: say("Answered, connects"),
-    CallState.TALKING: say("Talking"),
-    CallState.ENDING: say("Ends"),
-    CallState.ENDED: say("Ended"),
+STATES: dict[CallState, Message] = {
+    CallState.BEGUN: message("Begins"),
+    CallState.RINGING: message("Rings"),
+    CallState.ANSWERED: message("Answered, connects"),
+    CallState.TALKING: message("Talking"),
+    CallState.ENDING: message("Ends"),
+    CallState.ENDED: message("Ended"),
 }
 
 
-def ending(row: CallRow) -> Sentence:
+def ending(row: CallRow) -> Message:
     """Why a call ended; nothing for one that has not."""
     reason = end_reason(row)
-    return reason.sentence if reason else Sentence("")
+    return reason.sentence if reason else Message("")
 
 
-def direction(word: str) -> Sentence:
+def direction(word: str) -> Message:
     """A call's direction, as it is kept."""
     return DIRECTIONS[Direction(word)]
 
 
-def status(word: str | None) -> Sentence:
+def status(word: str | None) -> Message:
     """TELEGRAM_STATUS, as it is kept; nothing for a call that goes on."""
     try:
         return STATUSES[Status(word)]
@@ -41,5 +41,5 @@ def status(word: str | None) -> Sentence:
         return _as_it_is(word or "")
 
 
-def _as_it_is(text: str) -> Sentence:
-    return Sentence("{text}", {"text": text})
+def _as_it_is(text: str) -> Message:
+    return Message("{text}", {"text": text})

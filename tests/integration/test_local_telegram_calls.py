@@ -14,7 +14,7 @@ import pytest
 from telethon import errors
 from telethon.tl import functions, types
 
-from ari_app.sandbox.telegram import Audience, CallState, Device, LocalTelegram, Timers, device
+from ari_app.sandbox.telegram import Audience, Device, LocalTelegram, ServerCallState, Timers, device
 
 ANNA, BORIS, VERA = "+79990000001", "+79990000002", "+79990000003"
 PATIENCE_S = 15.0
@@ -125,7 +125,7 @@ async def test_a_call_from_dialling_to_hanging_up(telegram: LocalTelegram, anna:
     assert (kept.out, kept.action.call_id) == (False, over.id)
 
     (call,) = telegram.calls
-    assert (call.caller, call.callee, call.state) == (ANNA[1:], BORIS[1:], CallState.DISCARDED)
+    assert (call.caller, call.callee, call.state) == (ANNA[1:], BORIS[1:], ServerCallState.DISCARDED)
     assert (call.reason, call.duration) == ("hangup", 7)
     assert [(step.actor, step.event) for step in call.events] == [
         (ANNA[1:], "requestCall"),
@@ -232,7 +232,7 @@ async def test_several_calls_at_once(telegram: LocalTelegram, anna: Device, bori
         await dial(vera)
         await boris(discard(await offered(boris), BUSY))
         await heard(vera, types.PhoneCallDiscarded)
-        assert [call.state for call in telegram.calls] == [CallState.ACTIVE, CallState.DISCARDED]
+        assert [call.state for call in telegram.calls] == [ServerCallState.ACTIVE, ServerCallState.DISCARDED]
 
 
 async def test_both_call_each_other(telegram: LocalTelegram, anna: Device, boris: Device) -> None:
@@ -268,7 +268,7 @@ async def test_only_the_right_side_with_the_right_hash(telegram: LocalTelegram, 
     for someone, request in wrong:
         with pytest.raises(errors.CallPeerInvalidError):
             await someone(request)
-    assert telegram.calls[0].state is CallState.REQUESTED
+    assert telegram.calls[0].state is ServerCallState.REQUESTED
 
 
 async def test_what_an_offer_must_be(telegram: LocalTelegram, anna: Device, boris: Device) -> None:
@@ -372,15 +372,15 @@ async def test_a_call_outlives_a_lost_connection(telegram: LocalTelegram, anna: 
     await anna(functions.phone.SendSignalingDataRequest(dialled.peer, b"into the void or not"))
     await boris(functions.phone.SendSignalingDataRequest(peer, b"again"))
     assert (await anna.next(types.UpdatePhoneCallSignalingData)).data == b"again"
-    assert telegram.calls[0].state is CallState.ACTIVE
+    assert telegram.calls[0].state is ServerCallState.ACTIVE
 
 
 async def test_waiting_for_a_state(telegram: LocalTelegram, anna: Device, boris: Device) -> None:
     dialled = await dial(anna)
     (call,) = telegram.calls
     with pytest.raises(TimeoutError):
-        await call.reaches(CallState.DISCARDED, within=0.01)
-    waiting = asyncio.create_task(call.reaches(CallState.DISCARDED, within=PATIENCE_S))
+        await call.reaches(ServerCallState.DISCARDED, within=0.01)
+    waiting = asyncio.create_task(call.reaches(ServerCallState.DISCARDED, within=PATIENCE_S))
     await anna(discard(dialled.peer, HANGUP))
     await waiting
 

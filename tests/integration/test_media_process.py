@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.supervisor import MediaPool, MediaProcess
+from media.pool import MediaPool, MediaProcess
 from media.types import DhConfig, MediaError, MediaLost, MediaSettings
 
 # Telegram's own 2048-bit prime, from messages.dhConfig.
@@ -288,7 +288,7 @@ async def test_a_process_that_cannot_be_watched_costs_only_itself(
                 raise failing.pop()
             return pidfd_open(pid)
 
-        monkeypatch.setattr("media.nursery.os.pidfd_open", sometimes)
+        monkeypatch.setattr("media.forker.os.pidfd_open", sometimes)
         with pytest.raises(MediaError, match=error.strerror):
             async with pool.process("during"):
                 pass
@@ -309,7 +309,7 @@ async def test_a_process_that_died_at_once_is_started_again(tmp_path: Path, monk
                 raise failing.pop()
             return pidfd_open(pid)
 
-        monkeypatch.setattr("media.nursery.os.pidfd_open", once)
+        monkeypatch.setattr("media.forker.os.pidfd_open", once)
         async with pool.process("one") as process:
             await process.stats()
     assert not list((tmp_path / "run").iterdir())
@@ -329,7 +329,7 @@ async def test_an_orphan_goes_on_talking_and_then_ends(tmp_path: Path) -> None:
     source = f"""
 import asyncio
 from pathlib import Path
-from media.supervisor import MediaPool
+from media.pool import MediaPool
 from media.types import MediaSettings
 from tests.integration.test_media_process import call, connect
 async def main():

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs import PACKET_SAMPLES, OpusEncoder
+from media.pool import MediaPool
 from media.rtp import PAYLOAD_G722, PAYLOAD_OPUS, RtpPacket
-from media.supervisor import MediaPool
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
 
 SSRC = 0x1234

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from media.codecs import PACKET_MS, PACKET_SAMPLES, OpusDecoder, OpusEncoder
-from media.supervisor import MediaPool
+from media.pool import MediaPool
 from media.types import MediaError
 from media.websocket import MAX_AHEAD_MS
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav

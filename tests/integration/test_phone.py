@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from telethon.tl import functions, types
 
-from ari_app.sandbox.telegram import Call, CallState, Device, LocalTelegram, device, sign_in
+from ari_app.sandbox.telegram import Call, Device, LocalTelegram, ServerCallState, device, sign_in
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
 from ari_app.store.limits import LimitRepository
 from ari_app.store.peers import PeerRepository
@@ -94,7 +94,7 @@ class Rig:
     async def over(self, reason: str) -> Call:
         """The last call, once it is over at Telegram."""
         call = self.telegram.calls[-1]
-        await call.reaches(CallState.DISCARDED, PATIENCE_S)
+        await call.reaches(ServerCallState.DISCARDED, PATIENCE_S)
         assert call.reason == reason, call
         return call
 
@@ -299,7 +299,7 @@ async def test_what_another_device_has_taken_goes_on(rig: Rig) -> None:
             with pytest.raises(CallDiscarded):
                 await offer.accept(Keys())
             assert (await within(offer.discarded())).reason is None
-        assert rig.telegram.calls[-1].state is CallState.ACCEPTED
+        assert rig.telegram.calls[-1].state is ServerCallState.ACCEPTED
 
 
 async def test_a_call_that_was_over_before_the_line_heard_of_it(rig: Rig) -> None:
@@ -323,7 +323,7 @@ async def test_passing_trouble_of_telegrams_loses_no_call(rig: Rig) -> None:
         rig.telegram.refuse("messages.getDhConfig", "FLOOD_WAIT_30", phone=LINE)
         rig.telegram.refuse("phone.acceptCall", "RPC_CALL_FAIL", phone=LINE, code=500, carried_out=True)
         accepting = asyncio.create_task(offer.accept(Keys()))
-        await rig.telegram.calls[-1].reaches(CallState.ACCEPTED, PATIENCE_S)
+        await rig.telegram.calls[-1].reaches(ServerCallState.ACCEPTED, PATIENCE_S)
         await asyncio.sleep(3.0)  # Telethon waits before it says that Telegram has failed, and so do we
         await rig.boris(functions.phone.ConfirmCallRequest(peer, g_a, 7, PROTOCOL))
         await within(accepting)

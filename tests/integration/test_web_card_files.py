@@ -195,10 +195,10 @@ async def test_the_command_line_sends_files(
     await astergram(lines, "line", "show", LINE)
     shown = capsys.readouterr().out
     assert "# card.picture: acme.png" in shown
-    with pytest.raises(api_client.Refused, match=r"no-such.png: No such file"):
+    with pytest.raises(api_client.RequestRefused, match=r"no-such.png: No such file"):
         await astergram(lines, "line", "set", LINE, "name=Other", "card.picture=no-such.png")
     assert lines.book.settings(LINE).name == "Support"
-    with pytest.raises(api_client.Refused, match=r"line.toml: .*no JPEG or PNG"):
+    with pytest.raises(api_client.RequestRefused, match=r"line.toml: .*no JPEG or PNG"):
         await astergram(lines, "line", "set", LINE, "card.picture=line.toml")
     await astergram(lines, "line", "set", LINE, "card.picture=", "card.contact_vcard=null")
     await astergram(lines, "line", "set", LINE, "card.picture=")  # which is gone already

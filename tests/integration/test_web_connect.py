@@ -11,7 +11,7 @@ import pytest
 from ari_app.bus import EventBus
 from ari_app.doctor import Doctor, Finding, Grade, LineNeeds, Topic
 from ari_app.doctor.surroundings import Surroundings
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.web.checkup import KEPT_S, Checkup
 from tests.integration.web_calls import SCRIPT
 from tests.integration.web_helpers import Browser, Clock, Site, nowhere, program, signed_in, site
@@ -98,7 +98,7 @@ async def test_the_api_tells_the_same(page: Site, tmp_path: Path) -> None:
 async def test_what_is_found_is_escaped(tmp_path: Path) -> None:
     class Dishonest(Doctor):
         async def examine(self) -> list[Finding]:
-            said = say("{what} is wrong.", what=SCRIPT)
+            said = message("{what} is wrong.", what=SCRIPT)
             return [Finding(Topic.ARI, Grade.PROBLEM, said, said), Finding(Topic.TIME, Grade.OK, said)]
 
     async with site(tmp_path, doctor=Dishonest(lambda: here(tmp_path))) as page, signed_in(page) as admin:

@@ -197,7 +197,7 @@ async def test_a_file_of_settings_that_is_too_old_is_refused(
     file.write_text(capsys.readouterr().out.replace("Sales", "Shop"))
     assert HASH not in file.read_text()
     await lines.book.change(LINE, {"name": "Support"})
-    with pytest.raises(api_client.Refused) as refused:
+    with pytest.raises(api_client.RequestRefused) as refused:
         await astergram(lines, "line", "set", LINE, "--file", str(file))
     assert "name" in str(refused.value)
     assert "Support" in str(refused.value)

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 from ari_app.app import running
 from ari_app.config import Settings
+from ari_app.i18n import message
 from ari_app.lines.health import Colour, LineStatus, StatusLight
 from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
-from ari_app.sentence import say
 from ari_app.telegram.bot import Bot
 from tests.integration.web_helpers import Clock, Site
 
@@ -64,12 +64,12 @@ class ManyLines:
                 SimpleNamespace(number=f"+7999{n:07}", name=f"Line {n}", max_calls=4, pauses={}) for n in range(many)
             )
         }
-        light = StatusLight(Colour.GREEN, say("All is well."), 1.0)
+        light = StatusLight(Colour.GREEN, message("All is well."), 1.0)
         self._lights = dict.fromkeys(self.lines, LineStatus(light, light, light))
 
     def change(self, number: str, colour: Colour, said: str) -> None:
         """A line's client light changes."""
-        self._lights[number] = replace(self._lights[number], account=StatusLight(colour, say(said), 2.0))
+        self._lights[number] = replace(self._lights[number], account=StatusLight(colour, message(said), 2.0))
 
     def __iter__(self) -> Iterator[SimpleNamespace]:
         return iter(self.lines.values())

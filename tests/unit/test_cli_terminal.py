@@ -19,7 +19,7 @@ from rich.table import Table
 from ari_app.cli_terminal import console, show
 from ari_app.doctor import Topic, print_report
 from ari_app.doctor.findings import ok, problem
-from ari_app.sentence import say
+from ari_app.i18n import message
 
 ANSWER_S = 60.0
 ASKING = """
@@ -198,9 +198,9 @@ def test_without_a_terminal_only_yes_confirms() -> None:
 
 
 def test_a_piped_doctor_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
-    found = problem(Topic.ARI, say("word " * 100), say("remedy " * 100))
+    found = problem(Topic.ARI, message("word " * 100), message("remedy " * 100))
     with console() as where:
-        assert print_report([ok(Topic.ARI, say("Good.")), found], where) == 1
+        assert print_report([ok(Topic.ARI, message("Good.")), found], where) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.count("word") + line.count("remedy") for line in lines] == [0, 0, 100, 100, 0, 0]
     assert [line for line in lines if line != line.rstrip()] == []

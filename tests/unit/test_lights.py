@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from ari_app.i18n import message
 from ari_app.lines.health import Colour, Remedy, account_status, asterisk_status, bot_status
-from ari_app.sentence import say
 from ari_app.telegram import dialogue as module
 from ari_app.telegram.bot import BotState
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
 from ari_app.telegram.line import LineState
 
-SAID = say("What has happened.")
+SAID = message("What has happened.")
 
 
 def line(state: LineState = LineState.READY, **values: Any) -> Any:

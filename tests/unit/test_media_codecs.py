@@ -15,7 +15,7 @@ from media.codecs import (
     Resampler,
     opus_samples,
 )
-from media.pauses import LevelMeter
+from media.silence import LevelMeter
 
 
 def tone(hertz: float, packets: int) -> list[Pcm]:

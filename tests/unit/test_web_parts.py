@@ -12,13 +12,13 @@ from babel.messages.catalog import Catalog
 from pydantic import ValidationError
 
 from ari_app.bus import EventBus
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.web import catalogs, formats
 from ari_app.web.access.access import csrf_of, digest
 from ari_app.web.access.passwords import Passwords
 from ari_app.web.access.throttle import FIRST_DELAY_S, FREE_TRIES, LONGEST_DELAY_S, MOST_ADDRESSES, Throttle
-from ari_app.web.flash import MOST_MESSAGES, Flashes, Message
-from ari_app.web.i18n import LOCALE, languages
+from ari_app.web.flash import MOST_MESSAGES, Flashes, FlashMessage
+from ari_app.web.languages import LOCALE, languages
 from ari_app.web.render import STATIC, TEMPLATES, Templates
 from ari_app.web.settings import WebSettings
 from ari_app.web.sse import event
@@ -130,20 +130,20 @@ def test_times_and_numbers_are_written_as_the_language_does() -> None:
 
 def test_a_sentence_is_told_in_a_language_with_the_sentences_in_it() -> None:
     class Told(Exception):
-        sentence = say("This is not the password.")
+        sentence = message("This is not the password.")
 
     russian = languages()["ru"]
-    assert russian.tell(Told()) == "Пароль неверный."
-    assert russian.tell(say("{reason}.", reason=say("Saved."))) == "Сохранено.."
-    assert russian.tell(say("{reason}", reason=ValueError("as it is"))) == "as it is"
-    assert russian.tell("as it is") == "as it is"
-    assert languages()["en"].tell(Told()) == "This is not the password."
+    assert russian.translate(Told()) == "Пароль неверный."
+    assert russian.translate(message("{reason}.", reason=message("Saved."))) == "Сохранено.."
+    assert russian.translate(message("{reason}", reason=ValueError("as it is"))) == "as it is"
+    assert russian.translate("as it is") == "as it is"
+    assert languages()["en"].translate(Told()) == "This is not the password."
 
 
 def test_messages_are_shown_once_to_whom_they_belong() -> None:
     flashes = Flashes()
     for number in range(MOST_MESSAGES + 1):
-        flashes.add("one", Message("done", say("{n}", n=number)))
+        flashes.add("one", FlashMessage("done", message("{n}", n=number)))
     assert flashes.take("other") == []
     assert len(flashes.take("one")) == MOST_MESSAGES
     assert flashes.take("one") == []
@@ -223,7 +223,7 @@ HOSTILE = "<script>alert('1')</script> \"quoted\" & more"
     ],
 )
 def test_components_escape_whatever_they_are_given(templates: Templates, call: str) -> None:
-    lamp = SimpleNamespace(colour=SimpleNamespace(value="red"), sentence=say("{name}", name=HOSTILE), since=0.0)
+    lamp = SimpleNamespace(colour=SimpleNamespace(value="red"), sentence=message("{name}", name=HOSTILE), since=0.0)
     values = {"lamp": lamp, "now": 60.0, "csrf": "c", "locale": ENGLISH, "zone": UTC}
     name = call.partition("(")[0]
     source = f"{{% from 'components.html' import {name} with context %}}{{{{ {call} }}}}"
@@ -270,12 +270,12 @@ def test_nothing_is_translated_that_is_not_shown(words: Catalog) -> None:
 
 
 def test_a_translation_has_the_same_places_to_fill(words: Catalog) -> None:
-    for message in words:
-        wanted = {place for text in forms(message.id) for place in places(text)}
-        filled = [places(text) for text in forms(message.string or "") if text]
+    for entry in words:
+        wanted = {place for text in forms(entry.id) for place in places(text)}
+        filled = [places(text) for text in forms(entry.string or "") if text]
         # A plural form for one thing need not say its number.
-        assert all(each <= wanted for each in filled), message.string
-        assert len(filled) != 1 or filled[0] == wanted, message.string
+        assert all(each <= wanted for each in filled), entry.string
+        assert len(filled) != 1 or filled[0] == wanted, entry.string
 
 
 def forms(texts: object) -> list[str]:

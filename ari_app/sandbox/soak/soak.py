@@ -13,7 +13,7 @@ import aiohttp
 from telethon import errors
 from yarl import URL
 
-from ari_app.api_client import Api, NotRunning, Refused
+from ari_app.api_client import Api, NotRunning, RequestRefused
 from ari_app.sandbox.demo.program import Program
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.soak import plan
@@ -25,7 +25,7 @@ from ari_app.sandbox.soak.plan import Fault, Kind, PlannedCall
 from ari_app.sandbox.soak.report import FDS_SLACK, Report
 from ari_app.sandbox.soak.scripts import SCRIPTS, Scene
 from ari_app.sandbox.stage import LINE, Stage
-from ari_app.sandbox.telegram.calls import CallState
+from ari_app.sandbox.telegram.calls import ServerCallState
 from ari_app.tasks import background_tasks
 from media.types import MediaError
 
@@ -43,7 +43,7 @@ CONNECTIONS_MOST = 2 + 4 * PLACES  # events and updates, and what a call may ask
 TASKS_SLACK = 3  # those that answer the request itself, and a keypad that is just being hidden
 PAGE = 500  # rows of the history in one answer
 FAILURES = (
-    SandboxError, MediaError, TimeoutError, OSError, errors.RPCError, Refused, NotRunning, aiohttp.ClientError,
+    SandboxError, MediaError, TimeoutError, OSError, errors.RPCError, RequestRefused, NotRunning, aiohttp.ClientError,
 )  # fmt: skip
 
 
@@ -233,7 +233,9 @@ class Soak:
         asterisk = self._stage.asterisk
         found = {
             "calls": status["calls"],
-            "calls on Telegram": sum(call.state is not CallState.DISCARDED for call in self._stage.telegram.calls),
+            "calls on Telegram": sum(
+                call.state is not ServerCallState.DISCARDED for call in self._stage.telegram.calls
+            ),
             "channels": len((await asterisk.cli("core show channels concise")).splitlines()),
             "bridges": len((await asterisk.cli("bridge show all")).splitlines()) - 1,
             "changes that wait for the database": status["database"]["waiting"],

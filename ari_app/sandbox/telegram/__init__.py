@@ -2,7 +2,7 @@
 
 from .bot_errors import BotApiError
 from .bots import Bot
-from .calls import Call, CallEvent, CallState
+from .calls import Call, CallEvent, ServerCallState
 from .device import Device, device, new_device, sign_in
 from .privacy import Audience
 from .rpc import RpcError
@@ -15,10 +15,10 @@ __all__ = [
     "BotApiError",
     "Call",
     "CallEvent",
-    "CallState",
     "Device",
     "LocalTelegram",
     "RpcError",
+    "ServerCallState",
     "Timers",
     "User",
     "device",

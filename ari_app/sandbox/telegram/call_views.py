@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from telethon.tl import types
 
-from .calls import Call, CallState
+from .calls import Call, ServerCallState
 from .privacy import Privacy
 from .rpc import RpcError
 from .store import Store
@@ -46,11 +46,11 @@ class CallViews:
             duration = call.duration if call.start_date else None
             return types.PhoneCallDiscarded(id=call.id, video=call.video, reason=reason_of(call), duration=duration)
         common = self._common(call, user_id)
-        if call.state is CallState.ACTIVE:
+        if call.state is ServerCallState.ACTIVE:
             return self._active_view(call, common, call.g_b if outgoing else call.g_a)
-        if outgoing and call.state is CallState.ACCEPTED:
+        if outgoing and call.state is ServerCallState.ACCEPTED:
             return types.PhoneCallAccepted(**common, g_b=call.g_b)
-        if outgoing or call.state is CallState.ACCEPTED:
+        if outgoing or call.state is ServerCallState.ACCEPTED:
             return types.PhoneCallWaiting(**common, receive_date=call.receive_date)
         return self.requested(call)
 

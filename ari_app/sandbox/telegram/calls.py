@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class CallState(StrEnum):
+class ServerCallState(StrEnum):
     """How far a call came; the names follow the TL constructors of PhoneCall."""
 
     REQUESTED = "requested"
@@ -47,7 +47,7 @@ class Call:
     video: bool
     date: datetime
     caller_key: int  # the authorization keys (devices) that the call is bound to
-    state: CallState = CallState.REQUESTED
+    state: ServerCallState = ServerCallState.REQUESTED
     reason: str | None = None
     duration: int = 0
     slug: str = ""
@@ -69,7 +69,7 @@ class Call:
     @property
     def live(self) -> bool:
         """Whether the call is not over."""
-        return self.state is not CallState.DISCARDED
+        return self.state is not ServerCallState.DISCARDED
 
     def other(self, user_id: int) -> int:
         """The id of the other side."""
@@ -85,7 +85,7 @@ class Call:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def reaches(self, state: CallState, within: float) -> None:
+    async def reaches(self, state: ServerCallState, within: float) -> None:
         """Wait until the call is in `state`. Raises `TimeoutError` after `within` seconds."""
         async with asyncio.timeout(within):
             while self.state is not state:

@@ -19,7 +19,7 @@ from telethon.tl import functions, types
 
 from . import crypto
 from .call_views import REASONS, CallViews, Terms, check_protocol, common_protocol, people, reason_of
-from .calls import Call, CallState
+from .calls import Call, ServerCallState
 from .faults import Faults
 from .messages import Messages
 from .privacy import Privacy
@@ -34,7 +34,7 @@ DH_VERSION = 3
 MAX_RANDOM = 1024
 G_A_HASH_BYTES = 32
 SERVER = "server"
-RINGING = (CallState.REQUESTED, CallState.RINGING)
+RINGING = (ServerCallState.REQUESTED, ServerCallState.RINGING)
 
 
 class CallTimers(Protocol):
@@ -156,8 +156,8 @@ class Phone:
         call = self._call(client, request.peer)
         self._require_callee(call, client)
         _require_ringing(call)
-        if call.state is CallState.REQUESTED:
-            call.state, call.receive_date = CallState.RINGING, now()
+        if call.state is ServerCallState.REQUESTED:
+            call.state, call.receive_date = ServerCallState.RINGING, now()
             call.note(call.callee, "receivedCall")
             self._time(call, self._timers.ring_s, "missed", "ring timer")
             self._tell(call, call.caller_id)
@@ -174,7 +174,7 @@ class Phone:
         common = common_protocol(call.protocol, request.protocol)
         if common is None:
             raise RpcError("CALL_PROTOCOL_COMPAT_LAYER_INVALID", code=406)
-        call.state, call.g_b, call.protocol = CallState.ACCEPTED, request.g_b, common
+        call.state, call.g_b, call.protocol = ServerCallState.ACCEPTED, request.g_b, common
         call.callee_key = client.key.id
         call.note(call.callee, "acceptCall")
         self._time(call, self._timers.connect_s, "disconnect", "connect timer")
@@ -188,12 +188,12 @@ class Phone:
         call = self._call(client, request.peer)
         if client.key.id != call.caller_key:
             raise RpcError("CALL_PEER_INVALID")
-        if call.state is not CallState.ACCEPTED:
-            raise RpcError("CALL_ALREADY_ACCEPTED" if call.state is CallState.ACTIVE else "CALL_PEER_INVALID")
+        if call.state is not ServerCallState.ACCEPTED:
+            raise RpcError("CALL_ALREADY_ACCEPTED" if call.state is ServerCallState.ACTIVE else "CALL_PEER_INVALID")
         if sha256(request.g_a).digest() != call.g_a_hash:
             raise RpcError("DH_G_A_INVALID")
         call.g_a, call.key_fingerprint = request.g_a, request.key_fingerprint
-        call.state, call.start_date = CallState.ACTIVE, now()
+        call.state, call.start_date = ServerCallState.ACTIVE, now()
         self._time(call, None)
         call.note(call.caller, "confirmCall")
         self._tell(call, call.callee_id)
@@ -203,7 +203,7 @@ class Phone:
     def send_signaling_data(self, client: Client, request: Any) -> bool:
         """phone.sendSignalingData: bytes for the other side's media engine."""
         call = self._call(client, request.peer)
-        if call.state is not CallState.ACTIVE or client.key.id not in (call.caller_key, call.callee_key):
+        if call.state is not ServerCallState.ACTIVE or client.key.id not in (call.caller_key, call.callee_key):
             raise RpcError("CALL_PEER_INVALID")
         call.note(client.user.phone, "sendSignalingData")
         other = call.other(client.user.id)
@@ -242,8 +242,8 @@ class Phone:
         self, call: Call, actor: str, event: str, reason: str, duration: int, but: Session | None = None
     ) -> dict[int, list[Any]]:
         """End a call; the updates about the message it leaves in each chat, by account."""
-        was_active = call.state is CallState.ACTIVE
-        call.state, call.reason, call.duration = CallState.DISCARDED, reason, duration
+        was_active = call.state is ServerCallState.ACTIVE
+        call.state, call.reason, call.duration = ServerCallState.DISCARDED, reason, duration
         self._time(call, None)
         call.note(actor, f"{event} {reason}")
         action = types.MessageActionPhoneCall(

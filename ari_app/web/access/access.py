@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ari_app.bus import EventBus
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.store.access import AccessRepository, SessionRow, TokenRow
 from ari_app.web.access.passwords import LONGEST, SHORTEST, Passwords
 from ari_app.web.access.throttle import Throttle
@@ -30,7 +30,7 @@ Right = Literal["read", "write"]
 class AccessRefused(Exception):
     """Somebody may not do something; the sentence says why."""
 
-    def __init__(self, sentence: Sentence) -> None:
+    def __init__(self, sentence: Message) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
 
@@ -47,7 +47,9 @@ class LinkRefused(AccessRefused):
     """A link to set the password does not work (any more)."""
 
     def __init__(self) -> None:
-        super().__init__(say("This link does not work any more. Run `astergram web link` on the server for a new one."))
+        super().__init__(
+            message("This link does not work any more. Run `astergram web link` on the server for a new one.")
+        )
 
 
 class TooManyTries(AccessRefused):
@@ -56,7 +58,7 @@ class TooManyTries(AccessRefused):
     def __init__(self, wait_s: float) -> None:
         self.wait_s = math.ceil(wait_s)
         super().__init__(
-            say("Too many wrong passwords from your address. Try again in {seconds} s.", seconds=self.wait_s)
+            message("Too many wrong passwords from your address. Try again in {seconds} s.", seconds=self.wait_s)
         )
 
 
@@ -129,7 +131,7 @@ class Access:
         hashed = await self._kept.password()
         if hashed is None or not await self._passwords.matches(hashed, password):
             log.warning("authentication failure: wrong password from %s", address)
-            raise WrongPassword(say("This is not the password."))
+            raise WrongPassword(message("This is not the password."))
         self._throttle.right(address)
         if self._passwords.outdated(hashed):
             self._kept.rehash_password(hashed, await self._passwords.hashed(password))
@@ -201,7 +203,7 @@ def acceptable(password: str) -> str:
     """A password that may be set; raises PasswordRefused. Length is what counts, so there are no other rules."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise PasswordRefused(
-            say("A password has {shortest} to {longest} characters.", shortest=SHORTEST, longest=LONGEST)
+            message("A password has {shortest} to {longest} characters.", shortest=SHORTEST, longest=LONGEST)
         )
     return password
 

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.store.access import TokenRow
 from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, WrongPassword
-from ari_app.web.access.gate import remote
+from ari_app.web.access.middlewares import remote
 from ari_app.web.access.passwords import LONGEST, SHORTEST
 from ari_app.web.api.operation import Asked, Operation
 
@@ -77,7 +77,7 @@ async def list_tokens(asked: Asked) -> list[Token]:
 async def make_token(asked: Asked, body: NewToken) -> MadeToken:
     """A new one; who has a token can't make itself another, which would outlive it."""
     if asked.who.kind == "token":
-        raise NotFromHere(say("An API token makes no other one: make it on the page, under Settings."))
+        raise NotFromHere(message("An API token makes no other one: make it on the page, under Settings."))
     secret, kept = await asked.web.access.make_token(body.name, body.right)
     return MadeToken(**vars(kept), token=secret)
 
@@ -85,7 +85,7 @@ async def make_token(asked: Asked, body: NewToken) -> MadeToken:
 async def revoke_token(asked: Asked, id: TokenId) -> None:
     """Revoke one."""
     if not await asked.web.access.revoke_token(id):
-        raise UnknownToken(say("There is no API token {id}.", id=id))
+        raise UnknownToken(message("There is no API token {id}.", id=id))
 
 
 async def change_password(asked: Asked, body: PasswordChange) -> None:
@@ -96,7 +96,7 @@ async def change_password(asked: Asked, body: PasswordChange) -> None:
 async def make_link(asked: Asked) -> Link:
     """A new link to set the password."""
     if asked.who.kind != "socket":
-        raise NotFromHere(say("Run `astergram web link` on the server."))
+        raise NotFromHere(message("Run `astergram web link` on the server."))
     return Link(link=f"{asked.web.url}/password?link={await asked.web.access.new_link()}")
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from ari_app.calls.history import CallRecord, end_reason
 from ari_app.calls.progress import CallState
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.store.calls import CallRow, Query
 from ari_app.web import words
 from ari_app.web.api.operation import Asked, Operation
@@ -27,7 +27,7 @@ Status = Literal[
 class UnknownCall(Exception):
     """There is no such call."""
 
-    def __init__(self, sentence: Sentence) -> None:
+    def __init__(self, sentence: Message) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
 
@@ -88,7 +88,7 @@ class EventAnswer(BaseModel):
     fields: dict[str, Any]
 
     @classmethod
-    def of(cls, row: FlowRow, tell: Callable[[object], str]) -> "EventAnswer":
+    def of(cls, row: FlowRow, translate: Callable[[object], str]) -> "EventAnswer":
         """A row of a call flow."""
         fields = row.timed.event.as_data()
         kind = fields.pop("type")
@@ -97,7 +97,7 @@ class EventAnswer(BaseModel):
                 "at_s": row.at_s,
                 "side": row.lane,
                 "way": row.way,
-                "text": tell(row.sentence),
+                "text": translate(row.sentence),
                 "type": kind,
                 "fields": fields,
             }
@@ -175,7 +175,7 @@ async def list_live_calls(asked: Asked) -> list[LiveCall]:
 async def hang_up_call(asked: Asked, id: CallId) -> None:
     """End a live call."""
     if not asked.services.registry.hang_up(id):
-        raise UnknownCall(say("No call {id} is live.", id=id))
+        raise UnknownCall(message("No call {id} is live.", id=id))
 
 
 async def find_calls(asked: Asked, query: PageWanted) -> CallPage:
@@ -188,16 +188,16 @@ async def get_call(asked: Asked, id: CallId) -> WholeCall:
     """One call; a live one as it is now."""
     record = await asked.services.history.one(id)
     if record is None:
-        raise UnknownCall(say("There is no call {id} in the history.", id=id))
-    tell = asked.web.templates.language(asked.request).tell
+        raise UnknownCall(message("There is no call {id} in the history.", id=id))
+    translate = asked.web.templates.language(asked.request).translate
     return WholeCall(
         call=Call.of(record.call),
         state=record.state.value,
-        ending="" if record.call.status is None else tell(words.ending(record.call)),
+        ending="" if record.call.status is None else translate(words.ending(record.call)),
         post_dial_delay_s=record.post_dial_delay_s,
         to_answer_s=record.to_answer_s,
         to_audio_s=record.to_audio_s,
-        events=[EventAnswer.of(each, tell) for each in call_flow(record)],
+        events=[EventAnswer.of(each, translate) for each in call_flow(record)],
         audio=[AudioSample.model_validate(asdict(sample)) for sample in record.samples],
     )
 

@@ -36,9 +36,9 @@ class Examination(BaseModel):
 
 async def get_connect(asked: Asked, flavour: Flavour) -> list[Lines]:
     """Everything to copy, in the order in which to do it."""
-    tell = asked.web.templates.language(asked.request).tell
+    translate = asked.web.templates.language(asked.request).translate
     pieces = snippets(flavour, asked.services.doctor.surroundings())
-    return [Lines(file=piece.file, todo=tell(piece.todo), text=piece.text) for piece in pieces]
+    return [Lines(file=piece.file, todo=translate(piece.todo), text=piece.text) for piece in pieces]
 
 
 async def get_examination(asked: Asked) -> Examination:
@@ -52,14 +52,14 @@ async def examine(asked: Asked) -> Examination:
 
 
 def _told(asked: Asked, examined: Examined) -> Examination:
-    tell = asked.web.templates.language(asked.request).tell
+    translate = asked.web.templates.language(asked.request).translate
     findings = [
         Found(
             topic=each.topic,
-            title=tell(TITLES[each.topic]),
+            title=translate(TITLES[each.topic]),
             grade=each.grade,
-            sentence=tell(each.sentence),
-            remedy=tell(each.remedy) if each.remedy else "",
+            sentence=translate(each.sentence),
+            remedy=translate(each.remedy) if each.remedy else "",
         )
         for each in examined.findings
     ]

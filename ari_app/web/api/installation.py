@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from ari_app.i18n import message
 from ari_app.lines.installation import BotUntried, InstallationSettings
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.sentence import say
 from ari_app.web.api.operation import Asked, Operation
 
 LONGEST = 200
@@ -61,7 +61,7 @@ async def change_installation(asked: Asked, body: InstallationChange) -> Install
     try:
         await asked.services.installation.change(changes, asked.read, untried=body.untried)
     except BotUntried as error:
-        said = say("{error} With untried=true the token is kept all the same.", error=error)
+        said = message("{error} With untried=true the token is kept all the same.", error=error)
         raise BotUntried(said) from None
     return _answer(asked)
 

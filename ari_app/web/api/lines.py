@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, field_serializer
 
 from ari_app.calls.registry import LineFull
+from ari_app.i18n import Message
 from ari_app.lines.health import StatusLight
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.sentence import Sentence
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.setup import Step, StepState, StepView
@@ -234,7 +234,7 @@ def _steps(asked: Asked, views: list[StepView]) -> list[StepAnswer]:
     return [StepAnswer(step=view.step, state=view.state, sentence=told(asked, view.sentence)) for view in views]
 
 
-def told(asked: Asked, sentence: Sentence) -> str:
+def told(asked: Asked, sentence: Message) -> str:
     """A sentence in the asker's language."""
     return asked.web.templates.translated(asked.request, sentence)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from ari_app import __version__
 from ari_app.web.api.operation import ETAG, IF_MATCH, Operation
-from ari_app.web.refusals import PROBLEM_JSON
+from ari_app.web.errors import PROBLEM_JSON
 
 SCHEMAS = "#/components/schemas/{model}"
 BINARY = {"type": "string", "format": "binary"}

@@ -11,10 +11,10 @@ from typing import Any, Literal, get_type_hints
 from aiohttp import ETag, web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.web.access.access import Right
 from ari_app.web.context import Identity, Web, identity, web_of
-from ari_app.web.refusals import Refused
+from ari_app.web.errors import PageError
 from ari_app.web.services import Services
 from ari_app.wrong import Wrong, wrong_in
 
@@ -110,19 +110,19 @@ class Operation:
         return None if raw or returned is type(None) else TypeAdapter(returned)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request; raises Refused."""
+        """Answer a request; raises PageError."""
         if not identity(request).may(self.right):
-            raise Refused(403, say("This API token may read only."))
+            raise PageError(403, message("This API token may read only."))
         arguments: dict[str, Any] = {}
         try:
             for name, adapter in self.places.items():
                 arguments[name] = adapter.validate_strings(request.match_info[name])
         except ValidationError as error:
-            raise _invalid(error, say("There is nothing here: the address is not valid."), name) from None
+            raise _invalid(error, message("There is nothing here: the address is not valid."), name) from None
         if self.query:
-            arguments["query"] = _checked(self.query, _query(request), say("The query is not valid."))
+            arguments["query"] = _checked(self.query, _query(request), message("The query is not valid."))
         if self.body:
-            arguments["body"] = _checked(self.body, await _json(request), say("What was sent is not valid."))
+            arguments["body"] = _checked(self.body, await _json(request), message("What was sent is not valid."))
         if self.largest:
             arguments["content"] = await request.clone(client_max_size=self.largest).read()
         asked = Asked(request)
@@ -137,10 +137,10 @@ class Operation:
         body = self.answer.dump_json(returned)
         return web.Response(status=self.status, body=body, content_type="application/json", headers=asked.headers)
 
-    def _refused(self, error: Exception) -> Refused:
+    def _refused(self, error: Exception) -> PageError:
         sentence = getattr(error, "sentence", None)
-        if not isinstance(sentence, Sentence):
-            sentence = say("{reason}", reason=error)
+        if not isinstance(sentence, Message):
+            sentence = message("{reason}", reason=error)
         for status, kinds in self.errors.items():
             if isinstance(error, kinds):
                 headers = {}
@@ -148,7 +148,7 @@ class Operation:
                     headers["Retry-After"] = str(wait_s)
                 if version := getattr(error, "version", ""):
                     headers[ETAG] = f'"{version}"'
-                return Refused(status, sentence, headers, _details(error))
+                return PageError(status, sentence, headers, _details(error))
         raise AssertionError(f"{error!r} is in no row of {self.errors}")
 
 
@@ -163,23 +163,23 @@ def _query(request: web.Request) -> dict[str, str | list[str]]:
 
 async def _json(request: web.Request) -> Any:
     if request.content_type != "application/json":
-        raise Refused(415, say("Send JSON: Content-Type: application/json."))
+        raise PageError(415, message("Send JSON: Content-Type: application/json."))
     try:
         return json.loads(await request.read())
     except (ValueError, RecursionError):
-        raise Refused(400, say("What was sent is no JSON.")) from None
+        raise PageError(400, message("What was sent is no JSON.")) from None
 
 
-def _checked(model: type[BaseModel], value: Any, sentence: Sentence) -> BaseModel:
+def _checked(model: type[BaseModel], value: Any, sentence: Message) -> BaseModel:
     try:
         return model.model_validate(value)
     except ValidationError as error:
         raise _invalid(error, sentence) from None
 
 
-def _invalid(error: ValidationError, sentence: Sentence, *where: str) -> Refused:
+def _invalid(error: ValidationError, sentence: Message, *where: str) -> PageError:
     """Says what is wrong where; never what was sent, which may be secret."""
-    return Refused(422, sentence, details={"errors": _errors(wrong_in(error), *where)})
+    return PageError(422, sentence, details={"errors": _errors(wrong_in(error), *where)})
 
 
 def _errors(wrong: Sequence[Wrong], *where: str) -> list[dict[str, Any]]:

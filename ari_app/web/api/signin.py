@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ari_app.i18n import Message, message
 from ari_app.lines.settings import NoSuchLine, SettingRefused
-from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.signin import SignIn
 from ari_app.telegram.signin_view import SignInState, SignInView
@@ -18,7 +18,7 @@ class NoSignIn(Exception):
 
     def __init__(self, number: str) -> None:
         super().__init__(number)
-        self.sentence: Sentence = say("Nobody has begun to sign {number} in.", number=number)
+        self.sentence: Message = message("Nobody has begun to sign {number} in.", number=number)
 
 
 class Way(BaseModel):

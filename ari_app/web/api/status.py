@@ -47,7 +47,7 @@ class Status(BaseModel):
 async def get_status(asked: Asked) -> Status:
     """How the program is."""
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
-    tell = asked.web.templates.language(asked.request).tell
+    translate = asked.web.templates.language(asked.request).translate
     last = failures.last[-1] if failures.last else None
     return Status(
         version=__version__,
@@ -57,7 +57,7 @@ async def get_status(asked: Asked) -> Status:
         timezone=zones.name_of(its.zone),
         telegram_offset_s=its.lines.telegram_offset_s,
         database=DatabaseStatus(
-            trouble=tell(queue.trouble.sentence) if queue.trouble else None,
+            trouble=translate(queue.trouble.sentence) if queue.trouble else None,
             since=queue.trouble.since if queue.trouble else None,
             waiting=len(queue),
             lost=queue.lost,

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.store.access import TokenRow
 from ari_app.web.access.access import Access, AccessRefused, LinkRefused, PasswordRefused, TooManyTries
-from ari_app.web.access.gate import remote
+from ari_app.web.access.middlewares import remote
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, web_of
 from ari_app.web.forms import form
@@ -22,7 +22,7 @@ class Unanswered(AccessRefused):
     """Nobody has said what becomes of the API tokens."""
 
     def __init__(self) -> None:
-        super().__init__(say("Say what is to become of the API tokens."))
+        super().__init__(message("Say what is to become of the API tokens."))
 
 
 async def tokens_too(access: Access, fields: Mapping[str, str]) -> bool:
@@ -96,7 +96,7 @@ async def set_password(request: web.Request) -> web.StreamResponse:
     access = web_of(request).access
     try:
         if password != fields.get("password_again", ""):
-            raise PasswordRefused(say("The two passwords are not the same."))
+            raise PasswordRefused(message("The two passwords are not the same."))
         await access.check_link(link)
         await access.set_password(link, password, revoke_tokens=await tokens_too(access, fields))
     except LinkRefused as refused:

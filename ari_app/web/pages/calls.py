@@ -3,14 +3,14 @@
 from aiohttp import web
 
 from ari_app.calls.progress import CallState
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.web import words
 from ari_app.web.call_filter import RESULTS, CallFilter
 from ari_app.web.call_views import call_flow, csv_answer, line_names
 from ari_app.web.context import services, web_of
 from ari_app.web.drawings import Drawings
+from ari_app.web.errors import PageError, is_htmx
 from ari_app.web.flash import flash
-from ari_app.web.refusals import Refused, is_htmx
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
@@ -23,7 +23,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
     """A page of the history; to htmx, without what is around it. With `live` it is only to be shown anew."""
     chosen = CallFilter.of(request.query)
     live = "live" in request.query
-    tell = web_of(request).templates.language(request).tell
+    translate = web_of(request).templates.language(request).translate
     its = services(request)
     found = await its.history.find(chosen.query(its.zone), (chosen.page - 1) * ON_A_PAGE, ON_A_PAGE)
     page = render(
@@ -33,8 +33,8 @@ async def calls(request: web.Request) -> web.StreamResponse:
         found=found,
         pages=-(-found.total // ON_A_PAGE),
         names=line_names(its.lines),
-        directions=[(each.value, tell(said)) for each, said in words.DIRECTIONS.items()],
-        results=[(each, tell(said)) for each, said in RESULTS.items()],
+        directions=[(each.value, translate(said)) for each, said in words.DIRECTIONS.items()],
+        results=[(each, translate(said)) for each, said in RESULTS.items()],
         words=words,
     )
     if is_htmx(request) and not live:
@@ -71,9 +71,9 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     """End a live call."""
     id = request.match_info["id"]
     if services(request).registry.hang_up(id):
-        flash(request, say("The call is being ended."))
+        flash(request, message("The call is being ended."))
     else:
-        flash(request, say("The call was over already."), "failed")
+        flash(request, message("The call was over already."), "failed")
     if is_htmx(request):
         return render(request, "calls/nothing.html")
     raise web.HTTPSeeOther(f"/calls/{id}")
@@ -82,7 +82,7 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
 async def _one(request: web.Request, template: str) -> web.StreamResponse:
     record = await services(request).history.one(request.match_info["id"])
     if record is None:
-        raise Refused(404, say("There is no such call in the history; old ones are removed from it."))
+        raise PageError(404, message("There is no such call in the history; old ones are removed from it."))
     return render(
         request,
         template,

@@ -6,8 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app.i18n import Message, message
 from ari_app.lines.card_files import Kind
-from ari_app.sentence import Sentence, say
 from ari_app.store.card_files import AboutCardFile
 from ari_app.web.context import services
 from ari_app.web.pages.line_of import number_of
@@ -17,27 +17,27 @@ from ari_app.web.pages.line_of import number_of
 class Field:
     """How a file is asked for, and which one there is."""
 
-    label: Sentence
-    hint: Sentence
+    label: Message
+    hint: Message
     accept: str
     about: AboutCardFile | None
 
 
-LABELS: dict[Kind, tuple[Sentence, Sentence, str]] = {
+LABELS: dict[Kind, tuple[Message, Message, str]] = {
     "contact_vcard": (
-        say("vCard file"),
-        say("More about the contact: a .vcf file with one vCard, 2048 bytes at most."),
+        message("vCard file"),
+        message("More about the contact: a .vcf file with one vCard, 2048 bytes at most."),
         ".vcf,text/vcard",
     ),
     "picture": (
-        say("Picture"),
-        say("Sent before the text: a JPEG or PNG file, 10 MB at most."),
+        message("Picture"),
+        message("Sent before the text: a JPEG or PNG file, 10 MB at most."),
         "image/jpeg,image/png",
     ),
 }
 
 
-async def card_files(request: web.Request, errors: Mapping[str, Sentence]) -> dict[str, Any]:
+async def card_files(request: web.Request, errors: Mapping[str, Message]) -> dict[str, Any]:
     """What `lines/card_files.html` shows."""
     about = await services(request).card_files.about(number_of(request))
     files = {kind: Field(*texts, about.get(kind)) for kind, texts in LABELS.items()}

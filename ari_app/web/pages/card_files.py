@@ -4,15 +4,15 @@ import asyncio
 
 from aiohttp import web
 
+from ari_app.i18n import Message, message
 from ari_app.lines.card_files import CardFileRefused, Kind, NoSuchCardFile
-from ari_app.sentence import Sentence, say
 from ari_app.web.api.card_files import file_response
 from ari_app.web.context import services
+from ari_app.web.errors import PageError
 from ari_app.web.flash import flash
 from ari_app.web.pages import line_forms
 from ari_app.web.pages.line_of import LINE, number_of
 from ari_app.web.pages.line_settings import tab_page
-from ari_app.web.refusals import Refused
 from ari_app.web.uploads import takes_file
 
 routes = web.RouteTableDef()
@@ -26,7 +26,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     try:
         file = await services(request).card_files.get(number_of(request), _kind(request))
     except NoSuchCardFile as error:
-        raise Refused(404, error.sentence) from None
+        raise PageError(404, error.sentence) from None
     return file_response(file.type, file.content)
 
 
@@ -36,7 +36,7 @@ async def upload(request: web.Request) -> web.StreamResponse:
     """Keep a file, or say why not."""
     number, kind = number_of(request), _kind(request)
     sent = (await request.post()).get("file")
-    refused: Sentence | None = None
+    refused: Message | None = None
     if isinstance(sent, web.FileField):
         content = await asyncio.to_thread(sent.file.read)
         try:
@@ -44,11 +44,11 @@ async def upload(request: web.Request) -> web.StreamResponse:
         except CardFileRefused as error:
             refused = error.sentence
     else:
-        refused = say("Choose a file first.")
+        refused = message("Choose a file first.")
     if refused:
         edit = line_forms.unedited(line_forms.CARD, services(request).lines.settings(number))
         return await tab_page(request, "card", edit, status=422, file_errors={kind: refused})
-    flash(request, say("Saved."))
+    flash(request, message("Saved."))
     raise web.HTTPSeeOther(f"/lines/{number}/card")
 
 
@@ -61,7 +61,7 @@ async def remove(request: web.Request) -> web.StreamResponse:
     except NoSuchCardFile as error:
         flash(request, error.sentence, "failed")
     else:
-        flash(request, say("The file is removed."))
+        flash(request, message("The file is removed."))
     raise web.HTTPSeeOther(f"/lines/{number}/card")
 
 

@@ -25,10 +25,10 @@ async def charts(request: web.Request) -> web.StreamResponse:
     its, query = web_of(request), request.query
     line = query.get("line", "").strip()[:LONGEST_LINE]
     today = period.today(its.clock(), its.services.zone)
-    tell, names = its.templates.language(request).tell, line_names(its.services.lines)
+    translate, names = its.templates.language(request).translate, line_names(its.services.lines)
     shown: dict[str, Any] = {
         "period": period.OWN,
-        "periods": [(each, tell(said)) for each, said in period.NAMES.items()],
+        "periods": [(each, translate(said)) for each, said in period.NAMES.items()],
         "line": line,
         "names": names,
         "error": "",

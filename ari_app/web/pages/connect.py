@@ -4,11 +4,11 @@ from aiohttp import web
 
 from ari_app.doctor import TITLES, Finding, Topic
 from ari_app.doctor.connect import Flavour, snippets
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.web.checkup import Examined
 from ari_app.web.context import services, web_of
+from ari_app.web.errors import is_htmx
 from ari_app.web.flash import flash
-from ari_app.web.refusals import is_htmx
 from ari_app.web.render import render
 
 routes = web.RouteTableDef()
@@ -54,7 +54,7 @@ async def examine(request: web.Request) -> web.StreamResponse:
     examined = await web_of(request).checkup.examined(anew=True)
     if is_htmx(request):
         return await _page(request, flavour, examined, "connect/findings.html")
-    flash(request, say("Examined."))
+    flash(request, message("Examined."))
     raise web.HTTPSeeOther(f"/connect/{flavour.value}")
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from ari_app.i18n import Message
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.versions import SECRETS
-from ari_app.sentence import Sentence
 from ari_app.web.edits import (
     FIELD,
     Edit,
@@ -43,7 +43,7 @@ def change(edited: Edit, fields: Mapping[str, str]) -> dict[str, str | None]:
     return wanted
 
 
-def differences(edited: Edit, settings: InstallationSettings) -> dict[str, Sentence]:
+def differences(edited: Edit, settings: InstallationSettings) -> dict[str, Message]:
     """What somebody else has set in the same fields."""
     told = {}
     for name in edited.differs:

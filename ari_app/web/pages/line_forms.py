@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ari_app.i18n import Message, message
 from ari_app.lines.settings import LineSettings, SettingRefused
-from ari_app.sentence import Sentence, say
 from ari_app.web.edits import (
     FIELD,
     Edit,
@@ -27,9 +27,9 @@ class Entry:
     """One field; ``key`` is the setting's name, with dots. A field left empty sets the default."""
 
     key: str
-    label: Sentence
+    label: Message
     kind: Kind = "text"
-    hint: Sentence | None = None
+    hint: Message | None = None
     options: tuple[tuple[str, str], ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -38,173 +38,190 @@ class Entry:
 class Group:
     """Fields under one heading."""
 
-    title: Sentence
+    title: Message
     entries: tuple[Entry, ...]
 
 
 Form = tuple[Group, ...]
-ON, OFF = say("Somebody else has switched it on meanwhile."), say("Somebody else has switched it off meanwhile.")
+ON, OFF = (
+    message("Somebody else has switched it on meanwhile."),
+    message("Somebody else has switched it off meanwhile."),
+)
 WHOLE, ANY = {"min": 0, "step": 1}, {"min": 0, "step": "any"}
 
 SETTINGS: Form = (
     Group(
-        say("The line"),
+        message("The line"),
         (
-            Entry("name", say("Name"), hint=say("What pages and logs call it.")),
-            Entry("company", say("Company"), hint=say("{{company}} in the texts; the installation's where empty.")),
+            Entry("name", message("Name"), hint=message("What pages and logs call it.")),
+            Entry(
+                "company", message("Company"), hint=message("{{company}} in the texts; the installation's where empty.")
+            ),
             Entry(
                 "language",
-                say("Language of the texts"),
+                message("Language of the texts"),
                 "choice",
-                say("For people whose Telegram does not tell theirs."),
+                message("For people whose Telegram does not tell theirs."),
                 (("en", "English"), ("ru", "Русский")),
             ),
         ),
     ),
     Group(
-        say("Calls"),
+        message("Calls"),
         (
             Entry(
                 "context",
-                say("Context of incoming calls"),
-                hint=say("In Asterisk's dialplan; the extension is the line's number without its plus."),
+                message("Context of incoming calls"),
+                hint=message("In Asterisk's dialplan; the extension is the line's number without its plus."),
             ),
             Entry(
                 "max_calls",
-                say("Calls at a time"),
+                message("Calls at a time"),
                 "number",
-                say("Both ways together; one more caller hears “busy”."),
+                message("Both ways together; one more caller hears “busy”."),
                 attributes={"min": 1, "step": 1},
             ),
             Entry(
                 "callers",
-                say("Phones that call through this line"),
+                message("Phones that call through this line"),
                 "list",
-                say("Their caller id numbers, one a line: for calls that name no line themselves."),
+                message("Their caller id numbers, one a line: for calls that name no line themselves."),
             ),
             Entry(
                 "default",
-                say("The default line"),
+                message("The default line"),
                 "switch",
-                say("Takes the calls of all other phones. Without one, the least busy line takes them."),
+                message("Takes the calls of all other phones. Without one, the least busy line takes them."),
             ),
             Entry(
                 "bare_number_prefix",
-                say("Before dialled digits without a plus"),
-                hint=say("“+” or “+7” makes phone numbers of them. Empty: they are Telegram ids."),
+                message("Before dialled digits without a plus"),
+                hint=message("“+” or “+7” makes phone numbers of them. Empty: they are Telegram ids."),
             ),
         ),
     ),
     Group(
-        say("An application of its own"),
+        message("An application of its own"),
         (
             Entry(
                 "api_id",
-                say("api_id"),
+                message("api_id"),
                 "number",
-                say("From my.telegram.org. The installation's is used unless both are set here."),
+                message("From my.telegram.org. The installation's is used unless both are set here."),
                 attributes={"min": 1, "step": 1},
             ),
-            Entry("api_hash", say("api_hash"), "secret"),
+            Entry("api_hash", message("api_hash"), "secret"),
         ),
     ),
 )
 CARD: Form = (
     Group(
-        say("When the card is sent"),
+        message("When the card is sent"),
         (
-            Entry("card.no_answer", say("It rang, and nobody answered"), "switch"),
-            Entry("card.declined", say("The person declined"), "switch"),
-            Entry("card.busy", say("The person was in another call"), "switch"),
-            Entry("card.cancelled", say("Our side gave up after it had rung"), "switch"),
-            Entry("card.cancelled_after_s", say("… for at least so many seconds"), "number", attributes=ANY),
+            Entry("card.no_answer", message("It rang, and nobody answered"), "switch"),
+            Entry("card.declined", message("The person declined"), "switch"),
+            Entry("card.busy", message("The person was in another call"), "switch"),
+            Entry("card.cancelled", message("Our side gave up after it had rung"), "switch"),
+            Entry("card.cancelled_after_s", message("… for at least so many seconds"), "number", attributes=ANY),
             Entry(
                 "card.missed",
-                say("A call of the person's was missed"),
+                message("A call of the person's was missed"),
                 "switch",
-                say("They gave up, or the PBX was busy or closed."),
+                message("They gave up, or the PBX was busy or closed."),
             ),
             Entry(
                 "card.card_every_s",
-                say("Seconds until the same person gets another one"),
+                message("Seconds until the same person gets another one"),
                 "number",
                 attributes=ANY,
             ),
         ),
     ),
     Group(
-        say("The button “call me back”"),
+        message("The button “call me back”"),
         (
             Entry(
                 "card.callback",
-                say("Whom it rings first"),
-                hint=say("EXTENSION@CONTEXT of the dialplan, such as a queue: 600@queues. Empty: no button."),
+                message("Whom it rings first"),
+                hint=message("EXTENSION@CONTEXT of the dialplan, such as a queue: 600@queues. Empty: no button."),
             ),
         ),
     ),
     Group(
-        say("What comes with it"),
+        message("What comes with it"),
         (
             Entry(
                 "card.contact_phone",
-                say("Phone of the contact"),
-                hint=say("With + and country code. Empty: no contact is sent."),
+                message("Phone of the contact"),
+                hint=message("With + and country code. Empty: no contact is sent."),
             ),
-            Entry("card.contact_first_name", say("First name"), hint=say("The company where empty.")),
-            Entry("card.contact_last_name", say("Last name")),
+            Entry("card.contact_first_name", message("First name"), hint=message("The company where empty.")),
+            Entry("card.contact_last_name", message("Last name")),
         ),
     ),
 )
 LISTS: Form = (
     Group(
-        say("Whom the line may call and be called by"),
+        message("Whom the line may call and be called by"),
         (
             Entry(
                 "deny",
-                say("Never"),
+                message("Never"),
                 "list",
-                say("Phones (+79990000002), usernames (@name) or Telegram ids, one a line. They hear “busy”."),
+                message("Phones (+79990000002), usernames (@name) or Telegram ids, one a line. They hear “busy”."),
             ),
             Entry(
                 "allow",
-                say("Always"),
+                message("Always"),
                 "list",
-                say("One a line. As long as it is empty, and “only contacts” is off, everybody passes."),
+                message("One a line. As long as it is empty, and “only contacts” is off, everybody passes."),
             ),
             Entry(
                 "only_contacts",
-                say("Of all others, only the account's contacts"),
+                message("Of all others, only the account's contacts"),
                 "switch",
-                say("Contacts in the line's own Telegram."),
+                message("Contacts in the line's own Telegram."),
             ),
         ),
     ),
 )
 LIMITS: Form = (
     Group(
-        say("Outgoing calls"),
+        message("Outgoing calls"),
         (
-            Entry("calls_per_minute", say("In any minute"), "number", say("0: as many as you like."), attributes=WHOLE),
-            Entry("calls_per_day", say("In any 24 hours"), "number", say("0: as many as you like."), attributes=WHOLE),
+            Entry(
+                "calls_per_minute",
+                message("In any minute"),
+                "number",
+                message("0: as many as you like."),
+                attributes=WHOLE,
+            ),
+            Entry(
+                "calls_per_day",
+                message("In any 24 hours"),
+                "number",
+                message("0: as many as you like."),
+                attributes=WHOLE,
+            ),
         ),
     ),
     Group(
-        say("When Telegram limits the account"),
+        message("When Telegram limits the account"),
         (
             Entry(
                 "flood_margin_s",
-                say("Seconds on top of what Telegram asks (FLOOD_WAIT)"),
+                message("Seconds on top of what Telegram asks (FLOOD_WAIT)"),
                 "number",
                 attributes=ANY,
             ),
-            Entry("peer_flood_s", say("Seconds of rest after PEER_FLOOD"), "number", attributes=ANY),
+            Entry("peer_flood_s", message("Seconds of rest after PEER_FLOOD"), "number", attributes=ANY),
         ),
     ),
     Group(
-        say("How long Telegram's answers stay good"),
+        message("How long Telegram's answers stay good"),
         (
-            Entry("resolve_cache_s", say("Seconds, for who somebody is"), "number", attributes=ANY),
-            Entry("not_found_cache_s", say("Seconds, for “not on Telegram”"), "number", attributes=ANY),
+            Entry("resolve_cache_s", message("Seconds, for who somebody is"), "number", attributes=ANY),
+            Entry("not_found_cache_s", message("Seconds, for “not on Telegram”"), "number", attributes=ANY),
         ),
     ),
 )
@@ -254,24 +271,24 @@ def change(form: Form, fields: Mapping[str, str], keys: Collection[str]) -> dict
     return patch
 
 
-def differences(form: Form, settings: LineSettings, keys: Collection[str]) -> dict[str, list[Sentence]]:
+def differences(form: Form, settings: LineSettings, keys: Collection[str]) -> dict[str, list[Message]]:
     """What somebody else has set in these fields."""
     return {entry.key: [_meanwhile(entry, _value(settings, entry.key))] for entry in entries(form) if entry.key in keys}
 
 
-def errors(form: Form, refused: SettingRefused) -> dict[str, list[Sentence]]:
+def errors(form: Form, refused: SettingRefused) -> dict[str, list[Message]]:
     """What was refused, at its field; under the empty key where it has none here."""
-    told: dict[str, list[Sentence]] = {}
+    told: dict[str, list[Message]] = {}
     keys = {entry.key for entry in entries(form)}
     for wrong in refused.wrong:
         above, _, last = wrong.key.rpartition(".")
         if wrong.key in keys:
             told.setdefault(wrong.key, []).append(wrong.reason)
         elif above in keys and last.isdecimal():
-            said = say("Entry {n}: {reason}", n=int(last) + 1, reason=wrong.reason)
+            said = message("Entry {n}: {reason}", n=int(last) + 1, reason=wrong.reason)
             told.setdefault(above, []).append(said)
         else:
-            told.setdefault("", []).append(say("{key}: {reason}", key=wrong.key, reason=wrong.reason))
+            told.setdefault("", []).append(message("{key}: {reason}", key=wrong.key, reason=wrong.reason))
     return told
 
 
@@ -312,7 +329,7 @@ def _sent(entry: Entry, fields: Mapping[str, str], was: Value) -> Value:
             return text
 
 
-def _meanwhile(entry: Entry, value: Any) -> Sentence:
+def _meanwhile(entry: Entry, value: Any) -> Message:
     match entry.kind:
         case "secret":
             return secret_meanwhile(value)

@@ -6,13 +6,13 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app.i18n import Message, message
 from ari_app.lines.health import LineStatus, StatusLight
 from ari_app.lines.settings import NoSuchLine
-from ari_app.sentence import Sentence, say
 from ari_app.telegram.limits import CALL
 from ari_app.telegram.line import Line
 from ari_app.web.context import services
-from ari_app.web.refusals import Refused
+from ari_app.web.errors import PageError
 from ari_app.web.render import render
 
 LINE = "/lines/{number:[+][0-9]+}"
@@ -22,7 +22,7 @@ LINE = "/lines/{number:[+][0-9]+}"
 class Pause:
     """What a line leaves out, for how many more seconds, and Telegram's word for why."""
 
-    what: Sentence
+    what: Message
     seconds: float
     reason: str
 
@@ -56,17 +56,17 @@ class Shown:
 
 
 def number_of(request: web.Request) -> str:
-    """The number in the address, if there is such a line; raises Refused."""
+    """The number in the address, if there is such a line; raises PageError."""
     number = request.match_info["number"]
     try:
         services(request).lines.settings(number)
     except NoSuchLine:
-        raise Refused(404, say("There is no line {number}.", number=number)) from None
+        raise PageError(404, message("There is no line {number}.", number=number)) from None
     return number
 
 
 def line_of(request: web.Request) -> Line:
-    """The line itself; raises Refused."""
+    """The line itself; raises PageError."""
     return services(request).lines.line(number_of(request))
 
 
@@ -90,8 +90,8 @@ def all_shown(request: web.Request) -> Iterable[Shown]:
 
 
 def _pauses(line: Line) -> list[Pause]:
-    def what(request: str) -> Sentence:
-        return say("outgoing calls") if request == CALL else say("Telegram's {request}", request=request)
+    def what(request: str) -> Message:
+        return message("outgoing calls") if request == CALL else message("Telegram's {request}", request=request)
 
     return [Pause(what(request), seconds, word) for request, (seconds, word) in line.pauses.items()]
 

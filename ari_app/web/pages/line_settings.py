@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from ari_app.i18n import Message, message
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.sentence import Sentence, say
 from ari_app.web.context import services
 from ari_app.web.edits import MEANWHILE, Edit
 from ari_app.web.flash import flash
@@ -25,19 +25,19 @@ class Tab:
     """One of the forms, and what stands above it."""
 
     form: line_forms.Form
-    about: Sentence
+    about: Message
 
 
 TABS = {
-    "settings": Tab(line_forms.SETTINGS, say("Changes take effect at once; live calls go on.")),
+    "settings": Tab(line_forms.SETTINGS, message("Changes take effect at once; live calls go on.")),
     "card": Tab(
         line_forms.CARD,
-        say("After an outgoing call that the person did not take, the line sends them its business card."),
+        message("After an outgoing call that the person did not take, the line sends them its business card."),
     ),
-    "lists": Tab(line_forms.LISTS, say("Who is refused hears “busy”, and nothing rings.")),
+    "lists": Tab(line_forms.LISTS, message("Who is refused hears “busy”, and nothing rings.")),
     "limits": Tab(
         line_forms.LIMITS,
-        say("They protect the account: Telegram limits accounts that call strangers too often."),
+        message("They protect the account: Telegram limits accounts that call strangers too often."),
     ),
 }
 PLACE = LINE + "/{tab:settings|card|lists|limits}"
@@ -74,9 +74,9 @@ async def tab_page(
     request: web.Request,
     name: str,
     edit: Edit,
-    errors: Mapping[str, Sequence[Sentence]] | None = None,
+    errors: Mapping[str, Sequence[Message]] | None = None,
     status: int = 200,
-    file_errors: Mapping[str, Sentence] | None = None,
+    file_errors: Mapping[str, Message] | None = None,
 ) -> web.StreamResponse:
     """A tab with its form, and what is wrong in it; that of the card has files, too."""
     files = await card_files(request, file_errors or {}) if name == "card" else {}

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from ari_app.calls.call import Call
 from ari_app.calls.registry import LineFull
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.setup import Step, StepView
@@ -18,23 +18,26 @@ routes = web.RouteTableDef()
 
 RECENT_S = 900.0  # a call that began before that is no test call of now
 
-STEPS: dict[Step, tuple[Sentence, Sentence]] = {
+STEPS: dict[Step, tuple[Message, Message]] = {
     Step.CALLS_FROM_EVERYBODY: (
-        say("Let everybody call"),
-        say("Changes the account's privacy setting “Calls” to “Everybody”."),
+        message("Let everybody call"),
+        message("Changes the account's privacy setting “Calls” to “Everybody”."),
     ),
     Step.NUMBER_SHOWN: (
-        say("Show the number to everybody"),
-        say("Changes the account's privacy setting “Phone number” to “Everybody”, so that people know who calls."),
+        message("Show the number to everybody"),
+        message("Changes the account's privacy setting “Phone number” to “Everybody”, so that people know who calls."),
     ),
     Step.BOT_DIALOGUE: (
-        say("Start the dialogue with the bot"),
-        say("Sends /start to the bot from this account, so that it can show its keypad."),
+        message("Start the dialogue with the bot"),
+        message("Sends /start to the bot from this account, so that it can show its keypad."),
     ),
-    Step.INLINE_MODE: (say("Inline mode of the bot"), say("Only looked at: its owner switches it on at @BotFather.")),
+    Step.INLINE_MODE: (
+        message("Inline mode of the bot"),
+        message("Only looked at: its owner switches it on at @BotFather."),
+    ),
     Step.OTHER_DEVICES_SILENT: (
-        say("Let other devices of the account not ring"),
-        say("Switches calls off on the account's other phones and computers; messages still come there."),
+        message("Let other devices of the account not ring"),
+        message("Switches calls off on the account's other phones and computers; messages still come there."),
     ),
 }
 
@@ -105,12 +108,12 @@ async def call(request: web.Request) -> web.StreamResponse:
     try:
         await services(request).lines.test_call(number, destination)
     except (MalformedDestination, TelegramError, LineFull) as refused:
-        return _test(request, "lines/try.html", 422, destination, say("{error}", error=refused))
+        return _test(request, "lines/try.html", 422, destination, message("{error}", error=refused))
     raise web.HTTPSeeOther(request.path)
 
 
 def _test(
-    request: web.Request, template: str, status: int = 200, destination: str = "", error: Sentence | None = None
+    request: web.Request, template: str, status: int = 200, destination: str = "", error: Message | None = None
 ) -> web.StreamResponse:
     number = number_of(request)
     settings = services(request).lines.settings(number)

@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from aiohttp import web
 
+from ari_app.i18n import Message, message
 from ari_app.lines.settings import LineSettings, SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.sentence import Sentence, say
 from ari_app.telegram.texts import ENGLISH, RUSSIAN, VARIABLES, Language, TemplateError, TextName, rule_of
 from ari_app.web.context import services
 from ari_app.web.edits import FIELD, MEANWHILE, Edit, Value, Values, meanwhile, unchanged, was_shown
@@ -23,23 +23,26 @@ PLACE = LINE + "/texts"
 NAMES: tuple[TextName, ...] = get_args(TextName)
 DEFAULTS = {"en": ENGLISH, "ru": RUSSIAN}
 
-ABOUT: dict[TextName, tuple[Sentence, Sentence]] = {
+ABOUT: dict[TextName, tuple[Message, Message]] = {
     "auto_answer": (
-        say("Answer to a message"),
-        say("To a message that is no digits of a call, at most once in 30 s. Empty: no answer."),
+        message("Answer to a message"),
+        message("To a message that is no digits of a call, at most once in 30 s. Empty: no answer."),
     ),
-    "keypad": (say("Above the keypad"), say("While a call of the person's is live.")),
-    "keypad_dialled": (say("Above the keypad, once something is dialled"), say("{{digits}} is what was pressed.")),
-    "keypad_hint": (say("In place of the keypad"), say("When the bot can't show it. Empty: nothing is sent.")),
-    "key_refused": (say("To a key that does not count"), say("Pops up over the chat.")),
-    "card": (say("Business card"), say("After a call that the person did not take.")),
-    "card_button": (say("Button of the card"), say("Asks for a call back.")),
-    "callback_waiting": (say("Call back: somebody is being found"), say("Below the card.")),
-    "callback_calling": (say("Call back: the person is being called"), say("Below the card.")),
-    "callback_reached": (say("Call back: done"), say("Below the card; its button goes.")),
-    "callback_later": (say("Call back: nobody was free"), say("Below the card.")),
-    "callback_too_soon": (say("Call back: pressed again"), say("Pops up over the chat.")),
-    "callback_not_yours": (say("Call back: pressed by somebody else"), say("Pops up over the chat.")),
+    "keypad": (message("Above the keypad"), message("While a call of the person's is live.")),
+    "keypad_dialled": (
+        message("Above the keypad, once something is dialled"),
+        message("{{digits}} is what was pressed."),
+    ),
+    "keypad_hint": (message("In place of the keypad"), message("When the bot can't show it. Empty: nothing is sent.")),
+    "key_refused": (message("To a key that does not count"), message("Pops up over the chat.")),
+    "card": (message("Business card"), message("After a call that the person did not take.")),
+    "card_button": (message("Button of the card"), message("Asks for a call back.")),
+    "callback_waiting": (message("Call back: somebody is being found"), message("Below the card.")),
+    "callback_calling": (message("Call back: the person is being called"), message("Below the card.")),
+    "callback_reached": (message("Call back: done"), message("Below the card; its button goes.")),
+    "callback_later": (message("Call back: nobody was free"), message("Below the card.")),
+    "callback_too_soon": (message("Call back: pressed again"), message("Pops up over the chat.")),
+    "callback_not_yours": (message("Call back: pressed by somebody else"), message("Pops up over the chat.")),
 }
 
 
@@ -65,7 +68,7 @@ async def save(request: web.Request) -> web.StreamResponse:
     reset = fields.get("reset", "")
     if reset in NAMES:
         await lines.change(number, {"texts": {language: {reset: None}}})
-        flash(request, say("This text is the default again."))
+        flash(request, message("This text is the default again."))
         now = _now(request)
         was: Values = {**was_shown(fields.get(FIELD, ""), now), reset: now[reset]}
         return _page(request, Edit(was, now, {**was, **typed, reset: now[reset]}))
@@ -103,7 +106,7 @@ def _now(request: web.Request) -> dict[str, Value]:
 
 
 def _page(
-    request: web.Request, edit: Edit, errors: Mapping[str, Sentence] | None = None, status: int = 200
+    request: web.Request, edit: Edit, errors: Mapping[str, Message] | None = None, status: int = 200
 ) -> web.StreamResponse:
     settings, language = services(request).lines.settings(number_of(request)), _language(request)
     values = edit.shown()

@@ -2,19 +2,19 @@
 
 from aiohttp import web
 
+from ari_app.i18n import Message, message
 from ari_app.lines.settings import LineExists, LineSettings, SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import TelegramError
 from ari_app.web.context import services
 from ari_app.web.edits import Edit
+from ari_app.web.errors import is_htmx
 from ari_app.web.flash import flash
 from ari_app.web.forms import form
 from ari_app.web.pages import installation_form
 from ari_app.web.pages.installation_form import APPLICATION
 from ari_app.web.pages.line_list import line_list, part_of
 from ari_app.web.pages.line_of import LINE, number_of, render_line
-from ari_app.web.refusals import is_htmx
 from ari_app.web.render import render
 from ari_app.wrong import Wrong
 
@@ -47,7 +47,7 @@ async def set_application(request: web.Request) -> web.StreamResponse:
         edit = installation_form.edit(fields, now, APPLICATION)
         if differs := installation_form.differences(edit, now):
             return _application(request, edit, differs, 412)
-        if missing := {name: say("It is needed.") for name in APPLICATION if not edit.sent[name]}:
+        if missing := {name: message("It is needed.") for name in APPLICATION if not edit.sent[name]}:
             return _application(request, edit, missing, 422)
         try:
             await installation.change(installation_form.change(edit, fields), {version_of(now)})
@@ -59,7 +59,7 @@ async def set_application(request: web.Request) -> web.StreamResponse:
 
 
 def _application(
-    request: web.Request, edit: Edit, errors: dict[str, Sentence] | None = None, status: int = 200
+    request: web.Request, edit: Edit, errors: dict[str, Message] | None = None, status: int = 200
 ) -> web.StreamResponse:
     shown = installation_form.shown(edit)
     return render(request, "lines/application.html", status, application=shown, read=edit.read(), errors=errors or {})
@@ -103,7 +103,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
     """Remove its session and what it has learnt."""
     number = number_of(request)
     await services(request).lines.reset(number)
-    flash(request, say("The line is reset: sign it in."))
+    flash(request, message("The line is reset: sign it in."))
     raise web.HTTPSeeOther(f"/lines/{number}")
 
 
@@ -114,9 +114,9 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     try:
         await services(request).lines.log_out(number)
     except TelegramError as error:
-        flash(request, say("It could not be logged out. {error}", error=error), "failed")
+        flash(request, message("It could not be logged out. {error}", error=error), "failed")
     else:
-        flash(request, say("The line is logged out."))
+        flash(request, message("The line is logged out."))
     raise web.HTTPSeeOther(f"/lines/{number}")
 
 
@@ -125,5 +125,5 @@ async def remove(request: web.Request) -> web.StreamResponse:
     """Remove it."""
     number = number_of(request)
     await services(request).lines.remove(number)
-    flash(request, say("The line {number} is removed.", number=number))
+    flash(request, message("The line {number} is removed.", number=number))
     raise web.HTTPSeeOther("/lines")

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from ari_app.web.access.gate import CSRF_HEADER
+from ari_app.web.access.middlewares import CSRF_HEADER
 from ari_app.web.context import identity, web_of
 
 routes = web.RouteTableDef()

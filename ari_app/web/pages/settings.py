@@ -5,16 +5,16 @@ from typing import Any
 from aiohttp import web
 
 from ari_app import zones
+from ari_app.i18n import Message, message
 from ari_app.lines.installation import BotUntried
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.sentence import Sentence, say
 from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, digest
-from ari_app.web.access.gate import remote
+from ari_app.web.access.middlewares import remote
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.context import identity, services, web_of
 from ari_app.web.edits import MEANWHILE
-from ari_app.web.flash import Message, flash
+from ari_app.web.flash import FlashMessage, flash
 from ari_app.web.forms import form
 from ari_app.web.pages import installation_form
 from ari_app.web.pages.access import Unanswered, tokens_too
@@ -72,7 +72,7 @@ async def change_installation(request: web.Request) -> web.StreamResponse:
             return await _page(request, 422, edit=edit, errors={"bot_token": refused.sentence}, untried=True)
         flash(request, edit.done)
         if bot:
-            flash(request, say("This is the token of @{bot}.", bot=bot.username))
+            flash(request, message("This is the token of @{bot}.", bot=bot.username))
         raise web.HTTPSeeOther("/settings")
 
 
@@ -83,7 +83,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     address = remote(request)
     try:
         if fields.get("new_password", "") != fields.get("password_again", ""):
-            raise PasswordRefused(say("The two passwords are not the same."))
+            raise PasswordRefused(message("The two passwords are not the same."))
         revoke = await tokens_too(its.access, fields)
         await its.access.change_password(
             fields.get("old_password", ""), fields.get("new_password", ""), address, revoke_tokens=revoke
@@ -97,9 +97,11 @@ async def change_password(request: web.Request) -> web.StreamResponse:
         return page
     secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
     done = (
-        say("The password is changed, and the API tokens are revoked.") if revoke else say("The password is changed.")
+        message("The password is changed, and the API tokens are revoked.")
+        if revoke
+        else message("The password is changed.")
     )
-    its.flashes.add(digest(secret), Message("done", done))
+    its.flashes.add(digest(secret), FlashMessage("done", done))
     response = web.Response(status=303, headers={"Location": "/settings"})
     its.cookies.set_session(response, secret)
     return response
@@ -109,7 +111,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 async def end_others(request: web.Request) -> web.StreamResponse:
     """Sign every other browser out."""
     await web_of(request).access.log_out_others(identity(request).digest)
-    flash(request, say("Every other browser is signed out."))
+    flash(request, message("Every other browser is signed out."))
     raise web.HTTPSeeOther("/settings")
 
 
@@ -118,9 +120,9 @@ async def make_token(request: web.Request) -> web.StreamResponse:
     """A new API token; the answer shows it, the only time."""
     fields = await form(request)
     name, right = fields.get("name", ""), fields.get("right", "")
-    wrong: Sentence | None = None
+    wrong: Message | None = None
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        wrong = say("Give the token a name of up to {longest} characters.", longest=LONGEST_NAME)
+        wrong = message("Give the token a name of up to {longest} characters.", longest=LONGEST_NAME)
     if wrong:
         return await _page(request, 422, errors={"name": wrong})
     secret, kept = await web_of(request).access.make_token(name, "write" if right == "write" else "read")
@@ -133,5 +135,5 @@ async def revoke_token(request: web.Request) -> web.StreamResponse:
     id = request.match_info["id"]
     if not (id.isdecimal() and len(id) <= ID_DIGITS and await web_of(request).access.revoke_token(int(id))):
         raise web.HTTPNotFound
-    flash(request, say("The token is revoked."))
+    flash(request, message("The token is revoked."))
     raise web.HTTPSeeOther("/settings")

@@ -7,8 +7,8 @@ import segno
 from aiohttp import web
 from markupsafe import Markup
 
+from ari_app.i18n import Message, message
 from ari_app.lines.settings import SettingRefused
-from ari_app.sentence import Sentence, say
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
 from ari_app.telegram.signin import SignIn
@@ -24,14 +24,14 @@ PLACE = LINE + "/signin"
 ADOPTED_S = 60.0  # within that, a line goes on with the session that was just signed in
 QR_MODULE_PX, QR_BORDER = 6, 4
 
-WAYS: dict[str, Sentence] = {
-    "app": say("as a message in the account's Telegram app"),
-    "sms": say("by SMS"),
-    "call": say("by a phone call that says it"),
-    "flash call": say("by a call that hangs up: the code is in the caller's number"),
-    "missed call": say("by a missed call: the code is the last digits of the caller's number"),
-    "email": say("by e-mail"),
-    "fragment": say("to the number's owner at fragment.com"),
+WAYS: dict[str, Message] = {
+    "app": message("as a message in the account's Telegram app"),
+    "sms": message("by SMS"),
+    "call": message("by a phone call that says it"),
+    "flash call": message("by a call that hangs up: the code is in the caller's number"),
+    "missed call": message("by a missed call: the code is the last digits of the caller's number"),
+    "email": message("by e-mail"),
+    "fragment": message("to the number's owner at fragment.com"),
 }
 
 
@@ -58,10 +58,10 @@ async def begin(request: web.Request) -> web.StreamResponse:
     try:
         await services(request).lines.sign_ins.begin(number, way)
     except SettingRefused:
-        flash(request, say("Set the application's id and hash first."), "failed")
+        flash(request, message("Set the application's id and hash first."), "failed")
         raise web.HTTPSeeOther("/lines/add?application") from None
     except TelegramError as error:
-        flash(request, getattr(error, "sentence", None) or say("{error}", error=error), "failed")
+        flash(request, getattr(error, "sentence", None) or message("{error}", error=error), "failed")
     raise web.HTTPSeeOther(f"/lines/{number}/signin")
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from media.forker import Forker
 from media.messages import MAX_LINE
-from media.nursery import Nursery
 from media.process import MediaProcess
 from media.sockets import short_address
 from media.types import EngineProtocol, MediaError, MediaSettings
@@ -40,7 +40,7 @@ class MediaPool:
         self._warm_wanted = warm
         self._settings = settings or MediaSettings()
         self._tasks = asyncio.TaskGroup()
-        self._nursery = Nursery()
+        self._nursery = Forker()
         self._warm: list[MediaProcess] = []
         self._live: set[MediaProcess] = set()
         self._refill = asyncio.Event()

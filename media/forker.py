@@ -50,7 +50,7 @@ class Child:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
 
-class Nursery:
+class Forker:
     """Starts the zygote when it is first needed, and again if it died; use it with ``async with``."""
 
     def __init__(self) -> None:

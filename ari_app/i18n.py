@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Sentence:
+class Message:
     """A sentence in English, with named places (`str.format`) and what fills them; ``str()`` gives it in English.
 
     A page translates ``text`` and fills it with ``values``. Values are never secret.
@@ -18,6 +18,6 @@ class Sentence:
         return self.text.format_map(self.values)
 
 
-def say(text: str, **values: object) -> Sentence:
+def message(text: str, **values: object) -> Message:
     """A sentence; its text is found here, and by its name, when translations are collected."""
-    return Sentence(text, values)
+    return Message(text, values)

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ari_app.sentence import Sentence, say
+from ari_app.i18n import Message, message
 from ari_app.store.errors import StoreUnavailable
 from ari_app.web.context import IDENTITY, Identity, web_of
 
@@ -20,13 +20,13 @@ PROBLEM_JSON = "application/problem+json"
 DATABASE_RETRY_S = 10  # for whoever has asked while the database could not be used
 
 
-class Refused(Exception):
+class PageError(Exception):
     """A request is not done; ``details`` goes into the problem details of the API, its sentences translated."""
 
     def __init__(
         self,
         status: int,
-        sentence: Sentence,
+        sentence: Message,
         headers: Mapping[str, str] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
@@ -48,11 +48,11 @@ def is_htmx(request: web.BaseRequest) -> bool:
 
 
 @web.middleware
-async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def error_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer what was refused, and what went wrong, in the form that the asker understands."""
     try:
         return await handler(request)
-    except Refused as refused:
+    except PageError as refused:
         return answer(request, refused)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
@@ -60,27 +60,27 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return answer(request, _refused(error))
     except StoreUnavailable as error:
         log.warning("%s %s: %s", request.method, request.path, error)
-        return answer(request, Refused(503, error.sentence, {"Retry-After": str(DATABASE_RETRY_S)}))
+        return answer(request, PageError(503, error.sentence, {"Retry-After": str(DATABASE_RETRY_S)}))
     except Exception:
         log.exception("%s %s: unexpected error", request.method, request.path)
-        return answer(request, Refused(500, say("Something went wrong here. The log of Astergram says what.")))
+        return answer(request, PageError(500, message("Something went wrong here. The log of Astergram says what.")))
 
 
-def _refused(error: web.HTTPException) -> Refused:
+def _refused(error: web.HTTPException) -> PageError:
     match error:
         case web.HTTPNotFound():
-            return Refused(404, say("There is nothing here."))
+            return PageError(404, message("There is nothing here."))
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
-            sentence = say("{method} is not possible here; {allowed} is.", method=error.method, allowed=allowed)
-            return Refused(405, sentence, {"Allow": allowed})
+            sentence = message("{method} is not possible here; {allowed} is.", method=error.method, allowed=allowed)
+            return PageError(405, sentence, {"Allow": allowed})
         case web.HTTPRequestEntityTooLarge():
-            return Refused(413, say("What was sent is too large."))
+            return PageError(413, message("What was sent is too large."))
         case _:
-            return Refused(error.status, say("{reason}.", reason=error.reason))
+            return PageError(error.status, message("{reason}.", reason=error.reason))
 
 
-def answer(request: web.Request, refused: Refused) -> web.Response:
+def answer(request: web.Request, refused: PageError) -> web.Response:
     """The answer to a request that is not done."""
     templates = web_of(request).templates
     if is_api(request):
@@ -97,11 +97,11 @@ def answer(request: web.Request, refused: Refused) -> web.Response:
     return page
 
 
-def problem(refused: Refused, tell: Callable[[object], str]) -> web.Response:
-    """Problem details (RFC 9457); ``tell`` puts a sentence into the asker's language."""
+def problem(refused: PageError, translate: Callable[[object], str]) -> web.Response:
+    """Problem details (RFC 9457); ``translate`` puts a message into the asker's language."""
     headers = dict(refused.headers)
     if refused.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    said = {"title": HTTPStatus(refused.status).phrase, "status": refused.status, "detail": tell(refused.sentence)}
-    body = json.dumps(said | refused.details, default=tell).encode()
+    said = {"title": HTTPStatus(refused.status).phrase, "status": refused.status, "detail": translate(refused.sentence)}
+    body = json.dumps(said | refused.details, default=translate).encode()
     return web.Response(status=refused.status, body=body, content_type=PROBLEM_JSON, headers=headers)

@@ -11,7 +11,7 @@ from babel.core import get_global, negotiate_locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from ari_app.sentence import Sentence
+from ari_app.i18n import Message
 
 SOURCE_LANGUAGE = "en"
 WORLD, WORLD_24 = "en_001", "en_150"
@@ -30,13 +30,13 @@ class Language:
         self.name = (self.locale.get_language_name(code) or code).capitalize()
         self.translations = translations
 
-    def tell(self, told: object) -> str:
+    def translate(self, told: object) -> str:
         """A sentence in this language; whatever else carries one (an error, say), or has a `str`, works too."""
-        sentence = told if isinstance(told, Sentence) else getattr(told, "sentence", None)
-        if not isinstance(sentence, Sentence):
+        sentence = told if isinstance(told, Message) else getattr(told, "sentence", None)
+        if not isinstance(sentence, Message):
             return str(told)
         values = {
-            name: self.tell(value) if isinstance(value, Sentence | Exception) else value
+            name: self.translate(value) if isinstance(value, Message | Exception) else value
             for name, value in sentence.values.items()
         }
         text = self.translations.gettext(sentence.text) if sentence.text else ""

@@ -22,7 +22,7 @@ KEPT_TICKS = KEPT_BEFORE_TICKS + KEPT_AFTER_TICKS
 _RAMP = np.linspace(0, 1, TICK_SAMPLES, dtype=np.float32)
 
 
-class PauseDetector:
+class SilenceDetector:
     """Follows the line's noise and how long the present pause has lasted."""
 
     def __init__(self) -> None:

@@ -8,10 +8,10 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ari_app.sentence import say
+from ari_app.i18n import message
 from ari_app.web.access.access import SECRET_BYTES, csrf_of
 from ari_app.web.context import IDENTITY, Identity, web_of
-from ari_app.web.refusals import Refused, is_api, is_htmx
+from ari_app.web.errors import PageError, is_api, is_htmx
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/login", "/password", "/choices", "/alive"})
@@ -24,7 +24,7 @@ VISITOR_SECRET = web.RequestKey("visitor_secret", str)
 
 
 @web.middleware
-async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer only under our own names: else a site whose name is made to point here could read our pages.
 
     An address in place of a name is safe: that attack needs a name of the attacker's.
@@ -33,7 +33,7 @@ async def known_host(request: web.Request, handler: Handler) -> web.StreamRespon
     names = {"localhost", settings.host, urlsplit(settings.public_url).hostname, *settings.allowed_hosts}
     name = _name(request.headers.get("Host", ""))
     if name not in names and not _is_address(name):
-        raise Refused(421, say("This name is not known here. Add it to allowed_hosts under [web]."))
+        raise PageError(421, message("This name is not known here. Add it to allowed_hosts under [web]."))
     return await handler(request)
 
 
@@ -53,7 +53,7 @@ def _is_address(name: str) -> bool:
 
 
 @web.middleware
-async def identified(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find out who is asking: by their API token, by their session's cookie, or nobody known."""
     its = web_of(request)
     authorization = request.headers.get("Authorization", "")
@@ -83,30 +83,30 @@ def _is_use(request: web.Request) -> bool:
 
 async def _bearer(request: web.Request, authorization: str) -> Identity:
     if authorization[: len(BEARER)].lower() != BEARER:
-        raise Refused(401, say("Use an API token: Authorization: Bearer TOKEN."))
+        raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
     token = await web_of(request).access.token(authorization[len(BEARER) :].strip(), remote(request))
     if token is None:
-        raise Refused(401, say("This API token is not known here. It may have been revoked."))
+        raise PageError(401, message("This API token is not known here. It may have been revoked."))
     return Identity("token", "write" if token.right == "write" else "read", token_id=token.id)
 
 
 @web.middleware
-async def signed_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def require_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Send who has not signed in to the page where they can."""
     if request[IDENTITY].right is None and request.path not in OPEN_PATHS and not request.path.startswith("/static/"):
         if is_api(request):
-            raise Refused(401, say("Sign in, or send an API token: Authorization: Bearer TOKEN."))
+            raise PageError(401, message("Sign in, or send an API token: Authorization: Bearer TOKEN."))
         if is_htmx(request):
             return web.Response(status=401, headers={"HX-Redirect": "/login"})
         if request.path == "/events":
-            raise Refused(401, say("Sign in first."))
+            raise PageError(401, message("Sign in first."))
         back = quote(request.path_qs, safe="/") if request.method == "GET" else "/"
         raise web.HTTPSeeOther("/login" if back == "/" else f"/login?next={quote(back)}")
     return await handler(request)
 
 
 @web.middleware
-async def meant(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def csrf_protect(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a browser change something only when one of our own pages has asked for it.
 
     A token in a header is sent by no browser on its own, so programs need none of this.
@@ -114,10 +114,10 @@ async def meant(request: web.Request, handler: Handler) -> web.StreamResponse:
     who = request[IDENTITY]
     if request.method not in SAFE_METHODS and who.kind in ("session", "visitor"):
         if not _own_origin(request):
-            raise Refused(403, say("This request came from another site, so nothing was changed."))
+            raise PageError(403, message("This request came from another site, so nothing was changed."))
         sent = request.headers.get(CSRF_HEADER) or await _field(request)
         if not who.csrf or not hmac.compare_digest(sent.encode("utf-8", "replace"), who.csrf.encode()):
-            raise Refused(403, say("This page is too old to change anything. Reload it and try again."))
+            raise PageError(403, message("This page is too old to change anything. Reload it and try again."))
     return await handler(request)
 
 
