@@ -77,7 +77,17 @@ async def nothing_is_left(client: AriClient) -> None:
     """Wait until Asterisk has neither channels nor bridges."""
 
     async def empty() -> bool:
-        return not await client.channels.list() and not await client.bridges.list()
+        return not await client.channels.list()
+
+    await _eventually(empty)
+    await no_bridge_is_left(client)
+
+
+async def no_bridge_is_left(client: AriClient) -> None:
+    """Wait until Asterisk lists no bridge: a DELETE is answered before the channels of the bridge have left it."""
+
+    async def empty() -> bool:
+        return not await client.bridges.list()
 
     await _eventually(empty)
 

@@ -27,6 +27,7 @@ from .ari_helpers import (
     connected,
     eventually,
     global_variable,
+    no_bridge_is_left,
     nothing_is_left,
     reaches_state,
 )
@@ -310,7 +311,7 @@ async def test_external_media_over_rtp_hears_the_dialplan(asterisk: PrivateAster
                     assert packet[1] & 0x7F == 107  # Opus
                     assert sender == media.media_address
                     assert set((await client.bridges.get(bridgeId=bridge.id)).channels) == {leg.id, media.id}
-                assert await client.bridges.list() == []
+                await no_bridge_is_left(client)
                 assert leg.hangup is media.hangup is None  # destroying a bridge ends no leg
             await nothing_is_left(client)
     finally:
