@@ -14,13 +14,14 @@ from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.websocket import ConnectionState
 from ari_app.bus import EventBus
 from ari_app.calls.audio import AudioSettings
-from ari_app.calls.callback import CallBackHandler, CallBackSettings
+from ari_app.calls.callback import CallBackHandler
 from ari_app.calls.card import CardRules, Cards
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.history import History, HistorySettings, open_history
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import Languages, open_languages
 from ari_app.calls.registry import CallRegistry
+from ari_app.calls.resources import CallResources
 from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
@@ -93,8 +94,9 @@ class Astergram:
         )
         rules: dict[str, CardRules] = {}
         self.cards = Cards(rules, store, bot, self.registry.count, self._is_line)
+        resources = CallResources(ari, audio, settings.calls.ring_s)
         self.dispatcher = CallDispatcher(
-            lambda: self.lines, self.registry, ari, audio, self.keypads, self.cards, settings.calls.ring_s, tasks.calls
+            lambda: self.lines, self.registry, resources, self.keypads, self.cards, tasks.calls
         )
         self.lines = LineManager(
             store,
@@ -113,7 +115,7 @@ class Astergram:
             self.lines.lines,
             bot,
             self.registry,
-            CallBackSettings(ari, audio, settings.calls.ring_s),
+            resources,
             self.dispatcher.spawn,
         )
         bot.on_press(CARD_PREFIX, self._callbacks.press)

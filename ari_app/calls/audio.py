@@ -13,6 +13,7 @@ from ari_app.calls import events, outcome
 from ari_app.calls.call import Call
 from ari_app.calls.events import Side
 from ari_app.calls.outcome import Ending
+from ari_app.calls.scope import Scope
 from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections
 from ari_app.telegram.errors import PASSING, TelegramError
@@ -44,33 +45,35 @@ class AudioSettings:
     away_s: float
 
 
-async def open_audio(call: Call, settings: AudioSettings) -> MediaProcess:
-    """A media process of the call's (or its attempt's) own; if it is lost, so is the call."""
-    call.audio = audio = await call.enter(settings.pool.process(call.id))
-    call.end_when(audio_lost(call, audio))
+async def open_audio(scope: Scope, settings: AudioSettings) -> MediaProcess:
+    """A media process of the scope's own; if it is lost, so is the call."""
+    call = scope.call
+    call.audio = audio = await scope.enter(settings.pool.process(call.id))
+    scope.end_when(audio_lost(call, audio))
     return audio
 
 
-async def join_asterisk(call: Call, ari: AriClient, settings: AudioSettings, audio: MediaProcess, leg: Leg) -> None:
+async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, audio: MediaProcess, leg: Leg) -> None:
     """Put a leg and the media process into one bridge; from here on, whatever Asterisk says is kept."""
+    call = scope.call
     if settings.transport == "rtp":
-        external = await call.enter(rtp_media_leg(ari, await audio.listen_rtp(settings.media_host)))
+        external = await scope.enter(rtp_media_leg(ari, await audio.listen_rtp(settings.media_host)))
         await audio.attach_rtp(*external.media_address)
     else:
-        external = await call.enter(websocket_media_leg(ari))
+        external = await scope.enter(websocket_media_leg(ari))
         await audio.attach_websocket(external.media_url)
-    call.end_when(external_gone(call, external))
+    scope.end_when(external_gone(call, external))
     leg.on_transfer = lambda channel: call.add_event(events.Transferred(str(channel)))
-    await call.enter(bridged(ari, leg, external))
+    await scope.enter(bridged(ari, leg, external))
     call.add_event(events.Bridged(settings.transport))
 
 
 async def connect_telegram(
-    call: Call, settings: AudioSettings, audio: MediaProcess, phone_call: PhoneCall, connections: Connections
+    scope: Scope, settings: AudioSettings, audio: MediaProcess, phone_call: PhoneCall, connections: Connections
 ) -> bool:
     """Connect Telegram's media; False where it does not come up in time."""
-    call.spawn(_signals_to_telegram(call, phone_call, audio))
-    call.spawn(_signals_from_telegram(call, phone_call, audio))
+    call = scope.call
+    pass_signalling(scope, phone_call, audio)
     try:
         async with asyncio.timeout(settings.connect_s):
             await audio.connect(
@@ -85,6 +88,12 @@ async def connect_telegram(
         return False
     call.add_event(events.MediaConnected())
     return True
+
+
+def pass_signalling(scope: Scope, phone_call: PhoneCall, audio: MediaProcess) -> None:
+    """Pass the media engines' messages on, both ways, until the end."""
+    scope.spawn(_signals_to_telegram(scope.call, phone_call, audio))
+    scope.spawn(_signals_from_telegram(scope.call, phone_call, audio))
 
 
 async def audio_lost(call: Call, audio: MediaProcess) -> Ending:

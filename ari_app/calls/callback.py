@@ -10,21 +10,20 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
-from ari_app.calls.audio import AudioSettings
 from ari_app.calls.away import asterisk_away
-from ari_app.calls.call import Call
 from ari_app.calls.card import Cards, Target
+from ari_app.calls.conversation import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.events import CallBackRequested, PbxRinging
-from ari_app.calls.inbound import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
+from ari_app.calls.resources import CallResources
+from ari_app.calls.scope import CallScope
 from ari_app.store.cards import CardRow
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
 from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Shown, keyboard
@@ -39,31 +38,23 @@ AGENT_S = 300.0  # for somebody in the PBX to answer; its dialplan will give up 
 AGAIN_S = 10.0  # between two requests of one person
 
 
-@dataclass(frozen=True)
-class CallBackSettings:
-    """How a call back gets its legs; ``ring_s``: how long the person's Telegram may ring."""
-
-    ari: AriClient
-    audio: AudioSettings
-    ring_s: float
-
-
 async def callback(
-    call: Call,
+    scope: CallScope,
     line: Line,
     dialled: Destination,
     target: Target,
-    settings: CallBackSettings,
+    resources: CallResources,
     calling: Callable[[], None],
 ) -> None:
-    """Tell the story of one call back; ``calling`` is called when the PBX has answered and the person is called."""
+    """Handle one call back; ``calling`` is called when the PBX has answered and the person is called."""
+    call = scope.call
     line.limits.check()
     callee = await line.find(dialled)
     call.person = person = line.templates.with_language(callee.person)
     call.add_event(CallBackRequested(person.number))
-    leg = await call.enter(
+    leg = await scope.enter(
         dialplan_leg(
-            settings.ari,
+            resources.ari,
             extension=target.extension,
             context=target.context,
             caller_id=CallerId(name=person.name, number=person.number),
@@ -75,8 +66,8 @@ async def callback(
             },
         )
     )
-    hang_up_with_the_call(call, leg)
-    call.end_when(asterisk_away(call, settings.ari, settings.audio.away_s))
+    hang_up_with_the_call(scope, leg)
+    scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
     call.pbx_party = target.extension
     call.add_event(PbxRinging(target.extension, target.context))
     try:
@@ -86,10 +77,10 @@ async def callback(
         return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
     except TimeoutError:
         return call.end(outcome.not_answered(AGENT_S))
-    call.end_when(ended_in_asterisk(call, leg))
+    scope.end_when(ended_in_asterisk(call, leg))
     call.mark_pbx_answered(target.extension, target.context)
     calling()
-    await place_call(call, line, dialled, callee, Agent(leg), settings.ari, settings.audio, settings.ring_s)
+    await place_call(scope, line, dialled, callee, Agent(leg), resources, resources.ring_s)
     return None
 
 
@@ -143,7 +134,7 @@ class CallBackHandler:
         lines: Mapping[str, Line],
         bot: ButtonBot,
         registry: CallRegistry,
-        settings: CallBackSettings,
+        resources: CallResources,
         start: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -151,7 +142,7 @@ class CallBackHandler:
         self._lines = lines
         self._bot = bot
         self._registry = registry
-        self._settings = settings
+        self._resources = resources
         self._start = start
         self._rate_limiter = RateLimiter(clock)
         self._edits: dict[str, Progress] = {}
@@ -251,15 +242,16 @@ class CallBackHandler:
         line, person = request.line, request.person
         try:
             async with self._registry.admit(Direction.BACK, line.number, str(person.id), line.max_calls) as call:
-                story = callback(
-                    call,
+                scope = CallScope(call)
+                handler = callback(
+                    scope,
                     line,
                     Destination(Kind.ID, str(person.id)),
                     request.target,
-                    self._settings,
+                    self._resources,
                     lambda: progress.show(*request.telling("callback_calling")),
                 )
-                await call.run(story)
+                await scope.run(handler)
         except LineFull as full:
             log.info("call back of %s refused: %s", person.number, full)
             return False

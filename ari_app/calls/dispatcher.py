@@ -1,16 +1,14 @@
-"""Starts the story of each call: an offer of Telegram's, a channel of the dialplan's, an administrator's test."""
+"""Starts what handles each call: an offer of Telegram's, a channel of the dialplan's, an administrator's test."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.events import StasisStart
 from ari_app.asterisk.legs import incoming_leg
 from ari_app.calls import outcome
-from ari_app.calls.audio import AudioSettings
-from ari_app.calls.callback import CallBackSettings, callback
+from ari_app.calls.callback import callback
 from ari_app.calls.card import Cards, Reason, Target
 from ari_app.calls.dtmf import DigitsRefused, digits_of
 from ari_app.calls.inbound import inbound
@@ -19,6 +17,8 @@ from ari_app.calls.outbound import outbound, return_to_dialplan
 from ari_app.calls.outcome import Direction, Ending, Status, failed
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.request import Request, Route
+from ari_app.calls.resources import CallResources
+from ari_app.calls.scope import CallScope
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import Limited, NotReady
 from ari_app.telegram.line import Line
@@ -29,31 +29,27 @@ log = logging.getLogger(__name__)
 
 
 class CallDispatcher:
-    """``lines`` gives those that there are now; each story is a task of ``tasks``."""
+    """``lines`` gives those that there are now; each call is handled in a task of ``tasks``."""
 
     def __init__(
         self,
         lines: Callable[[], Iterable[Line]],
         registry: CallRegistry,
-        ari: AriClient,
-        audio: AudioSettings,
+        resources: CallResources,
         keypads: Keypads,
         cards: Cards,
-        ring_s: float,
         tasks: GuardedTasks,
     ) -> None:
         self._lines = lines
         self._registry = registry
-        self._ari = ari
-        self._audio = audio
+        self._resources = resources
         self._keypads = keypads
         self._cards = cards
-        self._ring_s = ring_s
         self._tasks = tasks
 
-    def spawn(self, story: Coroutine[Any, Any, None], what: str) -> None:
-        """Have a story told; an unexpected error ends no other."""
-        self._tasks.spawn(story, what)
+    def spawn(self, handler: Coroutine[Any, Any, None], what: str) -> None:
+        """Have a call handled; an unexpected error ends no other."""
+        self._tasks.spawn(handler, what)
 
     def on_offer(self, line: Line, offer: Offer) -> None:
         """A person calls a line."""
@@ -67,7 +63,7 @@ class CallDispatcher:
 
     async def _hang_up_transferred(self, start: StasisStart) -> None:
         log.warning("channel %s was transferred to a call that is over: hung up", start.channel.get("name"))
-        async with incoming_leg(self._ari, start):
+        async with incoming_leg(self._resources.ari, start):
             pass
 
     def on_text(self, line: Line, person_id: int, text: str, sent_at: float) -> bool:
@@ -101,11 +97,11 @@ class CallDispatcher:
 
     async def _test(self, line: Line, dialled: Destination, begun: asyncio.Future[str]) -> None:
         target = Target(line.number.removeprefix("+"), line.context)
-        settings = CallBackSettings(self._ari, self._audio, self._ring_s)
         try:
             async with self._registry.admit(Direction.BACK, line.number, str(dialled), line.max_calls) as call:
                 begun.set_result(call.id)
-                await call.run(callback(call, line, dialled, target, settings, lambda: None))
+                scope = CallScope(call)
+                await scope.run(callback(scope, line, dialled, target, self._resources, lambda: None))
         except LineFull as full:
             begun.set_exception(full)
         finally:
@@ -125,7 +121,8 @@ class CallDispatcher:
                 async with self._registry.admit(
                     Direction.IN, line.number, str(offer.peer_id), line.max_calls, person
                 ) as call:
-                    await call.run(inbound(call, line, offer, self._ari, self._audio, self._keypads))
+                    scope = CallScope(call)
+                    await scope.run(inbound(scope, line, offer, self._resources, self._keypads))
                 card = self._cards.send_after(call, line)
             except LineFull as full:
                 log.info("call from %s refused: %s", offer.peer_id, full)
@@ -134,7 +131,7 @@ class CallDispatcher:
             return self.spawn(card, f"card of {line.number} for {offer.peer_id}")
 
     async def _outbound(self, start: StasisStart) -> None:
-        async with incoming_leg(self._ari, start) as leg:
+        async with incoming_leg(self._resources.ari, start) as leg:
             number = ""
             try:
                 request = Request.parse(leg.args)
@@ -144,8 +141,8 @@ class CallDispatcher:
                 async with self._registry.admit(
                     Direction.OUT, number, request.destination, line.max_calls, pbx_party=leg.caller_number
                 ) as call:
-                    ring_s = request.timeout_s or self._ring_s
-                    await call.run(outbound(call, route, request.destination, leg, self._ari, self._audio, ring_s))
+                    scope, ring_s = CallScope(call), request.timeout_s or self._resources.ring_s
+                    await scope.run(outbound(scope, route, request.destination, leg, self._resources, ring_s))
                 card = self._cards.send_after(call, route.line, request.card)
                 self.spawn(card, f"card of {call.line} for {request.destination}")
             except (LineFull, Limited, MalformedDestination, NotReady) as refusal:

@@ -31,7 +31,7 @@ PRUNE_AGAIN_S = 3600.0  # when the database could not be used
 EXPORTED = 500  # rows read at a time
 DAY_S = 86400.0
 
-UNBEGUN = failed(RuntimeError("the call was taken on, and its story never began"))
+UNBEGUN = failed(RuntimeError("the call was taken on, and its handling never began"))
 
 log = logging.getLogger(__name__)
 

@@ -2,41 +2,40 @@
 
 import asyncio
 
-from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import LegEnded
-from ari_app.asterisk.legs import Leg, dialplan_leg
+from ari_app.asterisk.legs import dialplan_leg
 from ari_app.calls import outcome
-from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
+from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
-from ari_app.calls.call import Call
+from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.events import CallOffered, PbxRinging
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.outcome import Direction, Ending
+from ari_app.calls.outcome import Direction
+from ari_app.calls.resources import CallResources
+from ari_app.calls.scope import Scope
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
-from ari_app.telegram.phone import Offer, PhoneCall
+from ari_app.telegram.phone import Offer
 
 RING_IN_S = 95.0  # for the dialplan to answer; a caller's app gives up after 90 s
 
 
-async def inbound(
-    call: Call, line: Line, offer: Offer, ari: AriClient, settings: AudioSettings, keypads: Keypads
-) -> None:
-    """Tell the story of one incoming call; the offer is discarded with the call's own ending, whatever that is."""
+async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResources, keypads: Keypads) -> None:
+    """Handle one incoming call; the offer is discarded with the call's own ending, whatever that is."""
+    call, ari, settings = scope.call, resources.ari, resources.audio
     call.person = caller = line.templates.with_language(Person.of(offer.peer_id, offer.caller))
     call.dtmf.open(offer.date)  # what they dial while it rings waits for the answer
     call.add_event(CallOffered(caller.number))
-    call.on_end(lambda ending: offer.discard(ending.discard, call.duration_s))
-    call.end_when(ended_on_telegram(call, offer))
-    call.end_when(asterisk_away(call, ari, settings.away_s))
-    audio = await open_audio(call, settings)
+    attach_phone_call(scope, offer)
+    scope.end_when(asterisk_away(call, ari, settings.away_s))
+    audio = await open_audio(scope, settings)
     await offer.ringing()
     call.mark_ringing()
-    await call.enter(keypads.shown_to(call, line, caller, offer.peer))
+    await scope.enter(keypads.shown_to(call, line, caller, offer.peer))
 
     extension = line.number.removeprefix("+")
-    leg = await call.enter(
+    leg = await scope.enter(
         dialplan_leg(
             ari,
             extension=extension,
@@ -45,7 +44,7 @@ async def inbound(
             variables={**caller.variables(), "TELEGRAM_LINE": line.number, "TELEGRAM_CALL": call.id},
         )
     )
-    hang_up_with_the_call(call, leg)
+    hang_up_with_the_call(scope, leg)
     call.pbx_party = extension
     call.add_event(PbxRinging(extension, line.context))
     try:
@@ -55,34 +54,14 @@ async def inbound(
         return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
     except TimeoutError:
         return call.end(outcome.not_answered(RING_IN_S))
-    call.end_when(ended_in_asterisk(call, leg))
+    scope.end_when(ended_in_asterisk(call, leg))
     call.mark_pbx_answered(extension, line.context)
 
-    await join_asterisk(call, ari, settings, audio, leg)
+    await join_asterisk(scope, ari, settings, audio, leg)
     connections = await offer.accept(audio)
     call.mark_accepted()
-    if not await connect_telegram(call, settings, audio, offer, connections):
+    if not await connect_telegram(scope, settings, audio, offer, connections):
         return call.end(outcome.no_media(settings.connect_s))
-    call.spawn(call.dtmf.send_with(leg.press))
     call.mark_media_up()
-    await call.ended()
+    await converse(scope, leg, audio)
     return None
-
-
-async def ended_on_telegram(call: Call, phone_call: PhoneCall) -> Ending:
-    """The person, or Telegram, ends the call."""
-    return outcome.telegram_ended(await phone_call.discarded(), call.direction, call.talking)
-
-
-async def ended_in_asterisk(call: Call, leg: Leg) -> Ending:
-    """The PBX's side ends the call."""
-    return outcome.asterisk_ended((await leg.hung_up()).cause, call.direction, call.talking)
-
-
-def hang_up_with_the_call(call: Call, leg: Leg) -> None:
-    """Let the leg be closed with the cause that the call ended with."""
-
-    async def set_cause(ending: Ending) -> None:
-        leg.cause = int(ending.cause)
-
-    call.on_end(set_cause)

@@ -7,17 +7,18 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriError
 from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
-from ari_app.calls.audio import AudioSettings, connect_telegram, join_asterisk, open_audio
+from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
+from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk
 from ari_app.calls.events import CalleeFound, CalleeOutdated, CallRequested, Dialled, LineRefused
-from ari_app.calls.inbound import ended_in_asterisk, ended_on_telegram
 from ari_app.calls.outcome import Cause, Ending, Status
 from ari_app.calls.request import Route
+from ari_app.calls.resources import CallResources
+from ari_app.calls.scope import CallScope
 from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.line import Line
 from ari_app.telegram.lists import Denied
@@ -32,33 +33,29 @@ REDIALS = 1  # a call that was accepted but got no audio path is tried this ofte
 
 
 async def outbound(
-    call: Call, route: Route, destination: str, leg: IncomingLeg, ari: AriClient, settings: AudioSettings, ring_s: float
+    scope: CallScope, route: Route, destination: str, leg: IncomingLeg, resources: CallResources, ring_s: float
 ) -> None:
-    """Tell the story of one outgoing call; a line that Telegram limits hands it on to the next of the route."""
+    """Handle one outgoing call; a line that Telegram limits hands it on to the next of the route."""
+    call = scope.call
     call.pbx_party = leg.caller_number
     call.add_event(Dialled(leg.caller_number, destination))
-    call.on_end(partial(return_to_dialplan, leg))
-    call.end_when(ended_in_asterisk(call, leg))
-    call.end_when(asterisk_away(call, ari, settings.away_s))
+    scope.on_end(partial(return_to_dialplan, leg))
+    scope.end_when(ended_in_asterisk(call, leg))
+    scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
     await leg.set_variable("TELEGRAM_STATUS", Status.CANCEL.value)
+    party = CallingChannel(route, leg)
     while True:
+        line = route.line
         try:
-            return await _through_line(call, route, destination, leg, ari, settings, ring_s)
+            dialled = line.destination(destination)
+            callee = await line.find(dialled)
+            call.add_event(CalleeFound(callee.person.number, line.number))
+            return await place_call(scope, line, dialled, callee, party, resources, ring_s)
         except (Limited, Denied) as refusal:
             route.move_on(refusal)
             call.add_event(LineRefused(outcome.failed(refusal).reason))
         call.line = route.line.number
-
-
-async def _through_line(
-    call: Call, route: Route, destination: str, leg: IncomingLeg, ari: AriClient, settings: AudioSettings, ring_s: float
-) -> None:
-    line = route.line
-    dialled = line.destination(destination)
-    callee = await line.find(dialled)
-    call.add_event(CalleeFound(callee.person.number, line.number))
-    await place_call(call, line, dialled, callee, CallingChannel(route, leg), ari, settings, ring_s)
 
 
 class PbxParty(Protocol):
@@ -100,23 +97,23 @@ class CallingChannel:
 
 
 async def place_call(
-    call: Call,
+    scope: CallScope,
     line: Line,
     dialled: Destination,
     callee: Callee,
     party: PbxParty,
-    ari: AriClient,
-    settings: AudioSettings,
+    resources: CallResources,
     ring_s: float,
 ) -> None:
     """Call a person who was found, and let both sides talk until the call is over."""
+    call, settings = scope.call, resources.audio
     ring_s = min(ring_s, RING_OUT_S)
     while call.redials <= REDIALS:
         call.person = callee.person
-        async with call.attempt():
-            audio = await open_audio(call, settings)
+        async with scope.attempt() as attempt:
+            audio = await open_audio(attempt, settings)
             try:
-                phone_call = await call.enter(line.call(callee.peer, audio))
+                phone_call = await attempt.enter(line.call(callee.peer, audio))
             except NotFound:
                 if not callee.cached:
                     raise
@@ -124,24 +121,21 @@ async def place_call(
                 callee = await line.find(dialled, fresh=True)
                 continue
             party.call_requested()
-            call.on_end(partial(_discard, call, phone_call))
-            call.end_when(ended_on_telegram(call, phone_call))
+            attach_phone_call(attempt, phone_call)
             call.add_event(CallRequested())
-            call.spawn(_pass_ringing(call, phone_call, party))
+            attempt.spawn(_pass_ringing(call, phone_call, party))
             try:
                 await phone_call.accepted(ring_s)
             except TimeoutError:
                 return call.end(outcome.not_answered(ring_s))
             connections = await phone_call.confirm(audio)
             call.mark_accepted()
-            await join_asterisk(call, ari, settings, audio, party.leg)
-            if await connect_telegram(call, settings, audio, phone_call, connections):
+            await join_asterisk(attempt, resources.ari, settings, audio, party.leg)
+            if await connect_telegram(attempt, settings, audio, phone_call, connections):
                 call.dtmf.open(phone_call.date)  # before anybody can notice that they talk
                 call.mark_media_up()
                 await party.connected()
-                call.spawn(call.dtmf.send_with(party.leg.press))  # reaches the phone, as keys of a callee do
-                await call.ended()
-                return None
+                return await converse(attempt, party.leg, audio)
         call.redials += 1
     return call.end(outcome.no_media(settings.connect_s))
 
@@ -166,7 +160,3 @@ async def _pass_ringing(call: Call, phone_call: OutgoingCall, party: PbxParty) -
         return call.end(outcome.not_answered(RECEIVE_S))
     call.mark_ringing()
     await party.ringing()
-
-
-async def _discard(call: Call, phone_call: OutgoingCall, ending: Ending) -> None:
-    await phone_call.discard(ending.discard, call.duration_s)

@@ -21,8 +21,8 @@ import pytest
 from telethon.errors import RPCError
 
 import ari_app
-from ari_app.calls.call import Call
 from ari_app.calls.reasons import EndedOnTelegram
+from ari_app.calls.scope import Scope
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.sip_phone import SipPhone
@@ -59,7 +59,7 @@ TRY_S = 4.0
 Site = tuple[str, int]
 """Where a task is started: a file of the controller, and the line."""
 
-INSIDE = {"tasks.py", "calls/call.py"}
+INSIDE = {"tasks.py", "calls/scope.py"}
 """What these start is not theirs: they start it for somebody else, who is a place of its own."""
 THEIR_OWN = {"cli_local.py"}
 """What these start they wait for themselves, and nothing else lives there."""
@@ -119,8 +119,8 @@ class Faults:
         self.started: Counter[Site] = Counter()
 
     def break_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        spawn, supervise, call_spawn = GuardedTasks.spawn, GuardedTasks.supervise, Call.spawn
-        end_when = Call.end_when
+        spawn, supervise, scope_spawn = GuardedTasks.spawn, GuardedTasks.supervise, Scope.spawn
+        end_when = Scope.end_when
 
         def broken_spawn(tasks: GuardedTasks, work: Any, *arguments: Any) -> Any:
             return spawn(tasks, self._coroutine(work), *arguments)
@@ -129,18 +129,18 @@ class Faults:
             site = _site()
             return supervise(tasks, lambda: self._coroutine(work(), site), *arguments)
 
-        def broken_call_spawn(call: Call, work: Any) -> None:
-            call_spawn(call, self._coroutine(work))
+        def broken_scope_spawn(scope: Scope, work: Any) -> None:
+            scope_spawn(scope, self._coroutine(work))
 
-        def broken_end_when(call: Call, ending: Any) -> None:
-            end_when(call, self._coroutine(ending))
+        def broken_end_when(scope: Scope, ending: Any) -> None:
+            end_when(scope, self._coroutine(ending))
 
         for owner, name in ((asyncio.TaskGroup, "__aexit__"), (asyncio, "wait"), (asyncio, "wait_for")):
             monkeypatch.setattr(owner, name, _marked(getattr(owner, name)))
         monkeypatch.setattr(GuardedTasks, "spawn", broken_spawn)
         monkeypatch.setattr(GuardedTasks, "supervise", broken_supervise)
-        monkeypatch.setattr(Call, "spawn", broken_call_spawn)
-        monkeypatch.setattr(Call, "end_when", broken_end_when)
+        monkeypatch.setattr(Scope, "spawn", broken_scope_spawn)
+        monkeypatch.setattr(Scope, "end_when", broken_end_when)
 
     def _coroutine(self, work: Coroutine[Any, Any, Any], site: Site | None = None) -> Coroutine[Any, Any, Any]:
         site = site or _site()

@@ -191,13 +191,13 @@ async def test_what_was_written_before_the_call_is_neither_dialled_nor_answered(
 
     line, nobody = SimpleNamespace(number="+79990000001"), cast(Any, None)
     registry = CallRegistry()
-    exchange = CallDispatcher(lambda: (), registry, nobody, nobody, nobody, nobody, 30.0, nobody)
+    dispatcher = CallDispatcher(lambda: (), registry, nobody, nobody, nobody, nobody)
     async with registry.admit(Direction.IN, line.number, "7", 1, Person(7)) as call, background_tasks() as tasks:
         call.dtmf.open(since=1000.0)
         tasks.create_task(call.dtmf.send_with(press))
-        assert exchange.on_text(cast(Any, line), 7, "101", 999.0)
-        assert exchange.on_text(cast(Any, line), 7, "2", 1000.0)  # Telegram's dates are whole seconds
-        assert not exchange.on_text(cast(Any, line), 7, "hello", 999.0)
+        assert dispatcher.on_text(cast(Any, line), 7, "101", 999.0)
+        assert dispatcher.on_text(cast(Any, line), 7, "2", 1000.0)  # Telegram's dates are whole seconds
+        assert not dispatcher.on_text(cast(Any, line), 7, "hello", 999.0)
         async with asyncio.timeout(10):
             while not pressed:  # noqa: ASYNC110 - a list has no event
                 await asyncio.sleep(0)

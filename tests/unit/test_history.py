@@ -24,6 +24,7 @@ from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.reasons import Crashed, EndedByAdministrator, EndedOnTelegram, OnDenyList
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.samples import MOST, Sample, Samples, as_columns, each_time, from_columns, sampled
+from ari_app.calls.scope import CallScope
 from ari_app.store.calls import BATCH, CallRepository, CallRow, Details, Query
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.lists import ListRefusal, Rule
@@ -330,7 +331,7 @@ async def test_an_administrator_ends_a_call(direction: Direction, talking: bool)
             begun.set()
             await call.ended()
 
-        story = asyncio.create_task(call.run(told()))
+        story = asyncio.create_task(CallScope(call).run(told()))
         await begun.wait()
         if talking:
             call.mark_media_up()

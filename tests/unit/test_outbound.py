@@ -15,6 +15,8 @@ from ari_app.calls.call import Call
 from ari_app.calls.outbound import RING_OUT_S, place_call
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.reasons import NotAnswered
+from ari_app.calls.resources import CallResources
+from ari_app.calls.scope import CallScope
 from ari_app.telegram.peers import Callee, Destination, Person
 
 PASSES_S = 5.0
@@ -75,10 +77,12 @@ class Phone:
 async def rung(line: Any, ring_s: float) -> Ending:
     call = Call("1", Direction.OUT, "+79990000001", "@anna")
     settings = AudioSettings(Pool(), "rtp", "127.0.0.1", 5.0, 8.0)  # type: ignore[arg-type]
+    resources = CallResources(None, settings, ring_s)  # type: ignore[arg-type]
     callee = Callee(Person(20), types.InputPeerUser(20, 1))
     dialled = Destination.parse("@anna", "")
     async with asyncio.timeout(PASSES_S):
-        await call.run(place_call(call, line, dialled, callee, Party(), None, settings, ring_s))  # type: ignore[arg-type]
+        scope = CallScope(call)
+        await scope.run(place_call(scope, line, dialled, callee, Party(), resources, ring_s))  # type: ignore[arg-type]
     assert call.ending is not None
     return call.ending
 

@@ -13,6 +13,7 @@ from ari_app.calls.audio import AudioSettings, audio_lost, connect_telegram
 from ari_app.calls.call import Call
 from ari_app.calls.events import CallEvent, SignallingFailed, SignallingRestored
 from ari_app.calls.outcome import Direction, Ending, Status
+from ari_app.calls.scope import CallScope
 from ari_app.telegram.connections import Connections
 from ari_app.telegram.errors import CallDiscarded, CallUnknown, ServerError, Unreachable
 from media.types import MediaError, MediaLost
@@ -96,17 +97,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def talked(control: Control, media: Media, while_talking: Story) -> tuple[Call, Ending]:
     """A call that is talking while something happens, and that its caller then ends."""
     call = Call("1", Direction.OUT, "+79990000001", "anna")
+    scope = CallScope(call)
 
     async def story() -> None:
-        call.end_when(audio_lost(call, media))  # type: ignore[arg-type]
+        scope.end_when(audio_lost(call, media))  # type: ignore[arg-type]
         settings = AudioSettings(None, "rtp", "127.0.0.1", connect_s=5.0, away_s=8.0)  # type: ignore[arg-type]
-        assert await connect_telegram(call, settings, media, control, NOWHERE)  # type: ignore[arg-type]
+        assert await connect_telegram(scope, settings, media, control, NOWHERE)  # type: ignore[arg-type]
         call.mark_media_up()
         await while_talking(call)
         call.end(outcome.asterisk_ended(16, Direction.OUT, talking=True))
 
     async with asyncio.timeout(2 * PASSES_S):
-        await call.run(story())
+        await scope.run(story())
     assert call.ending is not None
     return call, call.ending
 

@@ -1,0 +1,48 @@
+"""What every call has in common, however its two parties got to talk."""
+
+from ari_app.asterisk.legs import Leg
+from ari_app.calls import outcome
+from ari_app.calls.call import Call
+from ari_app.calls.outcome import Ending
+from ari_app.calls.samples import sampled
+from ari_app.calls.scope import Scope
+from ari_app.telegram.phone import PhoneCall
+from media.process import MediaProcess
+
+
+async def converse(scope: Scope, leg: Leg, audio: MediaProcess) -> None:
+    """Both sides hear each other: what is dialled is passed on and the audio is measured, until the call is over."""
+    call = scope.call
+    scope.spawn(call.dtmf.send_with(leg.press))
+    scope.spawn(sampled(audio, lambda: call.lasted_s, call.measured))
+    await call.ended()
+
+
+def attach_phone_call(scope: Scope, phone_call: PhoneCall) -> None:
+    """Telegram's end of the call ends it, and Telegram is told of any other end."""
+    call = scope.call
+
+    async def discard(ending: Ending) -> None:
+        await phone_call.discard(ending.discard, call.duration_s)
+
+    scope.on_end(discard)
+    scope.end_when(ended_on_telegram(call, phone_call))
+
+
+def hang_up_with_the_call(scope: Scope, leg: Leg) -> None:
+    """Let the leg be closed with the cause that the call ends with."""
+
+    async def set_cause(ending: Ending) -> None:
+        leg.cause = int(ending.cause)
+
+    scope.on_end(set_cause)
+
+
+async def ended_on_telegram(call: Call, phone_call: PhoneCall) -> Ending:
+    """The person, or Telegram, ends the call."""
+    return outcome.telegram_ended(await phone_call.discarded(), call.direction, call.talking)
+
+
+async def ended_in_asterisk(call: Call, leg: Leg) -> Ending:
+    """The PBX's side ends the call."""
+    return outcome.asterisk_ended((await leg.hung_up()).cause, call.direction, call.talking)

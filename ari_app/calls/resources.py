@@ -1,0 +1,15 @@
+"""What calls are made of."""
+
+from dataclasses import dataclass
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.calls.audio import AudioSettings
+
+
+@dataclass(frozen=True)
+class CallResources:
+    """``ring_s``: how long a person's Telegram may ring, unless the dialplan asks for less."""
+
+    ari: AriClient
+    audio: AudioSettings
+    ring_s: float
