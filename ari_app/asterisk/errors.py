@@ -6,10 +6,15 @@ Messages name the request, the resource, the HTTP status and Asterisk's own word
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from ari_app.asterisk.hangup import Hangup
+
+logger = logging.getLogger(__name__)
 
 
 class AriError(Exception):
@@ -55,6 +60,17 @@ class LegEnded(AriError):
     def __init__(self, message: str, hangup: Hangup) -> None:
         super().__init__(message)
         self.hangup = hangup
+
+
+@contextmanager
+def best_effort(what: str) -> Iterator[None]:
+    """For what a call can do without: a failure is logged. LegEnded passes: then the leg has gone."""
+    try:
+        yield
+    except LegEnded:
+        raise
+    except AriError as error:
+        logger.warning("%s failed, and the call goes on without it: %s", what, error)
 
 
 _CONFLICTS = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ari_app.asterisk.caller_id import CallerId
-from ari_app.asterisk.errors import LegEnded
+from ari_app.asterisk.errors import LegEnded, best_effort
 from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
@@ -95,11 +95,13 @@ class Agent:
 
     async def ringing(self) -> None:
         """The person's Telegram rings."""
-        await self.leg.noticing_the_end(Channel.ring)
+        with best_effort(f"ringing of channel {self.leg.id}"):
+            await self.leg.noticing_the_end(Channel.ring)
 
     async def connected(self) -> None:
         """The person hears them."""
-        await self.leg.noticing_the_end(Channel.ringStop)
+        with best_effort(f"end of ringing of channel {self.leg.id}"):
+            await self.leg.noticing_the_end(Channel.ringStop)
 
 
 class RateLimiter:

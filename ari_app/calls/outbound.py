@@ -7,7 +7,7 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from ari_app.asterisk.errors import AriError
+from ari_app.asterisk.errors import AriError, best_effort
 from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
@@ -43,7 +43,8 @@ async def outbound(
     scope.end_when(ended_in_asterisk(call, leg))
     scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
-    await leg.set_variable("TELEGRAM_STATUS", Status.CANCEL.value)
+    with best_effort(f"call {call.id}: setting TELEGRAM_STATUS"):
+        await leg.set_variable("TELEGRAM_STATUS", Status.CANCEL.value)
     party = CallingChannel(route, leg)
     while True:
         line = route.line
@@ -59,7 +60,10 @@ async def outbound(
 
 
 class PbxParty(Protocol):
-    """Who in the PBX talks to the person; told how far the call has come."""
+    """Who in the PBX talks to the person; told how far the call has come.
+
+    That they hear it ring is no condition of the call: what Asterisk does not do of that is logged.
+    """
 
     leg: Leg
 
@@ -87,12 +91,14 @@ class CallingChannel:
 
     async def ringing(self) -> None:
         """It hears ringing."""
-        await self._incoming.ring()
+        with best_effort(f"ringing of channel {self.leg.id}"):
+            await self._incoming.ring()
 
     async def connected(self) -> None:
         """It is answered; what an `h` extension reads is there before its caller can hang up an answered call."""
-        await self._incoming.set_variable("TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
-        await self._incoming.set_variable("TELEGRAM_STATUS", Status.ANSWER.value)
+        with best_effort(f"setting TELEGRAM_CAUSE and TELEGRAM_STATUS of channel {self.leg.id}"):
+            await self._incoming.set_variable("TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
+            await self._incoming.set_variable("TELEGRAM_STATUS", Status.ANSWER.value)
         await self._incoming.answer()
 
 

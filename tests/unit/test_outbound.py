@@ -1,4 +1,4 @@
-"""How long an outgoing call may ring; the rest of its story is heard in e2e tests."""
+"""How long an outgoing call may ring, and what of it a caller can do without; the rest is heard in e2e tests."""
 
 import asyncio
 import math
@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from telethon.tl import types
 
+from ari_app.asterisk.errors import AriError, AriFailed, AriTimeout, LegEnded
+from ari_app.asterisk.hangup import Hangup
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.call import Call
-from ari_app.calls.outbound import RING_OUT_S, place_call
+from ari_app.calls.callback import Agent
+from ari_app.calls.outbound import RING_OUT_S, CallingChannel, place_call
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.reasons import NotAnswered
+from ari_app.calls.request import Route
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
 from ari_app.telegram.peers import Callee, Destination, Person
@@ -94,3 +98,63 @@ async def test_it_rings_for_a_bounded_time_whatever_the_dialplan_asks_for(asked_
     assert unanswered.may_ring_s == may_s
     assert (ending.status, ending.reason) == (Status.NOANSWER, NotAnswered(may_s))
     assert unanswered.told == [ending.discard]
+
+
+class RefusingLeg:
+    """A channel for which Asterisk does nothing but what ``does`` names."""
+
+    id = "1700.1"
+
+    def __init__(self, error: AriError, *does: str) -> None:
+        self._error = error
+        self._does = does
+        self.asked: list[str] = []
+
+    async def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if what not in self._does:
+            raise self._error
+
+    async def ring(self) -> None:
+        await self._ask("ring")
+
+    async def set_variable(self, name: str, value: str) -> None:
+        await self._ask(name)
+
+    async def answer(self) -> None:
+        await self._ask("answer")
+
+    async def noticing_the_end(self, request: Any) -> None:
+        await self._ask(request.__name__)
+
+
+FAILED = AriFailed("POST /channels/1700.1/ring: Asterisk answered 503", status=503)
+
+
+async def test_a_call_goes_on_though_its_caller_can_not_hear_it_ring() -> None:
+    leg: Any = RefusingLeg(FAILED, "answer")
+    party = CallingChannel(Route.__new__(Route), leg)
+    await party.ringing()
+    await party.connected()
+    assert leg.asked == ["ring", "TELEGRAM_CAUSE", "answer"]
+
+
+async def test_a_call_back_goes_on_though_its_agent_can_not_hear_it_ring() -> None:
+    leg: Any = RefusingLeg(AriTimeout("POST /channels/1700.1/ring: no answer within 5 s"))
+    agent = Agent(leg)
+    await agent.ringing()
+    await agent.connected()
+    assert leg.asked == ["ring", "ringStop"]
+
+
+async def test_an_answer_that_asterisk_refuses_ends_the_call() -> None:
+    leg: Any = RefusingLeg(FAILED)
+    with pytest.raises(AriFailed):
+        await CallingChannel(Route.__new__(Route), leg).connected()
+
+
+async def test_a_caller_who_is_gone_is_noticed_by_whatever_is_asked_of_the_channel() -> None:
+    leg: Any = RefusingLeg(LegEnded("channel ended", Hangup.with_cause(16)))
+    for asked in (CallingChannel(Route.__new__(Route), leg), Agent(leg)):
+        with pytest.raises(LegEnded):
+            await asked.ringing()
