@@ -204,7 +204,7 @@ class Forker:
     def _forked(self, path: str, pid: int) -> None:
         fork = self._forks.get(path)
         try:
-            child = self._adopt(pid)
+            child = self.watch(pid)
         except OSError as error:
             # Nobody will connect to it: if it lives, it ends by itself (worker.FIRST_CONTROLLER_TIMEOUT_S).
             Path(path).unlink(missing_ok=True)
@@ -223,7 +223,8 @@ class Forker:
         self._given_up.discard(path)
         self._heard.set()
 
-    def _adopt(self, pid: int) -> Child:
+    def watch(self, pid: int) -> Child:
+        """A media process, which may be of another zygote: then nobody tells its exit code. Raises OSError."""
         loop = asyncio.get_running_loop()
         child = Child(pid, os.pidfd_open(pid), loop.create_future(), loop.create_future())
         self._children[pid] = child
@@ -236,7 +237,14 @@ class Forker:
         loop.add_reader(child.pidfd, ended)
         return child
 
+    def unwatch(self, child: Child) -> None:
+        """Let it go on, unwatched."""
+        if asyncio.get_running_loop().remove_reader(child.pidfd):
+            os.close(child.pidfd)
+            self._children.pop(child.pid, None)
+
     async def _settle(self, child: Child) -> None:
         await asyncio.wait([child.code], timeout=REPORT_TIMEOUT_S)
+        self._children.pop(child.pid, None)
         if not child.ended.done():
             child.ended.set_result(child.code.result() if child.code.done() else None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from media.forker import Forker
+from media.forker import Child, Forker
 from media.messages import MAX_LINE
 from media.process import MediaProcess
 from media.sockets import short_address
@@ -40,7 +40,7 @@ class MediaPool:
         self._warm_wanted = warm
         self._settings = settings or MediaSettings()
         self._tasks = asyncio.TaskGroup()
-        self._nursery = Forker()
+        self._forker = Forker()
         self._warm: list[MediaProcess] = []
         self._live: set[MediaProcess] = set()
         self._refill = asyncio.Event()
@@ -48,7 +48,7 @@ class MediaPool:
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(_prepare, self._runtime_dir)
         await self._tasks.__aenter__()
-        await self._nursery.__aenter__()
+        await self._forker.__aenter__()
         self._refill.set()
         self._refilling = self._tasks.create_task(self._keep_warm(), name="media pool")
         return self
@@ -60,7 +60,7 @@ class MediaPool:
         try:
             await asyncio.gather(*(process.close() for process in self._live))
         finally:
-            await self._nursery.__aexit__(None, None, None)
+            await self._forker.__aexit__(None, None, None)
             # The group is left without the body's exception, which would otherwise come out wrapped in a group.
             await self._tasks.__aexit__(None, None, None)
 
@@ -70,11 +70,11 @@ class MediaPool:
     @property
     def zygote_pid(self) -> int | None:
         """The process that media processes are forked from, while it runs."""
-        return self._nursery.zygote_pid
+        return self._forker.zygote_pid
 
     async def protocol(self) -> EngineProtocol:
         """What the media engine speaks, for TL phoneCallProtocol. Raises MediaError if it cannot be started."""
-        return await self._nursery.protocol()
+        return await self._forker.protocol()
 
     def spare_pids(self) -> list[int]:
         """The media processes that wait for a call."""
@@ -90,8 +90,33 @@ class MediaPool:
         try:
             yield process
         finally:
-            await process.close()
-            self._live.discard(process)
+            await self._discard(process)
+
+    @asynccontextmanager
+    async def adopted(self, call_id: str, pid: int, path: Path) -> AsyncIterator[MediaProcess]:
+        """The media process of a call that an earlier controller has left; it has ended when the context is left.
+
+        ``pid`` and ``path`` are what `MediaProcess` had. Raises MediaError if it is gone, or not what they say.
+        """
+        try:
+            child = self._forker.watch(pid)
+        except OSError as error:
+            raise MediaError(f"the media process {pid} of call {call_id} is gone: {error.strerror}") from error
+        try:
+            process = await self._connected(child, path)
+            try:
+                await process.take_over(call_id)
+            except BaseException:
+                process.release()
+                self._live.discard(process)
+                raise
+        except BaseException:
+            self._forker.unwatch(child)  # whose it is, is not certain: it is not killed
+            raise
+        try:
+            yield process
+        finally:
+            await self._discard(process)
 
     async def _take(self, call_id: str) -> MediaProcess:
         while True:
@@ -130,17 +155,21 @@ class MediaPool:
 
     async def _start(self) -> MediaProcess:
         path = self._runtime_dir / f"{secrets.token_hex(4)}{SOCKET_SUFFIX}"
-        child = await self._nursery.fork(path)
+        child = await self._forker.fork(path)
+        try:
+            return await self._connected(child, path)
+        except BaseException:
+            child.kill()
+            path.unlink(missing_ok=True)
+            raise
+
+    async def _connected(self, child: Child, path: Path) -> MediaProcess:
         try:
             async with asyncio.timeout(self._settings.start_timeout_s):
                 with short_address(path) as address:
                     reader, writer = await asyncio.open_unix_connection(address, limit=MAX_LINE)
-        except BaseException as error:
-            child.kill()
-            path.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise MediaError(f"a new media process does not answer on {path}: {error}") from error
-            raise
+        except OSError as error:
+            raise MediaError(f"the media process {child.pid} does not answer on {path}: {error}") from error
         process = MediaProcess(child, path, writer, self._settings)
         self._live.add(process)
         self._tasks.create_task(self._attend(process, reader), name=f"media process {process.pid}")

@@ -5,6 +5,8 @@ import contextlib
 import itertools
 import logging
 import signal
+import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +30,8 @@ class MediaProcess:
         self.pid = child.pid
         self.call_id: str | None = None
         self._child = child
-        self._path = path
+        self.path = path
+        """Its socket, by which a later controller may adopt it."""
         self._writer = writer
         self._settings = settings
         self._numbers = itertools.count(1)
@@ -40,6 +43,7 @@ class MediaProcess:
         self._death: MediaLost | None = None
         self._changed = asyncio.Event()
         self._closing = False
+        self._released = False
 
     def __repr__(self) -> str:
         state = "lost" if self._loss else "connected" if self._connected.is_set() else "waiting"
@@ -49,6 +53,14 @@ class MediaProcess:
         """Give the process to a call. Done by the pool."""
         self.call_id = call_id
         await self._request(m.Begin(call_id=call_id, orphan_grace_s=self._settings.orphan_grace_s), m.Done)
+
+    async def take_over(self, call_id: str) -> None:
+        """As `begin`, for a process that an earlier controller has begun. Raises MediaError where it is another's."""
+        its: socket.socket = self._writer.get_extra_info("socket")
+        pid, _, _ = struct.unpack("3i", its.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        if pid != self.pid:
+            raise MediaError(f"{self.path} is of process {pid}, not of the media process {self.pid}")
+        await self.begin(call_id)
 
     async def offer(self, dh: DhConfig) -> bytes:
         """Caller: begin the key exchange; returns g_a_hash for ``phone.requestCall``."""
@@ -127,6 +139,11 @@ class MediaProcess:
         """The call's media at this moment."""
         return (await self._request(m.Stats(), m.Measured)).stats
 
+    def release(self) -> None:
+        """Leave it to another controller, or to its own end. Done by the pool."""
+        self._released = True
+        self._writer.close()
+
     async def close(self) -> None:
         """End the process and wait for its end; kill it if it takes too long. Done by the pool."""
         self._closing = True
@@ -142,7 +159,7 @@ class MediaProcess:
         finally:
             self._child.kill()
             self._writer.close()
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
         await asyncio.shield(ended)
 
     async def listen(self, reader: asyncio.StreamReader) -> None:
@@ -156,6 +173,8 @@ class MediaProcess:
             log.error("media process %s talks nonsense: %s", self.pid, error)  # noqa: TRY400 - it is a whole sentence
         except Exception:
             log.exception("media process %s: an unexpected error; its call ends", self.pid)
+        if self._released:
+            return
         await asyncio.wait([self._child.ended], timeout=self._settings.stop_grace_s)
         self._child.kill()  # without its connection it is of no use; normally it has ended by now
         self._die(await asyncio.shield(self._child.ended))

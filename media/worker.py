@@ -57,7 +57,7 @@ class Worker:
         self._unsent: list[m.Event] = []
         self._frames: asyncio.Queue[bytes] = asyncio.Queue()
         self._connected_at: float | None = None
-        self._lost = False
+        self._lost: str | None = None
         self._ticks_behind = 0
         self._level_from_telegram = LevelMeter()
         self._level_to_telegram = LevelMeter()
@@ -85,8 +85,8 @@ class Worker:
 
     def on_lost(self, reason: str) -> None:
         """Tell once; the first reason is the cause of the others."""
-        if not self._lost:
-            self._lost = True
+        if self._lost is None:
+            self._lost = reason
             self._tell(m.Lost(reason=reason))
 
     # The clock
@@ -101,7 +101,7 @@ class Worker:
             if self._transport is None:
                 continue
             self._transport.push(heard)
-            if self._connected_at is None or self._lost or self._engine is None:
+            if self._connected_at is None or self._lost is not None or self._engine is None:
                 continue
             said = self._transport.pull()
             self._level_to_telegram.heard(said)
@@ -138,6 +138,13 @@ class Worker:
         else:
             self._controller.write(m.to_line(event))
 
+    def _tell_state(self) -> None:
+        """What an earlier controller was told."""
+        if self._connected_at is not None:
+            self._tell(m.Connected())
+        if self._lost is not None:
+            self._tell(m.Lost(reason=self._lost))
+
     async def _answer(self, request: m.Request) -> m.Reply:
         try:
             return await self._carry_out(request)
@@ -151,8 +158,10 @@ class Worker:
         number = request.number
         match request:
             case m.Begin():
-                if self.call_id is not None and self._connected_at is not None:
-                    self._tell(m.Connected())  # to a controller that came back
+                if self.call_id not in (None, request.call_id):
+                    raise MediaError(f"this media process is of call {self.call_id}")
+                if self.call_id is not None:  # a controller that adopts it
+                    self._tell_state()
                 self.call_id, self.orphan_grace_s = request.call_id, request.orphan_grace_s
             case m.Offer():
                 return m.Data(number=number, data=await (await self._new_engine()).start_exchange(request.dh, None))
@@ -266,6 +275,7 @@ def run(listening: socket.socket, path: str) -> NoReturn:
     faulthandler.enable()
     logging.basicConfig(format=f"media[{os.getpid()}] %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     listening.setblocking(False)
+    listening.listen(1)  # again, in this process: for SO_PEERCRED to name it, and not the zygote
     code = 0
     try:
         asyncio.run(main(listening, Path(path)))

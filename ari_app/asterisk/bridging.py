@@ -49,6 +49,20 @@ async def bridged(client: AriClient, *legs: Leg) -> AsyncIterator[Bridge]:
             await client.close(_close_after(client, bridge_id, outcome), f"bridge {bridge_id}")
 
 
+@asynccontextmanager
+async def adopted_bridge(client: AriClient, bridge_id: str) -> AsyncIterator[Bridge]:
+    """As `bridged`, for a bridge that an earlier run of this program made, with its legs in it.
+
+    Raises AriNotFound where it is gone, AriError.
+    """
+    with client.events.attached(bridge_id, _ignore):
+        bridge = await client.bridges.get(bridgeId=bridge_id)
+        try:
+            yield bridge
+        finally:
+            await client.close(_destroyed(client, bridge_id), f"bridge {bridge_id}")
+
+
 def _ignore(event: Event) -> None:
     """A bridge's events tell nothing that its legs' do not."""
 
@@ -63,8 +77,11 @@ async def _entered(leg: Leg) -> None:
 
 async def _close_after(client: AriClient, bridge_id: str, outcome: asyncio.Future[Bridge]) -> None:
     await asyncio.wait([outcome])
-    if was_refused(outcome):
-        return
+    if not was_refused(outcome):
+        await _destroyed(client, bridge_id)
+
+
+async def _destroyed(client: AriClient, bridge_id: str) -> None:
     try:
         await client.bridge(bridge_id).destroy()
     except AriNotFound:

@@ -13,14 +13,14 @@ from yarl import URL
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriError
-from ari_app.asterisk.legs import Leg, opened
+from ari_app.asterisk.legs import Leg, adopted, opened
 
 
 class ExternalMediaLeg(Leg):
     """A channel for another program's audio. It is up, and in Stasis, when its transport is."""
 
-    def __init__(self, client: AriClient, what: str) -> None:
-        super().__init__(client, client.new_id(), what)
+    def __init__(self, client: AriClient, channel_id: str, what: str) -> None:
+        super().__init__(client, channel_id, what)
         self._base = client.base
 
     @property
@@ -56,7 +56,7 @@ async def rtp_media_leg(
     """
     host, port = rtp_address
     external_host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    leg = ExternalMediaLeg(client, f"external media leg to {external_host}")
+    leg = ExternalMediaLeg(client, client.new_id(), f"external media leg to {external_host}")
     opening = client.channels.externalMedia(
         app=client.app,
         external_host=external_host,
@@ -76,7 +76,7 @@ async def websocket_media_leg(
 
     It enters Stasis once that program has connected, and ends when it disconnects. Raises AriError.
     """
-    leg = ExternalMediaLeg(client, "external media leg over WebSocket")
+    leg = ExternalMediaLeg(client, client.new_id(), "external media leg over WebSocket")
     opening = client.channels.externalMedia(
         app=client.app,
         transport="websocket",
@@ -88,4 +88,16 @@ async def websocket_media_leg(
         variables=variables,
     )
     async with opened(client, leg, opening):
+        yield leg
+
+
+@asynccontextmanager
+async def adopted_media_leg(client: AriClient, channel_id: str) -> AsyncIterator[ExternalMediaLeg]:
+    """As the others, for the living channel of an earlier run of this program, with either transport.
+
+    Its address is not known any more (only the answer to externalMedia has it): its audio goes on as it was set up.
+    Raises AriNotFound where it is gone, AriError.
+    """
+    leg = ExternalMediaLeg(client, channel_id, f"external media leg {channel_id}")
+    async with adopted(client, leg):
         yield leg

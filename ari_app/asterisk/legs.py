@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -210,14 +210,14 @@ class DialplanLeg(Leg):
 class IncomingLeg(Leg):
     """A channel that the dialplan sent to ``Stasis(app,...)``."""
 
-    def __init__(self, client: AriClient, start: StasisStart) -> None:
-        super().__init__(client, start.channel_id, f"incoming channel {start.channel.get('name', '')}")
-        caller = start.channel.get("caller", {})
-        self.channel.json = dict(start.channel)
-        self.args = start.args
+    def __init__(self, client: AriClient, channel: Mapping[str, Any], args: Sequence[str] = ()) -> None:
+        super().__init__(client, str(channel["id"]), f"incoming channel {channel.get('name', '')}")
+        caller = channel.get("caller", {})
+        self.channel.json = dict(channel)
+        self.args = args
         self.caller_number = str(caller.get("number", ""))
         self.caller_name = str(caller.get("name", ""))
-        self._came_from: Mapping[str, Any] = start.channel.get("dialplan", {})
+        self._came_from: Mapping[str, Any] = channel.get("dialplan", {})
         self._transferred = False
         self._enter()
 
@@ -319,11 +319,46 @@ async def dialplan_leg(
 @asynccontextmanager
 async def incoming_leg(client: AriClient, start: StasisStart) -> AsyncIterator[IncomingLeg]:
     """Take over a channel that arrived; leaving hangs it up, unless it was given back to the dialplan."""
-    leg = IncomingLeg(client, start)
+    leg = IncomingLeg(client, start.channel, start.args)
     with client.events.attached(leg.id, leg.take):
         client.events.claim(start, leg.take)
         try:
             yield leg
+        finally:
+            await client.close(leg.close(), repr(leg))
+
+
+@asynccontextmanager
+async def adopted_dialplan_leg(client: AriClient, channel_id: str) -> AsyncIterator[DialplanLeg]:
+    """As `dialplan_leg`, for the living channel of an earlier run of this program.
+
+    Raises AriNotFound where it is gone, AriError.
+    """
+    leg = DialplanLeg(client, channel_id, f"dialplan leg {channel_id}")
+    async with adopted(client, leg):
+        yield leg
+
+
+@asynccontextmanager
+async def adopted_incoming_leg(client: AriClient, channel_id: str) -> AsyncIterator[IncomingLeg]:
+    """As `incoming_leg`, for a living channel that arrived at an earlier run of this program.
+
+    Raises AriNotFound where it is gone, AriError.
+    """
+    leg = IncomingLeg(client, (await client.channels.get(channelId=channel_id)).json)
+    async with adopted(client, leg):
+        yield leg
+
+
+@asynccontextmanager
+async def adopted(client: AriClient, leg: Leg) -> AsyncIterator[None]:
+    """Take over a leg's living channel, and close it. Events count from before the request, so that none is lost."""
+    with client.events.attached(leg.id, leg.take):
+        leg.channel.json = (await client.channels.get(channelId=leg.id)).json
+        client.events.saw(leg.id)
+        leg.take(Event(events.CHANNEL_PRESENT, {"channel": leg.channel.json}))
+        try:
+            yield
         finally:
             await client.close(leg.close(), repr(leg))
 

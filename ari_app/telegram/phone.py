@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 from telethon import events
@@ -104,7 +105,7 @@ class Phone:
             try:
                 if self._was_attached:
                     await session.catch_up()
-                    self.resync()
+                self.resync()
                 self._was_attached = True
                 if self._dh is None:
                     self._spawn(self._prepare(), "messages.getDhConfig")
@@ -126,6 +127,23 @@ class Phone:
         """
         g_a_hash = await keys.offer(await self.dh_config())
         call = await self._requested(peer, g_a_hash)
+        try:
+            yield call
+        finally:
+            await self._end(call, DiscardReason.DISCONNECT)
+
+    @asynccontextmanager
+    async def adopted(
+        self, peer_id: int, call_id: int, access_hash: int, date: datetime | None = None
+    ) -> AsyncIterator[PhoneCall]:
+        """Take over a call, in either direction, that an earlier run of this program has confirmed.
+
+        Whether it still lives is asked of Telegram. As in `call`, who adopts it discards it.
+        """
+        call = PhoneCall(self, peer_id, call_id, access_hash, date, PhoneCallState.CONFIRMED)
+        self._calls[call.id] = call
+        if self._session:  # else it is asked once there is one
+            self.resync()
         try:
             yield call
         finally:

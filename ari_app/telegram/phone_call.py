@@ -106,7 +106,13 @@ class PhoneCall:
     """What counts as the reason where Telegram says that a call is over, and nothing says why."""
 
     def __init__(
-        self, control: Control, peer_id: int, call_id: int, access_hash: int, date: datetime | None = None
+        self,
+        control: Control,
+        peer_id: int,
+        call_id: int,
+        access_hash: int,
+        date: datetime | None = None,
+        state: PhoneCallState = PhoneCallState.REQUESTED,
     ) -> None:
         self.peer_id = peer_id
         self.id = call_id
@@ -123,6 +129,7 @@ class PhoneCall:
         self._known_over = False  # to Telegram, or it is not ours to end
         self._ended_by_us = False
         self._signals: asyncio.Queue[bytes] = asyncio.Queue()
+        self._reach(state)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.state.value}>"

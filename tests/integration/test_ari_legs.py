@@ -10,12 +10,12 @@ import pytest
 
 from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.bridging import bridged, reconcile
+from ari_app.asterisk.bridging import adopted_bridge, bridged, reconcile
 from ari_app.asterisk.caller_id import CallerId
-from ari_app.asterisk.errors import AriConflict, AriError, AriTimeout, LegEnded
+from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, LegEnded
 from ari_app.asterisk.events import STASIS_START, StasisStart
-from ari_app.asterisk.external_media import rtp_media_leg, websocket_media_leg
-from ari_app.asterisk.legs import dialplan_leg, incoming_leg
+from ari_app.asterisk.external_media import adopted_media_leg, rtp_media_leg, websocket_media_leg
+from ari_app.asterisk.legs import adopted_dialplan_leg, adopted_incoming_leg, dialplan_leg, incoming_leg
 from ari_app.sandbox.asterisk import PrivateAsterisk
 
 from .ari_helpers import (
@@ -362,3 +362,78 @@ async def test_a_leg_that_ended_cannot_be_bridged(asterisk: PrivateAsterisk) -> 
                 async with bridged(client, media, leg):
                     await nothing_is_left(client)
         await nothing_is_left(client)
+
+
+async def originated(client: AriClient, extension: str) -> str:
+    """A channel of a run of the program that is over: in Stasis, and nobody is attached to it; its id."""
+    channel_id = client.new_id()
+    with client.events.attached(channel_id, lambda event: None):
+        await client.channels.originate(
+            endpoint=f"Local/{extension}@ari-test/n", app=APP, channelId=channel_id, timeout=-1
+        )
+        await reaches_state(client, channel_id, "Up")
+    return channel_id
+
+
+async def test_an_adopted_leg_is_closed_as_an_opened_one(asterisk: PrivateAsterisk) -> None:
+    async with connected(asterisk) as client, asyncio.timeout(WAIT_S):
+        channel_id = await originated(client, "echo")
+        async with adopted_dialplan_leg(client, channel_id) as leg:
+            await leg.answered()
+            await leg.press("1")
+            assert leg.hangup is None
+        await nothing_is_left(client)
+
+
+async def test_the_end_of_an_adopted_leg_is_noticed_with_its_cause(asterisk: PrivateAsterisk) -> None:
+    async with connected(asterisk) as client, asyncio.timeout(WAIT_S):
+        channel_id = await originated(client, "echo")
+        async with adopted_dialplan_leg(client, channel_id) as leg:
+            await client.channel(channel_id).hangup(reason_code=17)
+            assert (await leg.hung_up()).cause == 17
+
+
+async def test_a_leg_that_is_gone_is_not_adopted(asterisk: PrivateAsterisk) -> None:
+    async with connected(asterisk) as client, asyncio.timeout(WAIT_S):
+        for door in (adopted_dialplan_leg, adopted_incoming_leg, adopted_media_leg, adopted_bridge):
+            with pytest.raises(AriNotFound):
+                async with door(client, client.new_id()):
+                    raise AssertionError
+
+
+async def test_an_adopted_caller_goes_back_to_their_dialplan(asterisk: PrivateAsterisk) -> None:
+    async with connected(asterisk) as client, client.subscribe() as application, asyncio.timeout(WAIT_S):
+        await calls_telegram(client)
+        start = await application.next(STASIS_START)
+        async with adopted_incoming_leg(client, start.channel_id) as leg:
+            await leg.continue_in_dialplan({"TELEGRAM_STATUS": "ANSWER", "TELEGRAM_CAUSE": "16"})
+            await leg.hung_up()
+        assert await global_variable(asterisk, "SEEN") == "ANSWER"
+        await nothing_is_left(client)
+
+
+async def test_an_adopted_bridge_and_media_leg_are_closed_as_opened_ones(asterisk: PrivateAsterisk) -> None:
+    loop = asyncio.get_running_loop()
+    transport, datagrams = await loop.create_datagram_endpoint(Datagrams, ("127.0.0.1", 0))
+    host, port = transport.get_extra_info("sockname")
+    try:
+        async with connected(asterisk) as client, asyncio.timeout(WAIT_S):
+            leg_id, media_id, bridge_id = await originated(client, "tone"), client.new_id(), client.new_id()
+            with client.events.attached(media_id, lambda event: None):
+                await client.channels.externalMedia(
+                    app=APP, external_host=f"{host}:{port}", format="opus", channelId=media_id
+                )
+                await reaches_state(client, media_id, "Up")
+            bridge = await client.bridges.create(type="mixing", bridgeId=bridge_id)
+            for each in (leg_id, media_id):
+                await bridge.addChannel(channel=each)
+            async with (
+                adopted_media_leg(client, media_id) as media,
+                adopted_dialplan_leg(client, leg_id) as leg,
+                adopted_bridge(client, bridge_id) as found,
+            ):
+                await datagrams.received.get()
+                assert set(found.channels) == {leg.id, media.id}
+            await nothing_is_left(client)
+    finally:
+        transport.close()

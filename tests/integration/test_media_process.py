@@ -396,3 +396,80 @@ async def test_the_other_party_going_is_a_loss(tmp_path: Path) -> None:
         os.kill(callee.pid, signal.SIGTERM)
         async with asyncio.timeout(60):  # ICE takes 20 to 30 s to give a silent party up
             assert "after it was connected" in (await caller.lost()).reason
+
+
+LEAVES_A_CALL = """
+import asyncio, sys
+from pathlib import Path
+from media.pool import MediaPool
+from tests.integration.test_media_process import call, connect
+async def main():
+    folder = Path(sys.argv[1])
+    async with MediaPool(folder / "run", warm=0) as pool, call(pool) as (caller, callee):
+        await caller.attach_files(folder / "tone.wav", None)
+        await callee.attach_files(None, folder / "heard.wav")
+        await connect(caller, callee)
+        print(caller.pid, caller.path, callee.pid, callee.path, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+"""A controller that is killed in the middle of a call; prints its processes and their sockets."""
+
+
+async def left_call(folder: Path) -> list[tuple[int, Path]]:
+    """The media processes, caller and callee, of a call whose controller has been killed."""
+    write_wav(folder / "tone.wav", tone(440, 30))
+    controller = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LEAVES_A_CALL, folder, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert controller.stdout is not None
+    async with asyncio.timeout(60):
+        words = (await controller.stdout.readline()).decode().split()
+    controller.kill()
+    await controller.wait()
+    return [(int(words[0]), Path(words[1])), (int(words[2]), Path(words[3]))]
+
+
+async def test_a_call_is_adopted_by_the_next_controller(tmp_path: Path) -> None:
+    caller, callee = await left_call(tmp_path)
+    async with MediaPool(tmp_path / "run", warm=0) as pool:
+        async with pool.adopted("caller", *caller) as one, pool.adopted("callee", *callee) as other:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await one.connected()
+                await other.connected()
+            before = await other.stats()
+            await asyncio.sleep(0.5)
+            after = await other.stats()
+            assert after.connected_ms > before.connected_ms
+            assert after.level_from_telegram_dbfs > -40, "the tone is still heard"
+        assert await gone(caller[0], 5), "closed as one of its own"
+        assert await gone(callee[0], 5)
+    assert not list((tmp_path / "run").glob("*.sock"))
+
+
+async def test_a_process_that_ends_once_adopted_is_lost(tmp_path: Path) -> None:
+    caller, callee = await left_call(tmp_path)
+    async with (
+        MediaPool(tmp_path / "run", warm=0) as pool,
+        pool.adopted("caller", *caller) as one,
+        pool.adopted("callee", *callee),
+        asyncio.timeout(10),
+    ):
+        os.kill(one.pid, signal.SIGKILL)
+        await one.lost()
+
+
+async def test_a_process_that_is_not_the_calls_is_refused_and_goes_on(tmp_path: Path) -> None:
+    caller, callee = await left_call(tmp_path)
+    async with MediaPool(tmp_path / "run", warm=0) as pool:
+        for call_id, pid, path in (
+            ("other", *caller),  # of another call
+            ("caller", os.getpid(), caller[1]),  # the socket of another process
+            ("caller", caller[0], tmp_path / "nothing.sock"),
+            ("caller", 2**22, caller[1]),  # no process at all
+        ):
+            with pytest.raises(MediaError):
+                async with pool.adopted(call_id, pid, path):
+                    raise AssertionError
+        async with pool.adopted("caller", *caller) as one, pool.adopted("callee", *callee):
+            assert (await one.stats()).connected_ms > 0

@@ -705,3 +705,38 @@ async def test_outgoing_and_incoming_calls_are_told_apart(rig: Rig) -> None:
     async with rig.phone.call(PEER, KEYS) as call:
         assert isinstance(call, OutgoingCall)
         assert repr(call) == "<OutgoingCall 4711 requested>"
+
+
+# --- a call of an earlier run of the program
+
+
+async def test_an_adopted_call_ends_as_any_other(rig: Rig) -> None:
+    async with rig.phone.adopted(ANNA, CALL, HASH) as call:
+        await call.send_signal(b"media")
+        assert not call.over
+        await rig.telegram.tells(discarded(types.PhoneCallDiscardReasonHangup(), 65))
+        assert await soon(call.discarded()) == Discarded(DiscardReason.HANGUP, 65)
+    assert rig.discards == [], "Telegram knows it"
+
+
+async def test_an_adopted_call_is_discarded_by_who_adopts_it(rig: Rig) -> None:
+    async with rig.phone.adopted(ANNA, CALL, HASH) as call:
+        await call.discard(DiscardReason.HANGUP, 70)
+    (asked,) = rig.telegram.requests["phone.discardCall"]
+    assert (asked.peer.id, asked.peer.access_hash, asked.duration) == (CALL, HASH, 70)
+    assert rig.discards == [types.PhoneCallDiscardReasonHangup]
+
+
+async def test_an_end_from_before_the_call_was_adopted_is_found_in_the_list(rig: Rig) -> None:
+    rig.telegram.answers["messages.search"] = [listed(said_in_chat(types.PhoneCallDiscardReasonHangup(), 61))]
+    async with rig.phone.adopted(ANNA, CALL, HASH) as call:
+        assert (await soon(call.discarded())).duration_s == 61
+
+
+async def test_a_call_adopted_before_there_is_a_connection_is_asked_for_once_there_is_one() -> None:
+    rig = Rig()
+    rig.telegram.answers["messages.search"] = [listed(said_in_chat(types.PhoneCallDiscardReasonHangup(), 61))]
+    async with rig.phone, rig.phone.adopted(ANNA, CALL, HASH) as call:
+        assert not call.over
+        async with rig.phone.attached(rig.session):
+            assert (await soon(call.discarded())).duration_s == 61
