@@ -38,25 +38,26 @@ class Scope:
         """Have a party told of the ending, before anything is closed; parties do not wait for each other."""
         self._on_end.append(tell)
 
-    def spawn(self, work: Awaitable[Any]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something until the end; its error ends the call."""
-        self._start(self._guarded(work))
+        self._start(work)
 
-    def end_when(self, ending: Awaitable[Ending]) -> None:
+    def end_when(self, ending: Coroutine[Any, Any, Ending]) -> None:
         """The call is over when this returns, unless it (or the attempt) is already."""
+        self._start(ending)
 
-        async def watched() -> None:
-            self.call.end(await ending)
+    def _start(self, work: Coroutine[Any, Any, Ending | None], *, must_end: bool = False) -> None:
+        # In no TaskGroup: closing waits for each, whatever becomes of the others and of `run`.
+        task = asyncio.create_task(self._guarded(work, must_end), name=f"call {self.call.id}")
+        task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
+        self._tasks.append(task)
 
-        self.spawn(watched())
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        # In no TaskGroup: `_close` waits for each, whatever becomes of the others and of `run`.
-        self._tasks.append(asyncio.create_task(work, name=f"call {self.call.id}"))
-
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, Ending | None], must_end: bool) -> None:
         try:
-            await work
+            if ending := await work:
+                self.call.end(ending)
+            elif must_end and self.call.ending is None:
+                self._fail(RuntimeError("its handler returned without an ending"))
         except asyncio.CancelledError as error:
             if was_cancelled():
                 raise
@@ -121,7 +122,7 @@ class CallScope(Scope):
         opened first. Nothing interrupts the closing.
         """
         cancelled = None
-        self._start(self._handled(handler))
+        self._start(handler, must_end=True)
         try:
             await self.call.ended()
         except asyncio.CancelledError as error:
@@ -132,11 +133,6 @@ class CallScope(Scope):
         await finish(closing, f"closing of call {self.call.id}", self._close_s)
         if cancelled:
             raise cancelled
-
-    async def _handled(self, handler: Coroutine[Any, Any, None]) -> None:
-        await self._guarded(handler)
-        if self.call.ending is None:
-            self._fail(RuntimeError("its handler returned without an ending"))
 
     async def _close(self, scopes: list[Scope], ending: Ending) -> None:
         """Cancel what goes on and tell the parties, together; then close what is open, the first scope first."""

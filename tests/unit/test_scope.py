@@ -1,6 +1,7 @@
 """The lifetime of a call: it always ends, its closing too, and the parties are told first."""
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -326,3 +327,17 @@ def test_the_events_have_a_bound_and_their_end() -> None:
     assert len(scope.call.events) == MAX_EVENTS + 2
     assert scope.call.events[MAX_EVENTS - 1].event == DigitsDialled(MAX_EVENTS - 1)
     assert [each.event for each in scope.call.events[-2:]] == [EventsOmitted(), CallEnded.of(BY_CALLER)]
+
+
+async def test_a_call_that_is_over_before_it_began_leaves_no_coroutine_behind(recwarn: pytest.WarningsRecorder) -> None:
+    scope = new_scope()
+
+    async def ending() -> Ending:
+        raise AssertionError
+
+    scope.end_when(ending())
+    scope.spawn(forever())
+    scope.call.end(BY_CALLER)
+    await run(scope, forever())
+    gc.collect()
+    assert [str(each.message) for each in recwarn] == []
