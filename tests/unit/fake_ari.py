@@ -20,6 +20,9 @@ WAIT_S = 10.0
 """Longer than anything takes on a busy machine; reached only by a test that fails."""
 
 
+RTP_ADDRESS = {"channelvars": {"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICASTRTP_LOCAL_PORT": "5000"}}
+
+
 class FakeAri:
     """``refuse`` gives the status that a request ("DELETE /channels/x") is refused with, or None.
 
@@ -68,7 +71,10 @@ class FakeAri:
             await self.closing.wait()
         if status := self.refuse(asked):
             return web.json_response({"message": self.refusal}, status=status)
-        return self._answer(request.method, path, request.query)
+        response = self._answer(request.method, path, request.query)
+        if path == "/channels/externalMedia":  # over RTP it is in Stasis at once
+            await self.event(STASIS_START, channel=self.channels[request.query["channelId"]], args=[])
+        return response
 
     def _answer(self, method: str, path: str, query: Any) -> web.Response:
         kind, _, rest = path.strip("/").partition("/")
@@ -87,7 +93,11 @@ class FakeAri:
             case "POST", "" if kind == "bridges":
                 found[query["bridgeId"]] = made = {"id": query["bridgeId"], "channels": []}
                 return web.json_response(made)
-            case "POST", "" | "externalMedia":
+            case "POST", "externalMedia":
+                self.channels[query["channelId"]] = made = {"id": query["channelId"], "state": "Up", **RTP_ADDRESS}
+                self.subscribed.add(query["channelId"])
+                return web.json_response(made)
+            case "POST", "":
                 self.channels[query["channelId"]] = made = {"id": query["channelId"], "state": "Down"}
                 self.subscribed.add(query["channelId"])
                 return web.json_response(made)
