@@ -17,6 +17,7 @@ from ari_app.calls.events import CallEvent
 from ari_app.calls.outcome import Direction
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.telegram.line import Callers
 from ari_app.telegram.peers import Callee, Destination, Person
 from ari_app.telegram.phone import Offer, OutgoingCall, Phone
 from ari_app.telegram.session import Session
@@ -109,6 +110,7 @@ class FakeLine:
     number: str = LINE
     context: str = "from-telegram"
     max_calls: int = 1
+    callers: Callers = Callers()  # noqa: RUF009 - frozen
     templates: MessageTemplates = field(default_factory=lambda: MessageTemplates("Company", "Sales", LINE))
     limits: FakeLimits = field(default_factory=FakeLimits)
     found: list[Callee | Exception] = field(

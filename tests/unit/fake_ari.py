@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,7 +27,7 @@ RTP_ADDRESS = {"channelvars": {"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICAST
 class FakeAri:
     """``refuse`` gives the status that a request ("DELETE /channels/x") is refused with, or None.
 
-    ``before`` is done before a request is; ``queries`` has the latest query of each.
+    ``before`` is done before a request is; ``queries`` has the latest query of each; ``variables`` what channels have.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class FakeAri:
         self.subscribed: set[str] = set()
         self.requests: list[str] = []
         self.queries: dict[str, dict[str, str]] = {}
+        self.variables: dict[str, dict[str, str]] = defaultdict(dict)
         self.refuse: Callable[[str], int | None] = lambda request: None
         self.refusal = "refused"
         self.stalls: Callable[[str], bool] = lambda request: False
@@ -103,6 +105,8 @@ class FakeAri:
                 return web.json_response(made)
             case "POST", _ if kind == "channels" and rest.partition("/")[0] not in found:
                 return web.json_response({"message": "Channel not found"}, status=404)
+            case "POST", _ if rest.endswith("/variable"):
+                self.variables[rest.partition("/")[0]][query["variable"]] = query["value"]
         return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
