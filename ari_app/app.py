@@ -41,8 +41,8 @@ from ari_app.telegram.card import PREFIX as CARD_PREFIX
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line import Line, Profile
 from ari_app.telegram.peers import Directory, Person
+from ari_app.web.http.services import Services
 from ari_app.web.server import Served, serving
-from ari_app.web.services import Services
 from media.pool import MediaPool
 from media.types import EngineProtocol, MediaSettings
 

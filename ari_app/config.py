@@ -18,7 +18,7 @@ from pydantic_settings import (
 )
 
 from ari_app.suggest import alike, dotted_keys
-from ari_app.web.settings import WebSettings
+from ari_app.web.http.settings import WebSettings
 from ari_app.wrong import reason
 from ari_app.zones import Timezone
 

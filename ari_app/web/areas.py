@@ -1,27 +1,27 @@
 """The areas of the page and of the API; a new one is named here."""
 
-from ari_app.web.api.access import operations as access_operations
-from ari_app.web.api.calls import operations as call_operations
-from ari_app.web.api.card_files import operations as card_file_operations
-from ari_app.web.api.connect import operations as connect_operations
-from ari_app.web.api.figures import operations as figure_operations
-from ari_app.web.api.installation import operations as installation_operations
-from ari_app.web.api.lines import operations as lines_operations
-from ari_app.web.api.signin import operations as signin_operations
-from ari_app.web.api.status import operations as status_operations
-from ari_app.web.pages.access import routes as access_pages
-from ari_app.web.pages.calls import routes as call_pages
-from ari_app.web.pages.card_files import routes as card_file_pages
-from ari_app.web.pages.charts import routes as chart_pages
-from ari_app.web.pages.connect import routes as connect_pages
-from ari_app.web.pages.line_settings import routes as line_settings_pages
-from ari_app.web.pages.line_setup import routes as line_setup_pages
-from ari_app.web.pages.line_texts import routes as line_texts_pages
-from ari_app.web.pages.lines import routes as lines_pages
-from ari_app.web.pages.live import routes as live_pages
-from ari_app.web.pages.overview import routes as overview_pages
-from ari_app.web.pages.settings import routes as settings_pages
-from ari_app.web.pages.signin import routes as signin_pages
+from ari_app.web.access.api import operations as access_operations
+from ari_app.web.access.pages import routes as access_pages
+from ari_app.web.calls.api import operations as call_operations
+from ari_app.web.calls.pages import routes as call_pages
+from ari_app.web.charts.api import operations as figure_operations
+from ari_app.web.charts.pages import routes as chart_pages
+from ari_app.web.connect.api import operations as connect_operations
+from ari_app.web.connect.pages import routes as connect_pages
+from ari_app.web.http.live import routes as live_pages
+from ari_app.web.lines.api import operations as lines_operations
+from ari_app.web.lines.card_files import routes as card_file_pages
+from ari_app.web.lines.card_files_api import operations as card_file_operations
+from ari_app.web.lines.pages import routes as lines_pages
+from ari_app.web.lines.settings import routes as line_settings_pages
+from ari_app.web.lines.setup import routes as line_setup_pages
+from ari_app.web.lines.signin import routes as signin_pages
+from ari_app.web.lines.signin_api import operations as signin_operations
+from ari_app.web.lines.texts import routes as line_texts_pages
+from ari_app.web.overview.api import operations as status_operations
+from ari_app.web.overview.pages import routes as overview_pages
+from ari_app.web.settings.api import operations as installation_operations
+from ari_app.web.settings.pages import routes as settings_pages
 
 PAGES = (
     connect_pages,

@@ -18,21 +18,21 @@ from aiohttp.typedefs import Handler
 from ari_app.os_words import in_words
 from ari_app.store.access import AccessRepository
 from ari_app.web.access.access import Access
-from ari_app.web.access.cookies import Cookies
-from ari_app.web.access.middlewares import authenticate, check_host, csrf_protect, require_sign_in
-from ari_app.web.api.mount import mount
 from ari_app.web.areas import OPERATIONS, PAGES
-from ari_app.web.checkup import Checkup
-from ari_app.web.compression import compressed
-from ari_app.web.context import IDENTITY, WEB, Identity, Web
-from ari_app.web.errors import error_pages
-from ari_app.web.flash import Flashes
-from ari_app.web.headers import add_headers
-from ari_app.web.render import STATIC, Templates
-from ari_app.web.services import Services
-from ari_app.web.settings import WebSettings
-from ari_app.web.sse import HEARTBEAT_S, Streams
-from ari_app.web.uploads import larger_files
+from ari_app.web.connect.checkup import Checkup
+from ari_app.web.http.compression import compressed
+from ari_app.web.http.context import IDENTITY, WEB, Identity, Web
+from ari_app.web.http.cookies import Cookies
+from ari_app.web.http.errors import error_pages
+from ari_app.web.http.flash import Flashes
+from ari_app.web.http.headers import add_headers
+from ari_app.web.http.middlewares import authenticate, check_host, csrf_protect, require_sign_in
+from ari_app.web.http.mount import mount
+from ari_app.web.http.services import Services
+from ari_app.web.http.settings import WebSettings
+from ari_app.web.http.sse import HEARTBEAT_S, Streams
+from ari_app.web.http.uploads import larger_files
+from ari_app.web.ui.render import STATIC, Templates
 from media.sockets import short_address
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from playwright.async_api import Dialog, Page, expect
 
 from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.stage import ANNA, LINE
+from ari_app.web.http.settings import WebSettings
 from ari_app.web.server import serving
-from ari_app.web.settings import WebSettings
 from tests.browser.conftest import PASSWORD, Admin, launched, screenshot
 from tests.e2e.conftest import PERSON_HZ, PlayMaker
 from tests.e2e.test_lights import frozen

@@ -15,8 +15,8 @@ from ari_app.lines.health import Colour
 from ari_app.sandbox.debian import Tree
 from ari_app.telegram.peers import Person
 from ari_app.web.access.access import Access
+from ari_app.web.http.settings import WebSettings
 from ari_app.web.server import serving
-from ari_app.web.settings import WebSettings
 from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, goes_on, screenshot, set_first_password, window
 from tests.integration.web_calls import a_call, calls_site, measured, put, talking
 from tests.integration.web_helpers import Clock, Site

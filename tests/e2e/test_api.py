@@ -19,9 +19,9 @@ from ari_app import api_client
 from ari_app.config import load
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
-from ari_app.web.api.openapi import document
-from ari_app.web.api.operation import Operation
 from ari_app.web.areas import OPERATIONS
+from ari_app.web.http.openapi import document
+from ari_app.web.http.operation import Operation
 from tests.e2e.whole_program import WholeProgram, api, whole_program
 from tests.integration.web_helpers import Browser
 

@@ -12,7 +12,7 @@ from ari_app.bus import EventBus
 from ari_app.doctor import Doctor, Finding, Grade, LineNeeds, Topic
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
-from ari_app.web.checkup import KEPT_S, Checkup
+from ari_app.web.connect.checkup import KEPT_S, Checkup
 from tests.integration.web_calls import SCRIPT
 from tests.integration.web_helpers import Browser, Clock, Site, nowhere, program, signed_in, site
 

@@ -19,7 +19,7 @@ from yarl import URL
 from ari_app.tasks import FAILURES
 from ari_app.web import areas
 from ari_app.web.access.access import Access
-from ari_app.web.headers import CONTENT_SECURITY_POLICY
+from ari_app.web.http.headers import CONTENT_SECURITY_POLICY
 from ari_app.web.server import LARGEST_BODY, SHUTDOWN_S
 from tests.integration.web_helpers import Browser, Site, browser, program, signed_in, site
 

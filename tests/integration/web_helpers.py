@@ -29,10 +29,10 @@ from ari_app.store.store import Store, open_store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot
+from ari_app.web.http.services import Services
+from ari_app.web.http.settings import WebSettings
+from ari_app.web.http.sse import HEARTBEAT_S
 from ari_app.web.server import Served, serving
-from ari_app.web.services import Services
-from ari_app.web.settings import WebSettings
-from ari_app.web.sse import HEARTBEAT_S
 
 NOBODY = "http://127.0.0.1:1"
 SCHEMATHESIS_S = 110.0

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ari_app.web import charts
-from ari_app.web.charts import Chart, Column, Curve, Series
-from ari_app.web.render import STATIC, TEMPLATES
+from ari_app.web.ui import charts
+from ari_app.web.ui.charts import Chart, Column, Curve, Series
+from ari_app.web.ui.render import STATIC, TEMPLATES
 
 ANSWERED, UNANSWERED = Series("answered", "answered"), Series("not answered", "unanswered")
 JITTER = Series("jitter", "first")

@@ -1,6 +1,7 @@
 """Small parts of the admin page."""
 
 import re
+from configparser import ConfigParser
 from datetime import UTC
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,16 +14,17 @@ from pydantic import ValidationError
 
 from ari_app.bus import EventBus
 from ari_app.i18n import message
-from ari_app.web import catalogs, formats
 from ari_app.web.access.access import csrf_of, digest
 from ari_app.web.access.passwords import Passwords
 from ari_app.web.access.throttle import FIRST_DELAY_S, FREE_TRIES, LONGEST_DELAY_S, MOST_ADDRESSES, Throttle
-from ari_app.web.flash import MOST_MESSAGES, Flashes, FlashMessage
-from ari_app.web.languages import LOCALE, languages
-from ari_app.web.render import STATIC, TEMPLATES, Templates
-from ari_app.web.settings import WebSettings
-from ari_app.web.sse import event
+from ari_app.web.http.flash import MOST_MESSAGES, Flashes, FlashMessage
+from ari_app.web.http.settings import WebSettings
+from ari_app.web.http.sse import event
+from ari_app.web.ui import catalogs, formats
+from ari_app.web.ui.languages import LOCALE, languages
+from ari_app.web.ui.render import FEATURES, STATIC, TEMPLATES, Templates
 
+ROOT = Path(__file__).parents[2]
 ENGLISH, RUSSIAN = Locale.parse("en"), Locale.parse("ru")
 
 
@@ -162,7 +164,7 @@ def test_an_event_is_one_line_of_data_whatever_a_caller_is_named() -> None:
 def files(*suffixes: str) -> list[Path]:
     return [
         file
-        for folder in (TEMPLATES, STATIC)
+        for folder in (TEMPLATES, *FEATURES.values(), STATIC)
         for file in folder.rglob("*")
         if file.suffix in suffixes and "vendor" not in file.parts
     ]
@@ -177,7 +179,7 @@ def test_no_page_names_another_site(file: Path) -> None:
     assert "@import" not in text
 
 
-@pytest.mark.parametrize("file", files(".html"), ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.parametrize("file", files(".html"), ids=lambda file: f"{file.parents[1].name}/{file.name}")
 def test_no_template_has_anything_inline(file: Path) -> None:
     text = file.read_text()
     assert re.findall(r"(?i)<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|js:|<script(?![^>]*\ssrc=)", text) == []
@@ -185,10 +187,26 @@ def test_no_template_has_anything_inline(file: Path) -> None:
     assert "|safe" not in text
 
 
-@pytest.mark.parametrize("file", files(".html"), ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.parametrize("file", files(".html"), ids=lambda file: f"{file.parents[1].name}/{file.name}")
 def test_every_form_that_changes_something_has_the_csrf_field(file: Path) -> None:
     for form in re.findall(r"(?is)<form[^>]*method=\"post\".*?</form>", file.read_text()):
         assert "csrf_field()" in form
+
+
+def test_whatever_pages_are_made_of_is_installed_with_them() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    packaged = {
+        file
+        for package, patterns in setup["options.package_data"].items()
+        for pattern in patterns.split(",")
+        for file in (ROOT / package.replace(".", "/")).glob(pattern.strip())
+    }
+    assert {
+        *files(".html", ".css", ".js", ".svg", ".po"),
+        *(STATIC / "vendor").iterdir(),
+        *LOCALE.iterdir(),
+    } <= packaged
 
 
 def test_what_is_vendored_has_its_licence() -> None:
@@ -262,7 +280,7 @@ def words(request: pytest.FixtureRequest) -> Catalog:
 
 def test_everything_shown_is_translated(words: Catalog) -> None:
     missing = [f"{each.locations[0][0]}: {each.id}" for each in catalogs.untranslated(words)]
-    assert missing == [], "python -m ari_app.web.catalogs adds them; then give them words"
+    assert missing == [], "python -m ari_app.web.ui.catalogs adds them; then give them words"
 
 
 def test_nothing_is_translated_that_is_not_shown(words: Catalog) -> None:

@@ -6,7 +6,7 @@ from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import EndedByPbx
-from ari_app.web import words
+from ari_app.web.ui import words
 from tests.integration.web_calls import a_call
 
 

@@ -13,7 +13,7 @@ from ari_app.lines.factory import message_templates
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import LineSettings
 from ari_app.telegram.peers import Person
-from ari_app.web.languages import languages, reader_locale
+from ari_app.web.ui.languages import languages, reader_locale
 from tests.unit.test_config import GOOD, file
 
 __all__ = ["file"]

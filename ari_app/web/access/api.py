@@ -1,0 +1,139 @@
+"""Who may use the page and the API."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ari_app.i18n import message
+from ari_app.store.access import TokenRow
+from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, WrongPassword
+from ari_app.web.access.passwords import LONGEST, SHORTEST
+from ari_app.web.http.middlewares import remote
+from ari_app.web.http.operation import Asked, Operation
+
+TokenId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+
+class Token(BaseModel):
+    """An API token; times are Unix times."""
+
+    id: int
+    name: str
+    right: Literal["read", "write"]
+    made_at: float
+    used_at: float | None
+
+    @classmethod
+    def of(cls, kept: TokenRow) -> "Token":
+        """What is shown of it."""
+        return cls.model_validate(vars(kept))
+
+
+class NewToken(BaseModel):
+    """What a token is for, and what it may do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=100, pattern=PRINTABLE)
+    right: Literal["read", "write"] = "read"
+
+
+class MadeToken(Token):
+    """A new token with its secret, which is not shown again."""
+
+    token: str
+
+
+class PasswordChange(BaseModel):
+    """The password now, and the one to come; `revoke_tokens`: no API token works any more then, this one included."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    old: str = Field(max_length=LONGEST)
+    new: str = Field(min_length=SHORTEST, max_length=LONGEST)
+    revoke_tokens: bool = False
+
+
+class Link(BaseModel):
+    """Where the password can be set, once."""
+
+    link: str
+
+
+class UnknownToken(AccessRefused):
+    """There is no such token."""
+
+
+class NotFromHere(AccessRefused):
+    """Whoever asks may do other things, but not this."""
+
+
+async def list_tokens(asked: Asked) -> list[Token]:
+    """All API tokens."""
+    return [Token.of(kept) for kept in await asked.web.access.tokens()]
+
+
+async def make_token(asked: Asked, body: NewToken) -> MadeToken:
+    """A new one; who has a token can't make itself another, which would outlive it."""
+    if asked.who.kind == "token":
+        raise NotFromHere(message("An API token makes no other one: make it on the page, under Settings."))
+    secret, kept = await asked.web.access.make_token(body.name, body.right)
+    return MadeToken(**vars(kept), token=secret)
+
+
+async def revoke_token(asked: Asked, id: TokenId) -> None:
+    """Revoke one."""
+    if not await asked.web.access.revoke_token(id):
+        raise UnknownToken(message("There is no API token {id}.", id=id))
+
+
+async def change_password(asked: Asked, body: PasswordChange) -> None:
+    """Change the password; every browser is signed out."""
+    await asked.web.access.change_password(body.old, body.new, remote(asked.request), revoke_tokens=body.revoke_tokens)
+
+
+async def make_link(asked: Asked) -> Link:
+    """A new link to set the password."""
+    if asked.who.kind != "socket":
+        raise NotFromHere(message("Run `astergram web link` on the server."))
+    return Link(link=f"{asked.web.url}/password?link={await asked.web.access.new_link()}")
+
+
+operations = (
+    Operation("GET", "/api/access/tokens", list_tokens, "The API tokens"),
+    Operation(
+        "POST",
+        "/api/access/tokens",
+        make_token,
+        "Make an API token; for a browser's session and over the Unix socket only",
+        right="write",
+        errors={403: NotFromHere},
+        status=201,
+    ),
+    Operation(
+        "DELETE",
+        "/api/access/tokens/{id}",
+        revoke_token,
+        "Revoke an API token",
+        right="write",
+        errors={404: UnknownToken},
+    ),
+    Operation(
+        "POST",
+        "/api/access/password",
+        change_password,
+        "Change the password",
+        right="write",
+        errors={403: WrongPassword, 422: PasswordRefused, 429: TooManyTries},
+    ),
+    Operation(
+        "POST",
+        "/api/access/link",
+        make_link,
+        "Make a link to set a forgotten password; over the Unix socket only",
+        right="write",
+        errors={403: NotFromHere},
+        status=201,
+    ),
+)

@@ -1,0 +1,151 @@
+"""The middlewares that decide who gets in, and the rules every request has to keep."""
+
+import hmac
+import secrets
+from ipaddress import ip_address
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ari_app.i18n import message
+from ari_app.web.access.access import SECRET_BYTES, csrf_of
+from ari_app.web.http.context import IDENTITY, Identity, web_of
+from ari_app.web.http.errors import PageError, is_api, is_htmx
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_PATHS = frozenset({"/login", "/password", "/choices", "/alive"})
+UNATTENDED_PATHS = frozenset({"/events", "/api/events", "/alive"})
+LIVE_HEADER = "X-Live"
+"""Sent with what a page asks for when an event comes; the macro `live` in components.html adds it."""
+CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
+BEARER = "bearer "
+VISITOR_SECRET = web.RequestKey("visitor_secret", str)
+
+
+@web.middleware
+async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer only under our own names: else a site whose name is made to point here could read our pages.
+
+    An address in place of a name is safe: that attack needs a name of the attacker's.
+    """
+    settings = web_of(request).settings
+    names = {"localhost", settings.host, urlsplit(settings.public_url).hostname, *settings.allowed_hosts}
+    name = _name(request.headers.get("Host", ""))
+    if name not in names and not _is_address(name):
+        raise PageError(421, message("This name is not known here. Add it to allowed_hosts under [web]."))
+    return await handler(request)
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find out who is asking: by their API token, by their session's cookie, or nobody known."""
+    its = web_of(request)
+    authorization = request.headers.get("Authorization", "")
+    secret = request.cookies.get(its.cookies.session, "")
+    new_visitor = ""
+    if is_api(request) and authorization:
+        request[IDENTITY] = await _bearer(request, authorization)
+    elif secret and (session := await its.access.session(secret, used=_is_use(request))):
+        request[IDENTITY] = Identity("session", "write", session.digest, csrf_of(secret))
+    else:
+        visitor = request.cookies.get(its.cookies.visitor, "")
+        if not visitor and request.path in OPEN_PATHS:
+            visitor = new_visitor = secrets.token_urlsafe(SECRET_BYTES)
+        request[IDENTITY] = Identity("visitor", None, csrf=csrf_of(visitor) if visitor else "")
+    response = await handler(request)
+    if new_visitor and not response.prepared and its.cookies.visitor not in response.cookies:
+        its.cookies.set_visitor(response, new_visitor)
+    return response
+
+
+def _is_use(request: web.Request) -> bool:
+    """Whether somebody has done something: an open page asks again at each event, for as long as it is open."""
+    if request.method not in SAFE_METHODS:
+        return True
+    return request.path not in UNATTENDED_PATHS and LIVE_HEADER not in request.headers
+
+
+async def _bearer(request: web.Request, authorization: str) -> Identity:
+    if authorization[: len(BEARER)].lower() != BEARER:
+        raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
+    token = await web_of(request).access.token(authorization[len(BEARER) :].strip(), remote(request))
+    if token is None:
+        raise PageError(401, message("This API token is not known here. It may have been revoked."))
+    return Identity("token", "write" if token.right == "write" else "read", token_id=token.id)
+
+
+@web.middleware
+async def require_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Send who has not signed in to the page where they can."""
+    if request[IDENTITY].right is None and request.path not in OPEN_PATHS and not request.path.startswith("/static/"):
+        if is_api(request):
+            raise PageError(401, message("Sign in, or send an API token: Authorization: Bearer TOKEN."))
+        if is_htmx(request):
+            return web.Response(status=401, headers={"HX-Redirect": "/login"})
+        if request.path == "/events":
+            raise PageError(401, message("Sign in first."))
+        back = quote(request.path_qs, safe="/") if request.method == "GET" else "/"
+        raise web.HTTPSeeOther("/login" if back == "/" else f"/login?next={quote(back)}")
+    return await handler(request)
+
+
+@web.middleware
+async def csrf_protect(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a browser change something only when one of our own pages has asked for it.
+
+    A token in a header is sent by no browser on its own, so programs need none of this.
+    """
+    who = request[IDENTITY]
+    if request.method not in SAFE_METHODS and who.kind in ("session", "visitor"):
+        if not _own_origin(request):
+            raise PageError(403, message("This request came from another site, so nothing was changed."))
+        sent = request.headers.get(CSRF_HEADER) or await _field(request)
+        if not who.csrf or not hmac.compare_digest(sent.encode("utf-8", "replace"), who.csrf.encode()):
+            raise PageError(403, message("This page is too old to change anything. Reload it and try again."))
+    return await handler(request)
+
+
+def _own_origin(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    return (
+        origin == web_of(request).settings.public_url
+        or origin == f"{request.scheme}://{request.headers.get('Host', '')}"
+    )
+
+
+async def _field(request: web.Request) -> str:
+    if request.content_type not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return ""
+    field = (await request.post()).get(CSRF_FIELD, "")
+    return field if isinstance(field, str) else ""
+
+
+def remote(request: web.BaseRequest) -> str:
+    """The address that a request comes from; a proxy that is trusted says for whom it asks."""
+    proxies = web_of(request).settings.proxies if isinstance(request, web.Request) else ()
+    address = request.remote or "unknown"
+    for before in reversed(",".join(request.headers.getall("X-Forwarded-For", [])).split(",")):
+        if not _is_address(address) or not any(ip_address(address) in network for network in proxies):
+            break
+        if not _is_address(before.strip()):
+            break
+        address = before.strip()
+    return address

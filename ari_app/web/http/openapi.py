@@ -1,0 +1,140 @@
+"""The OpenAPI 3.1 document, made of the table of operations."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter
+
+from ari_app import __version__
+from ari_app.web.http.errors import PROBLEM_JSON
+from ari_app.web.http.operation import ETAG, IF_MATCH, Operation
+
+SCHEMAS = "#/components/schemas/{model}"
+BINARY = {"type": "string", "format": "binary"}
+IF_MATCH_PARAMETER = {
+    "name": IF_MATCH,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The ETag of what was read; where it is another one now, nothing is changed.",
+}
+
+
+class Wrong(BaseModel):
+    """One thing that is not valid."""
+
+    where: str
+    reason: str
+
+
+class Differs(BaseModel):
+    """A setting that somebody else has changed: as it is now, and as it was sent; of a secret only that it is set."""
+
+    where: str
+    now: JsonValue
+    sent: JsonValue
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str
+    errors: list[Wrong] = Field([], description="What is not valid in the request, each with its place.")
+    differs: list[Differs] = Field([], description="With 412: what differs now from what was sent.")
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The document, as JSON takes it."""
+    schemas: dict[str, Any] = {}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    schemas["Problem"] = _schema(TypeAdapter(Problem), "serialization", schemas, inline=True)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Astergram",
+            "version": __version__,
+            "description": "Everything the admin page does, for programs.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "An API token, made under Settings."}
+            },
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": _schema(adapter, "validation", schemas)}
+        for name, adapter in operation.places.items()
+    ]
+    if operation.query:
+        model = operation.query.model_json_schema(ref_template=SCHEMAS)
+        schemas.update(model.pop("$defs", {}))
+        required = model.get("required", [])
+        parameters += [
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            for name, schema in model["properties"].items()
+        ]
+    if operation.versioned and operation.body:
+        parameters.append(IF_MATCH_PARAMETER)
+    made: dict[str, Any] = {
+        "operationId": operation.function.__name__,
+        "summary": operation.summary,
+        "description": f"Needs a token that may {operation.right}.",
+        "tags": [operation.path.split("/")[2]],
+        "responses": _responses(operation, schemas),
+    }
+    if parameters:
+        made["parameters"] = parameters
+    if operation.body:
+        schema = _schema(TypeAdapter(operation.body), "validation", schemas)
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if operation.largest:
+        made["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}}
+    return made
+
+
+def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": operation.summary}
+    status = operation.status
+    if operation.versioned:
+        good["headers"] = {ETAG: {"description": "The version of the answer.", "schema": {"type": "string"}}}
+    if operation.answer:
+        good["content"] = {"application/json": {"schema": _schema(operation.answer, "serialization", schemas)}}
+    elif operation.media_type != "application/json":
+        good["content"] = {each: {"schema": {"type": "string"}} for each in operation.media_type.split(", ")}
+    elif status == HTTPStatus.OK:
+        status = HTTPStatus.NO_CONTENT
+    statuses = {401, 403, 503, *operation.errors}  # 503: the database can't be used at the moment
+    if operation.places or operation.query or operation.body:
+        statuses.add(422)
+    if operation.places:
+        statuses.add(404)
+    if operation.body:
+        statuses |= {400, 413, 415}
+    if operation.largest:
+        statuses.add(413)
+    problem = {"content": {PROBLEM_JSON: {"schema": {"$ref": SCHEMAS.format(model="Problem")}}}}
+    return {str(int(status)): good} | {
+        str(each): {"description": HTTPStatus(each).phrase, **problem} for each in sorted(statuses)
+    }
+
+
+def _schema(adapter: TypeAdapter[Any], mode: Any, schemas: dict[str, Any], inline: bool = False) -> dict[str, Any]:
+    schema = adapter.json_schema(mode=mode, ref_template=SCHEMAS)
+    schemas.update(schema.pop("$defs", {}))
+    title = schema.get("title")
+    if inline or schema.get("type") != "object" or not title:
+        return schema
+    schemas[title] = schema
+    return {"$ref": SCHEMAS.format(model=title)}

@@ -1,0 +1,89 @@
+"""Live events as server-sent events (the HTML standard, 9.2), for pages and for programs."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from ari_app.store.errors import StoreUnavailable
+from ari_app.tasks import guarded_tasks
+from ari_app.web.access.access import CHANGED as ACCESS
+from ari_app.web.http.context import identity, web_of
+from ari_app.web.http.middlewares import remote
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 15.0  # proxies close what is silent for a minute
+RETRY_MS = 2000  # after which a browser comes back
+CLOSE = "close"
+
+
+class Streams:
+    """The streams that are open, so that the program does not wait for them when it stops."""
+
+    def __init__(self, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self.heartbeat_s = heartbeat_s
+        self._open: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def close(self) -> None:
+        """End all of them, now."""
+        self._closing = True
+        for task in self._open:
+            task.cancel()
+
+    async def run(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request with what is told from now on, until either side leaves."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+        response.content_type = "text/event-stream"
+        await response.prepare(request)
+        async with guarded_tasks() as tasks:
+            task = tasks.spawn(self._tell(request, response), name=f"live events to {remote(request)}")
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+            if self._closing:
+                task.cancel()
+            await asyncio.wait({task})
+        return response
+
+    async def _tell(self, request: web.Request, response: web.StreamResponse) -> None:
+        with web_of(request).services.bus.subscribe() as events:
+            loop = asyncio.get_running_loop()
+            try:
+                await response.write(f"retry: {RETRY_MS}\n\n".encode())
+                beat = loop.time() + self.heartbeat_s
+                while True:
+                    try:
+                        async with asyncio.timeout_at(beat):
+                            item = await events.get()
+                    except TimeoutError:
+                        item = None
+                    # However much there is to tell, a session ends when it is over.
+                    if item is None or item.kind == ACCESS or loop.time() >= beat:
+                        if not await _still_in(request):
+                            return
+                        beat = loop.time() + self.heartbeat_s
+                    told = b":\n\n" if item is None else event(item.kind, {"key": item.key, **item.data})
+                    await response.write(told)
+            except ConnectionError:
+                return
+
+
+def event(name: str, data: Mapping[str, Any]) -> bytes:
+    """One event; JSON has no line breaks, so it is one line of data."""
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, default=str)}\n\n".encode()
+
+
+async def _still_in(request: web.Request) -> bool:
+    who, access = identity(request), web_of(request).access
+    try:
+        if who.kind == "session":
+            return await access.living(who.digest) is not None
+        if who.kind == "token":
+            return any(token.id == who.token_id for token in await access.tokens())
+    except StoreUnavailable as error:
+        log.warning("live events go on unchecked until the next time: %s", error)
+    return True

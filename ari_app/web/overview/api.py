@@ -1,0 +1,79 @@
+"""How the program is, and its live events."""
+
+import asyncio
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from ari_app import __version__, zones
+from ari_app.web.http.operation import Asked, Operation
+
+
+class DatabaseStatus(BaseModel):
+    """Whether it can be written; `trouble` says why it can't, and what to do. Calls go on meanwhile.
+
+    `since` is a Unix time. `waiting` changes wait in memory to be written, `lost` ones are given up since the start.
+    """
+
+    trouble: str | None
+    since: float | None
+    waiting: int
+    lost: int
+
+
+class ErrorsStatus(BaseModel):
+    """Unexpected errors since the start, of which the log says more; the last one: when (a Unix time), and in what."""
+
+    count: int
+    last_at: float | None
+    last_in: str | None
+
+
+class Status(BaseModel):
+    """The version, how long it has been running (seconds), its live calls, its tasks, and the time zone of days."""
+
+    version: str
+    running_s: float
+    calls: int
+    tasks: int
+    timezone: str
+    telegram_offset_s: float | None = Field(
+        description="How much Telegram's clock is ahead of this machine's; null if no line is connected."
+    )
+    database: DatabaseStatus
+    unexpected_errors: ErrorsStatus
+
+
+async def get_status(asked: Asked) -> Status:
+    """How the program is."""
+    its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
+    translate = asked.web.templates.language(asked.request).translate
+    last = failures.last[-1] if failures.last else None
+    return Status(
+        version=__version__,
+        running_s=asked.web.steady() - asked.web.started,
+        calls=len(its.registry.calls),
+        tasks=len(asyncio.all_tasks()),
+        timezone=zones.name_of(its.zone),
+        telegram_offset_s=its.lines.telegram_offset_s,
+        database=DatabaseStatus(
+            trouble=translate(queue.trouble.sentence) if queue.trouble else None,
+            since=queue.trouble.since if queue.trouble else None,
+            waiting=len(queue),
+            lost=queue.lost,
+        ),
+        unexpected_errors=ErrorsStatus(
+            count=failures.count, last_at=last.at if last else None, last_in=last.task if last else None
+        ),
+    )
+
+
+async def hear_events(asked: Asked) -> web.StreamResponse:
+    """All events, until either side leaves."""
+    return await asked.web.streams.run(asked.request)
+
+
+operations = (
+    Operation("GET", "/api/status", get_status, "How the program is"),
+    Operation("GET", "/api/events", hear_events, "Live events (server-sent events)", media_type="text/event-stream"),
+)

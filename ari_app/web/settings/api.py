@@ -1,0 +1,86 @@
+"""What is set for the whole installation."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from ari_app.i18n import message
+from ari_app.lines.installation import BotUntried, InstallationSettings
+from ari_app.lines.settings import SettingRefused
+from ari_app.lines.versions import SettingsChanged, version_of
+from ari_app.web.http.operation import Asked, Operation
+
+LONGEST = 200
+
+
+class InstallationAnswer(BaseModel):
+    """What is set; of a secret only that it is set."""
+
+    company: str
+    api_id: int | None
+    api_hash: Literal["set"] | None
+    bot_token: Literal["set"] | None
+    timezone: str = Field(description="Of the IANA database; empty for the machine's own, which /api/status tells.")
+
+    @classmethod
+    def of(cls, settings: InstallationSettings) -> "InstallationAnswer":
+        """Without the secrets."""
+        return cls(
+            company=settings.company,
+            api_id=settings.api_id,
+            api_hash="set" if settings.api_hash else None,
+            bot_token="set" if settings.bot_token else None,
+            timezone=settings.timezone,
+        )
+
+
+class InstallationChange(BaseModel):
+    """Some of it, or all; null goes back to what the configuration file says. Without a bot token there is no bot.
+
+    Telegram is asked whose a new bot token is; with ``untried`` it is kept unasked.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    company: str | None = Field(None, max_length=LONGEST)
+    api_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    api_hash: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
+    bot_token: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
+    timezone: str | None = Field(None, max_length=LONGEST, examples=["Europe/Moscow"])
+    untried: StrictBool = False
+
+
+async def get_installation(asked: Asked) -> InstallationAnswer:
+    """What is set."""
+    return _answer(asked)
+
+
+async def change_installation(asked: Asked, body: InstallationChange) -> InstallationAnswer:
+    """Change some of it; it takes effect at once."""
+    changes = {name: getattr(body, name) for name in body.model_fields_set - {"untried"}}
+    try:
+        await asked.services.installation.change(changes, asked.read, untried=body.untried)
+    except BotUntried as error:
+        said = message("{error} With untried=true the token is kept all the same.", error=error)
+        raise BotUntried(said) from None
+    return _answer(asked)
+
+
+def _answer(asked: Asked) -> InstallationAnswer:
+    settings = asked.services.installation.settings
+    asked.answers_version(version_of(settings))
+    return InstallationAnswer.of(settings)
+
+
+operations = (
+    Operation("GET", "/api/installation", get_installation, "What is set for the whole installation", versioned=True),
+    Operation(
+        "PATCH",
+        "/api/installation",
+        change_installation,
+        "Change what is set for the whole installation",
+        right="write",
+        errors={409: BotUntried, 412: SettingsChanged, 422: SettingRefused},
+        versioned=True,
+    ),
+)

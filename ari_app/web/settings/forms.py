@@ -1,0 +1,68 @@
+"""What is set for the whole installation, as a form, or as a part of one."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from ari_app.i18n import Message
+from ari_app.lines.installation import InstallationSettings
+from ari_app.lines.versions import SECRETS
+from ari_app.web.http.edits import (
+    FIELD,
+    Edit,
+    Value,
+    Values,
+    fingerprint,
+    meanwhile,
+    secret_meanwhile,
+    secret_sent,
+    unchanged,
+    was_shown,
+)
+
+ALL = ("company", "timezone", "api_id", "api_hash", "bot_token")
+APPLICATION = ("api_id", "api_hash")
+
+
+def unedited(settings: InstallationSettings, names: Sequence[str] = ALL) -> Edit:
+    """A form that is shown for the first time."""
+    return unchanged(_now(settings, names))
+
+
+def edit(fields: Mapping[str, str], settings: InstallationSettings, names: Sequence[str] = ALL) -> Edit:
+    """What somebody has changed; a field that was not sent stays."""
+    now = _now(settings, names)
+    was = was_shown(fields.get(FIELD, ""), now)
+    return Edit(was, now, {name: _sent(name, fields, was[name]) for name in names})
+
+
+def change(edited: Edit, fields: Mapping[str, str]) -> dict[str, str | None]:
+    """What is to be set: all else goes on following the configuration file."""
+    wanted: dict[str, str | None] = {}
+    for name in edited.changed:
+        text = fields.get(name, "")
+        wanted[name] = None if name == "api_id" and not text else text
+    return wanted
+
+
+def differences(edited: Edit, settings: InstallationSettings) -> dict[str, Message]:
+    """What somebody else has set in the same fields."""
+    told = {}
+    for name in edited.differs:
+        value = getattr(settings, name)
+        told[name] = secret_meanwhile(value) if name in SECRETS else meanwhile(str(value or ""))
+    return told
+
+
+def shown(edited: Edit) -> Values:
+    """What each field shows; of a secret, whether it is set."""
+    return {name: bool(edited.now[name]) if name in SECRETS else value for name, value in edited.shown().items()}
+
+
+def _now(settings: InstallationSettings, names: Collection[str]) -> dict[str, Value]:
+    values = {name: getattr(settings, name) for name in names}
+    return {name: fingerprint(value) if name in SECRETS else str(value or "") for name, value in values.items()}
+
+
+def _sent(name: str, fields: Mapping[str, str], was: Value) -> Value:
+    if name not in SECRETS:
+        return fields.get(name, was)
+    return secret_sent(name, fields, was)
