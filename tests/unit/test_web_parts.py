@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from ari_app.bus import EventBus
 from ari_app.i18n import message
-from ari_app.web.access.access import csrf_of, digest
+from ari_app.web.access.access import digest
 from ari_app.web.access.passwords import Passwords
 from ari_app.web.access.throttle import FIRST_DELAY_S, FREE_TRIES, LONGEST_DELAY_S, MOST_ADDRESSES, Throttle
+from ari_app.web.http.cookies import csrf_of
 from ari_app.web.http.flash import MOST_MESSAGES, Flashes, FlashMessage
 from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import event

@@ -1,30 +1,26 @@
 """Who may use the admin page and the API: the password, links to set it, sessions, tokens."""
 
 import hashlib
-import hmac
 import logging
 import math
 import secrets
 from collections.abc import Callable
-from typing import Literal
 
 from ari_app.bus import EventBus
 from ari_app.i18n import Message, message
 from ari_app.store.access import AccessRepository, SessionRow, TokenRow
 from ari_app.web.access.passwords import LONGEST, SHORTEST, Passwords
 from ari_app.web.access.throttle import Throttle
+from ari_app.web.http.context import ACCESS, Right
+from ari_app.web.http.cookies import SECRET_BYTES
 
 log = logging.getLogger(__name__)
 
-SECRET_BYTES = 32
 TOKEN_PREFIX = "astergram_"  # noqa: S105 - so that secret scanners and people know what it is
 RESET_LINK_S = 3600.0
 SEEN_EVERY_S = 60.0  # when somebody last asked is written down no more often
 LONGEST_AGENT = 200
 REVOKED = "; every API token is revoked"
-CHANGED = "access"  # published when a session or a token has ended
-
-Right = Literal["read", "write"]
 
 
 class AccessRefused(Exception):
@@ -107,7 +103,7 @@ class Access:
         hashed = await self._passwords.hashed(acceptable(password))
         if not await self._kept.set_password(hashed, digest(link), revoke_tokens=revoke_tokens):
             raise LinkRefused  # somebody else was faster
-        self._bus.publish(CHANGED)
+        self._bus.publish(ACCESS)
         log.info("the password of the admin page was set by a link%s", REVOKED if revoke_tokens else "")
 
     async def change_password(self, old: str, new: str, address: str, *, revoke_tokens: bool = False) -> None:
@@ -115,7 +111,7 @@ class Access:
         acceptable(new)
         await self.check_password(old, address)
         await self._kept.set_password(await self._passwords.hashed(new), revoke_tokens=revoke_tokens)
-        self._bus.publish(CHANGED)
+        self._bus.publish(ACCESS)
         revoked = REVOKED if revoke_tokens else ""
         log.info("the password of the admin page was changed from %s%s", address, revoked)
 
@@ -167,12 +163,12 @@ class Access:
     async def log_out(self, session_digest: str) -> None:
         """End a session."""
         await self._kept.end_session(session_digest)
-        self._bus.publish(CHANGED)
+        self._bus.publish(ACCESS)
 
     async def log_out_others(self, session_digest: str) -> None:
         """End every session but this one."""
         await self._kept.end_other_sessions(session_digest)
-        self._bus.publish(CHANGED)
+        self._bus.publish(ACCESS)
 
     async def make_token(self, name: str, right: Right) -> tuple[str, TokenRow]:
         """A new API token: its secret, which nobody can see again, and what is kept of it."""
@@ -195,7 +191,7 @@ class Access:
     async def revoke_token(self, id: int) -> bool:
         """Make a token worthless at once; False where there is none."""
         revoked = await self._kept.revoke_token(id)
-        self._bus.publish(CHANGED)
+        self._bus.publish(ACCESS)
         return revoked
 
 
@@ -211,8 +207,3 @@ def acceptable(password: str) -> str:
 def digest(secret: str) -> str:
     """What is kept of a random secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def csrf_of(secret: str) -> str:
-    """What a page made for a browser sends back with each change; the cookie's secret does not follow from it."""
-    return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()

@@ -10,7 +10,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ari_app.web.access.access import Access, Right
+    from ari_app.web.access.access import Access
     from ari_app.web.connect.checkup import Checkup
     from ari_app.web.http.cookies import Cookies
     from ari_app.web.http.flash import Flashes
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from ari_app.web.http.settings import WebSettings
     from ari_app.web.http.sse import Streams
     from ari_app.web.ui.render import Templates
+
+ACCESS = "access"
+"""The event that is published when a session or a token has ended."""
+
+Right = Literal["read", "write"]
 
 
 @dataclass(frozen=True)

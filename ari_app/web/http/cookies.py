@@ -1,9 +1,12 @@
 """The cookies: who a browser is, and what its user chose."""
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 
 from aiohttp import web
 
+SECRET_BYTES = 32
 CHOICE_S = 365 * 86400
 
 
@@ -63,3 +66,8 @@ class Cookies:
 
     def _drop(self, response: web.StreamResponse, name: str) -> None:
         response.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=self.secure)
+
+
+def csrf_of(secret: str) -> str:
+    """What a page made for a browser sends back with each change; the cookie's secret does not follow from it."""
+    return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()

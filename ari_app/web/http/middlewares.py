@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ari_app.i18n import message
-from ari_app.web.access.access import SECRET_BYTES, csrf_of
 from ari_app.web.http.context import IDENTITY, Identity, web_of
+from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
 from ari_app.web.http.errors import PageError, is_api, is_htmx
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

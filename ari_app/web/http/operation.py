@@ -12,8 +12,7 @@ from aiohttp import ETag, web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ari_app.i18n import Message, message
-from ari_app.web.access.access import Right
-from ari_app.web.http.context import Identity, Web, identity, web_of
+from ari_app.web.http.context import Identity, Right, Web, identity, web_of
 from ari_app.web.http.errors import PageError
 from ari_app.web.http.services import Services
 from ari_app.wrong import Wrong, wrong_in

@@ -10,8 +10,7 @@ from aiohttp import web
 
 from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import guarded_tasks
-from ari_app.web.access.access import CHANGED as ACCESS
-from ari_app.web.http.context import identity, web_of
+from ari_app.web.http.context import ACCESS, identity, web_of
 from ari_app.web.http.middlewares import remote
 
 log = logging.getLogger(__name__)
