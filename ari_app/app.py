@@ -17,7 +17,6 @@ from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackHandler
 from ari_app.calls.card import CardRules, Cards
 from ari_app.calls.dispatcher import CallDispatcher
-from ari_app.calls.history import History, HistorySettings, open_history
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import Languages, open_languages
 from ari_app.calls.registry import CallRegistry
@@ -30,6 +29,7 @@ from ari_app.lines.factory import Accounts, profile
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
+from ari_app.reports.history import History, HistorySettings, open_history
 from ari_app.state_folder import held
 from ari_app.store.limits import LimitRepository
 from ari_app.store.peers import PeerRepository

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from media.types import MediaError, MediaLost, MediaStats
 
@@ -76,23 +76,6 @@ class Samples:
             pairs = zip(self.kept[::2], self.kept[1::2], strict=False)
             self.kept = [first.joined(second) for first, second in pairs]
             self._step *= 2
-
-
-def each_time(samples: Sequence[Sample], name: str) -> list[tuple[float, float]]:
-    """What a sum (``lost``, ``concealed_ms``) has grown by until each sample: its time, and by how much."""
-    sums = [0, *(getattr(sample, name) for sample in samples)]
-    return [(sample.at_s, max(0, sums[index + 1] - sums[index])) for index, sample in enumerate(samples)]
-
-
-def as_columns(samples: Sequence[Sample]) -> dict[str, list[float]]:
-    """For JSON, which would otherwise repeat each name in each sample."""
-    rows = [astuple(sample) for sample in samples]
-    return {field.name: [row[index] for row in rows] for index, field in enumerate(fields(Sample))}
-
-
-def from_columns(columns: Mapping[str, Sequence[Any]]) -> tuple[Sample, ...]:
-    """What `as_columns` made; what is empty has no samples."""
-    return tuple(Sample(*row) for row in zip(*(columns.get(each.name, ()) for each in fields(Sample)), strict=True))
 
 
 class Measured(Protocol):

@@ -17,7 +17,7 @@ class CallRow:
 
     ``direction``: in, out or back. ``peer``: as dialled, or the caller's Telegram id. ``pbx_party``: who in the PBX.
     ``began_at``, ``ended_at``: Unix times; ``ended_at`` is None while it is live, or where its end was not seen.
-    ``status`` (TELEGRAM_STATUS) is None while it is live. ``reason``: why it ended, as `calls.history` writes it.
+    ``status`` (TELEGRAM_STATUS) is None while it is live. ``reason``: why it ended, as `reports.history` writes it.
     ``answered``: both sides have heard each other. ``refused``: it was not taken on. ``to_answer_s`` is None where
     nobody answered.
     """

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ari_app.calls.events import CallEnded, CallOffered, Connected, TelegramAnswered, TelegramRinging
-from ari_app.calls.history import History, end_reason, open_history
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import Crashed, EndedByAdministrator, EndedOnTelegram
+from ari_app.reports.history import History, end_reason, open_history
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.store.calls import Query
 from ari_app.store.store import open_store

@@ -5,7 +5,7 @@ import asyncio
 from telethon.tl import types
 
 from ari_app.calls.events import SignallingFailed
-from ari_app.calls.history import end_reason
+from ari_app.reports.history import end_reason
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.store.calls import Query
 from ari_app.telegram.line import Line, LineState

@@ -17,8 +17,8 @@ from typing import Any
 
 from ari_app import api_client
 from ari_app.app import running
-from ari_app.calls.csv_export import BOM
 from ari_app.config import Settings
+from ari_app.reports.export import BOM
 from ari_app.sandbox.telegram import LocalTelegram
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
 from tests.e2e.whole_program import api

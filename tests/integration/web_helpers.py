@@ -17,7 +17,6 @@ from yarl import URL
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
-from ari_app.calls.history import History
 from ari_app.calls.registry import CallRegistry
 from ari_app.doctor import Doctor
 from ari_app.doctor.surroundings import Surroundings
@@ -25,6 +24,7 @@ from ari_app.lines.card_files import CardFiles
 from ari_app.lines.factory import Accounts
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.manager import LineManager
+from ari_app.reports.history import History
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.account import Server

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ari_app.calls.history import History
+from ari_app.reports.history import History
 from ari_app.store.calls import CallRepository, CallRow, Details, Query
 from ari_app.store.store import Store, open_store
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from ari_app.calls import events, legacy_events, reasons
+from ari_app.calls import events, reasons
 from ari_app.calls.events import CallEvent, Note, Side, TimedEvent, Way
 from ari_app.calls.facts import Fact
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import EndReason, Failed
+from ari_app.reports import legacy_events
 
 RECORDED = Path(__file__).parent.parent / "integration" / "recorded" / "astergram.sql"
 EXAMPLES: dict[str, Any] = {

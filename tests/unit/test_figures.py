@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ari_app.calls.figures import Bin, Count, Figures, LineCount, Period, Tally, Today, Unit
+from ari_app.reports.figures import Bin, Count, Figures, LineCount, Period, Tally, Today, Unit
 from ari_app.store.calls import CallRepository, CallRow, Details
 from ari_app.store.store import Store, open_store
 

@@ -16,15 +16,16 @@ from sqlite_utils import Database
 from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
-from ari_app.calls.csv_export import BOM
 from ari_app.calls.events import CallEnded, Connected, PbxAnswered, TelegramAnswered, TelegramRinging
-from ari_app.calls.history import DAY_S, EXPORTED, History, HistorySettings, end_reason, open_history
 from ari_app.calls.outcome import Direction
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.reasons import Crashed, EndedByAdministrator, EndedOnTelegram, OnDenyList
 from ari_app.calls.registry import CallRegistry, LineFull
-from ari_app.calls.samples import MOST, Sample, Samples, as_columns, each_time, from_columns, sampled
+from ari_app.calls.samples import MOST, Sample, Samples, sampled
 from ari_app.calls.scope import CallScope
+from ari_app.reports.export import BOM
+from ari_app.reports.history import DAY_S, EXPORTED, History, HistorySettings, end_reason, open_history
+from ari_app.reports.samples import as_columns, each_time, from_columns
 from ari_app.store.calls import BATCH, CallRepository, CallRow, Details, Query
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.lists import ListRefusal, Rule

@@ -18,11 +18,11 @@ from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.card import CardRules, Cards, Reason, Target
 from ari_app.calls.events import KeypadHidden, KeypadShown, Note
-from ari_app.calls.history import open_history
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
+from ari_app.reports.history import open_history
 from ari_app.store.calls import Query
 from ari_app.store.cards import CardRepository
 from ari_app.store.errors import too_slow

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from ari_app.calls.history import CallRecord, end_reason
 from ari_app.calls.progress import CallState
 from ari_app.i18n import Message, message
+from ari_app.reports.history import CallRecord, end_reason
 from ari_app.store.calls import CallRow, Query
 from ari_app.web.calls.views import FlowRow, call_flow, csv_answer
 from ari_app.web.http.operation import Asked, Operation

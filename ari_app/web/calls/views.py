@@ -6,10 +6,10 @@ from aiohttp import web
 
 from ari_app.calls.call import Call
 from ari_app.calls.events import Side, TimedEvent
-from ari_app.calls.history import CallRecord
 from ari_app.calls.outcome import Direction
 from ari_app.i18n import Message
 from ari_app.lines.manager import LineManager
+from ari_app.reports.history import CallRecord
 from ari_app.store.calls import Query
 from ari_app.web.http.context import services
 

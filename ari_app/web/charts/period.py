@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal, get_args
 
-from ari_app.calls.figures import Unit
 from ari_app.i18n import Message, message
+from ari_app.reports.figures import Unit
 from ari_app.web.calls.filter import day_of
 from ari_app.web.http.errors import PageError
 

@@ -12,12 +12,12 @@ from ari_app.tasks import FAILURES, Failures
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from ari_app.calls.history import History
     from ari_app.calls.registry import CallRegistry
     from ari_app.doctor import Doctor
     from ari_app.lines.card_files import CardFiles
     from ari_app.lines.installation import Installation
     from ari_app.lines.manager import LineManager
+    from ari_app.reports.history import History
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ari_app.calls.figures import Figures
+from ari_app.reports.figures import Figures
 from ari_app.web.calls.views import line_names
 from ari_app.web.http.context import services, web_of
 from ari_app.web.lines.listing import OVERVIEW, line_list, part_of

@@ -8,10 +8,10 @@ from aiohttp import web
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
 
-from ari_app.calls.figures import Count, Hour, LineCount, Span, ToAnswer, Unit
-from ari_app.calls.history import CallRecord
-from ari_app.calls.samples import each_time
 from ari_app.i18n import Message, message
+from ari_app.reports.figures import Count, Hour, LineCount, Span, ToAnswer, Unit
+from ari_app.reports.history import CallRecord
+from ari_app.reports.samples import each_time
 from ari_app.web.http.context import web_of
 from ari_app.web.ui import charts, formats
 from ari_app.web.ui.charts import Chart, Column, Curve, Series

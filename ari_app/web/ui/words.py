@@ -1,9 +1,9 @@
 """What calls are in words: their directions, states, statuses and ends."""
 
-from ari_app.calls.history import end_reason
 from ari_app.calls.outcome import STATUSES, Direction, Status
 from ari_app.calls.progress import CallState
 from ari_app.i18n import Message, message
+from ari_app.reports.history import end_reason
 from ari_app.store.calls import CallRow
 
 DIRECTIONS: dict[Direction, Message] = {

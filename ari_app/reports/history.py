@@ -14,14 +14,15 @@ from datetime import tzinfo
 from typing import Any
 
 from ari_app import zones
-from ari_app.calls import legacy_events
 from ari_app.calls.call import Call
-from ari_app.calls.csv_export import BOM, COLUMNS, as_csv, exported
 from ari_app.calls.events import TimedEvent
 from ari_app.calls.outcome import Cause, Direction, Status, failed
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.reasons import Crashed, EndReason, Failed
-from ari_app.calls.samples import Sample, as_columns, from_columns
+from ari_app.calls.samples import Sample
+from ari_app.reports import legacy_events
+from ari_app.reports.export import BOM, COLUMNS, as_csv, exported
+from ari_app.reports.samples import as_columns, from_columns
 from ari_app.store.calls import CallRepository, CallRow, Details, Page, Query
 from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import guarded_tasks
