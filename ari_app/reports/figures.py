@@ -1,29 +1,18 @@
 """What the calls come to: today's figures, calls per hour and per line, and how soon they are answered."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum
 from itertools import groupby
 
-from sqlite_utils import Database
-
 from ari_app.calls.outcome import Direction
+from ari_app.store.figures import FiguresRepository, Period, QuarterRow
 from ari_app.store.store import Store
 
-QUARTER_S = 900  # every time zone's offset is a whole number of these
 BIN_EDGES_S = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
 PERCENTS = (50, 90, 95)
-
-
-@dataclass(frozen=True)
-class Period:
-    """From ``start`` (inclusive) until ``end`` (exclusive), Unix times; ``line``: of one line only."""
-
-    start: float
-    end: float
-    line: str = ""
 
 
 class Unit(Enum):
@@ -131,43 +120,34 @@ class Figures:
     """Reads them from the history. ``zone`` is where a day begins at midnight; None is this machine's."""
 
     def __init__(self, store: Store, zone: tzinfo | None = None) -> None:
-        self._store = store
+        self._repository = FiguresRepository(store)
         self._zone = zone
 
     async def today(self, now: float) -> Today:
         """The figures of the local day that ``now`` is in."""
-        day = self.day(now)
-
-        def read(db: Database) -> Today:
-            of_day = "FROM calls WHERE began_at >= ? AND began_at < ?"
-            tallies = "SELECT direction, sum(answered), sum(NOT answered AND status IS NOT NULL), "
-            tallies += f"sum(NOT answered AND status IS NULL) {of_day} GROUP BY direction"
-            found = {row[0]: Tally(*row[1:]) for row in db.execute(tallies, [day.start, day.end])}
-            times = f"SELECT sum(talked_s), avg(CASE WHEN answered THEN to_answer_s END) {of_day}"
-            talked_s, to_answer_s = db.execute(times, [day.start, day.end]).fetchone()
-            tally = {direction: found.get(direction.value, Tally()) for direction in Direction}
-            return Today(
-                incoming=tally[Direction.IN],
-                outgoing=tally[Direction.OUT],
-                back=tally[Direction.BACK],
-                talked_s=talked_s or 0.0,
-                to_answer_s=to_answer_s,
-            )
-
-        return await self._store.run(read)
+        tallies, times = await self._repository.totals(self.day(now))
+        found = {row.direction: Tally(row.answered, row.unanswered, row.pending) for row in tallies}
+        tally = {direction: found.get(direction.value, Tally()) for direction in Direction}
+        return Today(
+            incoming=tally[Direction.IN],
+            outgoing=tally[Direction.OUT],
+            back=tally[Direction.BACK],
+            talked_s=times.talked_s or 0.0,
+            to_answer_s=times.to_answer_s,
+        )
 
     async def hours(self, period: Period) -> list[Hour]:
         """Each hour that begins in the period, also those without calls; the first begins with the period."""
 
-        def read(db: Database) -> list[Hour]:
+        def count(quarters: Iterable[QuarterRow]) -> list[Hour]:
             counts: dict[int, Count] = {}
-            for at, count in _quarters(db, period):
+            for at, answered, unanswered in quarters:
                 index = int(max(0.0, at - period.start) // 3600)
-                counts[index] = counts.get(index, Count()) + count
+                counts[index] = counts.get(index, Count()) + Count(answered, unanswered)
             begins = range(int(-(-(period.end - period.start) // 3600)))
             return [Hour(self._local(period.start + index * 3600), counts.get(index, Count())) for index in begins]
 
-        return await self._store.run(read)
+        return await self._repository.quarters(period, count)
 
     async def spans(self, period: Period, unit: Unit, week_begins: int = 0) -> list[Span]:
         """The period's days, weeks or months, also those without calls; the first and the last may be cut.
@@ -175,45 +155,37 @@ class Figures:
         ``week_begins``: on which day, Monday is 0.
         """
 
-        def read(db: Database) -> list[Span]:
+        def count(quarters: Iterable[QuarterRow]) -> list[Span]:
             first, last = self._local(period.start).date(), self._local(period.end).date() - timedelta(days=1)
             days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
             counts: dict[date, Count] = {}
-            for at, count in _quarters(db, period):
+            for at, answered, unanswered in quarters:
                 day = max(first, self._local(at).date())
-                counts[day] = counts.get(day, Count()) + count
+                counts[day] = counts.get(day, Count()) + Count(answered, unanswered)
             spans = []
             for _, group in groupby(days, lambda day: _begin_of(day, unit, week_begins)):
                 its = list(group)
                 spans.append(Span(its[0], its[-1], sum((counts.get(day, Count()) for day in its), Count())))
             return spans
 
-        return await self._store.run(read)
+        return await self._repository.quarters(period, count)
 
     async def hours_of_day(self, period: Period) -> list[Count]:
         """Calls by the hour that the clock showed: 24 of them."""
 
-        def read(db: Database) -> list[Count]:
+        def count(quarters: Iterable[QuarterRow]) -> list[Count]:
             counts = [Count()] * 24
-            for at, count in _quarters(db, period):
-                hour = self._local(at).hour
-                counts[hour] += count
+            for at, answered, unanswered in quarters:
+                counts[self._local(at).hour] += Count(answered, unanswered)
             return counts
 
-        return await self._store.run(read)
+        return await self._repository.quarters(period, count)
 
     async def lines(self, period: Period) -> list[LineCount]:
         """Each line that has calls in the period, the busiest first."""
-
-        def read(db: Database) -> list[LineCount]:
-            sql = (
-                "SELECT line, sum(answered), sum(NOT answered AND status IS NOT NULL) AS unanswered "  # noqa: S608
-                f"FROM calls WHERE {WHERE} GROUP BY line"
-            )
-            return [LineCount(line, Count(yes, no)) for line, yes, no in db.execute(sql, _values(period))]
-
-        found = [each for each in await self._store.run(read) if each.count.all]
-        return sorted(found, key=lambda each: (-each.count.all, each.line))
+        rows = await self._repository.lines(period)
+        found = [LineCount(row.line, Count(row.answered, row.unanswered)) for row in rows]
+        return sorted((each for each in found if each.count.all), key=lambda each: (-each.count.all, each.line))
 
     async def count(self, period: Period) -> Count:
         """Answered or not."""
@@ -222,15 +194,7 @@ class Figures:
 
     async def to_answer(self, period: Period) -> ToAnswer:
         """How soon calls of the period were answered."""
-
-        def read(db: Database) -> ToAnswer:
-            sql = (
-                f"SELECT to_answer_s FROM calls WHERE {WHERE} AND answered AND to_answer_s IS NOT NULL "  # noqa: S608
-                "ORDER BY to_answer_s"
-            )
-            return _to_answer([row[0] for row in db.execute(sql, _values(period))])
-
-        return await self._store.run(read)
+        return await self._repository.to_answer(period, _to_answer)
 
     def day(self, now: float) -> Period:
         """The local day that ``now`` is in: 23 or 25 hours, where the clocks change."""
@@ -256,28 +220,11 @@ class Figures:
         return datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp()
 
 
-WHERE = "began_at >= ? AND began_at < ? AND (? = '' OR line = ?)"
-
-
-def _quarters(db: Database, period: Period) -> Iterator[tuple[float, Count]]:
-    """When a quarter of an hour with calls began, in no order, and how many."""
-    sql = (
-        f"SELECT CAST(began_at / {QUARTER_S} AS INTEGER) AS quarter, "  # noqa: S608
-        f"sum(answered), sum(NOT answered AND status IS NOT NULL) FROM calls WHERE {WHERE} GROUP BY quarter"
-    )
-    for quarter, answered, unanswered in db.execute(sql, _values(period)):
-        yield float(quarter * QUARTER_S), Count(answered, unanswered)
-
-
 def _begin_of(day: date, unit: Unit, week_begins: int) -> date:
     """When the week or the month of a day began."""
     if unit is Unit.WEEK:
         return day - timedelta(days=(day.weekday() - week_begins) % 7)
     return day.replace(day=1) if unit is Unit.MONTH else day
-
-
-def _values(period: Period) -> list[object]:
-    return [period.start, period.end, period.line, period.line]
 
 
 def _to_answer(seconds: Sequence[float]) -> ToAnswer:

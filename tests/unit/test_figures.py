@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ari_app.reports.figures import Bin, Count, Figures, LineCount, Period, Tally, Today, Unit
+from ari_app.reports.figures import Bin, Count, Figures, LineCount, Tally, Today, Unit
 from ari_app.store.calls import CallRepository, CallRow, Details
+from ari_app.store.figures import Period
 from ari_app.store.store import Store, open_store
 
 MOSCOW, BERLIN, KATHMANDU = ZoneInfo("Europe/Moscow"), ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")

@@ -5,7 +5,8 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from ari_app.reports.figures import Count, Figures, Period, Unit
+from ari_app.reports.figures import Count, Figures, Unit
+from ari_app.store.figures import Period
 from ari_app.web.calls.filter import YEARS
 from ari_app.web.charts.period import PeriodName, PeriodRefused, chosen, today
 from ari_app.web.http.operation import Asked, Operation

@@ -5,7 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from ari_app.reports.figures import Figures, Period
+from ari_app.reports.figures import Figures
+from ari_app.store.figures import Period
 from ari_app.web.calls.views import line_names
 from ari_app.web.charts import period
 from ari_app.web.charts.period import Days, PeriodRefused
