@@ -61,7 +61,7 @@ Site = tuple[str, int]
 
 INSIDE = {"tasks.py", "calls/scope.py"}
 """What these start is not theirs: they start it for somebody else, who is a place of its own."""
-THEIR_OWN = {"cli_local.py"}
+THEIR_OWN = {"cli/local.py"}
 """What these start they wait for themselves, and nothing else lives there."""
 
 

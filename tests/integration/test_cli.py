@@ -15,9 +15,9 @@ import pytest
 import tomli_w
 from aiohttp import web
 
-from ari_app.cli_api import COMMANDS, FAILURES, duration, troubles
-from ari_app.cli_commands import sentence
-from ari_app.cli_parser import parse
+from ari_app.cli.api import COMMANDS, FAILURES, duration, troubles
+from ari_app.cli.commands import sentence
+from ari_app.cli.parser import parse
 from ari_app.config import load
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ari_app import cli_local
+from ari_app.cli import local as cli_local
 from ari_app.config import Settings
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import Device, LocalTelegram, sign_in

@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import pytest
 
-from ari_app import api_client, cli_calls
+from ari_app import api_client
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import EndedByAdministrator
+from ari_app.cli import calls as cli_calls
 from tests.integration.web_calls import LINE, OTHER, a_call, calls_site, measured, put, talking
 from tests.integration.web_helpers import Browser, Site, held_to_its_document, program, signed_in
 

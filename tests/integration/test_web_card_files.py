@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, FormData, UnixConnector
 
-from ari_app import api_client, cli_lines, cli_parser
+from ari_app import api_client
+from ari_app.cli import lines as cli_lines
+from ari_app.cli import parser as cli_parser
 from ari_app.lines.card_files import PICTURE_BYTES
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram

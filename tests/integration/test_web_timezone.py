@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ari_app import api_client, cli_calls
+from ari_app import api_client
+from ari_app.cli import calls as cli_calls
 from tests.integration.web_calls import a_call, calls_site, put
 from tests.integration.web_helpers import Browser, Clock, Site, program, signed_in
 

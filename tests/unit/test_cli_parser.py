@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ari_app.cli_parser import SHELLS, Parser, completion, parse, parser
-from ari_app.cli_settings import pairs
+from ari_app.cli.parser import SHELLS, Parser, completion, parse, parser
+from ari_app.cli.settings import pairs
 
 CONFIG = "--config=/nowhere"
 COMMAND_S = 60.0

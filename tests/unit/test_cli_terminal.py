@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from rich.table import Table
 
-from ari_app.cli_terminal import console, show
+from ari_app.cli.terminal import console, show
 from ari_app.doctor import Topic, print_report
 from ari_app.doctor.findings import ok, problem
 from ari_app.i18n import message
@@ -24,7 +24,7 @@ from ari_app.i18n import message
 ANSWER_S = 60.0
 ASKING = """
 import sys, uvloop
-from ari_app.cli_terminal import NothingTyped, NotConfirmed, Unanswerable, can_answer, confirm, typed
+from ari_app.cli.terminal import NothingTyped, NotConfirmed, Unanswerable, can_answer, confirm, typed
 async def main():
     {body}
 try:

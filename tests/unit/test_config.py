@@ -32,7 +32,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_command_that_only_asks_the_program_waits_for_no_telethon() -> None:
-    code = "import ari_app.cli_commands, ari_app.cli_api, sys; sys.exit('telethon' in sys.modules)"
+    code = "import ari_app.cli.commands, ari_app.cli.api, sys; sys.exit('telethon' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 

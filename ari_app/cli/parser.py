@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ari_app import __version__, cli_complete
+from ari_app import __version__
+from ari_app.cli import complete as cli_complete
 from ari_app.suggest import did_you_mean
 
 MOST_CALLS = 100

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 
-from ari_app.cli_terminal import NotConfirmed, NothingTyped, Unanswerable
+from ari_app.cli.terminal import NotConfirmed, NothingTyped, Unanswerable
 from ari_app.config import ConfigError, Settings, load
 from ari_app.os_words import in_words
 
@@ -46,10 +46,10 @@ async def _awaited(command: Awaitable[Any]) -> Any:
 
 def _commands(name: str) -> tuple[Mapping[str, Command], tuple[type[Exception], ...]]:
     if name in LOCAL:
-        from ari_app import cli_local
+        from ari_app.cli import local as cli_local
 
         return cli_local.COMMANDS, cli_local.FAILURES
-    from ari_app import cli_api
+    from ari_app.cli import api as cli_api
 
     return cli_api.COMMANDS, cli_api.FAILURES
 

@@ -9,7 +9,7 @@ import signal
 from ari_app import api_client, backup
 from ari_app.app import Astergram, bot_token, installation_defaults, running, surroundings
 from ari_app.asterisk.errors import AriError
-from ari_app.cli_terminal import console, show_json
+from ari_app.cli.terminal import console, show_json
 from ari_app.config import Settings
 from ari_app.doctor import TITLES, Doctor, Finding, Grade, print_report
 from ari_app.lines.installation import Installation

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ari_app import cli_card_files
 from ari_app.api_client import Api, NotRunning, RequestRefused
-from ari_app.cli_complete import FILES
-from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
-from ari_app.cli_terminal import Unanswerable, at_terminal, can_answer, confirm, show, show_json, typed
+from ari_app.cli import card_files as cli_card_files
+from ari_app.cli.complete import FILES
+from ari_app.cli.settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
+from ari_app.cli.terminal import Unanswerable, at_terminal, can_answer, confirm, show, show_json, typed
 from ari_app.suggest import did_you_mean, dotted_keys
 
 DOTS = {"green": "[green]●[/]", "orange": "[yellow]●[/]", "red": "[red]●[/]"}

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ari_app.api_client import Api, RequestRefused
-from ari_app.cli_complete import FILES
+from ari_app.cli.complete import FILES
 
 KINDS = tuple(key.removeprefix("card.") for key in FILES)
 LONGEST_NAME = 100

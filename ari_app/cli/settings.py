@@ -8,8 +8,8 @@ from typing import Any
 import tomli_w
 
 from ari_app.api_client import RequestRefused
-from ari_app.cli_complete import SECRETS
-from ari_app.cli_terminal import NothingTyped, typed
+from ari_app.cli.complete import SECRETS
+from ari_app.cli.terminal import NothingTyped, typed
 from ari_app.suggest import did_you_mean
 
 ASK = "-"

@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ari_app import cli_calls, cli_lines, zones
+from ari_app import zones
 from ari_app.api_client import Api, NotRunning, RequestRefused, program
-from ari_app.cli_settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
-from ari_app.cli_terminal import show_json
+from ari_app.cli import calls as cli_calls
+from ari_app.cli import lines as cli_lines
+from ari_app.cli.settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
+from ari_app.cli.terminal import show_json
 from ari_app.config import Settings
 
 FAILURES: tuple[type[Exception], ...] = (NotRunning, RequestRefused)

@@ -1,17 +1,17 @@
-"""The `astergram` command."""
+"""How the `astergram` command begins: nothing heavy is loaded until something is to be done."""
 
 import io
 import os
 import sys
 from collections.abc import Sequence
 
-from ari_app.cli_parser import complete, completion, parse, parser
+from ari_app.cli.parser import complete, completion, parse, parser
 
 STANDARD_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status, see `cli_parser.EXIT_STATUSES`."""
+    """Run the command; returns its exit status, see `parser.EXIT_STATUSES`."""
     _open_standard_streams()
     if "_ARGCOMPLETE" in os.environ:
         complete(parser())
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # also for a program that reads what is printed, and answers
-    from ari_app.cli_commands import run  # heavy, and not needed to complete a word
+    from ari_app.cli.commands import run  # heavy, and not needed to complete a word
 
     return run(options)
 
@@ -31,7 +31,3 @@ def _open_standard_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
         pass
     os.close(descriptor)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ari_app import zones
 from ari_app.api_client import Api, RequestRefused
-from ari_app.cli_terminal import show, show_json
+from ari_app.cli.terminal import show, show_json
 from ari_app.private_file import private_file
 
 ID = re.compile(r"[0-9a-f]{12}")
