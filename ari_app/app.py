@@ -15,7 +15,7 @@ from ari_app.asterisk.websocket import ConnectionState
 from ari_app.bus import EventBus
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackHandler
-from ari_app.calls.card import CardRules, Cards
+from ari_app.calls.card import Cards
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import Languages, open_languages
@@ -39,9 +39,10 @@ from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, BotState, introduced
 from ari_app.telegram.card import PREFIX as CARD_PREFIX
 from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.line import Line, Profile
+from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Directory, Person
 from ari_app.web.http.services import Services
+from ari_app.telegram.profile import Profile
 from ari_app.web.server import Served, serving
 from media.pool import MediaPool
 from media.types import EngineProtocol, MediaSettings
@@ -92,8 +93,7 @@ class Astergram:
             connect_s=settings.calls.connect_s,
             away_s=settings.asterisk.away_s,
         )
-        rules: dict[str, CardRules] = {}
-        self.cards = Cards(rules, store, bot, self.registry.count, self._is_line)
+        self.cards = Cards(store, bot, self.registry.count, self._is_line)
         resources = CallResources(ari, audio, settings.calls.ring_s)
         self.dispatcher = CallDispatcher(
             lambda: self.lines, self.registry, resources, self.keypads, self.cards, tasks.calls
@@ -103,7 +103,6 @@ class Astergram:
             installation,
             self._accounts,
             self,
-            rules,
             bot,
             self.registry,
             ari,

@@ -16,7 +16,7 @@ from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
 from ari_app.calls.away import asterisk_away
-from ari_app.calls.card import Cards, Target
+from ari_app.calls.card import Cards
 from ari_app.calls.conversation import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.events import CallBackRequested, PbxRinging
 from ari_app.calls.outbound import place_call
@@ -30,6 +30,7 @@ from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Sh
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, Kind, Person
+from ari_app.telegram.profile import Target
 from ari_app.telegram.texts import MESSAGE_LENGTH, TextName
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ class CallBackHandler:
             data = CardData.unpack(press.data)
             card = self._cards.find(data.card)
             line = self._lines.get(card.line) if card else None
-            target = self._cards.callback(card.line) if card else None
+            target = line.card.callback if line else None
             if card is None or line is None or target is None:
                 raise ForgedCard("its card is done with, too old, or never was")
             CardSigner(card.id, card.person_id, card.secret).check(data, press.person_id)

@@ -3,9 +3,8 @@
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import replace
 
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
@@ -18,6 +17,7 @@ from ari_app.telegram.card import CardSigner, Contact, Picture, keyboard, new_se
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
+from ari_app.telegram.profile import CardReason, CardRules
 
 log = logging.getLogger(__name__)
 
@@ -25,46 +25,7 @@ LIFE_S = 30 * 86400.0
 """How long a button can be pressed, and the longest time between two cards that can be set."""
 
 
-class Reason(Enum):
-    """Why a card is sent; the values are the switches in [lines.card]."""
-
-    NO_ANSWER = "no_answer"
-    DECLINED = "declined"
-    BUSY = "busy"
-    CANCELLED = "cancelled"
-    MISSED = "missed"
-
-
-@dataclass(frozen=True)
-class Target:
-    """An extension of the dialplan that a call back rings first."""
-
-    extension: str
-    context: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Target | None":
-        """From EXTEN@CONTEXT; None for an empty text."""
-        extension, _, context = text.partition("@")
-        return cls(extension, context) if text else None
-
-
-@dataclass(frozen=True)
-class CardRules:
-    """A line's card: what it is sent for, how often to one person, and what there is to it besides its files.
-
-    ``cancelled_after_s``: how long a call that our side gave up must have rung. Without a ``callback`` there is no
-    button.
-    """
-
-    reasons: frozenset[Reason] = frozenset()
-    cancelled_after_s: float = 0.0
-    every_s: float = 0.0
-    callback: Target | None = None
-    contact: Contact | None = None
-
-
-def reason_for(call: Call, cancelled_after_s: float) -> Reason | None:
+def reason_for(call: Call, cancelled_after_s: float) -> CardReason | None:
     """What a call that is over would be a reason for; None where there is nothing that a card could say.
 
     Telegram calls a decline and a person who is in another call both Busy. An app in another call says so without
@@ -75,37 +36,35 @@ def reason_for(call: Call, cancelled_after_s: float) -> Reason | None:
     status = call.ending.status
     if call.direction is Direction.IN:
         gave_up = status is Status.CANCEL and call.ending.cause != Cause.ANSWERED_ELSEWHERE
-        return Reason.MISSED if gave_up or status in (Status.BUSY, Status.NOANSWER) else None
+        return CardReason.MISSED if gave_up or status in (Status.BUSY, Status.NOANSWER) else None
     if call.direction is Direction.BACK:
         return None  # it has its card
     match status:
         case Status.NOANSWER:
-            return Reason.NO_ANSWER
+            return CardReason.NO_ANSWER
         case Status.BUSY:
             hung_up = call.ending.cause == Cause.NORMAL_CLEARING
-            return Reason.DECLINED if hung_up or call.rang_s is not None else Reason.BUSY
+            return CardReason.DECLINED if hung_up or call.rang_s is not None else CardReason.BUSY
         case Status.CANCEL if call.rang_s is not None and call.rang_s >= cancelled_after_s:
-            return Reason.CANCELLED
+            return CardReason.CANCELLED
     return None
 
 
 class Cards:
     """The cards of all lines, and who may press their buttons.
 
-    ``rules``: by the line's number. While the bot can't be used, cards have no buttons.
-    ``own`` tells the accounts that are lines: no line sends another one its card. ``clock`` gives Unix time.
+    While the bot can't be used, cards have no buttons. ``own`` tells the accounts that are lines: no line sends another
+    one its card. ``clock`` gives Unix time.
     """
 
     def __init__(
         self,
-        rules: Mapping[str, CardRules],
         store: Store,
         bot: ButtonBot,
         count: Callable[[str], None],
         own: Callable[[Person], bool] = lambda _: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._rules = rules
         self._table = CardRepository(store)
         self._files = CardFileRepository(store)
         self._bot = bot
@@ -123,16 +82,13 @@ class Cards:
 
         ``asked``: what the dialplan said for this very call; None leaves it to the line's switches.
         """
-        rules = self._rules.get(line.number)
-        reason = rules and reason_for(call, rules.cancelled_after_s)
+        reason = reason_for(call, line.card.cancelled_after_s)
         if reason and call.person:
             await self.send(line, call.person, reason, asked)
 
-    async def send(self, line: Line, person: Person, reason: Reason, asked: bool | None = None) -> None:
+    async def send(self, line: Line, person: Person, reason: CardReason, asked: bool | None = None) -> None:
         """Send the card for a reason; as `after`."""
-        rules = self._rules.get(line.number)
-        if rules is None:  # the line has been removed meanwhile
-            return
+        rules = line.card
         wanted = reason in rules.reasons if asked is None else asked
         if not wanted or self._own(person):
             return
@@ -171,10 +127,6 @@ class Cards:
         """A card whose button can be pressed."""
         card = self._cards.get(card_id)
         return card if card and card.secret and card.sent_at > self._clock() - LIFE_S else None
-
-    def callback(self, line: str) -> Target | None:
-        """Where a line's cards call back."""
-        return self._rules[line].callback if line in self._rules else None
 
     def retire(self, card: CardRow) -> None:
         """Its button has done its work."""

@@ -9,7 +9,7 @@ from ari_app.asterisk.events import StasisStart
 from ari_app.asterisk.legs import incoming_leg
 from ari_app.calls import outcome
 from ari_app.calls.callback import callback
-from ari_app.calls.card import Cards, Reason, Target
+from ari_app.calls.card import Cards
 from ari_app.calls.dtmf import DigitsRefused, digits_of
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
@@ -24,6 +24,7 @@ from ari_app.telegram.errors import Limited, NotReady
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, MalformedDestination, Person
 from ari_app.telegram.phone import Offer
+from ari_app.telegram.profile import CardReason, Target
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class CallDispatcher:
             except LineFull as full:
                 log.info("call from %s refused: %s", offer.peer_id, full)
                 await offer.discard(full.ending.discard)
-                card = self._cards.send(line, person, Reason.MISSED)
+                card = self._cards.send(line, person, CardReason.MISSED)
             return self.spawn(card, f"card of {line.number} for {offer.peer_id}")
 
     async def _outbound(self, start: StasisStart) -> None:

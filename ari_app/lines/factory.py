@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ari_app.calls.card import CardRules, Reason, Target
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import LineSettings
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.card import Contact
 from ari_app.telegram.limits import LimitSettings
-from ari_app.telegram.line import Callers, Profile
 from ari_app.telegram.lists import Lists
+from ari_app.telegram.profile import Callers, CardReason, CardRules, Profile, Target
 from ari_app.telegram.texts import MessageTemplates
 
 
@@ -54,6 +53,7 @@ def profile(line: LineSettings, installation: InstallationSettings, learnt: Call
             calls_per_minute=line.calls_per_minute,
             calls_per_day=line.calls_per_day,
         ),
+        card=card_rules(line, installation),
     )
 
 
@@ -82,7 +82,7 @@ def card_rules(line: LineSettings, installation: InstallationSettings) -> CardRu
     card = line.card
     first_name = card.contact_first_name or company(line, installation)
     return CardRules(
-        reasons=frozenset(reason for reason in Reason if getattr(card, reason.value)),
+        reasons=frozenset(reason for reason in CardReason if getattr(card, reason.value)),
         cancelled_after_s=card.cancelled_after_s,
         every_s=card.card_every_s,
         callback=Target.parse(card.callback),

@@ -11,10 +11,9 @@ from typing import Any, Protocol, TypeVar
 from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
 from ari_app.calls import outcome
-from ari_app.calls.card import CardRules
 from ari_app.calls.registry import CallRegistry
 from ari_app.i18n import message
-from ari_app.lines.factory import Accounts, card_rules
+from ari_app.lines.factory import Accounts
 from ari_app.lines.health import LineStatus, account_status, asterisk_status, bot_status
 from ari_app.lines.installation import Installation
 from ari_app.lines.loader import load_lines
@@ -28,7 +27,8 @@ from ari_app.telegram import setup
 from ari_app.telegram.account import Account
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.errors import NotReady
-from ari_app.telegram.line import Line, Profile
+from ari_app.telegram.line import Line
+from ari_app.telegram.profile import Profile
 from ari_app.telegram.session_file import adopt, remove_session, replaced_session, retire, signin_session
 from ari_app.telegram.setup import BotFacts, Step, StepView
 from ari_app.wrong import Wrong
@@ -65,7 +65,7 @@ class LineFactory(Protocol):
 class LineManager:
     """Every line by its number, in the order in which they were added.
 
-    ``tasks`` holds those at work; ``rules`` is kept up to date with each line's card. What an administrator asks for
+    ``tasks`` holds those at work. What an administrator asks for
     is done to its end, also where whoever asked goes away meanwhile. Whatever goes wrong, a line that has been stopped
     is started again, unless it has been removed: it is at work, or its state says what to do.
     """
@@ -76,7 +76,6 @@ class LineManager:
         installation: Installation,
         accounts: Accounts,
         works: LineFactory,
-        rules: dict[str, CardRules],
         bot: Bot,
         registry: CallRegistry,
         ari: AriClient,
@@ -90,7 +89,6 @@ class LineManager:
         self._installation = installation
         self._accounts = accounts
         self._factory = works
-        self._rules = rules
         self._bot = bot
         self._registry = registry
         self._ari = ari
@@ -203,7 +201,7 @@ class LineManager:
             await self._prepare_stop(number)
             async with self._stopped(number):
                 await self._repository.remove(number)
-                for each in (self._settings, self.lines, self._rules, self._statuses):
+                for each in (self._settings, self.lines, self._statuses):
                     each.pop(number, None)
             for session in (account.session, signin_session(account), replaced_session(account)):
                 try:
@@ -307,7 +305,6 @@ class LineManager:
 
     def _add_running(self, settings: LineSettings, line: Line) -> None:
         number = settings.number
-        self._rules[number] = card_rules(settings, self._installation.settings)
         self._settings[number] = settings
         self.lines[number] = line
         self._start(number)
@@ -315,7 +312,6 @@ class LineManager:
     async def _apply(self, number: str) -> None:
         settings, installation, line = self._settings[number], self._installation.settings, self.lines[number]
         line.use(self._factory.profile(settings))
-        self._rules[number] = card_rules(settings, installation)
         account = self._accounts.of(settings, installation)
         if account != line.account:
             line.account = account  # for the next time it connects

@@ -30,14 +30,14 @@ from ari_app.telegram.errors import (
     TelegramError,
     Unreachable,
 )
-from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.lists import Denied, ListRefusal, Lists
+from ari_app.telegram.limits import Limits
+from ari_app.telegram.lists import Denied, ListRefusal
 from ari_app.telegram.peers import Callee, Destination, Directory, Person
 from ari_app.telegram.phone import Offer, OutgoingCall, Phone
 from ari_app.telegram.phone_call import KeyExchange
+from ari_app.telegram.profile import Profile
 from ari_app.telegram.refusals import wait
 from ari_app.telegram.session import Session, connected
-from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
 
 log = logging.getLogger(__name__)
@@ -58,35 +58,6 @@ class LineState(Enum):
     CONNECTING = "connecting"
     SIGNED_OUT = "signed out"
     READY = "ready"
-
-
-@dataclass(frozen=True)
-class Callers:
-    """Whose outgoing calls a line is for: phones by their caller id number; ``default``: those of nobody's line."""
-
-    numbers: frozenset[str] = frozenset()
-    default: bool = False
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What an administrator may change of a line while it works.
-
-    ``max_calls`` bounds the calls at a time, both ways together. ``bare_number_prefix`` makes phone numbers of dialled
-    digits, see `Destination.parse`. ``found_s`` and ``not_found_s``: how long Telegram's answers to who somebody is
-    stay good.
-    """
-
-    name: str
-    context: str
-    templates: MessageTemplates
-    max_calls: int = 1
-    lists: Lists = Lists()  # noqa: RUF009 - frozen
-    callers: Callers = Callers()
-    bare_number_prefix: str = ""
-    found_s: float = 86400.0
-    not_found_s: float = 3600.0
-    limits: LimitSettings = LimitSettings()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True)
@@ -152,6 +123,7 @@ class Line:
         self.lists = profile.lists
         self.callers = profile.callers
         self.templates = profile.templates
+        self.card = profile.card
         self.limits.settings = profile.limits
         self._bare_number_prefix = profile.bare_number_prefix
         self._directory.found_s, self._directory.not_found_s = profile.found_s, profile.not_found_s

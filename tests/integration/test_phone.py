@@ -24,9 +24,10 @@ from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import CallDiscarded, TelegramError
 from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.line import Line, LineState, Profile
+from ari_app.telegram.line import Line, LineState
 from ari_app.telegram.peers import Directory
 from ari_app.telegram.phone import DiscardReason, Offer, OutgoingCall
+from ari_app.telegram.profile import Profile
 from ari_app.telegram.session import connected
 from ari_app.telegram.texts import MessageTemplates
 from media.types import Agreement, DhConfig, EngineProtocol

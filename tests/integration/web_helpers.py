@@ -113,7 +113,7 @@ def no_lines(
     accounts = Accounts(Server(dc_id=2, host="127.0.0.1", port=1), lambda number: folder / f"{number}.session")
     ari = AriClient(NOBODY, "astergram", "secret", "telegram")
     no_works: Any = None  # what nobody asks where no line is
-    return LineManager(store, installation, accounts, no_works, {}, Bot(), registry, ari, bus, tasks)
+    return LineManager(store, installation, accounts, no_works, Bot(), registry, ari, bus, tasks)
 
 
 def nowhere(folder: Path) -> Surroundings:

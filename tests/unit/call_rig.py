@@ -17,9 +17,9 @@ from ari_app.calls.events import CallEvent
 from ari_app.calls.outcome import Direction
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
-from ari_app.telegram.line import Callers
 from ari_app.telegram.peers import Callee, Destination, Person
 from ari_app.telegram.phone import Offer, OutgoingCall, Phone
+from ari_app.telegram.profile import Callers
 from ari_app.telegram.session import Session
 from ari_app.telegram.texts import MessageTemplates
 from media.types import MediaError, MediaLost, MediaStats

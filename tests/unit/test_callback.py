@@ -13,7 +13,7 @@ from ari_app.calls import callback as callback_module
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.callback import CallBackHandler
-from ari_app.calls.card import CardRules, Cards, Reason, Target
+from ari_app.calls.card import Cards
 from ari_app.calls.events import CallBackRequested, PbxAnswered, PbxRinging
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.registry import CallRegistry
@@ -23,6 +23,7 @@ from ari_app.telegram.buttons import REFUSAL, ButtonMessage, EditRefused, Keyboa
 from ari_app.telegram.card import CardData
 from ari_app.telegram.errors import Limited
 from ari_app.telegram.peers import Person
+from ari_app.telegram.profile import CardReason, CardRules, Target
 from tests.unit.call_rig import PASSES_S, CallRig, call_rig, flow
 from tests.unit.fake_ari import eventually
 from tests.unit.fake_telegram import ANNA, accepted, discarded, waiting
@@ -119,11 +120,11 @@ async def it(tmp_path: Path) -> AsyncIterator[CallBacks]:
 @asynccontextmanager
 async def made(folder: Path) -> AsyncIterator[CallBacks]:
     async with call_rig() as rig, open_store(folder / "astergram.db") as store, guarded_tasks() as tasks:
-        rules = {rig.line.number: CardRules(frozenset(Reason), callback=Target("605", "agents"))}
+        rig.line.card = CardRules(frozenset(CardReason), callback=Target("605", "agents"))
         bot = FakeBot()
-        cards = Cards(rules, store, cast(Any, bot), lambda _: None)
+        cards = Cards(store, cast(Any, bot), lambda _: None)
         callbacks = CallBacks(rig, cards, bot, tasks)
-        await cards.send(rig.line, PERSON, Reason.NO_ANSWER)
+        await cards.send(rig.line, PERSON, CardReason.NO_ANSWER)
         yield callbacks
 
 

@@ -11,7 +11,7 @@ import pytest
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.callback import AGAIN_S, RateLimiter
-from ari_app.calls.card import CardRules, Cards, Reason, Target, reason_for
+from ari_app.calls.card import Cards, reason_for
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.store.cards import CardRepository, CardRow
 from ari_app.store.store import open_store
@@ -30,6 +30,7 @@ from ari_app.telegram.card import (
 )
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Discarded, DiscardReason
+from ari_app.telegram.profile import CardReason, CardRules, Target
 from ari_app.telegram.texts import MessageTemplates
 
 BIGGEST_ID = 2**52
@@ -47,14 +48,14 @@ def in_asterisk(cause: int, direction: Direction = OUT) -> Ending:
 @pytest.mark.parametrize(
     ("direction", "ending", "rang_s", "reason"),
     [
-        (OUT, outcome.not_answered(30), 30.0, Reason.NO_ANSWER),
-        (OUT, outcome.not_answered(20), None, Reason.NO_ANSWER),
-        (OUT, on_telegram(DiscardReason.MISSED), 30.0, Reason.NO_ANSWER),
-        (OUT, on_telegram(DiscardReason.BUSY), 3.0, Reason.DECLINED),
-        (OUT, on_telegram(DiscardReason.HANGUP), None, Reason.DECLINED),
-        (OUT, on_telegram(DiscardReason.BUSY), None, Reason.BUSY),
-        (OUT, outcome.failed(errors.Busy("")), None, Reason.BUSY),
-        (OUT, in_asterisk(127), 10.0, Reason.CANCELLED),
+        (OUT, outcome.not_answered(30), 30.0, CardReason.NO_ANSWER),
+        (OUT, outcome.not_answered(20), None, CardReason.NO_ANSWER),
+        (OUT, on_telegram(DiscardReason.MISSED), 30.0, CardReason.NO_ANSWER),
+        (OUT, on_telegram(DiscardReason.BUSY), 3.0, CardReason.DECLINED),
+        (OUT, on_telegram(DiscardReason.HANGUP), None, CardReason.DECLINED),
+        (OUT, on_telegram(DiscardReason.BUSY), None, CardReason.BUSY),
+        (OUT, outcome.failed(errors.Busy("")), None, CardReason.BUSY),
+        (OUT, in_asterisk(127), 10.0, CardReason.CANCELLED),
         (OUT, in_asterisk(127), 9.9, None),
         (OUT, in_asterisk(127), None, None),
         (OUT, on_telegram(DiscardReason.DISCONNECT), 3.0, None),
@@ -68,15 +69,15 @@ def in_asterisk(cause: int, direction: Direction = OUT) -> Ending:
         (OUT, outcome.failed(errors.NotReady("")), None, None),
         (BACK, outcome.not_answered(30), 30.0, None),
         (BACK, on_telegram(DiscardReason.BUSY, BACK), 3.0, None),
-        (IN, on_telegram(DiscardReason.MISSED, IN), None, Reason.MISSED),
+        (IN, on_telegram(DiscardReason.MISSED, IN), None, CardReason.MISSED),
         (IN, on_telegram(None, IN), None, None),  # another device of the line took it
-        (IN, in_asterisk(17, IN), None, Reason.MISSED),
-        (IN, in_asterisk(19, IN), None, Reason.MISSED),
+        (IN, in_asterisk(17, IN), None, CardReason.MISSED),
+        (IN, in_asterisk(19, IN), None, CardReason.MISSED),
         (IN, in_asterisk(38, IN), None, None),
     ],
 )
 async def test_what_a_card_is_sent_for(
-    direction: Direction, ending: Ending, rang_s: float | None, reason: Reason | None
+    direction: Direction, ending: Ending, rang_s: float | None, reason: CardReason | None
 ) -> None:
     call = Call("1", direction, "+79990000001", "anna")
     call.end(ending)
@@ -170,6 +171,7 @@ class FakeLine:
 
     def __init__(self, number: str, error: Exception | None = None) -> None:
         self.number = number
+        self.card = CardRules(frozenset(CardReason), every_s=100.0, callback=Target("605", "agents"))
         self.error = error
         self.sent: list[str] = []
         self.templates = MessageTemplates("Company", number, number)
@@ -193,15 +195,14 @@ SALES, SUPPORT = "+79990000001", "+79990000002"
 
 @pytest.fixture
 async def cards(tmp_path: Path) -> AsyncIterator[Cards]:
-    rules = CardRules(frozenset(Reason), every_s=100.0, callback=Target("605", "agents"))
     async with open_store(tmp_path / "astergram.db") as store:
-        yield Cards({SALES: rules, SUPPORT: rules}, store, cast(Any, None), lambda _: None, clock=lambda: 1000.0)
+        yield Cards(store, cast(Any, None), lambda _: None, clock=lambda: 1000.0)
 
 
 async def test_two_lines_send_one_person_one_card(cards: Cards) -> None:
     sales, support = FakeLine(SALES), FakeLine(SUPPORT)
     for line in (sales, support):
-        await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+        await cards.send(cast(Any, line), ANNA, CardReason.MISSED)
     assert (sales.sent, support.sent) == (["card"], [])
 
 
@@ -212,9 +213,9 @@ async def test_a_card_that_may_have_been_sent_is_not_sent_again(
     cards: Cards, error: Exception, sent: list[str]
 ) -> None:
     line = FakeLine(SALES, error)
-    await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    await cards.send(cast(Any, line), ANNA, CardReason.MISSED)
     assert line.sent == sent
-    await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    await cards.send(cast(Any, line), ANNA, CardReason.MISSED)
     assert line.sent == sent
 
 
@@ -260,7 +261,7 @@ async def test_a_card_that_is_deleted_is_edited_no_more() -> None:
 async def test_a_card_that_an_unexpected_error_keeps_from_being_sent_is_not_counted_as_one(cards: Cards) -> None:
     line = FakeLine(SALES, OSError("no room"))
     with pytest.raises(OSError, match="no room"):
-        await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+        await cards.send(cast(Any, line), ANNA, CardReason.MISSED)
     line.error = None
-    await cards.send(cast(Any, line), ANNA, Reason.MISSED)
+    await cards.send(cast(Any, line), ANNA, CardReason.MISSED)
     assert line.sent == ["card"]

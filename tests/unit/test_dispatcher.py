@@ -14,7 +14,6 @@ from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.calls import outbound as outbound_module
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
-from ari_app.calls.card import Reason
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.events import CalleeOutdated, LineRefused, MediaTimedOut, TelegramRinging
 from ari_app.calls.outcome import Direction, Status
@@ -25,6 +24,7 @@ from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.lists import Lists
 from ari_app.telegram.peers import Callee, Person
 from ari_app.telegram.phone import DiscardReason
+from ari_app.telegram.profile import CardReason
 from tests.unit.call_rig import PASSES_S, CallRig, FakeLine, FakeMedia, call_rig, flow
 from tests.unit.fake_ari import PHONE, eventually
 from tests.unit.fake_telegram import ANNA, FROM_ANNA, PEER, accepted, answer, confirmed, discarded, requested, waiting
@@ -40,12 +40,12 @@ class FakeCards:
 
     def __init__(self) -> None:
         self.after: list[bool | None] = []
-        self.sent: list[Reason] = []
+        self.sent: list[CardReason] = []
 
     async def send_after(self, call: Call, line: Any, asked: bool | None = None) -> None:
         self.after.append(asked)
 
-    async def send(self, line: Any, person: Person, reason: Reason) -> None:
+    async def send(self, line: Any, person: Person, reason: CardReason) -> None:
         self.sent.append(reason)
 
 
@@ -379,7 +379,7 @@ async def test_an_offer_to_a_full_line_is_busy_and_gets_the_card(rig: CallRig) -
     async with exchange(rig) as it, it.registry.admit(Direction.OUT, rig.line.number, "7", 1) as call:
         offered(rig, rig.line, it)
         await rig.telegram.asked_for("phone.discardCall")
-        await eventually(lambda: it.cards.sent == [Reason.MISSED])
+        await eventually(lambda: it.cards.sent == [CardReason.MISSED])
         call.end(outcome.shut_down(talking=False))
     assert it.told == [BUSY]
 

@@ -11,7 +11,8 @@ import pytest
 
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import Limited, TelegramError, Unreachable
-from ari_app.telegram.line import Line, Profile
+from ari_app.telegram.line import Line
+from ari_app.telegram.profile import Profile
 from ari_app.telegram.texts import MessageTemplates
 
 NUMBER = "+79990000001"

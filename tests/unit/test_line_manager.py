@@ -140,9 +140,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         installation = Installation(store, InstallationSettings(api_id=1, api_hash="hash"))
         ari = AriClient("http://127.0.0.1:1", "astergram", "secret", "telegram")
-        made.book = LineManager(
-            store, installation, made.accounts, made, {}, Bot(), CallRegistry(), ari, EventBus(), tasks
-        )
+        made.book = LineManager(store, installation, made.accounts, made, Bot(), CallRegistry(), ari, EventBus(), tasks)
         for number in (LINE, OTHER):
             await made.book.add(LineSettings.of({"number": number}))
             await made.at_work(number)

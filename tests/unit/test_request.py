@@ -17,9 +17,10 @@ from ari_app.store.store import open_store
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import Frozen, Limited, NotReady
 from ari_app.telegram.limits import CALL, Limits, LimitSettings
-from ari_app.telegram.line import Callers, Line, Profile
+from ari_app.telegram.line import Line
 from ari_app.telegram.lists import Denied
 from ari_app.telegram.peers import Directory, MalformedDestination
+from ari_app.telegram.profile import Callers, Profile
 from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
 

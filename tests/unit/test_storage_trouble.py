@@ -16,7 +16,7 @@ from telethon.tl import types
 
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
-from ari_app.calls.card import CardRules, Cards, Reason, Target
+from ari_app.calls.card import Cards
 from ari_app.calls.events import KeypadHidden, KeypadShown, Note
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
@@ -34,6 +34,7 @@ from ari_app.store.store import Store, open_store
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.limits import CALL, Limits, LimitSettings
 from ari_app.telegram.peers import Destination, Directory, Kind, Person
+from ari_app.telegram.profile import CardReason, CardRules, Target
 from ari_app.telegram.session import Session
 from tests.unit.storage_trouble import TROUBLES, Trouble
 
@@ -182,11 +183,11 @@ async def test_what_is_left_in_chats_is_looked_for_again_when_the_database_can_b
 
 async def test_a_card_is_sent_and_its_button_known(store: Store, in_trouble: Any) -> None:
     telegram = cast(Any, Telegram())
-    rules = CardRules(frozenset(Reason), every_s=60.0, callback=Target("600", "queues"))
-    cards = Cards({LINE: rules}, store, telegram, lambda what: None)
+    telegram.card = CardRules(frozenset(CardReason), every_s=60.0, callback=Target("600", "queues"))
+    cards = Cards(store, telegram, lambda what: None)
     async with in_trouble():
-        await cards.send(telegram, ANNA, Reason.MISSED)
-        await cards.send(telegram, ANNA, Reason.MISSED)
+        await cards.send(telegram, ANNA, CardReason.MISSED)
+        await cards.send(telegram, ANNA, CardReason.MISSED)
         assert telegram.sent == ["card"]
         (card,) = cards._cards.values()
         cards.set_progress_message(card, "inline")

@@ -13,8 +13,9 @@ from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.account import Account
 from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.line import Line, LineState, Profile
+from ari_app.telegram.line import Line, LineState
 from ari_app.telegram.peers import Directory
+from ari_app.telegram.profile import Profile
 from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
 
