@@ -1,4 +1,4 @@
-"""Where Astergram is wired together: lines, Asterisk, media processes, the bot, the calls and the admin page."""
+"""Makes the parts of Astergram, and hands them to each other: lines, Asterisk, media, the bot, calls, the page."""
 
 import asyncio
 import logging
@@ -12,124 +12,54 @@ from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.websocket import ConnectionState
-from ari_app.bus import EventBus
+from ari_app.bus import ASTERISK, BOT, EventBus
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackHandler
 from ari_app.calls.card import Cards
+from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.languages import Languages, open_languages
+from ari_app.calls.languages import open_languages
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
+from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
-from ari_app.lines.factory import Accounts, profile
+from ari_app.lines.factory import Accounts, LineFactory
+from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
-from ari_app.reports.history import History, HistorySettings, open_history
+from ari_app.reports.history import HistorySettings, open_history
 from ari_app.state_folder import held
-from ari_app.store.limits import LimitRepository
-from ari_app.store.peers import PeerRepository
-from ari_app.store.store import Store, open_store
-from ari_app.tasks import GuardedTasks, guarded_tasks
+from ari_app.store.store import open_store
+from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Server
-from ari_app.telegram.bot import Bot, BotState, introduced
+from ari_app.telegram.bot import Bot, introduced
 from ari_app.telegram.card import PREFIX as CARD_PREFIX
-from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.line import Line
-from ari_app.telegram.peers import Directory, Person
 from ari_app.web.http.services import Services
-from ari_app.telegram.profile import Profile
 from ari_app.web.server import Served, serving
 from media.pool import MediaPool
-from media.types import EngineProtocol, MediaSettings
+from media.types import MediaSettings
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Astergram:
     """The running program; made by `running(settings)`."""
 
+    ari: AriClient
+    bot: Bot
+    lines: LineManager
+    registry: CallRegistry
+    keypads: Keypads
+    cards: Cards
+    services: Services
     web: Served
-
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        installation: Installation,
-        ari: AriClient,
-        pool: MediaPool,
-        engine: EngineProtocol,
-        languages: Languages,
-        history: History,
-        bus: EventBus,
-        tasks: "Tasks",
-    ) -> None:
-        self.installation = installation
-        self.ari = ari
-        self.bot = bot = Bot(
-            bot_token(installation),
-            settings.bot.api_url,
-            on_change=lambda: self.lines.bot_changed(),
-            on_language=languages.learn,
-        )
-        self.history = history
-        self.bus = bus
-        store.queue.on_change = lambda: bus.publish("storage")
-        self.registry = CallRegistry(bus, history)
-        self.keypads = Keypads(bot, store, tasks.keypads, partial(self.registry.count, "keypad.refused"))
-        self._settings = settings
-        self._store = store
-        self._engine = engine
-        self._languages = languages
-        self._accounts = Accounts(server(settings), settings.session)
-        audio = AudioSettings(
-            pool=pool,
-            transport=settings.asterisk.transport,
-            media_host=settings.asterisk.media_host,
-            connect_s=settings.calls.connect_s,
-            away_s=settings.asterisk.away_s,
-        )
-        self.cards = Cards(store, bot, self.registry.count, self._is_line)
-        resources = CallResources(ari, audio, settings.calls.ring_s)
-        self.dispatcher = CallDispatcher(
-            lambda: self.lines, self.registry, resources, self.keypads, self.cards, tasks.calls
-        )
-        self.lines = LineManager(
-            store,
-            installation,
-            self._accounts,
-            self,
-            bot,
-            self.registry,
-            ari,
-            bus,
-            tasks.lines,
-        )
-        self._callbacks = CallBackHandler(
-            self.cards,
-            self.lines.lines,
-            bot,
-            self.registry,
-            resources,
-            self.dispatcher.spawn,
-        )
-        bot.on_press(CARD_PREFIX, self._callbacks.press)
-        self.doctor = Doctor(self._surroundings)
-        self.card_files = CardFiles(store)
-        self.services = Services(
-            lines=self.lines,
-            card_files=self.card_files,
-            registry=self.registry,
-            history=history,
-            doctor=self.doctor,
-            installation=installation,
-            store=store,
-            bus=bus,
-        )
 
     async def first_attempt_done(self) -> None:
         """Wait until Asterisk, each line and the bot have been tried once.
@@ -146,87 +76,17 @@ class Astergram:
             await line.first_attempt_done()
         await self.bot.first_attempt_done()
 
-    async def take_events(self, events: asyncio.Queue[Event]) -> None:
-        """Take the events of the ARI application, for as long as it runs."""
-        while True:
-            event = await events.get()
-            if isinstance(event, StasisStart):
-                self.dispatcher.on_channel(event)
-            else:
-                self.lines.update_status()
-
-    async def installation_changed(self) -> None:
-        """Follow what has been set for the whole installation."""
-        self.bot.use(bot_token(self.installation))
-        await self.lines.installation_changed()
-
-    def line(self, settings: LineSettings) -> Line:
-        """A line that is not yet at work."""
-        number = settings.number
-        return Line(
-            self._accounts.of(settings, self.installation.settings),
-            self._engine,
-            self.dispatcher.on_offer,
-            profile=self.profile(settings),
-            limits=Limits(number, LimitSettings(), LimitRepository(self._store, number)),
-            directory=Directory(PeerRepository(self._store, number)),
-            on_text=self.dispatcher.on_text,
-            on_change=self.lines.update_status,
-            on_signed_out=self.lines.end_calls_of_session,
-            bot_name=lambda: self.bot.username if self.bot.state is BotState.READY else "",
-            own=self._is_line,
-        )
-
-    def profile(self, settings: LineSettings) -> Profile:
-        """What of its settings may be changed while it works."""
-        return profile(settings, self.installation.settings, self._languages.of)
-
-    async def test_call(self, line: Line, destination: str) -> str:
-        """Begin a test call; its id."""
-        return await self.dispatcher.test_call(line, destination)
-
-    def _is_line(self, person: Person) -> bool:
-        return any(person.id == line.user_id or person.phone == line.number for line in self.lines)
-
-    async def after_ready(self, line: Line) -> None:
-        """Put right what is left in a line's chats, by a killed program and whenever it is ready again."""
-        async with guarded_tasks() as tasks:
-            tasks.supervise(partial(self._repair_cards, line), f"line {line.number}: cards")
-            await self.keypads.clean_up_when_ready(line)
-
-    async def _repair_cards(self, line: Line) -> None:
-        await line.until_ready()
-        await self._callbacks.repair_cards(line)
-
-    async def clean_up(self, line: Line) -> None:
-        """Before a line is removed or signed out: keypads would stay in people's chats for good."""
-        await self.keypads.clean_up_at_last(line)
-
-    def _surroundings(self) -> Surroundings:
-        return surroundings(
-            self._settings,
-            self.lines.all_settings(),
-            has_bot=bool(bot_token(self.installation)),
-            holds_app=self.ari.state is ConnectionState.CONNECTED,
-            telegram_offset_s=self.lines.telegram_offset_s,
-        )
-
-
-@dataclass(frozen=True)
-class Tasks:
-    """What goes on in the background: the lines outlive the keypads, and those outlive the calls."""
-
-    lines: GuardedTasks
-    keypads: GuardedTasks
-    calls: GuardedTasks
-
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Astergram]:
     """Astergram at work; leaving ends every call with its reason, then lets go of all else. Raises StateHeld first."""
     async with AsyncExitStack() as stack:
+        # What the rest needs. It is left last.
         stack.enter_context(held(settings.state_dir, "run"))
-        store = await stack.enter_async_context(open_store(settings.database))
+        bus = EventBus()
+        store = await stack.enter_async_context(
+            open_store(settings.database, on_change=partial(bus.publish, "storage"))
+        )
         introduce = partial(introduced, api_url=settings.bot.api_url)
         installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
@@ -243,33 +103,95 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         arrivals = asyncio.Queue[Event]()
         stack.enter_context(ari.events.attached("", arrivals.put_nowait))
         await stack.enter_async_context(ari)
-        holding = await stack.enter_async_context(guarded_tasks())
-        hiding = await stack.enter_async_context(guarded_tasks())
+
+        # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
+        line_tasks = await stack.enter_async_context(guarded_tasks())
+        keypad_tasks = await stack.enter_async_context(guarded_tasks())
         keypads_hidden = AsyncExitStack()
         await stack.enter_async_context(keypads_hidden)  # once the calls are over, while the lines are still held
-        calls = await stack.enter_async_context(guarded_tasks())
-        app = Astergram(
-            settings,
-            store,
-            installation,
-            ari,
-            pool,
-            engine,
-            languages,
-            history,
-            EventBus(),
-            Tasks(holding, hiding, calls),
+        call_tasks = await stack.enter_async_context(guarded_tasks())
+
+        # Calls.
+        lines = Lines()
+        bot = Bot(
+            bot_token(installation),
+            settings.bot.api_url,
+            on_change=partial(bus.publish, BOT),
+            on_language=languages.learn,
         )
-        keypads_hidden.push_async_callback(app.keypads.wait_hidden)
-        await app.cards.load()
-        holding.supervise(app.bot.run, "bot")
-        holding.supervise(partial(app.take_events, arrivals), "events of Asterisk")
-        holding.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
-        await app.lines.load()
-        holding.supervise(app.lines.publish_status, "lights")
-        installation.on_change = app.installation_changed
-        app.web = await stack.enter_async_context(serving(app.services, settings.web, settings.socket))
-        yield app
+        registry = CallRegistry(bus, history)
+        keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
+        keypads_hidden.push_async_callback(keypads.wait_hidden)
+        cards = Cards(store, bot, registry.count, lines.include)
+        await cards.load()
+        resources = CallResources(ari, audio_settings(settings, pool), settings.calls.ring_s)
+        dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks)
+        callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
+        bot.on_press(CARD_PREFIX, callbacks.press)
+
+        # Lines.
+        accounts = Accounts(server(settings), settings.session)
+        factory = LineFactory(accounts, installation, engine, dispatcher, lines, bot, languages, store, bus)
+        manager = LineManager(store, lines, factory, ChatCleanUp(keypads, callbacks), registry, bus, line_tasks)
+        statuses = StatusMonitor(lines, ari, bot, bus)
+
+        async def follow_installation() -> None:
+            bot.use(bot_token(installation))
+            await manager.installation_changed()
+
+        def look_around() -> Surroundings:
+            return surroundings(
+                settings,
+                manager.all_settings(),
+                has_bot=bool(bot_token(installation)),
+                holds_app=ari.state is ConnectionState.CONNECTED,
+                telegram_offset_s=manager.telegram_offset_s,
+            )
+
+        installation.on_change(follow_installation)
+        line_tasks.supervise(bot.run, "bot")
+        line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
+        line_tasks.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
+        line_tasks.supervise(statuses.run, "status")
+        await manager.load()
+
+        # The page and the API.
+        services = Services(
+            lines=manager,
+            statuses=statuses,
+            account_setup=AccountSetup(manager, bot, bus),
+            dispatcher=dispatcher,
+            card_files=CardFiles(store),
+            registry=registry,
+            history=history,
+            doctor=Doctor(look_around),
+            installation=installation,
+            store=store,
+            bus=bus,
+        )
+        web = await stack.enter_async_context(serving(services, settings.web, settings.socket))
+        yield Astergram(ari, bot, manager, registry, keypads, cards, services, web)
+
+
+async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher, bus: EventBus) -> None:
+    """Take the events of the ARI application, until cancelled."""
+    while True:
+        event = await arrivals.get()
+        if isinstance(event, StasisStart):
+            dispatcher.on_channel(event)
+        else:
+            bus.publish(ASTERISK)
+
+
+def audio_settings(settings: Settings, pool: MediaPool) -> AudioSettings:
+    """How audio goes between Telegram and Asterisk."""
+    return AudioSettings(
+        pool=pool,
+        transport=settings.asterisk.transport,
+        media_host=settings.asterisk.media_host,
+        connect_s=settings.calls.connect_s,
+        away_s=settings.asterisk.away_s,
+    )
 
 
 def surroundings(

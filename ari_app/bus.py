@@ -8,6 +8,10 @@ from typing import Any
 
 BACKLOG = 200  # events of a subscriber that does not keep up; it gets RELOAD in place of what it has missed
 RELOAD = "reload"
+ACCOUNT, BOT, ASTERISK = "account", "bot", "asterisk"
+"""Something about a line's account, the bot, or the connection to Asterisk may have changed..."""
+INTERNAL = frozenset((ACCOUNT, BOT, ASTERISK))
+"""...of which only this program's own parts are told: they publish "line" for what comes of it."""
 
 
 @dataclass(frozen=True)

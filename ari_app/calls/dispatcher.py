@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from ari_app.asterisk.events import StasisStart
@@ -34,7 +34,7 @@ class CallDispatcher:
 
     def __init__(
         self,
-        lines: Callable[[], Iterable[Line]],
+        lines: Mapping[str, Line],
         registry: CallRegistry,
         resources: CallResources,
         keypads: Keypads,
@@ -61,6 +61,10 @@ class CallDispatcher:
         if start.replaces:  # by a transfer, a channel that is in no call any more
             return self.spawn(self._hang_up_transferred(start), f"channel {start.channel_id}")
         self.spawn(self._outbound(start), f"call from channel {start.channel_id}")
+
+    async def on_signed_out(self, line: Line) -> None:
+        """End the calls of a line whose session Telegram has ended."""
+        await self._registry.end_calls(line.number, outcome.session_ended)
 
     async def _hang_up_transferred(self, start: StasisStart) -> None:
         log.warning("channel %s was transferred to a call that is over: hung up", start.channel.get("name"))
@@ -136,7 +140,7 @@ class CallDispatcher:
             number = ""
             try:
                 request = Request.parse(leg.args)
-                route = Route(request, leg.caller_number, list(self._lines()), self._registry.calls_per_line)
+                route = Route(request, leg.caller_number, list(self._lines.values()), self._registry.calls_per_line)
                 line = route.line
                 number = line.number
                 async with self._registry.admit(

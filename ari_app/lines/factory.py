@@ -3,16 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from ari_app.lines.installation import InstallationSettings
+from ari_app.bus import ACCOUNT, EventBus
+from ari_app.calls.languages import Languages
+from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.lines import Lines
 from ari_app.lines.settings import LineSettings
+from ari_app.store.limits import LimitRepository
+from ari_app.store.peers import PeerRepository
+from ari_app.store.store import Store
 from ari_app.telegram.account import Account, Server
+from ari_app.telegram.bot import Bot
 from ari_app.telegram.card import Contact
-from ari_app.telegram.limits import LimitSettings
+from ari_app.telegram.limits import Limits, LimitSettings
+from ari_app.telegram.line import Line, LineObserver
 from ari_app.telegram.lists import Lists
+from ari_app.telegram.peers import Directory
 from ari_app.telegram.profile import Callers, CardReason, CardRules, Profile, Target
 from ari_app.telegram.texts import MessageTemplates
+from media.types import EngineProtocol
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,56 @@ class Accounts:
             session=self.session(line.number),
             server=self.server,
         )
+
+
+class LineFactory:
+    """Makes lines that are not yet at work; ``observer`` is told what happens on them."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        installation: Installation,
+        engine: EngineProtocol,
+        observer: LineObserver,
+        lines: Lines,
+        bot: Bot,
+        languages: Languages,
+        store: Store,
+        bus: EventBus,
+    ) -> None:
+        self._accounts = accounts
+        self._installation = installation
+        self._engine = engine
+        self._observer = observer
+        self._lines = lines
+        self._bot = bot
+        self._languages = languages
+        self._store = store
+        self._bus = bus
+
+    def line(self, settings: LineSettings) -> Line:
+        """A line with all that is kept of it."""
+        number = settings.number
+        on_change = partial(self._bus.publish, ACCOUNT, number)
+        return Line(
+            self.account(settings),
+            self._engine,
+            self._observer,
+            profile=self.profile(settings),
+            limits=Limits(number, LimitSettings(), LimitRepository(self._store, number), on_change=on_change),
+            directory=Directory(PeerRepository(self._store, number)),
+            on_change=on_change,
+            bot_name=self._bot.usable_name,
+            own=self._lines.include,
+        )
+
+    def account(self, settings: LineSettings) -> Account:
+        """Its account."""
+        return self._accounts.of(settings, self._installation.settings)
+
+    def profile(self, settings: LineSettings) -> Profile:
+        """What of its settings may be changed while it works."""
+        return profile(settings, self._installation.settings, self._languages.of)
 
 
 def profile(line: LineSettings, installation: InstallationSettings, learnt: Callable[[int], str]) -> Profile:

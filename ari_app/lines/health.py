@@ -1,15 +1,22 @@
 """Three lights for each line: whether its calls, its account and the bot are as they should be."""
 
+import asyncio
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriConflict, AriRefused
 from ari_app.asterisk.websocket import ConnectionState
+from ari_app.bus import ACCOUNT, ASTERISK, BOT, RELOAD, BusEvent, EventBus
 from ari_app.i18n import Message, message
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.limits import CALL
 from ari_app.telegram.line import Line, LineState
+
+FOLLOWED = frozenset((ACCOUNT, ASTERISK, BOT, "lines", RELOAD))
+"""What statuses depend on."""
 
 
 class Colour(Enum):
@@ -64,6 +71,51 @@ class LineStatus:
             self.account.after(before.account, now),
             self.bot.after(before.bot, now),
         )
+
+
+class StatusMonitor:
+    """The statuses of all lines, and since when they are what they are. ``clock`` gives Unix time."""
+
+    def __init__(
+        self, lines: Mapping[str, Line], ari: AriClient, bot: Bot, bus: EventBus, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._lines = lines
+        self._ari = ari
+        self._bot = bot
+        self._bus = bus
+        self._clock = clock
+        self._statuses: dict[str, LineStatus] = {}
+
+    def status(self, line: Line) -> LineStatus:
+        """A line's, now."""
+        status = LineStatus(asterisk_status(self._ari), account_status(line), bot_status(self._bot, line))
+        self._statuses[line.number] = status = status.after(self._statuses.get(line.number), self._clock())
+        return status
+
+    async def run(self) -> None:
+        """Publish "line" for each whose status has changed, until cancelled."""
+        published: dict[str, LineStatus] = {}
+        with self._bus.subscribe() as changes:
+            while True:
+                for number in self._statuses.keys() - self._lines.keys():
+                    del self._statuses[number]
+                for number, line in list(self._lines.items()):
+                    status = self.status(line)
+                    if published.get(number) != status:
+                        published[number] = status
+                        self._bus.publish("line", number)
+                await self._change(changes)
+
+    async def _change(self, changes: asyncio.Queue[BusEvent]) -> None:
+        """Wait for something that a status depends on; what came together is looked at together."""
+        kinds: set[str] = set()
+        while not kinds & FOLLOWED:
+            kinds.add((await changes.get()).kind)
+            while not changes.empty():
+                kinds.add(changes.get_nowait().kind)
+        if kinds & {BOT, RELOAD}:
+            for line in self._lines.values():
+                line.bot_changed()
 
 
 def asterisk_status(ari: AriClient) -> StatusLight:

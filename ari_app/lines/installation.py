@@ -61,10 +61,6 @@ TRY_S = 20.0
 """For Telegram's word on a bot's token; the library that asks takes seconds to load on a slow machine."""
 
 
-async def _nothing() -> None:
-    """Nobody follows."""
-
-
 class BotUntried(LineError):
     """Nothing was changed: Telegram could not be asked about the bot's token."""
 
@@ -76,7 +72,6 @@ class Installation:
     """The settings now: what has been set while the program runs, over what its configuration file says.
 
     ``introduce`` asks Telegram who a token's bot is (raises BotApiError); without it, every token is kept untried.
-    ``on_change`` is called after each change.
     """
 
     def __init__(self, store: Store, defaults: InstallationSettings, introduce: Introduce | None = None) -> None:
@@ -84,8 +79,12 @@ class Installation:
         self._defaults = defaults
         self._introduce = introduce
         self.settings = defaults
-        self.on_change: Callable[[], Awaitable[None]] = _nothing
+        self._followers: list[Callable[[], Awaitable[None]]] = []
         self._changing = asyncio.Lock()
+
+    def on_change(self, follow: Callable[[], Awaitable[None]]) -> None:
+        """Have something done after each change, before it counts as made."""
+        self._followers.append(follow)
 
     async def load(self) -> None:
         """Read what was set before; before anything else."""
@@ -108,7 +107,8 @@ class Installation:
             settings = self._with({**await self._kept.all(), **wanted})
             await self._kept.change(wanted)
             self.settings = settings
-        await self.on_change()
+        for follow in self._followers:
+            await follow()
         return introduction
 
     async def _tried(self, token: str | None) -> Introduction | None:

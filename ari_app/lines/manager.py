@@ -8,14 +8,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
-from ari_app.calls import outcome
 from ari_app.calls.registry import CallRegistry
 from ari_app.i18n import message
-from ari_app.lines.factory import Accounts
-from ari_app.lines.health import LineStatus, account_status, asterisk_status, bot_status
-from ari_app.lines.installation import Installation
+from ari_app.lines.factory import LineFactory
+from ari_app.lines.lines import Lines
 from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
@@ -25,12 +22,9 @@ from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram import setup
 from ari_app.telegram.account import Account
-from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.line import Line
-from ari_app.telegram.profile import Profile
 from ari_app.telegram.session_file import adopt, remove_session, replaced_session, retire, signin_session
-from ari_app.telegram.setup import BotFacts, Step, StepView
 from ari_app.wrong import Wrong
 
 log = logging.getLogger(__name__)
@@ -43,23 +37,14 @@ STOP_S = 20.0  # for a line to let go of its session; disconnecting takes 5 s at
 STOPS = 2  # times a line is told to; a library may have swallowed the first
 
 
-class LineFactory(Protocol):
-    """What lines are made of, and what is done with one that is at work."""
+class Chats(Protocol):
+    """What calls leave in a line's chats."""
 
-    def line(self, settings: LineSettings) -> Line:
-        """A line that is not yet at work."""
+    async def run(self, line: Line) -> None:
+        """Put it right whenever the line is ready again; runs beside the line, until it stops."""
 
-    def profile(self, settings: LineSettings) -> Profile:
-        """What of its settings may be changed while it works."""
-
-    async def after_ready(self, line: Line) -> None:
-        """Runs beside a line, until it stops."""
-
-    async def clean_up(self, line: Line) -> None:
-        """Its calls are over: remove from its chats what must not stay there when it can't be removed later."""
-
-    async def test_call(self, line: Line, destination: str) -> str:
-        """Begin a test call; its id. Raises MalformedDestination, TelegramError, LineFull."""
+    async def at_last(self, line: Line) -> None:
+        """Its calls are over: remove what must not stay there when it can't be removed later."""
 
 
 class LineManager:
@@ -73,33 +58,25 @@ class LineManager:
     def __init__(
         self,
         store: Store,
-        installation: Installation,
-        accounts: Accounts,
-        works: LineFactory,
-        bot: Bot,
+        lines: Lines,
+        factory: LineFactory,
+        chats: Chats,
         registry: CallRegistry,
-        ari: AriClient,
         bus: EventBus,
         tasks: GuardedTasks,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.lines: dict[str, Line] = {}
+        self.lines = lines
         self._store = store
         self._repository = LineRepository(store)
-        self._installation = installation
-        self._accounts = accounts
-        self._factory = works
-        self._bot = bot
+        self._factory = factory
+        self._chats = chats
         self._registry = registry
-        self._ari = ari
         self._bus = bus
         self._tasks = tasks
-        self._clock = clock
         self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, bus, tasks, clock)
         self._settings: dict[str, LineSettings] = {}
         self._running: dict[str, set[asyncio.Task[None]]] = {}
-        self._statuses: dict[str, LineStatus] = {}
-        self._status_outdated = asyncio.Event()
         self._changing = asyncio.Lock()
 
     def __iter__(self) -> Iterator[Line]:
@@ -123,13 +100,6 @@ class LineManager:
     def all_settings(self) -> list[LineSettings]:
         """What is set for every line."""
         return list(self._settings.values())
-
-    def status(self, number: str) -> LineStatus:
-        """A line's lights now; raises NoSuchLine."""
-        line = self.line(number)
-        lights = LineStatus(asterisk_status(self._ari), account_status(line), bot_status(self._bot, line))
-        self._statuses[number] = lights = lights.after(self._statuses.get(number), self._clock())
-        return lights
 
     @property
     def telegram_offset_s(self) -> float | None:
@@ -201,8 +171,8 @@ class LineManager:
             await self._prepare_stop(number)
             async with self._stopped(number):
                 await self._repository.remove(number)
-                for each in (self._settings, self.lines, self._statuses):
-                    each.pop(number, None)
+                self._settings.pop(number, None)
+                self.lines.remove(number)
             for session in (account.session, signin_session(account), replaced_session(account)):
                 try:
                     await asyncio.to_thread(remove_session, session)
@@ -220,11 +190,11 @@ class LineManager:
 
     async def _reset(self, number: str) -> None:
         async with self._changing:
-            self.settings(number)
+            account = self.line(number).account
             await self._prepare_stop(number)
             async with self._stopped(number):
                 await self._repository.forget_caches(number)
-                await asyncio.to_thread(remove_session, self._accounts.session(number))
+                await asyncio.to_thread(remove_session, account.session)
         log.info("line %s: reset", number)
 
     async def log_out(self, number: str) -> None:
@@ -233,31 +203,13 @@ class LineManager:
 
     async def _log_out(self, number: str) -> None:
         async with self._changing:
-            session = self.line(number).require_online().session
+            line = self.line(number)
+            account, session = line.account, line.require_online().session
             await self._prepare_stop(number)
             await setup.log_out(session)
             async with self._stopped(number):
-                await asyncio.to_thread(remove_session, self._accounts.session(number))
+                await asyncio.to_thread(remove_session, account.session)
         log.info("line %s: logged out", number)
-
-    async def setup(self, number: str) -> list[StepView]:
-        """How what a new account needs stands. Raises NoSuchLine, TelegramError."""
-        return await setup.look(self.line(number).require_online().session, self._bot_facts())
-
-    async def carry_out(self, number: str, steps: Collection[Step]) -> list[StepView]:
-        """Do some of what a new account needs. Raises NoSuchLine, TelegramError."""
-        views = await setup.carry_out(self.line(number).require_online().session, steps, self._bot_facts())
-        self.line(number).recheck_bot()
-        log.info("line %s: account set up: %s", number, ", ".join(step.value for step in steps))
-        self._bus.publish("line", number)
-        return views
-
-    async def test_call(self, number: str, destination: str) -> str:
-        """Let the line's own extension be rung, and then somebody on Telegram; the call's id.
-
-        Raises NoSuchLine, MalformedDestination, TelegramError, LineFull.
-        """
-        return await self._factory.test_call(self.line(number), destination)
 
     async def installation_changed(self) -> None:
         """Let every line follow what is set for the whole installation."""
@@ -274,45 +226,19 @@ class LineManager:
 
     # --- what follows from it
 
-    def update_status(self) -> None:
-        """Something that lights show may have changed."""
-        self._status_outdated.set()
-
-    def bot_changed(self) -> None:
-        """The bot has another state, or is another one."""
-        for line in self:
-            line.bot_changed()
-        self.update_status()
-
-    async def end_calls_of_session(self, line: Line) -> None:
-        """Telegram has ended a line's session, and with it the calls."""
-        await self._registry.end_calls(line.number, outcome.session_ended)
-
-    async def publish_status(self) -> None:
-        """Tell when a light changes, until cancelled."""
-        told: dict[str, LineStatus] = {}
-        while True:
-            await self._status_outdated.wait()
-            self._status_outdated.clear()
-            for number in list(self.lines):
-                lights = self.status(number)
-                if told.get(number) != lights:
-                    told[number] = lights
-                    self._bus.publish("line", number)
-
     def _check(self, settings: LineSettings) -> None:
         check_together((self._settings | {settings.number: settings}).values())
 
     def _add_running(self, settings: LineSettings, line: Line) -> None:
         number = settings.number
         self._settings[number] = settings
-        self.lines[number] = line
+        self.lines.add(line)
         self._start(number)
 
     async def _apply(self, number: str) -> None:
-        settings, installation, line = self._settings[number], self._installation.settings, self.lines[number]
+        settings, line = self._settings[number], self.lines[number]
         line.use(self._factory.profile(settings))
-        account = self._accounts.of(settings, installation)
+        account = self._factory.account(settings)
         if account != line.account:
             line.account = account  # for the next time it connects
             await self._end_calls(number)
@@ -371,14 +297,13 @@ class LineManager:
             return log.info("line %s: not started, Astergram stops", number)
         working.add(task)
         task.add_done_callback(working.discard)
-        return self.update_status()
 
     async def _work(self, line: Line, before: Collection[asyncio.Task[None]]) -> None:
         """Hold a line, once those have ended that held it before."""
         if before:
             await asyncio.wait(before)
         async with guarded_tasks() as tasks:
-            tasks.supervise(lambda: self._factory.after_ready(line), f"line {line.number}: clean-up")
+            tasks.supervise(lambda: self._chats.run(line), f"line {line.number}: clean-up")
             await line.run()
 
     async def _stop(self, number: str) -> None:
@@ -396,7 +321,7 @@ class LineManager:
         line = self.lines[number]
         try:
             async with asyncio.timeout(TIDY_S):
-                await self._factory.clean_up(line)
+                await self._chats.at_last(line)
         except Exception as error:  # noqa: BLE001 - it is no reason to keep a line
             log.warning("line %s: its chats are not tidied: %r", number, error)
 
@@ -408,12 +333,8 @@ class LineManager:
         except TimeoutError:
             log.warning("line %s: stopped with calls that did not end within %g s", number, END_S)
 
-    def _bot_facts(self) -> BotFacts | None:
-        ready = self._bot.state is BotState.READY
-        return BotFacts(self._bot.username, ready) if ready or self._bot.state is BotState.NO_INLINE else None
-
     def _account_to_sign_in(self, number: str) -> Account:
-        account = self._accounts.of(self.settings(number), self._installation.settings)
+        account = self._factory.account(self.settings(number))
         if not (account.api_id and account.api_hash):
             said = message("Set the application's id and hash of my.telegram.org first.")
             raise SettingRefused(Wrong("api_id", said))

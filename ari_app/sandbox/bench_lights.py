@@ -34,7 +34,7 @@ async def lights(settings: Settings, setting: Stage) -> dict[str, float]:
         with telegram.silent():
             await seen("Telegram falls silent", "account", Colour.ORANGE)
         await seen("Telegram answers again", "account", Colour.GREEN)
-        await app.lines.carry_out(LINE, [Step.BOT_DIALOGUE])
+        await app.services.account_setup.carry_out(LINE, [Step.BOT_DIALOGUE])
         await seen("there is a dialogue with the bot", "bot", Colour.GREEN)
         telegram.set_inline(BOT, False)
         await seen("inline mode is off", "bot", Colour.RED)
@@ -49,8 +49,8 @@ async def lights(settings: Settings, setting: Stage) -> dict[str, float]:
 
 async def _until(app: Astergram, name: str, colour: Colour) -> float:
     began = time.perf_counter()
-    with app.bus.subscribe() as events:
+    with app.services.bus.subscribe() as events:
         async with asyncio.timeout(LIGHT_S):
-            while getattr(app.lines.status(LINE), name).colour is not colour:
+            while getattr(app.services.statuses.status(app.lines.line(LINE)), name).colour is not colour:
                 await events.get()
     return time.perf_counter() - began

@@ -36,11 +36,13 @@ T = TypeVar("T")
 class Store:
     """An open database; made by `open_store(...)`. ``queue`` is what `later` fills."""
 
-    def __init__(self, database: Database, thread: ThreadPoolExecutor, path: Path) -> None:
+    def __init__(
+        self, database: Database, thread: ThreadPoolExecutor, path: Path, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         self._database = database
         self._thread = thread
         self._path = path
-        self.queue = WriteQueue(self._once, path)
+        self.queue = WriteQueue(self._once, path, on_change=on_change)
 
     def later(self, key: Key, write: Write, done: Done = lambda kept: None) -> None:
         """Have something written, as one transaction, when the database lets it; see `WriteQueue.put`."""
@@ -87,16 +89,19 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> AsyncIterator[Store]:
+async def open_store(
+    path: Path, migrations: Sequence[Migration] = MIGRATIONS, on_change: Callable[[], None] = lambda: None
+) -> AsyncIterator[Store]:
     """Open the database, make it if it is not there, and bring it up to date; raises StoreError, OSError.
 
-    Leaving it waits for what is to be written, FLUSH_S at most.
+    ``on_change`` is called when writes begin to wait, or no longer do. Leaving it waits for what is to be written,
+    FLUSH_S at most.
     """
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as thread:
         database = await loop.run_in_executor(thread, _open, path, migrations)
         try:
-            store = Store(database, thread, path)
+            store = Store(database, thread, path, on_change)
             async with guarded_tasks() as tasks:
                 tasks.supervise(store.queue.run, "database")
                 try:

@@ -48,10 +48,11 @@ class WriteQueue:
         most: int = WAITING_MOST,
         slow_s: float = SLOW_S,
         clock: Callable[[], float] = time.time,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.trouble: Trouble | None = None
         self.lost = 0  # writes, since the start
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change = on_change
         self._execute = execute
         self._path = path
         self._most = most
@@ -154,19 +155,19 @@ class WriteQueue:
             log.error("%s Calls go on; what is to be kept waits in memory.", error)
             self.trouble = Trouble(error.sentence, self.trouble.since if self.trouble else self._clock())
             self._rest()
-            self.on_change()
+            self._on_change()
 
     def _recover(self) -> None:
         if self.trouble:
             log.warning("the database can be written again; changes that waited: %d", len(self._waiting) + 1)
             self.trouble = None
             self._rest()
-            self.on_change()
+            self._on_change()
 
     def _lose(self, key: Key, done: Done, why: str) -> None:
         self.lost += 1
         log.error("not kept: %s (%d changes are lost by now): %s", _words(key), self.lost, why)
-        self.on_change()
+        self._on_change()
         done(False)
 
 

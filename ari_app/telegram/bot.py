@@ -169,6 +169,10 @@ class Bot:
             self._renewed.set()
             self._judge(CONNECTING if token else NO_TOKEN, None)
 
+    def usable_name(self) -> str:
+        """Its username; empty where it can't be used."""
+        return self.username if self.state is BotState.READY else ""
+
     async def first_attempt_done(self) -> None:
         """Wait until the token has been tried once; at once where there is none."""
         if self.state is not BotState.NO_TOKEN:

@@ -66,7 +66,12 @@ class Limits:
     """The limits of one line; a context manager, which knows nothing before it is entered."""
 
     def __init__(
-        self, line: str, settings: LimitSettings, memory: LimitStore, clock: Callable[[], float] = time.time
+        self,
+        line: str,
+        settings: LimitSettings,
+        memory: LimitStore,
+        clock: Callable[[], float] = time.time,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._line = line
         self.settings = settings
@@ -76,7 +81,7 @@ class Limits:
         self._ends: dict[str, asyncio.TimerHandle] = {}
         self._calls: list[float] = []
         self._remembers = False
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change = on_change
 
     async def __aenter__(self) -> "Limits":
         if not self._remembers:  # else it has known of everything since
@@ -168,12 +173,12 @@ class Limits:
         if earlier := self._ends.pop(pause.request, None):
             earlier.cancel()
         self._ends[pause.request] = asyncio.get_running_loop().call_later(seconds, self._end, pause)
-        self.on_change()
+        self._on_change()
 
     def _end(self, pause: Pause) -> None:
         log.info("line %s: %s is no longer paused", self._line, pause.request)
         del self._ends[pause.request]
-        self.on_change()
+        self._on_change()
 
     def _check_rate(self, most: int, window_s: float, setting: str) -> None:
         now = self._clock()

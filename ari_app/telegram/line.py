@@ -5,12 +5,13 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from telethon.tl import functions, types
 
@@ -70,26 +71,36 @@ class Online:
     account_id: int
 
 
+class LineObserver(Protocol):
+    """Who is told what happens on a line; only `on_signed_out` is waited for."""
+
+    def on_offer(self, line: "Line", offer: Offer) -> None:
+        """Somebody calls."""
+
+    def on_text(self, line: "Line", person_id: int, text: str, sent_at: float) -> bool:
+        """A person writes; whether that was meant for a call, and needs no other answer."""
+
+    async def on_signed_out(self, line: "Line") -> None:
+        """Telegram has ended its session, and with it its calls."""
+
+
 class Line:
     """One account, connected and signed in for as long as its `run` goes on.
 
-    ``on_offer`` is called for each incoming call, ``on_text`` for each text that a person writes, ``on_change`` when
-    something about it has changed; ``on_signed_out`` ends its calls when Telegram has ended its session. ``own`` tells
-    the accounts that are lines, ``bot_name`` the bot, if it can be used.
+    ``on_change`` is called when something about it has changed. ``own`` tells the accounts that are lines,
+    ``bot_name`` the bot, if it can be used.
     """
 
     def __init__(
         self,
         account: Account,
         engine: EngineProtocol,
-        on_offer: Callable[["Line", Offer], None],
+        observer: LineObserver,
         *,
         profile: Profile,
         limits: Limits,
         directory: Directory,
-        on_text: Callable[["Line", int, str, float], bool] = lambda *_: False,
         on_change: Callable[[], None] = lambda: None,
-        on_signed_out: Callable[["Line"], Awaitable[None]] | None = None,
         bot_name: Callable[[], str] = lambda: "",
         own: Callable[[Person], bool] = lambda _: False,
     ) -> None:
@@ -98,16 +109,16 @@ class Line:
         self.user_id: int | None = None  # once it has been signed in
         self.state = LineState.CONNECTING
         self.condition = CONNECTING
-        self._on_text: OnText = lambda person_id, text, sent_at: on_text(self, person_id, text, sent_at)
-        self._on_change = limits.on_change = on_change
-        self._on_signed_out = on_signed_out
+        self._on_text: OnText = partial(observer.on_text, self)
+        self._on_change = on_change
+        self._observer = observer
         self._bot = BotDialogue(bot_name, on_change)
         self._offset_s: float | None = None
         self._own = own
         self._answered = Cooldown()
         self.account = account
         self._directory = directory
-        self._phone = Phone(engine, lambda offer: on_offer(self, offer))
+        self._phone = Phone(engine, partial(observer.on_offer, self))
         self._online: Online | None = None
         self._first_attempt = asyncio.Event()
         self._session_asked_from = 0.0  # on the loop's clock: Telegram may want to be asked later
@@ -332,12 +343,11 @@ class Line:
     async def _sign_out(self, error: SignedOut) -> None:
         """Telegram has ended the session, and with it the calls."""
         self._become(LineState.SIGNED_OUT, signed_out(error))
-        if self._on_signed_out:
-            try:
-                async with asyncio.timeout(END_S):
-                    await self._on_signed_out(self)
-            except TimeoutError:
-                log.warning("line %s: calls did not end within %g s after its session", self.number, END_S)
+        try:
+            async with asyncio.timeout(END_S):
+                await self._observer.on_signed_out(self)
+        except TimeoutError:
+            log.warning("line %s: calls did not end within %g s after its session", self.number, END_S)
 
     async def _watch(self, session: Session, tasks: GuardedTasks) -> SignedOut | None:
         """Until Telethon gives up, or Telegram says that the session has ended, which is returned.

@@ -133,7 +133,7 @@ async def test_axe_finds_nothing_where_there_are_many_lines(tmp_path: Path, chro
     lines = ManyLines(120)
     lines.change("+79990000003", Colour.RED, "Sign in, please.")
     lines.change("+79990000004", Colour.ORANGE, "Waiting for Telegram.")
-    async with calls_site(tmp_path, lines=lines) as site, examined(chromium) as examination:
+    async with calls_site(tmp_path, lines=lines, statuses=lines) as site, examined(chromium) as examination:
         await set_first_password(examination.page, site.served)
         for path in ("/", "/lines?q=line&page=2"):
             await examination.of(site, path)

@@ -23,7 +23,7 @@ async def test_the_bots_token_is_set_and_the_light_follows(play: PlayMaker, admi
         await expect(page.get_by_text("Set. Leave it empty to keep it.").last).to_be_visible()
         assert token not in await page.content()
         await stage.app.bot.first_attempt_done()
-        assert stage.app.installation.settings.company == "Acme"
+        assert stage.app.services.installation.settings.company == "Acme"
         light = await until(stage, "bot", Colour.RED)  # the line has no dialogue with it yet
         assert "dialogue" in str(light.sentence)
         await screenshot(page, "settings", dark=True, phone=True)

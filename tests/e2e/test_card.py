@@ -58,8 +58,8 @@ async def test_the_card_after_no_answer(play: PlayMaker) -> None:
         stage.person(ANNA) as anna,
         stage.person(BORIS) as boris,
     ):
-        await stage.app.card_files.put(LINE, "contact_vcard", "acme.vcf", VCARD.encode())
-        await stage.app.card_files.put(LINE, "picture", "acme.jpg", PICTURE)
+        await stage.app.services.card_files.put(LINE, "contact_vcard", "acme.vcf", VCARD.encode())
+        await stage.app.services.card_files.put(LINE, "picture", "acme.jpg", PICTURE)
         await not_answered(phone, anna)
         card = await anna.keypad(LINE)
         assert card.message == "Анна, we called"

@@ -20,9 +20,11 @@ SEEN_S = 15.0
 
 async def until(stage: Play, name: str, colour: Colour) -> StatusLight:
     """Wait for a light of the line."""
-    with stage.app.bus.subscribe() as events:
+    with stage.app.services.bus.subscribe() as events:
         async with asyncio.timeout(SEEN_S):
-            while (light := getattr(stage.app.lines.status(LINE), name)).colour is not colour:
+            while (
+                light := getattr(stage.app.services.statuses.status(stage.app.lines.line(LINE)), name)
+            ).colour is not colour:
                 await events.get()
     assert isinstance(light, StatusLight)
     return light
@@ -46,7 +48,7 @@ async def silent(stage: Play) -> AsyncIterator[None]:
 
 async def test_all_is_well(play: PlayMaker) -> None:
     async with play() as stage:
-        lights = stage.app.lines.status(LINE)
+        lights = stage.app.services.statuses.status(stage.app.lines.line(LINE))
         assert (lights.asterisk.colour, lights.account.colour) == (Colour.GREEN, Colour.GREEN)
         assert str(lights.account.sentence) == "Connected to Telegram."
 

@@ -33,7 +33,7 @@ async def sign_in(stage: Play, number: str) -> None:
 
 
 async def becomes(stage: Play, number: str, state: LineState) -> None:
-    with stage.app.bus.subscribe() as events:
+    with stage.app.services.bus.subscribe() as events:
         async with asyncio.timeout(10):
             while stage.app.lines.line(number).state is not state:
                 await events.get()
@@ -54,7 +54,7 @@ async def test_a_call_goes_on_while_other_lines_change(play: PlayMaker) -> None:
 
         await book.add(LineSettings.of({"number": THIRD, "name": "Third"}))
         await becomes(stage, THIRD, LineState.SIGNED_OUT)
-        assert book.status(THIRD).account.colour is Colour.RED
+        assert stage.app.services.statuses.status(book.line(THIRD)).account.colour is Colour.RED
         await sign_in(stage, THIRD)
         await becomes(stage, THIRD, LineState.READY)
         await book.change(LINE, {"name": "Support", "texts": {"en": {"keypad": "{line}?"}}})
@@ -164,11 +164,11 @@ async def test_what_an_administrator_may_not_do(play: PlayMaker) -> None:
 
 async def test_the_bot_is_set_on_the_page(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
-        bot, book = stage.stage.bot(), stage.app.lines
+        bot, setup = stage.stage.bot(), stage.app.services.account_setup
         assert (await until(stage, "bot", Colour.GREY)).sentence.text.startswith("There is no bot")
-        await stage.app.installation.change({"bot_token": bot["token"]})
+        await stage.app.services.installation.change({"bot_token": bot["token"]})
         await stage.app.bot.first_attempt_done()
-        views = {view.step: view.state for view in await book.carry_out(LINE, [Step.BOT_DIALOGUE])}
+        views = {view.step: view.state for view in await setup.carry_out(LINE, [Step.BOT_DIALOGUE])}
         assert views[Step.BOT_DIALOGUE] is StepState.DONE
         await until(stage, "bot", Colour.GREEN)
         call = await anna.call(LINE)
@@ -176,5 +176,5 @@ async def test_the_bot_is_set_on_the_page(play: PlayMaker) -> None:
         await anna.keypad(LINE)
         await call.hang_up()
         await stage.call_over()
-        await stage.app.installation.change({"bot_token": ""})
+        await stage.app.services.installation.change({"bot_token": ""})
         await until(stage, "bot", Colour.GREY)

@@ -73,7 +73,7 @@ async def test_calls_go_on_while_nothing_can_be_kept(play: PlayMaker) -> None:
                 assert store.queue.trouble is not None
 
         await store.queue.flush(WRITTEN_S)
-        rows = (await stage.app.history.find(Query())).rows
+        rows = (await stage.app.services.history.find(Query())).rows
         assert [(row.direction, row.status) for row in rows] == [
             ("back", "ANSWER"), ("out", "BUSY"), ("out", "ANSWER"), ("in", "ANSWER"),
         ]  # fmt: skip

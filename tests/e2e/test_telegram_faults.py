@@ -42,7 +42,7 @@ async def test_a_caller_whose_app_speaks_none_of_our_versions(play: PlayMaker) -
         assert isinstance(ended.reason, types.PhoneCallDiscardReasonDisconnect)
         assert not any(event.type == "CALL_INCOMING" for event in phone.events)
         assert stage.app.registry.counted["in.UNAVAILABLE"] == 1
-        (kept,) = (await stage.app.history.find(Query())).rows
+        (kept,) = (await stage.app.services.history.find(Query())).rows
         assert (kept.status, "2.4.4" in str(end_reason(kept))) == ("UNAVAILABLE", True)
 
 

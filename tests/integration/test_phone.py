@@ -31,6 +31,7 @@ from ari_app.telegram.profile import Profile
 from ari_app.telegram.session import connected
 from ari_app.telegram.texts import MessageTemplates
 from media.types import Agreement, DhConfig, EngineProtocol
+from tests.observers import Unobserved
 
 LINE, BORIS = "+79990000001", "+79990000002"
 PATIENCE_S = 30.0
@@ -133,7 +134,7 @@ async def at_work(telegram: LocalTelegram, folder: Path) -> AsyncIterator[Rig]:
         line = Line(
             account,
             ENGINE,
-            lambda _, offer: offers.put_nowait(offer),
+            Unobserved(offers.put_nowait),
             profile=Profile(LINE, "from-telegram", MessageTemplates(LINE, LINE, LINE)),
             limits=Limits(LINE, LimitSettings(), LimitRepository(store, LINE)),
             directory=Directory(PeerRepository(store, LINE)),

@@ -25,7 +25,7 @@ def lines() -> ManyLines:
 
 @pytest.fixture
 async def page(tmp_path: Path, lines: ManyLines) -> AsyncIterator[Site]:
-    async with calls_site(tmp_path, lines=lines) as served:
+    async with calls_site(tmp_path, lines=lines, statuses=lines) as served:
         yield served
 
 
@@ -103,7 +103,8 @@ async def test_only_rows_that_changed_are_sent(admin: Browser, lines: ManyLines,
 
 
 async def test_few_lines_need_no_search(tmp_path: Path) -> None:
-    async with calls_site(tmp_path, lines=ManyLines(10)) as page, signed_in(page) as admin:
+    lines = ManyLines(10)
+    async with calls_site(tmp_path, lines=lines, statuses=lines) as page, signed_in(page) as admin:
         for path in ("/", "/lines"):
             html = (await admin.get(path)).text
             assert len(names(html)) == 10

@@ -21,13 +21,13 @@ from ari_app.calls.registry import CallRegistry
 from ari_app.doctor import Doctor
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.lines.card_files import CardFiles
-from ari_app.lines.factory import Accounts
+from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.reports.history import History
-from ari_app.store.store import Store, open_store
-from ari_app.tasks import GuardedTasks, guarded_tasks
-from ari_app.telegram.account import Server
+from ari_app.store.store import open_store
+from ari_app.tasks import guarded_tasks
 from ari_app.telegram.bot import Bot
 from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
@@ -88,12 +88,17 @@ async def site(
         await installation.load()
         bus = services.get("bus") or EventBus()
         registry = services.get("registry") or CallRegistry(bus)
+        lines = Lines()
+        nothing: Any = None  # what nobody asks where no line is
         parts: dict[str, Any] = {
             "store": store,
             "bus": bus,
             "registry": registry,
             "installation": installation,
-            "lines": no_lines(folder, store, installation, registry, bus, tasks),
+            "lines": LineManager(store, lines, nothing, nothing, registry, bus, tasks),
+            "statuses": StatusMonitor(lines, AriClient(NOBODY, "astergram", "secret", "telegram"), Bot(), bus),
+            "account_setup": nothing,
+            "dispatcher": nothing,
             "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "doctor": Doctor(lambda: nowhere(folder), clock),
@@ -103,17 +108,6 @@ async def site(
         sock = folder / "astergram.sock"
         async with serving(made, web, sock, clock=clock, steady=steady, heartbeat_s=heartbeat_s) as served:
             yield Site(folder, served, made, clock, steady)
-
-
-def no_lines(
-    folder: Path, store: Store, installation: Installation, registry: CallRegistry, bus: EventBus, tasks: GuardedTasks
-) -> LineManager:
-    """Lines, none of which is there; Asterisk and Telegram are away."""
-
-    accounts = Accounts(Server(dc_id=2, host="127.0.0.1", port=1), lambda number: folder / f"{number}.session")
-    ari = AriClient(NOBODY, "astergram", "secret", "telegram")
-    no_works: Any = None  # what nobody asks where no line is
-    return LineManager(store, installation, accounts, no_works, Bot(), registry, ari, bus, tasks)
 
 
 def nowhere(folder: Path) -> Surroundings:

@@ -82,5 +82,5 @@ class ManyLines:
 
     line = settings
 
-    def status(self, number: str) -> LineStatus:
-        return self._lights[number]
+    def status(self, line: SimpleNamespace) -> LineStatus:
+        return self._lights[line.number]

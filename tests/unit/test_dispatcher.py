@@ -56,9 +56,9 @@ class Exchange:
         self.rig = rig
         self.registry = CallRegistry()
         self.cards = FakeCards()
-        self.dispatcher = CallDispatcher(
-            lambda: lines, self.registry, rig.resources, cast(Any, rig.keypads), cast(Any, self.cards), tasks
-        )
+        by_number = {line.number: line for line in lines}
+        keypads, cards = cast(Any, rig.keypads), cast(Any, self.cards)
+        self.dispatcher = CallDispatcher(by_number, self.registry, rig.resources, keypads, cards, tasks)
 
     async def dialled(self, *args: str, **channel: Any) -> None:
         """A phone dials, and its channel comes into Stasis."""

@@ -191,7 +191,7 @@ async def test_what_was_written_before_the_call_is_neither_dialled_nor_answered(
 
     line, nobody = SimpleNamespace(number="+79990000001"), cast(Any, None)
     registry = CallRegistry()
-    dispatcher = CallDispatcher(lambda: (), registry, nobody, nobody, nobody, nobody)
+    dispatcher = CallDispatcher({}, registry, nobody, nobody, nobody, nobody)
     async with registry.admit(Direction.IN, line.number, "7", 1, Person(7)) as call, background_tasks() as tasks:
         call.dtmf.open(since=1000.0)
         tasks.create_task(call.dtmf.send_with(press))

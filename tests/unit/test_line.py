@@ -29,7 +29,7 @@ def made(folder: Path) -> Line:
     anything = cast(Any, MagicMock())
     account = Account(NUMBER, 1, "hash", folder / "line.session", Server())
     profile = Profile("Sales", "from-telegram", MessageTemplates("Company", NUMBER, NUMBER))
-    return Line(account, anything, lambda *_: None, profile=profile, limits=anything, directory=anything)
+    return Line(account, anything, anything, profile=profile, limits=anything, directory=anything)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)

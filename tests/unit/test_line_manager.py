@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from ari_app.asterisk.ari import AriClient
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.lines.factory import Accounts
-from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.installation import InstallationSettings
+from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings, NoSuchLine
 from ari_app.store.lines import LineRepository
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, Server
-from ari_app.telegram.bot import Bot
 from ari_app.telegram.errors import NotReady
 
 LINE, OTHER = "+79990000001", "+79990000002"
@@ -101,22 +100,24 @@ class World:
 
         return stepped
 
-    # lines.manager.LineFactory
+    # lines.factory.LineFactory
 
     def line(self, settings: LineSettings) -> Any:
-        return FakeLine(settings.number, self.accounts.of(settings, InstallationSettings(api_id=1, api_hash="hash")))
+        return FakeLine(settings.number, self.account(settings))
+
+    def account(self, settings: LineSettings) -> Account:
+        return self.accounts.of(settings, InstallationSettings(api_id=1, api_hash="hash"))
 
     def profile(self, settings: LineSettings) -> Any:
         return None
 
-    async def after_ready(self, line: Any) -> None:
+    # lines.manager.Chats
+
+    async def run(self, line: Any) -> None:
         await asyncio.Event().wait()
 
-    async def clean_up(self, line: Any) -> None:
+    async def at_last(self, line: Any) -> None:
         await self.step("clean_up")
-
-    async def test_call(self, line: Any, destination: str) -> str:
-        return ""
 
     async def at_work(self, number: str) -> None:
         """Wait until exactly one holds the line's session."""
@@ -138,9 +139,8 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(f"{book_module}.retire", made.stepping("retire"))
     monkeypatch.setattr("asyncio.to_thread", made.stepping("to_thread"))
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
-        installation = Installation(store, InstallationSettings(api_id=1, api_hash="hash"))
-        ari = AriClient("http://127.0.0.1:1", "astergram", "secret", "telegram")
-        made.book = LineManager(store, installation, made.accounts, made, Bot(), CallRegistry(), ari, EventBus(), tasks)
+        factory: Any = made
+        made.book = LineManager(store, Lines(), factory, made, CallRegistry(), EventBus(), tasks)
         for number in (LINE, OTHER):
             await made.book.add(LineSettings.of({"number": number}))
             await made.at_work(number)

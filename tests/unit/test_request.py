@@ -23,6 +23,7 @@ from ari_app.telegram.peers import Directory, MalformedDestination
 from ari_app.telegram.profile import Callers, Profile
 from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
+from tests.observers import Unobserved
 
 
 def test_a_destination_alone() -> None:
@@ -84,7 +85,7 @@ async def lines(tmp_path: Path) -> AsyncIterator[list[ReadyLine]]:
             directory = Directory(PeerRepository(store, number))
             engine = EngineProtocol(65, 92, ("9.0.0",))
             profile = Profile(number, "from-telegram", MessageTemplates(number, number, number), callers=whose)
-            line = ReadyLine(account, engine, lambda *_: None, profile=profile, limits=limits, directory=directory)
+            line = ReadyLine(account, engine, Unobserved(), profile=profile, limits=limits, directory=directory)
             made.append(line)
         yield made
 

@@ -196,7 +196,7 @@ async def test_a_transfer_to_a_call_that_is_over_is_hung_up() -> None:
     unused: Any = None
     registry = CallRegistry()
     async with fake_ari() as fake, connected(fake) as client, guarded_tasks() as tasks, asyncio.timeout(WAIT_S):
-        dispatcher = CallDispatcher(lambda: [], registry, CallResources(client, unused, 90.0), unused, unused, tasks)
+        dispatcher = CallDispatcher({}, registry, CallResources(client, unused, 90.0), unused, unused, tasks)
         async with client.subscribe() as its:
             await transferred(fake, "1700.1", "1700.5")
             start = await its.next(STASIS_START)

@@ -131,10 +131,12 @@ async def test_more_than_the_bound_is_counted_and_logged(
     assert (len(queue), queue.lost, kept) == (0, 2, [False, False, True, True])
 
 
-async def test_trouble_is_told_and_its_end(disk: Disk, queue: WriteQueue, caplog: pytest.LogCaptureFixture) -> None:
+async def test_trouble_is_told_and_its_end(
+    disk: Disk, queue: WriteQueue, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.INFO)
     changes: list[bool] = []
-    queue.on_change = lambda: changes.append(queue.trouble is not None)
+    monkeypatch.setattr(queue, "_on_change", lambda: changes.append(queue.trouble is not None))
     await in_trouble(disk, queue)
     assert queue.trouble is not None
     assert str(queue.trouble.sentence) == "x.db can't be used: out of order. Check its disk."

@@ -12,9 +12,12 @@ from ari_app.tasks import FAILURES, Failures
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from ari_app.calls.dispatcher import CallDispatcher
     from ari_app.calls.registry import CallRegistry
     from ari_app.doctor import Doctor
+    from ari_app.lines.account_setup import AccountSetup
     from ari_app.lines.card_files import CardFiles
+    from ari_app.lines.health import StatusMonitor
     from ari_app.lines.installation import Installation
     from ari_app.lines.manager import LineManager
     from ari_app.reports.history import History
@@ -25,6 +28,9 @@ class Services:
     """The parts of the running program that pages and API show and change."""
 
     lines: LineManager
+    statuses: StatusMonitor
+    account_setup: AccountSetup
+    dispatcher: CallDispatcher
     card_files: CardFiles
     registry: CallRegistry
     history: History

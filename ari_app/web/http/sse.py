@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app.bus import INTERNAL
 from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import guarded_tasks
 from ari_app.web.http.context import ACCESS, identity, web_of
@@ -65,8 +66,10 @@ class Streams:
                         if not await _still_in(request):
                             return
                         beat = loop.time() + self.heartbeat_s
-                    told = b":\n\n" if item is None else event(item.kind, {"key": item.key, **item.data})
-                    await response.write(told)
+                    if item is None:
+                        await response.write(b":\n\n")
+                    elif item.kind not in INTERNAL:
+                        await response.write(event(item.kind, {"key": item.key, **item.data}))
             except ConnectionError:
                 return
 

@@ -165,12 +165,12 @@ async def get_lights(asked: Asked, number: Number) -> LightsAnswer:
 
 async def look_at_set_up(asked: Asked, number: Number) -> list[StepAnswer]:
     """What the account needs besides being signed in, and whether it is done."""
-    return _steps(asked, await asked.services.lines.setup(number))
+    return _steps(asked, await asked.services.account_setup.look(number))
 
 
 async def set_up_line(asked: Asked, number: Number, body: SetUp) -> list[StepAnswer]:
     """Do some of it."""
-    return _steps(asked, await asked.services.lines.carry_out(number, body.steps))
+    return _steps(asked, await asked.services.account_setup.carry_out(number, body.steps))
 
 
 async def reset_line(asked: Asked, number: Number) -> None:
@@ -185,7 +185,7 @@ async def log_out_line(asked: Asked, number: Number) -> None:
 
 async def make_test_call(asked: Asked, number: Number, body: TestCall) -> BegunCall:
     """Ring the line's extension, and then call somebody on Telegram."""
-    return BegunCall(id=await asked.services.lines.test_call(number, body.destination))
+    return BegunCall(id=await asked.services.dispatcher.test_call(asked.services.lines.line(number), body.destination))
 
 
 async def preview_text(asked: Asked, number: Number, body: Wording) -> Drawn:
@@ -221,7 +221,7 @@ def _line(asked: Asked, number: str) -> LineAnswer:
 
 
 def _lights(asked: Asked, number: str) -> LightsAnswer:
-    lights = asked.services.lines.status(number)
+    lights = asked.services.statuses.status(asked.services.lines.line(number))
 
     def shown(light: StatusLight) -> LightAnswer:
         sentence = told(asked, light.sentence)

@@ -77,7 +77,7 @@ def shown(request: web.Request, number: str) -> Shown:
     return Shown(
         number,
         line.name,
-        its.lines.status(number),
+        its.statuses.status(line),
         its.registry.calls_per_line()[number],
         line.max_calls,
         _pauses(line),

@@ -64,7 +64,7 @@ async def carry_out(request: web.Request) -> web.StreamResponse:
     wanted = [step for step in Step if step.value in ticked]
     views: list[StepView] | None
     try:
-        views, error = await services(request).lines.carry_out(number, wanted), None
+        views, error = await services(request).account_setup.carry_out(number, wanted), None
     except TelegramError as refused:
         views, error = None, refused
     return _shown(request, "lines/setup.html", views, error, wanted)
@@ -73,7 +73,7 @@ async def carry_out(request: web.Request) -> web.StreamResponse:
 async def _steps(request: web.Request, template: str) -> web.StreamResponse:
     views: list[StepView] | None
     try:
-        views, error = await services(request).lines.setup(number_of(request)), None
+        views, error = await services(request).account_setup.look(number_of(request)), None
     except TelegramError as refused:
         views, error = None, refused
     return _shown(request, template, views, error, [])
@@ -106,7 +106,8 @@ async def call(request: web.Request) -> web.StreamResponse:
     """Call somebody on Telegram."""
     number, destination = number_of(request), (await form(request)).get("destination", "")
     try:
-        await services(request).lines.test_call(number, destination)
+        its = services(request)
+        await its.dispatcher.test_call(its.lines.line(number), destination)
     except (MalformedDestination, TelegramError, LineFull) as refused:
         return _test(request, "lines/try.html", 422, destination, message("{error}", error=refused))
     raise web.HTTPSeeOther(request.path)

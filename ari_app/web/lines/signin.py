@@ -117,7 +117,7 @@ def _page(request: web.Request, template: str, status: int = 200, typed: str = "
 
 def _values(request: web.Request) -> dict[str, Any]:
     line, signing = line_of(request), _signing(request)
-    light = services(request).lines.status(line.number).account
+    light = services(request).statuses.status(line).account
     view = signing.view if signing else None
     state, qr = "choose", Markup()
     if view is not None:

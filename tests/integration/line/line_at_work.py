@@ -13,11 +13,12 @@ from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.account import Account
 from ari_app.telegram.limits import Limits, LimitSettings
-from ari_app.telegram.line import Line, LineState
+from ari_app.telegram.line import Line, LineObserver, LineState
 from ari_app.telegram.peers import Directory
 from ari_app.telegram.profile import Profile
 from ari_app.telegram.texts import MessageTemplates
 from media.types import EngineProtocol
+from tests.observers import Unobserved
 
 LINE, ANNA = "+79990000001", "+79990000002"
 ENGINE = EngineProtocol(65, 92, ("9.0.0",))
@@ -28,15 +29,15 @@ PATIENCE_S = 20.0
 class Watched:
     """A line, and each state that it has had."""
 
-    def __init__(self, account: Account, store: Store, **options: Any) -> None:
+    def __init__(self, account: Account, store: Store, observer: LineObserver | None = None, **options: Any) -> None:
         self.changed = asyncio.Event()
         self.states: list[LineState] = []
         self.line = Line(
             account,
             ENGINE,
-            lambda *_: None,
+            observer or Unobserved(),
             profile=Profile(LINE, "from-telegram", MessageTemplates("Company", "Line", LINE)),
-            limits=Limits(LINE, LimitSettings(), LimitRepository(store, LINE)),
+            limits=Limits(LINE, LimitSettings(), LimitRepository(store, LINE), on_change=self._change),
             directory=Directory(PeerRepository(store, LINE)),
             on_change=self._change,
             **options,

@@ -13,6 +13,7 @@ from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.store.store import Store
 from ari_app.telegram.account import Account
 from ari_app.telegram.line import Line, LineState
+from tests.observers import Unobserved
 
 from .line_at_work import LINE, at_work
 
@@ -123,10 +124,11 @@ async def test_the_calls_of_a_session_that_ended_are_ended_once_it_is_known(
 ) -> None:
     ended: list[LineState] = []
 
-    async def end(line: Line) -> None:
-        ended.append(line.state)
+    class Observer(Unobserved):
+        async def on_signed_out(self, line: Line) -> None:
+            ended.append(line.state)
 
-    async with at_work(account, store, on_signed_out=end) as watched:
+    async with at_work(account, store, observer=Observer()) as watched:
         await watched.becomes(LineState.READY)
         telegram.revoke_sessions(LINE, told=False)
         await watched.becomes(LineState.SIGNED_OUT)
