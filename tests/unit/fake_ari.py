@@ -27,7 +27,8 @@ RTP_ADDRESS = {"channelvars": {"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICAST
 class FakeAri:
     """``refuse`` gives the status that a request ("DELETE /channels/x") is refused with, or None.
 
-    ``before`` is done before a request is; ``queries`` has the latest query of each; ``variables`` what channels have.
+    What ``stalls`` is answered once ``go_on`` is set; ``before`` is done before a request is; ``queries`` has the
+    latest query of each; ``variables`` what channels have.
     """
 
     def __init__(self) -> None:
@@ -43,7 +44,8 @@ class FakeAri:
         self.stalls: Callable[[str], bool] = lambda request: False
         self.before: Callable[[str], Awaitable[None]] | None = None
         self.no_events = False
-        self.closing = asyncio.Event()
+        self.stalled = 0
+        self.go_on = asyncio.Event()
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def event(self, kind: str, **about: Any) -> None:
@@ -70,7 +72,8 @@ class FakeAri:
         if self.before:
             await self.before(asked)
         if self.stalls(asked):
-            await self.closing.wait()
+            self.stalled += 1
+            await self.go_on.wait()
         if status := self.refuse(asked):
             return web.json_response({"message": self.refusal}, status=status)
         response = self._answer(request.method, path, request.query)
@@ -156,7 +159,7 @@ async def fake_ari() -> AsyncIterator[FakeAri]:
     try:
         yield fake
     finally:
-        fake.closing.set()
+        fake.go_on.set()
         await fake.cut()
         await runner.cleanup()
 

@@ -125,10 +125,18 @@ async def test_no_picture(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "does", ["import os; os.abort()", "import sys; sys.exit(3)", "print('nonsense')", "import time; time.sleep(600)"]
+    ("does", "within_s"),
+    [
+        ("import os; os.abort()", picture.DECODE_S),
+        ("import sys; sys.exit(3)", picture.DECODE_S),
+        ("print('nonsense')", picture.DECODE_S),
+        ("import time; time.sleep(600)", 0.05),
+    ],
 )
-async def test_a_decoder_that_fails_costs_the_picture_alone(does: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "DECODE_S", 1.0)
+async def test_a_decoder_that_fails_costs_the_picture_alone(
+    does: str, within_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "DECODE_S", within_s)
     before = psutil.Process().children()
     with pytest.raises(NoPicture):
         await decoded(jpeg(), (sys.executable, "-c", does))

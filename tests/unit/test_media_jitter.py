@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -34,17 +35,23 @@ class Sent:
 
 def packets(pcm: Pcm, start: float = 0.0, number: int = 0, clock: float = 1.0) -> list[Sent]:
     """The stream Asterisk makes of the sound. ``clock``: seconds of ours to one of the sender's."""
-    encoder = OpusEncoder()
-    count = len(pcm) // PACKET_SAMPLES
     return [
         Sent(
             start + i * 0.02 * clock,
             (SEQ + number + i) & 0xFFFF,
             (TIMESTAMP + int(start * SAMPLE_RATE) + i * PACKET_SAMPLES) & 0xFFFFFFFF,
-            encoder.encode(pcm[i * PACKET_SAMPLES : (i + 1) * PACKET_SAMPLES]),
+            payload,
         )
-        for i in range(count)
+        for i, payload in enumerate(encoded(pcm.tobytes()))
     ]
+
+
+@lru_cache
+def encoded(sound: bytes) -> list[bytes]:
+    """Opus packets of 20 ms."""
+    encoder, pcm = OpusEncoder(), np.frombuffer(sound, np.int16)
+    whole = len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES
+    return [encoder.encode(packet) for packet in pcm[:whole].reshape(-1, PACKET_SAMPLES)]
 
 
 def play(buffer: JitterBuffer, sent: list[Sent], seconds: float, release_at: float = 0.0) -> Pcm:

@@ -12,6 +12,7 @@ import pytest
 from sqlite_utils import Database
 
 from ari_app.store import store as store_module
+from ari_app.store import write_queue
 from ari_app.store.errors import StoreUnavailable, unavailable
 from ari_app.store.store import Store, StoreError, open_store
 from ari_app.store.write_queue import Write, WriteQueue
@@ -20,6 +21,11 @@ from tests.unit.storage_trouble import full, locked
 
 PATIENCE_S = 30.0
 SLOW_S = 0.05
+
+
+@pytest.fixture(autouse=True)
+def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_queue, "RETRY_FIRST_S", 0.02)
 
 
 @pytest.fixture
