@@ -5,15 +5,14 @@ It can be made while the program runs. It holds every secret of the installation
 
 import os
 import shutil
-import sqlite3
 import tarfile
 import tempfile
-from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 from ari_app.config import Settings
 from ari_app.private_file import private_file
 from ari_app.state_folder import PRIVATE, PRIVATE_FOLDER, give_to_owner, held
+from ari_app.store.copies import DatabaseDamaged, copy_database, examine_database
 from ari_app.store.migrations import MIGRATIONS
 
 DATABASE = "astergram.db"
@@ -88,14 +87,9 @@ def _exchange(new: Path, here: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """SQLite's own way to copy a database that is in use (sqlite.org/backup.html). Raises BackupError."""
     try:
-        with (
-            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old,
-            closing(sqlite3.connect(target)) as new,
-        ):
-            old.backup(new)
-    except sqlite3.Error as error:
+        copy_database(source, target)
+    except DatabaseDamaged as error:
         raise BackupError(f"{source} can't be copied: {error}") from error
     target.chmod(PRIVATE)
 
@@ -125,14 +119,8 @@ def _check(file: Path, database: Path) -> None:
     if not database.exists():
         raise BackupError(f"{file} is no backup of Astergram's: it holds no {DATABASE}")
     try:
-        with closing(sqlite3.connect(database)) as db:
-            (sound,), (version,) = (
-                db.execute("PRAGMA quick_check").fetchone(),
-                db.execute("PRAGMA user_version").fetchone(),
-            )
-    except sqlite3.DatabaseError as error:
-        raise BackupError(f"{file} is damaged: its database can't be read: {error}") from error
-    if sound != "ok":
-        raise BackupError(f"{file} is damaged: {sound}")
+        version = examine_database(database)
+    except DatabaseDamaged as error:
+        raise BackupError(f"{file} is damaged: {error}") from error
     if version > len(MIGRATIONS):
         raise BackupError(f"{file} was made by a newer Astergram: install that one, then restore")
