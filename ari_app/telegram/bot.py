@@ -37,11 +37,13 @@ from ari_app.telegram.buttons import LATE, REFUSAL, BotUnavailable, ButtonMessag
 
 log = logging.getLogger(__name__)
 
-# What has gone wrong is known within 4.5 s, and that it is over within 3.5 s.
+# What has gone wrong is known within 4.5 s (7 s where only polls hang), and that it is over within 3.5 s.
 CHECK_EVERY_S = 2.0
 ANSWER_S = 2.5  # longer, and the Bot API counts as out of reach
 RECHECK_S = 1.0  # while something is wrong
 POLL_S = 2
+POLL_ANSWER_S = 5.0
+"""So much longer than asked for, and polls count as hanging; one that is merely late costs no call its keypad."""
 RETRY_S = 1.0
 ANSWER_AGAIN_S = 5.0  # the longest wait before an answer is given again: Telegram lets a question go after 10 s
 FRESH_S = 30.0  # what waited for us longer is not done any more: whoever pressed has given up
@@ -283,7 +285,7 @@ class Bot:
             away = self._polling is not None and self._polling.state is BotState.CONNECTING
             wait_s = 0 if late or away else POLL_S
             try:
-                updates = await api.updates(self._offset, wait_s, wait_s + ANSWER_S)
+                updates = await api.updates(self._offset, wait_s, wait_s + POLL_ANSWER_S)
             except PolledElsewhere as error:
                 quiet_from = loop.time() + CONFLICT_QUIET_S
                 await self._fails_to_poll(_conflict(self.username, error))

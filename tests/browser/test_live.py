@@ -231,7 +231,7 @@ async def test_two_hundred_lines_are_looked_through(tmp_path: Path, administrato
     """The overview stays short; a search leaves the focus in its field, and news send only the rows that changed."""
     lines = ManyLines(200)
     lines.change("+79990000120", Colour.RED, "Sign in, please.")
-    async with calls_site(tmp_path, lines=lines) as site, administrator(site.served) as page:
+    async with calls_site(tmp_path, lines=lines, statuses=lines) as site, administrator(site.served) as page:
         await goes_on(page)
         rows = page.locator(".lines tbody tr")
         await expect(rows).to_have_count(10)
