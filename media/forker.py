@@ -71,18 +71,12 @@ class Forker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        zygote = self._zygote
-        if self._writer is not None:
-            self._writer.close()
-        if zygote is not None:
-            try:
-                async with asyncio.timeout(END_TIMEOUT_S):
-                    await zygote.wait()
-            except TimeoutError:
-                log.warning("the zygote %s did not end by itself; killed", zygote.pid)
-                zygote.kill()
-                await zygote.wait()
-        await self._tasks.__aexit__(None, None, None)
+        try:
+            await self._end_given_up()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            await self._tasks.__aexit__(None, None, None)
 
     @property
     def zygote_pid(self) -> int | None:
@@ -100,7 +94,7 @@ class Forker:
 
     async def _started(self) -> None:
         async with self._starting:
-            if self._zygote is None:
+            if self._writer is None:
                 await self._start()
 
     async def fork(self, path: Path) -> Child:
@@ -112,6 +106,8 @@ class Forker:
 
     async def _fork(self, path: Path) -> Child:
         await self._started()
+        zygote = self._zygote
+        assert zygote is not None
         assert self._writer is not None
         forked: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
         self._forks[str(path)] = forked
@@ -120,9 +116,10 @@ class Forker:
             async with asyncio.timeout(FORK_TIMEOUT_S):
                 return await forked
         except TimeoutError:
-            self._given_up.add(str(path))
+            _kill(zygote)
             raise MediaError(
-                f"no media process was started within {FORK_TIMEOUT_S:.0f} s; is the machine overloaded?"
+                f"no media process was started within {FORK_TIMEOUT_S:g} s; is the machine overloaded? "
+                f"The zygote {zygote.pid} is replaced"
             ) from None
         except asyncio.CancelledError:
             self._given_up.add(str(path))
@@ -145,7 +142,7 @@ class Forker:
         environment["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         environment["OPENBLAS_NUM_THREADS"] = "1"  # its thread pool would not survive the fork, and nothing needs it
         try:
-            self._zygote = await asyncio.create_subprocess_exec(
+            zygote = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "media.zygote",
@@ -154,13 +151,16 @@ class Forker:
                 env=environment,
                 start_new_session=True,
             )
-        except (OSError, subprocess.SubprocessError) as error:
-            ours.close()
-            raise MediaError(f"cannot start {sys.executable} -m media.zygote: {error}") from error
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException as error:
+            ours.close()  # which ends the zygote, if there is one
+            if isinstance(error, OSError | subprocess.SubprocessError):
+                raise MediaError(f"cannot start {sys.executable} -m media.zygote: {error}") from error
+            raise
         finally:
             theirs.close()
-        reader, self._writer = await asyncio.open_unix_connection(sock=ours)
-        self._tasks.create_task(self._listen(reader, self._writer, self._zygote), name="zygote")
+        self._zygote, self._writer = zygote, writer
+        self._tasks.create_task(self._listen(reader, writer, zygote), name="zygote")
 
     async def _listen(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, zygote: asyncio.subprocess.Process
@@ -176,9 +176,10 @@ class Forker:
         finally:
             writer.close()
             self._zygote = self._writer = None
+            self._given_up.clear()
             self._heard.set()
         asked = list(self._forks.values())  # later ones are asked of the next zygote
-        code = await zygote.wait()
+        code = await _ended(zygote)
         for fork in asked:
             if not fork.done():
                 fork.set_exception(
@@ -248,3 +249,19 @@ class Forker:
         self._children.pop(child.pid, None)
         if not child.ended.done():
             child.ended.set_result(child.code.result() if child.code.done() else None)
+
+
+async def _ended(zygote: asyncio.subprocess.Process) -> int:
+    """Its exit code; its socket is closed."""
+    try:
+        async with asyncio.timeout(END_TIMEOUT_S):
+            return await zygote.wait()
+    except TimeoutError:
+        log.warning("the zygote %s did not end by itself; killed", zygote.pid)
+        _kill(zygote)
+        return await zygote.wait()
+
+
+def _kill(zygote: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        zygote.kill()

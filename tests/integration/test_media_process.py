@@ -9,8 +9,10 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -274,6 +276,75 @@ async def test_a_dead_zygote_is_replaced(tmp_path: Path) -> None:
         assert not alive(before.pid)
 
 
+async def test_a_zygote_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with MediaPool(tmp_path / "run", warm=0) as pool, pool.process("before") as before:
+        zygote = pool.zygote_pid
+        assert zygote is not None
+        os.kill(zygote, signal.SIGSTOP)
+        monkeypatch.setattr("media.forker.FORK_TIMEOUT_S", 0.2)
+        with pytest.raises(MediaError, match=f"The zygote {zygote} is replaced"):
+            async with pool.process("during"):
+                pass
+        monkeypatch.undo()
+        assert await gone(zygote, 10)
+        assert (await before.stats()).transport is None, "the calls go on"
+        async with pool.process("after") as after:
+            await after.stats()
+
+
+async def test_a_zygote_that_hangs_at_the_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.forker.END_TIMEOUT_S", 0.1)
+    async with MediaPool(tmp_path / "run", warm=0) as pool:
+        async with pool.process("one"):
+            zygote = pool.zygote_pid
+        assert zygote is not None
+        os.kill(zygote, signal.SIGSTOP)
+    assert not alive(zygote)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), OSError(24, "Too many open files")], ids=repr)
+async def test_a_zygote_whose_start_fails_halfway_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """The call that needed it first may be given up meanwhile."""
+    open_connection, failing, before = asyncio.open_unix_connection, [error], set(psutil.Process().children())
+
+    async def once(*arguments: Any, **options: Any) -> Any:
+        if failing:
+            raise failing.pop()
+        return await open_connection(*arguments, **options)
+
+    monkeypatch.setattr("media.forker.asyncio.open_unix_connection", once)
+    async with MediaPool(tmp_path / "run", warm=0) as pool:
+        with pytest.raises((MediaError, asyncio.CancelledError)):
+            async with pool.process("first"):
+                pass
+        async with pool.process("second") as second:
+            await second.stats()
+            left = {each.pid for each in set(psutil.Process().children()) - before} - {pool.zygote_pid}
+            assert all([await gone(pid, 10) for pid in left])
+
+
+async def test_a_process_that_comes_when_nobody_waits_any_more_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its call was given up, and then the program ends: the zygote's answer is waited for."""
+    async with MediaPool(tmp_path / "run", warm=0) as pool:
+        async with pool.process("first"):
+            zygote = pool.zygote_pid
+        assert zygote is not None
+        os.kill(zygote, signal.SIGSTOP)
+        starting = asyncio.create_task(pool.process("second").__aenter__())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        asyncio.get_running_loop().call_later(0.1, os.kill, zygote, signal.SIGCONT)
+    assert not list((tmp_path / "run").iterdir())
+    assert not alive(zygote)
+
+
 @pytest.mark.parametrize("error", [ProcessLookupError(3, "No such process"), OSError(24, "Too many open files")])
 async def test_a_process_that_cannot_be_watched_costs_only_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
@@ -329,6 +400,7 @@ async def test_an_orphan_goes_on_talking_and_then_ends(tmp_path: Path) -> None:
     source = f"""
 import asyncio
 from pathlib import Path
+from typing import Any
 from media.pool import MediaPool
 from media.types import MediaSettings
 from tests.integration.test_media_process import call, connect
@@ -401,6 +473,7 @@ async def test_the_other_party_going_is_a_loss(tmp_path: Path) -> None:
 LEAVES_A_CALL = """
 import asyncio, sys
 from pathlib import Path
+from typing import Any
 from media.pool import MediaPool
 from tests.integration.test_media_process import call, connect
 async def main():
