@@ -79,9 +79,10 @@ class Account:
         """A Telethon client on this account's session file; not connected.
 
         With ``limits`` it is that of a line at work: it keeps to them, and no request of it waits for the file.
+        Raises sqlite3.Error, OSError where the file can't be used; see `is_damaged`.
         """
         self.session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        session = LineSession(str(self.session)) if limits else SQLiteSession(str(self.session))
+        session = _opened(LineSession if limits else SQLiteSession, self.session)
         self.session.chmod(0o600)
         self.server.apply(session)
         kind = partial(LimitedClient, limits=limits) if limits else TelegramClient
@@ -98,6 +99,20 @@ class Account:
             timeout=TRY_S,
             device_model="Astergram",
         )
+
+
+def is_damaged(error: Exception) -> bool:
+    """Whether a session file is there, but can't be one any more; else it may be used later."""
+    if isinstance(error, sqlite3.OperationalError):  # SQLITE_ERROR: its tables are not as they should be
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR
+    return isinstance(error, sqlite3.Error)
+
+
+def _opened(kind: type[SQLiteSession], path: Path) -> SQLiteSession:
+    try:
+        return kind(str(path))
+    except (TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError(f"{path.name} has other rows than Telethon's: {error}") from error
 
 
 @contextmanager

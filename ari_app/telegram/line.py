@@ -17,7 +17,7 @@ from telethon.tl import functions, types
 
 from ari_app.i18n import Message, message
 from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
-from ari_app.telegram.account import CONNECT_S, Account
+from ari_app.telegram.account import CONNECT_S, Account, is_damaged
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
 from ari_app.telegram.chat import Chat, Cooldown, OnText
@@ -296,13 +296,11 @@ class Line:
                 self._become(LineState.CONNECTING, said)
             except TelegramError as error:
                 self._become(LineState.CONNECTING, message("Waiting for Telegram. {error}", error=error))
-            except (sqlite3.OperationalError, OSError) as error:
+            except (sqlite3.Error, OSError) as error:
+                if is_damaged(error):
+                    said = message("The session can't be used: sign this line in again. ({error})", error=error)
+                    return self._become(LineState.SIGNED_OUT, said)
                 self._become(LineState.CONNECTING, unusable(self.account.session, error))
-            except sqlite3.Error as error:  # it is damaged
-                return self._become(
-                    LineState.SIGNED_OUT,
-                    message("The session can't be used: sign this line in again. ({error})", error=error),
-                )
             if was_cancelled():  # that was an error of letting go
                 raise asyncio.CancelledError
             await asyncio.sleep(wait_s)

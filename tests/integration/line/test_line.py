@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sqlite3
+from contextlib import closing
 from unittest.mock import Mock
 
 import pytest
@@ -108,8 +109,25 @@ async def test_a_session_file_that_can_not_be_read_just_now(
             assert LineState.SIGNED_OUT not in watched.states
 
 
-async def test_a_session_file_that_is_damaged(telegram: LocalTelegram, account: Account, store: Store) -> None:
-    account.session.write_bytes(b"no database" * 100)
+NOT_TELETHONS = {
+    "truncated": "",
+    "no tables": "DROP TABLE version",
+    "no rows": "DELETE FROM version",
+    "other tables": "DROP TABLE sessions; CREATE TABLE sessions (number TEXT)",
+    "other rows": "UPDATE sessions SET auth_key = 'text'",
+}
+
+
+@pytest.mark.parametrize("damage", ["overwritten", *NOT_TELETHONS])
+async def test_a_session_file_that_is_damaged(
+    telegram: LocalTelegram, account: Account, store: Store, damage: str
+) -> None:
+    if change := NOT_TELETHONS.get(damage):
+        with closing(sqlite3.connect(account.session)) as db:
+            db.executescript(change)
+    else:
+        content = account.session.read_bytes()
+        account.session.write_bytes(content[:9000] if damage == "truncated" else b"no database" * 100)
     async with at_work(account, store) as watched:
         assert "sign this line in" in await watched.becomes(LineState.SIGNED_OUT)
 
