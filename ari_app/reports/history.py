@@ -147,11 +147,9 @@ class History:
                 log.warning("the call history could not be pruned, it is tried again in an hour: %s", error)
             await asyncio.sleep(wait_s)
 
-    async def close_open(self) -> None:
-        """Close the calls that a killed program left open."""
-        cause = Cause.NETWORK_OUT_OF_ORDER.value
-        if closed := await self._repository.close_open(Status.ERROR.value, cause, _written(Crashed())):
-            log.warning("%d calls were open when the program last stopped", closed)
+    def close_open(self) -> None:
+        """Have the calls closed that a killed program left open."""
+        self._repository.close_open(Status.ERROR.value, Cause.NETWORK_OUT_OF_ORDER.value, _written(Crashed()))
 
 
 @asynccontextmanager
@@ -160,7 +158,7 @@ async def open_history(
 ) -> AsyncIterator[History]:
     """The history at work; what a killed program left open is closed first."""
     history = History(store, settings, clock)
-    await history.close_open()
+    history.close_open()
     async with guarded_tasks() as tasks:
         tasks.supervise(history.prune, "pruning of the call history")
         yield history

@@ -1,5 +1,6 @@
 """The calls that were: a narrow row each, which is searched, and beside it what is read of one call only."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
@@ -7,6 +8,8 @@ from sqlite_utils import Database
 
 from ari_app.store.store import Store
 from ari_app.store.write_queue import Done
+
+log = logging.getLogger(__name__)
 
 BATCH = 500  # rows removed in one transaction: the database is not kept from others for long
 
@@ -125,18 +128,16 @@ class CallRepository:
         sql = f"SELECT {COLUMNS} FROM calls WHERE {where} ORDER BY began_at DESC, id DESC LIMIT ?"  # noqa: S608
         return await self.store.run(lambda db: [_call(row) for row in db.execute(sql, [*values, limit])])
 
-    async def close_open(self, status: str, cause: int, reason: str) -> int:
-        """Close what a killed program left open; gives how many."""
+    def close_open(self, status: str, cause: int, reason: str) -> None:
+        """Have what a killed program left open closed; before any call of this one is saved."""
         row = {"status": status, "cause": cause, "reason": reason}
 
-        def write(db: Database) -> int:
-            return int(
-                db.execute(
-                    "UPDATE calls SET status = :status, cause = :cause, reason = :reason WHERE status IS NULL", row
-                ).rowcount
-            )
+        def write(db: Database) -> None:
+            sql = "UPDATE calls SET status = :status, cause = :cause, reason = :reason WHERE status IS NULL"
+            if closed := db.execute(sql, row).rowcount:
+                log.warning("%d calls were open when the program last stopped", closed)
 
-        return await self.store.run(write)
+        self.store.later(("open calls",), write)
 
     async def prune(self, before: float, most: int) -> int:
         """Remove some of the calls that are older, or more, than may be kept; 0 when none is left to remove."""

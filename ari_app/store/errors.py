@@ -17,6 +17,7 @@ class StoreUnavailable(StoreError):
         self.sentence = sentence
 
 
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 OF_THE_DISK = BUSY | {
     sqlite3.SQLITE_CANTOPEN,
@@ -53,6 +54,16 @@ def unavailable(error: sqlite3.Error, path: object) -> StoreUnavailable | None:
         case _:
             return None
     return StoreUnavailable(sentence)
+
+
+def not_opened(error: sqlite3.Error, path: object) -> StoreError:
+    """What a start says of an error."""
+    refusal = unavailable(error, path)
+    if refusal and _code(error) not in DAMAGED:
+        return refusal
+    return StoreError(
+        f"{path} can't be used: {error}. If it is damaged, restore a backup; or move it away, and a new one is made"
+    )
 
 
 def too_slow(seconds: float, path: object) -> StoreUnavailable:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sqlite_utils import Database
 
-from ari_app.store.errors import StoreError, StoreUnavailable, is_busy, too_slow, unavailable
+from ari_app.store.errors import StoreError, StoreUnavailable, is_busy, not_opened, too_slow, unavailable
 from ari_app.store.migrations import MIGRATIONS, Migration
 from ari_app.store.write_queue import Done, Key, Write, WriteQueue
 from ari_app.tasks import guarded_tasks
@@ -24,6 +24,7 @@ __all__ = ["Store", "StoreError", "StoreUnavailable", "open_store"]
 
 BUSY_MS = 200
 """How long the thread waits for a lock of somebody else's: what comes after it waits, too."""
+OPEN_S = 10.0  # at the start, for a lock of somebody else's
 RUN_S = 5.0  # for what somebody waits for: a page, a start
 FRESH_S = 1.0  # of it, for what was to be written before
 RETRY_S = 0.1  # between two tries while the database is locked
@@ -117,16 +118,14 @@ def _open(path: Path, migrations: Sequence[Migration]) -> Database:
     # SQLite gives its -wal and -shm files the mode of the database.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     path.chmod(0o600)
-    database = Database(str(path))
+    database = Database(sqlite3.connect(path, timeout=OPEN_S))
     try:
         database.enable_wal()
         _migrate(database, path, migrations)
         database.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     except sqlite3.Error as error:
         database.close()
-        raise StoreError(
-            f"{path} can't be used: {error}; if it is damaged, move it away and a new one is made"
-        ) from error
+        raise not_opened(error, path) from error
     except BaseException:
         database.close()
         raise

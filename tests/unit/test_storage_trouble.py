@@ -23,7 +23,7 @@ from ari_app.calls.languages import open_languages
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
 from ari_app.reports.history import open_history
-from ari_app.store.calls import Query
+from ari_app.store.calls import CallRepository, CallRow, Details, Query
 from ari_app.store.cards import CardRepository
 from ari_app.store.errors import too_slow
 from ari_app.store.keypads import KeypadRepository, SendingKeypad
@@ -216,6 +216,19 @@ async def test_the_history_is_complete_afterwards(store: Store, in_trouble: Any)
         rows = (await history.find(Query())).rows
         assert [(row.status, row.name) for row in rows] == [("ERROR", "Анна")] * 3
         assert history.live() == []
+
+
+async def test_a_program_starts(store: Store, in_trouble: Any) -> None:
+    """It has been killed with a call, and begins again: what it has to write at its start waits, too."""
+    row = CallRow("1", time.time(), None, "in", LINE, "7", "", 7, "", "", "", None, None, "", False, False, None, 0.0)
+    CallRepository(store).save(row, Details())
+    assert await store.written()
+    async with in_trouble(), open_history(store) as history:
+        assert (await history.find(Query())).total == 1
+        assert await open_languages(store)
+    assert await store.written()
+    (closed,) = (await CallRepository(store).find(Query())).rows
+    assert closed.status == "ERROR"
 
 
 async def test_a_keypad_that_comes_during_a_sweep_stays(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The program's database: what it keeps, for whom, and what it says when it can't be used."""
 
 import asyncio
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from sqlite_utils import Database
 from ari_app.store.limits import LimitRepository
 from ari_app.store.migrations import MIGRATIONS
 from ari_app.store.peers import PeerRepository
-from ari_app.store.store import StoreError, open_store
+from ari_app.store.store import StoreError, StoreUnavailable, open_store
 
 LINE, OTHER = "+79990000001", "+79990000009"
 
@@ -177,3 +179,16 @@ async def test_a_file_that_is_no_database(path: Path) -> None:
     with pytest.raises(StoreError, match=r"astergram\.db can't be used: file is not a database"):
         async with open_store(path):
             pass
+
+
+async def test_a_start_while_another_program_has_locked_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that it may be damaged: somebody would move it away."""
+    async with open_store(path):
+        pass
+    monkeypatch.setattr("ari_app.store.store.OPEN_S", 0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable, match=r"Another program has locked .*: stop that program\.$"):
+            async with open_store(path):
+                pass
