@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import media
+from media.guard import guarded
 from media.types import EngineProtocol, MediaError
 
 log = logging.getLogger(__name__)
@@ -160,7 +162,7 @@ class Forker:
         finally:
             theirs.close()
         self._zygote, self._writer = zygote, writer
-        self._tasks.create_task(self._listen(reader, writer, zygote), name="zygote")
+        self._tasks.create_task(guarded(partial(self._listen, reader, writer, zygote), "zygote"), name="zygote")
 
     async def _listen(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, zygote: asyncio.subprocess.Process
@@ -233,7 +235,7 @@ class Forker:
         def ended() -> None:
             loop.remove_reader(child.pidfd)
             os.close(child.pidfd)
-            self._tasks.create_task(self._settle(child))
+            self._tasks.create_task(guarded(partial(self._settle, child), f"end of media process {child.pid}"))
 
         loop.add_reader(child.pidfd, ended)
         return child

@@ -10,11 +10,13 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from media.forker import Child, Forker
+from media.guard import guarded
 from media.messages import MAX_LINE
 from media.process import MediaProcess
 from media.sockets import short_address
@@ -50,7 +52,7 @@ class MediaPool:
         await self._tasks.__aenter__()
         await self._forker.__aenter__()
         self._refill.set()
-        self._refilling = self._tasks.create_task(self._keep_warm(), name="media pool")
+        self._refilling = self._tasks.create_task(guarded(self._keep_warm, "media pool"), name="media pool")
         return self
 
     async def __aexit__(
@@ -142,16 +144,15 @@ class MediaPool:
             await self._refill.wait()
             self._refill.clear()
             while len(self._warm) < self._warm_wanted:
-                try:
-                    process = await self._start()
-                except MediaError as error:
-                    log.error("cannot keep a spare media process: %s", error)  # noqa: TRY400 - it is a whole sentence
+                if not await guarded(self._add_warm, "spare media process"):
                     await asyncio.sleep(REFILL_RETRY_S)
-                except Exception:
-                    log.exception("cannot keep a spare media process: an unexpected error")
-                    await asyncio.sleep(REFILL_RETRY_S)
-                else:
-                    self._warm.append(process)
+
+    async def _add_warm(self) -> None:
+        try:
+            self._warm.append(await self._start())
+        except MediaError as error:
+            log.error("cannot keep a spare media process: %s", error)  # noqa: TRY400 - it is a whole sentence
+            await asyncio.sleep(REFILL_RETRY_S)
 
     async def _start(self) -> MediaProcess:
         path = self._runtime_dir / f"{secrets.token_hex(4)}{SOCKET_SUFFIX}"
@@ -172,19 +173,17 @@ class MediaPool:
             raise MediaError(f"the media process {child.pid} does not answer on {path}: {error}") from error
         process = MediaProcess(child, path, writer, self._settings)
         self._live.add(process)
-        self._tasks.create_task(self._attend(process, reader), name=f"media process {process.pid}")
+        name = f"media process {process.pid}"
+        self._tasks.create_task(guarded(partial(self._attend, process, reader), name), name=name)
         return process
 
     async def _attend(self, process: MediaProcess, reader: asyncio.StreamReader) -> None:
-        try:
-            await process.listen(reader)
-            if process in self._warm:
-                self._warm.remove(process)
-                self._live.discard(process)
-                await process.close()
-                self._refill.set()
-        except Exception:
-            log.exception("media process %s: an unexpected error", process.pid)  # it must not end the others
+        await process.listen(reader)
+        if process in self._warm:
+            self._warm.remove(process)
+            self._live.discard(process)
+            await process.close()
+            self._refill.set()
 
 
 def _prepare(runtime_dir: Path) -> None:

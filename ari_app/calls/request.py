@@ -115,10 +115,10 @@ class Route:
 
     def _check(self, line: Line) -> None:
         line.require_online()
+        line.limits.check()
         calls = self._busy().get(line.number, 0)
         if calls >= line.max_calls:
             raise LineFull(line.number, calls)
-        line.limits.check()
 
 
 REFUSALS: tuple[type[Exception], ...] = (Limited, LineFull, Frozen, Denied, NotReady)

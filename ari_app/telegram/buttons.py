@@ -195,7 +195,8 @@ async def find(session: Session, peer: types.TypeInputPeer, data: str) -> list[i
         peer=peer, offset_id=0, offset_date=None, add_offset=0, limit=LATEST, max_id=0, min_id=0, hash=0
     )
     found = await session.invoke(request)
-    return [each.id for each in found.messages if getattr(each, "out", False) and _has_button(each, data.encode())]
+    messages = getattr(found, "messages", ())  # which messages.messagesNotModified has not
+    return [each.id for each in messages if getattr(each, "out", False) and _has_button(each, data.encode())]
 
 
 def _has_button(message: Any, data: bytes) -> bool:
@@ -212,7 +213,7 @@ async def delete(session: Session, message_ids: list[int]) -> None:
 
 
 def _message_id(sent: Any, random_id: int) -> int:
-    for update in sent.updates:
+    for update in getattr(sent, "updates", ()):  # updatesTooLong has none
         if isinstance(update, types.UpdateMessageID) and update.random_id == random_id:
             return int(update.id)
     raise TelegramError("Telegram sent the message without telling its id (messages.sendInlineBotResult)")

@@ -389,6 +389,7 @@ class Phone:
             min_id=0,
             hash=0,
         )
-        for message in (await self.invoke(request, LOOK_S)).messages:
+        found = await self.invoke(request, LOOK_S)
+        for message in getattr(found, "messages", ()):  # which messages.messagesNotModified has not
             if isinstance(getattr(message, "action", None), types.MessageActionPhoneCall):
                 self._take_message(message.action)

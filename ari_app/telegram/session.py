@@ -9,14 +9,16 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from telethon import TelegramClient, events
-from telethon.tl import types
+from telethon.tl import TLObject, TLRequest, types
+from telethon.tl.alltlobjects import tlobjects
 
 from ari_app.telegram.account import CONNECT_S, Account, disconnect, lease
-from ari_app.telegram.errors import NotFound, translated
+from ari_app.telegram.errors import NotFound, Unreadable, translated
 from ari_app.telegram.limits import Limits, tl_name
 
 REQUEST_S = 10.0
 UPLOAD_S = 60.0
+TYPES = frozenset(each.SUBCLASS_OF_ID for each in tlobjects.values() if not issubclass(each, TLRequest))
 
 OnEvent = Callable[[Any], Any]
 
@@ -36,9 +38,15 @@ class Session:
         self.client = client
 
     async def invoke(self, request: Any, timeout: float | None = REQUEST_S) -> Any:
-        """Telegram's answer to a TL request; without a ``timeout``, for as long as the connection lasts."""
+        """Telegram's answer to a TL request, of the type that TL gives it, else Unreadable is raised.
+
+        Without a ``timeout``, for as long as the connection lasts.
+        """
         async with _bounded(tl_name(request), timeout):
-            return await self.client(request)
+            answer = await self.client(request)
+        if _is_of_another_type(request, answer):
+            raise Unreadable(f"Telegram's answer to {tl_name(request)} is of another type: {type(answer).__name__}")
+        return answer
 
     async def user_peer(self, person_id: int) -> types.InputPeerUser:
         """Somebody whom the account has met; raises NotFound where it has not."""
@@ -89,6 +97,13 @@ class Session:
         """Done when Telethon has given the connection up."""
         closed: asyncio.Future[Any] = self.client.disconnected
         return closed
+
+
+def _is_of_another_type(request: TLRequest, answer: Any) -> bool:
+    """Telethon's requests have the id of the type that answers them; its classes have none of Bool and Vector."""
+    if isinstance(answer, TLObject):
+        return bool(answer.SUBCLASS_OF_ID != request.SUBCLASS_OF_ID)
+    return request.SUBCLASS_OF_ID in TYPES
 
 
 @asynccontextmanager

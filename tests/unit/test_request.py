@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,9 @@ async def test_a_line_that_can_not_call_is_passed_over(lines: list[ReadyLine]) -
 async def test_a_line_whose_account_is_frozen_is_passed_over(lines: list[ReadyLine]) -> None:
     await lines[0].limits.learn(CALL, errors.FrozenMethodInvalidError(request=None))
     assert Route(ANYBODY, "101", lines, Counter).line is lines[1]
-    with pytest.raises(Frozen):
-        Route(Request("+79990000002", "+79990000001"), "101", lines, Counter)
+    for calls in (0, 1):  # and not that it is full
+        with pytest.raises(Frozen):
+            Route(Request("+79990000002", "+79990000001"), "101", lines, partial(Counter, {"+79990000001": calls}))
 
 
 async def test_what_the_dialplan_hears_when_no_line_can(lines: list[ReadyLine]) -> None:

@@ -151,11 +151,12 @@ class Soak:
             made.began_at = time.time()
             async with asyncio.timeout(SCRIPT_S) as script:
                 self._scripts.add(script)
-                await SCRIPTS[planned.kind](Scene(place, planned.talk_s, self._api, made.has_talked))
+                try:
+                    await SCRIPTS[planned.kind](Scene(place, planned.talk_s, self._api, made.has_talked))
+                finally:
+                    self._scripts.discard(script)
         except FAILURES as error:
             made.trouble = f"{type(error).__name__}: {error}".strip(": ")
-        finally:
-            self._scripts.discard(script)
         await place.clean()
         await self._over(made)
         made.ended_at = time.time()
