@@ -64,6 +64,19 @@ async def test_add_a_line_by_code_and_password(sandbox: Stage) -> None:
     assert list((load(config).state_dir / "media").iterdir()) == []
 
 
+async def test_the_link_for_the_password_is_printed_last(sandbox: Stage) -> None:
+    """Where it is seen; the lines that tell of the start stand before it."""
+    async with at_work(sandbox) as (_, program):
+        await program.until("open this link (once): http://127.0.0.1:")
+        program.process.send_signal(signal.SIGTERM)
+        assert await program.ends() == 0
+    printed = program.printed.splitlines()
+    (at,) = (number for number, line in enumerate(printed) if "open this link" in line)
+    (stopping,) = (number for number, line in enumerate(printed) if "stopping" in line)
+    assert "ready: 0 of 0 lines" in printed[at - 1]
+    assert stopping == at + 1
+
+
 async def test_sign_in_by_qr_set_up_change_and_remove(sandbox: Stage) -> None:
     async with at_work(sandbox) as (config, program):
         await done("line", "add", LINE, "--no-signin", "--config", config)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ari_app.lines.health import Colour
+from ari_app.lines.health import Colour, Remedy
 from tests.integration.web_calls import calls_site
 from tests.integration.web_helpers import Browser, Site, signed_in
 from tests.integration.web_lines import ManyLines
@@ -47,6 +47,25 @@ async def test_the_overview_begins_with_what_asks_for_somebody(admin: Browser) -
     assert "Page 1 of 20" in html
     assert '<a class="button small" rel="next" href="/?page=2#found-lines">' in html
     assert names((await admin.get("/?page=2")).text)[0] == "Line 8"
+
+
+BUTTONS = {
+    Remedy.SIGN_IN: 'href="/lines/+79990000120/signin"',
+    Remedy.APPLICATION: 'href="/settings#field-api_id"',
+    Remedy.BOT_TOKEN: 'href="/settings#field-bot_token"',
+    Remedy.START_BOT: 'action="/lines/+79990000120/setup"',
+    Remedy.INLINE_MODE: 'href="tg://resolve?domain=BotFather"',
+    Remedy.DOCTOR: 'href="/connect"',
+}
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+async def test_what_asks_for_something_has_the_button_that_does_it(
+    admin: Browser, lines: ManyLines, remedy: Remedy
+) -> None:
+    lines.change("+79990000120", Colour.RED, "Something is needed.", remedy)
+    row = (await admin.get("/")).text.partition('data-line="+79990000120"')[2].partition("</tr>")[0]
+    assert BUTTONS[remedy] in row
 
 
 async def test_all_lines_are_found_page_by_page(admin: Browser) -> None:

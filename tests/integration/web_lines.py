@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from ari_app.app import running
 from ari_app.config import Settings
 from ari_app.i18n import message
-from ari_app.lines.health import Colour, LineStatus, StatusLight
+from ari_app.lines.health import Colour, LineStatus, Remedy, StatusLight
 from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
@@ -67,9 +67,10 @@ class ManyLines:
         light = StatusLight(Colour.GREEN, message("All is well."), 1.0)
         self._lights = dict.fromkeys(self.lines, LineStatus(light, light, light))
 
-    def change(self, number: str, colour: Colour, said: str) -> None:
+    def change(self, number: str, colour: Colour, said: str, remedy: Remedy | None = None) -> None:
         """A line's client light changes."""
-        self._lights[number] = replace(self._lights[number], account=StatusLight(colour, message(said), 2.0))
+        light = StatusLight(colour, message(said), 2.0, remedy)
+        self._lights[number] = replace(self._lights[number], account=light)
 
     def __iter__(self) -> Iterator[SimpleNamespace]:
         return iter(self.lines.values())

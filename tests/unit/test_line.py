@@ -11,7 +11,7 @@ import pytest
 
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import Limited, TelegramError, Unreachable
-from ari_app.telegram.line import Line
+from ari_app.telegram.line import Line, LineState
 from ari_app.telegram.profile import Profile
 from ari_app.telegram.texts import MessageTemplates
 
@@ -57,3 +57,10 @@ async def test_an_error_of_letting_go_does_not_keep_a_line(
         await keeping
     assert ended
     assert held == 1
+
+
+def test_an_unexpected_error_is_said_until_it_is_connected_again(tmp_path: Path) -> None:
+    line = made(tmp_path)
+    line.fail(ValueError("an odd answer"))
+    assert line.state is LineState.CONNECTING
+    assert str(line.condition) == "Unexpected error: connecting again; see the log. (ValueError('an odd answer'))"

@@ -124,7 +124,8 @@ async def test_people_are_found_and_remembered(store: Store, in_trouble: Any) ->
 
     async def client(request: Any) -> Any:
         asked.append(request)
-        return SimpleNamespace(peer=types.PeerUser(7), users=[types.User(7, access_hash=77, first_name="Анна")])
+        anna = types.User(7, access_hash=77, first_name="Анна")
+        return types.contacts.ResolvedPeer(types.PeerUser(7), [], [anna])
 
     directory = Directory(PeerRepository(store, LINE))
     dialled = Destination(Kind.PHONE, "+79990000002")
