@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from ari_app.store.store import Store
+from ari_app.store.write_queue import Done
 
 ONLY = 1  # the key of a table with one row
 
@@ -85,14 +86,14 @@ class AccessRepository:
 
         return await self.store.run(read)
 
-    async def start_session(self, session: SessionRow, expired_before: tuple[float, float]) -> None:
-        """Keep a session; those started, or last seen, before these times are forgotten."""
+    def start_session(self, session: SessionRow, expired_before: tuple[float, float], done: Done) -> None:
+        """Keep a session; those started, or last seen, before these times are forgotten. Never waits."""
 
         def write(db: Database) -> None:
             db.table("web_sessions").delete_where("started_at <= ? OR seen_at <= ?", expired_before)
             db.table("web_sessions").insert(vars(session))
 
-        await self.store.run(write)
+        self.store.later(("session itself", session.digest), write, done)
 
     async def session(self, digest: str) -> SessionRow | None:
         """The session with this digest."""
@@ -116,9 +117,11 @@ class AccessRepository:
         sql = "UPDATE web_sessions SET seen_at = ? WHERE digest = ?"
         self.store.later(("session", digest), lambda db: db.execute(sql, [seen_at, digest]))
 
-    async def end_session(self, digest: str) -> None:
-        """Forget a session."""
-        await self.store.run(lambda db: db.table("web_sessions").delete_where("digest = ?", [digest]))
+    def end_session(self, digest: str, done: Done) -> None:
+        """Forget a session; never waits."""
+        self.store.later(
+            ("session itself", digest), lambda db: db.table("web_sessions").delete_where("digest = ?", [digest]), done
+        )
 
     async def end_other_sessions(self, digest: str) -> None:
         """Forget every session but this one."""

@@ -10,7 +10,7 @@ from ari_app.store import store as store_module
 from ari_app.store.store import Store
 from ari_app.tasks import Failures
 from tests.integration.web_calls import calls_site
-from tests.integration.web_helpers import program, signed_in
+from tests.integration.web_helpers import browser, program, signed_in
 from tests.unit.storage_trouble import locked
 
 PATIENCE_S = 30.0
@@ -89,3 +89,17 @@ async def test_unexpected_errors_are_to_be_looked_for_in_the_log(tmp_path: Path)
     assert "2 unexpected errors since the start, the last one in: call &lt;b&gt;. Look into the log." in html
     assert "SECRET" not in html + str(status)
     assert (status["count"], status["last_in"]) == (2, "call <b>")
+
+
+async def test_signing_in_and_out_goes_on(tmp_path: Path) -> None:
+    """Whoever comes to see what is wrong gets in, and stays in afterwards; who has signed out is out."""
+    async with calls_site(tmp_path) as page, signed_in(page), browser(page) as late, browser(page) as leaving:
+        await leaving.log_in()
+        async with locked(page.services.store, page.database):
+            assert (await late.log_in()).path == "/"
+            assert f"{LOCKED} {page.database}" in (await late.get("/overview/trouble")).text
+            assert "Sign in" in (await leaving.post("/logout")).text
+            assert (await leaving.get("/")).path.startswith("/login")
+        await page.services.store.queue.flush(PATIENCE_S)
+        assert (await late.get("/")).path == "/"
+        assert (await leaving.get("/")).path.startswith("/login")

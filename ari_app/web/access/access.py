@@ -5,6 +5,7 @@ import logging
 import math
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from ari_app.bus import EventBus
 from ari_app.i18n import Message, message
@@ -75,6 +76,9 @@ class Access:
         self._session_s = session_s
         self._idle_s = idle_s
         self._clock = clock
+        # What the database has not been told yet: nobody is kept out, or stays in, because it can't be written.
+        self._started: dict[str, SessionRow] = {}
+        self._ended: set[str] = set()
         self._passwords = Passwords()
         self._throttle = Throttle(steady)
 
@@ -103,6 +107,7 @@ class Access:
         hashed = await self._passwords.hashed(acceptable(password))
         if not await self._kept.set_password(hashed, digest(link), revoke_tokens=revoke_tokens):
             raise LinkRefused  # somebody else was faster
+        self._started.clear()
         self._bus.publish(ACCESS)
         log.info("the password of the admin page was set by a link%s", REVOKED if revoke_tokens else "")
 
@@ -111,6 +116,7 @@ class Access:
         acceptable(new)
         await self.check_password(old, address)
         await self._kept.set_password(await self._passwords.hashed(new), revoke_tokens=revoke_tokens)
+        self._started.clear()
         self._bus.publish(ACCESS)
         revoked = REVOKED if revoke_tokens else ""
         log.info("the password of the admin page was changed from %s%s", address, revoked)
@@ -132,11 +138,16 @@ class Access:
         if self._passwords.outdated(hashed):
             self._kept.rehash_password(hashed, await self._passwords.hashed(password))
 
-    async def start_session(self, address: str, agent: str) -> str:
+    def start_session(self, address: str, agent: str) -> str:
         """The secret of a new session."""
         secret, now = secrets.token_urlsafe(SECRET_BYTES), self._clock()
         session = SessionRow(digest(secret), now, now, address, agent[:LONGEST_AGENT])
-        await self._kept.start_session(session, (now - self._session_s, now - self._idle_s))
+        self._started[session.digest] = session
+
+        def done(kept: bool) -> None:
+            self._started.pop(session.digest, None)
+
+        self._kept.start_session(session, (now - self._session_s, now - self._idle_s), done)
         return secret
 
     async def session(self, secret: str, *, used: bool) -> SessionRow | None:
@@ -147,27 +158,42 @@ class Access:
         session = await self.living(digest(secret))
         if used and session and self._clock() - session.seen_at >= SEEN_EVERY_S:
             self._kept.see_session(session.digest, self._clock())
+            if session.digest in self._started:
+                self._started[session.digest] = replace(session, seen_at=self._clock())
         return session
 
     async def living(self, session_digest: str) -> SessionRow | None:
         """A session, unless it has expired or ended."""
-        session, now = await self._kept.session(session_digest), self._clock()
+        started = self._started.get(session_digest)
+        session, now = started or await self._kept.session(session_digest), self._clock()
+        if session_digest in self._ended:
+            return None
         if session and now - session.started_at < self._session_s and now - session.seen_at < self._idle_s:
             return session
         return None
 
     async def sessions(self) -> list[SessionRow]:
         """Those that have not expired, the latest seen first."""
-        return [each for each in await self._kept.sessions() if await self.living(each.digest)]
+        known = {each.digest: each for each in await self._kept.sessions()} | self._started
+        living = [each for each in known.values() if await self.living(each.digest)]
+        return sorted(living, key=lambda each: -each.seen_at)
 
-    async def log_out(self, session_digest: str) -> None:
+    def log_out(self, session_digest: str) -> None:
         """End a session."""
-        await self._kept.end_session(session_digest)
+        self._started.pop(session_digest, None)
+        self._ended.add(session_digest)
+
+        def done(kept: bool) -> None:
+            if kept:
+                self._ended.discard(session_digest)
+
+        self._kept.end_session(session_digest, done)
         self._bus.publish(ACCESS)
 
     async def log_out_others(self, session_digest: str) -> None:
         """End every session but this one."""
         await self._kept.end_other_sessions(session_digest)
+        self._started = {each: self._started[each] for each in self._started if each == session_digest}
         self._bus.publish(ACCESS)
 
     async def make_token(self, name: str, right: Right) -> tuple[str, TokenRow]:
