@@ -164,15 +164,15 @@ class CallBackHandler:
         except ValueError as error:
             self._registry.count("callback.refused")
             log.warning("card: a press of %s was refused: %s", press.person_id, error)
-            return line.templates.message("callback_not_yours", Person(press.person_id)) if line else REFUSAL
+            return line.templates.text("callback_not_yours", Person(press.person_id)) if line else REFUSAL
         person = Person.of_json(card.person)
         if not self._rate_limiter.admit(person.id):
             self._registry.count("callback.too_soon")
             log.info("card: %s asks again too soon", person.number)
-            return line.templates.message("callback_too_soon", person)
+            return line.templates.text("callback_too_soon", person)
         request = _Request(card, line, person, target, press.message_id)
         self._start(self._serve(request), f"call back of {person.number} by {line.number}")
-        return line.templates.message("callback_waiting", person)
+        return line.templates.text("callback_waiting", person)
 
     async def repair_cards(self, line: Line) -> None:
         """Put right a line's cards that a former run of the program left telling of a request."""
@@ -236,7 +236,7 @@ class CallBackHandler:
         """Who has deleted the card and was not reached learns of it all the same."""
         line, person = request.line, request.person
         try:
-            await line.send(await line.peer(person.id), line.templates.message("callback_later", person))
+            await line.send(await line.peer(person.id), line.templates.text("callback_later", person))
         except TelegramError as error:
             log.warning("line %s: no text for %s instead of the card: %s", line.number, person.number, error)
 
@@ -278,7 +278,7 @@ class _Request:
 
 def _telling(card: CardRow, line: Line, person: Person, name: TextName) -> tuple[str, Keyboard]:
     """A card's text and button with something said below; when they have talked, the button goes."""
-    said = line.templates.message(name, person)
+    said = line.templates.text(name, person)
     buttons: Keyboard = ()
     if name != "callback_reached":
         buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)

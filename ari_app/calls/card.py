@@ -102,8 +102,8 @@ class Cards:
             line=line.number,
             person_id=person.id,
             person=person.as_json(),
-            text=line.templates.message("card", person),
-            button=line.templates.message("card_button", person),
+            text=line.templates.text("card", person),
+            button=line.templates.text("card_button", person),
             secret=new_secret() if button else "",
             sent_at=now,
         )

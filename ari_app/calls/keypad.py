@@ -54,12 +54,12 @@ class Keypad:
     def text(self) -> str:
         """What it says above its keys."""
         if self.pressed:
-            return self.line.templates.message("keypad_dialled", self.person, digits=self.pressed[-SHOWN_KEYS:])
-        return self.line.templates.message("keypad", self.person)
+            return self.line.templates.text("keypad_dialled", self.person, digits=self.pressed[-SHOWN_KEYS:])
+        return self.line.templates.text("keypad", self.person)
 
     def refusal(self) -> str:
         """What somebody is told whose press does not count."""
-        return self.line.templates.message("key_refused", self.person)
+        return self.line.templates.text("key_refused", self.person)
 
 
 class Keypads:
@@ -164,7 +164,7 @@ class Keypads:
         return True
 
     async def _send_hint(self, keypad: Keypad, peer: Peer) -> None:
-        hint = keypad.line.templates.message("keypad_hint", keypad.person)
+        hint = keypad.line.templates.text("keypad_hint", keypad.person)
         if not hint:
             return
         try:

@@ -92,7 +92,7 @@ class Chat:
             sender = await self._session.sender(event)
             if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
                 return
-            text = self._templates().message("auto_answer", Person.of(sender.id, sender))
+            text = self._templates().text("auto_answer", Person.of(sender.id, sender))
             if text and self._recently.may_answer(sender.id, "auto_answer"):
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:

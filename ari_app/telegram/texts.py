@@ -223,7 +223,7 @@ class MessageTemplates:
         """The same person, with their language if it has been learnt."""
         return person if person.language else replace(person, language=self.learnt(person.id))
 
-    def message(self, name: TextName, person: Person, **extra: str) -> str:
+    def text(self, name: TextName, person: Person, **extra: str) -> str:
         """One text for one person, ready to be sent as plain text; empty where the administrator wants silence."""
         language = language_for(self.with_language(person).language, self.language)
         now = self.clock()

@@ -107,7 +107,7 @@ class CallBacks:
 
     async def says(self, name: str) -> None:
         """Wait until the card says how it ended."""
-        said = self.rig.line.templates.message(name, PERSON)
+        said = self.rig.line.templates.text(name, PERSON)
         await eventually(lambda: bool(self.bot.texts) and self.bot.texts[-1].endswith(said))
 
 
@@ -129,7 +129,7 @@ async def made(folder: Path) -> AsyncIterator[CallBacks]:
 
 
 async def test_the_agent_and_the_person_talk(it: CallBacks) -> None:
-    assert it.press() == it.rig.line.templates.message("callback_waiting", PERSON)
+    assert it.press() == it.rig.line.templates.text("callback_waiting", PERSON)
     leg = await it.talks()
     call = await it.call()
     await it.rig.hangs_up(leg)
@@ -199,7 +199,7 @@ async def test_a_full_line_calls_back_later(it: CallBacks) -> None:
 
 
 async def test_a_press_of_somebody_else_is_refused(it: CallBacks) -> None:
-    assert it.press(ANNA + 1) == it.rig.line.templates.message("callback_not_yours", Person(ANNA + 1))
+    assert it.press(ANNA + 1) == it.rig.line.templates.text("callback_not_yours", Person(ANNA + 1))
     assert it.press(data="card:forged") == REFUSAL
     assert it.registry.counted["callback.refused"] == 2
     assert it.registry.calls == {}
@@ -207,7 +207,7 @@ async def test_a_press_of_somebody_else_is_refused(it: CallBacks) -> None:
 
 async def test_one_request_at_a_time(it: CallBacks) -> None:
     it.press()
-    assert it.press() == it.rig.line.templates.message("callback_too_soon", PERSON)
+    assert it.press() == it.rig.line.templates.text("callback_too_soon", PERSON)
     await it.rig.hangs_up(await it.rig.dialplan("Down"))
     await it.over()
     assert len(it.registry.ended) == 1
@@ -218,7 +218,7 @@ async def test_who_has_deleted_the_card_and_is_not_reached_gets_a_text(it: CallB
     it.press()
     await it.rig.hangs_up(await it.rig.dialplan("Down"), 17)
     await it.over()
-    await eventually(lambda: it.sent == [it.rig.line.templates.message("callback_later", PERSON)])
+    await eventually(lambda: it.sent == [it.rig.line.templates.text("callback_later", PERSON)])
     assert it.press() == REFUSAL, "the card is gone"
 
 

@@ -26,5 +26,5 @@ async def test_what_telegram_tells_counts_more() -> None:
     wording = MessageTemplates("Acme", "Sales", "+79990000001", learnt={7: "ru", 8: "en"}.__getitem__)
     assert wording.with_language(Person(7)).variables()["TELEGRAM_LANGUAGE"] == "ru"
     assert wording.with_language(Person(8, language="ru")).language == "ru"
-    assert "Вы звоните" in wording.message("keypad", Person(7))
-    assert "You are calling" in wording.message("keypad", Person(8))
+    assert "Вы звоните" in wording.text("keypad", Person(7))
+    assert "You are calling" in wording.text("keypad", Person(8))

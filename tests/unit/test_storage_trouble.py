@@ -82,7 +82,7 @@ class Telegram:
         self.number = LINE
         self.sent: list[str] = []
         self.deleted: list[int] = []
-        self.templates = SimpleNamespace(message=lambda name, person, **extra: name)
+        self.templates = SimpleNamespace(text=lambda name, person, **extra: name)
         self.online = True
 
     def on_press(self, prefix: str, handler: Any) -> None:

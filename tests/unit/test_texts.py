@@ -24,7 +24,7 @@ def templates(**texts: str) -> MessageTemplates:
 
 
 def test_the_variables() -> None:
-    said = templates(card="{caller_name} {caller_number} {company} {line} {number} {date} {time} {{x}}").message(
+    said = templates(card="{caller_name} {caller_number} {company} {line} {number} {date} {time} {{x}}").text(
         "card", ANNA
     )
     assert said == "Анна +79990000002 Acme Sales +79990000001 24.12.2026 12:05 {x}"
@@ -33,19 +33,19 @@ def test_the_variables() -> None:
 @pytest.mark.parametrize("name", ["{company}", "{", "}}", "{0.__class__}", "<b>**x**</b>", "%s", "\\n", "$company"])
 def test_a_name_is_inserted_as_it_is(name: str) -> None:
     assert (
-        templates(card="Hi {caller_name}!").message("card", Person(7, first_name=name, language="ru")) == f"Hi {name}!"
+        templates(card="Hi {caller_name}!").text("card", Person(7, first_name=name, language="ru")) == f"Hi {name}!"
     )
 
 
 def test_the_pressed_keys() -> None:
-    assert templates(keypad_dialled="{line}: {digits}").message("keypad_dialled", ANNA, digits="1#") == "Sales: 1#"
+    assert templates(keypad_dialled="{line}: {digits}").text("keypad_dialled", ANNA, digits="1#") == "Sales: 1#"
 
 
 def test_every_default_in_both_languages() -> None:
     assert set(get_args(TextName)) == set(Texts.model_fields)
     for name in get_args(TextName):
         said = {
-            templates().message(name, Person(7, first_name="Bo", language=code), digits="12") for code in ("en", "ru")
+            templates().text(name, Person(7, first_name="Bo", language=code), digits="12") for code in ("en", "ru")
         }
         assert len(said) == 2
         assert all("{" not in each for each in said)
@@ -53,7 +53,7 @@ def test_every_default_in_both_languages() -> None:
 
 def test_a_text_that_got_too_long_is_cut() -> None:
     texts = templates(card_button="{caller_name}" * 3)
-    said = texts.message("card_button", Person(7, first_name="x" * 60, language="ru"))
+    said = texts.text("card_button", Person(7, first_name="x" * 60, language="ru"))
     assert len(said) == rule_of("card_button").length
     assert said.endswith("x…")
 

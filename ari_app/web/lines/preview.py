@@ -57,7 +57,7 @@ def preview(
 
 def _drawn(said: MessageTemplates, person: Person, language: Language, name: TextName) -> Preview:
     def text(which: TextName) -> str:
-        return said.message(which, person, digits=PRESSED)
+        return said.text(which, person, digits=PRESSED)
 
     answer = text(name) if name in ANSWERS else ""
     if name == "auto_answer":
