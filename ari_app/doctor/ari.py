@@ -277,7 +277,7 @@ async def clock(rest: Rest, now: Callable[[], float]) -> list[Finding]:
         return [
             advice(
                 Topic.TIME,
-                message("Asterisk's clock and this machine's are {seconds} s apart.", seconds=f"{apart:.0f}"),
+                message("Asterisk's clock and this machine's are {seconds} s apart.", seconds=round(apart)),
                 message("Have both set by NTP, or their logs and call records will not agree."),
             )
         ]

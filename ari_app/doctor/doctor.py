@@ -103,7 +103,7 @@ async def _guarded(topic: Topic, check: Check) -> list[Finding]:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()
     except TimeoutError:
-        return [advice(topic, message("An examination took longer than {seconds} s.", seconds=f"{CHECK_TIMEOUT_S:g}"))]
+        return [advice(topic, message("An examination took longer than {seconds} s.", seconds=round(CHECK_TIMEOUT_S)))]
     except Exception as error:  # one failing check must not hide the others
         logger.warning("An examination of %s failed", topic, exc_info=True)
         return [_broken(topic, error)]

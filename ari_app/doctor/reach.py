@@ -14,7 +14,7 @@ from ari_app.os_words import in_words
 CONNECT_TIMEOUT_S = 5.0
 OFFSET_ADVICE_S = 5.0
 
-_NO_ANSWER = message("no answer within {seconds} s", seconds=f"{CONNECT_TIMEOUT_S:g}")
+_NO_ANSWER = message("no answer within {seconds} s", seconds=round(CONNECT_TIMEOUT_S))
 _FIREWALL = message("Let this machine connect to Telegram: a firewall or the provider stands in the way.")
 
 
@@ -89,7 +89,7 @@ def clock(surroundings: Surroundings) -> list[Finding]:
         return [
             advice(
                 Topic.TIME,
-                message("This machine's clock and Telegram's are {seconds} s apart.", seconds=f"{abs(offset_s):.0f}"),
+                message("This machine's clock and Telegram's are {seconds} s apart.", seconds=round(abs(offset_s))),
                 message("Start an NTP client, such as systemd-timesyncd or chrony."),
             )
         ]

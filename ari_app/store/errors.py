@@ -69,7 +69,7 @@ def not_opened(error: sqlite3.Error, path: object) -> StoreError:
 def too_slow(seconds: float, path: object) -> StoreUnavailable:
     """The database does not say anything."""
     return StoreUnavailable(
-        message("{path} does not answer within {seconds} s: check its disk.", path=path, seconds=f"{seconds:g}")
+        message("{path} does not answer within {seconds} s: check its disk.", path=path, seconds=format(seconds, "g"))
     )
 
 

@@ -68,7 +68,7 @@ class Rule:
                 said = message(
                     "{name} is no variable of this text, which are {choice}; "
                     "a brace that is no variable is doubled: {{{{ or }}}}.",
-                    name=f"{{{name}}}",
+                    name="{" + name + "}",
                     choice=choice,
                 )
                 raise TemplateError(said)
@@ -95,7 +95,7 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
         ) from None
     for _, name, spec, conversion in parts:
         if spec or conversion:
-            said = message("{name} may have nothing behind its name, neither : nor !", name=f"{{{name}}}")
+            said = message("{name} may have nothing behind its name, neither : nor !", name="{" + str(name) + "}")
             raise TemplateError(said)
     return [(literal, name) for literal, name, _, _ in parts]
 

@@ -32,9 +32,7 @@ def test_the_variables() -> None:
 
 @pytest.mark.parametrize("name", ["{company}", "{", "}}", "{0.__class__}", "<b>**x**</b>", "%s", "\\n", "$company"])
 def test_a_name_is_inserted_as_it_is(name: str) -> None:
-    assert (
-        templates(card="Hi {caller_name}!").text("card", Person(7, first_name=name, language="ru")) == f"Hi {name}!"
-    )
+    assert templates(card="Hi {caller_name}!").text("card", Person(7, first_name=name, language="ru")) == f"Hi {name}!"
 
 
 def test_the_pressed_keys() -> None:
@@ -44,9 +42,7 @@ def test_the_pressed_keys() -> None:
 def test_every_default_in_both_languages() -> None:
     assert set(get_args(TextName)) == set(Texts.model_fields)
     for name in get_args(TextName):
-        said = {
-            templates().text(name, Person(7, first_name="Bo", language=code), digits="12") for code in ("en", "ru")
-        }
+        said = {templates().text(name, Person(7, first_name="Bo", language=code), digits="12") for code in ("en", "ru")}
         assert len(said) == 2
         assert all("{" not in each for each in said)
 

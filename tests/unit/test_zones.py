@@ -57,9 +57,7 @@ def test_texts_to_people_tell_its_time() -> None:
     for name in ("Pacific/Kiritimati", "Pacific/Niue"):  # 25 hours apart
         zone = InstallationSettings(timezone=name).zone
         before = datetime.now(zone)
-        said = message_templates(settings, InstallationSettings(timezone=name)).text(
-            "card", Person(7, first_name="Bo")
-        )
+        said = message_templates(settings, InstallationSettings(timezone=name)).text("card", Person(7, first_name="Bo"))
         assert any(said.startswith(f"{each:%H:%M} ") for each in (before, datetime.now(zone)))
 
 
