@@ -14,6 +14,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.events import Side
 from ari_app.calls.outcome import Ending
 from ari_app.calls.scope import Scope
+from ari_app.logs import call_log
 from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections
 from ari_app.telegram.errors import PASSING, TelegramError
@@ -163,7 +164,7 @@ class _SignallingTrouble:
         if not self._lasts:
             self._call.add_event(events.SignallingFailed(self._side.value, str(error)))
         else:
-            log.info("call %s: signalling fails: %s", self._call.id, error)
+            call_log(log, self._call.id).info("signalling fails: %s", error)
         self._lasts = True
 
     def unexpected(self, error: Exception) -> None:

@@ -10,6 +10,7 @@ from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.events import AsteriskAwayWithAudio
 from ari_app.calls.outcome import Ending
+from ari_app.logs import call_log
 from media.types import MediaError
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,6 @@ async def _quiet_s(call: Call) -> float | None:
     try:
         stats = await call.audio.stats()
     except MediaError as error:
-        log.info("call %s: its audio does not say whether Asterisk is there: %s", call.id, error)
+        call_log(log, call.id).info("its audio does not say whether Asterisk is there: %s", error)
         return None
     return stats.quiet_ms / 1000 if stats.transport else None

@@ -24,6 +24,7 @@ from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.logs import line_log
 from ari_app.store.cards import CardRow
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
 from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Shown, keyboard
@@ -238,7 +239,7 @@ class CallBackHandler:
         try:
             await line.send(await line.peer(person.id), line.templates.text("callback_later", person))
         except TelegramError as error:
-            log.warning("line %s: no text for %s instead of the card: %s", line.number, person.number, error)
+            line_log(log, line.number).warning("no text for %s instead of the card: %s", person.number, error)
 
     async def _call(self, request: "_Request", progress: Progress) -> bool:
         """Whether they talked."""

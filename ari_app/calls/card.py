@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
+from ari_app.logs import line_log
 from ari_app.store.card_files import CardFileRepository, CardFileRow
 from ari_app.store.cards import CardRepository, CardRow
 from ari_app.store.errors import StoreUnavailable
@@ -94,7 +95,7 @@ class Cards:
             return
         now = self._clock()
         if self._sent_since(person.id, now - rules.every_s):
-            log.info("line %s: no card for %s, who got one a short time ago", line.number, person.number)
+            line_log(log, line.number).info("no card for %s, who got one a short time ago", person.number)
             return
         button = rules.callback is not None
         card = CardRow(
@@ -113,7 +114,7 @@ class Cards:
             await self._deliver(line, card, rules)
         except TelegramError as error:
             self._count("card.failed")
-            log.warning("line %s: no card for %s: %s", line.number, person.number, error)
+            line_log(log, line.number).warning("no card for %s: %s", person.number, error)
             self._forget(card)
         except Exception:
             self._count("card.failed")
@@ -121,7 +122,7 @@ class Cards:
             raise
         else:
             self._count("card.sent")
-            log.info("line %s: card for %s (%s)", line.number, person.number, reason.value)
+            line_log(log, line.number).info("card for %s (%s)", person.number, reason.value)
 
     def find(self, card_id: str) -> CardRow | None:
         """A card whose button can be pressed."""
@@ -163,15 +164,15 @@ class Cards:
             try:
                 await line.send_card_part(peer, part)
             except TelegramError as error:
-                log.warning("line %s: a card goes without its %s: %s", line.number, type(part).__name__, error)
+                line_log(log, line.number).warning("a card goes without its %s: %s", type(part).__name__, error)
         if card.secret:
             buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
             try:
                 await line.send_buttons(self._bot, peer, ButtonMessage(card.text, buttons))
             except MaybeSent as error:
-                return log.warning("line %s: perhaps no card, none is sent in its place: %s", line.number, error)
+                return line_log(log, line.number).warning("perhaps no card, none is sent in its place: %s", error)
             except (BotUnavailable, TelegramError) as error:
-                log.warning("line %s: a card goes without its button: %s", line.number, error)
+                line_log(log, line.number).warning("a card goes without its button: %s", error)
             else:
                 return None
             self.retire(card)
@@ -191,5 +192,5 @@ class Cards:
         try:
             return await self._files.get(number, kind)
         except StoreUnavailable as error:
-            log.warning("line %s: a card goes without its %s: %s", number, kind, error)
+            line_log(log, number).warning("a card goes without its %s: %s", kind, error)
             return None

@@ -19,6 +19,7 @@ from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.request import Request, Route
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.logs import call_log
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import Limited, NotReady
 from ari_app.telegram.line import Line
@@ -80,12 +81,12 @@ class CallDispatcher:
         if keys is None or call is None:
             return False
         if call.dtmf.is_before_call(sent_at):
-            log.info("call %s: a text of keys from before the call was not dialled", call.id)
+            call_log(log, call.id).info("a text of keys from before the call was not dialled")
             return True
         try:
             call.dtmf.press(keys)
         except DigitsRefused as refusal:
-            log.warning("call %s: a text of keys was not dialled: %s", call.id, refusal)
+            call_log(log, call.id).warning("a text of keys was not dialled: %s", refusal)
             return False
         return True
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from ari_app.calls.call import Call
 from ari_app.calls.dtmf import DigitsRefused
 from ari_app.calls.events import KeypadHidden, KeypadHintSent, KeypadShown
+from ari_app.logs import call_log, line_log
 from ari_app.store.keypads import KeypadRepository, SendingKeypad
 from ari_app.store.store import Store, StoreUnavailable
 from ari_app.tasks import FAILURES, GuardedTasks
@@ -83,7 +84,7 @@ class Keypads:
         """Show the keypad to the caller while inside; a call never waits for it, and does without where it fails."""
         keypad = Keypad(call, line, person)
         if peer is None:
-            log.warning("call %s: no keypad: Telegram did not tell who calls", call.id)
+            call_log(log, call.id).warning("no keypad: Telegram did not tell who calls")
             yield
             return
         self._live[call.id] = keypad
@@ -123,14 +124,14 @@ class Keypads:
         try:
             all_sent, all_unsure = await shown.all(), await shown.unsure()
         except StoreUnavailable as error:
-            log.warning("line %s: what was left in chats is not known, it is looked at later: %s", line.number, error)
+            line_log(log, line.number).warning("what was left in chats is not known, it is looked at later: %s", error)
             return
         not_left = [*self._live.values(), *self._ending.values()]  # by now: a call may have begun meanwhile
         sent = set(all_sent) - {keypad.sent_id for keypad in not_left}
         unsure = [each for each in all_unsure if each not in [keypad.sending for keypad in not_left]]
         if not line.online:
             if sent or unsure:
-                log.warning("line %s: keypads stay in chats: it is %s", line.number, line.state.value)
+                line_log(log, line.number).warning("keypads stay in chats: it is %s", line.state.value)
             return
         for message_id in sent:
             await _tried(line, self._remove(line, shown, message_id))
@@ -151,12 +152,12 @@ class Keypads:
             keypad.sent_id = await line.send_buttons(self._bot, peer, message, sending.random_id)
         except MaybeSent as error:
             keypad.unsure = True
-            log.warning("call %s: perhaps no keypad: %s", call.id, error)
+            call_log(log, call.id).warning("perhaps no keypad: %s", error)
             return False
         except (BotUnavailable, TelegramError) as error:
             # Of its own troubles the bot itself has warned, once.
             level = logging.INFO if isinstance(error, BotUnavailable) else logging.WARNING
-            log.log(level, "call %s: no keypad: %s", call.id, error)
+            call_log(log, call.id).log(level, "no keypad: %s", error)
             shown.sent(sending.random_id, None)
             return False
         shown.sent(sending.random_id, keypad.sent_id)
@@ -170,7 +171,7 @@ class Keypads:
         try:
             await keypad.line.send(peer, hint)
         except TelegramError as error:
-            log.warning("call %s: no hint either: %s", keypad.call.id, error)
+            call_log(log, keypad.call.id).warning("no hint either: %s", error)
         else:
             keypad.call.add_event(KeypadHintSent())
 
@@ -187,7 +188,7 @@ class Keypads:
         try:
             await line.delete_messages([message_id])
         except TelegramError as error:
-            log.warning("line %s: a keypad was not removed; tried again later: %s", line.number, error)
+            line_log(log, line.number).warning("a keypad was not removed; tried again later: %s", error)
             return False
         shown.remove(message_id)
         return True
@@ -199,9 +200,9 @@ class Keypads:
             if found:
                 await line.delete_messages(found)
         except NotFound as error:
-            log.warning("line %s: a keypad is not looked for: %s", line.number, error)
+            line_log(log, line.number).warning("a keypad is not looked for: %s", error)
         except TelegramError as error:
-            log.warning("line %s: a keypad was not looked for; tried again later: %s", line.number, error)
+            line_log(log, line.number).warning("a keypad was not looked for; tried again later: %s", error)
             return
         else:
             if not found and time.time() < sending.sent_at + MAY_COME_S:
@@ -217,7 +218,7 @@ class Keypads:
             try:
                 await self._bot.edit(keypad.message_id, keypad.text(), keypad.keyboard)
             except EditRefused as refusal:
-                log.info("call %s: the keypad's text was not edited: %s", keypad.call.id, refusal)
+                call_log(log, keypad.call.id).info("the keypad's text was not edited: %s", refusal)
                 if refusal.retry_s is None:
                     return
                 wait_s = max(wait_s, refusal.retry_s)

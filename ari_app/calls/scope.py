@@ -10,6 +10,7 @@ from ari_app.asterisk.errors import LegEnded
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Ending
+from ari_app.logs import call_log
 from ari_app.tasks import FAILURES, finish, was_cancelled
 from ari_app.telegram.errors import CallDiscarded
 
@@ -139,7 +140,7 @@ class CallScope(Scope):
         if waited_for := {task for scope in scopes for task in scope.wind_down(ending)}:
             _, late = await asyncio.wait(waited_for, timeout=self._close_s * TELLING)
             for task in late:
-                log.error("call %s: %s takes too long to end, left to itself", self.call.id, task.get_coro())
+                call_log(log, self.call.id).error("%s takes too long to end, left to itself", task.get_coro())
                 task.cancel()
         async with AsyncExitStack() as closing:  # each of them, whatever goes wrong with another
             for scope in reversed(scopes):

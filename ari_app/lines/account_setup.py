@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from ari_app.bus import EventBus
 from ari_app.lines.manager import LineManager
+from ari_app.logs import line_log
 from ari_app.telegram import setup
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.setup import BotFacts, Step, StepView
@@ -28,7 +29,7 @@ class AccountSetup:
         """Do some of it. Raises NoSuchLine, TelegramError."""
         views = await setup.carry_out(self._lines.line(number).require_online().session, steps, self._bot_facts())
         self._lines.line(number).recheck_bot()
-        log.info("line %s: account set up: %s", number, ", ".join(step.value for step in steps))
+        line_log(log, number).info("account set up: %s", ", ".join(step.value for step in steps))
         self._bus.publish("line", number)
         return views
 

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from ari_app.i18n import message
 from ari_app.lines.settings import LineError, NoSuchLine
+from ari_app.logs import line_log
 from ari_app.store.card_files import AboutCardFile, CardFileRepository, CardFileRow
 from ari_app.store.store import Store
 from media.picture import NoPicture, Picture, decoded
@@ -79,13 +80,13 @@ class CardFiles:
         shown = "".join(filter(str.isprintable, PurePath(name).name))[:LONGEST_NAME] or kind
         if not await self._kept.save(CardFileRow(number, kind, shown, type, content, self._clock())):
             raise NoSuchLine(message("There is no line {number}.", number=number))
-        log.info("line %s: card.%s is %s, %d bytes", number, kind, type, len(content))
+        line_log(log, number).info("card.%s is %s, %d bytes", kind, type, len(content))
 
     async def remove(self, number: str, kind: Kind) -> None:
         """Forget a file. Raises NoSuchCardFile."""
         if not await self._kept.remove(number, kind):
             raise NoSuchCardFile(message("The card of {number} has no such file.", number=number))
-        log.info("line %s: card.%s is removed", number, kind)
+        line_log(log, number).info("card.%s is removed", kind)
 
     async def _vcard(self, content: bytes) -> str:
         if len(content) > VCARD_BYTES:

@@ -17,6 +17,7 @@ from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
 from ari_app.lines.sign_ins import SignIns
 from ari_app.lines.versions import check_version
+from ari_app.logs import line_log
 from ari_app.store.lines import LineRepository
 from ari_app.store.store import Store
 from ari_app.tasks import FAILURES, GuardedTasks, guarded_tasks, was_cancelled
@@ -133,7 +134,7 @@ class LineManager:
             line = self._factory.line(settings)
             await self._repository.save(settings.number, settings.stored())
             self._add_running(settings, line)
-        log.info("line %s: added", settings.number)
+        line_log(log, settings.number).info("added")
         self._bus.publish("lines", settings.number)
 
     async def change(
@@ -157,7 +158,7 @@ class LineManager:
             await self._repository.save(number, settings.stored())
             self._settings[number] = settings
             await self._apply(number)
-        log.info("line %s: %s changed", number, ", ".join(sorted(changes)) or "nothing")
+        line_log(log, number).info("%s changed", ", ".join(sorted(changes)) or "nothing")
         return settings
 
     async def remove(self, number: str) -> None:
@@ -177,8 +178,8 @@ class LineManager:
                 try:
                     await asyncio.to_thread(remove_session, session)
                 except OSError as error:
-                    log.error("line %s: removed, but delete %s by hand: %s", number, session, error)  # noqa: TRY400
-        log.info("line %s: removed", number)
+                    line_log(log, number).error("removed, but delete %s by hand: %s", session, error)
+        line_log(log, number).info("removed")
         self._bus.publish("lines", number)
 
     async def reset(self, number: str) -> None:
@@ -195,7 +196,7 @@ class LineManager:
             async with self._stopped(number):
                 await self._repository.forget_caches(number)
                 await asyncio.to_thread(remove_session, account.session)
-        log.info("line %s: reset", number)
+        line_log(log, number).info("reset")
 
     async def log_out(self, number: str) -> None:
         """Sign a line's session out for good, and remove it; its settings stay. Raises NoSuchLine, TelegramError."""
@@ -209,7 +210,7 @@ class LineManager:
             await setup.log_out(session)
             async with self._stopped(number):
                 await asyncio.to_thread(remove_session, account.session)
-        log.info("line %s: logged out", number)
+        line_log(log, number).info("logged out")
 
     async def installation_changed(self) -> None:
         """Let every line follow what is set for the whole installation."""
@@ -294,7 +295,7 @@ class LineManager:
             work = partial(self._work, line, frozenset(working))
             task = self._tasks.supervise(work, f"line {number}", line.fail)
         except RuntimeError:
-            return log.info("line %s: not started, Astergram stops", number)
+            return line_log(log, number).info("not started, Astergram stops")
         working.add(task)
         task.add_done_callback(working.discard)
 
@@ -313,7 +314,7 @@ class LineManager:
                 task.cancel()
             if not working or not (await asyncio.wait(working, timeout=STOP_S))[1]:
                 return
-            log.error("line %s: has not let go of its session within %g s", number, STOP_S)
+            line_log(log, number).error("has not let go of its session within %g s", STOP_S)
 
     async def _prepare_stop(self, number: str) -> None:
         """End a line's calls, and tidy its chats."""
@@ -323,7 +324,7 @@ class LineManager:
             async with asyncio.timeout(TIDY_S):
                 await self._chats.at_last(line)
         except Exception as error:  # noqa: BLE001 - it is no reason to keep a line
-            log.warning("line %s: its chats are not tidied: %r", number, error)
+            line_log(log, number).warning("its chats are not tidied: %r", error)
 
     async def _end_calls(self, number: str) -> None:
         """End a line's calls."""
@@ -331,7 +332,7 @@ class LineManager:
             async with asyncio.timeout(END_S):
                 await self._registry.end_calls(number)
         except TimeoutError:
-            log.warning("line %s: stopped with calls that did not end within %g s", number, END_S)
+            line_log(log, number).warning("stopped with calls that did not end within %g s", END_S)
 
     def _account_to_sign_in(self, number: str) -> Account:
         account = self._factory.account(self.settings(number))

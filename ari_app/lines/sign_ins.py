@@ -9,6 +9,7 @@ from typing import Literal
 
 from ari_app.bus import EventBus
 from ari_app.i18n import message
+from ari_app.logs import line_log
 from ari_app.tasks import GuardedTasks, was_cancelled
 from ari_app.telegram.account import Account
 from ari_app.telegram.errors import NotReady, TelegramError
@@ -137,5 +138,5 @@ class SignIns:
             if not isinstance(error, TelegramError | OSError):
                 raise
         else:
-            log.info("line %s: signed in", number)
+            line_log(log, number).info("signed in")
             self._bus.publish("signin", number)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from sqlite_utils import Database
 
+from ari_app.logs import line_log
+
 log = logging.getLogger(__name__)
 
 Migration = Callable[[Database], None]
@@ -97,10 +99,9 @@ def card_files(db: Database) -> None:
             continue  # it could not be read before either; the log says so
         for kind, path in paths.items():
             if path:
-                log.warning(
-                    "line %s: its card goes without %s from now on: cards have their own files now. Upload it on the "
+                line_log(log, row["number"]).warning(
+                    "its card goes without %s from now on: cards have their own files now. Upload it on the "
                     "page, under the line's Card, or with `astergram line set %s card.%s=FILE`",
-                    row["number"],
                     path,
                     row["number"],
                     kind,

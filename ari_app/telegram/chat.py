@@ -9,6 +9,7 @@ from typing import Any
 from telethon import events, utils
 from telethon.tl import functions, types
 
+from ari_app.logs import line_log
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import Person
@@ -96,7 +97,7 @@ class Chat:
             if text and self._recently.may_answer(sender.id, "auto_answer"):
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:
-            log.warning("line %s: no automatic answer to %s: %s", self._templates().number, person_id, error)
+            line_log(log, self._templates().number).warning("no automatic answer to %s: %s", person_id, error)
 
 
 def is_text_of_a_person(event: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from telethon import TelegramClient, errors
 from telethon.utils import is_list_like
 
+from ari_app.logs import line_log
 from ari_app.store.errors import StoreUnavailable
 from ari_app.telegram.errors import FROZEN, Frozen, Limited, word_of
 
@@ -96,8 +97,8 @@ class Limits:
             pauses = await self._memory.pauses(now)
             calls = await self._memory.calls(now - DAY_S)
         except StoreUnavailable as error:
-            log.warning(
-                "line %s: what Telegram limited earlier is not known until it is told again: %s", self._line, error
+            line_log(log, self._line).warning(
+                "what Telegram limited earlier is not known until it is told again: %s", error
             )
             return
         for request, (until, reason) in pauses.items():
@@ -168,7 +169,7 @@ class Limits:
 
     def _begin(self, pause: Pause) -> None:
         seconds = pause.until - self._clock()
-        log.warning("line %s: no %s for %.0f s: Telegram said %s", self._line, pause.request, seconds, pause.reason)
+        line_log(log, self._line).warning("no %s for %.0f s: Telegram said %s", pause.request, seconds, pause.reason)
         self._pauses[pause.request] = pause
         if earlier := self._ends.pop(pause.request, None):
             earlier.cancel()
@@ -176,7 +177,7 @@ class Limits:
         self._on_change()
 
     def _end(self, pause: Pause) -> None:
-        log.info("line %s: %s is no longer paused", self._line, pause.request)
+        line_log(log, self._line).info("%s is no longer paused", pause.request)
         del self._ends[pause.request]
         self._on_change()
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from telethon.tl import functions, types
 
 from ari_app.i18n import Message, message
+from ari_app.logs import line_log
 from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account, is_damaged
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
@@ -345,7 +346,7 @@ class Line:
             async with asyncio.timeout(END_S):
                 await self._observer.on_signed_out(self)
         except TimeoutError:
-            log.warning("line %s: calls did not end within %g s after its session", self.number, END_S)
+            line_log(log, self.number).warning("calls did not end within %g s after its session", END_S)
 
     async def _watch(self, session: Session, tasks: GuardedTasks) -> SignedOut | None:
         """Until Telethon gives up, or Telegram says that the session has ended, which is returned.
@@ -392,12 +393,12 @@ class Line:
             return ended
         except Limited as error:
             self._session_asked_from = now + (error.seconds or 0.0)
-            log.info("line %s: %s", self.number, error)
+            line_log(log, self.number).info("%s", error)
         except Unreachable:
             await asyncio.wait({session.closed})
             return False
         except TelegramError as error:
-            log.debug("line %s: %s", self.number, error)
+            line_log(log, self.number).debug("%s", error)
         return True
 
     def _learn_clock(self, date: float, sent: float, received: float) -> None:
@@ -408,7 +409,7 @@ class Line:
     def _become(self, state: LineState, condition: Message) -> None:
         if (state, condition) not in ((self.state, self.condition), (LineState.CONNECTING, CONNECTING)):
             level = logging.INFO if state is LineState.READY else logging.WARNING
-            log.log(level, "line %s: %s: %s", self.number, state.value, condition)
+            line_log(log, self.number).log(level, "%s: %s", state.value, condition)
         if state is LineState.READY is not self.state:
             self._times_ready += 1
             self._became_ready.set()

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from telethon import utils
 from telethon.tl import functions, types
 
+from ari_app.logs import call_log
 from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections, incompatible_versions
 from ari_app.telegram.discard import Discarded, DiscardReason
@@ -168,10 +169,10 @@ class PhoneCall:
             settled = True
         except (CallDiscarded, CallUnknown) as over:
             settled = True
-            log.debug("call %s: %s", self.id, over)
+            call_log(log, self.id).debug("%s", over)
         except TelegramError as error:
             settled = not isinstance(error, PASSING)
-            log.warning("call %s: could not tell Telegram that it ended (%s): %s", self.id, reason.name, error)
+            call_log(log, self.id).warning("could not tell Telegram that it ended (%s): %s", reason.name, error)
         finally:
             if not settled:
                 self._control.spawn(self._discard_again(request), f"end of Telegram's call {self.id}")
@@ -187,12 +188,12 @@ class PhoneCall:
             except PASSING:
                 continue
             except TelegramError as error:
-                log.debug("call %s: %s", self.id, error)
+                call_log(log, self.id).debug("%s", error)
             except Exception as error:  # noqa: BLE001 - recorded
                 FAILURES.add(f"end of Telegram's call {self.id}", error)
                 continue
-            return log.info("call %s: Telegram knows now that it has ended", self.id)
-        return log.warning("call %s: Telegram could not be told that it has ended", self.id)
+            return call_log(log, self.id).info("Telegram knows now that it has ended")
+        return call_log(log, self.id).warning("Telegram could not be told that it has ended")
 
     def take(self, update: Any) -> None:
         """An updatePhoneCall or its TL phoneCall* object for this call."""

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from ari_app.logs import line_log
 from ari_app.telegram.account import Account, lease
 from ari_app.telegram.errors import SignedOut, TelegramError
 from ari_app.telegram.session import connected
@@ -53,7 +54,7 @@ async def retire(account: Account, session: Path) -> None:
     except SignedOut:
         pass  # as good
     except (TelegramError, OSError, sqlite3.Error, ValueError) as error:  # ValueError: it belongs to no application
-        log.warning("line %s: an old session stays among the account's devices: %s", account.number, error)
+        line_log(log, account.number).warning("an old session stays among the account's devices: %s", error)
     await asyncio.to_thread(remove_session, session)
 
 

@@ -20,6 +20,7 @@ from telethon.password import compute_check
 from telethon.tl import functions, types
 
 from ari_app.i18n import Message, message
+from ari_app.logs import line_log
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, LineHeld, lease, remove_lease
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
@@ -162,7 +163,7 @@ class SignIn:
                 try:
                     await self._session.ask(functions.auth.CancelCodeRequest(self._phone, self._code_hash))
                 except FAILURES as error:
-                    log.info("line %s: sign-in: the code stays valid: %s", self.number, type(error).__name__)
+                    line_log(log, self.number).info("sign-in: the code stays valid: %s", type(error).__name__)
             self._become(SignInState.ENDED)
             return self.view
 
@@ -230,7 +231,7 @@ class SignIn:
         try:
             hint = (await self._session.ask(functions.account.GetPasswordRequest())).hint
         except FAILURES as error:
-            log.info("line %s: sign-in: no password hint: %s", self.number, type(error).__name__)
+            line_log(log, self.number).info("sign-in: no password hint: %s", type(error).__name__)
         self._become(SignInState.PASSWORD_NEEDED, password_hint=hint)
 
     async def _check_password(self, text: str) -> None:
@@ -363,7 +364,7 @@ class SignIn:
         if self.state is SignInState.ENDED:
             return
         if state is not self.state:
-            log.info("line %s: sign-in: %s", self.number, state.value)
+            line_log(log, self.number).info("sign-in: %s", state.value)
         self._view = SignInView(state, self._clock() if state is not self.state else self._view.since, **shown)
         if state is not SignInState.CODE_SENT:
             self._resend_at = 0.0
@@ -373,7 +374,7 @@ class SignIn:
 
     def _refuse(self, refused: Refusal, state: SignInState | None = None) -> None:
         """Say why something was not done, and stay, or go back to a state."""
-        log.info("line %s: sign-in: refused: %s", self.number, refused.word)
+        line_log(log, self.number).info("sign-in: refused: %s", refused.word)
         if state is not None and state is not self.state:
             self._become(state, error=refused.sentence, refusal=refused.word)
             return

@@ -9,6 +9,7 @@ from typing import Any
 from telethon import TelegramClient, errors, events
 from telethon.tl import functions, types
 
+from ari_app.logs import line_log
 from ari_app.tasks import cancellations, was_cancelled
 from ari_app.telegram.account import Account, disconnect
 from ari_app.telegram.errors import GARBLED
@@ -88,9 +89,8 @@ class SignInSession:
         try:
             await self.ask(functions.auth.LogOutRequest())
         except FAILURES as error:
-            log.warning(
-                "line %s: sign-in: its session is gone here, but Telegram may go on listing it under Devices (%s)",
-                self._account.number,
+            line_log(log, self._account.number).warning(
+                "sign-in: its session is gone here, but Telegram may go on listing it under Devices (%s)",
                 type(error).__name__,
             )
         await self.forget()
