@@ -5,6 +5,8 @@ is silent: a gap in the sequence numbers is a loss (concealed), one in the times
 
 All lengths inside are samples at 48 kHz. The level is how much sound is buffered; it is held near a target that follows
 the network's jitter. What is above it is left out of the pauses, so that speech is never cut.
+
+By hand: aiortc's only puts packets in order, and neither conceals a loss nor follows the clock of another network.
 """
 
 import heapq

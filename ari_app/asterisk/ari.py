@@ -1,4 +1,7 @@
-"""The ARI client: REST in ari-py's resource style, events, and the tasks that both need."""
+"""The ARI client: REST in ari-py's resource style, events, and the tasks that both need.
+
+By hand: ari-py is Python 2 only; asyncari waits for its slowest listener and does not connect again.
+"""
 
 from __future__ import annotations
 

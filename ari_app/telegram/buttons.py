@@ -1,6 +1,7 @@
 """Messages with buttons in a line's chats: made by the bot, sent by the line's own account, and deleted for both.
 
-The bot itself is in `bot.py`.
+The bot itself is in `bot.py`. The data of a button is packed by hand: aiogram's CallbackData does not sign it, and of
+Telegram's 64 bytes the names of its fields would take their part.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""A local Telegram, MTProto and HTTP Bot API: for trying the product, and for its tests, with no account."""
+"""A local Telegram, MTProto and HTTP Bot API: for trying the product, and for its tests, with no account.
+
+By hand: Telegram's servers are closed, and no other that speaks MTProto can be told to fail.
+"""
 
 from .bot_errors import BotApiError
 from .bots import Bot

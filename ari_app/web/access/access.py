@@ -1,4 +1,7 @@
-"""Who may use the admin page and the API: the password, links to set it, sessions, tokens."""
+"""Who may use the admin page and the API: the password, links to set it, sessions, tokens.
+
+By hand: aiohttp-session keeps what it knows in the cookie or in a server beside; here sessions are listed, and ended.
+"""
 
 import hashlib
 import logging

@@ -1,4 +1,7 @@
-"""The middlewares that decide who gets in, and the rules every request has to keep."""
+"""The middlewares that decide who gets in, and the rules every request has to keep.
+
+CSRF protection by hand: it is one HMAC of the session, and aiohttp has none of its own.
+"""
 
 import hmac
 import secrets

@@ -1,7 +1,8 @@
 """The geometry of charts, for the macro in templates/charts.html, which draws them as inline SVG.
 
 Pure functions; texts come in as they are to be shown. How a chart looks is static/charts.css's: shapes have classes
-(``chart-`` and the series' ``kind``) and no style, which the pages' Content-Security-Policy forbids.
+(``chart-`` and the series' ``kind``) and no style, which the pages' Content-Security-Policy forbids. By hand: libraries
+draw with scripts or styles of their own, and without the table beside each chart.
 """
 
 import math
