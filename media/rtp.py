@@ -3,7 +3,7 @@
 Asterisk drops every dynamic payload type that comes in on such a channel, so Opus goes one way only; G.722 (type 9) is
 the best of the static types that it takes.
 
-By hand: a packet is a dozen bytes to pack, and what libraries have of RTP (aiortc's) is bound to WebRTC's own transport.
+By hand: a packet is a dozen bytes to pack, and the RTP of libraries (aiortc's) is bound to WebRTC's transport.
 """
 
 import asyncio
