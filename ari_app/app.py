@@ -64,7 +64,7 @@ class Astergram:
     async def first_attempt_done(self) -> None:
         """Wait until Asterisk, each line and the bot have been tried once.
 
-        What is away is tried again without an end; raises AriRefused where only the administrator can mend it.
+        What is away is tried again without an end; raises AriRefused where only the administrator can repair it.
         """
         try:
             await self.ari.wait_connected()

@@ -170,7 +170,7 @@ class MediaProcess:
         except ConnectionError:
             pass  # a process that dies with something unread in its socket resets it
         except ValueError as error:
-            log.error("media process %s talks nonsense: %s", self.pid, error)  # noqa: TRY400 - it is a whole sentence
+            log.error("protocol error of media process %s: %s", self.pid, error)  # noqa: TRY400 - it is a whole sentence
         except Exception:
             log.exception("media process %s: an unexpected error; its call ends", self.pid)
         if self._released:

@@ -127,7 +127,7 @@ class Worker:
         except ConnectionError:
             pass  # a controller that dies with something unread in its socket resets it
         except ValueError as error:
-            log.error("the controller talks nonsense: %s", error)  # noqa: TRY400 - it is a whole sentence
+            log.error("protocol error of the controller: %s", error)  # noqa: TRY400 - it is a whole sentence
         finally:
             self._controller = None
             writer.close()

@@ -37,7 +37,7 @@ async def bridged(client: AriClient, *legs: Leg) -> AsyncIterator[Bridge]:
     come, AriError.
     """
     bridge_id = client.new_id()
-    with client.events.attached(bridge_id, _ignore):  # for ``strays``: somebody knows it
+    with client.events.attached(bridge_id, _ignore):  # for `stale_objects`: somebody knows it
         outcome = client.start(client.bridges.create(type="mixing", bridgeId=bridge_id, name=bridge_id))
         try:
             bridge = await asyncio.shield(outcome)
@@ -112,10 +112,10 @@ async def stale_objects(client: AriClient, keep: Collection[str] = ()) -> StaleO
     channels, bridges, subscribed = await asyncio.gather(
         client.channels.list(), client.bridges.list(), client.subscribed()
     )
-    # What was opened or closed during the listing is not stray either.
+    # What was opened or closed during the listing is not stale either.
     known = (before | client.events.known | set(keep)) - client.left.keys()
 
-    def is_stray(channel: Channel) -> bool:
+    def is_stale(channel: Channel) -> bool:
         if channel.id in known:
             return False
         if _made_here(client, channel):
@@ -126,7 +126,7 @@ async def stale_objects(client: AriClient, keep: Collection[str] = ()) -> StaleO
         return channel.id in subscribed and channel.stasis_app in told_enough
 
     return StaleObjects(
-        [found for found in channels if is_stray(found)],
+        [found for found in channels if is_stale(found)],
         [found for found in bridges if found.id not in known and client.owns(found.id)],
     )
 
@@ -136,7 +136,7 @@ def _made_here(client: AriClient, channel: Channel) -> bool:
 
 
 async def reconcile(client: AriClient, keep: Collection[str] = ()) -> StaleObjects:
-    """Remove the strays. Returns what was removed. Raises the first error, after all the others were tried."""
+    """Remove the stale objects. Returns what was removed. Raises the first error, after all the others were tried."""
     found = await stale_objects(client, keep)
     if not all(_made_here(client, channel) for channel in found.channels):
         await asyncio.sleep(CONFIRM_S)
@@ -163,7 +163,7 @@ async def _removed(request: Awaitable[None], errors: list[Exception]) -> bool:
     try:
         await request
     except AriNotFound as error:
-        logger.debug("A stray went by itself: %s", error)
+        logger.debug("A stale object went by itself: %s", error)
         return False
     except Exception as error:  # noqa: BLE001 - the first one is raised
         errors.append(error)

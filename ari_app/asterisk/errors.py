@@ -47,7 +47,7 @@ class AriConflict(AriError):
 
 
 class AriRefused(AriError):
-    """401, 403: Asterisk does not let this user do this. The message tells which setting to mend."""
+    """401, 403: Asterisk does not let this user do this. The message tells which setting to correct."""
 
 
 class AriFailed(AriError):

@@ -103,12 +103,12 @@ class _Attachment:
 class EventRouter:
     """Hands each event to those attached to its channel, its bridge, or the application.
 
-    ``orphan`` is told the id of a channel of ours that enters Stasis although nobody waits for it any more.
+    ``abandoned`` is told the id of a channel of ours that enters Stasis although nobody waits for it any more.
     """
 
-    def __init__(self, is_ours: Callable[[str], bool], orphan: Callable[[str], None]) -> None:
+    def __init__(self, is_ours: Callable[[str], bool], abandoned: Callable[[str], None]) -> None:
         self._is_ours = is_ours
-        self._orphan = orphan
+        self._abandoned = abandoned
         self._sinks: dict[str, list[_Attachment]] = {}
         self._unclaimed: dict[str, list[Event]] = {}
         self._seen: set[str] = set()
@@ -178,7 +178,7 @@ class EventRouter:
 
     def _stasis_start(self, event: Event) -> None:
         if self._is_ours(event.channel_id):
-            self._orphan(event.channel_id)
+            self._abandoned(event.channel_id)
             return
         start = StasisStart(event.type, event.raw)
         if start.replaces and start.replaces in self._sinks:

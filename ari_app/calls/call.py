@@ -124,7 +124,7 @@ class Call:
 
     def mark_media_up(self) -> None:
         """Both sides hear each other from now on; how well is measured."""
-        if self.ending is not None:  # by something alongside, at the same moment
+        if self.ending is not None:  # by something else, at the same moment
             return
         self._talking_since = time.monotonic()
         self._media_up.set()

@@ -126,7 +126,7 @@ class CalleeOutdated(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = message("Who was found earlier is not there any more: asks again")
+    template: ClassVar = message("The cached contact is out of date: looked up again")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class CallRequested(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.TO
-    template: ClassVar = message("Asked to call")
+    template: ClassVar = message("Call requested")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class TelegramRinging(CallEvent):
 
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.CALLED
-    template: ClassVar = message("It rings")
+    template: ClassVar = message("Ringing")
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class PbxRinging(CallEvent):
     context: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.TO
-    template: ClassVar = message("Rings at {extension}@{context}")
+    template: ClassVar = message("Ringing {extension}@{context}")
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Bridged(CallEvent):
     transport: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.TO
-    template: ClassVar = message("Bridged, audio over {transport}")
+    template: ClassVar = message("Added to the bridge, audio over {transport}")
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class MediaConnected(CallEvent):
     """Telegram's audio path is up."""
 
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = message("Telegram's audio is connected")
+    template: ClassVar = message("Telegram media connected")
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class MediaTimedOut(CallEvent):
 
     seconds: float
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = message("Telegram's audio did not connect within {seconds} s.")
+    template: ClassVar = message("Telegram media did not connect within {seconds} s.")
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Connected(CallEvent):
     """Both parties can hear each other."""
 
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = message("Both sides hear each other")
+    template: ClassVar = message("Two-way audio")
 
 
 # They talk
@@ -259,8 +259,8 @@ class DigitsDialled(CallEvent):
     count: int
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.FROM
-    template: ClassVar = message("Keys pressed: {count}")
-    _one: ClassVar = message("A key was pressed")
+    template: ClassVar = message("Digits dialled: {count}")
+    _one: ClassVar = message("A digit was dialled")
 
     def _wording(self) -> Message:
         return self._one if self.count == 1 else self.template
@@ -274,8 +274,8 @@ class DigitsLost(CallEvent):
     error: str
     side: ClassVar = Side.TELEGRAM
     way: ClassVar = Way.FROM
-    template: ClassVar = message("Keys lost: {count}, {error}")
-    _one: ClassVar = message("A key was lost: {error}")
+    template: ClassVar = message("Digits lost: {count}, {error}")
+    _one: ClassVar = message("A digit was lost: {error}")
 
     def _wording(self) -> Message:
         return self._one if self.count == 1 else self.template
@@ -296,7 +296,7 @@ class AsteriskAwayWithAudio(CallEvent):
     """ARI is away, and the call's audio still comes from Asterisk."""
 
     side: ClassVar = Side.ASTERISK
-    template: ClassVar = message("Asterisk is away, but its audio comes: the call goes on")
+    template: ClassVar = message("Asterisk is unreachable, but its audio arrives: the call goes on")
 
 
 @dataclass(frozen=True)
@@ -316,14 +316,14 @@ class SignallingFailed(_Placed):
     """A message between the media engines was not taken by Telegram, or by ours; the call goes on."""
 
     error: str
-    template: ClassVar = message("Signals about the audio's path do not get through, the call goes on: {error}")
+    template: ClassVar = message("Media signalling fails, the call goes on: {error}")
 
 
 @dataclass(frozen=True)
 class SignallingRestored(_Placed):
     """They are taken again."""
 
-    template: ClassVar = message("Signals about the audio's path get through again")
+    template: ClassVar = message("Media signalling works again")
 
 
 # It ends
@@ -356,7 +356,7 @@ class EventsOmitted(CallEvent):
     """There are more events than are kept."""
 
     side: ClassVar = Side.ASTERGRAM
-    template: ClassVar = message("More steps than are kept here: the log has them")
+    template: ClassVar = message("More events than are recorded here: see the log")
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class AsteriskAway(EndReason):
     """Asterisk was away, and no audio came from it."""
 
     seconds: float
-    template: ClassVar = message("Asterisk was away for {seconds} s.")
+    template: ClassVar = message("Asterisk was unreachable for {seconds} s.")
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class NoMedia(EndReason):
     """Both sides agreed to talk, and no audio path came up."""
 
     seconds: float
-    template: ClassVar = message("Telegram's audio did not connect within {seconds} s.")
+    template: ClassVar = message("Telegram media did not connect within {seconds} s.")
 
 
 @dataclass(frozen=True)
 class Redialled(EndReason):
     """An attempt came to nothing, and is repeated."""
 
-    template: ClassVar = message("Accepted, but no audio came up: dialled again.")
+    template: ClassVar = message("Accepted, but there was no audio: redialled.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class LineBusy(EndReason):
     """The line had as many calls as it may."""
 
     calls: int
-    template: ClassVar = message("The line has as many calls as it may: {calls}.")
+    template: ClassVar = message("The line has reached its limit of calls: {calls}.")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class NotTaken(_Discarded):
     """The callee declined, was busy, or did not answer."""
 
     reason: str
-    template: ClassVar = message("Not taken on Telegram: {reason}.")
+    template: ClassVar = message("Not answered on Telegram: {reason}.")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class CallerGaveUp(_Discarded):
     """The caller on Telegram hung up before the answer."""
 
     reason: str
-    template: ClassVar = message("The caller on Telegram gave up: {reason}.")
+    template: ClassVar = message("The caller on Telegram hung up before the answer: {reason}.")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class PbxCallerGaveUp(EndReason):
     """The phone that dialled hung up before the answer."""
 
     cause: int
-    template: ClassVar = message("The caller in the PBX gave up (cause {cause}).")
+    template: ClassVar = message("The caller in the PBX hung up before the answer (cause {cause}).")
 
 
 @dataclass(frozen=True)

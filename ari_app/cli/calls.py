@@ -52,7 +52,7 @@ async def run(options: argparse.Namespace, api: Api) -> None:
 def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
     """One line for each; times are those of ``zone``."""
     table = Table(box=None, pad_edge=False)
-    for column in ("Id", f"Began ({zones.name_of(zone)})", "", "Line", "Who", "In the PBX", "Status", "Talked, s"):
+    for column in ("Id", f"Began ({zones.name_of(zone)})", "", "Line", "Who", "PBX party", "Status", "Talked, s"):
         table.add_column(column)
     for call in calls:
         began = datetime.fromtimestamp(call["began_at"], zone)

@@ -48,17 +48,17 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
     async with running(settings) as app:
         if settings.web.enabled:
             log.info("admin page: %s", app.web.url)
-        settled, stopped = asyncio.ensure_future(app.first_attempt_done()), asyncio.ensure_future(stop.wait())
+        attempted, stopped = asyncio.ensure_future(app.first_attempt_done()), asyncio.ensure_future(stop.wait())
         try:
-            await asyncio.wait({settled, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if settled.done():
-                settled.result()  # raises what only the administrator can mend
+            await asyncio.wait({attempted, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if attempted.done():
+                attempted.result()  # raises what only the administrator can repair
                 _ready(app, settings)
             await stopped
         finally:
-            settled.cancel()
+            attempted.cancel()
             stopped.cancel()
-            await asyncio.wait({settled, stopped})
+            await asyncio.wait({attempted, stopped})
         log.info("stopping, with %d calls", len(app.registry.calls))
 
 

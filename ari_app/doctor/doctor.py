@@ -79,7 +79,7 @@ class Doctor:
             async with manager.opened(here.ami) as ami:
                 rights = await manager.rights(ami)
                 if "ShowDialPlan" not in await ami.allowed_actions():
-                    unseen = message("The dialplan is not examined: the AMI user may not look into it.")
+                    unseen = message("The dialplan was not checked: the AMI user may not read it.")
                     return [*rights, advice(Topic.DIALPLAN, unseen)]
                 seen = await _together(
                     {
@@ -103,7 +103,7 @@ async def _guarded(topic: Topic, check: Check) -> list[Finding]:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()
     except TimeoutError:
-        return [advice(topic, message("An examination took longer than {seconds} s.", seconds=round(CHECK_TIMEOUT_S)))]
+        return [advice(topic, message("A check took longer than {seconds} s.", seconds=round(CHECK_TIMEOUT_S)))]
     except Exception as error:  # one failing check must not hide the others
         logger.warning("An examination of %s failed", topic, exc_info=True)
         return [_broken(topic, error)]
@@ -112,8 +112,8 @@ async def _guarded(topic: Topic, check: Check) -> list[Finding]:
 def _broken(topic: Topic, error: Exception) -> Finding:
     return problem(
         topic,
-        message("An examination failed: {detail}", detail=str(error) or type(error).__name__),
-        message("Examine again; if it fails again, the log tells more."),
+        message("A check failed: {detail}", detail=str(error) or type(error).__name__),
+        message("Run diagnostics again; if it fails again, see the log."),
     )
 
 

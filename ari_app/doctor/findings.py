@@ -34,7 +34,7 @@ TITLES: dict[Topic, Message] = {
     Topic.ARI: message("Asterisk and its ARI"),
     Topic.MODULES: message("Asterisk's modules"),
     Topic.CODECS: message("Codecs"),
-    Topic.TRANSPORT: message("The way of the audio"),
+    Topic.TRANSPORT: message("Media transport"),
     Topic.AMI: message("AMI"),
     Topic.DIALPLAN: message("The dialplan"),
     Topic.TELEGRAM: message("Telegram"),
@@ -64,5 +64,5 @@ def advice(topic: Topic, sentence: Message, remedy: Message | None = None) -> Fi
 
 
 def problem(topic: Topic, sentence: Message, remedy: Message) -> Finding:
-    """It has to be mended."""
+    """It has to be repaired."""
     return Finding(topic, Grade.PROBLEM, sentence, remedy)

@@ -151,10 +151,10 @@ def synchronised() -> list[Finding]:
         return [
             advice(
                 Topic.TIME,
-                message("Nothing sets this machine's clock."),
+                message("Time synchronisation is not set up on this machine."),
                 message("Start an NTP client, such as systemd-timesyncd or chrony."),
             )
         ]
     if state < 0:  # some containers forbid the question
         return []
-    return [ok(Topic.TIME, message("This machine's clock is kept right by NTP."))]
+    return [ok(Topic.TIME, message("This machine's clock is synchronised by NTP."))]

@@ -23,7 +23,7 @@ NEEDED_ACTIONS = {"UserEvent": "user", "ShowDialPlan": "reporting"}
 
 NOT_CONFIGURED = advice(
     Topic.AMI,
-    message("AMI is not configured, so the dialplan can't be examined."),
+    message("AMI is not configured, so the dialplan can't be checked."),
     message("Add a user to manager.conf as the page Connect shows, and set [ami] host, port, user and password."),
 )
 

@@ -110,13 +110,13 @@ class CardFiles:
             log.info("a card's picture was refused: %s", error)
             raise CardFileRefused(message("This is no JPEG or PNG picture, or it is damaged or too large.")) from None
         except OSError as error:
-            said = message("The picture could not be looked at on this machine ({error}): try again.", error=error)
+            said = message("The picture could not be checked on this machine ({error}): try again.", error=error)
             raise CardFileRefused(said) from None
         long, short = max(picture.width, picture.height), min(picture.width, picture.height)
         if picture.width + picture.height > SIDES_PX or long > LONGEST_RATIO * short:
             said = message(
-                "Telegram takes no picture of {width} × {height} pixels: width and height may be {most} together, "
-                "and one {ratio} times the other.",
+                "Telegram does not accept a picture of {width} × {height} pixels: width and height may be {most} "
+                "together, and one {ratio} times the other.",
                 width=picture.width,
                 height=picture.height,
                 most=SIDES_PX,

@@ -124,7 +124,7 @@ def asterisk_status(ari: AriClient) -> StatusLight:
     if ari.state is ConnectionState.CONNECTED and error is None:
         return StatusLight(Colour.GREEN, message("Connected to Asterisk."))
     if isinstance(error, AriRefused | AriConflict):
-        said = message("Asterisk does not let Astergram in. {error}", error=error)
+        said = message("Asterisk refuses Astergram's login. {error}", error=error)
         return StatusLight(Colour.RED, said, remedy=Remedy.DOCTOR)
     if error is None:
         return StatusLight(Colour.ORANGE, message("Connecting to Asterisk at {url}.", url=ari.base))
@@ -162,7 +162,7 @@ def account_status(line: Line) -> StatusLight:
             )
         else:
             said = message(
-                "Telegram limits this account ({word}): it leaves out {request} for {minutes} min more. Calls go on.",
+                "Telegram limits this account ({word}): no {request} for {minutes} min more. Calls go on.",
                 word=word,
                 request=request,
                 minutes=minutes,
@@ -188,7 +188,7 @@ def bot_status(bot: Bot, line: Line) -> StatusLight:
         return StatusLight(Colour.RED, problem.sentence, remedy=Remedy.BOT_TOKEN)
     if line.state is LineState.READY and line.dialogue is False:
         said = message(
-            "This line has no dialogue with @{bot} yet: start it there, or let Astergram do it.", bot=bot.username
+            "This line has no chat with @{bot} yet: start it there, or let Astergram do it.", bot=bot.username
         )
         return StatusLight(Colour.RED, said, remedy=Remedy.START_BOT)
     return StatusLight(Colour.GREEN, bot.sentence)

@@ -20,7 +20,7 @@ from ari_app.app import Astergram, running
 from ari_app.calls.call import Call
 from ari_app.calls.events import CallEnded
 from ari_app.config import load
-from ari_app.sandbox.bench_lights import lights
+from ari_app.sandbox.bench_status import lights
 from ari_app.sandbox.person import Person
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, stage

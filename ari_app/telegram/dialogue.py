@@ -94,7 +94,7 @@ class BotDialogue:
             has_chat = await has_dialogue(session, name)
             self._learn(has_chat or self._worked_for == name, None)
         except NotFound:
-            said = message("Nobody on Telegram is called @{bot}: check the bot.", bot=name)
+            said = message("There is no @{bot} on Telegram: check the bot.", bot=name)
             self._learn(None, BotProblem(said, passes=False))
         except (SignedOut, Unreachable) as error:  # which the line itself finds out, and says
             log.info("bot dialogue: %s", error)

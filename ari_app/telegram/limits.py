@@ -128,9 +128,9 @@ class Limits:
         if pause := self.pauses.get(request):
             seconds, reason = pause
             if reason.startswith(FROZEN):
-                raise Frozen(f"line {self._line} leaves out {request}: Telegram has frozen its account ({reason})")
+                raise Frozen(f"line {self._line} may not send {request}: Telegram has frozen its account ({reason})")
             raise Limited(
-                f"line {self._line} leaves out {request} for {seconds:.0f} s more: Telegram said {reason}",
+                f"line {self._line} backs off from {request} for {seconds:.0f} s more: Telegram said {reason}",
                 round(seconds),
             )
         if request == CALL:
@@ -202,7 +202,7 @@ class LimitedClient(TelegramClient):  # type: ignore[misc]  # Telethon has no ty
         self.on_reconnect: Callable[[], None] = lambda: None
 
     async def _handle_auto_reconnect(self) -> None:
-        """Telethon has connected again by itself: what came meanwhile is asked for, which it leaves out."""
+        """Telethon has connected again by itself: what came meanwhile is asked for, which Telethon does not do."""
         await super()._handle_auto_reconnect()
         await self.catch_up()
         self.on_reconnect()

@@ -158,7 +158,7 @@ class Line:
 
     @property
     def pauses(self) -> dict[str, tuple[float, str]]:
-        """The requests that this line leaves out now: each one's seconds left, and Telegram's word for why."""
+        """The requests that this line backs off from now: each one's seconds left, and Telegram's word for why."""
         return self.limits.pauses
 
     @property

@@ -163,18 +163,18 @@ class PhoneCall:
         request = functions.phone.DiscardCallRequest(
             peer=self._input, duration=duration_s, reason=reason.value(), connection_id=0
         )
-        settled = False
+        told = False
         try:
             await self._control.invoke_with_retry(request, DISCARD_S)
-            settled = True
+            told = True
         except (CallDiscarded, CallUnknown) as over:
-            settled = True
+            told = True
             call_log(log, self.id).debug("%s", over)
         except TelegramError as error:
-            settled = not isinstance(error, PASSING)
+            told = not isinstance(error, PASSING)
             call_log(log, self.id).warning("could not tell Telegram that it ended (%s): %s", reason.name, error)
         finally:
-            if not settled:
+            if not told:
                 self._control.spawn(self._discard_again(request), f"end of Telegram's call {self.id}")
 
     async def _discard_again(self, request: Any) -> None:

@@ -119,7 +119,7 @@ async def _looked_at(step: Step, session: Session, bot: BotFacts | None) -> Step
 
 Found = tuple[StepState, Message]
 
-NO_BOT = message("There is no bot at work: set up its token first.")
+NO_BOT = message("No bot is set up: enter its token first.")
 
 
 async def _look_at_calls(session: Session, bot: BotFacts | None) -> Found:
@@ -141,7 +141,7 @@ async def _look_at_dialogue(session: Session, bot: BotFacts | None) -> Found:
         if await has_dialogue(session, bot.username):
             return StepState.DONE, message("The account has a chat with @{bot}.", bot=bot.username)
     except NotFound:
-        return StepState.IMPOSSIBLE, message("Nobody on Telegram is called @{bot}: check the bot.", bot=bot.username)
+        return StepState.IMPOSSIBLE, message("There is no @{bot} on Telegram: check the bot.", bot=bot.username)
     return StepState.OPEN, message("The account has no chat with @{bot} yet: start one.", bot=bot.username)
 
 

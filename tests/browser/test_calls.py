@@ -15,7 +15,7 @@ from ari_app.web.http.settings import WebSettings
 from ari_app.web.server import serving
 from tests.browser.conftest import PASSWORD, Admin, launched, screenshot
 from tests.e2e.conftest import PERSON_HZ, PlayMaker
-from tests.e2e.test_lights import frozen
+from tests.e2e.test_status import frozen
 from tests.integration.web_calls import a_call, put_into, some_calls
 
 MALLORY = "+79990000005"
@@ -106,7 +106,7 @@ async def test_an_open_call_goes_on_with_the_call(play: PlayMaker, admin: Admin)
         await phone.answer()
         await call.confirm(stage.tone("anna", PERSON_HZ), None)
         await expect(page.locator("h2 .badge")).to_have_text("Talking")
-        await expect(page.locator(".event").last).to_contain_text("Both sides hear each other")
+        await expect(page.locator(".event").last).to_contain_text("Two-way audio")
         await expect(page.locator(".chart-drawing")).to_have_count(3)
         await expect(page.locator("meter")).to_have_count(2)
         await expect(page.locator("meter").first).not_to_have_js_property("value", SILENT)
@@ -184,7 +184,7 @@ async def test_connect_shows_what_to_copy_and_what_the_doctor_finds(play: PlayMa
         await screenshot(page, "connect", dark=True, phone=True)
         await page.click("text=MikoPBX")
         await expect(page.locator("h2", has_text="modules.conf")).to_be_visible()
-        await page.click("text=Examine now")
+        await page.click("text=Run diagnostics")
         await expect(page.locator("#findings-modules .finding").first).to_be_visible()
         assert stage.app.web.url in page.url
 

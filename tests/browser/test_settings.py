@@ -7,7 +7,7 @@ from playwright.async_api import expect
 from ari_app.lines.health import Colour
 from tests.browser.conftest import PASSWORD, Admin, screenshot
 from tests.e2e.conftest import PlayMaker
-from tests.e2e.test_lights import until
+from tests.e2e.test_status import until
 
 ANOTHER = "battery staple horse"
 

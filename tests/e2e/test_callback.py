@@ -212,8 +212,8 @@ async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) 
         assert left.message.endswith("calling")
         async with running(stage.settings) as restarted:
             await restarted.first_attempt_done()
-            mended = await anna.sees(LINE, says("later"))
-            assert (await mended.click()).message == "waiting"
+            repaired = await anna.sees(LINE, says("later"))
+            assert (await repaired.click()).message == "waiting"
             await talked(await asked(agent, anna), agent, restarted)
             await anna.sees(LINE, says("reached"))
             await restarted.registry.idle()

@@ -13,7 +13,7 @@ from ari_app.telegram.line import LineState
 from ari_app.telegram.setup import Step, StepState
 from ari_app.telegram.signin_view import SignInState
 from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard
-from tests.e2e.test_lights import until
+from tests.e2e.test_status import until
 
 SECOND, THIRD = "+79990000008", "+79990000009"
 PEOPLE = {SECOND: "Second", THIRD: "Third"}

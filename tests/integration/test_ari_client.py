@@ -297,7 +297,7 @@ async def test_reconciling_removes_what_nobody_knows_and_nothing_else(asterisk: 
         )
         removed = await reconcile(client, keep={kept_id})
         assert [channel.id for channel in removed.channels] == [lost_id]
-        assert [stray.id for stray in removed.bridges] == [lost_bridge.id]
+        assert [stale.id for stale in removed.bridges] == [lost_bridge.id]
         await channels_are(client, {known.id, f"{known.id}-far", media.id, kept_id, foreign.id, "foreign-far"})
         assert [left.id for left in await client.bridges.list()] == [bridge.id]
         assert [channel.id for channel in (await reconcile(client)).channels] == [kept_id]
@@ -332,7 +332,7 @@ async def test_what_a_changed_password_leaves_behind_is_removed_when_it_is_put_r
         await nothing_is_left(client)
 
 
-async def test_a_caller_who_waits_to_be_taken_over_is_no_stray(asterisk: PrivateAsterisk) -> None:
+async def test_a_caller_who_waits_to_be_taken_over_is_not_stale(asterisk: PrivateAsterisk) -> None:
     async with connected(asterisk) as client:
         async with client.subscribe() as application, asyncio.timeout(WAIT_S):
             caller = await calls_telegram(client)

@@ -53,7 +53,7 @@ async def known(api: Browser, least_s: float) -> float:
 
 
 async def said(api: Browser) -> list[tuple[str, str]]:
-    """What the doctor says of Telegram's clock."""
+    """Diagnostics of Telegram's clock."""
     findings = (await (await api.ask("POST", "/api/doctor")).json())["findings"]
     return [
         (each["grade"], f"{each['sentence']} {each['remedy']}") for each in findings if "Telegram's" in each["sentence"]

@@ -297,7 +297,7 @@ async def test_a_changed_password_asks_what_becomes_of_the_tokens(page: Site, an
         assert 'name="tokens"' in asked.text
         assert "exporter" in asked.text
         unanswered = await admin.post("/settings/password", CHANGE)
-        assert (unanswered.status, "Say what is to become of the API tokens." in unanswered.text) == (422, True)
+        assert (unanswered.status, "Choose what happens to the API tokens." in unanswered.text) == (422, True)
         assert (await writer.get("/api/status")).status == 200
         done = await admin.post("/settings/password", CHANGE | {"tokens": answer})
         assert (done.path, "the API tokens are revoked" in done.text) == ("/settings", answer == "revoke")

@@ -193,7 +193,7 @@ async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
         assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" ' in html
         assert html.count('data-live="call"') == 1
         call.add_event(DigitsDialled(1))
-        assert "A key was pressed" in (await admin.get(f"/calls/{call.id}/now")).text
+        assert "A digit was dialled" in (await admin.get(f"/calls/{call.id}/now")).text
         assert "<svg" in (await admin.get(f"/calls/{call.id}/audio")).text
         call.end(outcome.shut_down(talking=True))
     assert "Astergram was stopped." in (await admin.get(f"/calls/{call.id}/now")).text
@@ -219,7 +219,7 @@ async def test_a_call_without_audio_says_so(page: Site, admin: Browser) -> None:
     await put(page, a_call(1, page.clock.now, **UNANSWERED))
     html = (await admin.get(f"/calls/{1:012x}")).text
     assert "The audio was not measured" in html
-    assert "No step is known." in html
+    assert "No events are recorded." in html
 
 
 async def test_a_call_is_told_in_russian(page: Site) -> None:

@@ -156,8 +156,8 @@ async def test_signing_in_by_qr_code_and_its_end(api: Browser, telegram: LocalTe
 
 
 async def test_a_text_is_drawn(api: Browser) -> None:
-    path, wording = f"/api/lines/{LINE}/texts/preview", {"language": "ru", "name": "keypad_dialled"}
-    drawn = await ask(api, "POST", path, {**wording, "template": "{company}, {caller_name}: {digits}"})
+    path, text = f"/api/lines/{LINE}/texts/preview", {"language": "ru", "name": "keypad_dialled"}
+    drawn = await ask(api, "POST", path, {**text, "template": "{company}, {caller_name}: {digits}"})
     assert drawn["text"] == "Sales, Анна Иванова: 102"
     assert drawn["buttons"] == list("123456789*0#")
     said = {"language": "en", "name": "callback_reached", "template": "Bye!"}

@@ -131,8 +131,8 @@ async def test_today_counts_only_today(tmp_path: Path) -> None:
         await put(page, a_call(4, now - 3 * 86400))
         html = " ".join((await admin.get("/overview/today")).text.split())
     for name, shown in (
-        ("From Telegram", "2"),
-        ("To Telegram", "1"),
+        ("Inbound", "2"),
+        ("Outbound", "1"),
         ("Missed", "1"),
         ("Not reached", "0"),
         ("Talked", "1:40"),

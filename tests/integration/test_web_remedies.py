@@ -63,10 +63,10 @@ async def test_the_dialogue_with_the_bot_is_begun_by_its_button(
         answer = await api.ask("PATCH", "/api/installation", json={"bot_token": token, "untried": True})
         assert answer.status == 200
     await lines.bot.first_attempt_done()
-    await until(admin, "Start the dialogue with the bot")
+    await until(admin, "Start the chat with the bot")
     for page in (NOW, "/lines"):  # on the line's own, and in the list of all
         form = form_in(await admin.get(page), f"/lines/{LINE}/setup")
         assert form["step"] == "bot dialogue"
     answer = await admin.post(f"/lines/{LINE}/setup", form)
     assert answer.status == 200
-    assert "Start the dialogue with the bot" not in await until(admin, "@calls_bot is connected")
+    assert "Start the chat with the bot" not in await until(admin, "@calls_bot is connected")

@@ -85,7 +85,7 @@ async def test_times_are_shown_and_days_begin_in_it(page: Site) -> None:
         for query, found in (("from=2027-01-15", 1), ("to=2027-01-14", 2)):
             (id,) = re.findall(r'<a href="/calls/([0-9a-f]{12})">', (await admin.get(f"/calls?{query}")).text)
             assert int(id, 16) == found
-        assert "<dt>From Telegram</dt><dd>1" in text((await admin.get("/overview/today")).text)
+        assert "<dt>Inbound</dt><dd>1" in text((await admin.get("/overview/today")).text)
         assert "<dt>Calls</dt><dd>1</dd>" in text((await admin.get("/charts?period=today")).text)
         assert (await (await cli.get("/api/figures/today")).json())["incoming"] == 1
         figures = await (await cli.get("/api/figures?period=today")).json()

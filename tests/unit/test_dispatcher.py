@@ -49,7 +49,7 @@ class FakeCards:
         self.sent.append(reason)
 
 
-class Exchange:
+class Dispatching:
     """A dispatcher with one line or more."""
 
     def __init__(self, rig: CallRig, lines: Iterable[Any], tasks: Any) -> None:
@@ -119,10 +119,10 @@ async def rig() -> AsyncIterator[CallRig]:
 
 
 @asynccontextmanager
-async def exchange(rig: CallRig, *lines: Any) -> AsyncIterator[Exchange]:
+async def dispatching(rig: CallRig, *lines: Any) -> AsyncIterator[Dispatching]:
     before = FAILURES.count
     async with guarded_tasks() as tasks:
-        yield Exchange(rig, lines or [rig.line], tasks)
+        yield Dispatching(rig, lines or [rig.line], tasks)
     assert FAILURES.count == before, FAILURES.last
 
 
@@ -130,7 +130,7 @@ async def exchange(rig: CallRig, *lines: Any) -> AsyncIterator[Exchange]:
 
 
 async def test_a_call_until_its_caller_hangs_up(rig: CallRig) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.talks()
         assert rig.ari.asked(f"POST /channels/{CHANNEL}/ring") == 1
@@ -145,7 +145,7 @@ async def test_a_call_until_its_caller_hangs_up(rig: CallRig) -> None:
 
 
 async def test_a_call_until_the_person_hangs_up(rig: CallRig) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled("@anna", "card=no")
         await it.talks()
         await rig.telegram.tells(discarded(HANGUP(), 7))
@@ -165,7 +165,7 @@ async def test_a_call_until_the_person_hangs_up(rig: CallRig) -> None:
     ],
 )
 async def test_a_person_who_does_not_take_it(rig: CallRig, reason: Any, rang: bool, status: str, cause: str) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await rig.telegram.asked_for("phone.requestCall")
         if rang:
@@ -177,7 +177,7 @@ async def test_a_person_who_does_not_take_it(rig: CallRig, reason: Any, rang: bo
 
 
 async def test_a_caller_who_gives_up_while_it_rings(rig: CallRig) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await rig.telegram.asked_for("phone.requestCall")
         await rig.telegram.tells(waiting(received=1))
@@ -190,7 +190,7 @@ async def test_a_caller_who_gives_up_while_it_rings(rig: CallRig) -> None:
 
 async def test_a_person_whose_telegram_is_off(rig: CallRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ari_app.telegram.phone_call.RECEIVE_S", 0.01)
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.over()
         assert await it.returned() == ("NOANSWER", "19")
@@ -198,7 +198,7 @@ async def test_a_person_whose_telegram_is_off(rig: CallRig, monkeypatch: pytest.
 
 
 async def test_it_rings_for_as_long_as_the_dialplan_says(rig: CallRig) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled("@anna", "timeout=0.05")
         await rig.telegram.asked_for("phone.requestCall")
         await rig.telegram.tells(waiting(received=1))
@@ -218,7 +218,7 @@ async def test_it_rings_for_as_long_as_the_dialplan_says(rig: CallRig) -> None:
 )
 async def test_telegram_refuses_the_call(rig: CallRig, refusal: Exception, status: str) -> None:
     rig.telegram.answers["phone.requestCall"] = [refusal]
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.over()
         assert (await it.returned())[0] == status
@@ -227,7 +227,7 @@ async def test_telegram_refuses_the_call(rig: CallRig, refusal: Exception, statu
 @pytest.mark.parametrize("request_start", ["POST /channels/externalMedia", "POST /bridges"])
 async def test_asterisk_refuses_a_part_of_the_call(rig: CallRig, request_start: str) -> None:
     rig.ari.refuse = lambda request: 500 if request == request_start else None
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.accepted()
         await it.over()
@@ -244,7 +244,7 @@ async def test_a_call_without_audio_is_dialled_once_more(rig: CallRig) -> None:
     rig.pool.media = [silent, FakeMedia()]
     rig.telegram.answers["phone.requestCall"] = [answer(waiting()), second_call(waiting())]
     rig.telegram.answers["phone.confirmCall"] = [answer(confirmed()), second_call(confirmed())]
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.accepted()
         await rig.telegram.asked_for("phone.requestCall", 2)
@@ -269,7 +269,7 @@ def second_call(phone_call: Any) -> Any:
 async def test_a_call_that_never_gets_audio(rig: CallRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbound_module, "REDIALS", 0)
     rig.media.connects, rig.connect_s = False, 0.01
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.accepted()
         call = await it.over()
@@ -282,7 +282,7 @@ async def test_a_call_that_never_gets_audio(rig: CallRig, monkeypatch: pytest.Mo
 
 async def test_somebody_whom_telegram_does_not_know(rig: CallRig) -> None:
     rig.line.found = [NotFound("nobody has the name @anna")]
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.over()
         assert await it.returned() == ("NOTFOUND", "1")
@@ -291,7 +291,7 @@ async def test_somebody_whom_telegram_does_not_know(rig: CallRig) -> None:
 async def test_a_cached_callee_is_asked_for_again(rig: CallRig) -> None:
     rig.line.found = [replace(FOUND, cached=True), FOUND]
     rig.line.refusals = [NotFound("PEER_ID_INVALID")]
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         call = await it.talks()
         await rig.hangs_up(CHANNEL)
@@ -301,7 +301,7 @@ async def test_a_cached_callee_is_asked_for_again(rig: CallRig) -> None:
 
 async def test_a_callee_who_was_just_found_is_not_asked_for_again(rig: CallRig) -> None:
     rig.line.refusals = [NotFound("PEER_ID_INVALID")]
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         await it.over()
         assert await it.returned() == ("NOTFOUND", "1")
@@ -310,7 +310,7 @@ async def test_a_callee_who_was_just_found_is_not_asked_for_again(rig: CallRig) 
 async def test_a_line_that_telegram_limits_hands_the_call_on(rig: CallRig) -> None:
     other = FakeLine(rig.phone, number="+79990000009")
     rig.line.found = [Limited("Telegram asks to wait 30 s", 30)]
-    async with exchange(rig, rig.line, other) as it:
+    async with dispatching(rig, rig.line, other) as it:
         await it.dialled()
         call = await it.talks()
         assert call.line == other.number
@@ -321,14 +321,14 @@ async def test_a_line_that_telegram_limits_hands_the_call_on(rig: CallRig) -> No
 
 async def test_the_only_line_is_limited(rig: CallRig) -> None:
     rig.line.limits.refusal = Limited("Telegram asks to wait 30 s", 30)
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled()
         assert await it.returned() == ("LIMITED", "42")
     assert it.registry.counted["out.LIMITED"] == 1
 
 
 async def test_a_line_is_full(rig: CallRig) -> None:
-    async with exchange(rig) as it, it.registry.admit(Direction.IN, rig.line.number, "7", 1) as call:
+    async with dispatching(rig) as it, it.registry.admit(Direction.IN, rig.line.number, "7", 1) as call:
         await it.dialled()
         assert await it.returned() == ("BUSY", "17")
         call.end(outcome.shut_down(talking=False))
@@ -336,7 +336,7 @@ async def test_a_line_is_full(rig: CallRig) -> None:
 
 @pytest.mark.parametrize("args", [("anna",), ("@anna", "colour=red"), ("@anna", "line=+7999")])
 async def test_a_request_that_makes_no_sense(rig: CallRig, args: tuple[str, ...]) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dialled(*args)
         status, _ = await it.returned()
     assert status == ("UNAVAILABLE" if "line=+7999" in args else "NOTFOUND")
@@ -345,7 +345,7 @@ async def test_a_request_that_makes_no_sense(rig: CallRig, args: tuple[str, ...]
 async def test_a_channel_that_is_transferred_to_a_call_that_is_over(rig: CallRig) -> None:
     start = StasisStart(STASIS_START, {"channel": PHONE, "args": [], "replace_channel": {"id": "1700.0"}})
     rig.ari.channels[CHANNEL] = PHONE
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         it.dispatcher.on_channel(start)
         await eventually(lambda: not rig.ari.channels)
 
@@ -353,14 +353,14 @@ async def test_a_channel_that_is_transferred_to_a_call_that_is_over(rig: CallRig
 # --- in from Telegram
 
 
-def offered(rig: CallRig, line: Any, it: Exchange) -> None:
+def offered(rig: CallRig, line: Any, it: Dispatching) -> None:
     line.lists = Lists()
     it.dispatcher.on_offer(line, rig.offers[-1])
 
 
 async def test_an_offer_rings_in_the_dialplan(rig: CallRig) -> None:
     await rig.telegram.tells(requested())
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         offered(rig, rig.line, it)
         leg = await rig.dialplan("Up")
         await rig.telegram.asked_for("phone.acceptCall")
@@ -376,7 +376,7 @@ async def test_an_offer_rings_in_the_dialplan(rig: CallRig) -> None:
 
 async def test_an_offer_to_a_full_line_is_busy_and_gets_the_card(rig: CallRig) -> None:
     await rig.telegram.tells(requested())
-    async with exchange(rig) as it, it.registry.admit(Direction.OUT, rig.line.number, "7", 1) as call:
+    async with dispatching(rig) as it, it.registry.admit(Direction.OUT, rig.line.number, "7", 1) as call:
         offered(rig, rig.line, it)
         await rig.telegram.asked_for("phone.discardCall")
         await eventually(lambda: it.cards.sent == [CardReason.MISSED])
@@ -386,7 +386,7 @@ async def test_an_offer_to_a_full_line_is_busy_and_gets_the_card(rig: CallRig) -
 
 async def test_an_offer_that_the_lists_refuse(rig: CallRig) -> None:
     await rig.telegram.tells(requested())
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         rig.line.lists = Lists.of((), (str(ANNA),), only_contacts=False)
         it.dispatcher.on_offer(rig.line, rig.offers[-1])
         await rig.telegram.asked_for("phone.discardCall")
@@ -398,7 +398,7 @@ async def test_an_offer_that_the_lists_refuse(rig: CallRig) -> None:
 
 
 async def test_a_test_call_rings_the_line_and_then_the_person(rig: CallRig) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         call_id = await it.dispatcher.test_call(rig.line, "@anna")
         leg = await rig.dialplan("Up")
         call = await it.talks()
@@ -410,7 +410,7 @@ async def test_a_test_call_rings_the_line_and_then_the_person(rig: CallRig) -> N
 
 
 async def test_a_test_call_whose_person_hangs_up(rig: CallRig) -> None:
-    async with exchange(rig) as it:
+    async with dispatching(rig) as it:
         await it.dispatcher.test_call(rig.line, "@anna")
         await rig.dialplan("Up")
         await it.talks()
@@ -422,7 +422,7 @@ async def test_a_test_call_whose_person_hangs_up(rig: CallRig) -> None:
 
 
 async def test_a_test_call_of_a_full_line_is_refused(rig: CallRig) -> None:
-    async with exchange(rig) as it, it.registry.admit(Direction.IN, rig.line.number, "7", 1) as call:
+    async with dispatching(rig) as it, it.registry.admit(Direction.IN, rig.line.number, "7", 1) as call:
         with pytest.raises(Exception, match="has 1 calls already"):
             await it.dispatcher.test_call(rig.line, "@anna")
         call.end(outcome.shut_down(talking=False))

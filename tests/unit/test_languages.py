@@ -23,8 +23,8 @@ async def test_a_language_is_known_at_once_and_kept(tmp_path: Path) -> None:
 
 
 async def test_what_telegram_tells_counts_more() -> None:
-    wording = MessageTemplates("Acme", "Sales", "+79990000001", learnt={7: "ru", 8: "en"}.__getitem__)
-    assert wording.with_language(Person(7)).variables()["TELEGRAM_LANGUAGE"] == "ru"
-    assert wording.with_language(Person(8, language="ru")).language == "ru"
-    assert "Вы звоните" in wording.text("keypad", Person(7))
-    assert "You are calling" in wording.text("keypad", Person(8))
+    templates = MessageTemplates("Acme", "Sales", "+79990000001", learnt={7: "ru", 8: "en"}.__getitem__)
+    assert templates.with_language(Person(7)).variables()["TELEGRAM_LANGUAGE"] == "ru"
+    assert templates.with_language(Person(8, language="ru")).language == "ru"
+    assert "Вы звоните" in templates.text("keypad", Person(7))
+    assert "You are calling" in templates.text("keypad", Person(8))

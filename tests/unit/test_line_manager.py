@@ -183,7 +183,7 @@ EVERY_STEP = [
 ]
 
 
-async def settled(world: World) -> None:
+async def nothing_left_to_do(world: World) -> None:
     """The line is at work, or it is gone; and whatever is asked for next is done."""
     if LINE in world.book.lines:
         await world.at_work(LINE)
@@ -203,7 +203,7 @@ async def settled(world: World) -> None:
 async def test_nothing_fails(world: World, change: Change, step: str) -> None:
     await change(world)
     assert step in world.steps
-    await settled(world)
+    await nothing_left_to_do(world)
 
 
 @pytest.mark.parametrize("error", [FULL, OSError("no space"), asyncio.CancelledError()], ids=lambda e: type(e).__name__)
@@ -214,7 +214,7 @@ async def test_a_step_fails(world: World, change: Change, step: str, error: Base
         await change(world)
     assert world.reached.is_set()
     world.broken = ""
-    await settled(world)
+    await nothing_left_to_do(world)
 
 
 @pytest.mark.parametrize(("change", "step"), EVERY_STEP)
@@ -227,7 +227,7 @@ async def test_whoever_asked_goes_away(world: World, change: Change, step: str) 
     world.repaired.set()
     async with world.book._changing:  # it is done all the same
         pass
-    await settled(world)
+    await nothing_left_to_do(world)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -236,7 +236,7 @@ async def test_a_line_fails_while_it_is_stopped(world: World, change: Change) ->
     line.error = FULL
     await change(world)
     assert line.error is None
-    await settled(world)
+    await nothing_left_to_do(world)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -246,7 +246,7 @@ async def test_a_line_does_not_hear_that_it_is_to_stop(
     monkeypatch.setattr("ari_app.lines.manager.STOP_S", 0.01)
     world.book.lines[LINE].deaf = 1
     await change(world)
-    await settled(world)
+    await nothing_left_to_do(world)
 
 
 async def test_a_line_that_can_not_be_made_is_not_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ class Phone:
         yield self.answer
 
 
-async def rung(line: Any, ring_s: float) -> Ending:
+async def call_that_rings(line: Any, ring_s: float) -> Ending:
     call = Call("1", Direction.OUT, "+79990000001", "@anna")
     settings = AudioSettings(Pool(), "rtp", "127.0.0.1", 5.0, 8.0)  # type: ignore[arg-type]
     resources = CallResources(None, settings, ring_s)  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ async def rung(line: Any, ring_s: float) -> Ending:
 @pytest.mark.parametrize(("asked_s", "may_s"), [(30.0, 30.0), (86400.0, RING_OUT_S), (math.inf, RING_OUT_S)])
 async def test_it_rings_for_a_bounded_time_whatever_the_dialplan_asks_for(asked_s: float, may_s: float) -> None:
     unanswered = Unanswered()
-    ending = await rung(Phone(unanswered), asked_s)
+    ending = await call_that_rings(Phone(unanswered), asked_s)
     assert unanswered.may_ring_s == may_s
     assert (ending.status, ending.reason) == (Status.NOANSWER, NotAnswered(may_s))
     assert unanswered.told == [ending.discard]

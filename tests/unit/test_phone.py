@@ -84,7 +84,7 @@ async def soon(awaited: Awaitable[Any]) -> Any:
         return await awaited
 
 
-# --- an answer to phone.requestCall that nobody expected
+# --- an answer to phone.requestCall of another kind
 
 
 async def cancelled_inside() -> Any:

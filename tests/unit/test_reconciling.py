@@ -148,26 +148,26 @@ async def test_what_was_redirected_is_the_dialplans() -> None:
 async def test_the_dialplans_half_is_left_to_end_by_itself() -> None:
     """It may be in its `h` extension, or another program's. One that has called Telegram is as any phone's channel."""
     async with fake_ari() as fake, connected(fake) as client:
-        stray, taken, calling = client.new_id(), f"{client.new_id()}-far", f"{client.new_id()}-far"
+        stale, taken, calling = client.new_id(), f"{client.new_id()}-far", f"{client.new_id()}-far"
         places = {
-            f"{stray}-far": within("AGI", "bill"),
-            stray: within("Stasis", APP),
+            f"{stale}-far": within("AGI", "bill"),
+            stale: within("Stasis", APP),
             taken: within("Stasis", "another"),
             calling: within("Stasis", f"{APP},+79990000002,card=yes"),
         }
         fake.channels = {each: {"id": each, "state": "Up", "dialplan": place} for each, place in places.items()}
         fake.subscribed = set(fake.channels)
-        assert [each.id for each in (await reconcile(client)).channels] == [stray, calling]
+        assert [each.id for each in (await reconcile(client)).channels] == [stale, calling]
 
 
 async def test_an_asterisk_that_does_not_tell_where_a_channel_is_keeps_live_calls() -> None:
     """Before 16.12. The dialplan's half of a call is nobody's, and ends with the other one."""
     async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg:
-        far, stray, caller = f"{leg.id}-far", client.new_id(), "1700.1"
-        for each in (far, stray, f"{stray}-far", caller):
+        far, stale, caller = f"{leg.id}-far", client.new_id(), "1700.1"
+        for each in (far, stale, f"{stale}-far", caller):
             fake.channels[each] = {"id": each, "state": "Up"}
             fake.subscribed.add(each)
-        assert {each.id for each in (await reconcile(client)).channels} == {stray, caller}
+        assert {each.id for each in (await reconcile(client)).channels} == {stale, caller}
         assert leg.id in fake.channels
         assert far in fake.channels
 
@@ -303,12 +303,12 @@ def _noting_causes(fake: FakeAri, noted: list[str]) -> object:
 async def test_strays_are_looked_for_on_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     async with fake_ari() as fake, connected(fake) as client, at_work(client, monkeypatch, every_s=0.05):
         await eventually(lambda: fake.asked("GET /channels") >= 1)
-        stray = client.new_id()
-        fake.channels[stray] = {"id": stray}
+        stale = client.new_id()
+        fake.channels[stale] = {"id": stale}
         await eventually(lambda: not fake.channels)
 
 
-async def test_a_channel_that_is_about_to_arrive_is_no_stray(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_channel_that_is_about_to_arrive_is_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in Stasis already when the event of it comes."""
     monkeypatch.setattr(bridging, "CONFIRM_S", 0.2)
     async with fake_ari() as fake, connected(fake) as client, client.subscribe() as arrivals:

@@ -232,21 +232,21 @@ async def test_a_program_starts(store: Store, in_trouble: Any) -> None:
     assert closed.status == "ERROR"
 
 
-async def test_a_keypad_that_comes_during_a_sweep_stays(tmp_path: Path) -> None:
+async def test_a_keypad_that_comes_during_a_clean_up_stays(tmp_path: Path) -> None:
     """The database is slow to say what was left, and a call begins meanwhile."""
     telegram, slow = Telegram(), threading.Event()
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         keypads = Keypads(cast(Any, telegram), store, tasks, lambda: None)
         page = asyncio.create_task(store.run(lambda db: slow.wait(GOES_ON_S)))
         await asyncio.sleep(0.05)  # until it has the database's thread
-        KeypadRepository(store, LINE).remove(77)  # for the sweep to wait behind
-        sweep = asyncio.create_task(keypads.clean_up_stale(cast(Any, telegram)))
+        KeypadRepository(store, LINE).remove(77)  # for the clean-up to wait behind
+        cleaning = asyncio.create_task(keypads.clean_up_stale(cast(Any, telegram)))
         await asyncio.sleep(0.05)
         async with keypads.shown_to(Call("1", Direction.IN, LINE, "7"), cast(Any, telegram), ANNA, PEER):
             while not telegram.sent:  # noqa: ASYNC110 - a fake has no event
                 await asyncio.sleep(0)
             slow.set()
-            await asyncio.gather(page, sweep)
+            await asyncio.gather(page, cleaning)
             assert telegram.deleted == []
 
 

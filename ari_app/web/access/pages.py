@@ -22,7 +22,7 @@ class Unanswered(AccessRefused):
     """Nobody has said what becomes of the API tokens."""
 
     def __init__(self) -> None:
-        super().__init__(message("Say what is to become of the API tokens."))
+        super().__init__(message("Choose what happens to the API tokens."))
 
 
 async def tokens_too(access: Access, fields: Mapping[str, str]) -> bool:

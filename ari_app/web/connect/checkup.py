@@ -19,7 +19,7 @@ class Examined:
 
     @property
     def problems(self) -> int:
-        """How many findings have to be mended."""
+        """How many findings have to be repaired."""
         return sum(finding.grade is Grade.PROBLEM for finding in self.findings)
 
 

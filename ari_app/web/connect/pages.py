@@ -54,7 +54,7 @@ async def examine(request: web.Request) -> web.StreamResponse:
     examined = await web_of(request).checkup.examined(anew=True)
     if is_htmx(request):
         return await _page(request, flavour, examined, "connect/findings.html")
-    flash(request, message("Examined."))
+    flash(request, message("Diagnostics are done."))
     raise web.HTTPSeeOther(f"/connect/{flavour.value}")
 
 

@@ -16,7 +16,7 @@ FIELD = "read"
 Value = str | bool
 Values = Mapping[str, Value]
 
-MEANWHILE = message("Somebody else has changed the same meanwhile: see the fields in red. Save again to set yours.")
+MEANWHILE = message("Somebody else has changed the same fields meanwhile: see those in red. Save again to keep yours.")
 BESIDES = message("Saved. Somebody else has changed other settings meanwhile; they are kept.")
 REMOVED, ANOTHER = (
     message("Somebody else has removed it meanwhile."),

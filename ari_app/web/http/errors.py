@@ -69,10 +69,10 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
 def _refused(error: web.HTTPException) -> PageError:
     match error:
         case web.HTTPNotFound():
-            return PageError(404, message("There is nothing here."))
+            return PageError(404, message("Page not found."))
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
-            sentence = message("{method} is not possible here; {allowed} is.", method=error.method, allowed=allowed)
+            sentence = message("{method} is not allowed here; {allowed} is.", method=error.method, allowed=allowed)
             return PageError(405, sentence, {"Allow": allowed})
         case web.HTTPRequestEntityTooLarge():
             return PageError(413, message("What was sent is too large."))

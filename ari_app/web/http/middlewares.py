@@ -36,7 +36,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
     names = {"localhost", settings.host, urlsplit(settings.public_url).hostname, *settings.allowed_hosts}
     name = _name(request.headers.get("Host", ""))
     if name not in names and not _is_address(name):
-        raise PageError(421, message("This name is not known here. Add it to allowed_hosts under [web]."))
+        raise PageError(421, message("This host name is unknown. Add it to allowed_hosts under [web]."))
     return await handler(request)
 
 
@@ -89,7 +89,7 @@ async def _bearer(request: web.Request, authorization: str) -> Identity:
         raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
     token = await web_of(request).access.token(authorization[len(BEARER) :].strip(), remote(request))
     if token is None:
-        raise PageError(401, message("This API token is not known here. It may have been revoked."))
+        raise PageError(401, message("This API token is unknown. It may have been revoked."))
     return Identity("token", "write" if token.right == "write" else "read", token_id=token.id)
 
 

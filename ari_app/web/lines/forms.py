@@ -72,7 +72,7 @@ SETTINGS: Form = (
             Entry(
                 "context",
                 message("Context of incoming calls"),
-                hint=message("In Asterisk's dialplan; the extension is the line's number without its plus."),
+                hint=message("In Asterisk's dialplan; the extension is the line's number without the plus."),
             ),
             Entry(
                 "max_calls",
@@ -85,7 +85,7 @@ SETTINGS: Form = (
                 "callers",
                 message("Phones that call through this line"),
                 "list",
-                message("Their caller id numbers, one a line: for calls that name no line themselves."),
+                message("Their caller ID numbers, one per line: for calls that name no line themselves."),
             ),
             Entry(
                 "default",
@@ -121,17 +121,17 @@ CARD: Form = (
             Entry("card.no_answer", message("It rang, and nobody answered"), "switch"),
             Entry("card.declined", message("The person declined"), "switch"),
             Entry("card.busy", message("The person was in another call"), "switch"),
-            Entry("card.cancelled", message("Our side gave up after it had rung"), "switch"),
+            Entry("card.cancelled", message("Our side hung up after it had rung"), "switch"),
             Entry("card.cancelled_after_s", message("… for at least so many seconds"), "number", attributes=ANY),
             Entry(
                 "card.missed",
                 message("A call of the person's was missed"),
                 "switch",
-                message("They gave up, or the PBX was busy or closed."),
+                message("They hung up before the answer, or the PBX was busy or closed."),
             ),
             Entry(
                 "card.card_every_s",
-                message("Seconds until the same person gets another one"),
+                message("Seconds until the same person may get another one"),
                 "number",
                 attributes=ANY,
             ),
@@ -162,23 +162,25 @@ CARD: Form = (
 )
 LISTS: Form = (
     Group(
-        message("Whom the line may call and be called by"),
+        message("Who may call the line, and whom it may call"),
         (
             Entry(
                 "deny",
                 message("Never"),
                 "list",
-                message("Phones (+79990000002), usernames (@name) or Telegram ids, one a line. They hear “busy”."),
+                message(
+                    "Phone numbers (+79990000002), usernames (@name) or Telegram IDs, one per line. They hear “busy”."
+                ),
             ),
             Entry(
                 "allow",
                 message("Always"),
                 "list",
-                message("One a line. As long as it is empty, and “only contacts” is off, everybody passes."),
+                message("One per line. While it is empty and “only contacts” is off, everybody may call."),
             ),
             Entry(
                 "only_contacts",
-                message("Of all others, only the account's contacts"),
+                message("Of everybody else, only the account's contacts"),
                 "switch",
                 message("Contacts in the line's own Telegram."),
             ),
@@ -193,14 +195,14 @@ LIMITS: Form = (
                 "calls_per_minute",
                 message("In any minute"),
                 "number",
-                message("0: as many as you like."),
+                message("0: no limit."),
                 attributes=WHOLE,
             ),
             Entry(
                 "calls_per_day",
                 message("In any 24 hours"),
                 "number",
-                message("0: as many as you like."),
+                message("0: no limit."),
                 attributes=WHOLE,
             ),
         ),
@@ -214,13 +216,13 @@ LIMITS: Form = (
                 "number",
                 attributes=ANY,
             ),
-            Entry("peer_flood_s", message("Seconds of rest after PEER_FLOOD"), "number", attributes=ANY),
+            Entry("peer_flood_s", message("Seconds of pause after PEER_FLOOD"), "number", attributes=ANY),
         ),
     ),
     Group(
-        message("How long Telegram's answers stay good"),
+        message("How long Telegram's answers are cached"),
         (
-            Entry("resolve_cache_s", message("Seconds, for who somebody is"), "number", attributes=ANY),
+            Entry("resolve_cache_s", message("Seconds, for a person who was found"), "number", attributes=ANY),
             Entry("not_found_cache_s", message("Seconds, for “not on Telegram”"), "number", attributes=ANY),
         ),
     ),

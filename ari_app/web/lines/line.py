@@ -20,7 +20,7 @@ LINE = "/lines/{number:[+][0-9]+}"
 
 @dataclass(frozen=True)
 class Pause:
-    """What a line leaves out, for how many more seconds, and Telegram's word for why."""
+    """What a line backs off from, for how many more seconds, and Telegram's word for why."""
 
     what: Message
     seconds: float

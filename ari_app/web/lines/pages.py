@@ -94,7 +94,7 @@ async def line_now(request: web.Request) -> web.StreamResponse:
 
 @routes.get(LINE + "/pauses")
 async def line_pauses(request: web.Request) -> web.StreamResponse:
-    """What it leaves out now."""
+    """What it backs off from now."""
     return render_line(request, "lines/pauses.html")
 
 

@@ -34,7 +34,7 @@ TABS = {
         line_forms.CARD,
         message("After an outgoing call that the person did not take, the line sends them its business card."),
     ),
-    "lists": Tab(line_forms.LISTS, message("Who is refused hears “busy”, and nothing rings.")),
+    "lists": Tab(line_forms.LISTS, message("Refused callers hear “busy”, and no phone rings.")),
     "limits": Tab(
         line_forms.LIMITS,
         message("They protect the account: Telegram limits accounts that call strangers too often."),

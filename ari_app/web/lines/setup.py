@@ -28,12 +28,12 @@ STEPS: dict[Step, tuple[Message, Message]] = {
         message("Changes the account's privacy setting “Phone number” to “Everybody”, so that people know who calls."),
     ),
     Step.BOT_DIALOGUE: (
-        message("Start the dialogue with the bot"),
+        message("Start the chat with the bot"),
         message("Sends /start to the bot from this account, so that it can show its keypad."),
     ),
     Step.INLINE_MODE: (
         message("Inline mode of the bot"),
-        message("Only looked at: its owner switches it on at @BotFather."),
+        message("Only checked: its owner switches it on at @BotFather."),
     ),
     Step.OTHER_DEVICES_SILENT: (
         message("Let other devices of the account not ring"),

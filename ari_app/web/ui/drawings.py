@@ -85,7 +85,7 @@ class Drawings:
         return charts.both(
             partial(
                 charts.histogram,
-                self._translate(message("Seconds to answer")),
+                self._translate(message("Time to answer")),
                 self._series(message("Answered calls"), "answered"),
                 columns,
                 label=self._translate(message("Seconds")),

@@ -7,8 +7,8 @@ from ari_app.reports.history import end_reason
 from ari_app.store.calls import CallRow
 
 DIRECTIONS: dict[Direction, Message] = {
-    Direction.IN: message("From Telegram"),
-    Direction.OUT: message("To Telegram"),
+    Direction.IN: message("Inbound"),
+    Direction.OUT: message("Outbound"),
     Direction.BACK: message("Call back"),
 }
 
