@@ -31,14 +31,14 @@ class Begin(_Request):
     orphan_grace_s: float
 
 
-class Offer(_Request):
+class MakeOffer(_Request):
     """Caller: start the key exchange; the reply is g_a_hash."""
 
     kind: Literal["offer"] = "offer"
     dh: DhConfig
 
 
-class Answer(_Request):
+class MakeAnswer(_Request):
     """Callee: start the key exchange; the reply is g_b."""
 
     kind: Literal["answer"] = "answer"
@@ -145,7 +145,7 @@ class Listening(_Message):
     port: int
 
 
-class Measured(_Message):
+class MeasuredStats(_Message):
     """The reply to Stats."""
 
     kind: Literal["measured"] = "measured"
@@ -168,7 +168,7 @@ class SignalOut(_Message):
     data: bytes
 
 
-class Connected(_Message):
+class EngineConnected(_Message):
     """Telegram media is connected."""
 
     kind: Literal["connected"] = "connected"
@@ -183,8 +183,8 @@ class Lost(_Message):
 
 Request = (
     Begin
-    | Offer
-    | Answer
+    | MakeOffer
+    | MakeAnswer
     | Agree
     | Connect
     | Signal
@@ -195,8 +195,8 @@ Request = (
     | Stats
     | Stop
 )
-Reply = Done | Data | Agreed | Listening | Measured | RequestFailed
-Event = SignalOut | Connected | Lost
+Reply = Done | Data | Agreed | Listening | MeasuredStats | RequestFailed
+Event = SignalOut | EngineConnected | Lost
 
 _requests: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 _answers: TypeAdapter[Reply | Event] = TypeAdapter(Annotated[Reply | Event, Field(discriminator="kind")])

@@ -33,7 +33,7 @@ class NoPicture(Exception):
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedPicture:
     """Its media type, and its size in pixels."""
 
     type: str
@@ -41,7 +41,7 @@ class Picture:
     height: int
 
 
-async def decoded(content: bytes, program: Sequence[str] = PROGRAM) -> Picture:
+async def decoded(content: bytes, program: Sequence[str] = PROGRAM) -> DecodedPicture:
     """What a file is. Raises NoPicture; OSError where the decoder can't be started."""
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     environment["PYTHONPATH"] = str(Path(media.__file__).parent.parent)
@@ -67,7 +67,7 @@ async def decoded(content: bytes, program: Sequence[str] = PROGRAM) -> Picture:
         raise NoPicture("the decoder said nothing") from None
     if "wrong" in told:
         raise NoPicture(told["wrong"])
-    return Picture(**told)
+    return DecodedPicture(**told)
 
 
 def main() -> None:

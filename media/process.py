@@ -17,7 +17,7 @@ from media.types import Agreement, DhConfig, MediaError, MediaLost, MediaSetting
 
 log = logging.getLogger(__name__)
 
-AnyReply = TypeVar("AnyReply", m.Done, m.Data, m.Agreed, m.Listening, m.Measured)
+AnyReply = TypeVar("AnyReply", m.Done, m.Data, m.Agreed, m.Listening, m.MeasuredStats)
 
 
 class MediaProcess:
@@ -64,11 +64,11 @@ class MediaProcess:
 
     async def offer(self, dh: DhConfig) -> bytes:
         """Caller: begin the key exchange; returns g_a_hash for ``phone.requestCall``."""
-        return (await self._request(m.Offer(dh=dh), m.Data)).data
+        return (await self._request(m.MakeOffer(dh=dh), m.Data)).data
 
     async def answer(self, dh: DhConfig, g_a_hash: bytes) -> bytes:
         """Callee: begin the key exchange; returns g_b for ``phone.acceptCall``."""
-        return (await self._request(m.Answer(dh=dh, g_a_hash=g_a_hash), m.Data)).data
+        return (await self._request(m.MakeAnswer(dh=dh, g_a_hash=g_a_hash), m.Data)).data
 
     async def agree(self, g_a_or_b: bytes, key_fingerprint: int) -> Agreement:
         """Finish the key exchange.
@@ -137,7 +137,7 @@ class MediaProcess:
 
     async def stats(self) -> MediaStats:
         """The call's media at this moment."""
-        return (await self._request(m.Stats(), m.Measured)).stats
+        return (await self._request(m.Stats(), m.MeasuredStats)).stats
 
     def release(self) -> None:
         """Leave it to another controller, or to its own end. Done by the pool."""
@@ -183,7 +183,7 @@ class MediaProcess:
         match answer:
             case m.SignalOut():
                 self._signals.put_nowait(answer.data)
-            case m.Connected():
+            case m.EngineConnected():
                 self._connected.set()
                 self._changed.set()
             case m.Lost():

@@ -81,7 +81,7 @@ class Worker:
             self._connected_at = time.monotonic()
             if self._transport is not None:
                 self._transport.start()
-            self._tell(m.Connected())
+            self._tell(m.EngineConnected())
 
     def on_lost(self, reason: str) -> None:
         """Tell once; the first reason is the cause of the others."""
@@ -141,7 +141,7 @@ class Worker:
     def _tell_state(self) -> None:
         """What an earlier controller was told."""
         if self._connected_at is not None:
-            self._tell(m.Connected())
+            self._tell(m.EngineConnected())
         if self._lost is not None:
             self._tell(m.Lost(reason=self._lost))
 
@@ -163,9 +163,9 @@ class Worker:
                 if self.call_id is not None:  # a controller that adopts it
                     self._tell_state()
                 self.call_id, self.orphan_grace_s = request.call_id, request.orphan_grace_s
-            case m.Offer():
+            case m.MakeOffer():
                 return m.Data(number=number, data=await (await self._new_engine()).start_exchange(request.dh, None))
-            case m.Answer():
+            case m.MakeAnswer():
                 one = await self._new_engine()
                 return m.Data(number=number, data=await one.start_exchange(request.dh, request.g_a_hash))
             case m.Agree():
@@ -193,7 +193,7 @@ class Worker:
                 self._free_for_transport()
                 self._attach(self._closing(await FilesTransport.open(request.play, request.record)))
             case m.Stats():
-                return m.Measured(number=number, stats=self._stats())
+                return m.MeasuredStats(number=number, stats=self._stats())
             case m.Stop():
                 pass
         return m.Done(number=number)

@@ -27,7 +27,7 @@ from ari_app.calls.scope import CallScope
 from ari_app.logs import line_log
 from ari_app.store.cards import CardRow
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
-from ari_app.telegram.card import CardData, CardSigner, ForgedCard, Progress, Shown, keyboard
+from ari_app.telegram.card import CardData, CardSigner, EditOutcome, ForgedCard, Progress, keyboard
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, Kind, Person
@@ -225,9 +225,9 @@ class CallBackHandler:
             shown = await progress.run()
         finally:
             del self._edits[message_id]
-        if shown is not Shown.NOT_NOW:
+        if shown is not EditOutcome.NOT_NOW:
             self._cards.set_progress_message(card, "")
-        if shown is Shown.GONE:
+        if shown is EditOutcome.GONE:
             log.info("card: %s has deleted it: its button is void", card.person_id)
             self._cards.retire(card)
             if writing := gone():

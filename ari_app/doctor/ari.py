@@ -140,7 +140,7 @@ async def application(rest: Rest, surroundings: Surroundings) -> list[Finding]:
 
 
 @dataclass(frozen=True)
-class Server:
+class AriServer:
     """What Asterisk tells of itself: its version's first two numbers and its text, and which modules run."""
 
     version: tuple[int, int]
@@ -152,20 +152,20 @@ class Server:
         return tuple(module for module in modules if module not in self.running)
 
 
-async def read_server(rest: Rest) -> Server:
+async def read_server(rest: Rest) -> AriServer:
     """Ask for version and modules."""
     asterisk = Asterisk(rest)
     text = str((await asterisk.getInfo()).get("system", {}).get("version", ""))
     found = re.search(r"(\d+)\.(\d+)", text)
     modules = await asterisk.listModules()
-    return Server(
+    return AriServer(
         (int(found[1]), int(found[2])) if found else (0, 0),
         text,
         frozenset(each["name"].removesuffix(".so") for each in modules if each["status"] == "Running"),
     )
 
 
-def version(server: Server) -> list[Finding]:
+def version(server: AriServer) -> list[Finding]:
     """Whether Asterisk is new enough."""
     if server.version == (0, 0):
         return [advice(Topic.ARI, message("Asterisk does not tell its version: {said}", said=server.version_text))]
@@ -180,7 +180,7 @@ def version(server: Server) -> list[Finding]:
     return [ok(Topic.ARI, message("Asterisk is version {version}.", version=server.version_text))]
 
 
-def modules(server: Server) -> list[Finding]:
+def modules(server: AriServer) -> list[Finding]:
     """Whether what ARI and the dialplan need is loaded."""
     found = [
         _not_loaded(Topic.MODULES, name) for name in (*server.lacks(*ARI_MODULES), *server.lacks(*DIALPLAN_MODULES))
@@ -190,7 +190,7 @@ def modules(server: Server) -> list[Finding]:
     return found or [ok(Topic.MODULES, message("The modules that ARI and the dialplan need are loaded."))]
 
 
-def codecs(server: Server, surroundings: Surroundings) -> list[Finding]:
+def codecs(server: AriServer, surroundings: Surroundings) -> list[Finding]:
     """Whether Asterisk can translate between Telegram's audio and a phone's."""
     found = []
     if len(server.lacks(*OPUS)) == len(OPUS):
@@ -217,7 +217,7 @@ def codecs(server: Server, surroundings: Surroundings) -> list[Finding]:
     return found or [ok(Topic.CODECS, message("Asterisk can translate all the codecs that a call needs."))]
 
 
-def transport(server: Server, surroundings: Surroundings) -> list[Finding]:
+def transport(server: AriServer, surroundings: Surroundings) -> list[Finding]:
     """Which ways of the audio this Asterisk has, and whether the configured one is among them."""
     configured = surroundings.transport
     rtp = not server.lacks(*RTP_MODULES)

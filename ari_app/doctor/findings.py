@@ -1,4 +1,4 @@
-"""What the doctor says: findings, each of a topic and a grade."""
+"""The findings of diagnostics, each of a topic and a grade."""
 
 from dataclasses import dataclass
 from enum import StrEnum

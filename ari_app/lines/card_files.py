@@ -16,7 +16,7 @@ from ari_app.lines.settings import LineError, NoSuchLine
 from ari_app.logs import line_log
 from ari_app.store.card_files import AboutCardFile, CardFileRepository, CardFileRow
 from ari_app.store.store import Store
-from media.picture import NoPicture, Picture, decoded
+from media.picture import DecodedPicture, NoPicture, decoded
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class CardFiles:
     def __init__(
         self,
         store: Store,
-        decode: Callable[[bytes], Awaitable[Picture]] = decoded,
+        decode: Callable[[bytes], Awaitable[DecodedPicture]] = decoded,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._kept = CardFileRepository(store)

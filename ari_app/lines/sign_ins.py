@@ -41,7 +41,7 @@ class SignIns:
         self._tasks = tasks
         self._clock = clock
         self._sign_ins: dict[str, SignIn] = {}
-        self._stories: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, asyncio.Task[None]] = {}
         self._begun: dict[str, asyncio.Future[SignIn]] = {}
         self._beginning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -61,9 +61,9 @@ class SignIns:
 
     async def adopted(self, number: str) -> None:
         """Wait until a line that has been signed in goes on with its new session; at once where none has."""
-        signing, story = self._sign_ins.get(number), self._stories.get(number)
-        if signing and story and signing.state is SignInState.SIGNED_IN:
-            await asyncio.wait({story})
+        signing, run = self._sign_ins.get(number), self._runs.get(number)
+        if signing and run and signing.state is SignInState.SIGNED_IN:
+            await asyncio.wait({run})
 
     async def cancel(self, number: str) -> None:
         """Forget about it; a line that was not signed in yet stays as it is."""
@@ -78,9 +78,9 @@ class SignIns:
         """End it at once, however far it is."""
         self._sign_ins.pop(number, None)
         self._begun.pop(number, None)
-        if story := self._stories.pop(number, None):
-            story.cancel()
-            await asyncio.wait({story})
+        if run := self._runs.pop(number, None):
+            run.cancel()
+            await asyncio.wait({run})
 
     async def _open(self, account: Account) -> SignIn:
         """The one that goes on, or a new one."""
@@ -90,10 +90,10 @@ class SignIns:
         signing = self._sign_ins.get(number)
         if signing and signing.state not in OVER:
             return signing
-        if story := self._stories.get(number):
-            await asyncio.wait({story})  # it needs the same file
+        if run := self._runs.get(number):
+            await asyncio.wait({run})  # it needs the same file
         begun = self._begun[number] = asyncio.get_running_loop().create_future()
-        self._stories[number] = self._tasks.spawn(self._run(account, begun), f"sign-in of {number}")
+        self._runs[number] = self._tasks.spawn(self._run(account, begun), f"sign-in of {number}")
         await asyncio.wait({begun})
         return begun.result()
 

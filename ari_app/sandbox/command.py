@@ -38,7 +38,7 @@ def run(opened: AbstractContextManager[Path], work: Callable[[Path], Coroutine[A
 
 @contextmanager
 def errors_into(log: Path) -> Iterator[None]:
-    """Send what this process and its media processes complain of to a file, so that the story stays readable."""
+    """Send what this process and its media processes complain of to a file, so that the output stays readable."""
     sys.stderr.flush()
     usual = os.dup(2)
     with log.open("ab") as file:

@@ -106,7 +106,7 @@ async def _send_media(session: Session, peer: types.TypeInputPeer, media: Any) -
     await session.invoke(functions.messages.SendMediaRequest(peer, media, message="", silent=True))
 
 
-class Shown(Enum):
+class EditOutcome(Enum):
     """What has become of the last that was to be shown."""
 
     DONE = "done"
@@ -131,7 +131,7 @@ class Progress:
         self._newest, self._last = (text, buttons), last
         self._changed.set()
 
-    async def run(self) -> Shown:
+    async def run(self) -> EditOutcome:
         """Edit the message until the last is shown, or can't be shown."""
         tries, gone = 0, False
         while tries < EDIT_TRIES:
@@ -139,7 +139,7 @@ class Progress:
             self._changed.clear()
             if gone:
                 if self._last:
-                    return Shown.GONE
+                    return EditOutcome.GONE
                 continue
             text, buttons = self._newest
             try:
@@ -150,12 +150,12 @@ class Progress:
                 if refusal.retry_s is None:
                     gone = True
                     if self._last:
-                        return Shown.GONE
+                        return EditOutcome.GONE
                     continue
                 tries += 1
                 self._changed.set()
                 await asyncio.sleep(refusal.retry_s)
                 continue
             if self._last and not self._changed.is_set():
-                return Shown.DONE
-        return Shown.NOT_NOW
+                return EditOutcome.DONE
+        return EditOutcome.NOT_NOW

@@ -51,7 +51,7 @@ class TemplateError(Told):
 
 
 @dataclass(frozen=True)
-class Rule:
+class TextRule:
     """What one text may be: the variables it has besides, its length in characters, whether it is needed."""
 
     extra: tuple[str, ...] = ()
@@ -100,11 +100,11 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
     return [(literal, name) for literal, name, _, _ in parts]
 
 
-MESSAGE = Rule()
-MAY_BE_EMPTY = Rule(may_be_empty=True)
-PRESSED = Rule(extra=("digits",))
-ANSWER = Rule(length=ANSWER_LENGTH)
-BUTTON = Rule(length=BUTTON_LENGTH)
+MESSAGE = TextRule()
+MAY_BE_EMPTY = TextRule(may_be_empty=True)
+PRESSED = TextRule(extra=("digits",))
+ANSWER = TextRule(length=ANSWER_LENGTH)
+BUTTON = TextRule(length=BUTTON_LENGTH)
 
 
 class Texts(BaseModel):
@@ -132,9 +132,9 @@ class Texts(BaseModel):
         return rule_of(str(info.field_name)).check(template)
 
 
-def rule_of(name: str) -> Rule:
+def rule_of(name: str) -> TextRule:
     """The rule that a text has."""
-    return next(each for each in Texts.model_fields[name].metadata if isinstance(each, Rule))
+    return next(each for each in Texts.model_fields[name].metadata if isinstance(each, TextRule))
 
 
 ENGLISH = Texts(

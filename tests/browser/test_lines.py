@@ -258,9 +258,9 @@ async def test_a_line_is_removed(play: PlayMaker, admin: Admin) -> None:
         await page.goto(f"/lines/{LINE}")
         await screenshot(page, "line", dark=True, phone=True)
         page.once("dialog", lambda dialog: dialog.dismiss())
-        await page.click("main >> text='Remove'")
+        await page.click("main >> text='Delete line'")
         page.once("dialog", lambda dialog: dialog.accept())
-        await page.click("main >> text='Remove'")
+        await page.click("main >> text='Delete line'")
         await page.wait_for_url("**/lines")
         await expect(page.locator("#found-lines")).to_contain_text("There is no line yet")
         assert len(stage.app.lines) == 0

@@ -25,7 +25,7 @@ async def test_the_bots_token_is_set_and_the_light_follows(play: PlayMaker, admi
         await stage.app.bot.first_attempt_done()
         assert stage.app.services.installation.settings.company == "Acme"
         light = await until(stage, "bot", Colour.RED)  # the line has no dialogue with it yet
-        assert "dialogue" in str(light.sentence)
+        assert "no chat" in str(light.sentence)
         await screenshot(page, "settings", dark=True, phone=True)
 
 

@@ -54,7 +54,7 @@ def view_of(views: Iterable[StepView], step: Step) -> StepView:
 
 
 async def test_everything_looked_at_done_and_looked_at_again(telegram: LocalTelegram, line: Device) -> None:
-    async with device(telegram, LINE, device_model="Desk"):
+    async with device(telegram, LINE, device_model="Desktop"):
         before = await look(Session(line.client), BOT)
         assert [view.step for view in before] == list(Step)
         assert states(before) == {
@@ -64,7 +64,7 @@ async def test_everything_looked_at_done_and_looked_at_again(telegram: LocalTele
             Step.INLINE_MODE: DONE,
             Step.OTHER_DEVICES_SILENT: OPEN,
         }
-        assert "Desk" in str(view_of(before, Step.OTHER_DEVICES_SILENT).sentence)
+        assert "Desktop" in str(view_of(before, Step.OTHER_DEVICES_SILENT).sentence)
         assert all(str(view.sentence) for view in before)
         assert states(await carry_out(Session(line.client), list(Step), BOT)) == dict.fromkeys(Step, DONE)
         assert states(await look(Session(line.client), BOT)) == dict.fromkeys(Step, DONE)
@@ -192,9 +192,9 @@ async def test_a_session_that_is_signed_out(telegram: LocalTelegram) -> None:
 
 
 async def test_logging_out(telegram: LocalTelegram) -> None:
-    async with device(telegram, LINE, receive_updates=False) as line, device(telegram, LINE, device_model="Desk"):
+    async with device(telegram, LINE, receive_updates=False) as line, device(telegram, LINE, device_model="Desktop"):
         await log_out(Session(line.client))
-        assert [each.device_model for each in telegram.devices(LINE)] == ["Desk"]
+        assert [each.device_model for each in telegram.devices(LINE)] == ["Desktop"]
         with pytest.raises(errors.AuthKeyUnregisteredError):
             await line(functions.updates.GetStateRequest())
         await log_out(Session(line.client))  # once more is no error

@@ -147,10 +147,10 @@ async def test_wrong_ami_password(whole: Surroundings) -> None:
 @pytest.mark.parametrize(
     ("rights", "told"),
     [
-        ("read = user\nwrite = user\n", ["write = reporting", "not examined"]),
+        ("read = user\nwrite = user\n", ["write = reporting", "not checked"]),
         ("read = user\nwrite = reporting\n", ["write = user."]),
         ("read = call\nwrite = user,reporting\n", ["not told of user events"]),
-        ("", ["write = user,reporting", "not examined"]),
+        ("", ["write = user,reporting", "not checked"]),
     ],
 )
 async def test_ami_user_without_rights(

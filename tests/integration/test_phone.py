@@ -41,7 +41,7 @@ UNKNOWN = struct.pack("<I", 0xDEADBEEF)
 HANGUP = types.PhoneCallDiscardReasonHangup()
 
 
-class Keys:
+class MadeKey:
     """A key exchange whose numbers mean nothing; the server looks at the hash of g_a only."""
 
     def __init__(self) -> None:
@@ -173,19 +173,19 @@ async def test_an_odd_answer_to_request_call_leaves_no_call_behind_and_the_line_
 ) -> None:
     rig.telegram.misanswer("phone.requestCall", odd, phone=LINE)
     with pytest.raises(TelegramError):
-        async with rig.line.call(await rig.dialled(), Keys()) as call:
+        async with rig.line.call(await rig.dialled(), MadeKey()) as call:
             await within(call.accepted())
     peer = await rig.rings()
     await rig.boris(functions.phone.ReceivedCallRequest(peer))
     await rig.over("missed")
     await rig.boris.next(types.UpdatePhoneCall)
-    async with rig.line.call(await rig.dialled(), Keys()):
+    async with rig.line.call(await rig.dialled(), MadeKey()):
         await rig.rings()
     assert set(rig.states) <= {LineState.READY}
 
 
 async def test_an_app_that_never_says_that_it_rings_can_answer(rig: Rig) -> None:
-    keys = Keys()
+    keys = MadeKey()
     async with rig.line.call(await rig.dialled(), keys) as call:
         await rig.accepts(await rig.rings())
         await within(call.ringing())
@@ -213,7 +213,7 @@ async def test_the_message_in_the_chat_ends_a_call_whose_discard_was_lost(rig: R
 @asynccontextmanager
 async def talking(rig: Rig) -> AsyncIterator[tuple[OutgoingCall, types.InputPhoneCall]]:
     """A call of the line's to Boris, up to where the media would connect."""
-    keys = Keys()
+    keys = MadeKey()
     async with rig.line.call(await rig.dialled(), keys) as call:
         peer = await rig.rings()
         await rig.accepts(peer)
@@ -240,7 +240,7 @@ async def broken_update_loop(rig: Rig) -> None:
 
 
 async def test_a_call_outlives_the_client(rig: Rig) -> None:
-    keys = Keys()
+    keys = MadeKey()
     async with rig.line.call(await rig.dialled(), keys) as call:
         peer = await rig.rings()
         await rig.ready_again(lambda: broken_update_loop(rig))
@@ -280,7 +280,7 @@ async def test_a_call_that_comes_before_the_line_is_ready_again_is_taken(rig: Ri
 
 
 async def test_what_came_while_telethon_connected_again_is_learnt(rig: Rig) -> None:
-    async with rig.line.call(await rig.dialled(), Keys()) as call:
+    async with rig.line.call(await rig.dialled(), MadeKey()) as call:
         peer = await rig.rings()
         rig.telegram.drop_connections(LINE)
         await rig.accepts(peer)
@@ -299,7 +299,7 @@ async def test_what_another_device_has_taken_goes_on(rig: Rig) -> None:
                 )
             )
             with pytest.raises(CallDiscarded):
-                await offer.accept(Keys())
+                await offer.accept(MadeKey())
             assert (await within(offer.discarded())).reason is None
         assert rig.telegram.calls[-1].state is ServerCallState.ACCEPTED
 
@@ -324,7 +324,7 @@ async def test_passing_trouble_of_telegrams_loses_no_call(rig: Rig) -> None:
         await offer.ringing()
         rig.telegram.refuse("messages.getDhConfig", "FLOOD_WAIT_30", phone=LINE)
         rig.telegram.refuse("phone.acceptCall", "RPC_CALL_FAIL", phone=LINE, code=500, carried_out=True)
-        accepting = asyncio.create_task(offer.accept(Keys()))
+        accepting = asyncio.create_task(offer.accept(MadeKey()))
         await rig.telegram.calls[-1].reaches(ServerCallState.ACCEPTED, PATIENCE_S)
         await asyncio.sleep(3.0)  # Telethon waits before it says that Telegram has failed, and so do we
         await rig.boris(functions.phone.ConfirmCallRequest(peer, g_a, 7, PROTOCOL))

@@ -82,7 +82,7 @@ async def test_a_problem_never_repeats_what_was_sent(cli: Browser) -> None:
 
 async def test_a_problem_is_told_in_the_askers_language(cli: Browser) -> None:
     answer = await cli.get("/api/nothing-there", headers={"Accept-Language": "ru"})
-    assert (await answer.json())["detail"] == "Здесь ничего нет."
+    assert (await answer.json())["detail"] == "Не найдено."
 
 
 async def test_the_password_is_changed_by_the_api(page: Site, cli: Browser) -> None:

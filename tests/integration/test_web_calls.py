@@ -227,7 +227,7 @@ async def test_a_call_is_told_in_russian(page: Site) -> None:
         async with talking(page.services.registry) as call:
             call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 5), Direction.IN, talking=True))
         html = (await admin.get(f"/calls/{call.id}")).text
-        assert "Завершён в Telegram: положена трубка." in html
+        assert "Завершён в Telegram: абонент завершил вызов." in html
         assert "Вызов на 101@from-telegram" in html
         assert "1 звонок<" in (await admin.get("/calls")).text.replace(" · ", "<")
 

@@ -58,7 +58,7 @@ async def test_another_kind_is_not_there(admin: Browser) -> None:
 
 async def test_the_page_comes_before_the_doctor(page: Site, admin: Browser) -> None:
     html = (await admin.get("/connect/vanilla")).text
-    assert "Being examined" in html
+    assert "Diagnostics" in html
     assert 'hx-trigger="load, again' in html
     with page.services.bus.subscribe() as events:
         part = (await admin.get("/connect/vanilla/findings", headers={"HX-Request": "true"})).text
@@ -73,12 +73,12 @@ async def test_the_page_comes_before_the_doctor(page: Site, admin: Browser) -> N
     assert 'hx-trigger="load' not in again
 
 
-async def test_the_doctor_comes_when_he_is_sent_for(page: Site, admin: Browser) -> None:
+async def test_diagnostics_run_when_they_are_asked_for(page: Site, admin: Browser) -> None:
     await admin.get("/connect/vanilla")
     answer = await admin.post("/connect/vanilla/examine")
     assert answer.path == "/connect/vanilla"
     assert "does not answer" in answer.text
-    assert "The doctor found" in (await admin.get("/")).text
+    assert "Diagnostics found" in (await admin.get("/")).text
 
 
 async def test_the_api_tells_the_same(page: Site, tmp_path: Path) -> None:

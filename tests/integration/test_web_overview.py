@@ -135,6 +135,6 @@ async def test_today_counts_only_today(tmp_path: Path) -> None:
         ("Outbound", "1"),
         ("Missed", "1"),
         ("Not reached", "0"),
-        ("Talked", "1:40"),
+        ("Talk time", "1:40"),
     ):
         assert f"<dt>{name}</dt><dd>{shown}</dd>" in html

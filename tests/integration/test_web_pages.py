@@ -178,7 +178,7 @@ async def test_what_is_not_there_is_said_in_the_layout(page: Site) -> None:
     async with signed_in(page, Accept_Language="ru") as admin:
         answer = await admin.get("/nothing-there")
         assert answer.status == 404
-        assert "Здесь ничего нет." in answer.text
+        assert "Не найдено." in answer.text
         assert 'aria-label="Главное"' in answer.text
         answer = await admin.get("/logout")
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")

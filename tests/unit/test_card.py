@@ -22,9 +22,9 @@ from ari_app.telegram.card import (
     EDIT_TRIES,
     CardData,
     CardSigner,
+    EditOutcome,
     ForgedCard,
     Progress,
-    Shown,
     keyboard,
     new_secret,
 )
@@ -232,7 +232,7 @@ class FakeBot:
             raise refusal
 
 
-async def progress(bot: FakeBot, *texts: str) -> Shown:
+async def progress(bot: FakeBot, *texts: str) -> EditOutcome:
     """Let a card say several things, the last one last."""
     shown = Progress(cast(Any, bot), "message")
     async with asyncio.timeout(10), background_tasks() as tasks:
@@ -247,14 +247,14 @@ async def progress(bot: FakeBot, *texts: str) -> Shown:
 async def test_a_card_that_is_deleted_is_edited_no_more() -> None:
     gone = EditRefused("MESSAGE_ID_INVALID", None)
     bot = FakeBot(gone)
-    assert await progress(bot, "waiting", "calling", "later") is Shown.GONE
+    assert await progress(bot, "waiting", "calling", "later") is EditOutcome.GONE
     assert bot.edits == ["waiting"]
     bot = FakeBot(None, None, gone)
-    assert await progress(bot, "waiting", "calling", "later") is Shown.GONE
+    assert await progress(bot, "waiting", "calling", "later") is EditOutcome.GONE
     bot = FakeBot(EditRefused("throttled", 0.0))
-    assert await progress(bot, "waiting", "later") is Shown.DONE
+    assert await progress(bot, "waiting", "later") is EditOutcome.DONE
     bot = FakeBot(*[EditRefused("away", 0.0)] * EDIT_TRIES)
-    assert await progress(bot, "later") is Shown.NOT_NOW
+    assert await progress(bot, "later") is EditOutcome.NOT_NOW
     assert len(bot.edits) == EDIT_TRIES
 
 

@@ -23,7 +23,7 @@ from ari_app.store.migrations import MIGRATIONS
 from ari_app.store.migrations import card_files as migration
 from ari_app.store.store import Store, open_store
 from media import picture
-from media.picture import NoPicture, Picture, decoded
+from media.picture import DecodedPicture, NoPicture, decoded
 from tests.pictures import jpeg, noisy_png, png, png_header
 
 LINE, OTHER = "+79990000001", "+79990000009"
@@ -31,11 +31,11 @@ VCARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Acme\nEND:VCARD\n"
 PASSWD = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
 
 
-async def a_picture(content: bytes) -> Picture:
+async def a_picture(content: bytes) -> DecodedPicture:
     """Without a process of its own."""
     if not content.startswith(b"\xff\xd8\xff"):
         raise NoPicture("none")
-    return Picture("image/jpeg", 64, 48)
+    return DecodedPicture("image/jpeg", 64, 48)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_no_vcard(files: CardFiles, content: bytes, said: str) -> None:
     ids=["jpeg", "png", "with more"],
 )
 async def test_a_picture_by_decoding_it(content: bytes, type: str) -> None:
-    assert await decoded(content) == Picture(type, 64, 48)
+    assert await decoded(content) == DecodedPicture(type, 64, 48)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,16 @@ async def test_a_decoder_that_fails_costs_the_picture_alone(
 @pytest.mark.parametrize(
     ("picture", "said"),
     [
-        (Picture("image/png", 6000, 4001), "6000 × 4001"),
-        (Picture("image/png", 2100, 100), "2100 × 100"),
+        (DecodedPicture("image/png", 6000, 4001), "6000 × 4001"),
+        (DecodedPicture("image/png", 2100, 100), "2100 × 100"),
         (NoPicture("no"), "no JPEG or PNG"),
         (OSError("no process"), "no process"),
     ],
 )
-async def test_a_picture_that_telegram_would_not_take(store: Store, picture: Picture | Exception, said: str) -> None:
-    async def decode(content: bytes) -> Picture:
+async def test_a_picture_that_telegram_would_not_take(
+    store: Store, picture: DecodedPicture | Exception, said: str
+) -> None:
+    async def decode(content: bytes) -> DecodedPicture:
         if isinstance(picture, Exception):
             raise picture
         return picture
@@ -163,7 +165,7 @@ async def test_a_picture_that_telegram_would_not_take(store: Store, picture: Pic
 
 
 async def test_a_picture_that_is_too_large_is_not_even_decoded(store: Store) -> None:
-    async def decode(content: bytes) -> Picture:
+    async def decode(content: bytes) -> DecodedPicture:
         raise AssertionError
 
     with pytest.raises(CardFileRefused, match="10 MB"):

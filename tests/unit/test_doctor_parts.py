@@ -87,7 +87,7 @@ def test_limits_that_many_calls_reach(nowhere: Surroundings) -> None:
 @pytest.mark.parametrize(("media_host", "problems"), [("127.0.0.1", 1), ("localhost", 1), ("10.0.0.1", 0)])
 def test_media_host_of_a_remote_asterisk(nowhere: Surroundings, media_host: str, problems: int) -> None:
     remote = dataclasses.replace(nowhere, ari_url="http://10.0.0.2:8088", media_host=media_host)
-    findings = ari.transport(ari.Server((22, 10), "22.10.1", frozenset(ari.RTP_MODULES)), remote)
+    findings = ari.transport(ari.AriServer((22, 10), "22.10.1", frozenset(ari.RTP_MODULES)), remote)
     said = [str(finding.sentence) for finding in findings if finding.grade is Grade.PROBLEM]
     assert len(said) == problems
     assert all("media_host" in each for each in said)
@@ -104,10 +104,10 @@ def test_media_host_of_a_remote_asterisk(nowhere: Surroundings, media_host: str,
     ],
 )
 def test_oldest_version(number: tuple[int, int], grade: Grade) -> None:
-    assert grades(ari.version(ari.Server(number, "its text", frozenset()))) == [grade]
+    assert grades(ari.version(ari.AriServer(number, "its text", frozenset()))) == [grade]
 
 
 @pytest.mark.parametrize(("number", "grade"), [((22, 5), Grade.PROBLEM), ((22, 6), Grade.OK), ((23, 0), Grade.OK)])
 def test_websocket_needs_a_new_asterisk(nowhere: Surroundings, number: tuple[int, int], grade: Grade) -> None:
-    server = ari.Server(number, "its text", frozenset(ari.WEBSOCKET_MODULES))
+    server = ari.AriServer(number, "its text", frozenset(ari.WEBSOCKET_MODULES))
     assert grades(ari.transport(server, dataclasses.replace(nowhere, transport="websocket"))) == [grade]

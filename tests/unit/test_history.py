@@ -332,13 +332,13 @@ async def test_an_administrator_ends_a_call(direction: Direction, talking: bool)
             begun.set()
             await call.ended()
 
-        story = asyncio.create_task(CallScope(call).run(told()))
+        handling = asyncio.create_task(CallScope(call).run(told()))
         await begun.wait()
         if talking:
             call.mark_media_up()
         assert registry.hang_up(call.id)
         async with asyncio.timeout(5):
-            await story
+            await handling
     assert call.ending == outcome.by_administrator(direction, talking)
     assert call.ending.reason == EndedByAdministrator()
     seen = (call.ending.status.value, int(call.ending.cause), call.ending.discard)

@@ -86,7 +86,7 @@ class Control:
                 await self.changed.wait()
 
 
-Story = Callable[[Call], Coroutine[Any, Any, None]]
+Handler = Callable[[Call], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(autouse=True)
@@ -94,12 +94,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audio_module, "SIGNAL_AGAIN_S", 0.01)
 
 
-async def talked(control: Control, media: Media, while_talking: Story) -> tuple[Call, Ending]:
+async def talked(control: Control, media: Media, while_talking: Handler) -> tuple[Call, Ending]:
     """A call that is talking while something happens, and that its caller then ends."""
     call = Call("1", Direction.OUT, "+79990000001", "anna")
     scope = CallScope(call)
 
-    async def story() -> None:
+    async def handler() -> None:
         scope.end_when(audio_lost(call, media))  # type: ignore[arg-type]
         settings = AudioSettings(None, "rtp", "127.0.0.1", connect_s=5.0, away_s=8.0)  # type: ignore[arg-type]
         assert await connect_telegram(scope, settings, media, control, NOWHERE)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ async def talked(control: Control, media: Media, while_talking: Story) -> tuple[
         call.end(outcome.asterisk_ended(16, Direction.OUT, talking=True))
 
     async with asyncio.timeout(2 * PASSES_S):
-        await scope.run(story())
+        await scope.run(handler())
     assert call.ending is not None
     return call, call.ending
 
@@ -122,10 +122,10 @@ def flow(call: Call) -> list[CallEvent]:
 async def test_a_message_is_sent_again_when_telegram_is_back(passing: Exception) -> None:
     control = Control(passing, passing, passing, None)
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         await control.until(lambda: len(control.sent) == 2)
 
-    call, ending = await talked(control, Media([b"1", b"2"]), story)
+    call, ending = await talked(control, Media([b"1", b"2"]), handler)
     assert ending.status is Status.ANSWER
     assert ending.cause == 16
     assert control.sent == [b"1", b"2"]
@@ -135,10 +135,10 @@ async def test_a_message_is_sent_again_when_telegram_is_back(passing: Exception)
 async def test_a_message_that_telegram_refuses_is_left_out() -> None:
     control = Control(CallUnknown("CALL_PEER_INVALID"), None)
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         await control.until(lambda: control.sent == [b"2"])
 
-    call, ending = await talked(control, Media([b"1", b"2"]), story)
+    call, ending = await talked(control, Media([b"1", b"2"]), handler)
     assert ending.cause == 16
     assert "CALL_PEER_INVALID" in str(flow(call)[0])
 
@@ -146,20 +146,20 @@ async def test_a_message_that_telegram_refuses_is_left_out() -> None:
 async def test_an_unexpected_error_ends_no_call_either() -> None:
     control = Control(sqlite3.OperationalError("database or disk is full"), None)
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         await control.until(lambda: control.sent == [b"2"])
 
-    _, ending = await talked(control, Media([b"1", b"2"]), story)
+    _, ending = await talked(control, Media([b"1", b"2"]), handler)
     assert ending.cause == 16
 
 
 async def test_refused_for_ever_it_says_so_once() -> None:
     control = Control(CallUnknown("CALL_PEER_INVALID"))
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         await control.until(lambda: len(control.tried) == 5)
 
-    call, _ = await talked(control, Media([b"1", b"2", b"3", b"4", b"5"]), story)
+    call, _ = await talked(control, Media([b"1", b"2", b"3", b"4", b"5"]), handler)
     assert len(flow(call)) == 1
 
 
@@ -167,10 +167,10 @@ async def test_what_is_too_old_is_not_sent_any_more(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(audio_module, "SIGNAL_S", 0.0)
     control = Control(Unreachable("no answer"), Unreachable("no answer"), None)
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         await control.until(lambda: bool(control.sent))
 
-    await talked(control, Media([b"1", b"2", b"3"]), story)
+    await talked(control, Media([b"1", b"2", b"3"]), handler)
     assert control.sent == [b"3"]
 
 
@@ -178,11 +178,11 @@ async def test_nothing_is_sent_for_a_call_that_is_over() -> None:
     control = Control(CallDiscarded("CALL_ALREADY_DECLINED"))
     control.over = True
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         await control.until(lambda: bool(control.tried))
         await asyncio.sleep(0.05)
 
-    call, ending = await talked(control, Media([b"1", b"2"]), story)
+    call, ending = await talked(control, Media([b"1", b"2"]), handler)
     assert control.tried == [b"1"]
     assert flow(call) == []
     assert ending.cause == 16
@@ -191,7 +191,7 @@ async def test_nothing_is_sent_for_a_call_that_is_over() -> None:
 async def test_a_message_that_our_engine_refuses_is_left_out() -> None:
     control, media = Control(), Media([], refuses=MediaError("ntgcalls refused it"))
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         control.says.put_nowait(b"1")
         control.says.put_nowait(b"2")
         async with asyncio.timeout(PASSES_S):
@@ -199,7 +199,7 @@ async def test_a_message_that_our_engine_refuses_is_left_out() -> None:
                 media.hears.clear()
                 await media.hears.wait()
 
-    call, ending = await talked(control, media, story)
+    call, ending = await talked(control, media, handler)
     assert ending.cause == 16
     assert "ntgcalls refused it" in str(flow(call)[0])
 
@@ -207,9 +207,9 @@ async def test_a_message_that_our_engine_refuses_is_left_out() -> None:
 async def test_lost_media_still_ends_the_call_as_answered() -> None:
     media = Media([])
 
-    async def story(call: Call) -> None:
+    async def handler(call: Call) -> None:
         media.gone.set()
         await call.ended()
 
-    _, ending = await talked(Control(), media, story)
+    _, ending = await talked(Control(), media, handler)
     assert (ending.status, int(ending.cause)) == (Status.ANSWER, 38)

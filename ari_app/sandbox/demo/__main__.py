@@ -23,8 +23,8 @@ from ari_app.sandbox.demo import chat, stay
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import ProgramEnded, astergram
 from ari_app.sandbox.demo.report import Report
+from ari_app.sandbox.demo.scenario import VERA, Cast, Scenario
 from ari_app.sandbox.demo.show import Show
-from ari_app.sandbox.demo.story import VERA, Cast, Story
 from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
 
 HEARD, NOT_HEARD = 0, 1
@@ -90,12 +90,12 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
                     configuration = await cast.stage.configuration(asterisk={"transport": transport})
                     async with astergram(configuration, folder / "astergram.log") as program:
                         show.step(f"astergram-{transport}", "Astergram is ready")
-                        await Story(cast, program, transport, options.seconds, show, report).tell()
+                        await Scenario(cast, program, transport, options.seconds, show, report).play()
                 show.heading("Astergram, with its bot")
                 configuration = await cast.stage.configuration(**chat.configuration(cast))
                 async with astergram(configuration, folder / "astergram.log") as program:
                     show.step("astergram-bot", "Astergram is ready")
-                    await chat.ChatStory(cast, program, show, report).tell()
+                    await chat.ChatScenario(cast, program, show, report).play()
             except ProgramEnded as error:
                 if not report.calls:
                     raise

@@ -7,8 +7,8 @@ from typing import Any
 
 from ari_app.sandbox.demo.program import Program, ProgramEnded
 from ari_app.sandbox.demo.report import Report
+from ari_app.sandbox.demo.scenario import CALL_FAILURES, Cast, failure_text
 from ari_app.sandbox.demo.show import Show
-from ari_app.sandbox.demo.story import CALL_FAILURES, Cast, failure_text
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE
 
@@ -33,7 +33,7 @@ def configuration(cast: Cast) -> dict[str, Any]:
     return {"bot": cast.stage.bot(), "lines": [{"number": LINE, "context": CONTEXT, "max_calls": 2, "card": card}]}
 
 
-class ChatStory:
+class ChatScenario:
     """Told once, with Astergram at work."""
 
     def __init__(self, cast: Cast, program: Program, show: Show, report: Report) -> None:
@@ -42,7 +42,7 @@ class ChatStory:
         self._show = show
         self._report = report
 
-    async def tell(self) -> None:
+    async def play(self) -> None:
         """All of it; what fails is a step that is not ok. Raises ProgramEnded."""
         self._show.heading("A caller dials an extension on the keypad in their chat")
         await self._attempt("keypad", self._keypad())

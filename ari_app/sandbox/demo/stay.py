@@ -13,8 +13,8 @@ from typing import Any
 
 from ari_app.sandbox.delay import write_talk
 from ari_app.sandbox.demo.program import Program
+from ari_app.sandbox.demo.scenario import CALL_FAILURES, PERSON_HZ, PHONE, PHONE_HZ, VERA, Cast, failure_text
 from ari_app.sandbox.demo.show import Show
-from ari_app.sandbox.demo.story import CALL_FAILURES, PERSON_HZ, PHONE, PHONE_HZ, VERA, Cast, failure_text
 from ari_app.sandbox.person import PersonCall
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.sip_phone import SipPhone
@@ -147,10 +147,10 @@ class Reception:
         await call.ring()
         self._show.say("Vera lets it ring")
 
-    def _start(self, story: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         async def guarded() -> None:
             try:
-                await story
+                await work
             except CALL_FAILURES as error:
                 self._show.say(f"that call failed: {failure_text(error)}")
 

@@ -141,7 +141,7 @@ class Access:
         if self._passwords.outdated(hashed):
             self._kept.rehash_password(hashed, await self._passwords.hashed(password))
 
-    def start_session(self, address: str, agent: str) -> str:
+    async def start_session(self, address: str, agent: str) -> str:
         """The secret of a new session."""
         secret, now = secrets.token_urlsafe(SECRET_BYTES), self._clock()
         session = SessionRow(digest(secret), now, now, address, agent[:LONGEST_AGENT])
@@ -181,7 +181,7 @@ class Access:
         living = [each for each in known.values() if await self.living(each.digest)]
         return sorted(living, key=lambda each: -each.seen_at)
 
-    def log_out(self, session_digest: str) -> None:
+    async def log_out(self, session_digest: str) -> None:
         """End a session."""
         self._started.pop(session_digest, None)
         self._ended.add(session_digest)

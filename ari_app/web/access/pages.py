@@ -112,7 +112,7 @@ async def set_password(request: web.Request) -> web.StreamResponse:
 async def log_out(request: web.Request) -> web.StreamResponse:
     """Sign this browser out."""
     its = web_of(request)
-    its.access.log_out(identity(request).digest)
+    await its.access.log_out(identity(request).digest)
     response = web.HTTPSeeOther("/login")
     its.cookies.drop_session(response)
     # Whatever a browser has kept of our pages goes, too.
@@ -134,7 +134,7 @@ async def choose(request: web.Request) -> web.StreamResponse:
 
 async def _signed_in(request: web.Request, where: str) -> web.StreamResponse:
     its = web_of(request)
-    secret = its.access.start_session(remote(request), request.headers.get("User-Agent", ""))
+    secret = await its.access.start_session(remote(request), request.headers.get("User-Agent", ""))
     response = web.Response(status=303, headers={"Location": where})
     its.cookies.set_session(response, secret)
     return response

@@ -32,7 +32,7 @@ class UnknownCall(Exception):
         self.sentence = sentence
 
 
-class Call(BaseModel):
+class CallBody(BaseModel):
     """One call. Times are Unix times; `status`, the TELEGRAM_STATUS of the dialplan, is null while it is live.
 
     `peer` is as dialled, or the caller's Telegram id; `pbx_party` is who in the PBX. `answered`: both sides have heard
@@ -59,7 +59,7 @@ class Call(BaseModel):
     talked_s: float
 
     @classmethod
-    def of(cls, kept: CallRow) -> "Call":
+    def of(cls, kept: CallRow) -> "CallBody":
         """A row of the history."""
         return cls.model_validate(asdict(kept) | {"detail": str(end_reason(kept) or "")})
 
@@ -67,7 +67,7 @@ class Call(BaseModel):
 class LiveCall(BaseModel):
     """A call now. `lasted_s`: seconds since it began. Levels in dBFS over the last second, null without audio."""
 
-    call: Call
+    call: CallBody
     state: Literal["begun", "ringing", "answered", "talking", "ending"]
     lasted_s: float
     from_telegram_dbfs: float | None
@@ -118,7 +118,7 @@ class AudioSample(BaseModel):
 class WholeCall(BaseModel):
     """All that is known of one call. Set-up times in seconds, null where it did not come that far."""
 
-    call: Call
+    call: CallBody
     state: Literal["begun", "ringing", "answered", "talking", "ending", "ended"]
     ending: str
     post_dial_delay_s: float | None
@@ -131,7 +131,7 @@ class WholeCall(BaseModel):
 class CallPage(BaseModel):
     """Some of the calls that fit, the newest first, and how many fit."""
 
-    calls: list[Call]
+    calls: list[CallBody]
     total: int
 
 
@@ -181,7 +181,7 @@ async def hang_up_call(asked: Asked, id: CallId) -> None:
 async def find_calls(asked: Asked, query: PageWanted) -> CallPage:
     """A page of the history."""
     found = await asked.services.history.find(query.query, query.offset, query.limit)
-    return CallPage(calls=[Call.of(row) for row in found.rows], total=found.total)
+    return CallPage(calls=[CallBody.of(row) for row in found.rows], total=found.total)
 
 
 async def get_call(asked: Asked, id: CallId) -> WholeCall:
@@ -191,7 +191,7 @@ async def get_call(asked: Asked, id: CallId) -> WholeCall:
         raise UnknownCall(message("There is no call {id} in the history.", id=id))
     translate = asked.web.templates.language(asked.request).translate
     return WholeCall(
-        call=Call.of(record.call),
+        call=CallBody.of(record.call),
         state=record.state.value,
         ending="" if record.call.status is None else translate(words.ending(record.call)),
         post_dial_delay_s=record.post_dial_delay_s,
@@ -211,7 +211,7 @@ def _live(record: CallRecord, now: float) -> LiveCall:
     last = record.samples[-1] if record.samples else None
     assert record.state is not CallState.ENDED, "the history tells only of live ones"
     return LiveCall(
-        call=Call.of(record.call),
+        call=CallBody.of(record.call),
         state=record.state.value,
         lasted_s=max(0.0, now - record.call.began_at),
         from_telegram_dbfs=last.from_telegram_dbfs if last else None,

@@ -8,7 +8,7 @@ from ari_app.web.connect.checkup import Examined
 from ari_app.web.http.operation import Asked, Operation
 
 
-class Lines(BaseModel):
+class DialplanLines(BaseModel):
     """Lines for one file, or a place to click, and what to do; `text` is empty where there is nothing to copy."""
 
     file: str
@@ -34,11 +34,11 @@ class Examination(BaseModel):
     findings: list[Found]
 
 
-async def get_connect(asked: Asked, flavour: Flavour) -> list[Lines]:
+async def get_connect(asked: Asked, flavour: Flavour) -> list[DialplanLines]:
     """Everything to copy, in the order in which to do it."""
     translate = asked.web.templates.language(asked.request).translate
     pieces = snippets(flavour, asked.services.doctor.surroundings())
-    return [Lines(file=piece.file, todo=translate(piece.todo), text=piece.text) for piece in pieces]
+    return [DialplanLines(file=piece.file, todo=translate(piece.todo), text=piece.text) for piece in pieces]
 
 
 async def get_examination(asked: Asked) -> Examination:

@@ -69,7 +69,7 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
 def _refused(error: web.HTTPException) -> PageError:
     match error:
         case web.HTTPNotFound():
-            return PageError(404, message("Page not found."))
+            return PageError(404, message("Not found."))
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             sentence = message("{method} is not allowed here; {allowed} is.", method=error.method, allowed=allowed)

@@ -21,7 +21,7 @@ IF_MATCH_PARAMETER = {
 }
 
 
-class Wrong(BaseModel):
+class ProblemField(BaseModel):
     """One thing that is not valid."""
 
     where: str
@@ -42,7 +42,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[Wrong] = Field([], description="What is not valid in the request, each with its place.")
+    errors: list[ProblemField] = Field([], description="What is not valid in the request, each with its place.")
     differs: list[Differs] = Field([], description="With 412: what differs now from what was sent.")
 
 

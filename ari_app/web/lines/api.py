@@ -104,7 +104,7 @@ class BegunCall(BaseModel):
     id: str
 
 
-class Wording(BaseModel):
+class PreviewedText(BaseModel):
     """One of the texts, as somebody is about to set it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -188,7 +188,7 @@ async def make_test_call(asked: Asked, number: Number, body: TestCall) -> BegunC
     return BegunCall(id=await asked.services.dispatcher.test_call(asked.services.lines.line(number), body.destination))
 
 
-async def preview_text(asked: Asked, number: Number, body: Wording) -> Drawn:
+async def preview_text(asked: Asked, number: Number, body: PreviewedText) -> Drawn:
     """What a text would look like; nothing is changed."""
     settings, installation = asked.services.lines.settings(number), asked.services.installation.settings
     shown = preview.preview(settings, installation, body.language, body.name, body.template)

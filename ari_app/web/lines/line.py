@@ -19,7 +19,7 @@ LINE = "/lines/{number:[+][0-9]+}"
 
 
 @dataclass(frozen=True)
-class Pause:
+class ShownPause:
     """What a line backs off from, for how many more seconds, and Telegram's word for why."""
 
     what: Message
@@ -28,7 +28,7 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownLine:
     """How a line is now."""
 
     number: str
@@ -36,7 +36,7 @@ class Shown:
     lights: LineStatus
     calls: int
     max_calls: int
-    pauses: list[Pause]
+    pauses: list[ShownPause]
 
     @property
     def state(self) -> str:
@@ -70,11 +70,11 @@ def line_of(request: web.Request) -> Line:
     return services(request).lines.line(number_of(request))
 
 
-def shown(request: web.Request, number: str) -> Shown:
+def shown(request: web.Request, number: str) -> ShownLine:
     """How a line is now."""
     its = services(request)
     line = its.lines.line(number)
-    return Shown(
+    return ShownLine(
         number,
         line.name,
         its.statuses.status(line),
@@ -84,16 +84,16 @@ def shown(request: web.Request, number: str) -> Shown:
     )
 
 
-def all_shown(request: web.Request) -> Iterable[Shown]:
+def all_shown(request: web.Request) -> Iterable[ShownLine]:
     """All lines."""
     return [shown(request, line.number) for line in services(request).lines]
 
 
-def _pauses(line: Line) -> list[Pause]:
+def _pauses(line: Line) -> list[ShownPause]:
     def what(request: str) -> Message:
         return message("outgoing calls") if request == CALL else message("Telegram's {request}", request=request)
 
-    return [Pause(what(request), seconds, word) for request, (seconds, word) in line.pauses.items()]
+    return [ShownPause(what(request), seconds, word) for request, (seconds, word) in line.pauses.items()]
 
 
 def render_line(request: web.Request, template: str, status: int = 200, **values: Any) -> web.StreamResponse:

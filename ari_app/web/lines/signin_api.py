@@ -21,7 +21,7 @@ class NoSignIn(Exception):
         self.sentence: Message = message("Nobody has begun to sign {number} in.", number=number)
 
 
-class Way(BaseModel):
+class SignInWay(BaseModel):
     """How to sign in."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,7 +66,7 @@ class SignInAnswer(BaseModel):
     refusal: str
 
 
-async def begin_sign_in(asked: Asked, number: Number, body: Way) -> SignInAnswer:
+async def begin_sign_in(asked: Asked, number: Number, body: SignInWay) -> SignInAnswer:
     """Have a code sent, or a QR code shown, whatever state the line is in; it goes on until it is signed in again."""
     return await _answer(asked, number, await asked.services.lines.sign_ins.begin(number, body.way))
 

@@ -29,7 +29,7 @@ class ErrorsStatus(BaseModel):
     last_in: str | None
 
 
-class Status(BaseModel):
+class ProgramStatus(BaseModel):
     """The version, how long it has been running (seconds), its live calls, its tasks, and the time zone of days."""
 
     version: str
@@ -44,12 +44,12 @@ class Status(BaseModel):
     unexpected_errors: ErrorsStatus
 
 
-async def get_status(asked: Asked) -> Status:
+async def get_status(asked: Asked) -> ProgramStatus:
     """How the program is."""
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
     translate = asked.web.templates.language(asked.request).translate
     last = failures.last[-1] if failures.last else None
-    return Status(
+    return ProgramStatus(
         version=__version__,
         running_s=asked.web.steady() - asked.web.started,
         calls=len(its.registry.calls),

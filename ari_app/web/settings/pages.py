@@ -95,7 +95,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
         if isinstance(refused, TooManyTries):
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
-    secret = its.access.start_session(address, request.headers.get("User-Agent", ""))
+    secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
     done = (
         message("The password is changed, and the API tokens are revoked.")
         if revoke

@@ -69,7 +69,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Gridline:
     """A straight line of the grid, or an axis."""
 
     x1: float
@@ -99,7 +99,7 @@ class Chart:
     title: str
     width: float
     height: float
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Gridline, ...] = ()
     labels: tuple[Label, ...] = ()
     boxes: tuple[Box, ...] = ()
     paths: tuple[Path, ...] = ()
@@ -344,10 +344,10 @@ class _Frame:
         return round(self.height - BOTTOM - (value - low) / (high - low) * (self.height - TOP - BOTTOM), 2)
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[Gridline, ...]:
         right = self.width - RIGHT
         return tuple(
-            Rule(self.left, self.y(step), right, self.y(step), "grid" if index else "axis")
+            Gridline(self.left, self.y(step), right, self.y(step), "grid" if index else "axis")
             for index, step in enumerate(self.steps)
         )
 

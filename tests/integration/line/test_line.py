@@ -211,7 +211,7 @@ async def test_a_bot_that_nobody_on_telegram_is_and_the_next_one(
     async with at_work(account, store, bot_name=lambda: bots.name) as watched:
         await watched.until(lambda: watched.line.bot_problem is not None)
         assert watched.line.bot_problem
-        assert "Nobody on Telegram is called @gone_bot" in str(watched.line.bot_problem.sentence)
+        assert "There is no @gone_bot on Telegram" in str(watched.line.bot_problem.sentence)
         assert not watched.line.bot_problem.passes
         bots.name = "calls_bot"
         watched.line.bot_changed()

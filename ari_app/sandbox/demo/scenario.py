@@ -49,7 +49,7 @@ class Cast:
     vera: Person
 
 
-class Story:
+class Scenario:
     """The calls over one transport."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Story:
         self._anna_says = self._folder / "talks" / f"anna-{PERSON_HZ:.0f}Hz.wav"
         self._phone_says = self._folder / "talks" / f"phone-{PHONE_HZ:.0f}Hz.wav"
 
-    async def tell(self) -> None:
+    async def play(self) -> None:
         """All calls; one that fails does not keep the next from being tried. Raises ProgramEnded."""
         await asyncio.to_thread(self._prepare)
         call = self._call("in", "in", CODEC_IN, "ANSWER", talk=True)
@@ -191,10 +191,10 @@ class Story:
     async def _status(self, call: CallReport) -> None:
         call.status = (await self._program.call_ended()).status
 
-    async def _attempt(self, call: CallReport, story: Coroutine[None, None, None]) -> None:
+    async def _attempt(self, call: CallReport, script: Coroutine[None, None, None]) -> None:
         self._program.forget()
         try:
-            await self._program.during(story)
+            await self._program.during(script)
         except ProgramEnded as error:
             call.failures.append("Astergram ended by itself during this call")
             self._step(call, "astergram", str(error).partition(";")[0], ok=False)
