@@ -14,11 +14,11 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from media.codecs import PACKET_MS, G722Encoder, Pcm, TickPairs
-from media.jitter import LEAD_IN_MS, JitterBuffer
-from media.types import FlowStats, MediaError, MediaStats
+from media.codecs import PACKET_MS, G722Encoder, Pcm
+from media.packets import PacketTransport
+from media.types import MediaError
 
 log = logging.getLogger(__name__)
 
@@ -98,23 +98,19 @@ class RtpSender:
         return packet
 
 
-class RtpTransport(asyncio.DatagramProtocol):
+class RtpTransport(PacketTransport, asyncio.DatagramProtocol):
     """A UDP socket that talks to one peer. What comes before ``attach`` is kept, and then that peer's part is taken."""
 
     name = "rtp"
 
     def __init__(self) -> None:
-        self._jitter = JitterBuffer(LEAD_IN_MS)
-        self._encoder = G722Encoder()
+        super().__init__(G722Encoder())
         self._sender = RtpSender(PAYLOAD_G722, G722_STEP)
         self._socket: asyncio.DatagramTransport | None = None
         self._peer: tuple[str, int] | None = None
         self._ssrc: int | None = None
         self._other_source: tuple[RtpPacket, float] | None = None  # the latest packet, if it had another SSRC
-        self._heard_at = time.monotonic()
         self._early: deque[tuple[bytes, tuple[str, int], float]] = deque(maxlen=MAX_EARLY)
-        self._pairs = TickPairs()
-        self._sent = self._sent_bytes = self._malformed = self._other_payload = self._foreign = 0
 
     @classmethod
     async def listen(cls, bind_host: str) -> "RtpTransport":
@@ -147,33 +143,11 @@ class RtpTransport(asyncio.DatagramProtocol):
             self._received(data, source, now)
         self._early.clear()
 
-    def start(self) -> None:
-        """Let the jitter buffer play."""
-        self._jitter.release()
-
-    def push(self, pcm: Pcm) -> None:
-        """Send every second tick, together with the one before."""
-        both = self._pairs.add(pcm)
-        if both is None:
-            return
+    def _put_out(self, pcm: Pcm) -> None:
         if self._peer is not None and self._socket is not None:
-            data = self._sender.next(self._encoder.encode(both))
+            data = self._sender.next(self._encoder.encode(pcm))
             self._socket.sendto(data, self._peer)
-            self._sent += 1
-            self._sent_bytes += len(data)
-
-    def pull(self) -> Pcm:
-        """The next tick from the jitter buffer."""
-        return self._jitter.pull()
-
-    def stats(self) -> MediaStats:
-        """Bytes towards Asterisk are whole RTP packets, from it Opus payloads."""
-        stats = self._jitter.stats(
-            rejected=self._malformed + self._other_payload,
-            foreign=self._foreign,
-            to_asterisk=FlowStats(packets=self._sent, bytes=self._sent_bytes),
-        )
-        return replace(stats, quiet_ms=int((time.monotonic() - self._heard_at) * 1000))
+            self._count_sent(len(data))
 
     async def close(self) -> None:
         """Close the socket."""
@@ -200,7 +174,7 @@ class RtpTransport(asyncio.DatagramProtocol):
         try:
             packet = RtpPacket.parse(data)
         except MalformedPacket as error:
-            self._malformed += 1
+            self._rejected += 1
             log.debug("from %s: %s", source, error)
             return
         self._heard_at = now
@@ -208,7 +182,7 @@ class RtpTransport(asyncio.DatagramProtocol):
             if each.payload_type == PAYLOAD_OPUS:
                 self._jitter.put(each.seq, each.timestamp, each.payload, at)
             else:
-                self._other_payload += 1
+                self._rejected += 1
                 self._jitter.skip(each.seq)
 
     def _of_the_stream(self, packet: RtpPacket, now: float) -> list[tuple[RtpPacket, float]]:

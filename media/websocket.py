@@ -9,14 +9,13 @@ import logging
 import time
 from collections import deque
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import aiohttp
 
-from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError, OpusEncoder, Pcm, TickPairs, opus_samples
-from media.jitter import LEAD_IN_MS, JitterBuffer
+from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError, OpusEncoder, Pcm, opus_samples
+from media.packets import PacketTransport
 from media.transport import LostCallback
-from media.types import FlowStats, MediaError, MediaStats
+from media.types import MediaError
 
 log = logging.getLogger(__name__)
 
@@ -48,28 +47,24 @@ class Pace:
         self._played_at = max(self._played_at, now) + PACKET_MS / 1000
 
 
-class WebSocketTransport:
+class WebSocketTransport(PacketTransport):
     """A client of one chan_websocket channel. The messages have no numbers: they are numbered as they come."""
 
     name = "websocket"
 
     def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
+        super().__init__(OpusEncoder())
         self._session = session
         self._socket = socket
         self._lost: LostCallback = log.error
         self._tasks: list[asyncio.Task[None]] = []
-        self._jitter = JitterBuffer(LEAD_IN_MS)
-        self._encoder = OpusEncoder()
         self._to_send: deque[bytes] = deque(maxlen=MAX_AHEAD_MS // PACKET_MS)  # the oldest go first
         self._something_to_send = asyncio.Event()
         self._pace = Pace()
-        self._pairs = TickPairs()
         self._paused = False
         self._seq = 0
         self._timestamp = 0
         self._last_arrival: float | None = None
-        self._heard_at = time.monotonic()
-        self._sent = self._sent_bytes = self._overflows = self._rejected = 0
 
     @classmethod
     async def open(cls, url: str, tasks: asyncio.TaskGroup, lost: LostCallback) -> "WebSocketTransport":
@@ -93,31 +88,13 @@ class WebSocketTransport:
         transport._tasks = [tasks.create_task(transport._receive()), tasks.create_task(transport._send())]
         return transport
 
-    def start(self) -> None:
-        """Let the jitter buffer play."""
-        self._jitter.release()
-
-    def push(self, pcm: Pcm) -> None:
-        """Send every second tick, together with the one before."""
-        both = self._pairs.add(pcm)
-        if both is None:
-            return
+    def _put_out(self, pcm: Pcm) -> None:
         if self._paused:
             self._overflows += 1
             return
         self._overflows += len(self._to_send) == self._to_send.maxlen
-        self._to_send.append(self._encoder.encode(both))
+        self._to_send.append(self._encoder.encode(pcm))
         self._something_to_send.set()
-
-    def pull(self) -> Pcm:
-        """The next tick from the jitter buffer."""
-        return self._jitter.pull()
-
-    def stats(self) -> MediaStats:
-        """Bytes are Opus payloads."""
-        sent = FlowStats(packets=self._sent, bytes=self._sent_bytes)
-        stats = self._jitter.stats(rejected=self._rejected, to_asterisk=sent, overflows=self._overflows)
-        return replace(stats, quiet_ms=int((time.monotonic() - self._heard_at) * 1000))
 
     async def close(self) -> None:
         """Close the socket, which hangs the channel up."""
@@ -135,8 +112,7 @@ class WebSocketTransport:
             except (aiohttp.ClientError, OSError) as error:
                 self._lost(f"Asterisk's media WebSocket broke: {error}")
                 return
-            self._sent += 1
-            self._sent_bytes += len(packet)
+            self._count_sent(len(packet))
 
     async def _next_packet(self) -> bytes:
         while True:

@@ -124,7 +124,8 @@ def test_one_packet_of_another_source_changes_nothing() -> None:
 def test_how_long_asterisk_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it sends counts, but nothing of others'."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("media.rtp.time", SimpleNamespace(monotonic=lambda: clock.now))
+    for module in ("media.rtp", "media.packets"):
+        monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
     transport = RtpTransport()
     clock.now = 105.0
     transport.attach(*ASTERISK)

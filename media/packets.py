@@ -1,0 +1,54 @@
+"""What the two ways to Asterisk have in common: packets of 20 ms out, a jitter buffer in, and their figures."""
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+from media.codecs import G722Encoder, OpusEncoder, Pcm, TickPairs
+from media.jitter import LEAD_IN_MS, JitterBuffer
+from media.types import FlowStats, MediaStats
+
+
+class PacketTransport(ABC):
+    """A `media.transport.Transport` whose packets are made by ``encoder``."""
+
+    name: str
+
+    def __init__(self, encoder: OpusEncoder | G722Encoder) -> None:
+        self._encoder = encoder
+        self._jitter = JitterBuffer(LEAD_IN_MS)
+        self._pairs = TickPairs()
+        self._heard_at = time.monotonic()
+        self._sent = self._sent_bytes = self._overflows = self._rejected = self._foreign = 0
+
+    def start(self) -> None:
+        """Let the jitter buffer play."""
+        self._jitter.release()
+
+    def push(self, pcm: Pcm) -> None:
+        """Send every second tick, together with the one before."""
+        both = self._pairs.add(pcm)
+        if both is not None:
+            self._put_out(both)
+
+    @abstractmethod
+    def _put_out(self, pcm: Pcm) -> None:
+        """Send 20 ms, or have them sent."""
+
+    def _count_sent(self, size: int) -> None:
+        self._sent += 1
+        self._sent_bytes += size
+
+    def pull(self) -> Pcm:
+        """The next tick from the jitter buffer."""
+        return self._jitter.pull()
+
+    def stats(self) -> MediaStats:
+        """Bytes from Asterisk are Opus payloads, those towards it whole packets."""
+        stats = self._jitter.stats(
+            rejected=self._rejected,
+            foreign=self._foreign,
+            overflows=self._overflows,
+            to_asterisk=FlowStats(packets=self._sent, bytes=self._sent_bytes),
+        )
+        return replace(stats, quiet_ms=int((time.monotonic() - self._heard_at) * 1000))
