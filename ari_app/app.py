@@ -39,7 +39,7 @@ from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
-from ari_app.telegram.card import PREFIX as CARD_PREFIX
+from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.web.http.services import Services
 from ari_app.web.server import Served, serving
 from media.pool import MediaPool

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-RESTART_FIRST_S = 1.0
-"""Before a supervised task is begun again; doubled each time, up to `RESTART_MOST_S`."""
-RESTART_MOST_S = 30.0
-"""A task that has run for longer than this begins with `RESTART_FIRST_S` again."""
+from ari_app.backoff import Backoff
+
+RESTART = Backoff(first_s=1.0, last_s=30.0)
+"""Before a supervised task is begun again; one that has run for longer than the longest pause begins with the first."""
 HURRY_S = 0.05
 """What is late may take this long for each of its remaining steps, which are `HURRIES` at most."""
 HURRIES = 100
@@ -102,7 +102,7 @@ async def _guarded(work: Coroutine[Any, Any, T], name: str, on_failure: OnFailur
 
 async def _supervised(work: Callable[[], Coroutine[Any, Any, None]], name: str, on_failure: OnFailure | None) -> None:
     loop = asyncio.get_running_loop()
-    wait_s = RESTART_FIRST_S
+    failures = 0
     while True:
         failed = False
 
@@ -118,11 +118,10 @@ async def _supervised(work: Callable[[], Coroutine[Any, Any, None]], name: str, 
             raise asyncio.CancelledError
         if not failed:
             return
-        if loop.time() - began > RESTART_MOST_S:
-            wait_s = RESTART_FIRST_S
+        failures = 1 if loop.time() - began > RESTART.last_s else failures + 1
+        wait_s = RESTART.pause_s(failures)
         log.warning("%s: begins again in %g s", name, wait_s)
         await asyncio.sleep(wait_s)
-        wait_s = min(2 * wait_s, RESTART_MOST_S)
 
 
 async def finish(work: Coroutine[Any, Any, None], name: str, within_s: float) -> None:

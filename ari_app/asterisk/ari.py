@@ -20,7 +20,8 @@ from ari_app.asterisk import events, resources
 from ari_app.asterisk.errors import AriError, AriNotFound, AriRefused, AriTimeout
 from ari_app.asterisk.hangup import NORMAL_CLEARING
 from ari_app.asterisk.rest import REQUEST_TIMEOUT_S, Rest
-from ari_app.asterisk.websocket import HEARTBEAT_S, Backoff, ConnectionState, EventSocket
+from ari_app.asterisk.websocket import HEARTBEAT_S, RECONNECT, ConnectionState, EventSocket
+from ari_app.backoff import Backoff
 from ari_app.tasks import FAILURES, guarded_tasks
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class AriClient:
         self.app = app
         self._authorization = aiohttp.encode_basic_auth(user, password)
         self._timeout_s = timeout_s
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or RECONNECT
         self._heartbeat_s = heartbeat_s
         self._own_id = re.compile(rf"{re.escape(f'{ID_PREFIX}-{app}')}-[0-9a-f]{{32}}(?P<far>{FAR_SUFFIX})?")
         self._pending: set[asyncio.Task[None]] = set()

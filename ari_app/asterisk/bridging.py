@@ -13,7 +13,8 @@ from ari_app.asterisk.errors import AriError, AriNotFound, AriTimeout, was_refus
 from ari_app.asterisk.events import Event
 from ari_app.asterisk.legs import Leg
 from ari_app.asterisk.resources import Bridge, Channel
-from ari_app.asterisk.websocket import Backoff, ConnectionState
+from ari_app.asterisk.websocket import ConnectionState
+from ari_app.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ CONFIRM_S = 1.0
 """Between two looks at a channel in Stasis that nobody knows: the event of its arrival may be on its way."""
 EVERY_S = 60.0
 """Between two looks at what is left behind, if nothing calls for an earlier one."""
-RETRY = Backoff(first_s=0.2, last_s=5.0)
+RETRY = Backoff(first_s=0.2, last_s=5.0, jitter=0.5)
 """Pauses between attempts to remove what is left behind."""
 
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
@@ -18,6 +16,7 @@ from yarl import URL
 
 from ari_app.asterisk.errors import AriConflict, AriError, AriTimeout, AriUnreachable, error_from_answer
 from ari_app.asterisk.events import Event, parse_event
+from ari_app.backoff import Backoff
 from ari_app.os_words import in_words
 
 logger = logging.getLogger(__name__)
@@ -26,8 +25,7 @@ CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 HEARTBEAT_S = 2.5
 """A ping this often; without a pong in half that time the connection counts as broken."""
-FIRST_RETRY_S = 0.2
-LAST_RETRY_S = 3.0
+RECONNECT = Backoff(first_s=0.2, last_s=3.0, jitter=0.5)
 STEADY_AFTER_S = 5.0
 """A connection that lasted this long was a good one: the next retry is quick again."""
 
@@ -42,20 +40,6 @@ class ConnectionState(Enum):
     WAITING = auto()
     """Not connected; the next attempt comes after a pause."""
     CLOSED = auto()
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """Pauses between attempts: doubling from ``first_s`` up to ``last_s``, each shortened at random by up to a half."""
-
-    first_s: float = FIRST_RETRY_S
-    last_s: float = LAST_RETRY_S
-    random: Callable[[], float] = field(default=random.random)
-
-    def pause_s(self, failures: int) -> float:
-        """The pause after this many failures in a row (1 or more)."""
-        longest = min(self.last_s, self.first_s * 2.0 ** min(failures - 1, 32))
-        return longest * (1 - self.random() / 2)
 
 
 class EventSocket:

@@ -24,14 +24,17 @@ from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.cooldown import Cooldown
 from ari_app.logs import line_log
 from ari_app.store.cards import CardRow
 from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
-from ari_app.telegram.card import CardData, CardSigner, EditOutcome, ForgedCard, Progress, keyboard
+from ari_app.telegram.card_message import keyboard, pressed, signer
+from ari_app.telegram.edited_message import EditedMessage, EditOutcome
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Destination, Kind, Person
 from ari_app.telegram.profile import Target
+from ari_app.telegram.signed_buttons import ForgedButton
 from ari_app.telegram.texts import MESSAGE_LENGTH, TextName
 
 log = logging.getLogger(__name__)
@@ -110,18 +113,14 @@ class RateLimiter:
     """One request of a person at a time, and the next one not too soon."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
         self._running: set[int] = set()
-        self._began: dict[int, float] = {}
+        self._began = Cooldown(AGAIN_S, clock)
 
     def admit(self, person_id: int) -> bool:
-        """True, if it is this person's turn; it lasts until `end`."""
-        now = self._clock()
-        self._began = {person: at for person, at in self._began.items() if now - at < AGAIN_S}
-        if person_id in self._running or person_id in self._began:
+        """True, if it is this person's turn; it lasts until `done`."""
+        if person_id in self._running or not self._began.admit(person_id):
             return False
         self._running.add(person_id)
-        self._began[person_id] = now
         return True
 
     def done(self, person_id: int) -> None:
@@ -149,19 +148,19 @@ class CallBackHandler:
         self._resources = resources
         self._start = start
         self._rate_limiter = RateLimiter(clock)
-        self._edits: dict[str, Progress] = {}
+        self._edits: dict[str, EditedMessage] = {}
 
     def press(self, press: Press) -> str | None:
         """A press counts only from the person whom the card was sent to; gives what the presser is told."""
         card, line = None, None
         try:
-            data = CardData.unpack(press.data)
-            card = self._cards.find(data.card)
+            data = pressed(press.data)
+            card = self._cards.find(data.subject)
             line = self._lines.get(card.line) if card else None
             target = line.card.callback if line else None
             if card is None or line is None or target is None:
-                raise ForgedCard("its card is done with, too old, or never was")
-            CardSigner(card.id, card.person_id, card.secret).check(data, press.person_id)
+                raise ForgedButton("its card is done with, too old, or never was")
+            signer(card.id, card.person_id, card.secret).check(data, press.person_id)
         except ValueError as error:
             self._registry.count("callback.refused")
             log.warning("card: a press of %s was refused: %s", press.person_id, error)
@@ -203,14 +202,14 @@ class CallBackHandler:
 
     def _progress(
         self, card: CardRow, message_id: str, gone: Callable[[], Coroutine[Any, Any, None] | None]
-    ) -> Progress:
+    ) -> EditedMessage:
         """What edits a message; there is one at a time, so that nothing late is shown.
 
         ``gone`` gives what is to be done where the last can't be shown, because the person has deleted the message.
         """
         progress = self._edits.get(message_id)
         if progress is None:
-            progress = self._edits[message_id] = Progress(self._bot, message_id)
+            progress = self._edits[message_id] = EditedMessage(self._bot, message_id)
             self._start(self._tell(card, message_id, progress, gone), f"card of {card.person_id}")
         return progress
 
@@ -218,7 +217,7 @@ class CallBackHandler:
         self,
         card: CardRow,
         message_id: str,
-        progress: Progress,
+        progress: EditedMessage,
         gone: Callable[[], Coroutine[Any, Any, None] | None],
     ) -> None:
         try:
@@ -241,7 +240,7 @@ class CallBackHandler:
         except TelegramError as error:
             line_log(log, line.number).warning("no text for %s instead of the card: %s", person.number, error)
 
-    async def _call(self, request: "_Request", progress: Progress) -> bool:
+    async def _call(self, request: "_Request", progress: EditedMessage) -> bool:
         """Whether they talked."""
         line, person = request.line, request.person
         try:
@@ -282,5 +281,5 @@ def _telling(card: CardRow, line: Line, person: Person, name: TextName) -> tuple
     said = line.templates.text(name, person)
     buttons: Keyboard = ()
     if name != "callback_reached":
-        buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
+        buttons = keyboard(signer(card.id, card.person_id, card.secret), card.button)
     return f"{card.text[: MESSAGE_LENGTH - len(said) - 2]}\n\n{said}", buttons

@@ -14,7 +14,7 @@ from ari_app.store.cards import CardRepository, CardRow
 from ari_app.store.errors import StoreUnavailable
 from ari_app.store.store import Store
 from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
-from ari_app.telegram.card import CardSigner, Contact, Picture, keyboard, new_secret
+from ari_app.telegram.card_message import Contact, Picture, keyboard, new_secret, signer
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
@@ -166,7 +166,7 @@ class Cards:
             except TelegramError as error:
                 line_log(log, line.number).warning("a card goes without its %s: %s", type(part).__name__, error)
         if card.secret:
-            buttons = keyboard(CardSigner(card.id, card.person_id, card.secret), card.button)
+            buttons = keyboard(signer(card.id, card.person_id, card.secret), card.button)
             try:
                 await line.send_buttons(self._bot, peer, ButtonMessage(card.text, buttons))
             except MaybeSent as error:

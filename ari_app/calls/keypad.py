@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -18,15 +19,16 @@ from ari_app.telegram.buttons import (
     BotUnavailable,
     ButtonBot,
     ButtonMessage,
-    EditRefused,
     MaybeSent,
     Press,
     new_random_id,
 )
+from ari_app.telegram.edited_message import EditedMessage
 from ari_app.telegram.errors import NotFound, TelegramError
-from ari_app.telegram.keypad import PREFIX, ForgedKey, KeyData, Signer, keyboard
+from ari_app.telegram.keypad_message import PREFIX, keyboard, new_signer, of_call, pressed
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Peer, Person
+from ari_app.telegram.signed_buttons import ForgedButton
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +45,14 @@ class Keypad:
         self.call = call
         self.line = line
         self.person = person
-        self.signer = Signer(call.id, person.id)
+        self.signer = new_signer(call.id, person.id)
         self.keyboard = keyboard(self.signer)
         self.pressed = ""
         self.message_id = ""  # as the bot knows it, which is from the first press on
         self.sending = SendingKeypad(new_random_id(), person.id, call.id, time.time())
         self.sent_id: int | None = None  # as the line's account knows it
         self.unsure = False  # whether it was sent
-        self.changed = asyncio.Event()
+        self.edited: asyncio.Future[EditedMessage] = asyncio.get_running_loop().create_future()
 
     def text(self) -> str:
         """What it says above its keys."""
@@ -196,7 +198,7 @@ class Keypads:
     async def _look_for(self, line: Line, shown: KeypadRepository, sending: SendingKeypad) -> None:
         """Remove a keypad of which it is not known whether it was sent."""
         try:
-            found = await line.find_buttons(sending.person_id, KeyData.of_call(sending.call))
+            found = await line.find_buttons(sending.person_id, of_call(sending.call))
             if found:
                 await line.delete_messages(found)
         except NotFound as error:
@@ -211,31 +213,20 @@ class Keypads:
 
     async def _follow(self, keypad: Keypad) -> None:
         """Show in the message what was pressed so far."""
-        while True:
-            await keypad.changed.wait()
-            keypad.changed.clear()
-            wait_s = EDIT_EVERY_S
-            try:
-                await self._bot.edit(keypad.message_id, keypad.text(), keypad.keyboard)
-            except EditRefused as refusal:
-                call_log(log, keypad.call.id).info("the keypad's text was not edited: %s", refusal)
-                if refusal.retry_s is None:
-                    return
-                wait_s = max(wait_s, refusal.retry_s)
-                keypad.changed.set()
-            await asyncio.sleep(wait_s)
+        edited = await keypad.edited
+        await edited.run()
 
     def _press(self, press: Press) -> str | None:
         """A press counts only from the person it was made for, and while that very call lives."""
         keypad = None
         try:
-            data = KeyData.unpack(press.data)
-            keypad = self._live.get(data.call)
+            data, key = pressed(press.data)
+            keypad = self._live.get(data.subject)
             if keypad is None:
-                raise ForgedKey("its call is over, or never was")
-            key = keypad.signer.key(data, press.person_id)
+                raise ForgedButton("its call is over, or never was")
+            keypad.signer.check(data, press.person_id)
             if keypad.message_id not in ("", press.message_id):
-                raise ForgedKey("it is a copy of the keypad")
+                raise ForgedButton("it is a copy of the keypad")
             keypad.call.dtmf.press(key)
         except (DigitsRefused, ValueError) as error:
             self._refused()
@@ -243,7 +234,9 @@ class Keypads:
             return keypad.refusal() if keypad else REFUSAL
         keypad.pressed += key
         keypad.message_id = press.message_id
-        keypad.changed.set()
+        if not keypad.edited.done():
+            keypad.edited.set_result(EditedMessage(self._bot, press.message_id, EDIT_EVERY_S, tries=math.inf))
+        keypad.edited.result().show(keypad.text(), keypad.keyboard)
         return None
 
 

@@ -16,7 +16,7 @@ from ari_app.store.peers import PeerRepository
 from ari_app.store.store import Store
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.bot import Bot
-from ari_app.telegram.card import Contact
+from ari_app.telegram.card_message import Contact
 from ari_app.telegram.limits import Limits, LimitSettings
 from ari_app.telegram.line import Line, LineObserver
 from ari_app.telegram.lists import Lists

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from ari_app.backoff import Backoff
 from ari_app.i18n import Message
 from ari_app.store.errors import StoreUnavailable, too_slow
 from ari_app.tasks import FAILURES
 
 WAITING_MOST = 5000
 """Writes that may wait, at most some 50 MB: what a busy office has to keep of a night. What comes then is lost."""
-RETRY_FIRST_S = 0.5
-RETRY_MOST_S = 10.0
+RETRY = Backoff(first_s=0.5, last_s=10.0)
 """Between two tries; doubled each time. Space that was freed is noticed within this."""
 SLOW_S = 5.0  # a disk that takes longer for one write is in trouble, too
 
@@ -95,7 +95,7 @@ class WriteQueue:
 
     async def run(self) -> None:
         """Carry out what waits, the oldest first, without an end."""
-        wait_s = RETRY_FIRST_S
+        failures = 0
         while True:
             await self._filled.wait()
             key, (write, done) = next(iter(self._waiting.items()))
@@ -103,15 +103,15 @@ class WriteQueue:
                 await self._carry_out(write)
             except StoreUnavailable as error:
                 self._fail(error)
-                await self._pause(wait_s)
-                wait_s = min(2 * wait_s, RETRY_MOST_S)
+                failures += 1
+                await self._pause(RETRY.pause_s(failures))
                 continue
             except Exception as error:  # noqa: BLE001 - recorded; it is the write that is wrong
                 FAILURES.add(f"database: {_words(key)}", error)
                 if self._take_out(key, write):
                     self._lose(key, done, repr(error))
                 continue
-            wait_s = RETRY_FIRST_S
+            failures = 0
             if self._take_out(key, write):
                 done(True)
             self._recover()
@@ -125,7 +125,7 @@ class WriteQueue:
 
     async def _pause(self, seconds: float) -> None:
         if self._hurried.is_set():
-            return await asyncio.sleep(RETRY_FIRST_S)
+            return await asyncio.sleep(RETRY.first_s)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hurried.wait()

@@ -1,12 +1,9 @@
 """Messages with buttons in a line's chats: made by the bot, sent by the line's own account, and deleted for both.
 
-The bot itself is in `bot.py`. The data of a button is packed by hand: aiogram's CallbackData does not sign it, and of
-Telegram's 64 bytes the names of its fields would take their part.
+The bot itself is in `bot.py`, the data of buttons in `signed_buttons.py`.
 """
 
 import asyncio
-import base64
-import hmac
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -23,7 +20,6 @@ from ari_app.telegram.session import Session
 SETTLE_S = 15.0  # a bot that has just been started, or been given another token
 LATEST = 100  # messages of one chat, as many as Telegram gives at once
 SERVER_TROUBLE = 500
-SIGNATURE_BYTES = 12  # 96 bits; the data of a button has 64 bytes at most (core.telegram.org/bots/api)
 
 REFUSAL = "This button does not work any more. / Эта кнопка уже не действует."
 """For a press of which it is not known to which line, and so in which words, it belongs."""
@@ -101,25 +97,6 @@ class ButtonBot(Protocol):
 
     async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
         """Edit a message that was pressed; without a keyboard its buttons go. Raises EditRefused."""
-
-
-def signature(secret: bytes, *parts: str) -> str:
-    """What makes a button's data ours: HMAC-SHA256 over the parts, shortened, in URL-safe base64."""
-    digest = hmac.digest(secret, ":".join(parts).encode(), "sha256")[:SIGNATURE_BYTES]
-    return base64.urlsafe_b64encode(digest).decode()
-
-
-def is_signature(given: str, expected: str) -> bool:
-    """Compare without telling by the time it takes how much of it is right."""
-    return hmac.compare_digest(given.encode(), expected.encode())
-
-
-def fields(data: str, prefix: str, count: int) -> list[str]:
-    """The fields of a button's data, behind its prefix; raises ValueError where it has another form."""
-    first, *rest = data.split(":")
-    if first != prefix or len(rest) != count:
-        raise ValueError(f"the data is none of a button {prefix!r}")
-    return rest
 
 
 def new_random_id() -> int:

@@ -1,7 +1,6 @@
 """A line's private messages: what people write to it, and what it writes back."""
 
 import logging
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -9,12 +8,13 @@ from typing import Any
 from telethon import events, utils
 from telethon.tl import functions, types
 
+from ari_app.cooldown import Cooldown
 from ari_app.logs import line_log
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import Person
 from ari_app.telegram.session import Session
-from ari_app.telegram.texts import MessageTemplates, TextName
+from ari_app.telegram.texts import MessageTemplates
 
 log = logging.getLogger(__name__)
 
@@ -24,24 +24,6 @@ TELEGRAM_ITSELF = {777000, 42777}  # its service accounts: login codes and notic
 OnText = Callable[[int, str, float], bool]
 """Told each text of a person, by Telegram id, in their order, and when Telegram took it (a Unix time); must not wait.
 True where it was dialled."""
-
-
-class Cooldown:
-    """Whether the same was said to the same person a short time ago."""
-
-    def __init__(self, seconds: float = AUTO_ANSWER_S, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._said: dict[tuple[int, TextName], float] = {}
-
-    def may_answer(self, person_id: int, name: TextName) -> bool:
-        """True, and remembered as said now, unless it was said within the time."""
-        now = self._clock()
-        self._said = {said: at for said, at in self._said.items() if now - at < self._seconds}
-        if (person_id, name) in self._said:
-            return False
-        self._said[person_id, name] = now
-        return True
 
 
 class Chat:
@@ -94,7 +76,7 @@ class Chat:
             if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
                 return
             text = self._templates().text("auto_answer", Person.of(sender.id, sender))
-            if text and self._recently.may_answer(sender.id, "auto_answer"):
+            if text and self._recently.admit(sender.id):
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:
             line_log(log, self._templates().number).warning("no automatic answer to %s: %s", person_id, error)

@@ -15,13 +15,15 @@ from typing import Protocol
 
 from telethon.tl import functions, types
 
+from ari_app.backoff import Backoff
+from ari_app.cooldown import Cooldown
 from ari_app.i18n import Message, message
 from ari_app.logs import line_log
 from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account, is_damaged
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
-from ari_app.telegram.card import Contact, Picture, send_contact, send_picture
-from ari_app.telegram.chat import Chat, Cooldown, OnText
+from ari_app.telegram.card_message import Contact, Picture, send_contact, send_picture
+from ari_app.telegram.chat import AUTO_ANSWER_S, Chat, OnText
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
 from ari_app.telegram.errors import (
     KEY_FORGOTTEN,
@@ -44,8 +46,7 @@ from media.types import EngineProtocol
 
 log = logging.getLogger(__name__)
 
-RETRY_FIRST_S = 1.0
-RETRY_MOST_S = 4.0
+RETRY = Backoff(first_s=1.0, last_s=4.0)
 KEY_FORGOTTEN_S = 300.0
 """A key that Telegram has forgotten has been known to come back; asking for it costs one packet."""
 CHECK_EVERY_S = 2.0
@@ -116,7 +117,7 @@ class Line:
         self._bot = BotDialogue(bot_name, on_change)
         self._offset_s: float | None = None
         self._own = own
-        self._answered = Cooldown()
+        self._answered = Cooldown(AUTO_ANSWER_S)
         self.account = account
         self._directory = directory
         self._phone = Phone(engine, partial(observer.on_offer, self))
@@ -280,19 +281,20 @@ class Line:
         )
 
     async def _keep_connected(self) -> None:
-        backoff_s = RETRY_FIRST_S
+        failures = 0
         while True:
-            wait_s = backoff_s
+            failures += 1
+            wait_s = RETRY.pause_s(failures)
             try:
                 await self._hold()
-                wait_s = backoff_s = RETRY_FIRST_S
+                failures, wait_s = 0, RETRY.first_s
             except SignedOut as error:
                 await self._sign_out(error)
                 if not isinstance(error, KeyForgotten):
                     return
                 wait_s = KEY_FORGOTTEN_S
             except Limited as error:
-                wait_s = max(backoff_s, error.seconds or 0.0)
+                wait_s = max(wait_s, error.seconds or 0.0)
                 said = wait(error.seconds) if error.seconds else message("Waiting for Telegram. {error}", error=error)
                 self._become(LineState.CONNECTING, said)
             except TelegramError as error:
@@ -305,7 +307,6 @@ class Line:
             if was_cancelled():  # that was an error of letting go
                 raise asyncio.CancelledError
             await asyncio.sleep(wait_s)
-            backoff_s = min(backoff_s * 2, RETRY_MOST_S)
 
     async def _hold(self) -> None:
         """Be connected until Telethon gives up. Raises TelegramError, sqlite3.Error, OSError."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from telethon import utils
 from telethon.tl import functions, types
 
+from ari_app.backoff import Backoff
 from ari_app.logs import call_log
 from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections, incompatible_versions
@@ -44,8 +45,8 @@ It may be us: Telethon sends a request again whose answer was lost with the conn
 UNTAKEN_S = 100.0
 """For an offer that is neither accepted nor discarded: Telegram ends it after 90 s, and who holds it after 95."""
 DISCARD_S = 3.0  # saying goodbye must not hold up the rest
-DISCARD_AGAIN_FIRST_S = 1.0
-"""Where Telegram could not be told: until it is tried again, doubled each time..."""
+DISCARD_AGAIN = Backoff(first_s=1.0, last_s=64.0)
+"""Where Telegram could not be told: until it is tried again..."""
 DISCARD_AGAIN_S = 90.0
 """...for as long as a phone rings that nobody is behind any more."""
 
@@ -179,10 +180,10 @@ class PhoneCall:
 
     async def _discard_again(self, request: Any) -> None:
         loop = asyncio.get_running_loop()
-        until, wait_s = loop.time() + DISCARD_AGAIN_S, DISCARD_AGAIN_FIRST_S
+        until, failures = loop.time() + DISCARD_AGAIN_S, 0
         while loop.time() < until:
-            await asyncio.sleep(wait_s)
-            wait_s *= 2
+            failures += 1
+            await asyncio.sleep(DISCARD_AGAIN.pause_s(failures))
             try:
                 await self._control.invoke(request)
             except PASSING:

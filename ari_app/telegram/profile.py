@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from ari_app.telegram.card import Contact
+from ari_app.telegram.card_message import Contact
 from ari_app.telegram.limits import LimitSettings
 from ari_app.telegram.lists import Lists
 from ari_app.telegram.texts import MessageTemplates

@@ -21,6 +21,7 @@ import pytest
 from telethon.errors import RPCError
 
 import ari_app
+from ari_app.backoff import Backoff
 from ari_app.calls.reasons import EndedOnTelegram
 from ari_app.calls.scope import Scope
 from ari_app.sandbox.person import Person, PersonCall
@@ -210,8 +211,7 @@ async def until_well(step: Callable[[], Awaitable[bool]]) -> None:
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
-    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 0.01)
-    monkeypatch.setattr("ari_app.tasks.RESTART_MOST_S", 0.02)
+    monkeypatch.setattr("ari_app.tasks.RESTART", Backoff(0.01, 0.02))
     monkeypatch.setattr("ari_app.calls.callback.AGAIN_S", 0.0)
     made = Faults()
     made.break_into(monkeypatch)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.resources import Channel
-from ari_app.asterisk.websocket import HEARTBEAT_S, Backoff
+from ari_app.asterisk.websocket import HEARTBEAT_S
+from ari_app.backoff import Backoff
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.proxy import Proxy as TcpProxy
 

@@ -14,7 +14,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.legs import DialplanLeg, IncomingLeg, dialplan_leg, incoming_leg
-from ari_app.asterisk.websocket import Backoff
+from ari_app.backoff import Backoff
 
 APP = "telegram"
 WAIT_S = 10.0

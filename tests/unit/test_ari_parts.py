@@ -11,7 +11,7 @@ from ari_app.asterisk.errors import AriConflict, AriFailed, AriNotFound, AriRefu
 from ari_app.asterisk.events import Event, parse_event
 from ari_app.asterisk.external_media import media_url
 from ari_app.asterisk.hangup import Hangup
-from ari_app.asterisk.websocket import Backoff
+from ari_app.backoff import Backoff
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_refusals_tell_which_setting_to_mend() -> None:
 
 
 def test_backoff_doubles_up_to_a_cap_and_is_spread() -> None:
-    latest = Backoff(first_s=0.5, last_s=4.0, random=lambda: 0.0)
-    earliest = Backoff(first_s=0.5, last_s=4.0, random=lambda: 1.0)
+    latest = Backoff(first_s=0.5, last_s=4.0, jitter=0.5, random=lambda: 0.0)
+    earliest = Backoff(first_s=0.5, last_s=4.0, jitter=0.5, random=lambda: 1.0)
     assert [latest.pause_s(failures) for failures in (1, 2, 3, 4, 5, 5000)] == [0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
     assert [earliest.pause_s(failures) for failures in (1, 2, 5)] == [0.25, 0.5, 2.0]
 

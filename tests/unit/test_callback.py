@@ -20,7 +20,7 @@ from ari_app.calls.registry import CallRegistry
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.buttons import REFUSAL, ButtonMessage, EditRefused, Keyboard, Press
-from ari_app.telegram.card import CardData
+from ari_app.telegram.card_message import pressed
 from ari_app.telegram.errors import Limited
 from ari_app.telegram.peers import Person
 from ari_app.telegram.profile import CardReason, CardRules, Target
@@ -223,7 +223,7 @@ async def test_who_has_deleted_the_card_and_is_not_reached_gets_a_text(it: CallB
 
 
 async def test_a_card_that_a_killed_program_left_is_put_right(it: CallBacks) -> None:
-    card = it.cards.find(CardData.unpack(it.data).card)
+    card = it.cards.find(pressed(it.data).subject)
     assert card
     it.cards.set_progress_message(card, MESSAGE)
     await it.handler.repair_cards(it.rig.line)

@@ -18,19 +18,12 @@ from ari_app.store.store import open_store
 from ari_app.tasks import background_tasks
 from ari_app.telegram import errors
 from ari_app.telegram.buttons import BotUnavailable, EditRefused, MaybeSent
-from ari_app.telegram.card import (
-    EDIT_TRIES,
-    CardData,
-    CardSigner,
-    EditOutcome,
-    ForgedCard,
-    Progress,
-    keyboard,
-    new_secret,
-)
+from ari_app.telegram.card_message import keyboard, new_secret, pressed, signer
+from ari_app.telegram.edited_message import EDIT_TRIES, EditedMessage, EditOutcome
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Discarded, DiscardReason
 from ari_app.telegram.profile import CardReason, CardRules, Target
+from ari_app.telegram.signed_buttons import ForgedButton
 from ari_app.telegram.texts import MessageTemplates
 
 BIGGEST_ID = 2**52
@@ -102,30 +95,36 @@ async def test_how_long_it_rang() -> None:
 
 
 def test_the_button_fits() -> None:
-    signer = CardSigner("AbCdEfGhIjKl", BIGGEST_ID, new_secret())
-    data = keyboard(signer, "Call me back")[0][0].data
+    signed = signer("AbCdEfGhIjKl", BIGGEST_ID, new_secret())
+    data = keyboard(signed, "Call me back")[0][0].data
     assert data is not None
     assert len(data.encode()) <= 64
-    signer.check(CardData.unpack(data), BIGGEST_ID)
+    signed.check(pressed(data), BIGGEST_ID)
 
 
 @pytest.mark.parametrize("forged", ["another person", "another card", "another secret", "no signature", "garbage"])
 def test_a_press_that_is_forged(forged: str) -> None:
-    signer = CardSigner("one", 5, new_secret())
-    data, person_id = CardData.unpack(signer.data()), 5
+    signed = signer("one", 5, new_secret())
+    data, person_id = pressed(signed.data()), 5
     match forged:
         case "another person":
             person_id = 6
         case "another card":
-            data = CardData.unpack(replace(signer, card="two").data())
+            data = pressed(replace(signed, subject="two").data())
         case "another secret":
-            data = CardData.unpack(replace(signer, secret=new_secret()).data())
+            data = pressed(signer("one", 5, new_secret()).data())
         case "no signature":
             data = replace(data, signature="")
         case "garbage":
             data = replace(data, signature="ключ")
-    with pytest.raises(ForgedCard):
-        signer.check(data, person_id)
+    with pytest.raises(ForgedButton):
+        signed.check(data, person_id)
+
+
+@pytest.mark.parametrize("data", ["", "card", "card:one", "key:one:x", "card:one:two:three"])
+def test_data_of_another_form(data: str) -> None:
+    with pytest.raises(ForgedButton):
+        pressed(data)
 
 
 def test_one_request_of_a_person_at_a_time() -> None:
@@ -234,7 +233,7 @@ class FakeBot:
 
 async def progress(bot: FakeBot, *texts: str) -> EditOutcome:
     """Let a card say several things, the last one last."""
-    shown = Progress(cast(Any, bot), "message")
+    shown = EditedMessage(cast(Any, bot), "message")
     async with asyncio.timeout(10), background_tasks() as tasks:
         running = tasks.create_task(shown.run())
         for text in texts:

@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 from telethon.errors import RPCError
 
+from ari_app.backoff import Backoff
 from ari_app.tasks import FAILURES, guarded_tasks
 
 ERRORS = (
@@ -83,8 +84,7 @@ async def test_what_is_supervised_is_begun_again_with_backoff(monkeypatch: pytes
         waits.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", wait)
-    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 1000.0)
-    monkeypatch.setattr("ari_app.tasks.RESTART_MOST_S", 4000.0)
+    monkeypatch.setattr("ari_app.tasks.RESTART", Backoff(1000.0, 4000.0))
     async with guarded_tasks() as tasks:
         await tasks.supervise(work, "call history")
     assert waits == [1000, 2000, 4000, 4000, 4000]
@@ -108,7 +108,7 @@ async def test_what_is_supervised_ends_when_it_fails_while_it_is_cancelled(monke
         finally:
             raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 0.0)
+    monkeypatch.setattr("ari_app.tasks.RESTART", Backoff(0.0, 0.0))
     async with guarded_tasks() as tasks:
         task = tasks.supervise(work, "line +79990000001")
         await asyncio.sleep(0)

@@ -11,6 +11,7 @@ import pytest
 from telethon import errors
 from telethon.tl import functions, types
 
+from ari_app.backoff import Backoff
 from ari_app.tasks import FAILURES
 from ari_app.telegram import phone as phone_module
 from ari_app.telegram import phone_call
@@ -67,7 +68,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phone_module, "RETRY_S", 0.01)
     monkeypatch.setattr(phone_module, "REASON_COMES_S", 0.01)
     monkeypatch.setattr(phone_module, "LOOK_AGAIN_S", 0.01)
-    monkeypatch.setattr(phone_call, "DISCARD_AGAIN_FIRST_S", 0.01)
+    monkeypatch.setattr(phone_call, "DISCARD_AGAIN", Backoff(0.01, 0.1))
 
 
 @pytest.fixture

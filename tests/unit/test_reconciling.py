@@ -18,7 +18,7 @@ from ari_app.asterisk.events import CONNECTED, REFUSAL_CHANGED, STASIS_START, Ev
 from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
 from ari_app.asterisk.rest import Rest
-from ari_app.asterisk.websocket import Backoff
+from ari_app.backoff import Backoff
 from ari_app.lines.health import Colour, asterisk_status
 from ari_app.tasks import guarded_tasks
 
@@ -209,7 +209,7 @@ async def test_one_that_cannot_be_removed_does_not_stop_the_rest(
 async def test_an_unexpected_error_does_not_end_the_looking(
     monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    monkeypatch.setattr("ari_app.tasks.RESTART_FIRST_S", 0.01)
+    monkeypatch.setattr("ari_app.tasks.RESTART", Backoff(0.01, 0.05))
     async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg:
         failed = once(monkeypatch, "GET /channels", error)
         del fake.channels[leg.id]

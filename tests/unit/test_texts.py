@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 from telethon.tl import types
 
+from ari_app.cooldown import Cooldown
 from ari_app.lines.settings import LineSettings, SettingRefused
-from ari_app.telegram.chat import AUTO_ANSWER_S, Cooldown, may_be_answered
+from ari_app.telegram.chat import AUTO_ANSWER_S, may_be_answered
 from ari_app.telegram.peers import Person
 from ari_app.telegram.texts import ENGLISH, RUSSIAN, LineTexts, MessageTemplates, TextName, Texts, language_for, rule_of
 from tests.unit.test_line_settings import SAMPLE
@@ -107,13 +108,13 @@ def test_the_sample_shows_the_defaults() -> None:
 
 def test_the_same_is_said_once_in_a_while() -> None:
     now = [0.0]
-    recently = Cooldown(clock=lambda: now[0])
-    assert recently.may_answer(7, "auto_answer")
+    recently = Cooldown(AUTO_ANSWER_S, clock=lambda: now[0])
+    assert recently.admit(7)
     now[0] = AUTO_ANSWER_S - 1
-    assert not recently.may_answer(7, "auto_answer")
-    assert recently.may_answer(8, "auto_answer")
+    assert not recently.admit(7)
+    assert recently.admit(8)
     now[0] = AUTO_ANSWER_S
-    assert recently.may_answer(7, "auto_answer")
+    assert recently.admit(7)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from ari_app.backoff import Backoff
 from ari_app.store import store as store_module
 from ari_app.store import write_queue
 from ari_app.store.errors import StoreUnavailable, unavailable
@@ -25,7 +26,7 @@ SLOW_S = 0.05
 
 @pytest.fixture(autouse=True)
 def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_queue, "RETRY_FIRST_S", 0.02)
+    monkeypatch.setattr(write_queue, "RETRY", Backoff(0.02, 0.1))
 
 
 @pytest.fixture

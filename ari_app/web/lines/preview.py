@@ -7,7 +7,7 @@ from datetime import datetime
 from ari_app.lines.factory import message_templates
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import LineSettings
-from ari_app.telegram.keypad import ROWS
+from ari_app.telegram.keypad_message import ROWS
 from ari_app.telegram.peers import Person
 from ari_app.telegram.texts import Language, MessageTemplates, TextName, rule_of
 
