@@ -16,6 +16,7 @@ from pydantic import (
     field_serializer,
 )
 
+from ari_app.described import Setting
 from ari_app.i18n import Message, message
 from ari_app.telegram.peers import Destination
 from ari_app.telegram.texts import Language, LineTexts
@@ -105,48 +106,152 @@ MOVED = {key: Wrong(key, UPLOADED) for key in ("card.contact_vcard", "card.pictu
 """What earlier versions had as settings."""
 
 
+S = message("s")
+
+
 class CardSettings(_Settings):
     """The business card, all but its files."""
 
-    no_answer: bool = True
-    declined: bool = True
-    busy: bool = True
-    cancelled: bool = True
-    cancelled_after_s: float = Field(10.0, ge=0)
-    missed: bool = False
-    card_every_s: float = Field(3600.0, ge=0, le=30 * 86400)
-    callback: CallBackTarget = ""
-    contact_phone: Annotated[str, AfterValidator(_number_or_nothing)] = ""
-    contact_first_name: str = ""
-    contact_last_name: str = ""
+    no_answer: Annotated[bool, Setting(message("It rang, and nobody answered"))] = True
+    declined: Annotated[bool, Setting(message("The person declined"))] = True
+    busy: Annotated[
+        bool,
+        Setting(
+            message("The person was in another call"),
+            message("Telegram calls a decline busy, too: what did not ring before counts as this one."),
+        ),
+    ] = True
+    cancelled: Annotated[bool, Setting(message("Our side hung up after it had rung"))] = True
+    cancelled_after_s: Annotated[float, Setting(message("… for at least"), unit=S)] = Field(10.0, ge=0)
+    missed: Annotated[
+        bool,
+        Setting(
+            message("A call of the person's was missed"),
+            message("They hung up before the answer, or the PBX was busy or closed."),
+        ),
+    ] = False
+    card_every_s: Annotated[float, Setting(message("Time until the same person may get another one"), unit=S)] = Field(
+        3600.0, ge=0, le=30 * 86400
+    )
+    callback: Annotated[
+        CallBackTarget,
+        Setting(
+            message("Whom it rings first"),
+            message("EXTENSION@CONTEXT of the dialplan, such as a queue: 600@queues. Empty: no button."),
+        ),
+    ] = ""
+    contact_phone: Annotated[
+        str,
+        AfterValidator(_number_or_nothing),
+        Setting(message("Phone of the contact"), message("With + and country code. Empty: no contact is sent.")),
+    ] = ""
+    contact_first_name: Annotated[str, Setting(message("First name"), message("The company where empty."))] = ""
+    contact_last_name: Annotated[str, Setting(message("Last name"))] = ""
 
 
 class LineSettings(_Settings):
-    """One Telegram account; docs/line.sample.toml says what each of it means.
+    """One Telegram account."""
 
-    ``api_id`` and ``api_hash`` are the installation's where the line has none of its own.
-    """
-
-    number: Number = Field(examples=["+79990000005"])
-    name: str = ""
-    api_id: int | None = Field(None, ge=1)
-    api_hash: Secret | None = None
-    context: Context = "from-telegram"
-    max_calls: int = Field(1, ge=1)
-    callers: tuple[str, ...] = ()
-    default: bool = False
-    bare_number_prefix: NumberPrefix = ""
-    allow: tuple[ListEntry, ...] = ()
-    deny: tuple[ListEntry, ...] = ()
-    only_contacts: bool = False
-    resolve_cache_s: float = Field(86400.0, ge=0)
-    not_found_cache_s: float = Field(3600.0, ge=0)
-    calls_per_minute: int = Field(0, ge=0)
-    calls_per_day: int = Field(0, ge=0)
-    flood_margin_s: float = Field(30.0, ge=0)
-    peer_flood_s: float = Field(86400.0, ge=0)
-    company: str = ""
-    language: Language = "en"
+    number: Annotated[
+        Number,
+        Setting(
+            message("Phone number of the Telegram account"),
+            message("With + and country code. Its digits are the extension of its incoming calls."),
+        ),
+    ] = Field(examples=["+79990000005"])
+    name: Annotated[str, Setting(message("Name"), message("What pages and logs call it. Empty: its number."))] = ""
+    api_id: Annotated[
+        int | None,
+        Setting(
+            message("api_id"),
+            message("From my.telegram.org. The installation's is used unless both are set here."),
+            example=12345,
+        ),
+    ] = Field(None, ge=1)
+    api_hash: Annotated[Secret | None, Setting(message("api_hash"), example="0123456789abcdef0123456789abcdef")] = None
+    context: Annotated[
+        Context,
+        Setting(
+            message("Context of incoming calls"),
+            message("In Asterisk's dialplan; the extension is the line's number without the plus."),
+        ),
+    ] = "from-telegram"
+    max_calls: Annotated[
+        int,
+        Setting(message("Calls at a time"), message("Both ways together; one more caller hears “busy”.")),
+    ] = Field(1, ge=1)
+    callers: Annotated[
+        tuple[str, ...],
+        Setting(
+            message("Phones that call through this line"),
+            message("Their caller ID numbers, one per line: for calls that name no line themselves."),
+        ),
+    ] = ()
+    default: Annotated[
+        bool,
+        Setting(
+            message("The default line"),
+            message("Takes the calls of all other phones. Without one, the least busy line takes them."),
+        ),
+    ] = False
+    bare_number_prefix: Annotated[
+        NumberPrefix,
+        Setting(
+            message("Before dialled digits without a plus"),
+            message(
+                "“+” or “+7” makes phone numbers of them, and an ID is tg#5000000002. Empty: they are Telegram IDs."
+            ),
+        ),
+    ] = ""
+    deny: Annotated[
+        tuple[ListEntry, ...],
+        Setting(
+            message("Never"),
+            message("Phone numbers (+79990000002), usernames (@name) or Telegram IDs, one per line. They hear “busy”."),
+        ),
+    ] = ()
+    allow: Annotated[
+        tuple[ListEntry, ...],
+        Setting(
+            message("Always"),
+            message("One per line. While it is empty and “only contacts” is off, everybody may call."),
+        ),
+    ] = ()
+    only_contacts: Annotated[
+        bool,
+        Setting(
+            message("Of everybody else, only the account's contacts"), message("Contacts in the line's own Telegram.")
+        ),
+    ] = False
+    resolve_cache_s: Annotated[float, Setting(message("How long a person who was found stays known"), unit=S)] = Field(
+        86400.0, ge=0
+    )
+    not_found_cache_s: Annotated[float, Setting(message("How long “not on Telegram” stays known"), unit=S)] = Field(
+        3600.0, ge=0
+    )
+    calls_per_minute: Annotated[
+        int, Setting(message("Outgoing calls in any minute"), message("0: no limit. More get LIMITED."))
+    ] = Field(0, ge=0)
+    calls_per_day: Annotated[
+        int, Setting(message("Outgoing calls in any 24 hours"), message("0: no limit. More get LIMITED."))
+    ] = Field(0, ge=0)
+    flood_margin_s: Annotated[
+        float, Setting(message("Added to the pause that Telegram asks for (FLOOD_WAIT)"), unit=S)
+    ] = Field(30.0, ge=0)
+    peer_flood_s: Annotated[float, Setting(message("Pause after PEER_FLOOD"), unit=S)] = Field(86400.0, ge=0)
+    company: Annotated[
+        str, Setting(message("Company"), message("{{company}} in the texts; the installation's where empty."))
+    ] = ""
+    language: Annotated[
+        Language,
+        Setting(
+            message("Language of the texts"),
+            message(
+                "For people whose Telegram does not tell theirs. People with Telegram in Russian, Belarusian, Kazakh "
+                "or Kyrgyz get Russian, all others English."
+            ),
+        ),
+    ] = "en"
     texts: LineTexts = LineTexts()
     card: CardSettings = CardSettings()
 

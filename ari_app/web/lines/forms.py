@@ -1,11 +1,12 @@
 """What can be set for a line, as forms: which fields each has, and how what was typed becomes a change."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, get_args
 
+from ari_app.described import Described, Kind, described
 from ari_app.i18n import Message, message
-from ari_app.lines.settings import LineSettings, SettingRefused
+from ari_app.lines.settings import CardSettings, LineSettings, SettingRefused
 from ari_app.web.http.edits import (
     FIELD,
     Edit,
@@ -19,19 +20,43 @@ from ari_app.web.http.edits import (
     was_shown,
 )
 
-Kind = Literal["text", "number", "switch", "list", "secret", "choice"]
-
 
 @dataclass(frozen=True)
 class Entry:
     """One field; ``key`` is the setting's name, with dots. A field left empty sets the default."""
 
     key: str
-    label: Message
-    kind: Kind = "text"
-    hint: Message | None = None
-    options: tuple[tuple[str, str], ...] = ()
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    about: Described
+
+    @property
+    def kind(self) -> Kind:
+        """What it is typed into."""
+        return self.about.kind
+
+    @property
+    def label(self) -> Message:
+        """With the unit."""
+        setting = self.about.setting
+        return message("{title}, {unit}", title=setting.title, unit=setting.unit) if setting.unit else setting.title
+
+    @property
+    def hint(self) -> Message | None:
+        """Below the field."""
+        return self.about.setting.help
+
+    @property
+    def options(self) -> tuple[tuple[str, str], ...]:
+        """Of a choice."""
+        return tuple((each, CHOICES[each]) for each in get_args(self.about.field.annotation))
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Of the HTML of a number."""
+        if self.kind != "number":
+            return {}
+        least, most = self.about.bounds
+        bounds = {"min": least, "max": most, "step": "1" if self.about.is_whole else "any"}
+        return {name: value for name, value in bounds.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -43,189 +68,44 @@ class Group:
 
 
 Form = tuple[Group, ...]
+CHOICES = {"en": "English", "ru": "Русский"}
 ON, OFF = (
     message("Somebody else has switched it on meanwhile."),
     message("Somebody else has switched it off meanwhile."),
 )
-WHOLE, ANY = {"min": 0, "step": 1}, {"min": 0, "step": "any"}
+ABOUT = {each.key: each for each in described(LineSettings)} | {
+    f"card.{each.key}": each for each in described(CardSettings)
+}
+
+
+def _group(title: Message, *keys: str) -> Group:
+    return Group(title, tuple(Entry(key, ABOUT[key]) for key in keys))
+
 
 SETTINGS: Form = (
-    Group(
-        message("The line"),
-        (
-            Entry("name", message("Name"), hint=message("What pages and logs call it.")),
-            Entry(
-                "company", message("Company"), hint=message("{{company}} in the texts; the installation's where empty.")
-            ),
-            Entry(
-                "language",
-                message("Language of the texts"),
-                "choice",
-                message("For people whose Telegram does not tell theirs."),
-                (("en", "English"), ("ru", "Русский")),
-            ),
-        ),
-    ),
-    Group(
-        message("Calls"),
-        (
-            Entry(
-                "context",
-                message("Context of incoming calls"),
-                hint=message("In Asterisk's dialplan; the extension is the line's number without the plus."),
-            ),
-            Entry(
-                "max_calls",
-                message("Calls at a time"),
-                "number",
-                message("Both ways together; one more caller hears “busy”."),
-                attributes={"min": 1, "step": 1},
-            ),
-            Entry(
-                "callers",
-                message("Phones that call through this line"),
-                "list",
-                message("Their caller ID numbers, one per line: for calls that name no line themselves."),
-            ),
-            Entry(
-                "default",
-                message("The default line"),
-                "switch",
-                message("Takes the calls of all other phones. Without one, the least busy line takes them."),
-            ),
-            Entry(
-                "bare_number_prefix",
-                message("Before dialled digits without a plus"),
-                hint=message("“+” or “+7” makes phone numbers of them. Empty: they are Telegram ids."),
-            ),
-        ),
-    ),
-    Group(
-        message("An application of its own"),
-        (
-            Entry(
-                "api_id",
-                message("api_id"),
-                "number",
-                message("From my.telegram.org. The installation's is used unless both are set here."),
-                attributes={"min": 1, "step": 1},
-            ),
-            Entry("api_hash", message("api_hash"), "secret"),
-        ),
-    ),
+    _group(message("The line"), "name", "company", "language"),
+    _group(message("Calls"), "context", "max_calls", "callers", "default", "bare_number_prefix"),
+    _group(message("An application of its own"), "api_id", "api_hash"),
 )
 CARD: Form = (
-    Group(
+    _group(
         message("When the card is sent"),
-        (
-            Entry("card.no_answer", message("It rang, and nobody answered"), "switch"),
-            Entry("card.declined", message("The person declined"), "switch"),
-            Entry("card.busy", message("The person was in another call"), "switch"),
-            Entry("card.cancelled", message("Our side hung up after it had rung"), "switch"),
-            Entry("card.cancelled_after_s", message("… for at least so many seconds"), "number", attributes=ANY),
-            Entry(
-                "card.missed",
-                message("A call of the person's was missed"),
-                "switch",
-                message("They hung up before the answer, or the PBX was busy or closed."),
-            ),
-            Entry(
-                "card.card_every_s",
-                message("Seconds until the same person may get another one"),
-                "number",
-                attributes=ANY,
-            ),
-        ),
+        "card.no_answer",
+        "card.declined",
+        "card.busy",
+        "card.cancelled",
+        "card.cancelled_after_s",
+        "card.missed",
+        "card.card_every_s",
     ),
-    Group(
-        message("The button “call me back”"),
-        (
-            Entry(
-                "card.callback",
-                message("Whom it rings first"),
-                hint=message("EXTENSION@CONTEXT of the dialplan, such as a queue: 600@queues. Empty: no button."),
-            ),
-        ),
-    ),
-    Group(
-        message("What comes with it"),
-        (
-            Entry(
-                "card.contact_phone",
-                message("Phone of the contact"),
-                hint=message("With + and country code. Empty: no contact is sent."),
-            ),
-            Entry("card.contact_first_name", message("First name"), hint=message("The company where empty.")),
-            Entry("card.contact_last_name", message("Last name")),
-        ),
-    ),
+    _group(message("The button “call me back”"), "card.callback"),
+    _group(message("What comes with it"), "card.contact_phone", "card.contact_first_name", "card.contact_last_name"),
 )
-LISTS: Form = (
-    Group(
-        message("Who may call the line, and whom it may call"),
-        (
-            Entry(
-                "deny",
-                message("Never"),
-                "list",
-                message(
-                    "Phone numbers (+79990000002), usernames (@name) or Telegram IDs, one per line. They hear “busy”."
-                ),
-            ),
-            Entry(
-                "allow",
-                message("Always"),
-                "list",
-                message("One per line. While it is empty and “only contacts” is off, everybody may call."),
-            ),
-            Entry(
-                "only_contacts",
-                message("Of everybody else, only the account's contacts"),
-                "switch",
-                message("Contacts in the line's own Telegram."),
-            ),
-        ),
-    ),
-)
+LISTS: Form = (_group(message("Who may call the line, and whom it may call"), "deny", "allow", "only_contacts"),)
 LIMITS: Form = (
-    Group(
-        message("Outgoing calls"),
-        (
-            Entry(
-                "calls_per_minute",
-                message("In any minute"),
-                "number",
-                message("0: no limit."),
-                attributes=WHOLE,
-            ),
-            Entry(
-                "calls_per_day",
-                message("In any 24 hours"),
-                "number",
-                message("0: no limit."),
-                attributes=WHOLE,
-            ),
-        ),
-    ),
-    Group(
-        message("When Telegram limits the account"),
-        (
-            Entry(
-                "flood_margin_s",
-                message("Seconds on top of what Telegram asks (FLOOD_WAIT)"),
-                "number",
-                attributes=ANY,
-            ),
-            Entry("peer_flood_s", message("Seconds of pause after PEER_FLOOD"), "number", attributes=ANY),
-        ),
-    ),
-    Group(
-        message("How long Telegram's answers are cached"),
-        (
-            Entry("resolve_cache_s", message("Seconds, for a person who was found"), "number", attributes=ANY),
-            Entry("not_found_cache_s", message("Seconds, for “not on Telegram”"), "number", attributes=ANY),
-        ),
-    ),
+    _group(message("Outgoing calls"), "calls_per_minute", "calls_per_day"),
+    _group(message("When Telegram limits the account"), "flood_margin_s", "peer_flood_s"),
+    _group(message("How long Telegram's answers are cached"), "resolve_cache_s", "not_found_cache_s"),
 )
 
 
