@@ -17,6 +17,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ari_app.described import Setting
+from ari_app.i18n import message
 from ari_app.suggest import alike, dotted_keys
 from ari_app.web.http.settings import WebSettings
 from ari_app.wrong import reason
@@ -30,6 +32,7 @@ FORMS = {"asterisk.url": ADDRESS, "bot.api_url": ADDRESS}
 """In words, what the patterns of these keys ask for."""
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
+S = message("s")
 
 
 class ConfigError(Exception):
@@ -41,58 +44,122 @@ class _Section(BaseModel):
 
 
 class AsteriskSettings(_Section):
-    """[asterisk]: where ARI is, and how the audio goes there."""
+    """Asterisk: where ARI is, and how the audio gets there."""
 
-    url: str = Field("http://127.0.0.1:8088", pattern=r"^https?://")
-    user: str = "astergram"
-    password: Secret
-    app: str = "telegram"
-    transport: Literal["rtp", "websocket"] = "rtp"
-    media_host: str = "127.0.0.1"
-    away_s: float = Field(8.0, gt=0)
+    url: Annotated[str, Setting(message("Asterisk's HTTP server"), message("As in http.conf, without /ari."))] = Field(
+        "http://127.0.0.1:8088", pattern=r"^https?://"
+    )
+    user: Annotated[str, Setting(message("User of ari.conf"), message("Its read_only must be no."))] = "astergram"
+    password: Annotated[Secret, Setting(message("Password in ari.conf"), example="the password in ari.conf")]
+    app: Annotated[
+        str, Setting(message("Name of the Stasis application"), message("As in Stasis(telegram,...) of the dialplan."))
+    ] = "telegram"
+    transport: Annotated[
+        Literal["rtp", "websocket"],
+        Setting(
+            message("Media transport"),
+            message(
+                "rtp: any Asterisk from 16.6; Opus from Asterisk, G.722 to it. websocket: Asterisk 22.6 and later; "
+                "Opus both ways."
+            ),
+        ),
+    ] = "rtp"
+    media_host: Annotated[
+        str, Setting(message("Address for RTP"), message("Of this machine, to which Asterisk sends audio."))
+    ] = "127.0.0.1"
+    away_s: Annotated[
+        float,
+        Setting(
+            message("How long Asterisk may be unreachable"),
+            message("With neither ARI nor audio, before its calls end. Ringing calls end without ARI."),
+            S,
+        ),
+    ] = Field(8.0, gt=0)
 
 
 class TelegramSettings(_Section):
-    """[telegram]: the application's identity, unless it is set on the page, and which Telegram."""
+    """Telegram: the application, unless it is set on the page, and which Telegram."""
 
-    api_id: int | None = Field(None, ge=1)
-    api_hash: Secret | None = None
-    test_mode: bool = False
-    host: str = ""
-    port: int = Field(443, ge=1, le=65535)
-    dc_id: int = Field(2, ge=1)
-    public_key_file: Path | None = None
+    api_id: Annotated[
+        int | None,
+        Setting(
+            message("api_id"),
+            message("Of the application, from my.telegram.org. It can be set on the page, and for each line."),
+            example=12345,
+        ),
+    ] = Field(None, ge=1)
+    api_hash: Annotated[Secret | None, Setting(message("api_hash"), example="0123456789abcdef0123456789abcdef")] = None
+    test_mode: Annotated[
+        bool,
+        Setting(message("Telegram's test servers"), message("They have accounts and numbers of their own.")),
+    ] = False
+    host: Annotated[
+        str,
+        Setting(message("Another Telegram server"), message("Such as the sandbox's. Empty: Telegram itself.")),
+    ] = ""
+    port: Annotated[int, Setting(message("Its port"))] = Field(443, ge=1, le=65535)
+    dc_id: Annotated[int, Setting(message("Its data centre"))] = Field(2, ge=1)
+    public_key_file: Annotated[
+        Path | None, Setting(message("File with its public RSA key"), message("PEM, PKCS#1."), example="telegram.pem")
+    ] = None
 
 
 class BotSettings(_Section):
-    """[bot]: the installation's bot, which makes the messages with buttons, unless its token is set on the page."""
+    """The bot of @BotFather that makes the keypad and the business card; its inline mode has to be on (/setinline)."""
 
-    token: Secret | None = None
-    api_url: str = Field("", pattern=r"^(https?://.*)?$")
+    token: Annotated[
+        Secret | None,
+        Setting(
+            message("Token of the bot"),
+            message("It can be set on the page. Without a bot, callers are asked to write the extension."),
+            example="123456:the token that @BotFather gave",
+        ),
+    ] = None
+    api_url: Annotated[
+        str,
+        Setting(message("Another Bot API server"), message("Such as your own. Empty: Telegram's.")),
+    ] = Field("", pattern=r"^(https?://.*)?$")
 
 
 class AmiSettings(_Section):
-    """[ami]: Asterisk's manager interface; only the doctor uses it."""
+    """Asterisk's manager interface (manager.conf), for `astergram doctor`; optional."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(5038, ge=1, le=65535)
-    user: str = "astergram"
-    password: Secret
+    host: Annotated[str, Setting(message("Address of AMI"))] = "127.0.0.1"
+    port: Annotated[int, Setting(message("Port of AMI"))] = Field(5038, ge=1, le=65535)
+    user: Annotated[str, Setting(message("User of manager.conf"))] = "astergram"
+    password: Annotated[Secret, Setting(message("Secret in manager.conf"), example="the secret in manager.conf")]
 
 
 class CallSettings(_Section):
-    """[calls]: what bounds every call, in seconds, and how long calls are remembered."""
+    """What bounds every call, and how long calls are kept."""
 
-    ring_s: float = Field(90.0, gt=0)
-    connect_s: float = Field(5.0, gt=0)
-    history_days: int = Field(400, ge=1)
+    ring_s: Annotated[
+        float,
+        Setting(message("How long an outgoing call may ring"), message("Telegram itself ends it after 90 s."), S),
+    ] = Field(90.0, gt=0)
+    connect_s: Annotated[
+        float,
+        Setting(message("How long the audio may take to connect"), message("Once both sides have agreed to talk."), S),
+    ] = Field(5.0, gt=0)
+    history_days: Annotated[int, Setting(message("How long a call stays in the history"), unit=message("days"))] = (
+        Field(400, ge=1)
+    )
 
 
 class MediaSection(_Section):
-    """[media]: the media processes."""
+    """The media processes, one for each call."""
 
-    warm: int = Field(2, ge=0)
-    orphan_s: float = Field(10.0, gt=0)
+    warm: Annotated[
+        int, Setting(message("Media processes kept ready"), message("So that a call does not wait for one."))
+    ] = Field(2, ge=0)
+    orphan_s: Annotated[
+        float,
+        Setting(
+            message("How long a call goes on without Astergram"),
+            message("Then its media process ends it."),
+            S,
+        ),
+    ] = Field(10.0, gt=0)
 
 
 class Settings(BaseSettings):
@@ -102,6 +169,37 @@ class Settings(BaseSettings):
         extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER
     )
 
+    state_dir: Annotated[
+        Path,
+        Setting(
+            message("State directory"),
+            message(
+                "Sessions, locks and the database. Only Astergram's user should be able to read it; one program works "
+                "on it at a time."
+            ),
+        ),
+    ] = Path("/var/lib/astergram")
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Setting(message("Log level"), message("INFO shows the events of each call.")),
+    ] = "INFO"
+    company: Annotated[
+        str,
+        Setting(
+            message("Company"),
+            message("{{company}} in the texts, for lines without their own. It can be set on the page."),
+        ),
+    ] = ""
+    timezone: Annotated[
+        Timezone,
+        Setting(
+            message("Time zone"),
+            message(
+                "Such as Europe/Moscow: of all times that are shown, told to callers and exported; a day begins in it. "
+                "Empty: this machine's. It can be set on the page."
+            ),
+        ),
+    ] = ""
     asterisk: AsteriskSettings
     telegram: TelegramSettings = TelegramSettings()
     bot: BotSettings = BotSettings()
@@ -109,10 +207,6 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     calls: CallSettings = CallSettings()
     media: MediaSection = MediaSection()
-    company: str = ""
-    timezone: Timezone = ""
-    state_dir: Path = Path("/var/lib/astergram")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property
     def database(self) -> Path:

@@ -56,6 +56,11 @@ class Described:
         return next((kind for each, kind in KINDS.items() if each in types), "text")
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """What a choice is among."""
+        return get_args(self.field.annotation) if self.kind == "choice" else ()
+
+    @property
     def bounds(self) -> tuple[str | None, str | None]:
         """The least and the most that a number may be; None where there is no bound."""
         least = next((each.ge for each in self.field.metadata if isinstance(each, annotated_types.Ge)), None)

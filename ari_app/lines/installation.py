@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import tzinfo
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ari_app import zones
+from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.lines.settings import WITH_SECRETS, LineError, SettingRefused
 from ari_app.lines.versions import check_version
@@ -27,19 +28,28 @@ from ari_app.wrong import Wrong, wrong_in
 
 
 class InstallationSettings(BaseModel):
-    """``api_id`` and ``api_hash`` are those of my.telegram.org, for lines without their own; ``company`` likewise.
-
-    ``bot_token`` is @BotFather's; without it there is no bot. ``timezone`` is a name of the IANA database; empty means
-    this machine's.
-    """
+    """What is set for the whole installation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    company: str = ""
-    api_id: int | None = Field(None, ge=1)
-    api_hash: SecretStr | None = None
-    bot_token: SecretStr | None = None
-    timezone: zones.Timezone = ""
+    company: Annotated[str, Setting(message("Company"), message("Stands in the texts to callers."))] = ""
+    timezone: Annotated[
+        zones.Timezone,
+        Setting(
+            message("Time zone"),
+            message(
+                "Of all times that are shown, told to callers and exported; a day begins in it. Empty: this machine's."
+            ),
+        ),
+    ] = ""
+    api_id: Annotated[int | None, Setting(message("api_id"), message("Of your application, from my.telegram.org."))] = (
+        Field(None, ge=1)
+    )
+    api_hash: Annotated[SecretStr | None, Setting(message("api_hash"))] = None
+    bot_token: Annotated[
+        SecretStr | None,
+        Setting(message("Token of the bot"), message("Get one from @BotFather, and turn its inline mode on.")),
+    ] = None
 
     @property
     def zone(self) -> tzinfo:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
 
+from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.telegram.peers import Person
 from ari_app.wrong import Told
@@ -112,19 +113,50 @@ class Texts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    auto_answer: Annotated[str, MAY_BE_EMPTY]
-    keypad: Annotated[str, MESSAGE]
-    keypad_dialled: Annotated[str, PRESSED]
-    keypad_hint: Annotated[str, MAY_BE_EMPTY]
-    key_refused: Annotated[str, ANSWER]
-    card: Annotated[str, MESSAGE]
-    card_button: Annotated[str, BUTTON]
-    callback_waiting: Annotated[str, ANSWER]
-    callback_calling: Annotated[str, ANSWER]
-    callback_reached: Annotated[str, ANSWER]
-    callback_later: Annotated[str, ANSWER]
-    callback_too_soon: Annotated[str, ANSWER]
-    callback_not_yours: Annotated[str, ANSWER]
+    auto_answer: Annotated[
+        str,
+        MAY_BE_EMPTY,
+        Setting(
+            message("Answer to a message"),
+            message("To a message that is no digits of a call, at most once in 30 s. Empty: no answer."),
+        ),
+    ]
+    keypad: Annotated[
+        str, MESSAGE, Setting(message("Above the keypad"), message("While a call of the person's is live."))
+    ]
+    keypad_dialled: Annotated[
+        str,
+        PRESSED,
+        Setting(message("Above the keypad, once something is dialled"), message("{{digits}} are the digits dialled.")),
+    ]
+    keypad_hint: Annotated[
+        str,
+        MAY_BE_EMPTY,
+        Setting(message("In place of the keypad"), message("When the bot can't show it. Empty: nothing is sent.")),
+    ]
+    key_refused: Annotated[
+        str, ANSWER, Setting(message("To a press that is refused"), message("Pops up over the chat."))
+    ]
+    card: Annotated[
+        str, MESSAGE, Setting(message("Business card"), message("After a call that the person did not take."))
+    ]
+    card_button: Annotated[str, BUTTON, Setting(message("Button of the card"), message("Asks for a call back."))]
+    callback_waiting: Annotated[
+        str, ANSWER, Setting(message("Call back: an agent is being called"), message("Below the card."))
+    ]
+    callback_calling: Annotated[
+        str, ANSWER, Setting(message("Call back: the person is being called"), message("Below the card."))
+    ]
+    callback_reached: Annotated[
+        str, ANSWER, Setting(message("Call back: done"), message("Below the card; its button goes."))
+    ]
+    callback_later: Annotated[str, ANSWER, Setting(message("Call back: nobody was free"), message("Below the card."))]
+    callback_too_soon: Annotated[
+        str, ANSWER, Setting(message("Call back: pressed again"), message("Pops up over the chat."))
+    ]
+    callback_not_yours: Annotated[
+        str, ANSWER, Setting(message("Call back: pressed by somebody else"), message("Pops up over the chat."))
+    ]
 
     @field_validator("*")
     @classmethod

@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ari_app.described import Setting
+from ari_app.i18n import message
+
 
 def _origin(text: str) -> str:
     parts = urlsplit(text)
@@ -22,23 +25,47 @@ def _network(given: object) -> IPv4Network | IPv6Network:
 
 
 class WebSettings(BaseModel):
-    """``public_url``: where browsers find the page if not at host and port: behind a proxy that speaks TLS, say.
-
-    ``allowed_hosts``: further names that the page may be asked for by; addresses and localhost always work.
-    ``proxies``: whose X-Forwarded-For is believed. ``session_hours`` and ``idle_hours``: how long a browser stays
-    signed in at most, and without asking for anything.
-    """
+    """The admin page and the JSON API."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = Field(8090, ge=0, le=65535)
-    public_url: Annotated[str, AfterValidator(_origin)] = ""
-    allowed_hosts: tuple[str, ...] = ()
-    proxies: tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...] = ()
-    session_hours: float = Field(12.0 * 14, gt=0)
-    idle_hours: float = Field(24.0, gt=0)
+    enabled: Annotated[bool, Setting(message("The admin page is served"))] = True
+    host: Annotated[
+        str,
+        Setting(
+            message("Address to listen at"),
+            message("Put a proxy with TLS in front of it before you open it to a network: docs/admin.md."),
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Setting(message("Port to listen at"))] = Field(8090, ge=0, le=65535)
+    public_url: Annotated[
+        str,
+        AfterValidator(_origin),
+        Setting(message("Where browsers find it"), message("If not there: https://pbx.example.com, say.")),
+    ] = ""
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Setting(
+            message("Further host names"),
+            message("By which the page may be asked for; addresses and localhost always work."),
+        ),
+    ] = ()
+    proxies: Annotated[
+        tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...],
+        Setting(
+            message("Trusted proxies"), message("Networks whose X-Forwarded-For is believed, such as 127.0.0.1/32.")
+        ),
+    ] = ()
+    session_hours: Annotated[float, Setting(message("Longest session of a browser"), unit=message("h"))] = Field(
+        12.0 * 14, gt=0
+    )
+    idle_hours: Annotated[
+        float,
+        Setting(
+            message("Longest session of a browser that is not used"),
+            unit=message("h"),
+        ),
+    ] = Field(24.0, gt=0)
 
     @property
     def secure(self) -> bool:

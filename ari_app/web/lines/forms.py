@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from ari_app.described import Described, Kind, described
 from ari_app.i18n import Message, message
@@ -47,7 +47,7 @@ class Entry:
     @property
     def options(self) -> tuple[tuple[str, str], ...]:
         """Of a choice."""
-        return tuple((each, CHOICES[each]) for each in get_args(self.about.field.annotation))
+        return tuple((each, CHOICES[each]) for each in self.about.options)
 
     @property
     def attributes(self) -> Mapping[str, Any]:

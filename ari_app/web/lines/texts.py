@@ -6,10 +6,11 @@ from typing import Any, get_args
 
 from aiohttp import web
 
+from ari_app.described import described
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import LineSettings, SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.telegram.texts import ENGLISH, RUSSIAN, VARIABLES, Language, TemplateError, TextName, rule_of
+from ari_app.telegram.texts import ENGLISH, RUSSIAN, VARIABLES, Language, TemplateError, TextName, Texts, rule_of
 from ari_app.web.http.context import services
 from ari_app.web.http.edits import FIELD, MEANWHILE, Edit, Value, Values, meanwhile, unchanged, was_shown
 from ari_app.web.http.flash import flash
@@ -23,27 +24,7 @@ PLACE = LINE + "/texts"
 NAMES: tuple[TextName, ...] = get_args(TextName)
 DEFAULTS = {"en": ENGLISH, "ru": RUSSIAN}
 
-ABOUT: dict[TextName, tuple[Message, Message]] = {
-    "auto_answer": (
-        message("Answer to a message"),
-        message("To a message that is no digits of a call, at most once in 30 s. Empty: no answer."),
-    ),
-    "keypad": (message("Above the keypad"), message("While a call of the person's is live.")),
-    "keypad_dialled": (
-        message("Above the keypad, once something is dialled"),
-        message("{{digits}} are the digits dialled."),
-    ),
-    "keypad_hint": (message("In place of the keypad"), message("When the bot can't show it. Empty: nothing is sent.")),
-    "key_refused": (message("To a press that is refused"), message("Pops up over the chat.")),
-    "card": (message("Business card"), message("After a call that the person did not take.")),
-    "card_button": (message("Button of the card"), message("Asks for a call back.")),
-    "callback_waiting": (message("Call back: an agent is being called"), message("Below the card.")),
-    "callback_calling": (message("Call back: the person is being called"), message("Below the card.")),
-    "callback_reached": (message("Call back: done"), message("Below the card; its button goes.")),
-    "callback_later": (message("Call back: nobody was free"), message("Below the card.")),
-    "callback_too_soon": (message("Call back: pressed again"), message("Pops up over the chat.")),
-    "callback_not_yours": (message("Call back: pressed by somebody else"), message("Pops up over the chat.")),
-}
+ABOUT = {each.key: (each.setting.title, each.setting.help) for each in described(Texts)}
 
 
 @routes.get(PLACE)

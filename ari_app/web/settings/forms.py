@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from ari_app.described import described
 from ari_app.i18n import Message
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.versions import SECRETS
@@ -18,7 +19,8 @@ from ari_app.web.http.edits import (
     was_shown,
 )
 
-ALL = ("company", "timezone", "api_id", "api_hash", "bot_token")
+ABOUT = {each.key: each.setting for each in described(InstallationSettings)}
+ALL = tuple(ABOUT)
 APPLICATION = ("api_id", "api_hash")
 
 

@@ -46,6 +46,7 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "tokens": await its.access.tokens(),
         "made": None,
         "shortest": SHORTEST,
+        "about": installation_form.ABOUT,
         "timezones": zones.names(),
         "machines_zone": zones.name_of(zones.MACHINE),
     }

@@ -1,0 +1,30 @@
+"""The samples and the page of settings are what the program makes of its settings, each of which says what it is."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from ari_app.cli.reference import documents
+from ari_app.config import AmiSettings, Settings
+from ari_app.described import described
+from ari_app.lines.installation import InstallationSettings
+from ari_app.lines.settings import LineSettings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", documents())
+def test_a_document_is_up_to_date(name: str) -> None:
+    assert (DOCS / name).read_text() == documents()[name], "run scripts/reference"
+
+
+@pytest.mark.parametrize("model", [Settings, AmiSettings, InstallationSettings, LineSettings])
+def test_every_setting_is_described(model: type[BaseModel]) -> None:
+    said = {each.key for each in described(model)}
+    for key, field in model.model_fields.items():
+        below = field.annotation
+        if isinstance(below, type) and issubclass(below, BaseModel):
+            test_every_setting_is_described(below)
+        elif key not in ("ami",):  # a section, or nothing
+            assert key in said, f"{model.__name__}.{key}"
