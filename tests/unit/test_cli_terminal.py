@@ -36,8 +36,8 @@ except KeyboardInterrupt:
 """
 
 
-def asking(body: str) -> list[str]:
-    return [sys.executable, "-c", ASKING.format(body=textwrap.indent(textwrap.dedent(body), "    ").strip())]
+def asking(body: str, before: str = "") -> list[str]:
+    return [sys.executable, "-c", before + ASKING.format(body=textwrap.indent(textwrap.dedent(body), "    ").strip())]
 
 
 def printed(body: str, given: bytes | None) -> str:
@@ -82,7 +82,8 @@ class Terminal:
 @asynccontextmanager
 async def terminal(body: str) -> AsyncIterator[Terminal]:
     ours, its = pty.openpty()
-    process = started(asking(body), stdin=its, stdout=its, stderr=its, preexec_fn=lambda: os.login_tty(its))
+    # By itself: between fork and exec of a process that has threads, Python may wait for ever.
+    process = started(asking(body, "import os; os.login_tty(0)\n"), stdin=its, stdout=its, stderr=its)
     try:
         yield Terminal(process, ours)
     finally:
