@@ -229,12 +229,12 @@ class LineSettings(_Settings):
     not_found_cache_s: Annotated[float, Setting(message("How long “not on Telegram” stays known"), unit=S)] = Field(
         3600.0, ge=0
     )
-    calls_per_minute: Annotated[
-        int, Setting(message("Outgoing calls in any minute"), message("0: no limit. More get LIMITED."))
-    ] = Field(0, ge=0)
-    calls_per_day: Annotated[
-        int, Setting(message("Outgoing calls in any 24 hours"), message("0: no limit. More get LIMITED."))
-    ] = Field(0, ge=0)
+    calls_per_minute: Annotated[int, Setting(message("Outgoing calls in any minute"), message("0: no limit."))] = Field(
+        0, ge=0
+    )
+    calls_per_day: Annotated[int, Setting(message("Outgoing calls in any 24 hours"), message("0: no limit."))] = Field(
+        0, ge=0
+    )
     flood_margin_s: Annotated[
         float, Setting(message("Added to the pause that Telegram asks for (FLOOD_WAIT)"), unit=S)
     ] = Field(30.0, ge=0)
