@@ -148,7 +148,7 @@ async def test_a_question_that_telegram_refuses(telegram: LocalTelegram, line: D
 
 
 async def test_without_a_bot_with_a_wrong_one_and_with_inline_mode_off(line: Device) -> None:
-    for bot, named in ((None, "no bot"), (BotFacts("nobody_bot", inline=True), "@nobody_bot")):
+    for bot, named in ((None, "No bot"), (BotFacts("nobody_bot", inline=True), "@nobody_bot")):
         views = await carry_out(Session(line.client), list(Step), bot)
         refused = view_of(views, Step.BOT_DIALOGUE)
         assert refused.state is IMPOSSIBLE and named in str(refused.sentence)
