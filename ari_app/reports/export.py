@@ -9,17 +9,14 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from ari_app import zones
 from ari_app.store.calls import CallRow
 
 BOM = "\N{BYTE ORDER MARK}"  # without it Excel takes UTF-8 for something else
-COLUMNS = (
-    "id", "began", "ended", "direction", "line", "peer", "pbx", "person", "phone", "username", "telegram_id",
-    "status", "cause", "detail", "answered", "refused", "seconds_to_answer", "seconds_talked", "timezone",
-)  # fmt: skip
 FORMULA = frozenset("=+-@\N{MINUS SIGN}")
 PLAIN_PHONE = re.compile(r"\+[0-9]{1,20}")
 LINE_ENDS = "\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"  # and the tab: by themselves they begin a formula, too
@@ -33,39 +30,52 @@ def as_csv(rows: Iterable[tuple[str, ...]]) -> str:
     return text.getvalue()
 
 
-def exported(call: CallRow, detail: str, zone: tzinfo) -> tuple[str, ...]:
-    """One row; ``detail``: why it ended. Times are ISO 8601 in ``zone``, whose name is told beside them."""
+@dataclass(frozen=True)
+class Export:
+    """What a row of the file is made of: a call, why it ended, and the zone of its times, which are ISO 8601."""
 
-    def when(at: float | None) -> str:
-        return "" if at is None else datetime.fromtimestamp(at, zone).isoformat(timespec="seconds")
+    call: CallRow
+    detail: str
+    zone: tzinfo
 
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.1f}"
+    def row(self) -> tuple[str, ...]:
+        """Its cells."""
+        return tuple(cell(self) for cell in COLUMNS.values())
 
-    def yes(value: bool) -> str:
-        return "yes" if value else "no"
+    def when(self, at: float | None) -> str:
+        """A time."""
+        return "" if at is None else datetime.fromtimestamp(at, self.zone).isoformat(timespec="seconds")
 
-    return (
-        call.id,
-        when(call.began_at),
-        when(call.ended_at),
-        call.direction,
-        call.line,
-        call.peer,
-        call.pbx_party,
-        call.name,
-        call.phone,
-        call.username,
-        str(call.person_id or ""),
-        call.status or "",
-        "" if call.cause is None else str(call.cause),
-        detail,
-        yes(call.answered),
-        yes(call.refused),
-        number(call.to_answer_s),
-        number(call.talked_s),
-        zones.name_of(zone),
-    )
+
+COLUMNS: Mapping[str, Callable[[Export], str]] = {
+    "id": lambda it: it.call.id,
+    "began": lambda it: it.when(it.call.began_at),
+    "ended": lambda it: it.when(it.call.ended_at),
+    "direction": lambda it: it.call.direction,
+    "line": lambda it: it.call.line,
+    "peer": lambda it: it.call.peer,
+    "pbx": lambda it: it.call.pbx_party,
+    "person": lambda it: it.call.name,
+    "phone": lambda it: it.call.phone,
+    "username": lambda it: it.call.username,
+    "telegram_id": lambda it: str(it.call.person_id or ""),
+    "status": lambda it: it.call.status or "",
+    "cause": lambda it: "" if it.call.cause is None else str(it.call.cause),
+    "detail": lambda it: it.detail,
+    "answered": lambda it: _yes(it.call.answered),
+    "refused": lambda it: _yes(it.call.refused),
+    "seconds_to_answer": lambda it: _number(it.call.to_answer_s),
+    "seconds_talked": lambda it: _number(it.call.talked_s),
+    "timezone": lambda it: zones.name_of(it.zone),
+}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def harmless(cell: str) -> str:

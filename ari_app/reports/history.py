@@ -21,7 +21,7 @@ from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.reasons import Crashed, EndReason, Failed
 from ari_app.calls.samples import Sample
 from ari_app.reports import legacy_events
-from ari_app.reports.export import BOM, COLUMNS, as_csv, exported
+from ari_app.reports.export import BOM, COLUMNS, Export, as_csv
 from ari_app.reports.samples import as_columns, from_columns
 from ari_app.store.calls import CallRepository, CallRow, Details, Page, Query
 from ari_app.store.store import Store, StoreUnavailable
@@ -120,7 +120,7 @@ class History:
 
     async def export_csv(self, query: Query, zone: tzinfo = zones.MACHINE) -> AsyncIterator[str]:
         """All calls that fit, the newest first, as CSV in pieces; times are ISO 8601 in ``zone``."""
-        yield BOM + as_csv([COLUMNS])
+        yield BOM + as_csv([tuple(COLUMNS)])
         last: CallRow | None = None
         while rows := await self._repository.before(query, last, EXPORTED):
             yield as_csv([_exported(self._as_it_is_now(row), zone) for row in rows])
@@ -186,7 +186,7 @@ def _event(kept: Any) -> TimedEvent:
 
 
 def _exported(row: CallRow, zone: tzinfo) -> tuple[str, ...]:
-    return exported(row, str(end_reason(row) or ""), zone)
+    return Export(row, str(end_reason(row) or ""), zone).row()
 
 
 def _record(call: Call, now: float) -> CallRecord:

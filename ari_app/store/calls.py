@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from typing import Annotated, get_type_hints
 
+from pydantic import Field
 from sqlite_utils import Database
 
 from ari_app.store.store import Store
@@ -16,32 +18,25 @@ BATCH = 500  # rows removed in one transaction: the database is not kept from ot
 
 @dataclass(frozen=True)
 class CallRow:
-    """One call as a table shows it.
-
-    ``direction``: in, out or back. ``peer``: as dialled, or the caller's Telegram id. ``pbx_party``: who in the PBX.
-    ``began_at``, ``ended_at``: Unix times; ``ended_at`` is None while it is live, or where its end was not seen.
-    ``status`` (TELEGRAM_STATUS) is None while it is live. ``reason``: why it ended, as `reports.history` writes it.
-    ``answered``: both sides have heard each other. ``refused``: it was not taken on. ``to_answer_s`` is None where
-    nobody answered.
-    """
+    """One call as a table shows it; the API's answer is made of these fields, too (`web.calls.api.CallBody`)."""
 
     id: str
-    began_at: float
-    ended_at: float | None
-    direction: str
-    line: str
-    peer: str
-    pbx_party: str
-    person_id: int | None
+    began_at: Annotated[float, Field(description="Unix time.")]
+    ended_at: Annotated[float | None, Field(description="Unix time; null while live, or where its end was not seen.")]
+    direction: Annotated[str, Field(description="From Telegram (in), to it (out), or a call back.")]
+    line: Annotated[str, Field(description="The line's number; empty where none was found.")]
+    peer: Annotated[str, Field(description="As dialled, or the caller's Telegram id.")]
+    pbx_party: Annotated[str, Field(description="Who in the PBX.")]
+    person_id: Annotated[int | None, Field(description="The Telegram id of the person.")]
     name: str
     phone: str
     username: str
-    status: str | None
-    cause: int | None
-    reason: str
-    answered: bool
-    refused: bool
-    to_answer_s: float | None
+    status: Annotated[str | None, Field(description="TELEGRAM_STATUS of the dialplan; null while it is live.")]
+    cause: Annotated[int | None, Field(description="Q.850.")]
+    reason: Annotated[str, Field(description="Why it ended, as `reports.history` writes it.")]
+    answered: Annotated[bool, Field(description="Both sides have heard each other.")]
+    refused: Annotated[bool, Field(description="It was not taken on.")]
+    to_answer_s: Annotated[float | None, Field(description="From the first ring; null where nobody answered.")]
     talked_s: float
 
 
@@ -157,7 +152,7 @@ class CallRepository:
 
 
 COLUMNS = ", ".join(field.name for field in fields(CallRow))
-_BOOLEANS = [index for index, field in enumerate(fields(CallRow)) if field.type is bool]
+_BOOLEANS = [index for index, hint in enumerate(get_type_hints(CallRow).values()) if hint is bool]
 
 
 def _call(row: tuple[object, ...]) -> CallRow:

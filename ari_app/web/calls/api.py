@@ -1,7 +1,7 @@
 """The calls: those now, and the history."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -32,36 +32,19 @@ class UnknownCall(Exception):
         self.sentence = sentence
 
 
-class CallBody(BaseModel):
-    """One call. Times are Unix times; `status`, the TELEGRAM_STATUS of the dialplan, is null while it is live.
+@dataclass(frozen=True)
+class CallBody(CallRow):
+    """One call."""
 
-    `peer` is as dialled, or the caller's Telegram id; `pbx_party` is who in the PBX. `answered`: both sides have heard
-    each other. `refused`: it was not taken on. `ended_at` is null too where the end was not seen.
-    """
-
-    id: str
-    began_at: float
-    ended_at: float | None
     direction: Direction
-    line: str
-    peer: str
-    pbx_party: str
-    person_id: int | None
-    name: str
-    phone: str
-    username: str
-    status: Status | None
-    cause: int | None
-    detail: str
-    answered: bool
-    refused: bool
-    to_answer_s: float | None
-    talked_s: float
+    status: Annotated[Status | None, Field(description="TELEGRAM_STATUS of the dialplan; null while it is live.")]
+    reason: Annotated[str, Field(exclude=True)]
+    detail: Annotated[str, Field(description="Why it ended, in English; empty while it is live.")]
 
     @classmethod
     def of(cls, kept: CallRow) -> "CallBody":
         """A row of the history."""
-        return cls.model_validate(asdict(kept) | {"detail": str(end_reason(kept) or "")})
+        return cls(**asdict(kept), detail=str(end_reason(kept) or ""))
 
 
 class LiveCall(BaseModel):
