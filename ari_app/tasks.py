@@ -120,7 +120,7 @@ async def _supervised(work: Callable[[], Coroutine[Any, Any, None]], name: str, 
             return
         failures = 1 if loop.time() - began > RESTART.last_s else failures + 1
         wait_s = RESTART.pause_s(failures)
-        log.warning("%s: begins again in %g s", name, wait_s)
+        log.warning("%s: restarts in %g s", name, wait_s)
         await asyncio.sleep(wait_s)
 
 

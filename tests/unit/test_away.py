@@ -19,7 +19,7 @@ from media.types import MediaError, MediaStats
 
 from .fake_ari import WAIT_S, FakeAri, connected, eventually, fake_ari
 
-AWAY_S = 0.1
+AWAY_S = 0.05
 
 
 class Audio:
@@ -59,7 +59,7 @@ async def watched(audio: Audio | None) -> AsyncIterator[tuple[FakeAri, AriClient
 )
 async def test_a_call_without_asterisk_ends(audio: Audio | None) -> None:
     async with watched(audio) as (_, _, call, ending), asyncio.timeout(WAIT_S):
-        assert (await ending).reason == AsteriskAway(0.1)
+        assert (await ending).reason == AsteriskAway(AWAY_S)
         assert (await ending).status is Status.ERROR
         assert call.events == []
 

@@ -64,7 +64,7 @@ async def test_a_check_that_hangs_is_given_up(nowhere: Surroundings, monkeypatch
         return []
 
     monkeypatch.setattr(reach, "telegram", hangs)
-    monkeypatch.setattr(doctor, "CHECK_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(doctor, "CHECK_TIMEOUT_S", 0.5)
     findings = await Doctor(lambda: nowhere).examine()
     assert len(findings) == len(whole)
     assert any("took longer" in str(finding.sentence) for finding in findings if finding.topic is Topic.TELEGRAM)

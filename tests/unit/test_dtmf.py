@@ -121,7 +121,7 @@ async def test_keys_of_a_call_that_ends_are_told_before_its_end() -> None:
 
 async def test_keys_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever keeps pressing makes one event of it, and another after a pause."""
-    monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.2)
+    monkeypatch.setattr("ari_app.calls.dtmf.GATHER_S", 0.05)
     events, sent = asyncio.Queue[CallEvent](), Sent()
     keys = DtmfQueue(events.put_nowait)
     keys.open()

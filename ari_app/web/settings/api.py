@@ -1,9 +1,10 @@
 """What is set for the whole installation."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from ari_app.described import described
 from ari_app.i18n import message
 from ari_app.lines.installation import BotUntried, InstallationSettings
 from ari_app.lines.settings import SettingRefused
@@ -11,16 +12,17 @@ from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.web.http.operation import Asked, Operation
 
 LONGEST = 200
+ABOUT = {each.key: each.setting for each in described(InstallationSettings)}
 
 
 class InstallationAnswer(BaseModel):
     """What is set; of a secret only that it is set."""
 
-    company: str
-    api_id: int | None
-    api_hash: Literal["set"] | None
-    bot_token: Literal["set"] | None
-    timezone: str = Field(description="Of the IANA database; empty for the machine's own, which /api/status tells.")
+    company: Annotated[str, ABOUT["company"]]
+    timezone: Annotated[str, ABOUT["timezone"]]
+    api_id: Annotated[int | None, ABOUT["api_id"]]
+    api_hash: Annotated[Literal["set"] | None, ABOUT["api_hash"]]
+    bot_token: Annotated[Literal["set"] | None, ABOUT["bot_token"]]
 
     @classmethod
     def of(cls, settings: InstallationSettings) -> "InstallationAnswer":
@@ -42,11 +44,15 @@ class InstallationChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    company: str | None = Field(None, max_length=LONGEST)
-    api_id: int | None = Field(None, ge=1, le=2**31 - 1)
-    api_hash: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
-    bot_token: str | None = Field(None, max_length=LONGEST, json_schema_extra={"format": "password"})
-    timezone: str | None = Field(None, max_length=LONGEST, examples=["Europe/Moscow"])
+    company: Annotated[str | None, ABOUT["company"]] = Field(None, max_length=LONGEST)
+    timezone: Annotated[str | None, ABOUT["timezone"]] = Field(None, max_length=LONGEST, examples=["Europe/Moscow"])
+    api_id: Annotated[int | None, ABOUT["api_id"]] = Field(None, ge=1, le=2**31 - 1)
+    api_hash: Annotated[str | None, ABOUT["api_hash"]] = Field(
+        None, max_length=LONGEST, json_schema_extra={"format": "password"}
+    )
+    bot_token: Annotated[str | None, ABOUT["bot_token"]] = Field(
+        None, max_length=LONGEST, json_schema_extra={"format": "password"}
+    )
     untried: StrictBool = False
 
 
