@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 EDIT_EVERY_S = 1.0  # Telegram limits edits; what was pressed meanwhile is shown by the next one
 SHOWN_KEYS = 40
-SWEEP_EVERY_S = 600.0  # for what could not be removed at a call's end, although the line was ready
+CLEAN_UP_EVERY_S = 600.0  # for what could not be removed at a call's end, although the line was ready
 MAY_COME_S = 300.0  # a keypad that Telegram has not answered for may still come: it is looked for again until then
 
 
@@ -52,7 +52,8 @@ class Keypad:
         self.sending = SendingKeypad(new_random_id(), person.id, call.id, time.time())
         self.sent_id: int | None = None  # as the line's account knows it
         self.unsure = False  # whether it was sent
-        self.edited: asyncio.Future[EditedMessage] = asyncio.get_running_loop().create_future()
+        self.edited: EditedMessage | None = None  # from the first press on
+        self.was_pressed = asyncio.Event()
 
     def text(self) -> str:
         """What it says above its keys."""
@@ -111,7 +112,7 @@ class Keypads:
         ready = 0
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP_EVERY_S if ready else None):
+                async with asyncio.timeout(CLEAN_UP_EVERY_S if ready else None):
                     ready = await line.until_ready(ready)
             await self.clean_up_stale(line)
 
@@ -213,8 +214,9 @@ class Keypads:
 
     async def _follow(self, keypad: Keypad) -> None:
         """Show in the message what was pressed so far."""
-        edited = await keypad.edited
-        await edited.run()
+        await keypad.was_pressed.wait()
+        assert keypad.edited
+        await keypad.edited.run()
 
     def _press(self, press: Press) -> str | None:
         """A press counts only from the person it was made for, and while that very call lives."""
@@ -234,9 +236,10 @@ class Keypads:
             return keypad.refusal() if keypad else REFUSAL
         keypad.pressed += key
         keypad.message_id = press.message_id
-        if not keypad.edited.done():
-            keypad.edited.set_result(EditedMessage(self._bot, press.message_id, EDIT_EVERY_S, tries=math.inf))
-        keypad.edited.result().show(keypad.text(), keypad.keyboard)
+        if keypad.edited is None:
+            keypad.edited = EditedMessage(self._bot, press.message_id, EDIT_EVERY_S, tries=math.inf)
+            keypad.was_pressed.set()
+        keypad.edited.show(keypad.text(), keypad.keyboard)
         return None
 
 
