@@ -12,7 +12,12 @@ from ari_app.tasks import cancellations, was_cancelled
 
 
 class TelegramError(Exception):
-    """A request to Telegram that failed; the text names the request and Telegram's own word for it."""
+    """A request to Telegram that failed; the text names the request and Telegram's own word for it.
+
+    ``word`` is that word, such as SESSION_REVOKED; empty where it was not Telegram that said so.
+    """
+
+    word = ""
 
 
 class NotFound(TelegramError):
@@ -59,10 +64,7 @@ class Frozen(Limited):
 
 
 class SignedOut(TelegramError):
-    """Telegram does not accept this session: the line has to be signed in (again).
-
-    ``word`` is Telegram's own for it, such as SESSION_REVOKED; empty where it was not Telegram that said so.
-    """
+    """Telegram does not accept this session: the line has to be signed in (again)."""
 
     def __init__(self, message: str, word: str = "") -> None:
         super().__init__(message)
@@ -134,6 +136,12 @@ FROZEN = "FROZEN_"  # how Telegram's words for what a frozen account may not do 
 
 def from_rpc(request: str, error: errors.RPCError) -> TelegramError:
     """The error of our tree for Telegram's answer to `request` (its TL name)."""
+    mapped = _mapped(request, error)
+    mapped.word = word_of(error)
+    return mapped
+
+
+def _mapped(request: str, error: errors.RPCError) -> TelegramError:
     if isinstance(error, errors.FloodError) and hasattr(error, "seconds"):
         return Limited(f"Telegram asks to wait {error.seconds} s before {request}", error.seconds)
     word = word_of(error)

@@ -4,11 +4,9 @@ import math
 import sqlite3
 from dataclasses import dataclass, replace
 
-from telethon import errors
-
 from ari_app.i18n import Message, message
 from ari_app.telegram.account import Account
-from ari_app.telegram.errors import from_rpc, word_of
+from ari_app.telegram.errors import Limited, TelegramError
 
 NO_ANSWER = "NO_ANSWER"
 FLOOD_WAIT = "FLOOD_WAIT"
@@ -86,18 +84,17 @@ def refusal(word: str, account: Account) -> Refusal:
     return Refusal(word, replace(SENTENCES[word], values={"number": account.number, "api_id": account.api_id}))
 
 
-def refusal_of(request: str, error: Exception, account: Account) -> Refusal:
-    """What to say when a request (its TL name) failed with Telethon's, or the network's, error."""
+def refusal_of(error: Exception, account: Account) -> Refusal:
+    """What to say when a request failed with Telegram's, the session file's or the network's error."""
     if isinstance(error, sqlite3.Error):
         return refusal(SESSION_FILE, account)
-    if not isinstance(error, errors.RPCError):
-        return refusal(NO_ANSWER, account)
-    if isinstance(error, errors.FloodError) and hasattr(error, "seconds"):
+    if isinstance(error, Limited) and error.seconds is not None:
         return Refusal(FLOOD_WAIT, wait(error.seconds))
-    word = word_of(error)
-    if word in SENTENCES:
-        return refusal(word, account)
-    return Refusal(word, message("{refusal}. Try again in a while.", refusal=str(from_rpc(request, error))))
+    if not (isinstance(error, TelegramError) and error.word):
+        return refusal(NO_ANSWER, account)
+    if error.word in SENTENCES:
+        return refusal(error.word, account)
+    return Refusal(error.word, message("{refusal}. Try again in a while.", refusal=str(error)))
 
 
 def wait(seconds: int) -> Message:

@@ -75,6 +75,11 @@ class Session:
         async with _bounded("upload.saveFilePart", UPLOAD_S):
             return await self.client.upload_file(content, file_name=name)
 
+    async def move(self, dc_id: int, timeout: float) -> None:
+        """Go to another data centre, as auth.loginTokenMigrateTo says; Telethon's own QRLogin does it like this."""
+        async with _bounded("auth.importLoginToken", timeout):
+            await self.client._switch_dc(dc_id)
+
     async def catch_up(self) -> None:
         """Have the updates that were missed sent (updates.getDifference)."""
         await self.client.catch_up()
@@ -115,16 +120,19 @@ async def connected(account: Account, limits: Limits | None = None) -> AsyncIter
     with lease(account.session):
         client = account.client(limits)
         try:
-            async with _bounded("connect", CONNECT_S):
-                await _connect(client)
-            yield Session(client)
+            yield await connect(client, CONNECT_S)
         finally:
             await disconnect(client, account.session.name)
 
 
-async def _connect(client: TelegramClient) -> None:
-    """Once more where Telegram closes at once: Telethon's way to the factors of ``pq`` misses them now and then."""
-    try:
-        await client.connect()
-    except asyncio.IncompleteReadError:
-        await client.connect()
+async def connect(client: TelegramClient, timeout: float) -> Session:
+    """Connect a client. Raises TelegramError.
+
+    Once more where Telegram closes at once: Telethon's way to the factors of ``pq`` misses them now and then.
+    """
+    async with _bounded("connect", timeout):
+        try:
+            await client.connect()
+        except asyncio.IncompleteReadError:
+            await client.connect()
+    return Session(client)

@@ -15,7 +15,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from telethon import errors
 from telethon.password import compute_check
 from telethon.tl import functions, types
 
@@ -23,12 +22,15 @@ from ari_app.i18n import Message, message
 from ari_app.logs import line_log
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, LineHeld, lease, remove_lease
+from ari_app.telegram.errors import SignedOut
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
 from ari_app.telegram.session_file import remove_session, signin_session
 from ari_app.telegram.signin_session import FAILURES, SignInSession
 from ari_app.telegram.signin_view import OPEN, OVER, WAYS, SignInState, SignInTimers, SignInView, broken_off, not_now
 
 log = logging.getLogger(__name__)
+
+PASSWORD_NEEDED = "SESSION_PASSWORD_NEEDED"  # noqa: S105 - Telegram's word
 
 
 class AlreadySigningIn(LineHeld):
@@ -132,26 +134,26 @@ class SignIn:
 
     async def send_code(self) -> SignInView:
         """Have Telegram send a code (auth.sendCode)."""
-        return await self._run("auth.sendCode", self._send_code)
+        return await self._run(self._send_code)
 
     async def resend(self) -> SignInView:
         """Have it sent again, in the way that the view names as the next (auth.resendCode)."""
-        return await self._run("auth.resendCode", self._resend, SignInState.CODE_SENT)
+        return await self._run(self._resend, SignInState.CODE_SENT)
 
     async def code(self, text: str) -> SignInView:
         """Enter the code (auth.signIn); spaces and dashes in it do not count."""
-        return await self._run("auth.signIn", partial(self._enter_code, text), SignInState.CODE_SENT)
+        return await self._run(partial(self._enter_code, text), SignInState.CODE_SENT)
 
     async def password(self, text: str) -> SignInView:
         """Enter the two-step password (auth.checkPassword)."""
-        return await self._run("auth.checkPassword", partial(self._check_password, text), SignInState.PASSWORD_NEEDED)
+        return await self._run(partial(self._check_password, text), SignInState.PASSWORD_NEEDED)
 
     async def show_qr(self) -> SignInView:
         """Show a QR code, for Settings > Devices > Link Desktop Device in the account's Telegram app.
 
         It is renewed while nobody scans it; who has scanned it shows as a change of the view.
         """
-        return await self._run("auth.exportLoginToken", self._show_qr)
+        return await self._run(self._show_qr)
 
     async def cancel(self) -> SignInView:
         """End it; nothing of it is kept, here or at Telegram."""
@@ -161,13 +163,13 @@ class SignIn:
                 await self._session.renounce()
             elif self.state is SignInState.CODE_SENT:
                 try:
-                    await self._session.ask(functions.auth.CancelCodeRequest(self._phone, self._code_hash))
+                    await self._session.invoke(functions.auth.CancelCodeRequest(self._phone, self._code_hash))
                 except FAILURES as error:
                     line_log(log, self.number).info("sign-in: the code stays valid: %s", type(error).__name__)
             self._become(SignInState.ENDED)
             return self.view
 
-    async def _run(self, request: str, work: Callable[[], Awaitable[None]], *states: SignInState) -> SignInView:
+    async def _run(self, work: Callable[[], Awaitable[None]], *states: SignInState) -> SignInView:
         async with self._lock:
             if self.state not in (states or OPEN):
                 self._refuse(Refusal("NOT_NOW", not_now(self.state)))
@@ -176,7 +178,7 @@ class SignIn:
             try:
                 await work()
             except FAILURES as error:
-                self._refuse(refusal_of(request, error, self._account))
+                self._refuse(refusal_of(error, self._account))
             finally:
                 self._used()
             return self.view
@@ -187,10 +189,10 @@ class SignIn:
         await self._begin()
         account = self._account
         request = functions.auth.SendCodeRequest(self._phone, account.api_id, account.api_hash, types.CodeSettings())
-        await self._sent(await self._session.ask(request))
+        await self._sent(await self._session.invoke(request))
 
     async def _resend(self) -> None:
-        await self._sent(await self._session.ask(functions.auth.ResendCodeRequest(self._phone, self._code_hash)))
+        await self._sent(await self._session.invoke(functions.auth.ResendCodeRequest(self._phone, self._code_hash)))
 
     async def _sent(self, sent: Any) -> None:
         if isinstance(sent, types.auth.SentCodeSuccess):
@@ -215,8 +217,10 @@ class SignIn:
             self._refuse(refusal("PHONE_CODE_EMPTY", self._account))
             return
         try:
-            answer = await self._session.ask(functions.auth.SignInRequest(self._phone, self._code_hash, code))
-        except errors.SessionPasswordNeededError:
+            answer = await self._session.invoke(functions.auth.SignInRequest(self._phone, self._code_hash, code))
+        except SignedOut as error:
+            if error.word != PASSWORD_NEEDED:
+                raise
             await self._need_password()
             return
         if isinstance(answer, types.auth.AuthorizationSignUpRequired):
@@ -229,7 +233,7 @@ class SignIn:
     async def _need_password(self) -> None:
         hint = None
         try:
-            hint = (await self._session.ask(functions.account.GetPasswordRequest())).hint
+            hint = (await self._session.invoke(functions.account.GetPasswordRequest())).hint
         except FAILURES as error:
             line_log(log, self.number).info("sign-in: no password hint: %s", type(error).__name__)
         self._become(SignInState.PASSWORD_NEEDED, password_hint=hint)
@@ -238,14 +242,14 @@ class SignIn:
         if not text:
             self._refuse(refusal("PASSWORD_EMPTY", self._account))
             return
-        asked = await self._session.ask(functions.account.GetPasswordRequest())
+        asked = await self._session.invoke(functions.account.GetPasswordRequest())
         try:
             # 100 000 rounds of PBKDF2: a tenth of a second that Telethon would take from every call.
             proof = await asyncio.to_thread(compute_check, asked, text)
         except ValueError:
             self._refuse(refusal("PASSWORD_ALGORITHM", self._account))
             return
-        await self._signed_in((await self._session.ask(functions.auth.CheckPasswordRequest(proof))).user)
+        await self._signed_in((await self._session.invoke(functions.auth.CheckPasswordRequest(proof))).user)
 
     # By QR code
 
@@ -260,7 +264,7 @@ class SignIn:
     async def _export(self) -> Any:
         """The next token; or, once somebody has scanned the last one, what it leads to."""
         account = self._account
-        answer = await self._session.ask(
+        answer = await self._session.invoke(
             functions.auth.ExportLoginTokenRequest(account.api_id, account.api_hash, except_ids=[])
         )
         self._accepted = not isinstance(answer, types.auth.LoginToken)
@@ -292,12 +296,13 @@ class SignIn:
                     self._show(answer)
             if isinstance(answer, types.auth.LoginTokenMigrateTo):
                 await self._session.move(answer.dc_id)
-                answer = await self._session.ask(functions.auth.ImportLoginTokenRequest(answer.token))
+                answer = await self._session.invoke(functions.auth.ImportLoginTokenRequest(answer.token))
             await self._signed_in(answer.authorization.user)
-        except errors.SessionPasswordNeededError:
-            await self._need_password()
         except FAILURES as error:
-            self._refuse(refusal_of("auth.exportLoginToken", error, self._account), SignInState.IDLE)
+            if isinstance(error, SignedOut) and error.word == PASSWORD_NEEDED:
+                await self._need_password()
+            else:
+                self._refuse(refusal_of(error, self._account), SignInState.IDLE)
         self._accepted = False
         self._used()
 

@@ -15,6 +15,7 @@ from ari_app.lines.sign_ins import SignIns
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.account import Account, LineHeld, Server, lease
 from ari_app.telegram.errors import NotReady
+from ari_app.telegram.session import Session
 from ari_app.telegram.signin import AlreadySigningIn, SignIn
 from ari_app.telegram.signin_view import SignInState
 
@@ -183,11 +184,11 @@ async def test_leaving_one_that_fails_to_be_closed(world: World, monkeypatch: py
     async def disconnect() -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    client = SimpleNamespace(disconnect=disconnect, session=None)
+    client: Any = SimpleNamespace(disconnect=disconnect, session=None)
     send_code = FakeSignIn.send_code
 
     async def connected(self: FakeSignIn) -> Any:
-        self._session._client = client
+        self._session._session = Session(client)
         return await send_code(self)
 
     monkeypatch.setattr(FakeSignIn, "send_code", connected)
@@ -251,11 +252,11 @@ async def test_a_qr_code_that_fails_can_be_shown_again(world: World, monkeypatch
 
 
 async def test_what_can_not_be_kept_on_the_disk_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ask(request: Any) -> Any:
+    async def invoke(request: Any) -> Any:
         raise sqlite3.OperationalError("database or disk is full")
 
     async with SignIn(world.account) as signing:
-        monkeypatch.setattr(signing._session, "ask", ask)
+        monkeypatch.setattr(signing._session, "invoke", invoke)
         view = await signing.send_code()
     assert view.refusal == "SESSION_FILE"
     assert "room on the disk" in str(view.error)
