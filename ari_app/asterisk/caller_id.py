@@ -19,7 +19,16 @@ class CallerId:
     name: str
     number: str
 
+    @property
+    def safe_name(self) -> str:
+        """For CALLERID(name)."""
+        return "".join(character if character.isprintable() else " " for character in self.name).strip()
+
+    @property
+    def safe_number(self) -> str:
+        """For CALLERID(num)."""
+        return _NOT_IN_NUMBER.sub("", self.number)
+
     def __str__(self) -> str:
-        name = "".join(character if character.isprintable() else " " for character in self.name).strip()
-        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{quoted}" <{_NOT_IN_NUMBER.sub("", self.number)}>'
+        quoted = self.safe_name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}" <{self.safe_number}>'

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import bridged
+from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.external_media import ExternalMediaLeg, rtp_media_leg, websocket_media_leg
 from ari_app.asterisk.legs import Leg
 from ari_app.calls import events, outcome
@@ -58,15 +59,24 @@ async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, a
     """Put a leg and the media process into one bridge; from here on, whatever Asterisk says is kept."""
     call = scope.call
     if settings.transport == "rtp":
-        external = await scope.enter(rtp_media_leg(ari, await audio.listen_rtp(settings.media_host)))
+        address = await audio.listen_rtp(settings.media_host)
+        external = await scope.enter(rtp_media_leg(ari, address, variables=_caller_id(call)))
         await audio.attach_rtp(*external.media_address)
     else:
-        external = await scope.enter(websocket_media_leg(ari))
+        external = await scope.enter(websocket_media_leg(ari, variables=_caller_id(call)))
         await audio.attach_websocket(external.media_url)
     scope.end_when(external_gone(call, external))
     leg.on_transfer = lambda channel: call.add_event(events.Transferred(str(channel)))
     await scope.enter(bridged(ari, leg, external))
     call.add_event(events.Bridged(settings.transport))
+
+
+def _caller_id(call: Call) -> dict[str, str]:
+    """The person's, for the media channel: Asterisk tells it to whoever is bridged with it, an empty one as well."""
+    if call.person is None:
+        return {}
+    known = CallerId(call.person.name, call.person.number)
+    return {"CALLERID(num)": known.safe_number, "CALLERID(name)": known.safe_name}
 
 
 async def connect_telegram(
