@@ -225,8 +225,10 @@ class SipPhone:
         await self._command("line", str(line))
 
     async def hold(self, held: bool = True) -> None:
-        """Hold the call (re-INVITE), or take it back."""
+        """Hold the call, or take it back, until Asterisk has agreed (re-INVITE)."""
+        self._fresh = [event for event in self._fresh if event.type != "CALL_REMOTE_SDP"]
         await self._command("hold" if held else "resume")
+        await self.wait_for("CALL_REMOTE_SDP")
 
     async def wait_for(self, event_type: str | tuple[str, ...], timeout: float = EVENT_TIMEOUT_S) -> PhoneEvent:
         """Return the next event of this type (or of one of these) which no earlier wait has returned.
