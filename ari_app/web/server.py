@@ -17,22 +17,23 @@ from aiohttp.typedefs import Handler
 
 from ari_app.os_words import in_words
 from ari_app.store.access import AccessRepository
-from ari_app.web.access.access import Access
+from ari_app.web.access.access import ACCESS_KEY, Access
+from ari_app.web.access.signed_in import authenticate, still_in
 from ari_app.web.areas import OPERATIONS, PAGES
-from ari_app.web.connect.checkup import Checkup
+from ari_app.web.connect.checkup import CHECKUP, Checkup
 from ari_app.web.http.compression import compressed
 from ari_app.web.http.context import IDENTITY, WEB, Identity, Web
 from ari_app.web.http.cookies import Cookies
-from ari_app.web.http.errors import error_pages
-from ari_app.web.http.flash import Flashes
+from ari_app.web.http.flash import FLASHES, Flashes
 from ari_app.web.http.headers import add_headers
-from ari_app.web.http.middlewares import authenticate, check_host, csrf_protect, require_sign_in
+from ari_app.web.http.middlewares import check_host, csrf_protect, require_sign_in
 from ari_app.web.http.mount import mount
 from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
-from ari_app.web.http.sse import HEARTBEAT_S, Streams
+from ari_app.web.http.sse import HEARTBEAT_S, STREAMS, Streams
 from ari_app.web.http.uploads import larger_files
-from ari_app.web.ui.render import STATIC, Templates
+from ari_app.web.ui.error_pages import error_pages
+from ari_app.web.ui.render import STATIC, TEMPLATES_KEY, Templates
 from media.sockets import short_address
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,27 @@ class Served:
     url: str
     first_link: str
     port: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What requests find in their application, each part by its own key."""
+
+    common: Web
+    access: Access
+    templates: Templates
+    flashes: Flashes
+    streams: Streams
+    checkup: Checkup
+
+    def put_into(self, app: web.Application) -> None:
+        """Let an application's requests find them."""
+        app[WEB] = self.common
+        app[ACCESS_KEY] = self.access
+        app[TEMPLATES_KEY] = self.templates
+        app[FLASHES] = self.flashes
+        app[STREAMS] = self.streams
+        app[CHECKUP] = self.checkup
 
 
 @asynccontextmanager
@@ -88,35 +110,38 @@ async def serving(
             url=url,
             settings=settings,
             services=services,
-            access=access,
             cookies=Cookies(port, settings.secure, session_s),
-            templates=await asyncio.to_thread(Templates),
-            flashes=Flashes(),
-            streams=Streams(heartbeat_s),
-            checkup=Checkup(services.doctor, services.bus, clock),
             clock=clock,
             steady=steady,
             started=steady(),
+        )
+        parts = Parts(
+            its,
+            access,
+            await asyncio.to_thread(Templates),
+            Flashes(),
+            Streams(still_in, heartbeat_s),
+            Checkup(services.doctor, services.bus, clock),
         )
         if socket_path:
             here = _listen_here(socket_path)
             stack.callback(socket_path.unlink, missing_ok=True)
             stack.callback(here.close)
-            await _serve(stack, _api(its), here)
+            await _serve(stack, _api(parts), here)
         first_link = ""
         if listening:
-            await _serve(stack, _page(its), listening)
+            await _serve(stack, _page(parts), listening)
             if not await access.has_password():
                 first_link = f"{url}/password?link={await access.new_link()}"
         yield Served(url, first_link, port if listening else 0)
 
 
-def _page(its: Web) -> web.Application:
+def _page(parts: Parts) -> web.Application:
     app = web.Application(
         middlewares=[compressed, error_pages, check_host, authenticate, require_sign_in, larger_files, csrf_protect],
         client_max_size=LARGEST_BODY,
     )
-    app[WEB] = its
+    parts.put_into(app)
     for routes in PAGES:
         app.add_routes(routes)
     mount(app, OPERATIONS)
@@ -125,21 +150,21 @@ def _page(its: Web) -> web.Application:
     return app
 
 
-def _api(its: Web) -> web.Application:
+def _api(parts: Parts) -> web.Application:
     @web.middleware
     async def administrator(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[IDENTITY] = Identity("socket", "write")
         return await handler(request)
 
     app = web.Application(middlewares=[error_pages, administrator], client_max_size=LARGEST_BODY)
-    app[WEB] = its
+    parts.put_into(app)
     mount(app, OPERATIONS)
     return app
 
 
 async def _serve(stack: AsyncExitStack, app: web.Application, listening: socket.socket) -> None:
     async def close_streams(app: web.Application) -> None:
-        app[WEB].streams.close()
+        app[STREAMS].close()
 
     app.on_shutdown.append(close_streams)
     runner = web.AppRunner(

@@ -7,8 +7,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/architecture.md"
-FOR_TYPES = {"ari_app.web.http.context", "ari_app.web.http.services"}
-"""They name the types of what `web/server.py` and `app.py` hand over; at run time they import none of it."""
 FEATURES = {"access", "calls", "charts", "connect", "lines", "overview", "settings"}
 
 
@@ -24,11 +22,6 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield node.module
         elif isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
-
-
-def without_types(tree: ast.Module) -> ast.Module:
-    tree.body = [each for each in tree.body if not (isinstance(each, ast.If) and "TYPE_" in ast.unparse(each.test))]
-    return tree
 
 
 def levels() -> dict[str, int]:
@@ -78,7 +71,7 @@ def test_features_of_the_page_are_above_its_plumbing() -> None:
     wrong = []
     for module, tree in modules("ari_app/web"):
         room = module.split(".")[2:3]
-        for name in imported(without_types(tree) if module in FOR_TYPES else tree):
+        for name in imported(tree):
             parts = name.split(".")
             if parts[:2] == ["ari_app", "web"] and room and parts[2:3] and parts[2] in above.get(room[0], ()):
                 wrong.append(f"{module}: {name}")

@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
+from aiohttp import web
+
 from ari_app.bus import EventBus
 from ari_app.i18n import Message, message
 from ari_app.store.access import AccessRepository, SessionRow, TokenRow
@@ -222,6 +224,14 @@ class Access:
         revoked = await self._kept.revoke_token(id)
         self._bus.publish(ACCESS)
         return revoked
+
+
+ACCESS_KEY = web.AppKey("access", Access)
+
+
+def access_of(request: web.Request) -> Access:
+    """That of the page."""
+    return request.config_dict[ACCESS_KEY]
 
 
 def acceptable(password: str) -> str:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.i18n import message
 from ari_app.store.access import TokenRow
-from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, WrongPassword
+from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, WrongPassword, access_of
 from ari_app.web.access.passwords import LONGEST, SHORTEST
 from ari_app.web.http.middlewares import remote
 from ari_app.web.http.operation import Asked, Operation
@@ -71,33 +71,35 @@ class NotFromHere(AccessRefused):
 
 async def list_tokens(asked: Asked) -> list[Token]:
     """All API tokens."""
-    return [Token.of(kept) for kept in await asked.web.access.tokens()]
+    return [Token.of(kept) for kept in await access_of(asked.request).tokens()]
 
 
 async def make_token(asked: Asked, body: NewToken) -> MadeToken:
     """A new one; who has a token can't make itself another, which would outlive it."""
     if asked.who.kind == "token":
         raise NotFromHere(message("An API token makes no other one: make it on the page, under Settings."))
-    secret, kept = await asked.web.access.make_token(body.name, body.right)
+    secret, kept = await access_of(asked.request).make_token(body.name, body.right)
     return MadeToken(**vars(kept), token=secret)
 
 
 async def revoke_token(asked: Asked, id: TokenId) -> None:
     """Revoke one."""
-    if not await asked.web.access.revoke_token(id):
+    if not await access_of(asked.request).revoke_token(id):
         raise UnknownToken(message("There is no API token {id}.", id=id))
 
 
 async def change_password(asked: Asked, body: PasswordChange) -> None:
     """Change the password; every browser is signed out."""
-    await asked.web.access.change_password(body.old, body.new, remote(asked.request), revoke_tokens=body.revoke_tokens)
+    await access_of(asked.request).change_password(
+        body.old, body.new, remote(asked.request), revoke_tokens=body.revoke_tokens
+    )
 
 
 async def make_link(asked: Asked) -> Link:
     """A new link to set the password."""
     if asked.who.kind != "socket":
         raise NotFromHere(message("Run `astergram web link` on the server."))
-    return Link(link=f"{asked.web.url}/password?link={await asked.web.access.new_link()}")
+    return Link(link=f"{asked.web.url}/password?link={await access_of(asked.request).new_link()}")
 
 
 operations = (

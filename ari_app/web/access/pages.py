@@ -8,12 +8,12 @@ from aiohttp import web
 
 from ari_app.i18n import message
 from ari_app.store.access import TokenRow
-from ari_app.web.access.access import Access, AccessRefused, LinkRefused, PasswordRefused, TooManyTries
+from ari_app.web.access.access import Access, AccessRefused, LinkRefused, PasswordRefused, TooManyTries, access_of
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.http.context import identity, web_of
 from ari_app.web.http.forms import form
 from ari_app.web.http.middlewares import remote
-from ari_app.web.ui.render import LANGUAGE_CHOICE, THEME_CHOICE, THEMES, render
+from ari_app.web.ui.render import LANGUAGE_CHOICE, THEME_CHOICE, THEMES, render, templates_of
 
 routes = web.RouteTableDef()
 
@@ -43,7 +43,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     """The form."""
     if identity(request).right:
         raise web.HTTPSeeOther(_local(request.query.get("next", "")))
-    has_password = await web_of(request).access.has_password()
+    has_password = await access_of(request).has_password()
     return render(
         request, "access/login.html", next=request.query.get("next", ""), has_password=has_password, error=None
     )
@@ -52,7 +52,7 @@ async def login(request: web.Request) -> web.StreamResponse:
 @routes.post("/login")
 async def log_in(request: web.Request) -> web.StreamResponse:
     """Sign in, and go on to the page that was wanted."""
-    access, fields = web_of(request).access, await form(request)
+    access, fields = access_of(request), await form(request)
     address = remote(request)
     try:
         await access.check_password(fields.get("password", ""), address)
@@ -76,14 +76,14 @@ async def first_password(request: web.Request) -> web.StreamResponse:
     """The form that a link to set the password leads to."""
     link = request.query.get("link", "")
     try:
-        await web_of(request).access.check_link(link)
+        await access_of(request).check_link(link)
     except LinkRefused as refused:
         return await _password_page(request, 403, error=refused.sentence)
     return await _password_page(request, link=link)
 
 
 async def _password_page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
-    tokens = await tokens_to_ask_for(web_of(request).access)
+    tokens = await tokens_to_ask_for(access_of(request))
     base = {"link": "", "tokens": tokens, "error": None, "error_of_tokens": "", "shortest": SHORTEST}
     return render(request, "access/password.html", status=status, **(base | values))
 
@@ -93,7 +93,7 @@ async def set_password(request: web.Request) -> web.StreamResponse:
     """Set the password, and sign in."""
     fields = await form(request)
     link, password = fields.get("link", ""), fields.get("password", "")
-    access = web_of(request).access
+    access = access_of(request)
     try:
         if password != fields.get("password_again", ""):
             raise PasswordRefused(message("The two passwords are not the same."))
@@ -112,7 +112,7 @@ async def set_password(request: web.Request) -> web.StreamResponse:
 async def log_out(request: web.Request) -> web.StreamResponse:
     """Sign this browser out."""
     its = web_of(request)
-    await its.access.log_out(identity(request).digest)
+    await access_of(request).log_out(identity(request).digest)
     response = web.HTTPSeeOther("/login")
     its.cookies.drop_session(response)
     # Whatever a browser has kept of our pages goes, too.
@@ -125,7 +125,7 @@ async def choose(request: web.Request) -> web.StreamResponse:
     """Keep a language or a theme in this browser."""
     its, fields = web_of(request), await form(request)
     response = web.HTTPSeeOther(_local(fields.get("back", "")))
-    if fields.get(LANGUAGE_CHOICE) in its.templates.languages:
+    if fields.get(LANGUAGE_CHOICE) in templates_of(request).languages:
         its.cookies.set_choice(response, LANGUAGE_CHOICE, fields[LANGUAGE_CHOICE])
     if fields.get(THEME_CHOICE) in THEMES:
         its.cookies.set_choice(response, THEME_CHOICE, fields[THEME_CHOICE])
@@ -134,7 +134,7 @@ async def choose(request: web.Request) -> web.StreamResponse:
 
 async def _signed_in(request: web.Request, where: str) -> web.StreamResponse:
     its = web_of(request)
-    secret = await its.access.start_session(remote(request), request.headers.get("User-Agent", ""))
+    secret = await access_of(request).start_session(remote(request), request.headers.get("User-Agent", ""))
     response = web.Response(status=303, headers={"Location": where})
     its.cookies.set_session(response, secret)
     return response

@@ -6,12 +6,12 @@ from ari_app.calls.progress import CallState
 from ari_app.i18n import message
 from ari_app.web.calls.filter import RESULTS, CallFilter
 from ari_app.web.calls.views import call_flow, csv_answer, line_names
-from ari_app.web.http.context import services, web_of
+from ari_app.web.http.context import services
 from ari_app.web.http.errors import PageError, is_htmx
 from ari_app.web.http.flash import flash
 from ari_app.web.ui import words
 from ari_app.web.ui.drawings import Drawings
-from ari_app.web.ui.render import render
+from ari_app.web.ui.render import render, templates_of
 
 routes = web.RouteTableDef()
 
@@ -23,7 +23,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
     """A page of the history; to htmx, without what is around it. With `live` it is only to be shown anew."""
     chosen = CallFilter.of(request.query)
     live = "live" in request.query
-    translate = web_of(request).templates.language(request).translate
+    translate = templates_of(request).language(request).translate
     its = services(request)
     found = await its.history.find(chosen.query(its.zone), (chosen.page - 1) * ON_A_PAGE, ON_A_PAGE)
     page = render(

@@ -13,7 +13,7 @@ from ari_app.web.charts.period import Days, PeriodRefused
 from ari_app.web.http.context import web_of
 from ari_app.web.ui.charts import Chart
 from ari_app.web.ui.drawings import Drawings
-from ari_app.web.ui.render import render
+from ari_app.web.ui.render import render, templates_of
 
 routes = web.RouteTableDef()
 
@@ -26,7 +26,7 @@ async def charts(request: web.Request) -> web.StreamResponse:
     its, query = web_of(request), request.query
     line = query.get("line", "").strip()[:LONGEST_LINE]
     today = period.today(its.clock(), its.services.zone)
-    translate, names = its.templates.language(request).translate, line_names(its.services.lines)
+    translate, names = templates_of(request).language(request).translate, line_names(its.services.lines)
     shown: dict[str, Any] = {
         "period": period.OWN,
         "periods": [(each, translate(said)) for each, said in period.NAMES.items()],
@@ -52,7 +52,7 @@ async def charts(request: web.Request) -> web.StreamResponse:
         count=(sum(each.count.answered for each in lines), sum(each.count.unanswered for each in lines)),
         to_answer=to_answer,
         drawn=[
-            *await _over_time(drawings, figures, days, span, its.templates.locale(request).first_week_day),
+            *await _over_time(drawings, figures, days, span, templates_of(request).locale(request).first_week_day),
             drawings.lines(lines, names),
             drawings.to_answer(to_answer),
         ],

@@ -4,8 +4,9 @@ from pydantic import BaseModel
 
 from ari_app.doctor import TITLES, Grade, Topic
 from ari_app.doctor.connect import Flavour, snippets
-from ari_app.web.connect.checkup import Examined
+from ari_app.web.connect.checkup import Examined, checkup_of
 from ari_app.web.http.operation import Asked, Operation
+from ari_app.web.ui.render import templates_of
 
 
 class DialplanLines(BaseModel):
@@ -36,23 +37,23 @@ class Examination(BaseModel):
 
 async def get_connect(asked: Asked, flavour: Flavour) -> list[DialplanLines]:
     """Everything to copy, in the order in which to do it."""
-    translate = asked.web.templates.language(asked.request).translate
+    translate = templates_of(asked.request).language(asked.request).translate
     pieces = snippets(flavour, asked.services.doctor.surroundings())
     return [DialplanLines(file=piece.file, todo=translate(piece.todo), text=piece.text) for piece in pieces]
 
 
 async def get_examination(asked: Asked) -> Examination:
     """The last examination, if it was in the last minutes; else a new one."""
-    return _told(asked, await asked.web.checkup.examined())
+    return _told(asked, await checkup_of(asked.request).examined())
 
 
 async def examine(asked: Asked) -> Examination:
     """A new examination; changes nothing."""
-    return _told(asked, await asked.web.checkup.examined(anew=True))
+    return _told(asked, await checkup_of(asked.request).examined(anew=True))
 
 
 def _told(asked: Asked, examined: Examined) -> Examination:
-    translate = asked.web.templates.language(asked.request).translate
+    translate = templates_of(asked.request).language(asked.request).translate
     findings = [
         Found(
             topic=each.topic,

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiohttp import web
+
 from ari_app.bus import EventBus
 from ari_app.doctor import Doctor, Finding, Grade
 
@@ -50,3 +52,11 @@ class Checkup:
             self._latest = examined = Examined(began_at, tuple(await self._doctor.examine()))
         self._bus.publish("doctor")
         return examined
+
+
+CHECKUP = web.AppKey("checkup", Checkup)
+
+
+def checkup_of(request: web.Request) -> Checkup:
+    """That of the page."""
+    return request.config_dict[CHECKUP]

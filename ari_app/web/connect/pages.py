@@ -5,8 +5,8 @@ from aiohttp import web
 from ari_app.doctor import TITLES, Finding, Topic
 from ari_app.doctor.connect import Flavour, snippets
 from ari_app.i18n import message
-from ari_app.web.connect.checkup import Examined
-from ari_app.web.http.context import services, web_of
+from ari_app.web.connect.checkup import Examined, checkup_of
+from ari_app.web.http.context import services
 from ari_app.web.http.errors import is_htmx
 from ari_app.web.http.flash import flash
 from ari_app.web.ui.render import render
@@ -31,19 +31,19 @@ BESIDE: dict[str, tuple[Topic, ...]] = {
 @routes.get("/connect")
 async def connect(request: web.Request) -> web.StreamResponse:
     """For a plain Asterisk."""
-    return await _page(request, Flavour.VANILLA, web_of(request).checkup.recent)
+    return await _page(request, Flavour.VANILLA, checkup_of(request).recent)
 
 
 @routes.get("/connect/{flavour:vanilla|freepbx|mikopbx}")
 async def connect_to(request: web.Request) -> web.StreamResponse:
     """For one kind of Asterisk."""
-    return await _page(request, Flavour(request.match_info["flavour"]), web_of(request).checkup.recent)
+    return await _page(request, Flavour(request.match_info["flavour"]), checkup_of(request).recent)
 
 
 @routes.get("/connect/{flavour:vanilla|freepbx|mikopbx}/findings")
 async def findings(request: web.Request) -> web.StreamResponse:
     """What the doctor has found, as soon as it has; each topic goes to its place on the page."""
-    examined = await web_of(request).checkup.examined()
+    examined = await checkup_of(request).examined()
     return await _page(request, Flavour(request.match_info["flavour"]), examined, "connect/findings.html")
 
 
@@ -51,7 +51,7 @@ async def findings(request: web.Request) -> web.StreamResponse:
 async def examine(request: web.Request) -> web.StreamResponse:
     """Send for the doctor again."""
     flavour = Flavour(request.match_info["flavour"])
-    examined = await web_of(request).checkup.examined(anew=True)
+    examined = await checkup_of(request).examined(anew=True)
     if is_htmx(request):
         return await _page(request, flavour, examined, "connect/findings.html")
     flash(request, message("Diagnostics are done."))

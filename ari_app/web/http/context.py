@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ari_app.web.access.access import Access
-    from ari_app.web.connect.checkup import Checkup
-    from ari_app.web.http.cookies import Cookies
-    from ari_app.web.http.flash import Flashes
-    from ari_app.web.http.services import Services
-    from ari_app.web.http.settings import WebSettings
-    from ari_app.web.http.sse import Streams
-    from ari_app.web.ui.render import Templates
+from ari_app.web.http.cookies import Cookies
+from ari_app.web.http.services import Services
+from ari_app.web.http.settings import WebSettings
 
 ACCESS = "access"
 """The event that is published when a session or a token has ended."""
@@ -27,17 +20,15 @@ Right = Literal["read", "write"]
 
 @dataclass(frozen=True)
 class Web:
-    """The page's own parts; ``url`` is where it is (for links), without a slash at its end."""
+    """What the page and the API work with; ``url`` is where it is (for links), without a slash at its end.
+
+    A part that belongs to one feature, or to drawing, has a key of its own, there.
+    """
 
     url: str
     settings: WebSettings
     services: Services
-    access: Access
     cookies: Cookies
-    templates: Templates
-    flashes: Flashes
-    streams: Streams
-    checkup: Checkup
     clock: Callable[[], float]
     steady: Callable[[], float]
     started: float

@@ -7,7 +7,7 @@ from typing import Literal
 from aiohttp import web
 
 from ari_app.i18n import Message
-from ari_app.web.http.context import identity, web_of
+from ari_app.web.http.context import identity
 
 MOST_BROWSERS = 100
 MOST_MESSAGES = 5
@@ -43,6 +43,14 @@ class Flashes:
         return self._waiting.pop(browser, [])
 
 
+FLASHES = web.AppKey("flashes", Flashes)
+
+
+def flashes_of(request: web.Request) -> Flashes:
+    """Those of the page."""
+    return request.config_dict[FLASHES]
+
+
 def flash(request: web.Request, sentence: Message, kind: Kind = "done") -> None:
     """Show a message on the next page, or with the answer to this request."""
-    web_of(request).flashes.add(identity(request).digest, FlashMessage(kind, sentence))
+    flashes_of(request).add(identity(request).digest, FlashMessage(kind, sentence))

@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from ari_app.web.http.context import identity, web_of
+from ari_app.web.http.context import identity
 from ari_app.web.http.middlewares import CSRF_HEADER
+from ari_app.web.http.sse import streams_of
 
 routes = web.RouteTableDef()
 
@@ -11,7 +12,7 @@ routes = web.RouteTableDef()
 @routes.get("/events", allow_head=False)
 async def events(request: web.Request) -> web.StreamResponse:
     """All events, as server-sent events."""
-    return await web_of(request).streams.run(request)
+    return await streams_of(request).run(request)
 
 
 @routes.get("/alive")

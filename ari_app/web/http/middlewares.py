@@ -4,7 +4,6 @@ CSRF protection by hand: it is one HMAC of the session, and aiohttp has none of 
 """
 
 import hmac
-import secrets
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
@@ -12,8 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ari_app.i18n import message
-from ari_app.web.http.context import IDENTITY, Identity, web_of
-from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
+from ari_app.web.http.context import IDENTITY, web_of
 from ari_app.web.http.errors import PageError, is_api, is_htmx
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,44 +51,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@web.middleware
-async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find out who is asking: by their API token, by their session's cookie, or nobody known."""
-    its = web_of(request)
-    authorization = request.headers.get("Authorization", "")
-    secret = request.cookies.get(its.cookies.session, "")
-    new_visitor = ""
-    if is_api(request) and authorization:
-        request[IDENTITY] = await _bearer(request, authorization)
-    elif secret and (session := await its.access.session(secret, used=_is_use(request))):
-        request[IDENTITY] = Identity("session", "write", session.digest, csrf_of(secret))
-    else:
-        visitor = request.cookies.get(its.cookies.visitor, "")
-        if not visitor and request.path in OPEN_PATHS:
-            visitor = new_visitor = secrets.token_urlsafe(SECRET_BYTES)
-        request[IDENTITY] = Identity("visitor", None, csrf=csrf_of(visitor) if visitor else "")
-    response = await handler(request)
-    if new_visitor and not response.prepared and its.cookies.visitor not in response.cookies:
-        its.cookies.set_visitor(response, new_visitor)
-    return response
-
-
-def _is_use(request: web.Request) -> bool:
-    """Whether somebody has done something: an open page asks again at each event, for as long as it is open."""
-    if request.method not in SAFE_METHODS:
-        return True
-    return request.path not in UNATTENDED_PATHS and LIVE_HEADER not in request.headers
-
-
-async def _bearer(request: web.Request, authorization: str) -> Identity:
-    if authorization[: len(BEARER)].lower() != BEARER:
-        raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
-    token = await web_of(request).access.token(authorization[len(BEARER) :].strip(), remote(request))
-    if token is None:
-        raise PageError(401, message("This API token is unknown. It may have been revoked."))
-    return Identity("token", "write" if token.right == "write" else "read", token_id=token.id)
 
 
 @web.middleware

@@ -2,19 +2,15 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from ari_app.bus import INTERNAL
-from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import guarded_tasks
-from ari_app.web.http.context import ACCESS, identity, web_of
+from ari_app.web.http.context import ACCESS, web_of
 from ari_app.web.http.middlewares import remote
-
-log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0  # proxies close what is silent for a minute
 RETRY_MS = 2000  # after which a browser comes back
@@ -22,9 +18,13 @@ CLOSE = "close"
 
 
 class Streams:
-    """The streams that are open, so that the program does not wait for them when it stops."""
+    """The streams that are open, so that the program does not wait for them when it stops.
 
-    def __init__(self, heartbeat_s: float = HEARTBEAT_S) -> None:
+    ``still_in``: whether whoever has asked is still let in.
+    """
+
+    def __init__(self, still_in: Callable[[web.Request], Awaitable[bool]], heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._still_in = still_in
         self.heartbeat_s = heartbeat_s
         self._open: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -63,7 +63,7 @@ class Streams:
                         item = None
                     # However much there is to tell, a session ends when it is over.
                     if item is None or item.kind == ACCESS or loop.time() >= beat:
-                        if not await _still_in(request):
+                        if not await self._still_in(request):
                             return
                         beat = loop.time() + self.heartbeat_s
                     if item is None:
@@ -74,18 +74,14 @@ class Streams:
                 return
 
 
+STREAMS = web.AppKey("streams", Streams)
+
+
+def streams_of(request: web.Request) -> Streams:
+    """Those of the page."""
+    return request.config_dict[STREAMS]
+
+
 def event(name: str, data: Mapping[str, Any]) -> bytes:
     """One event; JSON has no line breaks, so it is one line of data."""
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, default=str)}\n\n".encode()
-
-
-async def _still_in(request: web.Request) -> bool:
-    who, access = identity(request), web_of(request).access
-    try:
-        if who.kind == "session":
-            return await access.living(who.digest) is not None
-        if who.kind == "token":
-            return any(token.id == who.token_id for token in await access.tokens())
-    except StoreUnavailable as error:
-        log.warning("live events go on unchecked until the next time: %s", error)
-    return True

@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field
 
 from ari_app import __version__, zones
 from ari_app.web.http.operation import Asked, Operation
+from ari_app.web.http.sse import streams_of
+from ari_app.web.ui.render import templates_of
 
 
 class DatabaseStatus(BaseModel):
@@ -47,7 +49,7 @@ class ProgramStatus(BaseModel):
 async def get_status(asked: Asked) -> ProgramStatus:
     """How the program is."""
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
-    translate = asked.web.templates.language(asked.request).translate
+    translate = templates_of(asked.request).language(asked.request).translate
     last = failures.last[-1] if failures.last else None
     return ProgramStatus(
         version=__version__,
@@ -70,7 +72,7 @@ async def get_status(asked: Asked) -> ProgramStatus:
 
 async def hear_events(asked: Asked) -> web.StreamResponse:
     """All events, until either side leaves."""
-    return await asked.web.streams.run(asked.request)
+    return await streams_of(asked.request).run(asked.request)
 
 
 operations = (

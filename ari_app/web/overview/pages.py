@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ari_app.reports.figures import Figures
 from ari_app.web.calls.views import line_names
+from ari_app.web.connect.checkup import checkup_of
 from ari_app.web.http.context import services, web_of
 from ari_app.web.lines.listing import OVERVIEW, line_list, part_of
 from ari_app.web.ui import words
@@ -60,7 +61,7 @@ def _trouble(request: web.Request) -> dict[str, Any]:
 
 
 def _doctor(request: web.Request) -> dict[str, Any]:
-    return {"examined": web_of(request).checkup.recent}
+    return {"examined": checkup_of(request).recent}
 
 
 def _calls(request: web.Request) -> dict[str, Any]:

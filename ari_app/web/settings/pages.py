@@ -9,12 +9,12 @@ from ari_app.i18n import Message, message
 from ari_app.lines.installation import BotUntried
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
-from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, digest
+from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, access_of, digest
 from ari_app.web.access.pages import Unanswered, tokens_too
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.http.context import identity, services, web_of
 from ari_app.web.http.edits import MEANWHILE
-from ari_app.web.http.flash import FlashMessage, flash
+from ari_app.web.http.flash import FlashMessage, flash, flashes_of
 from ari_app.web.http.forms import form
 from ari_app.web.http.middlewares import remote
 from ari_app.web.settings import forms as installation_form
@@ -42,8 +42,8 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "meanwhile": None,
         "untried": False,
         "errors": {},
-        "sessions": await its.access.sessions(),
-        "tokens": await its.access.tokens(),
+        "sessions": await access_of(request).sessions(),
+        "tokens": await access_of(request).tokens(),
         "made": None,
         "shortest": SHORTEST,
         "about": installation_form.ABOUT,
@@ -85,8 +85,8 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     try:
         if fields.get("new_password", "") != fields.get("password_again", ""):
             raise PasswordRefused(message("The two passwords are not the same."))
-        revoke = await tokens_too(its.access, fields)
-        await its.access.change_password(
+        revoke = await tokens_too(access_of(request), fields)
+        await access_of(request).change_password(
             fields.get("old_password", ""), fields.get("new_password", ""), address, revoke_tokens=revoke
         )
     except AccessRefused as refused:
@@ -96,13 +96,13 @@ async def change_password(request: web.Request) -> web.StreamResponse:
         if isinstance(refused, TooManyTries):
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
-    secret = await its.access.start_session(address, request.headers.get("User-Agent", ""))
+    secret = await access_of(request).start_session(address, request.headers.get("User-Agent", ""))
     done = (
         message("The password is changed, and the API tokens are revoked.")
         if revoke
         else message("The password is changed.")
     )
-    its.flashes.add(digest(secret), FlashMessage("done", done))
+    flashes_of(request).add(digest(secret), FlashMessage("done", done))
     response = web.Response(status=303, headers={"Location": "/settings"})
     its.cookies.set_session(response, secret)
     return response
@@ -111,7 +111,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 @routes.post("/settings/sessions/others")
 async def end_others(request: web.Request) -> web.StreamResponse:
     """Sign every other browser out."""
-    await web_of(request).access.log_out_others(identity(request).digest)
+    await access_of(request).log_out_others(identity(request).digest)
     flash(request, message("Every other browser is signed out."))
     raise web.HTTPSeeOther("/settings")
 
@@ -126,7 +126,7 @@ async def make_token(request: web.Request) -> web.StreamResponse:
         wrong = message("Give the token a name of up to {longest} characters.", longest=LONGEST_NAME)
     if wrong:
         return await _page(request, 422, errors={"name": wrong})
-    secret, kept = await web_of(request).access.make_token(name, "write" if right == "write" else "read")
+    secret, kept = await access_of(request).make_token(name, "write" if right == "write" else "read")
     return await _page(request, made=(kept.name, secret))
 
 
@@ -134,7 +134,7 @@ async def make_token(request: web.Request) -> web.StreamResponse:
 async def revoke_token(request: web.Request) -> web.StreamResponse:
     """Revoke one."""
     id = request.match_info["id"]
-    if not (id.isdecimal() and len(id) <= ID_DIGITS and await web_of(request).access.revoke_token(int(id))):
+    if not (id.isdecimal() and len(id) <= ID_DIGITS and await access_of(request).revoke_token(int(id))):
         raise web.HTTPNotFound
     flash(request, message("The token is revoked."))
     raise web.HTTPSeeOther("/settings")

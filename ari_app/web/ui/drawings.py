@@ -12,10 +12,10 @@ from ari_app.i18n import Message, message
 from ari_app.reports.figures import Count, Hour, LineCount, Span, ToAnswer, Unit
 from ari_app.reports.history import CallRecord
 from ari_app.reports.samples import each_time
-from ari_app.web.http.context import web_of
 from ari_app.web.ui import charts, formats
 from ari_app.web.ui.charts import Chart, Column, Curve, Series
 from ari_app.web.ui.languages import Language
+from ari_app.web.ui.render import templates_of
 
 NUMBER_DIGITS = 2
 FLOOR_DBFS = -60.0
@@ -40,7 +40,7 @@ class Drawings:
     @classmethod
     def of(cls, request: web.Request) -> "Drawings":
         """For whoever asks."""
-        templates = web_of(request).templates
+        templates = templates_of(request)
         return cls(templates.language(request), templates.locale(request))
 
     def hours(self, hours: Sequence[Hour]) -> Chart:

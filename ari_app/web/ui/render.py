@@ -25,6 +25,7 @@ from markupsafe import Markup
 from ari_app import __version__, zones
 from ari_app.web.http.context import identity, web_of
 from ari_app.web.http.errors import is_htmx
+from ari_app.web.http.flash import flashes_of
 from ari_app.web.ui import formats
 from ari_app.web.ui.languages import SOURCE_LANGUAGE, Language, languages, preferred, reader_locale
 
@@ -89,7 +90,7 @@ class Templates:
             "zone": its.services.zone,
             "timezone": _shown_zone(its.services.zone, its.clock()),
             "version": __version__,
-            "messages": its.flashes.take(who.digest) if who.digest else [],
+            "messages": flashes_of(request).take(who.digest) if who.digest else [],
         }
         text = environment.get_template(template).render(base | values)
         if is_htmx(request) and base["messages"]:
@@ -98,9 +99,17 @@ class Templates:
         return web.Response(status=status, text=text, content_type="text/html", headers=headers)
 
 
+TEMPLATES_KEY = web.AppKey("templates", Templates)
+
+
+def templates_of(request: web.Request) -> Templates:
+    """Those of the page."""
+    return request.config_dict[TEMPLATES_KEY]
+
+
 def render(request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
     """What a handler ends with. Shows, with `flash(...)`'s messages, a template; its values are escaped."""
-    return web_of(request).templates.page(request, template, status, **values)
+    return templates_of(request).page(request, template, status, **values)
 
 
 def _environment(language: Language, versions: Mapping[str, str]) -> Environment:

@@ -1,0 +1,68 @@
+"""Who is asking, and whether they are still let in."""
+
+import logging
+import secrets
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ari_app.i18n import message
+from ari_app.store.errors import StoreUnavailable
+from ari_app.web.access.access import access_of
+from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
+from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
+from ari_app.web.http.errors import PageError, is_api
+from ari_app.web.http.middlewares import BEARER, LIVE_HEADER, OPEN_PATHS, SAFE_METHODS, UNATTENDED_PATHS, remote
+
+log = logging.getLogger(__name__)
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find out who is asking: by their API token, by their session's cookie, or nobody known."""
+    its = web_of(request)
+    authorization = request.headers.get("Authorization", "")
+    secret = request.cookies.get(its.cookies.session, "")
+    new_visitor = ""
+    if is_api(request) and authorization:
+        request[IDENTITY] = await _bearer(request, authorization)
+    elif secret and (session := await access_of(request).session(secret, used=_is_use(request))):
+        request[IDENTITY] = Identity("session", "write", session.digest, csrf_of(secret))
+    else:
+        visitor = request.cookies.get(its.cookies.visitor, "")
+        if not visitor and request.path in OPEN_PATHS:
+            visitor = new_visitor = secrets.token_urlsafe(SECRET_BYTES)
+        request[IDENTITY] = Identity("visitor", None, csrf=csrf_of(visitor) if visitor else "")
+    response = await handler(request)
+    if new_visitor and not response.prepared and its.cookies.visitor not in response.cookies:
+        its.cookies.set_visitor(response, new_visitor)
+    return response
+
+
+def _is_use(request: web.Request) -> bool:
+    """Whether somebody has done something: an open page asks again at each event, for as long as it is open."""
+    if request.method not in SAFE_METHODS:
+        return True
+    return request.path not in UNATTENDED_PATHS and LIVE_HEADER not in request.headers
+
+
+async def _bearer(request: web.Request, authorization: str) -> Identity:
+    if authorization[: len(BEARER)].lower() != BEARER:
+        raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
+    token = await access_of(request).token(authorization[len(BEARER) :].strip(), remote(request))
+    if token is None:
+        raise PageError(401, message("This API token is unknown. It may have been revoked."))
+    return Identity("token", "write" if token.right == "write" else "read", token_id=token.id)
+
+
+async def still_in(request: web.Request) -> bool:
+    """Whether the session or the token that a request came with is still good."""
+    who, access = identity(request), access_of(request)
+    try:
+        if who.kind == "session":
+            return await access.living(who.digest) is not None
+        if who.kind == "token":
+            return any(token.id == who.token_id for token in await access.tokens())
+    except StoreUnavailable as error:
+        log.warning("live events go on unchecked until the next time: %s", error)
+    return True
