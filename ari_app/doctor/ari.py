@@ -75,7 +75,7 @@ async def access(rest: Rest, surroundings: Surroundings) -> Finding:
     except AriNotFound:
         return problem(
             Topic.ARI,
-            message("Asterisk answers at {url}, but its ARI knows no /asterisk.", url=url),
+            message("Asterisk answers at {url}, but its ARI has no /asterisk resource.", url=url),
             message("Load res_ari_asterisk.so in modules.conf."),
         )
     except AriError as error:
@@ -96,7 +96,7 @@ async def access(rest: Rest, surroundings: Surroundings) -> Finding:
                 " ari.conf set enabled = yes."
             ),
         )
-    return ok(Topic.ARI, message("Asterisk answers at {url} and lets {user} in.", url=url, user=user))
+    return ok(Topic.ARI, message("Asterisk answers at {url} and accepts the user {user}.", url=url, user=user))
 
 
 async def rights(rest: Rest, surroundings: Surroundings) -> list[Finding]:
@@ -168,7 +168,7 @@ async def read_server(rest: Rest) -> AriServer:
 def version(server: AriServer) -> list[Finding]:
     """Whether Asterisk is new enough."""
     if server.version == (0, 0):
-        return [advice(Topic.ARI, message("Asterisk does not tell its version: {said}", said=server.version_text))]
+        return [advice(Topic.ARI, message("Asterisk does not report its version: {said}", said=server.version_text))]
     if server.version < OLDEST_VERSION:
         return [
             problem(
@@ -197,7 +197,7 @@ def codecs(server: AriServer, surroundings: Surroundings) -> list[Finding]:
         found.append(
             problem(
                 Topic.CODECS,
-                message("Asterisk cannot translate Opus: a phone that speaks no Opus would hear nothing."),
+                message("Asterisk cannot transcode Opus: a phone without Opus will have no audio."),
                 message(
                     "Install and load codec_opus.so (from Asterisk's makers) or codec_opus_open_source.so (Debian's"
                     " asterisk-opus, or part of its asterisk)."
@@ -214,7 +214,7 @@ def codecs(server: AriServer, surroundings: Surroundings) -> list[Finding]:
                 message("Load {module}.so in modules.conf.", module="res_format_attr_opus"),
             )
         )
-    return found or [ok(Topic.CODECS, message("Asterisk can translate all the codecs that a call needs."))]
+    return found or [ok(Topic.CODECS, message("Asterisk can transcode all the codecs that a call needs."))]
 
 
 def transport(server: AriServer, surroundings: Surroundings) -> list[Finding]:

@@ -77,7 +77,7 @@ async def rights(ami: Ami) -> list[Finding]:
         found.append(
             problem(
                 Topic.AMI,
-                message("The AMI user {user} is not told of user events.", user=ami.user),
+                message("The AMI user {user} does not receive user events.", user=ami.user),
                 message(
                     "Set read = {classes} for [{user}] in manager.conf, and see that no eventfilter hides them. Then:"
                     " asterisk -rx 'manager reload'",
@@ -87,7 +87,7 @@ async def rights(ami: Ami) -> list[Finding]:
             )
         )
     return found or [
-        ok(Topic.AMI, message("AMI lets {user} in, with the rights that Astergram needs.", user=ami.user)),
+        ok(Topic.AMI, message("AMI accepts the user {user}, with the rights that Astergram needs.", user=ami.user)),
     ]
 
 

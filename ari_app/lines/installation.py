@@ -129,7 +129,7 @@ class Installation:
             async with asyncio.timeout(TRY_S):
                 return await self._introduce(token)
         except TokenRefused:
-            said = message("Telegram knows no bot with this token: copy it again from @BotFather (/token).")
+            said = message("Telegram has no bot with this token: copy it again from @BotFather (/token).")
             raise SettingRefused(Wrong("bot_token", said)) from None
         except TimeoutError:
             error = f"no answer within {TRY_S:g} s"

@@ -223,10 +223,10 @@ class LineSettings(_Settings):
             message("Of everybody else, only the account's contacts"), message("Contacts in the line's own Telegram.")
         ),
     ] = False
-    resolve_cache_s: Annotated[float, Setting(message("How long a person who was found stays known"), unit=S)] = Field(
+    resolve_cache_s: Annotated[float, Setting(message("How long to cache a person who was found"), unit=S)] = Field(
         86400.0, ge=0
     )
-    not_found_cache_s: Annotated[float, Setting(message("How long “not on Telegram” stays known"), unit=S)] = Field(
+    not_found_cache_s: Annotated[float, Setting(message("How long to cache “not on Telegram”"), unit=S)] = Field(
         3600.0, ge=0
     )
     calls_per_minute: Annotated[int, Setting(message("Outgoing calls in any minute"), message("0: no limit."))] = Field(

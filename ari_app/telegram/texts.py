@@ -121,9 +121,7 @@ class Texts(BaseModel):
             message("To a message that is no digits of a call, at most once in 30 s. Empty: no answer."),
         ),
     ]
-    keypad: Annotated[
-        str, MESSAGE, Setting(message("Above the keypad"), message("While a call of the person's is live."))
-    ]
+    keypad: Annotated[str, MESSAGE, Setting(message("Above the keypad"), message("During a call with this person."))]
     keypad_dialled: Annotated[
         str,
         PRESSED,

@@ -149,7 +149,7 @@ async def test_wrong_ami_password(whole: Surroundings) -> None:
     [
         ("read = user\nwrite = user\n", ["write = reporting", "not checked"]),
         ("read = user\nwrite = reporting\n", ["write = user."]),
-        ("read = call\nwrite = user,reporting\n", ["not told of user events"]),
+        ("read = call\nwrite = user,reporting\n", ["does not receive user events"]),
         ("", ["write = user,reporting", "not checked"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Lines: what is set for them, their lights, and what an administrator does with them."""
+"""Lines: what is set for them, their status, and what an administrator does with them."""
 
 from typing import Annotated, Any, Literal
 
@@ -160,8 +160,8 @@ async def remove_line(asked: Asked, number: Number) -> None:
 
 
 async def get_lights(asked: Asked, number: Number) -> LightsAnswer:
-    """A line's lights."""
-    return _lights(asked, number)
+    """A line's status."""
+    return _status(asked, number)
 
 
 async def look_at_set_up(asked: Asked, number: Number) -> list[StepAnswer]:
@@ -217,18 +217,18 @@ def _line(asked: Asked, number: str) -> LineAnswer:
             PauseAnswer(request=request, seconds=seconds, reason=word)
             for request, (seconds, word) in line.pauses.items()
         ],
-        lights=_lights(asked, number),
+        lights=_status(asked, number),
     )
 
 
-def _lights(asked: Asked, number: str) -> LightsAnswer:
-    lights = asked.services.statuses.status(asked.services.lines.line(number))
+def _status(asked: Asked, number: str) -> LightsAnswer:
+    status = asked.services.statuses.status(asked.services.lines.line(number))
 
     def shown(light: StatusLight) -> LightAnswer:
         sentence = told(asked, light.sentence)
         return LightAnswer(colour=light.colour.value, sentence=sentence, since=light.since)
 
-    return LightsAnswer(calls=shown(lights.asterisk), client=shown(lights.account), bot=shown(lights.bot))
+    return LightsAnswer(calls=shown(status.asterisk), client=shown(status.account), bot=shown(status.bot))
 
 
 def _steps(asked: Asked, views: list[StepView]) -> list[StepAnswer]:

@@ -33,7 +33,7 @@ class ShownLine:
 
     number: str
     name: str
-    lights: LineStatus
+    status: LineStatus
     calls: int
     max_calls: int
     pauses: list[ShownPause]
@@ -41,18 +41,18 @@ class ShownLine:
     @property
     def state(self) -> str:
         """The worst of its lights: red, orange or green."""
-        colours = {light.colour.value for light in self._lights}
+        colours = {light.colour.value for light in self._three}
         return next((colour for colour in ("red", "orange") if colour in colours), "green")
 
     @property
     def face(self) -> tuple[object, ...]:
         """All that a list shows of it, but for what goes on by itself."""
-        lights = [(light.colour, str(light.sentence), light.since) for light in self._lights]
-        return self.number, self.name, lights, self.calls, self.max_calls
+        status = [(light.colour, str(light.sentence), light.since) for light in self._three]
+        return self.number, self.name, status, self.calls, self.max_calls
 
     @property
-    def _lights(self) -> tuple[StatusLight, ...]:
-        return self.lights.asterisk, self.lights.account, self.lights.bot
+    def _three(self) -> tuple[StatusLight, ...]:
+        return self.status.asterisk, self.status.account, self.status.bot
 
 
 def number_of(request: web.Request) -> str:

@@ -1,4 +1,4 @@
-"""The overview: what is wrong with the program itself, the lines with their lights, the calls now, today's figures."""
+"""The overview: what is wrong with the program itself, the lines with their status, the calls now, today's figures."""
 
 from typing import Any
 

@@ -34,7 +34,7 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
         return answer(request, PageError(503, error.sentence, {"Retry-After": str(DATABASE_RETRY_S)}))
     except Exception:
         log.exception("%s %s: unexpected error", request.method, request.path)
-        return answer(request, PageError(500, message("Something went wrong here. The log of Astergram says what.")))
+        return answer(request, PageError(500, message("Unexpected error: see the log of Astergram.")))
 
 
 def _refused(error: web.HTTPException) -> PageError:
