@@ -88,15 +88,16 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path) -> None:
         before = await line.stats()
         channel.xoff.set()
         async with asyncio.timeout(10):
-            while not (held_back := (await line.stats()).overflows):  # noqa: ASYNC110 - the process has no such event
+            while (await line.stats()).overflows == before.overflows:  # noqa: ASYNC110 - the process has no such event
                 await asyncio.sleep(0.1)
         channel.stopped.set()
         async with asyncio.timeout(10):
             assert "closed the media WebSocket" in (await line.lost()).reason
-        assert held_back
     assert before.transport == "websocket"
     assert before.from_asterisk.packets >= 145
-    assert before.from_asterisk.lost == before.from_asterisk.late == before.overflows == 0
+    assert before.from_asterisk.lost == 0
+    # A busy machine makes a packet late, or lets one go after a stall of the process.
+    assert before.from_asterisk.late + before.overflows < before.from_asterisk.packets / 20
 
     decoder = OpusDecoder()
     got = np.concatenate([decoder.decode(packet) for packet in channel.heard])
