@@ -62,11 +62,15 @@ class Described:
 
     @property
     def bounds(self) -> tuple[str | None, str | None]:
-        """The least and the most that a number may be; None where there is no bound."""
+        """The least and the most that a number may be; None where there is no bound. See `above`, too."""
         least = next((each.ge for each in self.field.metadata if isinstance(each, annotated_types.Ge)), None)
-        above = next((each.gt for each in self.field.metadata if isinstance(each, annotated_types.Gt)), None)
         most = next((each.le for each in self.field.metadata if isinstance(each, annotated_types.Le)), None)
-        return _number(least if least is not None else above), _number(most)
+        return _number(least), _number(most)
+
+    @property
+    def above(self) -> str | None:
+        """What a number must be more than; None where there is no such bound."""
+        return _number(next((each.gt for each in self.field.metadata if isinstance(each, annotated_types.Gt)), None))
 
     @property
     def is_whole(self) -> bool:

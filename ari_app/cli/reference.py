@@ -132,7 +132,8 @@ def _default(each: Described) -> str:
 def _bounds(each: Described) -> str:
     least, most = each.bounds
     choice = " or ".join(f"`{option}`" for option in each.options)
-    return choice or " ".join([*([f"from {least}"] if least else []), *([f"to {most}"] if most else [])])
+    words = (("above", each.above), ("from", least), ("to", most))
+    return choice or " ".join(f"{word} {bound}" for word, bound in words if bound is not None)
 
 
 def _value(value: Any) -> str:

@@ -20,24 +20,24 @@ BATCH = 500  # rows removed in one transaction: the database is not kept from ot
 class CallRow:
     """One call as a table shows it; the API's answer is made of these fields, too (`web.calls.api.CallBody`)."""
 
-    id: str
+    id: Annotated[str, Field(description="Of this call, in logs and events, too.")]
     began_at: Annotated[float, Field(description="Unix time.")]
     ended_at: Annotated[float | None, Field(description="Unix time; null while live, or where its end was not seen.")]
-    direction: Annotated[str, Field(description="From Telegram (in), to it (out), or a call back.")]
+    direction: str
     line: Annotated[str, Field(description="The line's number; empty where none was found.")]
     peer: Annotated[str, Field(description="As dialled, or the caller's Telegram id.")]
     pbx_party: Annotated[str, Field(description="Who in the PBX.")]
     person_id: Annotated[int | None, Field(description="The Telegram id of the person.")]
-    name: str
-    phone: str
-    username: str
-    status: Annotated[str | None, Field(description="TELEGRAM_STATUS of the dialplan; null while it is live.")]
+    name: Annotated[str, Field(description="Of the person on Telegram; empty where unknown.")]
+    phone: Annotated[str, Field(description="Of the person; empty where unknown.")]
+    username: Annotated[str, Field(description="Of the person on Telegram; empty where there is none.")]
+    status: str | None
     cause: Annotated[int | None, Field(description="Q.850.")]
     reason: Annotated[str, Field(description="Why it ended, as `reports.history` writes it.")]
     answered: Annotated[bool, Field(description="Both sides have heard each other.")]
     refused: Annotated[bool, Field(description="It was not taken on.")]
     to_answer_s: Annotated[float | None, Field(description="From the first ring; null where nobody answered.")]
-    talked_s: float
+    talked_s: Annotated[float, Field(description="From the audio to the end; 0 where nobody talked.")]
 
 
 @dataclass(frozen=True)

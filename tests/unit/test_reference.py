@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from ari_app.cli.reference import documents
-from ari_app.config import AmiSettings, Settings
+from ari_app.config import AmiSettings, CallSettings, Settings
 from ari_app.described import described
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import LineSettings
+from ari_app.web.calls.api import CallBody
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -28,3 +29,13 @@ def test_every_setting_is_described(model: type[BaseModel]) -> None:
             test_every_setting_is_described(below)
         elif key not in ("ami",):  # a section, or nothing
             assert key in said, f"{model.__name__}.{key}"
+
+
+def test_a_bound_that_is_itself_refused_says_so() -> None:
+    assert next(each.above for each in described(CallSettings) if each.key == "ring_s") == "0"
+    assert "| above 0 |" in documents()["settings.md"]
+
+
+def test_every_field_of_a_call_is_described() -> None:
+    for name, field in TypeAdapter(CallBody).json_schema(mode="serialization")["properties"].items():
+        assert field.get("description"), name

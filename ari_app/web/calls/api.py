@@ -37,7 +37,7 @@ class UnknownCall(Exception):
 class CallBody(CallRow):
     """One call."""
 
-    direction: Direction
+    direction: Annotated[Direction, Field(description="From Telegram (in), to it (out), or a call back.")]
     status: Annotated[Status | None, Field(description="TELEGRAM_STATUS of the dialplan; null while it is live.")]
     reason: Annotated[str, Field(exclude=True)]
     detail: Annotated[str, Field(description="Why it ended, in English; empty while it is live.")]

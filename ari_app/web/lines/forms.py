@@ -55,7 +55,7 @@ class Entry:
         if self.kind != "number":
             return {}
         least, most = self.about.bounds
-        bounds = {"min": least, "max": most, "step": "1" if self.about.is_whole else "any"}
+        bounds = {"min": least or self.about.above, "max": most, "step": "1" if self.about.is_whole else "any"}
         return {name: value for name, value in bounds.items() if value is not None}
 
 
