@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 
+from ari_app.asterisk.ami_protocol import GuardedProtocol
 from ari_app.asterisk.errors import AriError, AriFailed, AriNotFound, AriRefused, AriTimeout, AriUnreachable
 from ari_app.os_words import in_words
 
@@ -68,7 +69,7 @@ class Ami:
         connected = loop.create_future()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                connected.set_result(await loop.create_connection(AMIProtocol, self.host, self.port))
+                connected.set_result(await loop.create_connection(GuardedProtocol, self.host, self.port))
         except TimeoutError:
             raise AriTimeout(
                 f"AMI: no connection to {self.host}:{self.port} within {CONNECT_TIMEOUT_S:g} s. Check [ami] host and"
@@ -91,15 +92,18 @@ class Ami:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._manager.close()
+        self._connection_lost(None)  # whoever still waits for an answer gets none
 
     async def action(self, name: str, **headers: str) -> Answer:
         """Send an action, such as ``action("ShowDialPlan", Context="from-telegram")``."""
         request = f"AMI {name}"
-        future: asyncio.Future[Any] = self._manager.send_action({"Action": name, **headers})
+        # Nobody can guess it: any AMI user may send a user event that looks like an answer to panoramisk's own ids.
+        action_id = headers.pop("ActionID", None) or secrets.token_hex(8)
+        future: asyncio.Future[Any] = self._manager.send_action({"Action": name, **headers, "ActionID": action_id})
         # Not awaited directly: panoramisk's callbacks must never meet a cancelled future.
         await asyncio.wait({future, self._lost}, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if not future.done():
+            self._manager.protocol.responses.pop(action_id, None)
             if self._lost.done():
                 raise AriUnreachable(f"{request}: the connection to {self.host}:{self.port} broke", request=request)
             raise AriTimeout(f"{request}: no answer within {self._timeout_s:g} s", request=request)
@@ -112,6 +116,10 @@ class Ami:
     async def ping(self) -> None:
         """Ask for an answer, and nothing else."""
         await self.action("Ping")
+
+    async def lost(self) -> None:
+        """Wait until the connection breaks."""
+        await asyncio.wait({self._lost})
 
     async def allowed_actions(self) -> frozenset[str]:
         """The actions that the user's ``write`` classes allow, of those that this Asterisk has."""
@@ -130,7 +138,7 @@ class Ami:
         try:
             challenge = (await self.action("Challenge", AuthType="MD5")).fields["Challenge"]
             key = hashlib.md5(f"{challenge}{self._password}".encode(), usedforsecurity=False).hexdigest()
-            await self.action("Login", AuthType="MD5", Username=self.user, Key=key, Events="on")
+            await self.action("Login", AuthType="MD5", Username=self.user, Key=key, Events="user")
         except (AriTimeout, AriUnreachable, KeyError) as error:
             raise AriUnreachable(
                 f"AMI: {self.host}:{self.port} takes a connection, and does not answer as AMI does. Check [ami] host"
@@ -145,6 +153,7 @@ class Ami:
             ) from None
 
     def _connection_lost(self, _error: object) -> None:
+        self._manager.close()  # else panoramisk would go on pinging
         if not self._lost.done():
             self._lost.set_result(None)
 

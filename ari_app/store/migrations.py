@@ -119,6 +119,11 @@ def typed_events(db: Database) -> None:
         db.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
 
 
+def ami_events(db: Database) -> None:
+    """Events that wait for AMI."""
+    db.table("ami_events").create({"id": int, "name": str, "headers": str}, pk="id")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -131,4 +136,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     keypads_being_sent,
     card_files,
     typed_events,
+    ami_events,
 )

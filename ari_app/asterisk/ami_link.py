@@ -1,0 +1,130 @@
+"""A connection to AMI that stays: connects, sees that Asterisk answers, and connects again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from ari_app.asterisk.ami import Ami, Fields
+from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable
+from ari_app.asterisk.websocket import ConnectionState
+from ari_app.backoff import Backoff
+
+PING_EVERY_S = 10.0
+"""A connection over which nothing comes any more is noticed within this, and the time for an answer."""
+RECONNECT = Backoff(first_s=0.5, last_s=10.0, jitter=0.5)
+REFUSED_S = 60.0
+"""After a login that Asterisk refuses: more of them would look like a search for the password (fail2ban)."""
+STEADY_AFTER_S = 5.0
+"""A connection that lasted this long was a good one: the next attempt comes soon."""
+
+log = logging.getLogger(__name__)
+
+
+class AmiLink:
+    """Keeps logged in for as long as `run` goes on. ``connect`` makes a connection; it is entered for each attempt.
+
+    ``on_event`` is told each user event, ``on_change`` that the state may have changed; neither may wait.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Ami],
+        *,
+        on_event: Callable[[Fields], None] = lambda event: None,
+        on_change: Callable[[], None] = lambda: None,
+        backoff: Backoff = RECONNECT,
+        refused_s: float = REFUSED_S,
+        ping_every_s: float = PING_EVERY_S,
+    ) -> None:
+        self.state = ConnectionState.CONNECTING
+        self.last_error: AriError | None = None
+        """Why it is not connected; None while it is."""
+        self._connect = connect
+        self._on_event = on_event
+        self._on_change = on_change
+        self._backoff = backoff
+        self._refused_s = refused_s
+        self._ping_every_s = ping_every_s
+        self._ami: Ami | None = None
+        self._connected = asyncio.Event()
+        self._broken = asyncio.Event()
+
+    async def connected(self) -> None:
+        """Wait until it is logged in."""
+        await self._connected.wait()
+
+    async def user_event(self, name: str, headers: Mapping[str, str], action_id: str) -> None:
+        """Have Asterisk pass a user event on to every AMI user that may read them.
+
+        Raises AriError; where Asterisk's answer was not seen it may have done so (AriTimeout, AriUnreachable), and the
+        connection is made anew.
+        """
+        if self._ami is None:
+            raise AriUnreachable("AMI: not connected")
+        try:
+            await self._ami.action("UserEvent", **{"UserEvent": name, **headers, "ActionID": action_id})
+        except (AriTimeout, AriUnreachable):
+            self._broken.set()
+            self._connected.clear()
+            raise
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        failures = 0
+        clock = asyncio.get_running_loop().time
+        told = ""
+        try:
+            while True:
+                started = clock()
+                self._set(ConnectionState.CONNECTING, self.last_error)
+                error = await self._hold()
+                failures = 1 if clock() - started > STEADY_AFTER_S else failures + 1
+                pause_s = self._refused_s if isinstance(error, AriRefused) else self._backoff.pause_s(failures)
+                if str(error) != told:  # not the same line every few seconds
+                    told = str(error)
+                    log.warning("%s. It is tried again and again; events for AMI wait", error)
+                self._set(ConnectionState.WAITING, error)
+                await asyncio.sleep(pause_s)
+        finally:
+            self._set(ConnectionState.CLOSED, self.last_error)
+
+    async def _hold(self) -> AriError:
+        """Be connected until that ends; why it did."""
+        self._broken.clear()
+        try:
+            async with self._connect() as ami:
+                ami.on_event("UserEvent", self._on_event)
+                self._ami = ami
+                self._set(ConnectionState.CONNECTED, None)
+                log.info("AMI: connected to %s:%d as %s", ami.host, ami.port, ami.user)
+                await self._watch(ami)
+        except AriError as error:
+            return error
+        finally:
+            self._ami = None
+            self._connected.clear()
+        return AriUnreachable(f"AMI: the connection to {ami.host}:{ami.port} broke")
+
+    async def _watch(self, ami: Ami) -> None:
+        """Until it is broken. Raises AriError where there is no answer any more."""
+        lost, broken = (asyncio.ensure_future(each) for each in (ami.lost(), self._broken.wait()))
+        try:
+            while True:
+                done, _ = await asyncio.wait(
+                    {lost, broken}, timeout=self._ping_every_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    return
+                await ami.ping()
+        finally:
+            lost.cancel()
+            broken.cancel()
+
+    def _set(self, state: ConnectionState, error: AriError | None) -> None:
+        self.state = state
+        self.last_error = error
+        if state is ConnectionState.CONNECTED:
+            self._connected.set()
+        self._on_change()

@@ -1,0 +1,66 @@
+"""Brings the events that wait to AMI, one after the other: each again until Asterisk has said that it has it."""
+
+import asyncio
+import logging
+
+from ari_app.asterisk.ami_link import AmiLink
+from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable
+from ari_app.reports.ami.spool import Spool, SpooledEvent
+
+REFUSED_S = 30.0
+"""Until Asterisk is asked again that does not let the user send events; somebody has to change manager.conf."""
+TRIES = 5
+"""An event that Asterisk leaves without an answer this often, though it answers others, is not tried again."""
+
+log = logging.getLogger(__name__)
+
+
+class AmiDelivery:
+    """Sends what is in the spool for as long as `run` goes on."""
+
+    def __init__(self, spool: Spool, link: AmiLink, refused_s: float = REFUSED_S) -> None:
+        self.sent = 0
+        self.given_up = 0
+        """Events that Asterisk does not take, since the start."""
+        self.refusal: AriError | None = None
+        """Why Asterisk takes no events although it is connected; None where it does."""
+        self._spool = spool
+        self._link = link
+        self._refused_s = refused_s
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        tries = 0
+        while True:
+            event = await self._spool.first()
+            await self._link.connected()
+            try:
+                await self._send(event)
+            except AriUnreachable:
+                continue  # it waits for the next connection
+            except AriTimeout as error:
+                tries += 1
+                if tries < TRIES:
+                    continue
+                self._give_up(event, error)
+            except AriRefused as error:
+                if self.refusal is None:
+                    log.error("events for AMI wait: %s", error)  # noqa: TRY400 - the administrator needs the sentence
+                self.refusal = error
+                await asyncio.sleep(self._refused_s)
+                continue
+            except AriError as error:
+                self._give_up(event, error)
+            else:
+                self.sent += 1
+                self.refusal = None
+            tries = 0
+            self._spool.taken(event)
+
+    async def _send(self, event: SpooledEvent) -> None:
+        action_id = event.headers.get("ActionID", str(event.id))
+        await self._link.user_event(event.name, {**event.headers, "EventID": str(event.id)}, action_id)
+
+    def _give_up(self, event: SpooledEvent, error: AriError) -> None:
+        self.given_up += 1
+        log.error("AMI does not take the event %s %d, it is given up: %s", event.name, event.id, error)

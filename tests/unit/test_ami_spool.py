@@ -1,0 +1,186 @@
+"""Events on their way to AMI: in order, bounded, kept over a restart, sent again until they are taken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ari_app.asterisk.ami_link import AmiLink
+from ari_app.asterisk.errors import AriRefused
+from ari_app.backoff import Backoff
+from ari_app.reports.ami.delivery import TRIES, AmiDelivery
+from ari_app.reports.ami.spool import LOST, Spool
+from ari_app.store.store import Store, open_store
+from tests.unit.fake_ami import WAIT_S, FakeAmi, client, error, fake_ami, silent, success
+from tests.unit.fake_ari import eventually
+
+MOST = 100
+NOW = 1_790_000_000.0
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(tmp_path / "astergram.db") as opened:
+        yield opened
+
+
+async def spool_of(store: Store, most: int = MOST) -> Spool:
+    spool = Spool(store, most, clock=lambda: NOW)
+    await spool.load()
+    return spool
+
+
+async def emptied(spool: Spool) -> list[str]:
+    """What waits, in its order; events that are lost with their count."""
+    names = []
+    while len(spool):
+        event = await spool.first()
+        names.append(event.headers["Count"] if event.name == LOST else event.name)
+        spool.taken(event)
+    return names
+
+
+def put(spool: Spool, *numbers: int) -> None:
+    for number in numbers:
+        spool.put(str(number), {"CallID": "1"})
+
+
+@asynccontextmanager
+async def delivering(ami: FakeAmi, spool: Spool, timeout_s: float = WAIT_S) -> AsyncIterator[AmiDelivery]:
+    link = AmiLink(lambda: client(ami, timeout_s), backoff=Backoff(0.001, 0.001), refused_s=0.001)
+    delivery = AmiDelivery(spool, link, refused_s=0.001)
+    tasks = [asyncio.create_task(each) for each in (link.run(), delivery.run())]
+    try:
+        async with asyncio.timeout(WAIT_S):
+            yield delivery
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_what_waits_is_there_after_a_restart(store: Store) -> None:
+    spool = await spool_of(store)
+    put(spool, 1, 2, 3)
+    spool.taken(await spool.first())
+    again = await spool_of(store)
+    put(again, 4)
+    ids = [event.id for event in again._waiting.values()]
+    assert ids == sorted(set(ids))
+    assert await emptied(again) == ["2", "3", "4"]
+    assert len(await spool_of(store)) == 0
+
+
+async def test_the_oldest_go_where_there_is_no_room(store: Store) -> None:
+    spool = await spool_of(store, 3)
+    put(spool, *range(6))
+    assert spool.lost == 4
+    again = await spool_of(store, 3)
+    assert await emptied(again) == ["4", "4", "5"]
+    assert await emptied(spool) == ["4", "4", "5"]
+
+
+async def test_what_is_being_sent_is_not_lost(store: Store) -> None:
+    spool = await spool_of(store, 3)
+    put(spool, 0, 1, 2)
+    sending = await spool.first()
+    put(spool, 3, 4)
+    spool.taken(sending)
+    assert await emptied(spool) == ["3", "4"]
+    assert spool.lost == 3
+
+
+async def test_nobody_waits_for_the_database(store: Store) -> None:
+    """A database that can't be written costs no event as long as the program runs."""
+    spool = await spool_of(store)
+    writes = len(store.queue)
+    put(spool, *range(50))
+    assert len(store.queue) <= writes + 1
+    assert await emptied(spool) == [str(number) for number in range(50)]
+
+
+async def test_events_come_in_order_with_their_ids(store: Store) -> None:
+    spool = await spool_of(store)
+    put(spool, *range(20))
+    async with fake_ami() as ami, delivering(ami, spool):
+        events = [await ami.event() for _ in range(20)]
+    assert [event["UserEvent"] for event in events] == [str(number) for number in range(20)]
+    ids = [int(event["EventID"]) for event in events]
+    assert ids == sorted(set(ids))
+    assert [event["ActionID"] for event in events] == [event["EventID"] for event in events]
+
+
+async def test_a_cut_loses_none_and_repeats_only_what_was_not_confirmed(store: Store) -> None:
+    spool = await spool_of(store)
+    put(spool, *range(30))
+    async with fake_ami() as ami:
+
+        def cut_now_and_then(action: dict[str, str]) -> list[str] | None:
+            if action["Action"] == "UserEvent" and len(ami.actions) % 10 == 0:
+                ami.cut()
+                return None
+            return success(action)
+
+        ami.answer = cut_now_and_then
+        async with delivering(ami, spool) as delivery:
+            names = [(await ami.event())["UserEvent"]]
+            while names[-1] != "29" or len(spool):
+                names.append((await ami.event())["UserEvent"])
+                await asyncio.sleep(0.01)
+            assert delivery.sent == 30
+    assert list(dict.fromkeys(names)) == [str(number) for number in range(30)]
+    assert len(names) - 30 == ami.logins - 1 > 0
+
+
+async def test_events_wait_for_asterisk(store: Store) -> None:
+    spool = await spool_of(store)
+    async with fake_ami() as ami:
+        ami.answer = error("Authentication failed", "Login")
+        async with delivering(ami, spool):
+            put(spool, 1, 2)
+            await eventually(lambda: len(ami.actions) >= 6)
+            assert ami.events.empty()
+            ami.answer = success
+            assert [(await ami.event())["UserEvent"] for _ in range(2)] == ["1", "2"]
+
+
+async def test_a_user_who_may_not_send_is_told_of_and_nothing_is_lost(store: Store) -> None:
+    spool = await spool_of(store)
+    put(spool, 1)
+    async with fake_ami() as ami:
+        ami.answer = error("Permission denied", "UserEvent")
+        async with delivering(ami, spool) as delivery:
+            await ami.event()
+            await ami.event()
+            assert isinstance(delivery.refusal, AriRefused)
+            assert "write = user" in str(delivery.refusal)
+            ami.answer = success
+            while len(spool):
+                await ami.event()
+                await asyncio.sleep(0.001)
+            assert delivery.refusal is None
+            assert ami.logins == 1
+
+
+async def test_an_event_that_is_never_answered_does_not_hold_up_the_others(store: Store) -> None:
+    spool = await spool_of(store)
+    put(spool, 1, 2)
+    async with fake_ami() as ami:
+        ami.answer = lambda action: None if action.get("UserEvent") == "1" else success(action)
+        async with delivering(ami, spool, timeout_s=0.05) as delivery:
+            names = [(await ami.event())["UserEvent"] for _ in range(TRIES + 1)]
+            await eventually(lambda: not len(spool))
+            assert delivery.given_up == 1
+    assert names == ["1"] * TRIES + ["2"]
+
+
+async def test_nothing_is_given_up_while_asterisk_answers_nothing(store: Store) -> None:
+    spool = await spool_of(store)
+    put(spool, 1)
+    async with fake_ami() as ami:
+        ami.answer = silent("Login")
+        async with delivering(ami, spool, timeout_s=0.01) as delivery:
+            await eventually(lambda: len(ami.actions) >= 4 * TRIES)
+            assert (len(spool), delivery.given_up) == (1, 0)
