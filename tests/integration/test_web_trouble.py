@@ -10,12 +10,13 @@ from ari_app.store import store as store_module
 from ari_app.store.store import Store
 from ari_app.tasks import Failures
 from tests.integration.web_calls import calls_site
-from tests.integration.web_helpers import browser, program, signed_in
+from tests.integration.web_helpers import PASSWORD, browser, program, signed_in
 from tests.unit.storage_trouble import locked
 
 PATIENCE_S = 30.0
 SHORT_S = 0.3
 LOCKED = "Another program has locked"
+NEW = "another long password"
 
 
 def keep(store: Store) -> None:
@@ -103,3 +104,24 @@ async def test_signing_in_and_out_goes_on(tmp_path: Path) -> None:
         await page.services.store.queue.flush(PATIENCE_S)
         assert (await late.get("/")).path == "/"
         assert (await leaving.get("/")).path.startswith("/login")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/settings/sessions/others", {}),
+        ("/settings/password", {"old_password": PASSWORD, "new_password": NEW, "password_again": NEW}),
+    ],
+)
+async def test_who_is_signed_out_stays_out_though_their_sign_in_was_not_written_yet(
+    tmp_path: Path, path: str, fields: dict[str, str]
+) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin, browser(page) as late:
+        async with locked(page.services.store, page.database):
+            await late.log_in()
+            await page.services.store.written()
+        assert len(page.services.store.queue) > 0
+        assert (await admin.post(path, fields)).status == 200
+        assert (await late.get("/")).path.startswith("/login")
+        await page.services.store.queue.flush(PATIENCE_S)
+        assert (await late.get("/")).path.startswith("/login")

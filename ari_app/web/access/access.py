@@ -112,7 +112,7 @@ class Access:
         hashed = await self._passwords.hashed(acceptable(password))
         if not await self._kept.set_password(hashed, digest(link), revoke_tokens=revoke_tokens):
             raise LinkRefused  # somebody else was faster
-        self._started.clear()
+        self._end_started()
         self._bus.publish(ACCESS)
         log.info("the password of the admin page was set by a link%s", REVOKED if revoke_tokens else "")
 
@@ -121,7 +121,7 @@ class Access:
         acceptable(new)
         await self.check_password(old, address)
         await self._kept.set_password(await self._passwords.hashed(new), revoke_tokens=revoke_tokens)
-        self._started.clear()
+        self._end_started()
         self._bus.publish(ACCESS)
         revoked = REVOKED if revoke_tokens else ""
         log.info("the password of the admin page was changed from %s%s", address, revoked)
@@ -185,6 +185,21 @@ class Access:
 
     async def log_out(self, session_digest: str) -> None:
         """End a session."""
+        self._end(session_digest)
+        self._bus.publish(ACCESS)
+
+    async def log_out_others(self, session_digest: str) -> None:
+        """End every session but this one."""
+        await self._kept.end_other_sessions(session_digest)
+        self._end_started(but=session_digest)
+        self._bus.publish(ACCESS)
+
+    def _end_started(self, but: str = "") -> None:
+        """End the sessions that the database has not been told of, too: else they would be written afterwards."""
+        for each in self._started.keys() - {but}:
+            self._end(each)
+
+    def _end(self, session_digest: str) -> None:
         self._started.pop(session_digest, None)
         self._ended.add(session_digest)
 
@@ -193,13 +208,6 @@ class Access:
                 self._ended.discard(session_digest)
 
         self._kept.end_session(session_digest, done)
-        self._bus.publish(ACCESS)
-
-    async def log_out_others(self, session_digest: str) -> None:
-        """End every session but this one."""
-        await self._kept.end_other_sessions(session_digest)
-        self._started = {each: self._started[each] for each in self._started if each == session_digest}
-        self._bus.publish(ACCESS)
 
     async def make_token(self, name: str, right: Right) -> tuple[str, TokenRow]:
         """A new API token: its secret, which nobody can see again, and what is kept of it."""
