@@ -71,6 +71,10 @@ class SignedOut(TelegramError):
         self.word = word
 
 
+class PasswordNeeded(SignedOut):
+    """The account has a two-step password, which completes the sign-in (core.telegram.org/api/srp)."""
+
+
 class KeyForgotten(SignedOut):
     """Telegram does not know the session's authorization key (-404); by Telethon's experience it may again, later."""
 
@@ -146,6 +150,8 @@ def _mapped(request: str, error: errors.RPCError) -> TelegramError:
         return Limited(f"Telegram asks to wait {error.seconds} s before {request}", error.seconds)
     word = word_of(error)
     text = f"Telegram refused {request}: {word}"
+    if isinstance(error, errors.SessionPasswordNeededError):
+        return PasswordNeeded(text, word)
     if isinstance(error, SESSION_ENDED):
         return SignedOut(text, word)
     if word.startswith(FROZEN):

@@ -22,15 +22,13 @@ from ari_app.i18n import Message, message
 from ari_app.logs import line_log
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, LineHeld, lease, remove_lease
-from ari_app.telegram.errors import SignedOut
+from ari_app.telegram.errors import PasswordNeeded
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
 from ari_app.telegram.session_file import remove_session, signin_session
 from ari_app.telegram.signin_session import FAILURES, SignInSession
 from ari_app.telegram.signin_view import OPEN, OVER, WAYS, SignInState, SignInTimers, SignInView, broken_off, not_now
 
 log = logging.getLogger(__name__)
-
-PASSWORD_NEEDED = "SESSION_PASSWORD_NEEDED"  # noqa: S105 - Telegram's word
 
 
 class AlreadySigningIn(LineHeld):
@@ -218,9 +216,7 @@ class SignIn:
             return
         try:
             answer = await self._session.invoke(functions.auth.SignInRequest(self._phone, self._code_hash, code))
-        except SignedOut as error:
-            if error.word != PASSWORD_NEEDED:
-                raise
+        except PasswordNeeded:
             await self._need_password()
             return
         if isinstance(answer, types.auth.AuthorizationSignUpRequired):
@@ -298,11 +294,10 @@ class SignIn:
                 await self._session.move(answer.dc_id)
                 answer = await self._session.invoke(functions.auth.ImportLoginTokenRequest(answer.token))
             await self._signed_in(answer.authorization.user)
+        except PasswordNeeded:
+            await self._need_password()
         except FAILURES as error:
-            if isinstance(error, SignedOut) and error.word == PASSWORD_NEEDED:
-                await self._need_password()
-            else:
-                self._refuse(refusal_of(error, self._account), SignInState.IDLE)
+            self._refuse(refusal_of(error, self._account), SignInState.IDLE)
         self._accepted = False
         self._used()
 
