@@ -11,7 +11,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import Event, StasisStart
-from ari_app.asterisk.websocket import ConnectionState
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import ASTERISK, BOT, EventBus
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackHandler

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ari_app.asterisk.ami import Ami, Fields
 from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable
-from ari_app.asterisk.websocket import ConnectionState
+from ari_app.asterisk.reconnecting import ConnectionState, Reconnecting
 from ari_app.backoff import Backoff
 
 PING_EVERY_S = 10.0
@@ -16,13 +16,11 @@ PING_EVERY_S = 10.0
 RECONNECT = Backoff(first_s=0.5, last_s=10.0, jitter=0.5)
 REFUSED_S = 60.0
 """After a login that Asterisk refuses: more of them would look like a search for the password (fail2ban)."""
-STEADY_AFTER_S = 5.0
-"""A connection that lasted this long was a good one: the next attempt comes soon."""
 
 log = logging.getLogger(__name__)
 
 
-class AmiLink:
+class AmiLink(Reconnecting):
     """Keeps logged in for as long as `run` goes on. ``connect`` makes a connection; it is entered for each attempt.
 
     ``on_event`` is told each user event, ``on_change`` that the state may have changed; neither may wait.
@@ -38,16 +36,14 @@ class AmiLink:
         refused_s: float = REFUSED_S,
         ping_every_s: float = PING_EVERY_S,
     ) -> None:
-        self.state = ConnectionState.CONNECTING
-        self.last_error: AriError | None = None
-        """Why it is not connected; None while it is."""
+        super().__init__(backoff)
         self._connect = connect
         self._on_event = on_event
         self._on_change = on_change
-        self._backoff = backoff
         self._refused_s = refused_s
         self._ping_every_s = ping_every_s
         self._ami: Ami | None = None
+        self._said = ""
         self._connected = asyncio.Event()
         self._broken = asyncio.Event()
 
@@ -70,25 +66,13 @@ class AmiLink:
             self._connected.clear()
             raise
 
-    async def run(self) -> None:
-        """Stay connected until cancelled."""
-        failures = 0
-        clock = asyncio.get_running_loop().time
-        told = ""
-        try:
-            while True:
-                started = clock()
-                self._set(ConnectionState.CONNECTING, self.last_error)
-                error = await self._hold()
-                failures = 1 if clock() - started > STEADY_AFTER_S else failures + 1
-                pause_s = self._refused_s if isinstance(error, AriRefused) else self._backoff.pause_s(failures)
-                if str(error) != told:  # not the same line every few seconds
-                    told = str(error)
-                    log.warning("%s. It is tried again and again; events for AMI wait", error)
-                self._set(ConnectionState.WAITING, error)
-                await asyncio.sleep(pause_s)
-        finally:
-            self._set(ConnectionState.CLOSED, self.last_error)
+    def _pause_s(self, error: AriError, failures: int) -> float:
+        return self._refused_s if isinstance(error, AriRefused) else super()._pause_s(error, failures)
+
+    def _say(self, error: AriError, pause_s: float) -> None:
+        if str(error) != self._said:  # not the same line every few seconds
+            self._said = str(error)
+            log.warning("%s. It is tried again and again; events for AMI wait", error)
 
     async def _hold(self) -> AriError:
         """Be connected until that ends; why it did."""
@@ -122,9 +106,7 @@ class AmiLink:
             lost.cancel()
             broken.cancel()
 
-    def _set(self, state: ConnectionState, error: AriError | None) -> None:
-        self.state = state
-        self.last_error = error
-        if state is ConnectionState.CONNECTED:
+    def _changed(self) -> None:
+        if self.state is ConnectionState.CONNECTED:
             self._connected.set()
         self._on_change()

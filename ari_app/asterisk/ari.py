@@ -19,8 +19,9 @@ from yarl import URL
 from ari_app.asterisk import events, resources
 from ari_app.asterisk.errors import AriError, AriNotFound, AriRefused, AriTimeout
 from ari_app.asterisk.hangup import NORMAL_CLEARING
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.asterisk.rest import REQUEST_TIMEOUT_S, Rest
-from ari_app.asterisk.websocket import HEARTBEAT_S, RECONNECT, ConnectionState, EventSocket
+from ari_app.asterisk.websocket import HEARTBEAT_S, RECONNECT, EventSocket
 from ari_app.backoff import Backoff
 from ari_app.tasks import FAILURES, guarded_tasks
 

@@ -12,8 +12,8 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriError, AriNotFound, AriTimeout, was_refused
 from ari_app.asterisk.events import Event
 from ari_app.asterisk.legs import Leg
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.asterisk.resources import Bridge, Channel
-from ari_app.asterisk.websocket import ConnectionState
 from ari_app.backoff import Backoff
 
 logger = logging.getLogger(__name__)

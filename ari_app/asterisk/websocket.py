@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from enum import Enum, auto
 from http import HTTPStatus
 
 import aiohttp
@@ -16,6 +15,7 @@ from yarl import URL
 
 from ari_app.asterisk.errors import AriConflict, AriError, AriTimeout, AriUnreachable, error_from_answer
 from ari_app.asterisk.events import Event, parse_event
+from ari_app.asterisk.reconnecting import ConnectionState, Reconnecting
 from ari_app.backoff import Backoff
 from ari_app.os_words import in_words
 
@@ -26,23 +26,11 @@ CLOSE_TIMEOUT_S = 1.0
 HEARTBEAT_S = 2.5
 """A ping this often; without a pong in half that time the connection counts as broken."""
 RECONNECT = Backoff(first_s=0.2, last_s=3.0, jitter=0.5)
-STEADY_AFTER_S = 5.0
-"""A connection that lasted this long was a good one: the next retry is quick again."""
 
 _EVENTS = "GET /events"
 
 
-class ConnectionState(Enum):
-    """Where the event WebSocket is."""
-
-    CONNECTING = auto()
-    CONNECTED = auto()
-    WAITING = auto()
-    """Not connected; the next attempt comes after a pause."""
-    CLOSED = auto()
-
-
-class EventSocket:
+class EventSocket(Reconnecting):
     """Keeps one application connected, and reports each event and each change of state to plain functions."""
 
     def __init__(
@@ -57,42 +45,28 @@ class EventSocket:
         backoff: Backoff,
         heartbeat_s: float,
     ) -> None:
+        super().__init__(backoff)
         self._session = session
         self._url = URL(f"{base}/events").with_query(app=app, subscribeAll="false")
         self._user = user
         self._app = app
         self._on_event = on_event
         self._on_state = on_state
-        self._backoff = backoff
         self._heartbeat_s = heartbeat_s
-        self._changed = asyncio.Event()
-        self.state = ConnectionState.CONNECTING
-        self.last_error: AriError | None = None
-        """Why it is not connected; None while it is."""
+        self._change = asyncio.Event()
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
-        await self._changed.wait()
+        await self._change.wait()
 
-    async def run(self) -> None:
-        """Stay connected until cancelled."""
-        failures = 0
-        clock = asyncio.get_running_loop().time
-        try:
-            while True:
-                started = clock()
-                self._set(ConnectionState.CONNECTING, self.last_error)
-                error = await self._connect_and_read()
-                failures = 1 if clock() - started > STEADY_AFTER_S else failures + 1
-                # Taking the application back at once would only make the two fight.
-                pause_s = self._backoff.last_s if isinstance(error, AriConflict) else self._backoff.pause_s(failures)
-                logger.warning("%s; the next attempt comes in %.1f s", error, pause_s)
-                self._set(ConnectionState.WAITING, error)
-                await asyncio.sleep(pause_s)
-        finally:
-            self._set(ConnectionState.CLOSED, self.last_error)
+    def _pause_s(self, error: AriError, failures: int) -> float:
+        # Taking the application back at once would only make the two fight.
+        return self._backoff.last_s if isinstance(error, AriConflict) else super()._pause_s(error, failures)
 
-    async def _connect_and_read(self) -> AriError:
+    def _say(self, error: AriError, pause_s: float) -> None:
+        logger.warning("%s; the next attempt comes in %.1f s", error, pause_s)
+
+    async def _hold(self) -> AriError:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 socket = await self._session.ws_connect(
@@ -131,9 +105,7 @@ class EventSocket:
         reason = socket.exception() or f"code {socket.close_code}"
         return AriUnreachable(f"{_EVENTS}: the WebSocket to Asterisk closed ({reason})")
 
-    def _set(self, state: ConnectionState, error: AriError | None) -> None:
-        self.state = state
-        self.last_error = error
-        self._on_state(state)
-        self._changed.set()
-        self._changed = asyncio.Event()
+    def _changed(self) -> None:
+        self._on_state(self.state)
+        self._change.set()
+        self._change = asyncio.Event()

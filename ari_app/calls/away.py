@@ -5,7 +5,7 @@ import logging
 from contextlib import suppress
 
 from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.websocket import ConnectionState
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.events import AsteriskAwayWithAudio

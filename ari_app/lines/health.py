@@ -8,7 +8,7 @@ from enum import Enum
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriConflict, AriRefused
-from ari_app.asterisk.websocket import ConnectionState
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import ACCOUNT, ASTERISK, BOT, RELOAD, BusEvent, EventBus
 from ari_app.i18n import Message, message
 from ari_app.telegram.bot import Bot, BotState

@@ -15,7 +15,7 @@ from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriRefused, AriTimeout, AriUnreachable
 from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
-from ari_app.asterisk.websocket import ConnectionState
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.tasks import guarded_tasks
 

@@ -11,7 +11,7 @@ from ari_app.asterisk.ami import Fields
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.asterisk.ami_protocol import LONGEST
 from ari_app.asterisk.errors import AriRefused, AriTimeout, AriUnreachable
-from ari_app.asterisk.websocket import ConnectionState
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.backoff import Backoff
 from tests.unit.fake_ami import WAIT_S, FakeAmi, client, error, fake_ami, silent
 from tests.unit.fake_ari import eventually

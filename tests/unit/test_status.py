@@ -61,7 +61,7 @@ def test_the_clients_light(its_line: Any, colour: Colour, remedy: Remedy | None)
 
 def test_asterisks_light() -> None:
     from ari_app.asterisk.errors import AriRefused
-    from ari_app.asterisk.websocket import ConnectionState
+    from ari_app.asterisk.reconnecting import ConnectionState
 
     def ari(state: ConnectionState, error: Exception | None) -> Any:
         return SimpleNamespace(state=state, refusal=None, last_error=error, base="http://pbx:8088")
