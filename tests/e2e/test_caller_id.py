@@ -37,6 +37,12 @@ async def becomes(stage: Play, word: str, text: str) -> None:
     assert seen == text
 
 
+async def sees_anna(stage: Play) -> None:
+    """On the phone's display."""
+    await becomes(stage, "Connected Line ID Name", "Анна")
+    await becomes(stage, "Connected Line ID", str(stage.telegram.user(ANNA).id))
+
+
 @pytest.mark.parametrize("transport", ["rtp", "websocket"])
 async def test_a_phone_behind_an_answer_sees_who_calls(play: PlayMaker, transport: str) -> None:
     async with (
@@ -49,8 +55,7 @@ async def test_a_phone_behind_an_answer_sees_who_calls(play: PlayMaker, transpor
         await phone.answer()
         await call.confirm(None, None)
         await stage.talking()
-        await becomes(stage, "Connected Line ID Name", "Анна")
-        await becomes(stage, "Connected Line ID", str(stage.telegram.user(ANNA).id))
+        await sees_anna(stage)
         await call.hang_up()
 
 
@@ -62,6 +67,5 @@ async def test_a_phone_sees_whom_it_has_reached(play: PlayMaker, transport: str)
         await call.ring()
         await call.accept(None, None)
         await stage.talking()
-        await becomes(stage, "Connected Line ID Name", "Анна")
-        await becomes(stage, "Connected Line ID", str(stage.telegram.user(ANNA).id))
+        await sees_anna(stage)
         await call.hang_up()
