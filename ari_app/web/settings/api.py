@@ -4,15 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from ari_app.described import described
 from ari_app.i18n import message
 from ari_app.lines.installation import BotUntried, InstallationSettings
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.web.http.operation import Asked, Operation
+from ari_app.web.settings.forms import ABOUT
 
 LONGEST = 200
-ABOUT = {each.key: each.setting for each in described(InstallationSettings)}
 
 
 class InstallationAnswer(BaseModel):
