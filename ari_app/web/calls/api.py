@@ -14,7 +14,7 @@ from ari_app.store.calls import CallRow, Query
 from ari_app.web.calls.views import FlowRow, call_flow, csv_answer
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.ui import words
-from ari_app.web.ui.render import templates_of
+from ari_app.web.ui.render import translator_of
 
 CallId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
@@ -173,7 +173,7 @@ async def get_call(asked: Asked, id: CallId) -> WholeCall:
     record = await asked.services.history.one(id)
     if record is None:
         raise UnknownCall(message("There is no call {id} in the history.", id=id))
-    translate = templates_of(asked.request).language(asked.request).translate
+    translate = translator_of(asked.request)
     return WholeCall(
         call=CallBody.of(record.call),
         state=record.state.value,

@@ -11,7 +11,7 @@ from ari_app.web.http.errors import PageError, is_htmx
 from ari_app.web.http.flash import flash
 from ari_app.web.ui import words
 from ari_app.web.ui.drawings import Drawings
-from ari_app.web.ui.render import render, templates_of
+from ari_app.web.ui.render import render, translator_of
 
 routes = web.RouteTableDef()
 
@@ -23,7 +23,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
     """A page of the history; to htmx, without what is around it. With `live` it is only to be shown anew."""
     chosen = CallFilter.of(request.query)
     live = "live" in request.query
-    translate = templates_of(request).language(request).translate
+    translate = translator_of(request)
     its = services(request)
     found = await its.history.find(chosen.query(its.zone), (chosen.page - 1) * ON_A_PAGE, ON_A_PAGE)
     page = render(

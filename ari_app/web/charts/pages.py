@@ -13,7 +13,7 @@ from ari_app.web.charts.period import Days, PeriodRefused
 from ari_app.web.http.context import web_of
 from ari_app.web.ui.charts import Chart
 from ari_app.web.ui.drawings import Drawings
-from ari_app.web.ui.render import render, templates_of
+from ari_app.web.ui.render import render, templates_of, translator_of
 
 routes = web.RouteTableDef()
 
@@ -26,7 +26,7 @@ async def charts(request: web.Request) -> web.StreamResponse:
     its, query = web_of(request), request.query
     line = query.get("line", "").strip()[:LONGEST_LINE]
     today = period.today(its.clock(), its.services.zone)
-    translate, names = templates_of(request).language(request).translate, line_names(its.services.lines)
+    translate, names = translator_of(request), line_names(its.services.lines)
     shown: dict[str, Any] = {
         "period": period.OWN,
         "periods": [(each, translate(said)) for each, said in period.NAMES.items()],

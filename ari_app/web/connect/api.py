@@ -6,7 +6,7 @@ from ari_app.doctor import TITLES, Grade, Topic
 from ari_app.doctor.connect import Flavour, snippets
 from ari_app.web.connect.checkup import Examined, checkup_of
 from ari_app.web.http.operation import Asked, Operation
-from ari_app.web.ui.render import templates_of
+from ari_app.web.ui.render import translator_of
 
 
 class DialplanLines(BaseModel):
@@ -37,7 +37,7 @@ class Examination(BaseModel):
 
 async def get_connect(asked: Asked, flavour: Flavour) -> list[DialplanLines]:
     """Everything to copy, in the order in which to do it."""
-    translate = templates_of(asked.request).language(asked.request).translate
+    translate = translator_of(asked.request)
     pieces = snippets(flavour, asked.services.doctor.surroundings())
     return [DialplanLines(file=piece.file, todo=translate(piece.todo), text=piece.text) for piece in pieces]
 
@@ -53,7 +53,7 @@ async def examine(asked: Asked) -> Examination:
 
 
 def _told(asked: Asked, examined: Examined) -> Examination:
-    translate = templates_of(asked.request).language(asked.request).translate
+    translate = translator_of(asked.request)
     findings = [
         Found(
             topic=each.topic,

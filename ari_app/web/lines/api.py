@@ -15,7 +15,7 @@ from ari_app.telegram.setup import Step, StepState, StepView
 from ari_app.telegram.texts import Language, TemplateError, TextName
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.lines import preview
-from ari_app.web.ui.render import templates_of
+from ari_app.web.ui.render import translator_of
 
 Number = Annotated[str, Field(pattern=r"^\+[0-9]{5,15}$", examples=["+79990000001"])]
 TEMPLATE_LENGTH = 10_000
@@ -237,7 +237,7 @@ def _steps(asked: Asked, views: list[StepView]) -> list[StepAnswer]:
 
 def told(asked: Asked, sentence: Message) -> str:
     """A sentence in the asker's language."""
-    return templates_of(asked.request).translated(asked.request, sentence)
+    return translator_of(asked.request)(sentence)
 
 
 UNKNOWN: dict[int, Any] = {404: NoSuchLine}

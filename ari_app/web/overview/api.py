@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from ari_app import __version__, zones
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.http.sse import streams_of
-from ari_app.web.ui.render import templates_of
+from ari_app.web.ui.render import translator_of
 
 
 class DatabaseStatus(BaseModel):
@@ -49,7 +49,7 @@ class ProgramStatus(BaseModel):
 async def get_status(asked: Asked) -> ProgramStatus:
     """How the program is."""
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
-    translate = templates_of(asked.request).language(asked.request).translate
+    translate = translator_of(asked.request)
     last = failures.last[-1] if failures.last else None
     return ProgramStatus(
         version=__version__,

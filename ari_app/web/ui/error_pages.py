@@ -1,7 +1,6 @@
 """A request that is not done, as a page for people or as problem details for programs."""
 
 import logging
-from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
@@ -11,7 +10,7 @@ from ari_app.i18n import message
 from ari_app.store.errors import StoreUnavailable
 from ari_app.web.http.context import IDENTITY, Identity
 from ari_app.web.http.errors import PageError, is_api, is_htmx, problem
-from ari_app.web.ui.render import templates_of
+from ari_app.web.ui.render import templates_of, translator_of
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +52,14 @@ def _refused(error: web.HTTPException) -> PageError:
 
 def answer(request: web.Request, refused: PageError) -> web.Response:
     """The answer to a request that is not done."""
-    templates = templates_of(request)
     if is_api(request):
-        return problem(refused, partial(templates.translated, request))
+        return problem(refused, translator_of(request))
     if is_htmx(request):
-        text = templates.translated(request, refused.sentence)
+        text = translator_of(request)(refused.sentence)
         return web.Response(status=refused.status, text=text, headers=refused.headers)
     if IDENTITY not in request:
         request[IDENTITY] = Identity("visitor", None)
-    page = templates.page(
+    page = templates_of(request).page(
         request, "refused.html", status=refused.status, code=refused.status, sentence=refused.sentence
     )
     page.headers.update(refused.headers)

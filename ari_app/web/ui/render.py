@@ -1,7 +1,7 @@
 """Pages from templates: escaped always, in the reader's language."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Literal
@@ -68,10 +68,6 @@ class Templates:
         choice = web_of(request).cookies.choice(request, THEME_CHOICE)
         return choice if choice in THEMES else "auto"
 
-    def translated(self, request: web.Request, told: object) -> str:
-        """A sentence in the reader's language."""
-        return self.language(request).translate(told)
-
     def page(self, request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
         """A page, or, where htmx asks, a part of one."""
         its, who, language = web_of(request), identity(request), self.language(request)
@@ -105,6 +101,11 @@ TEMPLATES_KEY = web.AppKey("templates", Templates)
 def templates_of(request: web.Request) -> Templates:
     """Those of the page."""
     return request.config_dict[TEMPLATES_KEY]
+
+
+def translator_of(request: web.Request) -> Callable[[object], str]:
+    """What puts messages into the asker's language."""
+    return templates_of(request).language(request).translate
 
 
 def render(request: web.Request, template: str, status: int = 200, **values: Any) -> web.Response:
