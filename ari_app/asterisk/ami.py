@@ -117,9 +117,9 @@ class Ami:
         """Ask for an answer, and nothing else."""
         await self.action("Ping")
 
-    async def lost(self) -> None:
-        """Wait until the connection breaks."""
-        await asyncio.wait({self._lost})
+    def on_lost(self, told: Callable[[], None]) -> None:
+        """Have somebody told when the connection breaks, or has broken already."""
+        self._lost.add_done_callback(lambda _: told())
 
     async def allowed_actions(self) -> frozenset[str]:
         """The actions that the user's ``write`` classes allow, of those that this Asterisk has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from ari_app.asterisk.ami import Ami, Fields
 from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable
@@ -76,7 +77,7 @@ class AmiLink(Reconnecting):
 
     async def _hold(self) -> AriError:
         """Be connected until that ends; why it did."""
-        self._broken.clear()
+        self._broken = asyncio.Event()  # of this connection: the last one may still break
         try:
             async with self._connect() as ami:
                 ami.on_event("UserEvent", self._on_event)
@@ -93,18 +94,13 @@ class AmiLink(Reconnecting):
 
     async def _watch(self, ami: Ami) -> None:
         """Until it is broken. Raises AriError where there is no answer any more."""
-        lost, broken = (asyncio.ensure_future(each) for each in (ami.lost(), self._broken.wait()))
-        try:
-            while True:
-                done, _ = await asyncio.wait(
-                    {lost, broken}, timeout=self._ping_every_s, return_when=asyncio.FIRST_COMPLETED
-                )
-                if done:
+        ami.on_lost(self._broken.set)
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._ping_every_s):
+                    await self._broken.wait()
                     return
-                await ami.ping()
-        finally:
-            lost.cancel()
-            broken.cancel()
+            await ami.ping()
 
     def _changed(self) -> None:
         if self.state is ConnectionState.CONNECTED:
