@@ -10,8 +10,8 @@ import pytest
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.asterisk.errors import AriRefused
 from ari_app.backoff import Backoff
-from ari_app.reports.ami.delivery import TRIES, AmiDelivery
-from ari_app.reports.ami.spool import LOST, Spool
+from ari_app.pbx.ami_delivery import TRIES, AmiDelivery
+from ari_app.pbx.ami_spool import LOST, Spool
 from ari_app.store.store import Store, open_store
 from tests.unit.fake_ami import WAIT_S, FakeAmi, client, error, fake_ami, silent, success
 from tests.unit.fake_ari import eventually

@@ -5,7 +5,7 @@ import logging
 
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable
-from ari_app.reports.ami.spool import Spool, SpooledEvent
+from ari_app.pbx.ami_spool import Spool, SpooledEvent
 
 REFUSED_S = 30.0
 """Until Asterisk is asked again that does not let the user send events; somebody has to change manager.conf."""
