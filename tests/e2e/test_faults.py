@@ -4,7 +4,6 @@ Every place of the controller that starts a task has its first tasks broken, eac
 with another error, while people call, dial, press and write. Meanwhile a call on another line goes on talking.
 """
 
-import ast
 import asyncio
 import sqlite3
 import sys
@@ -34,6 +33,7 @@ from ari_app.telegram.phone import DiscardReason
 from media.types import MediaError
 from tests.e2e.conftest import Play, PlayMaker
 from tests.e2e.test_lines import sign_in
+from tests.guarded_starts import INSIDE
 
 ROOT = Path(ari_app.__file__).parent
 OTHER = "+79990000008"
@@ -59,12 +59,6 @@ TRY_S = 4.0
 
 Site = tuple[str, int]
 """Where a task is started: a file of the controller, and the line."""
-
-INSIDE = {"tasks.py", "calls/scope.py"}
-"""What these start is not theirs: they start it for somebody else, who is a place of its own."""
-THEIR_OWN = {"cli/local.py"}
-"""What these start they wait for themselves, and nothing else lives there."""
-
 
 WAITING: ContextVar[bool] = ContextVar("WAITING", default=False)
 """Whether asyncio itself waits, for tasks: such a future of its own fails for nobody."""
@@ -384,36 +378,3 @@ async def test_the_program_begins_though_each_of_its_tasks_fails_at_first(play: 
             await until_well(calls)
         assert faults.started
         assert FAILURES.count > 0
-
-
-STARTS = {"create_task", "ensure_future", "TaskGroup"}
-ONE_CALLS = {"media/worker.py", "media/websocket.py"}
-"""The process of one call: nothing else lives there."""
-
-
-def test_every_task_is_started_under_a_guard() -> None:
-    raw: list[str] = []
-    for path in [*ROOT.rglob("*.py"), *(ROOT.parent / "media").rglob("*.py")]:
-        name = path.relative_to(ROOT.parent).as_posix()
-        ours = name.removeprefix("ari_app/")
-        if ours in INSIDE | THEIR_OWN | ONE_CALLS or ours.startswith("sandbox/"):
-            continue
-        tree = ast.parse(path.read_text())
-        kept = {
-            id(node.func)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and name.startswith("media/") and _is_guarded(node)
-        }
-        raw.extend(
-            f"{name}:{node.lineno} {node.attr}"
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute) and node.attr in STARTS and id(node) not in kept
-        )
-    assert raw == []
-
-
-def _is_guarded(node: ast.Call) -> bool:
-    """`create_task(guarded(...))`, or the group for such: the controller's side of `media/` has a guard of its own."""
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "TaskGroup":
-        return True
-    return bool(node.args) and isinstance(work := node.args[0], ast.Call) and ast.unparse(work.func) == "guarded"

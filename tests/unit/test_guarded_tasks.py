@@ -1,13 +1,19 @@
 """Guarded tasks: whatever is raised in one of them ends that one only, is logged with its name, and counted."""
 
+import ast
 import asyncio
 import sqlite3
+from pathlib import Path
 
 import pytest
 from telethon.errors import RPCError
 
+import ari_app
 from ari_app.backoff import Backoff
 from ari_app.tasks import FAILURES, guarded_tasks
+from tests.guarded_starts import INSIDE, ONE_CALLS, THEIR_OWN
+
+ROOT = Path(ari_app.__file__).parent
 
 ERRORS = (
     sqlite3.OperationalError("database or disk is full"),
@@ -117,3 +123,34 @@ async def test_what_is_supervised_ends_when_it_fails_while_it_is_cancelled(monke
         ended = task.done()
     assert ended
     assert FAILURES.count == count + 1
+
+
+STARTS = {"create_task", "ensure_future", "TaskGroup"}
+
+
+def test_every_task_is_started_under_a_guard() -> None:
+    raw: list[str] = []
+    for path in [*ROOT.rglob("*.py"), *(ROOT.parent / "media").rglob("*.py")]:
+        name = path.relative_to(ROOT.parent).as_posix()
+        ours = name.removeprefix("ari_app/")
+        if ours in INSIDE | THEIR_OWN | ONE_CALLS or ours.startswith("sandbox/"):
+            continue
+        tree = ast.parse(path.read_text())
+        kept = {
+            id(node.func)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and name.startswith("media/") and _is_guarded(node)
+        }
+        raw.extend(
+            f"{name}:{node.lineno} {node.attr}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr in STARTS and id(node) not in kept
+        )
+    assert raw == []
+
+
+def _is_guarded(node: ast.Call) -> bool:
+    """`create_task(guarded(...))`, or the group for such: the controller's side of `media/` has a guard of its own."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "TaskGroup":
+        return True
+    return bool(node.args) and isinstance(work := node.args[0], ast.Call) and ast.unparse(work.func) == "guarded"
