@@ -20,6 +20,7 @@ from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
+from ari_app.calls.listeners import Listeners
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.config import Settings
@@ -119,10 +120,11 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             on_change=partial(bus.publish, BOT),
             on_language=languages.learn,
         )
-        registry = CallRegistry(bus, history)
+        listeners = Listeners()
+        registry = CallRegistry(bus, history, listeners)
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
-        cards = Cards(store, bot, registry.count, lines.include)
+        cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)
         await cards.load()
         resources = CallResources(ari, audio_settings(settings, pool), settings.calls.ring_s)
         dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks)

@@ -16,4 +16,6 @@ class Unobserved:
     def on_text(self, line: Any, person_id: int, text: str, sent_at: float) -> bool:
         return False
 
+    def on_message(self, line: Any, person: Any, text: str) -> None: ...
+
     async def on_signed_out(self, line: Any) -> None: ...

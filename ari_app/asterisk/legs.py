@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ari_app.asterisk import events
@@ -29,8 +30,12 @@ NO_DIAL_TIMEOUT = -1
 """ARI's default would end an unanswered dialplan leg after 30 s; how long to ring is the dialplan's business."""
 GIVE_BACK_TIMEOUT_S = 2.0
 """For giving a channel back to the dialplan, which takes some requests; each may stall."""
+TELL_S = 1.0
+"""For setting what is known of a call, a millisecond or two for each variable; a call does not wait for longer."""
 LEFT_GRACE_S = 1.0
 """Between a channel's leaving Stasis and its end, if it ends. One that was redirected goes on elsewhere."""
+NEAR_HALF, FAR_HALF = ";1", ";2"
+"""How the names of a Local channel's halves end; the application has the first one, the dialplan the other."""
 NEWS_S = 0.5
 """For the event that tells why a request about a channel was refused; it may come later than the answer."""
 _CHANNEL_NOT_FOUND = frozenset({"Channel not found", "Provided channel was not found"})
@@ -39,20 +44,30 @@ _FORBIDDEN_IN_EXTENSION = frozenset("@/&|,;")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class PbxChannel:
+    """A channel as AMI's events have it: its name, its Uniqueid, and the Linkedid of all that came of one call."""
+
+    name: str
+    uniqueid: str
+    linkedid: str
+
+
 class Leg:
     """One channel of a call, from the side of the application. ``cause`` is the Q.850 cause it will be hung up with."""
 
     def __init__(self, client: AriClient, channel_id: str, what: str) -> None:
         self.channel: Channel = client.channel(channel_id)
         self.cause = NORMAL_CLEARING
-        self.on_transfer: Callable[[str], None] | None = None
-        """Told the name of the channel that has taken its place."""
+        self.linkedid = ""
+        """CHANNEL(linkedid), once it is known; a transfer may bring another one."""
         self._client = client
         self._what = what
         self._in_stasis = False
         self._hangup: Hangup | None = None
         self._exists = True
         self._leaving: asyncio.TimerHandle | None = None
+        self._transfers = asyncio.Queue[Channel]()
         self._in_stasis_or_ended = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended_or_transferred = asyncio.Event()
@@ -65,6 +80,11 @@ class Leg:
     def id(self) -> str:
         """The channel's id."""
         return self.channel.id
+
+    @property
+    def pbx_channel(self) -> PbxChannel:
+        """The channel that the dialplan has."""
+        return PbxChannel(str(self.channel.name), self.id, self.linkedid)
 
     @property
     def hangup(self) -> Hangup | None:
@@ -83,9 +103,24 @@ class Leg:
         if not self._in_stasis:
             raise self._ended_error()
 
+    async def transferred(self) -> Channel:
+        """Wait for the next transfer; the channel that has taken its place."""
+        return await self._transfers.get()
+
     async def press(self, digits: str) -> None:
         """Send DTMF towards the far end: for a dialplan leg, what the dialplan takes for the caller's keys."""
         await self.noticing_the_end(lambda channel: channel.sendDTMF(dtmf=digits))
+
+    async def get_variable(self, name: str) -> str:
+        """Read a channel variable or function; empty if there is none. Raises LegEnded."""
+        try:
+            return await self.noticing_the_end(lambda channel: channel.getChannelVar(variable=name))
+        except AriNotFound:
+            return ""
+
+    async def learn_linkedid(self) -> None:
+        """Ask for CHANNEL(linkedid). Raises LegEnded, AriError."""
+        self.linkedid = await self.get_variable("CHANNEL(linkedid)")
 
     async def noticing_the_end(self, request: Callable[[Channel], Awaitable[T]]) -> T:
         """Make a request about this channel; if the channel is gone, that is a LegEnded.
@@ -159,8 +194,7 @@ class Leg:
         logger.info("%s was transferred: %s is in its place", self._what, self.channel.name)
         self._ended_or_transferred.set()
         self._client.let_go(transferred.id)
-        if self.on_transfer:
-            self.on_transfer(self.channel.name)
+        self._transfers.put_nowait(self.channel)
 
     def _enter(self) -> None:
         self._in_stasis = True
@@ -202,6 +236,14 @@ class Leg:
 class DialplanLeg(Leg):
     """A call into the dialplan through a Local channel."""
 
+    @property
+    def pbx_channel(self) -> PbxChannel:
+        """The other half of the Local channel, while this one has not been transferred."""
+        near = super().pbx_channel
+        if not near.name.endswith(NEAR_HALF) or not self._client.owns(self.id):
+            return near
+        return PbxChannel(near.name.removesuffix(NEAR_HALF) + FAR_HALF, self.id + FAR_SUFFIX, near.linkedid)
+
     async def answered(self) -> None:
         """Wait for the dialplan's answer. Raises LegEnded with its cause if it hangs up instead."""
         await self.entered()
@@ -219,6 +261,7 @@ class IncomingLeg(Leg):
         self.caller_name = str(caller.get("name", ""))
         self._came_from: Mapping[str, Any] = channel.get("dialplan", {})
         self._transferred = False
+        self._told: dict[str, str] = {}
         self._enter()
 
     async def ring(self) -> None:
@@ -233,16 +276,23 @@ class IncomingLeg(Leg):
         """Answer (SIP: 200). Raises LegEnded."""
         await self.noticing_the_end(Channel.answer)
 
-    async def get_variable(self, name: str) -> str:
-        """Read a channel variable or function; empty if there is none. Raises LegEnded."""
-        try:
-            return await self.noticing_the_end(lambda channel: channel.getChannelVar(variable=name))
-        except AriNotFound:
-            return ""
-
     async def set_variable(self, name: str, value: str) -> None:
         """Set a channel variable or function. Raises LegEnded."""
         await self.noticing_the_end(lambda channel: channel.setChannelVar(variable=name, value=value))
+
+    async def tell(self, variables: Mapping[str, str]) -> None:
+        """Set those of these channel variables that are not empty nor set already. Raises LegEnded, AriError.
+
+        AriTimeout after ``TELL_S`` at the latest.
+        """
+        try:
+            async with asyncio.timeout(TELL_S):
+                for name, value in variables.items():
+                    if value and self._told.get(name) != value:
+                        await self.set_variable(name, value)
+                        self._told[name] = value
+        except TimeoutError:
+            raise AriTimeout(f"{self._what}: its variables were not set within {TELL_S:g} s") from None
 
     async def continue_in_dialplan(self, variables: Mapping[str, str] | None = None) -> None:
         """Set variables and give the channel back to the dialplan, after its Stasis() line.
@@ -302,6 +352,7 @@ async def dialplan_leg(
                 f"{value!r} can be no extension or context: it holds a character with a meaning in Asterisk"
             )
     leg = DialplanLeg(client, client.new_id(), f"dialplan leg to {extension}@{context}")
+    leg.linkedid = leg.id  # a channel of ARI's begins a call of its own
     opening = client.channels.originate(
         endpoint=f"Local/{extension}@{context}/n",
         app=client.app,

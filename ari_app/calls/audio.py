@@ -8,6 +8,7 @@ from typing import Literal
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import bridged
 from ari_app.asterisk.caller_id import CallerId
+from ari_app.asterisk.errors import best_effort
 from ari_app.asterisk.external_media import ExternalMediaLeg, rtp_media_leg, websocket_media_leg
 from ari_app.asterisk.legs import Leg
 from ari_app.calls import events, outcome
@@ -66,7 +67,7 @@ async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, a
         external = await scope.enter(websocket_media_leg(ari, variables=_caller_id(call)))
         await audio.attach_websocket(external.media_url)
     scope.end_when(external_gone(call, external))
-    leg.on_transfer = lambda channel: call.add_event(events.Transferred(str(channel)))
+    scope.spawn(follow_transfers(call, leg))
     await scope.enter(bridged(ari, leg, external))
     call.add_event(events.Bridged(settings.transport))
 
@@ -110,6 +111,16 @@ def pass_signalling(scope: Scope, phone_call: PhoneCall, audio: MediaProcess) ->
 async def audio_lost(call: Call, audio: MediaProcess) -> Ending:
     """The media process, or the path to Telegram, is gone."""
     return outcome.audio_lost(str(await audio.lost()), call.talking)
+
+
+async def follow_transfers(call: Call, leg: Leg) -> None:
+    """Keep which channel is the call's."""
+    while True:
+        channel = await leg.transferred()
+        with best_effort(f"call {call.id}: Linkedid after a transfer"):
+            await leg.learn_linkedid()
+        call.channel = leg.pbx_channel
+        call.add_event(events.Transferred(channel.name))
 
 
 async def external_gone(call: Call, external: ExternalMediaLeg) -> Ending:

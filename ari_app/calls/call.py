@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from ari_app.asterisk.legs import PbxChannel
 from ari_app.calls import events
 from ari_app.calls.dtmf import DtmfQueue
 from ari_app.calls.events import CallEvent, TimedEvent
@@ -27,6 +28,9 @@ class CallObserver(Protocol):
 
     def changed(self, call: "Call") -> None:
         """It has one more event, and may have a new state."""
+
+    def happened(self, call: "Call", event: CallEvent) -> None:
+        """It has one more event, also where that is not kept."""
 
     def measured(self, call: "Call", sample: Sample) -> None:
         """Its audio was measured."""
@@ -52,6 +56,7 @@ class Call:
         self.line = line
         self.peer = peer
         self.pbx_party = ""  # who in the PBX: a phone's number, or the extension that is called
+        self.channel: PbxChannel | None = None  # of the PBX's side, once there is one
         self.began_at = clock()
         self.state = CallState.BEGUN
         self.milestones = Milestones()
@@ -79,6 +84,11 @@ class Call:
         """Something has happened to it, which goes into the log, too; after `MAX_EVENTS` into the log only."""
         timed = TimedEvent(self.lasted_s, event)
         log.info("call %s %s", self.id, timed)
+        self._keep(timed)
+        if self._observer:
+            self._observer.happened(self, event)
+
+    def _keep(self, timed: TimedEvent) -> None:
         if self.ending is None and len(self.events) >= MAX_EVENTS:
             if len(self.events) > MAX_EVENTS:
                 return
@@ -86,6 +96,16 @@ class Call:
         self.events.append(timed)
         if self._observer:
             self._observer.changed(self)
+
+    def variables(self) -> dict[str, str]:
+        """What its channel in the PBX has as channel variables, as far as it is known."""
+        about_person = self.person.variables() if self.person else {}
+        return {
+            **about_person,
+            "TELEGRAM_LINE": self.line,
+            "TELEGRAM_CALL": self.id,
+            "TELEGRAM_DIRECTION": self.direction.value,
+        }
 
     @property
     def lasted_s(self) -> float:

@@ -18,7 +18,7 @@ from ari_app.calls import outcome
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.card import Cards
 from ari_app.calls.conversation import ended_in_asterisk, hang_up_with_the_call
-from ari_app.calls.events import CallBackRequested, PbxRinging
+from ari_app.calls.events import CallBackRequested, CallEvent, PbxRinging
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
@@ -49,31 +49,27 @@ async def callback(
     dialled: Destination,
     target: Target,
     resources: CallResources,
-    calling: Callable[[], None],
+    requested: CallEvent,
+    calling: Callable[[], None] = lambda: None,
 ) -> None:
-    """Handle one call back; ``calling`` is called when the PBX has answered and the person is called."""
+    """Handle one call back, which was ``requested``; ``calling`` is called when the PBX has answered."""
     call = scope.call
+    call.add_event(requested)
     line.limits.check()
     callee = await line.find(dialled)
     call.person = person = line.templates.with_language(callee.person)
-    call.add_event(CallBackRequested(person.number))
     leg = await scope.enter(
         dialplan_leg(
             resources.ari,
             extension=target.extension,
             context=target.context,
             caller_id=CallerId(name=person.name, number=person.number),
-            variables={
-                **person.variables(),
-                "TELEGRAM_LINE": line.number,
-                "TELEGRAM_CALL": call.id,
-                "TELEGRAM_CALLBACK": "1",
-            },
+            variables={**call.variables(), "TELEGRAM_CALLBACK": "1"},
         )
     )
     hang_up_with_the_call(scope, leg)
     scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
-    call.pbx_party = target.extension
+    call.pbx_party, call.channel = target.extension, leg.pbx_channel
     call.add_event(PbxRinging(target.extension, target.context))
     try:
         async with asyncio.timeout(AGENT_S):
@@ -244,7 +240,9 @@ class CallBackHandler:
         """Whether they talked."""
         line, person = request.line, request.person
         try:
-            async with self._registry.admit(Direction.BACK, line.number, str(person.id), line.max_calls) as call:
+            async with self._registry.admit(
+                Direction.BACK, line.number, str(person.id), line.max_calls, person
+            ) as call:
                 scope = CallScope(call)
                 handler = callback(
                     scope,
@@ -252,6 +250,7 @@ class CallBackHandler:
                     Destination(Kind.ID, str(person.id)),
                     request.target,
                     self._resources,
+                    CallBackRequested(person.number),
                     lambda: progress.show(*request.telling("callback_calling")),
                 )
                 await scope.run(handler)

@@ -55,7 +55,7 @@ class Cards:
     """The cards of all lines, and who may press their buttons.
 
     While the bot can't be used, cards have no buttons. ``own`` tells the accounts that are lines: no line sends another
-    one its card. ``clock`` gives Unix time.
+    one its card. ``sent`` is told of each card. ``clock`` gives Unix time.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Cards:
         bot: ButtonBot,
         count: Callable[[str], None],
         own: Callable[[Person], bool] = lambda _: False,
+        sent: Callable[[str, Person, CardReason], None] = lambda line, person, reason: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._table = CardRepository(store)
@@ -71,6 +72,7 @@ class Cards:
         self._bot = bot
         self._count = count
         self._own = own
+        self._sent = sent
         self._clock = clock
         self._cards: dict[str, CardRow] = {}
 
@@ -123,6 +125,7 @@ class Cards:
         else:
             self._count("card.sent")
             line_log(log, line.number).info("card for %s (%s)", person.number, reason.value)
+            self._sent(line.number, person, reason)
 
     def find(self, card_id: str) -> CardRow | None:
         """A card whose button can be pressed."""

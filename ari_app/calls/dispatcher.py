@@ -11,6 +11,7 @@ from ari_app.calls import outcome
 from ari_app.calls.callback import callback
 from ari_app.calls.card import Cards
 from ari_app.calls.dtmf import DigitsRefused, digits_of
+from ari_app.calls.events import ClickToCall
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outbound import outbound, return_to_dialplan
@@ -91,28 +92,37 @@ class CallDispatcher:
         return True
 
     async def test_call(self, line: Line, destination: str) -> str:
-        """Ring the line's own extension, then call somebody on Telegram; the call's id.
+        """Ring the line's own extension, then call somebody on Telegram; as `click_to_call`."""
+        return await self.click_to_call(line, destination, Target(line.number.removeprefix("+"), line.context))
+
+    def on_message(self, line: Line, person: Person, text: str) -> None:
+        """Report a text that was not dialled."""
+        self._registry.listeners.message_received(line.number, person, text)
+
+    async def click_to_call(self, line: Line, destination: str, target: Target) -> str:
+        """Ring somebody in the PBX, then call somebody on Telegram; the call's id.
 
         Raises MalformedDestination, NotReady, LineFull.
         """
         dialled = line.destination(destination)
         line.require_online()
         begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.spawn(self._test(line, dialled, begun), f"test call of {line.number} to {dialled}")
+        self.spawn(self._click_to_call(line, dialled, target, begun), f"call from {target} to {dialled}")
         return await begun
 
-    async def _test(self, line: Line, dialled: Destination, begun: asyncio.Future[str]) -> None:
-        target = Target(line.number.removeprefix("+"), line.context)
+    async def _click_to_call(
+        self, line: Line, dialled: Destination, target: Target, begun: asyncio.Future[str]
+    ) -> None:
         try:
             async with self._registry.admit(Direction.BACK, line.number, str(dialled), line.max_calls) as call:
                 begun.set_result(call.id)
                 scope = CallScope(call)
-                await scope.run(callback(scope, line, dialled, target, self._resources, lambda: None))
+                await scope.run(callback(scope, line, dialled, target, self._resources, ClickToCall(str(dialled))))
         except LineFull as full:
             begun.set_exception(full)
         finally:
             if not begun.done():
-                begun.set_exception(NotReady("the test call was over before it had begun; see the log"))
+                begun.set_exception(NotReady("the call was over before it had begun; see the log"))
 
     async def _inbound(self, line: Line, offer: Offer) -> None:
         async with offer:

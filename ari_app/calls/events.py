@@ -106,6 +106,15 @@ class CallBackRequested(CallEvent):
     template: ClassVar = message("{person} is to be called back")
 
 
+@dataclass(frozen=True)
+class ClickToCall(CallEvent):
+    """An administrator or a program has somebody called; the PBX's side rings first."""
+
+    destination: str
+    side: ClassVar = Side.ASTERGRAM
+    template: ClassVar = message("A call to {destination} was requested")
+
+
 # Two parties get to talk
 
 

@@ -41,11 +41,11 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
             extension=extension,
             context=line.context,
             caller_id=CallerId(name=caller.name, number=caller.number),
-            variables={**caller.variables(), "TELEGRAM_LINE": line.number, "TELEGRAM_CALL": call.id},
+            variables=call.variables(),
         )
     )
     hang_up_with_the_call(scope, leg)
-    call.pbx_party = extension
+    call.pbx_party, call.channel = extension, leg.pbx_channel
     call.add_event(PbxRinging(extension, line.context))
     try:
         async with asyncio.timeout(RING_IN_S):

@@ -38,6 +38,10 @@ async def outbound(
     """Handle one outgoing call; a line that Telegram limits hands it on to the next of the route."""
     call = scope.call
     call.pbx_party = leg.caller_number
+    with best_effort(f"call {call.id}: Linkedid of channel {leg.id}"):
+        await leg.learn_linkedid()
+    call.channel = leg.pbx_channel
+    await tell_channel(call, leg)
     call.add_event(Dialled(leg.caller_number, destination))
     scope.on_end(partial(return_to_dialplan, leg))
     scope.end_when(ended_in_asterisk(call, leg))
@@ -51,12 +55,20 @@ async def outbound(
         try:
             dialled = line.destination(destination)
             callee = await line.find(dialled)
+            call.person = callee.person
+            await tell_channel(call, leg)
             call.add_event(CalleeFound(callee.person.number, line.number))
             return await place_call(scope, line, dialled, callee, party, resources, ring_s)
         except (Limited, Denied) as refusal:
             route.move_on(refusal)
             call.add_event(LineRefused(outcome.failed(refusal).reason))
         call.line = route.line.number
+
+
+async def tell_channel(call: Call, leg: IncomingLeg) -> None:
+    """Set on the channel that dialled what is known of the call, before anybody reports it."""
+    with best_effort(f"call {call.id}: setting TELEGRAM_* of channel {leg.id}"):
+        await leg.tell({name: value for name, value in call.variables().items() if name.startswith("TELEGRAM_")})
 
 
 class PbxParty(Protocol):

@@ -20,7 +20,7 @@ from media.types import MediaError
 
 
 class Direction(Enum):
-    """Seen from the PBX; BACK: the person asked for it, and the PBX's side was called before them."""
+    """Seen from the PBX; BACK: the PBX's side was called first, as the person or a program had asked for it."""
 
     IN = "in"
     OUT = "out"

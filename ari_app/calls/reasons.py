@@ -1,6 +1,7 @@
 """Why calls end, as types: the page, the log, the history and the dialplan's reports say it in their own words."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import ClassVar
 
 from ari_app.calls.facts import Fact
@@ -18,12 +19,25 @@ DISCARDED: dict[str, Message] = {
 """What Telegram says of a call that it discards (`Discarded.word`); a word that is not here is shown as it is."""
 
 
+class EndedBy(Enum):
+    """Whose doing an end was."""
+
+    TELEGRAM = "Telegram"  # the person's, or Telegram's own
+    ASTERISK = "Asterisk"
+    ADMINISTRATOR = "Administrator"
+    ASTERGRAM = "Astergram"
+
+
 class EndReason(Fact):
     """Why a call is over."""
+
+    by: ClassVar = EndedBy.ASTERGRAM
 
 
 class _Discarded(EndReason):
     """Telegram discarded it, and gave a ``reason``."""
+
+    by: ClassVar = EndedBy.TELEGRAM
 
     def _values(self) -> dict[str, object]:
         values = super()._values()
@@ -87,6 +101,7 @@ class NotAnswered(EndReason):
 class EndedByAdministrator(EndReason):
     """By the page, the API or the command line."""
 
+    by: ClassVar = EndedBy.ADMINISTRATOR
     template: ClassVar = message("Ended by the administrator.")
 
 
@@ -94,6 +109,7 @@ class EndedByAdministrator(EndReason):
 class SessionEnded(EndReason):
     """Telegram has ended the session that the call belonged to."""
 
+    by: ClassVar = EndedBy.TELEGRAM
     template: ClassVar = message("The line's session on Telegram has ended.")
 
 
@@ -130,6 +146,7 @@ class NotTaken(_Discarded):
 class AnsweredElsewhere(EndReason):
     """Another device of the line's account has taken it."""
 
+    by: ClassVar = EndedBy.TELEGRAM
     template: ClassVar = message("Answered on another device of the line.")
 
 
@@ -154,6 +171,7 @@ class PbxCallerGaveUp(EndReason):
     """The phone that dialled hung up before the answer."""
 
     cause: int
+    by: ClassVar = EndedBy.ASTERISK
     template: ClassVar = message("The caller in the PBX hung up before the answer (cause {cause}).")
 
 
@@ -162,6 +180,7 @@ class EndedByPbx(EndReason):
     """The PBX's side hung up, or refused the call."""
 
     cause: int
+    by: ClassVar = EndedBy.ASTERISK
     template: ClassVar = message("Ended by the PBX (cause {cause}).")
 
 

@@ -11,6 +11,8 @@ from typing import Protocol
 from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
+from ari_app.calls.events import CallEvent
+from ari_app.calls.listeners import Listeners
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.calls.progress import CallState
 from ari_app.calls.samples import Sample
@@ -46,13 +48,18 @@ class CallRegistry:
     """
 
     def __init__(
-        self, bus: EventBus | None = None, recorder: Recorder | None = None, clock: Callable[[], float] = time.time
+        self,
+        bus: EventBus | None = None,
+        recorder: Recorder | None = None,
+        listeners: Listeners | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.calls: dict[str, Call] = {}
         self.counted: Counter[str] = Counter()
         self.ended: deque[Call] = deque(maxlen=RECENT)
         self.bus = bus or EventBus()
         self.recorder = recorder
+        self.listeners = listeners or Listeners()
         self._clock = clock
         self._saved_states: dict[str, CallState] = {}
         self._idle = asyncio.Event()
@@ -69,6 +76,11 @@ class CallRegistry:
             call.end(ending(call.direction, call.talking))
         while any(each.line == line for each in self.calls.values()):
             await self._left.wait()
+
+    def of_linkedid(self, linkedid: str) -> Call | None:
+        """The live call that a channel belongs to, by its CHANNEL(linkedid); the latest of several."""
+        found = (call for call in reversed(self.calls.values()) if call.channel and call.channel.linkedid == linkedid)
+        return next(found, None) if linkedid else None
 
     def count(self, what: str) -> None:
         """One more of something."""
@@ -130,6 +142,7 @@ class CallRegistry:
             self.counted["redials"] += call.redials
             call.state = CallState.ENDED
             self.changed(call)
+            self.listeners.ended(call)
             del self.calls[call.id], self._saved_states[call.id]
             self._left.set()
             self._left = asyncio.Event()
@@ -154,6 +167,7 @@ class CallRegistry:
         if self.recorder:
             self.recorder.save(call)
         self._publish(call)
+        self.listeners.ended(call)
 
     def changed(self, call: Call) -> None:
         """A call of ours has one more event, and may have a new state."""
@@ -163,6 +177,10 @@ class CallRegistry:
             if self.recorder:
                 self.recorder.save(call)
         self._publish(call)
+
+    def happened(self, call: Call, event: CallEvent) -> None:
+        """A call of ours has one more event."""
+        self.listeners.happened(call, event)
 
     def measured(self, call: Call, sample: Sample) -> None:
         """The audio of a call of ours was measured."""

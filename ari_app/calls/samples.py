@@ -59,6 +59,9 @@ class Samples:
 
     def __init__(self, most: int = MOST) -> None:
         self.kept: list[Sample] = []
+        self.last: Sample | None = None
+        self.jitter_ms = 0.0
+        """The most that was measured."""
         self._most = most
         self._step = 1
         self._joining: Sample | None = None
@@ -66,6 +69,7 @@ class Samples:
 
     def add(self, sample: Sample) -> None:
         """One more, a second after the last."""
+        self.last, self.jitter_ms = sample, max(self.jitter_ms, sample.jitter_ms)
         self._joining = self._joining.joined(sample) if self._joining else sample
         self._joined += 1
         if self._joined < self._step:

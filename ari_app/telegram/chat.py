@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 AUTO_ANSWER_S = 30.0  # the same text to the same person at most once in this time
 TELEGRAM_ITSELF = {777000, 42777}  # its service accounts: login codes and notices
 
+OnMessage = Callable[[Person, str], None]
+"""Told each text that was not dialled, of people (not of bots, Telegram itself and the lines); must not wait."""
 OnText = Callable[[int, str, float], bool]
 """Told each text of a person, by Telegram id, in their order, and when Telegram took it (a Unix time); must not wait.
 True where it was dialled."""
@@ -38,12 +40,14 @@ class Chat:
         session: Session,
         templates: Callable[[], MessageTemplates],
         on_text: OnText,
+        on_message: OnMessage,
         own: Callable[[Person], bool],
         recently: Cooldown,
     ) -> None:
         self._session = session
         self._templates = templates
         self._on_text = on_text
+        self._on_message_of = on_message
         self._own = own
         self._recently = recently
         self._exit = AsyncExitStack()
@@ -75,7 +79,9 @@ class Chat:
             sender = await self._session.sender(event)
             if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
                 return
-            text = self._templates().text("auto_answer", Person.of(sender.id, sender))
+            person = Person.of(sender.id, sender)
+            self._on_message_of(person, event.message.message)
+            text = self._templates().text("auto_answer", person)
             if text and self._recently.admit(sender.id):
                 await self.send(utils.get_input_peer(sender), text)
         except TelegramError as error:

@@ -23,7 +23,7 @@ from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account, is_damaged
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card_message import Contact, Picture, send_contact, send_picture
-from ari_app.telegram.chat import AUTO_ANSWER_S, Chat, OnText
+from ari_app.telegram.chat import AUTO_ANSWER_S, Chat, OnMessage, OnText
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
 from ari_app.telegram.errors import (
     KEY_FORGOTTEN,
@@ -82,6 +82,9 @@ class LineObserver(Protocol):
     def on_text(self, line: "Line", person_id: int, text: str, sent_at: float) -> bool:
         """A person writes; whether that was meant for a call, and needs no other answer."""
 
+    def on_message(self, line: "Line", person: Person, text: str) -> None:
+        """A person has written what was not meant for a call."""
+
     async def on_signed_out(self, line: "Line") -> None:
         """Telegram has ended its session, and with it its calls."""
 
@@ -112,6 +115,7 @@ class Line:
         self.state = LineState.CONNECTING
         self.condition = CONNECTING
         self._on_text: OnText = partial(observer.on_text, self)
+        self._on_message: OnMessage = partial(observer.on_message, self)
         self._on_change = on_change
         self._observer = observer
         self._bot = BotDialogue(bot_name, on_change)
@@ -316,7 +320,9 @@ class Line:
         async with connected(self.account, self.limits) as session, self._phone.attached(session):
             self.user_id = account_id = await self._identify(session)
             async with (
-                Chat(session, lambda: self.templates, self._on_text, self._own, self._answered) as chat,
+                Chat(
+                    session, lambda: self.templates, self._on_text, self._on_message, self._own, self._answered
+                ) as chat,
                 guarded_tasks() as checks,
             ):
                 self._online = Online(session, self._phone, chat, account_id)

@@ -89,6 +89,14 @@ class FakeAri:
                 return web.json_response(list(found.values()))
             case "GET", _ if kind == "applications":
                 return web.json_response({"name": APP, "channel_ids": sorted(self.subscribed), "bridge_ids": []})
+            case "GET", _ if rest.endswith("/variable"):
+                channel_id = rest.partition("/")[0]
+                if channel_id not in found:
+                    return web.json_response({"message": "Channel not found"}, status=404)
+                known = {"CHANNEL(linkedid)": channel_id, **self.variables[channel_id]}
+                if (name := query["variable"]) not in known:
+                    return web.json_response({"message": "Provided variable was not found"}, status=404)
+                return web.json_response({"value": known[name]})
             case "DELETE", _ if rest in found:
                 del found[rest]
                 self.subscribed.discard(rest)

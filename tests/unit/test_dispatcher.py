@@ -11,6 +11,7 @@ from telethon import errors
 from telethon.tl import types
 
 from ari_app.asterisk.events import STASIS_START, StasisStart
+from ari_app.asterisk.legs import PbxChannel
 from ari_app.calls import outbound as outbound_module
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
@@ -25,7 +26,7 @@ from ari_app.telegram.lists import Lists
 from ari_app.telegram.peers import Callee, Person
 from ari_app.telegram.phone import DiscardReason
 from ari_app.telegram.profile import CardReason
-from tests.unit.call_rig import PASSES_S, CallRig, FakeLine, FakeMedia, call_rig, flow
+from tests.unit.call_rig import LINE, PASSES_S, CallRig, FakeLine, FakeMedia, call_rig, flow
 from tests.unit.fake_ari import PHONE, eventually
 from tests.unit.fake_telegram import ANNA, FROM_ANNA, PEER, accepted, answer, confirmed, discarded, requested, waiting
 
@@ -135,13 +136,25 @@ async def test_a_call_until_its_caller_hangs_up(rig: CallRig) -> None:
         await it.talks()
         assert rig.ari.asked(f"POST /channels/{CHANNEL}/ring") == 1
         await eventually(lambda: rig.ari.asked(f"POST /channels/{CHANNEL}/answer") == 1)
-        assert rig.ari.variables[CHANNEL] == {"TELEGRAM_STATUS": "ANSWER", "TELEGRAM_CAUSE": "16"}
+        channel = it.registry.of_linkedid(CHANNEL)
         await rig.hangs_up(CHANNEL)
         call = await it.over()
         await eventually(lambda: it.cards.after == [None])
     assert call.ending == outcome.asterisk_ended(16, Direction.OUT, talking=True)
     assert it.told == [HANGUP]
     assert call.pbx_party == "101"
+    assert channel is call
+    assert call.channel == PbxChannel("PJSIP/101-00000001", CHANNEL, CHANNEL)
+    assert rig.ari.variables[CHANNEL] == {
+        "TELEGRAM_CALL": call.id,
+        "TELEGRAM_DIRECTION": "out",
+        "TELEGRAM_LINE": LINE,
+        "TELEGRAM_ID": str(ANNA),
+        "TELEGRAM_PHONE": "+79990000002",
+        "TELEGRAM_FIRST_NAME": "Anna",
+        "TELEGRAM_STATUS": "ANSWER",
+        "TELEGRAM_CAUSE": "16",
+    }
 
 
 async def test_a_call_until_the_person_hangs_up(rig: CallRig) -> None:

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from ari_app.calls import outcome
-from ari_app.calls.events import KeypadHidden
+from ari_app.calls.call import MAX_EVENTS, Call
+from ari_app.calls.events import CallEvent, KeypadHidden, KeypadShown
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
+from ari_app.tasks import FAILURES
 
 LINE = "+79990000001"
 
@@ -43,3 +45,52 @@ async def test_an_event_that_comes_after_a_call_leaves_nothing_of_it() -> None:
     call.add_event(KeypadHidden())
     assert not registry.calls
     assert not registry._saved_states
+
+
+class Told:
+    """Keeps what it is told; ``fails``: it does, after that."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.of: list[str] = []
+        self._fails = fails
+
+    def happened(self, call: Call, event: CallEvent) -> None:
+        self._keep(type(event).__name__)
+
+    def ended(self, call: Call) -> None:
+        self._keep("refused" if call.refused else "ended")
+
+    def card_sent(self, line: str, person: object, reason: object) -> None: ...
+
+    def message_received(self, line: str, person: object, text: str) -> None: ...
+
+    def _keep(self, what: str) -> None:
+        self.of.append(what)
+        if self._fails:
+            raise ValueError("no room")
+
+
+async def test_listeners_are_told_of_each_event_and_of_the_end() -> None:
+    registry, failing, told, failures = CallRegistry(), Told(fails=True), Told(), FAILURES.count
+    registry.listeners.add(failing)
+    registry.listeners.add(told)
+    async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+        call.add_event(KeypadShown())
+        with pytest.raises(LineFull):
+            async with registry.admit(Direction.IN, LINE, "boris", 1):
+                pass
+        call.end(outcome.not_answered(1.0))
+    call.add_event(KeypadHidden())
+    assert told.of == ["KeypadShown", "refused", "CallEnded", "ended", "KeypadHidden"]
+    assert failing.of == told.of
+    assert FAILURES.count == failures + len(told.of)
+
+
+async def test_listeners_are_told_of_events_that_are_not_kept() -> None:
+    registry, told = CallRegistry(), Told()
+    registry.listeners.add(told)
+    async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+        for _ in range(MAX_EVENTS + 5):
+            call.add_event(KeypadShown())
+        call.end(outcome.not_answered(1.0))
+    assert told.of.count("KeypadShown") == MAX_EVENTS + 5

@@ -33,11 +33,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_keys_and_the_end_are_those_of_the_new_channel() -> None:
     async with fake_ari() as fake, connected(fake) as client, incoming(fake, client) as leg:
-        names: list[str] = []
-        leg.on_transfer = names.append
         await transferred(fake, leg.id, "1700.5")
-        await eventually(lambda: leg.id == "1700.5")
-        assert names == ["Local/102@phones-1700.5;1"]
+        assert (await leg.transferred()).name == "Local/102@phones-1700.5;1"
+        assert leg.id == "1700.5"
         await ended(fake, str(PHONE["id"]), 16)
         await leg.press("5")
         assert fake.asked("POST /channels/1700.5/dtmf") == 1
