@@ -16,6 +16,7 @@ from ari_app.i18n import message
 USER_EVENT_TIMEOUT_S = 2.0
 USER_EVENT = "AstergramDoctor"
 OUTGOING_CONTEXT = "to-telegram"
+EMERGENCY_NUMBERS = ("112", "911")
 DEFAULT_RTP_PORTS = (5000, 31000)
 """Asterisk's own, where rtp.conf has none."""
 PORTS_OF_A_STREAM = 2
@@ -171,6 +172,19 @@ async def outgoing(ami: Ami, surroundings: Surroundings) -> list[Finding]:
                     app=app,
                 ),
                 message("Write the same name there and in [asterisk] app."),
+            )
+        ]
+    taken = [number for number in EMERGENCY_NUMBERS if await _steps(ami, OUTGOING_CONTEXT, number)]
+    if taken:
+        return [
+            problem(
+                Topic.DIALPLAN,
+                message(
+                    "[{context}] takes {numbers}, too: where phones include it, emergency calls go to Telegram.",
+                    context=OUTGOING_CONTEXT,
+                    numbers=", ".join(taken),
+                ),
+                message("Copy it anew from the page Connect: it takes +, @ and tg# only, or a prefix of your own."),
             )
         ]
     return [ok(Topic.DIALPLAN, message("[{context}] sends calls to Astergram.", context=OUTGOING_CONTEXT))]

@@ -195,7 +195,7 @@ class PrivateAsterisk:
             "AMI_USER": self.ami_user,
             "AMI_PASSWORD": self.ami_password,
             "PHONES": "\n".join(_phone(name, password) for name, password in self.phone_passwords.items()),
-            "TELEGRAM_DIALPLAN": PROJECT_DIALPLAN if PROJECT_DIALPLAN.exists() else etc / "telegram-fallback.conf",
+            "TELEGRAM_DIALPLAN": PROJECT_DIALPLAN,
             "EXTRA_PJSIP": self._pjsip,
             "EXTRA_DIALPLAN": self._dialplan,
         }

@@ -62,11 +62,20 @@ async def test_who_may_not_call_nor_be_called(play: PlayMaker, lists: dict[str, 
 
 async def test_a_number_without_a_plus(play: PlayMaker) -> None:
     lines = [{"number": LINE, "bare_number_prefix": "+7"}]
-    async with play(lines=lines) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+    dialplan = "[to-telegram](+)\nexten => _XXXXXX.,1,Stasis(telegram,${EXTEN})\n same => n,Hangup(${TELEGRAM_CAUSE})\n"
+    async with play(lines=lines, dialplan=dialplan) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         for dialled in (ANNA.removeprefix("+7"), f"tg#{stage.telegram.user(ANNA).id}"):
             await phone.dial(dialled)
             await (await anna.incoming()).hang_up(DiscardReason.BUSY)
             assert (await phone.closed()).startswith("486")
+
+
+async def test_other_numbers_are_not_for_telegram(play: PlayMaker) -> None:
+    async with play() as stage, stage.phone() as phone:
+        for dialled in ("112", "911", "2050", ANNA.removeprefix("+")):
+            await phone.dial(dialled)
+            assert (await phone.closed())[:3] in ("404", "484")  # 484: the sandbox has longer numbers
+        assert not stage.calls
 
 
 async def test_nobody_there_is_remembered(play: PlayMaker) -> None:

@@ -173,16 +173,24 @@ async def test_ami_not_configured_is_advice(whole: Surroundings) -> None:
 
 
 async def test_line_without_extension(whole: Surroundings) -> None:
-    lines = (LineNeeds(LINE, "no-such-context"), LineNeeds(LINE, "phones", callback="777@phones"))
+    lines = (LineNeeds(LINE, "no-such-context"), LineNeeds(LINE, callback="777@phones"))
     said = wrong(await examine(dataclasses.replace(whole, lines=lines)), Topic.DIALPLAN)
-    # By way of its include of to-telegram, [phones] has an extension for the line's number.
-    assert ["no-such-context" in each for each in said] == [True, False][: len(said)]
-    assert len(said) == 1
+    assert ["no-such-context" in said[0], "777 in [phones]" in said[1]] == [True, True]
+    assert len(said) == 2
 
 
 async def test_dialplan_of_another_application(whole: Surroundings) -> None:
     (only,) = wrong(await examine(dataclasses.replace(whole, app="other")))
     assert "[to-telegram] sends calls to the Stasis application telegram; Astergram is other" in only
+
+
+async def test_a_dialplan_that_takes_emergency_calls(asterisk: PrivateAsterisk, whole: Surroundings) -> None:
+    """As the sample of earlier versions did, where phones include it."""
+    with (asterisk.run_dir / "etc" / "extensions.conf").open("a") as file:
+        file.write("\n[to-telegram](+)\nexten => _[+@0-9t].,1,Stasis(telegram,${EXTEN})\n")
+    await asterisk.cli("dialplan reload")
+    (only,) = wrong(await examine(whole))
+    assert "takes 112, 911, too" in only
 
 
 async def test_fewer_rtp_ports_than_calls_need(asterisk: PrivateAsterisk, whole: Surroundings) -> None:

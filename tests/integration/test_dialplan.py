@@ -1,0 +1,73 @@
+"""The dialplan in dialplan/, loaded by a real Asterisk: what reaches Telegram, and what never does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.errors import AriNotFound
+from ari_app.asterisk.events import STASIS_START, Event, StasisStart
+from ari_app.sandbox.asterisk import PrivateAsterisk
+from tests.integration.ari_helpers import WAIT_S, connected, nothing_is_left
+
+OFFICE = """
+[office]
+include => to-telegram
+include => office-trunk
+exten => 205,1,Goto(answered,1)
+exten => anna,1,Goto(@anna,1) ; no Local channel has a second @ in its name
+exten => answered,1,Answer()
+ same => n,Wait(30)
+[office-trunk]
+exten => 112,1,Hangup(31)
+exten => _NXXXXXX.,1,Hangup(31)
+[bare-office]
+include => to-telegram
+"""
+
+DESTINATIONS = {"+79990000002": "+79990000002", "anna": "@anna", "tg#anna": "tg#anna", "tg#5000000002": "tg#5000000002"}
+
+
+@pytest.fixture
+def extra_dialplan() -> str:
+    return OFFICE
+
+
+async def dial(client: AriClient, dialled: str, context: str = "office") -> str:
+    """Dial as a phone there does; what Telegram was asked for, empty if the call was answered or refused elsewhere."""
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    caller = client.new_id()
+    with client.events.attached("", events.put_nowait), client.events.attached(caller, events.put_nowait):
+        await client.channels.originate(
+            endpoint=f"Local/{dialled}@{context}/n", app=client.app, channelId=caller, otherChannelId=f"{caller}-far"
+        )
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                event = await events.get()
+                if isinstance(event, StasisStart) and event.args:
+                    found = event.args[0]
+                    break
+                if event.channel_id == caller and event.type in (STASIS_START, "ChannelDestroyed"):
+                    found = ""
+                    break
+        with contextlib.suppress(AriNotFound):
+            await client.channel(caller).hangup()
+        await nothing_is_left(client)
+    return found
+
+
+async def test_what_begins_like_a_destination_goes_to_telegram(asterisk: PrivateAsterisk) -> None:
+    async with connected(asterisk) as client:
+        for dialled, asked in DESTINATIONS.items():
+            assert await dial(client, dialled) == asked
+
+
+@pytest.mark.parametrize("context", ["office", "bare-office"], ids=["known elsewhere", "known nowhere"])
+async def test_other_numbers_never_go_to_telegram(asterisk: PrivateAsterisk, context: str) -> None:
+    """Emergency numbers, internal ones and those of a trunk, whether the phones' context has them or not."""
+    async with connected(asterisk) as client:
+        for dialled in ("112", "911", "205", "79990000002", "t", "h", "tgt", "tg", "+"):
+            assert await dial(client, dialled, context) == ""
