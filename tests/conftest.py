@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from ari_app.sandbox import debian
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.tasks import FAILURES
+
+NEWEST, OLDEST = "22", "16"
+TREES = {NEWEST: "asterisk", OLDEST: "asterisk-16"}
+"""By Asterisk's version: the sandbox's tree."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which Asterisk; without it the newest, and the oldest for what is marked ``asterisk_16``."""
+    parser.addoption("--asterisk", choices=(*TREES, "all"), help="Asterisk's version for the tests that need one")
 
 
 def pytest_configure() -> None:
     """Programs that the tests interrupt inherit what becomes of SIGINT; a shell has its background jobs ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that needs an Asterisk runs with each version that is wanted."""
+    if "asterisk_version" not in metafunc.fixturenames:
+        return
+    wanted = metafunc.config.getoption("--asterisk")
+    old_too = wanted == "all" or (wanted is None and metafunc.definition.get_closest_marker("asterisk_16"))
+    versions = list(TREES) if old_too else [wanted or NEWEST]
+    if versions != [NEWEST]:
+        metafunc.parametrize("asterisk_version", versions, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked ``asterisk_22`` needs something that older ones lack."""
+    impossible = [
+        item
+        for item in items
+        if item.get_closest_marker("asterisk_22")
+        and getattr(item, "callspec", None)
+        and item.callspec.params.get("asterisk_version") == OLDEST  # type: ignore[attr-defined]
+    ]
+    if impossible:
+        config.hook.pytest_deselected(items=impossible)
+        items[:] = [item for item in items if item not in impossible]
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +68,19 @@ def extra_dialplan() -> str:
 
 
 @pytest.fixture
-async def asterisk(tmp_path: Path, extra_dialplan: str) -> AsyncIterator[PrivateAsterisk]:
+def asterisk_version(request: pytest.FixtureRequest) -> str:
+    """Which Asterisk a test has."""
+    return str(getattr(request, "param", NEWEST))
+
+
+@pytest.fixture
+async def asterisk_tree(asterisk_version: str) -> debian.Tree:
+    """That Asterisk, unpacked."""
+    return await asyncio.to_thread(debian.unpack, TREES[asterisk_version])
+
+
+@pytest.fixture
+async def asterisk(tmp_path: Path, extra_dialplan: str, asterisk_tree: debian.Tree) -> AsyncIterator[PrivateAsterisk]:
     """A real Asterisk for one test, with its own ports."""
-    async with PrivateAsterisk(tmp_path / "asterisk", dialplan=extra_dialplan) as running:
+    async with PrivateAsterisk(tmp_path / "asterisk", dialplan=extra_dialplan, tree=asterisk_tree) as running:
         yield running

@@ -48,7 +48,8 @@ class PrivateAsterisk:
     ``run_dir``: where configuration, logs and recordings go; without it a temporary folder, deleted at the end.
     ``dialplan``: text appended to extensions.conf. ``pjsip``: text appended to pjsip.conf, where the templates
     ``phone``, ``phone-auth`` and ``phone-aor`` exist. ``phones``: names of the SIP accounts, each with a password of
-    its own. ``tree``: an unpacked Asterisk; without it the cached one, downloaded at first use.
+    its own. ``tree``: an unpacked Asterisk; without it the cached one, downloaded at first use. ``without``: what the
+    names of modules begin with that are not loaded, besides those of modules.conf that this Asterisk does not have.
     """
 
     ari_user = "astergram"
@@ -63,6 +64,7 @@ class PrivateAsterisk:
         pjsip: str = "",
         phones: Sequence[str] = PHONES,
         tree: debian.Tree | None = None,
+        without: Sequence[str] = (),
     ) -> None:
         self.ari_password = secrets.token_urlsafe(16)
         self.ami_password = secrets.token_urlsafe(16)
@@ -71,6 +73,7 @@ class PrivateAsterisk:
         self._dialplan = dialplan
         self._pjsip = pjsip
         self._given_tree = tree
+        self._without = tuple(without)
         self._stack = contextlib.AsyncExitStack()
         self.run_dir: Path
         self.tree: debian.Tree
@@ -183,7 +186,7 @@ class PrivateAsterisk:
             "RUN": self.run_dir,
             "SOCKETS": self._sockets,
             "TREE": self.tree.root,
-            "TRIPLET": self.tree.triplet,
+            "MODULES": self._modules_folder(),
             "HOST": HOST,
             "HTTP_PORT": self.http_port,
             "AMI_PORT": self.ami_port,
@@ -203,7 +206,22 @@ class PrivateAsterisk:
             (etc / f"{name}.conf").touch()
         for template in CONFIGURATION.glob("*.conf"):
             text = re.sub(r"@([A-Z_]+)@", lambda match: str(values[match[1]]), template.read_text())
-            (etc / template.name).write_text(text)
+            (etc / template.name).write_text(self._modules(text) if template.name == "modules.conf" else text)
+
+    def _modules_folder(self) -> Path:
+        """Where Debian keeps modules: in the triplet's folder since trixie."""
+        folders = (self.tree.root / "usr/lib" / folder for folder in (f"{self.tree.triplet}/asterisk", "asterisk"))
+        return next((folder for folder in folders if folder.is_dir()), self.tree.root) / "modules"
+
+    def _modules(self, text: str) -> str:
+        """Leave out the modules that are not wanted, and those that this Asterisk does not have."""
+        folder = self._modules_folder()
+
+        def is_loaded(line: str) -> bool:
+            _, _, module = line.partition("load = ")
+            return not module or ((folder / module).is_file() and not module.startswith(self._without))
+
+        return "".join(line for line in text.splitlines(keepends=True) if is_loaded(line.rstrip()))
 
     async def _check(self) -> None:
         """Make sure that the one who answers is this instance, and that each of its ports is its own."""

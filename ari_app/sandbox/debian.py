@@ -31,7 +31,7 @@ SUITE_ALIASES = {"stable", "oldstable", "testing", "unstable", "sid"}
 DOWNLOAD_RETRIES = 5
 
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
-LIBRARY_FOLDERS = ("usr/lib/{triplet}", "lib/{triplet}", "usr/lib/{triplet}/pulseaudio")
+LIBRARY_FOLDERS = ("usr/lib/{triplet}", "lib/{triplet}", "usr/lib/{triplet}/pulseaudio", "usr/lib")
 UNUSED_FOLDERS = ("doc", "man", "locale", "lintian", "bug", "info")
 
 # What only maintainer scripts and logins need: those never run here.
@@ -85,6 +85,13 @@ TREES: Mapping[str, Recipe] = {
         own_loader=True,
         links=(("usr/share/asterisk/sounds/en", "en_US_f_Allison"),),
     ),
+    # An old one that many still run.
+    "asterisk-16": Recipe(
+        "bullseye",
+        ("asterisk", "asterisk-opus", "asterisk-voicemail", "asterisk-core-sounds-en-gsm"),
+        own_loader=True,
+        links=(("usr/share/asterisk/sounds/en", "en_US_f_Allison"),),
+    ),
     # Half of what baresip-core depends on is for video modules, which a phone of ours never loads.
     "baresip": Recipe(OWN, ("baresip-core",), without=r"lib(llvm|z3|gl|directfb|icu|codec2|drm|vpx|x11|xcb|xml2)"),
     "coturn": Recipe(OWN, ("coturn",)),
@@ -116,15 +123,18 @@ class Tree:
 
     def libraries(self) -> str:
         """Return the library folders of the tree, joined by colons."""
+        return ":".join(map(str, self._library_folders()))
+
+    def _library_folders(self) -> list[Path]:
         folders = (self.root / folder.format(triplet=self.triplet) for folder in LIBRARY_FOLDERS)
-        return ":".join(str(folder) for folder in folders if folder.is_dir())
+        return [folder for folder in folders if folder.is_dir()]
 
     def command(self, program: str, *arguments: str | Path) -> list[str]:
         """Return the argument list that starts ``program`` (a path in the tree, such as ``usr/sbin/asterisk``)."""
         own = [str(self.root / program), *map(str, arguments)]
         if not self.own_loader:
             return own
-        loader = next(self.root.glob("usr/lib*/**/ld-linux-*.so.*"), None)
+        loader = next((found for folder in self._library_folders() for found in folder.glob("ld-linux-*.so.*")), None)
         if loader is None:
             raise DebianError(f"{self.root} has no ld.so: delete the folder and start again")
         return [str(loader), "--library-path", self.libraries(), *own]

@@ -13,6 +13,7 @@ from ari_app.lines.factory import Accounts
 from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.person import Person, person
 from ari_app.sandbox.telegram import Device, LocalTelegram, Timers, sign_in
 from ari_app.sandbox.telegram.device import API_HASH, API_ID
@@ -93,12 +94,21 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    folder: Path, *, timers: Timers | None = None, dialplan: str = "", people: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    timers: Timers | None = None,
+    dialplan: str = "",
+    people: Mapping[str, str] | None = None,
+    tree: Tree | None = None,
+    without: Sequence[str] = (),
 ) -> AsyncIterator[Stage]:
-    """Set the stage in an empty folder: LINE, ANNA and BORIS have accounts (`people`: more of them, phone to name)."""
+    """Set the stage in an empty folder: LINE, ANNA and BORIS have accounts (`people`: more of them, phone to name).
+
+    ``dialplan``, ``tree`` and ``without`` are `PrivateAsterisk`'s.
+    """
     async with (
         LocalTelegram(folder / "telegram.db", timers=timers or Timers()) as telegram,
-        PrivateAsterisk(folder / "asterisk", dialplan=dialplan) as asterisk,
+        PrivateAsterisk(folder / "asterisk", dialplan=dialplan, tree=tree, without=without) as asterisk,
         MediaPool(folder / "people", warm=1) as pool,
     ):
         names = {LINE: "Astergram", ANNA: "Анна", BORIS: "Boris", **(people or {})}

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from ari_app.app import Astergram, running
 from ari_app.calls.call import Call
 from ari_app.config import Settings, load
 from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.person import Person
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import LINE, Stage, stage
@@ -29,6 +30,7 @@ HZ_TOLERANCE = 3.0
 LEVEL_DBFS = range(-20, -5)  # sent at -12
 GONE_S = 10.0
 TALK_S = 3.0
+WEBSOCKET = pytest.param("websocket", marks=pytest.mark.asterisk_22)
 
 
 @dataclass
@@ -119,7 +121,7 @@ def flows(request: pytest.FixtureRequest) -> Iterator[list[Call]]:
 
 
 @pytest.fixture
-def play(tmp_path: Path, flows: list[Call]) -> PlayMaker:
+def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
     """Makes a stage with Astergram on it, and sees to it that nothing is left of either."""
 
     @asynccontextmanager
@@ -130,11 +132,14 @@ def play(tmp_path: Path, flows: list[Call]) -> PlayMaker:
         people: Mapping[str, str] | None = None,
         bot: bool = False,
         proxy: Proxy | None = None,
+        without: Sequence[str] = (),
         **sections: Any,
     ) -> AsyncIterator[Play]:
         logging.getLogger("ari_app").setLevel(logging.INFO)
         before = Before()
-        async with stage(tmp_path, timers=timers, dialplan=dialplan, people=people) as set_stage:
+        async with stage(
+            tmp_path, timers=timers, dialplan=dialplan, people=people, tree=asterisk_tree, without=without
+        ) as set_stage:
             if bot:
                 sections["bot"] = set_stage.bot()
             if proxy:  # between Astergram and Asterisk's HTTP server

@@ -17,6 +17,7 @@ from aiohttp import ClientResponse
 
 from ari_app import api_client
 from ari_app.config import load
+from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
 from ari_app.web.areas import OPERATIONS
@@ -161,8 +162,8 @@ def leaves(schema: dict[str, Any]) -> set[Any]:
 
 
 @pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with stage(tmp_path) as made:
+async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
+    async with stage(tmp_path, tree=asterisk_tree) as made:
         yield made
 
 

@@ -11,7 +11,7 @@ from ari_app.calls.events import AsteriskAwayWithAudio, CallEnded, CallEvent
 from ari_app.calls.reasons import AsteriskAway
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import GONE_S, PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard, nothing_left_in
+from tests.e2e.conftest import GONE_S, PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, Play, PlayMaker, heard, nothing_left_in
 from tests.e2e.test_endings import reason
 from tests.integration.ari_helpers import Proxy
 
@@ -49,7 +49,7 @@ async def test_asterisk_is_killed_and_started_again(play: PlayMaker) -> None:
         assert await nothing_left_in(stage.asterisk) == []
 
 
-@pytest.mark.parametrize("transport", ["rtp", "websocket"])
+@pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_asterisk_hangs(play: PlayMaker, transport: str) -> None:
     """The person does not wait for it; the phone is hung up when it goes on."""
     async with (

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from ari_app.sandbox.stage import ANNA, LINE
-from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, PlayMaker, heard
+from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, PlayMaker, heard
 
-TRANSPORTS = pytest.mark.parametrize("transport", ["rtp", "websocket"])
+pytestmark = pytest.mark.asterisk_16
+
+TRANSPORTS = pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 CODECS = pytest.mark.parametrize("codec", ["opus", "alaw"])
 
 

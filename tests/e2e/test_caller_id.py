@@ -7,7 +7,9 @@ from contextlib import suppress
 import pytest
 
 from ari_app.sandbox.stage import ANNA, LINE
-from tests.e2e.conftest import Play, PlayMaker
+from tests.e2e.conftest import WEBSOCKET, Play, PlayMaker
+
+pytestmark = pytest.mark.asterisk_16
 
 ANSWERS = """
 [from-telegram]
@@ -43,7 +45,7 @@ async def sees_anna(stage: Play) -> None:
     await becomes(stage, "Connected Line ID", str(stage.telegram.user(ANNA).id))
 
 
-@pytest.mark.parametrize("transport", ["rtp", "websocket"])
+@pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_a_phone_behind_an_answer_sees_who_calls(play: PlayMaker, transport: str) -> None:
     async with (
         play(dialplan=ANSWERS, asterisk={"transport": transport}) as stage,
@@ -59,7 +61,7 @@ async def test_a_phone_behind_an_answer_sees_who_calls(play: PlayMaker, transpor
         await call.hang_up()
 
 
-@pytest.mark.parametrize("transport", ["rtp", "websocket"])
+@pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_a_phone_sees_whom_it_has_reached(play: PlayMaker, transport: str) -> None:
     async with play(asterisk={"transport": transport}) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         await phone.dial(ANNA)

@@ -21,6 +21,7 @@ def reason(ended: types.PhoneCallDiscarded) -> DiscardReason | None:
 # --- a person calls
 
 
+@pytest.mark.asterisk_16
 async def test_the_caller_gives_up_while_the_phone_rings(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         call = await anna.call(LINE)
@@ -38,6 +39,7 @@ async def test_the_caller_gives_up_before_it_rings(play: PlayMaker) -> None:
         assert not any(event.type == "CALL_ESTABLISHED" for event in phone.events)
 
 
+@pytest.mark.asterisk_16
 async def test_the_phone_declines(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         call = await anna.call(LINE)
@@ -46,6 +48,7 @@ async def test_the_phone_declines(play: PlayMaker) -> None:
         assert reason(await call.ended()) is DiscardReason.BUSY
 
 
+@pytest.mark.asterisk_16
 async def test_nobody_answers_the_phone(play: PlayMaker) -> None:
     async with (
         play(
@@ -70,6 +73,7 @@ async def test_a_phone_that_rings_for_ever(play: PlayMaker, monkeypatch: pytest.
         assert await stage.outcome() == "NOANSWER"
 
 
+@pytest.mark.asterisk_16
 @pytest.mark.parametrize(
     ("cause", "seen"),
     [(17, DiscardReason.BUSY), (21, DiscardReason.BUSY), (19, DiscardReason.MISSED), (38, DiscardReason.DISCONNECT)],
@@ -87,6 +91,7 @@ async def test_the_dialplan_has_no_such_extension(play: PlayMaker) -> None:
         assert reason(await call.ended()) is DiscardReason.BUSY
 
 
+@pytest.mark.asterisk_16
 async def test_the_phone_hangs_up_after_talking(play: PlayMaker) -> None:
     async with play() as stage, stage.phone(auto_answer=True) as phone, stage.person(ANNA) as anna:
         call = await anna.call(LINE)
@@ -99,6 +104,7 @@ async def test_the_phone_hangs_up_after_talking(play: PlayMaker) -> None:
         assert ended.duration in (1, 2)
 
 
+@pytest.mark.asterisk_16
 async def test_the_account_is_answered_on_another_device(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna, stage.person(LINE) as elsewhere:
         call = await anna.call(LINE)
@@ -175,6 +181,7 @@ async def test_a_callers_media_is_lost(play: PlayMaker) -> None:
 # --- a phone calls
 
 
+@pytest.mark.asterisk_16
 @pytest.mark.parametrize(
     ("said", "sip", "status"),
     [
@@ -230,6 +237,7 @@ async def test_our_own_limit_of_ringing(play: PlayMaker) -> None:
         await stage.call_over()
 
 
+@pytest.mark.asterisk_16
 @pytest.mark.parametrize("rings", [True, False], ids=["while ringing", "before ringing"])
 async def test_the_phone_gives_up(play: PlayMaker, rings: bool) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
@@ -243,6 +251,7 @@ async def test_the_phone_gives_up(play: PlayMaker, rings: bool) -> None:
         assert await stage.outcome() == "CANCEL"
 
 
+@pytest.mark.asterisk_16
 async def test_the_phone_that_dialled_hangs_up_after_talking(play: PlayMaker) -> None:
     """Asterisk tells no cause of a phone's BYE: that is normal clearing, in the log and for an `h` extension."""
     h = "[phones](+)\nexten => h,1,Set(GLOBAL(SEEN)=${TELEGRAM_STATUS}/${TELEGRAM_CAUSE})\n"
@@ -260,6 +269,7 @@ async def test_the_phone_that_dialled_hangs_up_after_talking(play: PlayMaker) ->
         assert await global_variable(stage.asterisk, "SEEN") == "ANSWER/16"
 
 
+@pytest.mark.asterisk_16
 async def test_the_callee_hangs_up_after_talking(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         await phone.dial(ANNA)
@@ -342,6 +352,7 @@ async def test_a_destination_that_is_not_there(play: PlayMaker, dialled: str, si
         assert (await phone.closed()).startswith(sip)
 
 
+@pytest.mark.asterisk_16
 async def test_the_dialplan_goes_on_with_the_result(play: PlayMaker) -> None:
     failover = (
         "[phones](+)\nexten => _*X.,1,Stasis(telegram,+${EXTEN:1})\n"

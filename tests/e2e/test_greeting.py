@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ari_app.sandbox.stage import ANNA, LINE
-from tests.e2e.conftest import Play, PlayMaker, in_context
+from tests.e2e.conftest import WEBSOCKET, Play, PlayMaker, in_context
 
 GREETING = "[greeting]\nexten => _X.,1,Answer()\n same => n,Playback(demo-congrats)\n same => n,Hangup()\n"
 PROMPT = "usr/share/asterisk/sounds/en/demo-congrats.gsm"
@@ -48,7 +48,7 @@ def best_match(wanted: Samples, within: Samples) -> tuple[float, float]:
     return float(products[at]), at / RATE
 
 
-@pytest.mark.parametrize("transport", ["rtp", "websocket"])
+@pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_the_first_word_is_heard(play: PlayMaker, transport: str) -> None:
     async with (
         play(dialplan=GREETING, asterisk={"transport": transport}, **in_context("greeting")) as stage,

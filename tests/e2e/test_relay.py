@@ -8,7 +8,7 @@ from telethon.tl.types import PhoneConnectionWebrtc
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.sandbox.turn import PrivateTurn
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard
+from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, Play, PlayMaker, heard
 
 
 def only_through(play: Play, turn: PrivateTurn) -> None:
@@ -21,7 +21,7 @@ def only_through(play: Play, turn: PrivateTurn) -> None:
     ]
 
 
-@pytest.mark.parametrize("transport", ["rtp", "websocket"])
+@pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_audio_crosses_the_relay(play: PlayMaker, transport: str) -> None:
     async with (
         PrivateTurn() as turn,

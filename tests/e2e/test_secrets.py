@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from aiohttp import ClientSession, CookieJar, TCPConnector
 
+from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BOT, LINE, Stage, stage
 from ari_app.web.access.access import digest
@@ -124,8 +125,8 @@ class Life:
 
 
 @pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with stage(tmp_path) as made:
+async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
+    async with stage(tmp_path, tree=asterisk_tree) as made:
         yield made
 
 

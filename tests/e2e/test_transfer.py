@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.resources import Channel
 from ari_app.sandbox.person import PersonCall
@@ -11,6 +13,8 @@ from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.sandbox.tones import measure
 from tests.e2e.conftest import PERSON_HZ, TALK_S, Play, PlayMaker
+
+pytestmark = pytest.mark.asterisk_16
 
 OTHER_HZ = 660.0
 HZ_TOLERANCE = 15.0  # what the jitter buffer leaves out after the change, a spectrum shows

@@ -103,6 +103,7 @@ async def test_application_of_another_program(asterisk: PrivateAsterisk, whole: 
         assert client.last_error is None
 
 
+@pytest.mark.asterisk_22
 async def test_unloaded_modules_are_named(asterisk: PrivateAsterisk, whole: Surroundings) -> None:
     for module in ("chan_rtp", "chan_websocket", "codec_opus_open_source", "app_exec"):
         await asterisk.cli(f"module unload {module}.so")

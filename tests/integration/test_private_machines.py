@@ -89,6 +89,18 @@ async def test_own_dialplan_and_endpoints(tmp_path: Path) -> None:
         assert "extra" in endpoints and "201" in endpoints and "101" not in endpoints
 
 
+@pytest.mark.asterisk_16
+async def test_an_old_one_and_one_without_some_modules(tmp_path: Path, asterisk_tree: Tree) -> None:
+    async with PrivateAsterisk(tmp_path, tree=asterisk_tree, without=("codec_opus", "format_ogg_opus")) as asterisk:
+        version = await asterisk.cli("core show version")
+        translation = await asterisk.cli("core show translation")
+        complaints = [line for line in asterisk.log.read_text().splitlines() if "ERROR" in line]
+    assert "codec_opus" not in (tmp_path / "etc" / "modules.conf").read_text()
+    assert version.startswith(f"Asterisk {'16.28' if asterisk_tree.name == 'asterisk-16' else '22.'}")
+    assert "alaw" in translation and "opus" not in translation
+    assert complaints == []
+
+
 @pytest.mark.parametrize("codec", CODECS)
 async def test_phone_hears_its_own_tone(tmp_path: Path, codec: Codec) -> None:
     write_tone(tmp_path / "tone.wav", 440, 1)
