@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 ENTER_TIMEOUT_S = 5.0
 """How long a leg may take to enter Stasis once it is to be bridged; all the waiting for people is over by then."""
-SWITCH_CONGESTION = 42
+CONGESTION = 34
 """Q.850 cause for a channel whose call this program has lost: a phone gets 503; of 41 Asterisk makes 603, Decline."""
 CONFIRM_S = 1.0
 """Between two looks at a channel in Stasis that nobody knows: the event of its arrival may be on its way."""
@@ -147,7 +147,7 @@ async def reconcile(client: AriClient, keep: Collection[str] = ()) -> StaleObjec
     errors: list[Exception] = []
     removed = StaleObjects([], [])
     for channel in found.channels:
-        cause = client.left.get(channel.id) or SWITCH_CONGESTION
+        cause = client.left.get(channel.id) or CONGESTION
         if await _removed(channel.hangup(reason_code=cause), errors):
             removed.channels.append(channel)
     for bridge in found.bridges:

@@ -30,6 +30,23 @@ _TEXTS = {
     127: "Interworking, unspecified",
 }
 
+REASONS = {
+    1: "unallocated",
+    16: "normal",
+    17: "busy",
+    18: "timeout",
+    19: "no_answer",
+    21: "rejected",
+    26: "answered_elsewhere",
+    28: "number_incomplete",
+    31: "normal_unspecified",
+    34: "congestion",
+    38: "failure",
+    58: "codec_mismatch",
+    127: "interworking",
+}
+"""ARI's words for causes: every Asterisk knows them, and one too old for a ``reason_code`` (16.28) ignores that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hangup:

@@ -268,10 +268,6 @@ class IncomingLeg(Leg):
         """Indicate ringing (SIP: 180). Raises LegEnded."""
         await self.noticing_the_end(Channel.ring)
 
-    async def progress(self) -> None:
-        """Indicate early media (SIP: 183). Raises LegEnded."""
-        await self.noticing_the_end(Channel.progress)
-
     async def answer(self) -> None:
         """Answer (SIP: 200). Raises LegEnded."""
         await self.noticing_the_end(Channel.answer)

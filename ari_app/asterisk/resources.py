@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from ari_app.asterisk.hangup import REASONS
 from ari_app.asterisk.rest import Rest
 
 Json = dict[str, Any]
@@ -54,8 +55,14 @@ class Channel:
         return dict(self.json.get("channelvars", {}))
 
     async def hangup(self, *, reason_code: int | None = None) -> None:
-        """Hang up with a Q.850 cause."""
-        await self._rest.call("DELETE /channels/{channelId}", channelId=self.id, reason_code=reason_code)
+        """Hang up with a Q.850 cause; one that has no word is 16, normal clearing, to an Asterisk that is too old."""
+        reason = REASONS.get(reason_code or 0)
+        await self._rest.call(
+            "DELETE /channels/{channelId}",
+            channelId=self.id,
+            reason=reason,
+            reason_code=None if reason else reason_code,
+        )
 
     async def answer(self) -> None:
         """Answer (SIP: 200)."""
@@ -68,10 +75,6 @@ class Channel:
     async def ringStop(self) -> None:
         """Stop indicating ringing."""
         await self._rest.call("DELETE /channels/{channelId}/ring", channelId=self.id)
-
-    async def progress(self) -> None:
-        """Indicate progress, that is, early media (SIP: 183)."""
-        await self._rest.call("POST /channels/{channelId}/progress", channelId=self.id)
 
     async def continueInDialplan(
         self,
@@ -234,7 +237,6 @@ class Channels:
         transport: str | None = None,
         connection_type: str | None = None,
         direction: str | None = None,
-        data: str | None = None,
     ) -> Channel:
         """Create a channel whose audio goes to another program; its snapshot's ``channelvars`` tell where."""
         made = await self._rest.call(
@@ -248,7 +250,6 @@ class Channels:
             transport=transport,
             connection_type=connection_type,
             direction=direction,
-            data=data,
         )
         return Channel(self._rest, made["id"], made)
 

@@ -15,6 +15,7 @@ from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriTimeout, LegEnded
 from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.external_media import adopted_media_leg, rtp_media_leg, websocket_media_leg
+from ari_app.asterisk.hangup import REASONS
 from ari_app.asterisk.legs import adopted_dialplan_leg, adopted_incoming_leg, dialplan_leg, incoming_leg
 from ari_app.sandbox.asterisk import PrivateAsterisk
 
@@ -132,13 +133,27 @@ async def test_an_extension_cannot_become_something_else(extension: str) -> None
                 pass
 
 
+@pytest.mark.asterisk_16
 async def test_the_cause_reaches_the_dialplan(asterisk: PrivateAsterisk) -> None:
-    async with connected(asterisk) as client, AsyncExitStack() as watching, asyncio.timeout(WAIT_S):
+    async with connected(asterisk) as client, asyncio.timeout(WAIT_S):
+        for cause in REASONS:
+            assert await seen_by_the_dialplan(client, cause) == cause
+
+
+@pytest.mark.asterisk_22
+async def test_a_cause_without_a_word_reaches_the_dialplan(asterisk: PrivateAsterisk) -> None:
+    async with connected(asterisk) as client, asyncio.timeout(WAIT_S):
+        assert await seen_by_the_dialplan(client, 20) == 20
+
+
+async def seen_by_the_dialplan(client: AriClient, cause: int) -> int:
+    """Hang up a ringing leg; the cause that its other half ends with."""
+    async with AsyncExitStack() as watching:
         async with dialplan_leg(client, extension="ring", context="ari-test", caller_id=CALLER) as leg:
             far = await watching.enter_async_context(client.subscribe(channel_id=f"{leg.id}-far"))
             await reaches_state(client, leg.id, "Ringing")
-            leg.cause = 19
-        assert (await far.next("ChannelDestroyed")).raw["cause"] == 19
+            leg.cause = cause
+        return int((await far.next("ChannelDestroyed")).raw["cause"])
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 50])
@@ -241,7 +256,6 @@ async def test_incoming_rings_answers_and_is_hung_up(asterisk: PrivateAsterisk) 
             assert await leg.get_variable("CHANNEL(state)") == "Ring"
             assert await leg.get_variable("NO_SUCH_VARIABLE") == ""
             await leg.ring()
-            await leg.progress()
             await leg.answer()
             await reaches_state(client, caller.id, "Up")
         await nothing_is_left(client)
@@ -318,6 +332,7 @@ async def test_external_media_over_rtp_hears_the_dialplan(asterisk: PrivateAster
         transport.close()
 
 
+@pytest.mark.asterisk_22
 async def test_external_media_over_websocket_hears_the_dialplan(asterisk: PrivateAsterisk) -> None:
     async with connected(asterisk) as client, aiohttp.ClientSession() as session:
         async with (
@@ -336,6 +351,7 @@ async def test_external_media_over_websocket_hears_the_dialplan(asterisk: Privat
         await nothing_is_left(client)
 
 
+@pytest.mark.asterisk_22
 async def test_a_leg_that_does_not_come_cannot_be_bridged(
     asterisk: PrivateAsterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,11 +435,11 @@ async def test_an_adopted_bridge_and_media_leg_are_closed_as_opened_ones(asteris
     try:
         async with connected(asterisk) as client, asyncio.timeout(WAIT_S):
             leg_id, media_id, bridge_id = await originated(client, "tone"), client.new_id(), client.new_id()
-            with client.events.attached(media_id, lambda event: None):
+            async with client.subscribe(channel_id=media_id) as subscription:
                 await client.channels.externalMedia(
                     app=APP, external_host=f"{host}:{port}", format="opus", channelId=media_id
                 )
-                await reaches_state(client, media_id, "Up")
+                await subscription.next(STASIS_START)
             bridge = await client.bridges.create(type="mixing", bridgeId=bridge_id)
             for each in (leg_id, media_id):
                 await bridge.addChannel(channel=each)

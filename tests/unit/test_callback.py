@@ -178,7 +178,7 @@ async def test_the_person_does_not_take_it(it: CallBacks) -> None:
     await it.says("callback_later")
     assert call.ending is not None
     assert call.ending.status is Status.BUSY
-    assert it.rig.ari.queries[f"DELETE /channels/{leg}"] == {"reason_code": "17"}
+    assert it.rig.ari.queries[f"DELETE /channels/{leg}"] == {"reason": "busy"}
 
 
 async def test_telegram_limits_the_line(it: CallBacks) -> None:

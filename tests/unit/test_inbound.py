@@ -154,7 +154,7 @@ async def test_a_caller_who_hangs_up_while_they_talk(rig: CallRig) -> None:
         await rig.telegram.tells(discarded(HANGUP(), 7))
     assert it.call.ending is not None
     assert (it.call.ending.status, int(it.call.ending.cause)) == (Status.ANSWER, 16)
-    assert rig.ari.queries[f"DELETE /channels/{it.leg}"] == {"reason_code": "16"}
+    assert rig.ari.queries[f"DELETE /channels/{it.leg}"] == {"reason": "normal"}
     nothing_is_left(rig)
 
 

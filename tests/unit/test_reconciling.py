@@ -134,7 +134,7 @@ async def test_strays_are_removed_although_asterisk_refuses_for_a_while(monkeypa
         fake.refuse = Refusals(401, 7, "GET /", "DELETE /")
         async with at_work(client, monkeypatch):
             await eventually(lambda: not fake.channels and list(fake.bridges) == ["b"])
-        assert [fake.queries[f"DELETE /channels/{each}"] for each in ours] == [{"reason_code": "42"}] * len(ours)
+        assert [fake.queries[f"DELETE /channels/{each}"] for each in ours] == [{"reason": "congestion"}] * len(ours)
 
 
 async def test_what_was_redirected_is_the_dialplans() -> None:
@@ -251,7 +251,7 @@ async def test_what_could_not_be_closed_is_closed_later(monkeypatch: pytest.Monk
         monkeypatch.setattr(fake, "_answer", _noting_causes(fake, hung_up))
         fake.refuse = lambda request: None
         await eventually(lambda: not fake.channels and not fake.bridges)
-        assert f"{leg.id} 17" in hung_up
+        assert f"{leg.id} busy" in hung_up
         assert not client.left
 
 
@@ -286,7 +286,7 @@ async def test_what_an_error_leaves_behind_is_removed(
                 assert method == "DELETE"
         assert len(lost) == 2
         await eventually(lambda: not fake.channels and not fake.bridges)
-        assert method == "POST" or f"{leg.id} 17" in hung_up
+        assert method == "POST" or f"{leg.id} busy" in hung_up
 
 
 def _noting_causes(fake: FakeAri, noted: list[str]) -> object:
@@ -294,7 +294,7 @@ def _noting_causes(fake: FakeAri, noted: list[str]) -> object:
 
     def noting(method: str, path: str, query: dict[str, str]) -> object:
         if method == "DELETE":
-            noted.append(f"{path.rpartition('/')[2]} {query.get('reason_code')}")
+            noted.append(f"{path.rpartition('/')[2]} {query.get('reason')}")
         return answer(method, path, query)
 
     return noting
