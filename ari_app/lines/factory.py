@@ -113,6 +113,7 @@ def profile(line: LineSettings, installation: InstallationSettings, learnt: Call
             peer_flood_s=line.peer_flood_s,
             calls_per_minute=line.calls_per_minute,
             calls_per_day=line.calls_per_day,
+            lookups_per_minute=line.lookups_per_minute,
         ),
         card=card_rules(line, installation),
     )

@@ -235,6 +235,13 @@ class LineSettings(_Settings):
     calls_per_day: Annotated[int, Setting(message("Outgoing calls in any 24 hours"), message("0: no limit."))] = Field(
         0, ge=0
     )
+    lookups_per_minute: Annotated[
+        int,
+        Setting(
+            message("People looked up in any minute"),
+            message("For programs of the PBX that do not call them; what is cached does not count. 0: no limit."),
+        ),
+    ] = Field(10, ge=0)
     flood_margin_s: Annotated[
         float, Setting(message("Added to the pause that Telegram asks for (FLOOD_WAIT)"), unit=S)
     ] = Field(30.0, ge=0)

@@ -30,12 +30,15 @@ FLOOD_WAITS = (errors.FloodWaitError, errors.FloodPremiumWaitError)
 
 @dataclass(frozen=True)
 class LimitSettings:
-    """The margins that are added to what Telegram asks, and how often a line may call; 0 calls means no bound."""
+    """The margins that are added to what Telegram asks, and how often a line may call, and look somebody up for a PBX
+    that does not call them; 0 means no bound.
+    """
 
     flood_margin_s: float = 30.0
     peer_flood_s: float = 86400.0
     calls_per_minute: int = 0
     calls_per_day: int = 0
+    lookups_per_minute: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Limits:
         self._pauses: dict[str, Pause] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
         self._calls: list[float] = []
+        self._lookups: list[float] = []
         self._remembers = False
         self._on_change = on_change
 
@@ -134,8 +138,8 @@ class Limits:
                 round(seconds),
             )
         if request == CALL:
-            self._check_rate(self.settings.calls_per_minute, MINUTE_S, "calls_per_minute")
-            self._check_rate(self.settings.calls_per_day, DAY_S, "calls_per_day")
+            self._check_rate(self._calls, "made {} calls", "calls_per_minute", MINUTE_S)
+            self._check_rate(self._calls, "made {} calls", "calls_per_day", DAY_S)
 
     async def admit(self, request: str) -> None:
         """A request is about to be made: raises Limited where it must not be; a call is counted."""
@@ -146,6 +150,12 @@ class Limits:
             now = self._clock()
             self._calls = [*self._calls[bisect_right(self._calls, now - DAY_S) :], now]
             self._memory.called(now)
+
+    def admit_lookup(self) -> None:
+        """Telegram is about to be asked who somebody is whom nobody calls: raises Limited where it must not be."""
+        self._check_rate(self._lookups, "looked {} people up", "lookups_per_minute", MINUTE_S)
+        now = self._clock()
+        self._lookups = [*self._lookups[bisect_right(self._lookups, now - MINUTE_S) :], now]
 
     async def learn(self, request: str, error: BaseException | None) -> None:
         """Pause a request if that is what Telegram's answer to it means."""
@@ -181,13 +191,13 @@ class Limits:
         del self._ends[pause.request]
         self._on_change()
 
-    def _check_rate(self, most: int, window_s: float, setting: str) -> None:
-        now = self._clock()
-        recent = self._calls[bisect_right(self._calls, now - window_s) :]
+    def _check_rate(self, done: list[float], what: str, setting: str, window_s: float) -> None:
+        now, most = self._clock(), getattr(self.settings, setting)
+        recent = done[bisect_right(done, now - window_s) :]
         if most and len(recent) >= most:
             seconds = recent[-most] + window_s - now
             raise Limited(
-                f"line {self._line} has made {len(recent)} calls, as many as {setting} lets it; "
+                f"line {self._line} has {what.format(len(recent))}, as many as {setting} lets it; "
                 f"the next may come in {seconds:.0f} s",
                 round(seconds),
             )

@@ -235,19 +235,29 @@ class Directory:
         except StoreUnavailable as error:
             log.warning("whom Telegram has found earlier is not known, it is asked again: %s", error)
 
-    async def find(self, session: Session, destination: Destination, *, fresh: bool = False) -> Callee:
+    async def find(
+        self,
+        session: Session,
+        destination: Destination,
+        *,
+        fresh: bool = False,
+        admit: Callable[[], None] = lambda: None,
+    ) -> Callee:
         """Who it is; leaves no contact behind. ``fresh`` asks Telegram again, whatever is known.
 
-        Raises NotFound where nobody is there (or hides), and the other errors of `errors.py`.
+        ``admit`` is called before Telegram is asked, and may raise. Raises NotFound where nobody is there (or hides),
+        and the other errors of `errors.py`.
         """
         if destination.kind is Kind.ID:
+            admit()
             return await _known(session, destination)
         name, now = str(destination), self.clock()
+        if not fresh and (callee := _read(self._known(name, now), destination)):
+            return callee
+        admit()
         if fresh:
             self._answers.pop(name, None)
             self.memory.delete(name)
-        elif callee := _read(self._known(name, now), destination):
-            return callee
         try:
             callee = await _resolve(session, destination)
         except NotFound:

@@ -157,6 +157,23 @@ async def test_so_many_calls_in_any_such_time(store: Store, clock: Clock, settin
         await line.admit(RESOLVE)
 
 
+async def test_so_many_people_looked_up_in_any_minute(store: Store, clock: Clock) -> None:
+    async with limits(store, clock, lookups_per_minute=2, calls_per_minute=1) as line:
+        line.admit_lookup()
+        clock.now += 10
+        line.admit_lookup()
+        with pytest.raises(Limited, match="looked 2 people up, as many as lookups_per_minute lets it") as limited:
+            line.admit_lookup()
+        assert limited.value.seconds == 50
+        await line.admit(CALL)
+        clock.now += 50
+        line.admit_lookup()
+        with pytest.raises(Limited):
+            line.admit_lookup()
+        line.settings = LimitSettings()
+        line.admit_lookup()
+
+
 async def test_two_calls_at_once_are_two(store: Store, clock: Clock) -> None:
     async with limits(store, clock, calls_per_minute=1) as line:
         results = await asyncio.gather(line.admit(CALL), line.admit(CALL), return_exceptions=True)

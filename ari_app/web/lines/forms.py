@@ -105,7 +105,7 @@ LISTS: Form = (_group(message("Who may call the line, and whom it may call"), "d
 LIMITS: Form = (
     _group(message("Outgoing calls"), "calls_per_minute", "calls_per_day"),
     _group(message("When Telegram limits the account"), "flood_margin_s", "peer_flood_s"),
-    _group(message("How long Telegram's answers are cached"), "resolve_cache_s", "not_found_cache_s"),
+    _group(message("Who is on Telegram"), "lookups_per_minute", "resolve_cache_s", "not_found_cache_s"),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.store.peers import PeerRepository
 from ari_app.store.store import open_store
-from ari_app.telegram.errors import NotFound, TelegramError
+from ari_app.telegram.errors import Limited, NotFound, TelegramError
 from ari_app.telegram.peers import Destination, Directory, Kind
 from ari_app.telegram.session import Session
 
@@ -57,6 +57,32 @@ async def test_asking_afresh_replaces_what_was_known(world: World) -> None:
     world.telegram.add_user(ANNA, "Anna")
     assert await world.find(DIALLED, fresh=True) == ("Anna", False)
     assert await world.find(DIALLED) == ("Anna", True)
+
+
+async def test_a_lookup_that_is_not_admitted_asks_nothing_and_forgets_nothing(world: World) -> None:
+    asked: list[str] = []
+    nobody = Destination(Kind.PHONE, NEWCOMER)
+
+    def refuse() -> None:
+        raise Limited("too often", 30)
+
+    async def find(destination: Destination, *, fresh: bool = False) -> None:
+        await world.directory.find(world.session, destination, fresh=fresh, admit=lambda: asked.append("asked"))
+
+    await find(DIALLED)
+    with pytest.raises(NotFound):
+        await find(nobody)
+    assert asked == ["asked"] * 2
+    await find(DIALLED)
+    with pytest.raises(NotFound):
+        await find(nobody)
+    assert asked == ["asked"] * 2
+    await find(DIALLED, fresh=True)
+    assert asked == ["asked"] * 3
+    for destination, fresh in ((DIALLED, True), (Destination(Kind.USERNAME, "anna_b"), False)):
+        with pytest.raises(Limited):
+            await world.directory.find(world.session, destination, fresh=fresh, admit=refuse)
+    assert await world.find(DIALLED) == ("Анна", True)
 
 
 async def test_nobody_there_stays_good_for_a_shorter_time(world: World) -> None:
