@@ -1,13 +1,13 @@
 """[web]: the admin page."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ari_app.described import Setting
 from ari_app.i18n import message
+from ari_app.networks import Network
 
 
 def _origin(text: str) -> str:
@@ -15,13 +15,6 @@ def _origin(text: str) -> str:
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
         raise ValueError(f"{text!r} is no address such as https://pbx.example.com")
     return text.rstrip("/")
-
-
-def _network(given: object) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(str(given))
-    except ValueError:
-        raise ValueError(f"{given!r} is no address or network, such as 127.0.0.1 or 10.0.0.0/8") from None
 
 
 class WebSettings(BaseModel):
@@ -51,7 +44,7 @@ class WebSettings(BaseModel):
         ),
     ] = ()
     proxies: Annotated[
-        tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...],
+        tuple[Network, ...],
         Setting(
             message("Trusted proxies"), message("Networks whose X-Forwarded-For is believed, such as 127.0.0.1/32.")
         ),
