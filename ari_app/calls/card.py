@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from ari_app.calls.call import Call
@@ -15,7 +16,7 @@ from ari_app.store.errors import StoreUnavailable
 from ari_app.store.store import Store
 from ari_app.telegram.buttons import BotUnavailable, ButtonBot, ButtonMessage, MaybeSent
 from ari_app.telegram.card_message import Contact, Picture, keyboard, new_secret, signer
-from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.errors import Limited, Restricted, TelegramError
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Person
 from ari_app.telegram.profile import CardReason, CardRules
@@ -90,15 +91,27 @@ class Cards:
             await self.send(line, call.person, reason, asked)
 
     async def send(self, line: Line, person: Person, reason: CardReason, asked: bool | None = None) -> None:
-        """Send the card for a reason; as `after`."""
+        """Send the card for a reason; as `send_after`."""
+        wanted = reason in line.card.reasons if asked is None else asked
+        if wanted and not self._own(person):
+            with suppress(TelegramError):
+                await self.send_now(line, person, reason)
+
+    async def send_now(self, line: Line, person: Person, reason: CardReason = CardReason.ASKED) -> None:
+        """Send the card whatever the switches are. What it fails with is logged, too.
+
+        Raises TelegramError: Restricted where they are a line, too, Limited where they got a card a short time ago,
+        MaybeSent where Telegram did not say whether it has sent it.
+        """
         rules = line.card
-        wanted = reason in rules.reasons if asked is None else asked
-        if not wanted or self._own(person):
-            return
+        if self._own(person):
+            raise Restricted(f"{person.number} is a line, too, and gets no card")
         now = self._clock()
-        if self._sent_since(person.id, now - rules.every_s):
+        left_s = self._last_sent_at(person.id) + rules.every_s - now
+        if left_s > 0:
             line_log(log, line.number).info("no card for %s, who got one a short time ago", person.number)
-            return
+            said = f"{person.number} got a card a short time ago: the next one may come in {left_s:.0f} s"
+            raise Limited(said, round(left_s))
         button = rules.callback is not None
         card = CardRow(
             id=secrets.token_urlsafe(9),
@@ -114,10 +127,15 @@ class Cards:
             self._forget_old(now)
             self._save(card)
             await self._deliver(line, card, rules)
+        except MaybeSent as error:
+            self._count("card.sent")
+            line_log(log, line.number).warning("perhaps no card, none is sent in its place: %s", error)
+            raise
         except TelegramError as error:
             self._count("card.failed")
             line_log(log, line.number).warning("no card for %s: %s", person.number, error)
             self._forget(card)
+            raise
         except Exception:
             self._count("card.failed")
             self._forget(card)
@@ -144,9 +162,9 @@ class Cards:
         """A line's cards that tell of a request."""
         return [card for card in self._cards.values() if card.line == line and card.tells_in]
 
-    def _sent_since(self, person_id: int, since: float) -> bool:
-        """Whichever line it was: to the person they are all the same company."""
-        return any(card.person_id == person_id and card.sent_at > since for card in self._cards.values())
+    def _last_sent_at(self, person_id: int) -> float:
+        """When they got their last card, or began to; whichever line it was: to them they are all the same company."""
+        return max((card.sent_at for card in self._cards.values() if card.person_id == person_id), default=0.0)
 
     def _save(self, card: CardRow) -> None:
         # Known before it is sent, so that the end of another call does not send a second one.
@@ -172,8 +190,8 @@ class Cards:
             buttons = keyboard(signer(card.id, card.person_id, card.secret), card.button)
             try:
                 await line.send_buttons(self._bot, peer, ButtonMessage(card.text, buttons))
-            except MaybeSent as error:
-                return line_log(log, line.number).warning("perhaps no card, none is sent in its place: %s", error)
+            except MaybeSent:
+                raise
             except (BotUnavailable, TelegramError) as error:
                 line_log(log, line.number).warning("a card goes without its button: %s", error)
             else:

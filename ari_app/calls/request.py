@@ -62,11 +62,23 @@ def _yes_or_no(value: str) -> bool:
     return word == "yes"
 
 
+def by_preference(lines: Sequence[Line], caller: str, calls: Mapping[str, int]) -> list[Line]:
+    """The line that is for the caller (their caller id number), then the default one, then the least busy ones.
+
+    ``calls``: how many each line has.
+    """
+
+    def preference(line: Line) -> tuple[bool, bool, int]:
+        return caller not in line.callers.numbers, not line.callers.default, calls.get(line.number, 0)
+
+    return sorted(lines, key=preference)
+
+
 class Route:
     """The lines that one outgoing call may go through, the best one first; ``line`` is the one to try now.
 
-    The line asked for; or else the one that is for the caller (their caller id number), then the default one, then the
-    least busy ones. A line that can't call now is passed over. ``busy`` tells the calls of each line.
+    The line asked for, or else all of them `by_preference`. A line that can't call now is passed over. ``busy`` tells
+    the calls of each line.
     Raises NotReady, LineFull or Limited where there is none.
     """
 
@@ -81,12 +93,7 @@ class Route:
             if not self._left:
                 raise NotReady(f"there is no line {request.line}")
         else:
-            calls = busy()
-
-            def preference(line: Line) -> tuple[bool, bool, int]:
-                return caller not in line.callers.numbers, not line.callers.default, calls.get(line.number, 0)
-
-            self._left = sorted(lines, key=preference)
+            self._left = by_preference(lines, caller, busy())
             if not self._left:
                 raise NotReady("there is no line: add one on the admin page, or with `astergram line add`")
         self.line = self._next()

@@ -144,7 +144,7 @@ def card_rules(line: LineSettings, installation: InstallationSettings) -> CardRu
     card = line.card
     first_name = card.contact_first_name or company(line, installation)
     return CardRules(
-        reasons=frozenset(reason for reason in CardReason if getattr(card, reason.value)),
+        reasons=frozenset(reason for reason in CardReason if getattr(card, reason.value, False)),
         cancelled_after_s=card.cancelled_after_s,
         every_s=card.card_every_s,
         callback=Target.parse(card.callback),

@@ -132,12 +132,12 @@ async def send_buttons(
     try:
         return _message_id(await session.invoke(request), random_id)
     except TelegramError as error:
-        if _is_refused(error):
+        if is_refused(error):
             raise
         raise MaybeSent(str(error)) from error
 
 
-def _is_refused(error: TelegramError) -> bool:
+def is_refused(error: TelegramError) -> bool:
     """Whether Telegram has said that it does not do it: not that it has trouble, and not that it has done so before."""
     said = error.__cause__
     if isinstance(said, errors.RPCError):

@@ -18,13 +18,14 @@ class Callers:
 
 
 class CardReason(Enum):
-    """Why a card is sent; the values are the switches in [lines.card]."""
+    """Why a card is sent; the values are the line's switches, but for ASKED: a program of the PBX asks for it."""
 
     NO_ANSWER = "no_answer"
     DECLINED = "declined"
     BUSY = "busy"
     CANCELLED = "cancelled"
     MISSED = "missed"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True)
