@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
@@ -34,6 +35,8 @@ from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
+from ari_app.pbx.agi_scripts import AgiScripts
+from ari_app.pbx.services import PbxServices
 from ari_app.reports.history import HistorySettings, open_history
 from ari_app.state_folder import held
 from ari_app.store.store import open_store
@@ -156,6 +159,16 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         line_tasks.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
         line_tasks.supervise(statuses.run, "status")
         await manager.load()
+
+        # What the dialplan and programs of the PBX ask for.
+        pbx_services = PbxServices(lines, registry, cards, call_tasks)
+        pbx_tasks = await stack.enter_async_context(guarded_tasks())
+        if agi := settings.agi:
+            scripts = AgiScripts(pbx_services, registry)
+            server_of_scripts = AgiServer(
+                agi.host, agi.port, scripts.by_name, scripts.failed, allow=agi.allow, timeout_s=agi.timeout_s
+            )
+            pbx_tasks.supervise(server_of_scripts.run, "FastAGI")
 
         # The page and the API.
         services = Services(

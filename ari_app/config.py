@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from ari_app.described import Setting
 from ari_app.i18n import message
+from ari_app.networks import Network
 from ari_app.suggest import alike, dotted_keys
 from ari_app.web.http.settings import WebSettings
 from ari_app.wrong import reason
@@ -130,6 +131,25 @@ class AmiSettings(_Section):
     password: Annotated[Secret, Setting(message("Secret in manager.conf"), example="the secret in manager.conf")]
 
 
+class AgiSettings(_Section):
+    """FastAGI, by which a dialplan asks Astergram (docs/dialplan.md); without this section it is not served."""
+
+    host: Annotated[
+        str, Setting(message("Address of FastAGI"), message("0.0.0.0, where Asterisk is on another machine."))
+    ] = "127.0.0.1"
+    port: Annotated[int, Setting(message("Port of FastAGI"))] = Field(4573, ge=1, le=65535)
+    allow: Annotated[
+        tuple[Network, ...],
+        Setting(
+            message("Who may ask, besides this machine"),
+            message("Addresses or networks, such as 192.0.2.10 or 10.0.0.0/8: whoever asks may send texts."),
+        ),
+    ] = ()
+    timeout_s: Annotated[
+        float, Setting(message("How long a request may take"), message("The dialplan waits for it."), S)
+    ] = Field(3.0, gt=0)
+
+
 class CallSettings(_Section):
     """What bounds every call, and how long calls are kept."""
 
@@ -204,6 +224,7 @@ class Settings(BaseSettings):
     telegram: TelegramSettings = TelegramSettings()
     bot: BotSettings = BotSettings()
     ami: AmiSettings | None = None
+    agi: AgiSettings | None = None
     web: WebSettings = WebSettings()
     calls: CallSettings = CallSettings()
     media: MediaSection = MediaSection()

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ari_app.config import AmiSettings, Settings
+from ari_app.config import Settings
 from ari_app.described import Described, described
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import CardSettings, LineSettings
@@ -92,9 +92,9 @@ def _page() -> str:
 
 def _sections() -> Iterator[tuple[str, FieldInfo, type[BaseModel]]]:
     for name, field in Settings.model_fields.items():
-        model = AmiSettings if name == "ami" else field.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            yield name, field, model
+        for model in get_args(field.annotation) or (field.annotation,):
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                yield name, field, model
 
 
 def _table(model: type[BaseModel], prefix: str = "") -> list[str]:

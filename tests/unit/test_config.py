@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ari_app.config import AmiSettings, ConfigError, Settings, load
+from ari_app.config import AgiSettings, AmiSettings, ConfigError, Settings, load
 
-SECTIONS = ("asterisk", "telegram", "bot", "ami", "web", "calls", "media")
+SECTIONS = ("asterisk", "telegram", "bot", "ami", "agi", "web", "calls", "media")
+OPTIONAL: dict[str, type[BaseModel]] = {"ami": AmiSettings, "agi": AgiSettings}
 SAMPLE = Path(__file__).parents[2] / "docs" / "astergram.sample.toml"
 GOOD = """
 [asterisk]
@@ -53,7 +54,7 @@ def test_the_sample_has_every_key_with_its_default() -> None:
     settings, text = load(SAMPLE), SAMPLE.read_text()
     sections: dict[str, BaseModel | None] = {"": settings, **{name: getattr(settings, name) for name in SECTIONS}}
     for name, section in sections.items():
-        kind = type(section) if section else AmiSettings
+        kind = type(section) if section else OPTIONAL[name]
         for key, field in kind.model_fields.items():
             if key in sections:
                 continue
@@ -137,6 +138,15 @@ def test_a_variable_that_is_no_json(file: Path, monkeypatch: pytest.MonkeyPatch,
         load(file)
     assert f"{variable} in the environment is no JSON" in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_fastagi_is_off_unless_there_is_a_section(file: Path) -> None:
+    assert load(file).agi is None
+    file.write_text(GOOD + '[agi]\nallow = ["192.0.2.10", "10.0.0.0/8"]\n')
+    agi = load(file).agi
+    assert agi
+    assert (agi.host, agi.port, agi.timeout_s) == ("127.0.0.1", 4573, 3.0)
+    assert [str(each) for each in agi.allow] == ["192.0.2.10/32", "10.0.0.0/8"]
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

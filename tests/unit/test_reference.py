@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from ari_app.cli.reference import documents
-from ari_app.config import AmiSettings, CallSettings, Settings
+from ari_app.config import AgiSettings, AmiSettings, CallSettings, Settings
 from ari_app.described import described
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import LineSettings
@@ -20,14 +20,14 @@ def test_a_document_is_up_to_date(name: str) -> None:
     assert (DOCS / name).read_text() == documents()[name], "run scripts/reference"
 
 
-@pytest.mark.parametrize("model", [Settings, AmiSettings, InstallationSettings, LineSettings])
+@pytest.mark.parametrize("model", [Settings, AmiSettings, AgiSettings, InstallationSettings, LineSettings])
 def test_every_setting_is_described(model: type[BaseModel]) -> None:
     said = {each.key for each in described(model)}
     for key, field in model.model_fields.items():
         below = field.annotation
         if isinstance(below, type) and issubclass(below, BaseModel):
             test_every_setting_is_described(below)
-        elif key not in ("ami",):  # a section, or nothing
+        elif key not in ("ami", "agi"):  # a section, or nothing
             assert key in said, f"{model.__name__}.{key}"
 
 
