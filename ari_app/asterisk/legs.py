@@ -290,6 +290,11 @@ class IncomingLeg(Leg):
         except TimeoutError:
             raise AriTimeout(f"{self._what}: its variables were not set within {TELL_S:g} s") from None
 
+    async def set_variables(self, variables: Mapping[str, str]) -> None:
+        """Set several, in their order. Raises LegEnded."""
+        for name, value in variables.items():
+            await self.set_variable(name, value)
+
     async def continue_in_dialplan(self, variables: Mapping[str, str] | None = None) -> None:
         """Set variables and give the channel back to the dialplan, after its Stasis() line.
 
@@ -297,8 +302,7 @@ class IncomingLeg(Leg):
         """
         try:
             async with asyncio.timeout(GIVE_BACK_TIMEOUT_S):
-                for name, value in (variables or {}).items():
-                    await self.set_variable(name, value)
+                await self.set_variables(variables or {})
                 await self.noticing_the_end(lambda channel: channel.continueInDialplan(**self._way_back()))
         except TimeoutError:
             raise AriTimeout(

@@ -13,6 +13,7 @@ from ari_app.asterisk.external_media import ExternalMediaLeg, rtp_media_leg, web
 from ari_app.asterisk.legs import Leg
 from ari_app.calls import events, outcome
 from ari_app.calls.call import Call
+from ari_app.calls.cdr import NO_ROW
 from ari_app.calls.events import Side
 from ari_app.calls.outcome import Ending
 from ari_app.calls.scope import Scope
@@ -61,10 +62,10 @@ async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, a
     call = scope.call
     if settings.transport == "rtp":
         address = await audio.listen_rtp(settings.media_host)
-        external = await scope.enter(rtp_media_leg(ari, address, variables=_caller_id(call)))
+        external = await scope.enter(rtp_media_leg(ari, address, variables=_variables(call)))
         await audio.attach_rtp(*external.media_address)
     else:
-        external = await scope.enter(websocket_media_leg(ari, variables=_caller_id(call)))
+        external = await scope.enter(websocket_media_leg(ari, variables=_variables(call)))
         await audio.attach_websocket(external.media_url)
     scope.end_when(external_gone(call, external))
     scope.spawn(follow_transfers(call, leg))
@@ -72,12 +73,10 @@ async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, a
     call.add_event(events.Bridged(settings.transport))
 
 
-def _caller_id(call: Call) -> dict[str, str]:
-    """The person's, for the media channel: Asterisk tells it to whoever is bridged with it, an empty one as well."""
-    if call.person is None:
-        return {}
-    known = CallerId(call.person.name, call.person.number)
-    return {"CALLERID(num)": known.safe_number, "CALLERID(name)": known.safe_name}
+def _variables(call: Call) -> dict[str, str]:
+    """The media channel's: no CDR, and the person's caller id, which Asterisk tells to whoever is bridged with it."""
+    known = CallerId(call.person.name, call.person.number) if call.person else CallerId("", "")
+    return {**NO_ROW, "CALLERID(num)": known.safe_number, "CALLERID(name)": known.safe_name}
 
 
 async def connect_telegram(

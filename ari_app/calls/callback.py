@@ -17,6 +17,7 @@ from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.card import Cards
+from ari_app.calls.cdr import dialplan_variables
 from ari_app.calls.conversation import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.events import CallBackRequested, CallEvent, PbxRinging
 from ari_app.calls.outbound import place_call
@@ -64,7 +65,7 @@ async def callback(
             extension=target.extension,
             context=target.context,
             caller_id=CallerId(name=person.name, number=person.number),
-            variables={**call.variables(), "TELEGRAM_CALLBACK": "1"},
+            variables={**call.variables(), **dialplan_variables(line), "TELEGRAM_CALLBACK": "1"},
         )
     )
     hang_up_with_the_call(scope, leg)

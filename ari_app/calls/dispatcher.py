@@ -10,6 +10,7 @@ from ari_app.asterisk.legs import incoming_leg
 from ari_app.calls import outcome
 from ari_app.calls.callback import callback
 from ari_app.calls.card import Cards
+from ari_app.calls.cdr import OutgoingRow
 from ari_app.calls.dtmf import DigitsRefused, digits_of
 from ari_app.calls.events import ClickToCall
 from ari_app.calls.inbound import inbound
@@ -168,7 +169,7 @@ class CallDispatcher:
                 ending = refusal.ending if isinstance(refusal, LineFull) else failed(refusal)
                 if not number:  # else the registry itself has refused it, and knows
                     self._registry.refuse(Direction.OUT, "", ",".join(leg.args), ending, pbx_party=leg.caller_number)
-                await return_to_dialplan(leg, ending)
+                await return_to_dialplan(leg, OutgoingRow(leg), ending)
 
 
 def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:

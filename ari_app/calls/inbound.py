@@ -8,6 +8,7 @@ from ari_app.asterisk.legs import dialplan_leg
 from ari_app.calls import outcome
 from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
+from ari_app.calls.cdr import dialplan_variables
 from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.events import CallOffered, PbxRinging
 from ari_app.calls.keypad import Keypads
@@ -41,7 +42,7 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
             extension=extension,
             context=line.context,
             caller_id=CallerId(name=caller.name, number=caller.number),
-            variables=call.variables(),
+            variables={**call.variables(), **dialplan_variables(line)},
         )
     )
     hang_up_with_the_call(scope, leg)

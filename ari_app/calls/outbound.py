@@ -13,6 +13,7 @@ from ari_app.calls import outcome
 from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
+from ari_app.calls.cdr import OutgoingRow
 from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk
 from ari_app.calls.events import CalleeFound, CalleeOutdated, CallRequested, Dialled, LineRefused
 from ari_app.calls.outcome import Cause, Ending, Status
@@ -43,13 +44,16 @@ async def outbound(
     call.channel = leg.pbx_channel
     await tell_channel(call, leg)
     call.add_event(Dialled(leg.caller_number, destination))
-    scope.on_end(partial(return_to_dialplan, leg))
+    row = OutgoingRow(leg, call)
+    scope.on_end(partial(return_to_dialplan, leg, row))
     scope.end_when(ended_in_asterisk(call, leg))
     scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
     # What an `h` extension reads if the caller hangs up before anything else is known.
     with best_effort(f"call {call.id}: setting TELEGRAM_STATUS"):
         await leg.set_variable("TELEGRAM_STATUS", Status.CANCEL.value)
-    party = CallingChannel(route, leg)
+    with best_effort(f"call {call.id}: its CDR"):
+        await row.begin()
+    party = CallingChannel(route, leg, row)
     while True:
         line = route.line
         try:
@@ -57,6 +61,9 @@ async def outbound(
             callee = await line.find(dialled)
             call.person = callee.person
             await tell_channel(call, leg)
+            with best_effort(f"call {call.id}: its CDR"):
+                await row.charge(line)
+                await leg.tell(row.columns(Status.CANCEL))
             call.add_event(CalleeFound(callee.person.number, line.number))
             return await place_call(scope, line, dialled, callee, party, resources, ring_s)
         except (Limited, Denied) as refusal:
@@ -92,9 +99,10 @@ class PbxParty(Protocol):
 class CallingChannel:
     """The phone that dialled; its channel is answered when the audio is connected."""
 
-    def __init__(self, route: Route, leg: IncomingLeg) -> None:
+    def __init__(self, route: Route, leg: IncomingLeg, row: OutgoingRow) -> None:
         self.leg: Leg = leg
         self._incoming = leg
+        self._row = row
         self._route = route
 
     def call_requested(self) -> None:
@@ -109,8 +117,7 @@ class CallingChannel:
     async def connected(self) -> None:
         """It is answered; what an `h` extension reads is there before its caller can hang up an answered call."""
         with best_effort(f"setting TELEGRAM_CAUSE and TELEGRAM_STATUS of channel {self.leg.id}"):
-            await self._incoming.set_variable("TELEGRAM_CAUSE", str(Cause.NORMAL_CLEARING.value))
-            await self._incoming.set_variable("TELEGRAM_STATUS", Status.ANSWER.value)
+            await self._incoming.set_variables(result(Status.ANSWER, Cause.NORMAL_CLEARING, self._row))
         await self._incoming.answer()
 
 
@@ -158,14 +165,17 @@ async def place_call(
     return call.end(outcome.no_media(settings.connect_s))
 
 
-async def return_to_dialplan(leg: IncomingLeg, ending: Ending) -> None:
+def result(status: Status, cause: int, row: OutgoingRow) -> dict[str, str]:
+    """What the dialplan, and Asterisk's CDR, are told."""
+    return {"TELEGRAM_CAUSE": str(int(cause)), "TELEGRAM_STATUS": status.value, **row.columns(status)}
+
+
+async def return_to_dialplan(leg: IncomingLeg, row: OutgoingRow, ending: Ending) -> None:
     """Let the dialplan go on after its Stasis() line, unless the caller has hung up."""
     if leg.hangup:
         return
     try:
-        await leg.continue_in_dialplan(
-            {"TELEGRAM_STATUS": ending.status.value, "TELEGRAM_CAUSE": str(int(ending.cause))}
-        )
+        await leg.continue_in_dialplan(result(ending.status, ending.cause, row))
     except AriError as error:
         log.info("channel %s could not go on in the dialplan: %s", leg.id, error)
         leg.cause = int(ending.cause)  # it is hung up with

@@ -106,6 +106,7 @@ def profile(line: LineSettings, installation: InstallationSettings, learnt: Call
         lists=Lists.of(line.allow, line.deny, line.only_contacts),
         callers=Callers(frozenset(line.callers), line.default),
         bare_number_prefix=line.bare_number_prefix,
+        account_code=line.account_code,
         found_s=line.resolve_cache_s,
         not_found_s=line.not_found_cache_s,
         limits=LimitSettings(

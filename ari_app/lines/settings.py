@@ -96,6 +96,10 @@ NumberPrefix = Annotated[
     str, Form(r"^(\+[0-9]*)?$", message("Enter a plus, or a plus and digits such as +7, or nothing."))
 ]
 
+AccountCode = Annotated[
+    str, Form(r"^[^\s,;\"|]{0,79}$", message('Enter up to 79 characters: no spaces, and none of , ; " |'))
+]
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -201,6 +205,13 @@ class LineSettings(_Settings):
             message(
                 "“+” or “+7” makes phone numbers of them, and an ID is tg#5000000002. Empty: they are Telegram IDs."
             ),
+        ),
+    ] = ""
+    account_code: Annotated[
+        AccountCode,
+        Setting(
+            message("Account code for CDR"),
+            message("Goes into the column accountcode of Asterisk's CDR. A phone that has a code keeps its own."),
         ),
     ] = ""
     deny: Annotated[

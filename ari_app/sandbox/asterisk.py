@@ -26,6 +26,8 @@ CLI_TIMEOUT_S = 10.0
 
 CONFIGURATION = Path(__file__).parent / "asterisk_conf"
 PROJECT_DIALPLAN = Path(dialplan_package.__file__).parent / "extensions-astergram.conf"
+SAMPLES = ("cdr_custom.conf", "cel_custom.conf")
+"""Of dialplan/, beside the dialplan itself."""
 PHONES = ("101", "102", "103", "104", "105", "106")
 
 RTP_OFFSET = 10
@@ -35,9 +37,11 @@ RTP_PORTS = 200
 
 # Their modules read them, and complain when they are absent; the defaults are what the sandbox wants.
 EMPTY_FILES = (
-    "acl ccss cel chan_websocket cli cli_permissions codecs confbridge pjproject queuerules sorcery stasis udptl "
+    "acl ccss chan_websocket cli cli_permissions codecs confbridge pjproject queuerules sorcery stasis udptl "
     "websocket_client"
 )
+
+FOLDERS = "etc lib/keys agi-bin spool/tmp spool/recording spool/monitor moh log/cdr-custom log/cel-custom"
 
 BIND_FAILURE = re.compile(r".*(?:Unable to bind|Address already in use|bind failed|Unable to open .*socket).*", re.I)
 
@@ -179,7 +183,7 @@ class PrivateAsterisk:
         etc = self.run_dir / "etc"
         for old in ("etc", "lib", "log"):  # of an earlier run: its registrations and its complaints are not ours
             shutil.rmtree(self.run_dir / old, ignore_errors=True)
-        for folder in ("etc", "lib/keys", "agi-bin", "spool/tmp", "spool/recording", "spool/monitor", "moh", "log"):
+        for folder in FOLDERS.split():
             (self.run_dir / folder).mkdir(parents=True, exist_ok=True)
         etc.chmod(0o700)  # passwords
         values = {
@@ -204,6 +208,8 @@ class PrivateAsterisk:
         }
         for name in EMPTY_FILES.split():
             (etc / f"{name}.conf").touch()
+        for name in SAMPLES:
+            shutil.copy(PROJECT_DIALPLAN.parent / name, etc)
         for template in CONFIGURATION.glob("*.conf"):
             text = re.sub(r"@([A-Z_]+)@", lambda match: str(values[match[1]]), template.read_text())
             (etc / template.name).write_text(self._modules(text) if template.name == "modules.conf" else text)

@@ -139,6 +139,7 @@ class Line:
         self.max_calls = profile.max_calls
         self.lists = profile.lists
         self.callers = profile.callers
+        self.account_code = profile.account_code
         self.templates = profile.templates
         self.card = profile.card
         self.limits.settings = profile.limits

@@ -62,8 +62,8 @@ class Profile:
     """What an administrator may change of a line while it works.
 
     ``max_calls`` bounds the calls at a time, both ways together. ``bare_number_prefix`` makes phone numbers of dialled
-    digits, see `Destination.parse`. ``found_s`` and ``not_found_s``: how long Telegram's answers to who somebody is
-    stay good. ``card`` is its business card.
+    digits, see `Destination.parse`. ``account_code`` is that of its calls in Asterisk's CDR. ``found_s`` and
+    ``not_found_s``: how long Telegram's answers to who somebody is stay good. ``card`` is its business card.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Profile:
     lists: Lists = Lists()  # noqa: RUF009 - frozen
     callers: Callers = Callers()
     bare_number_prefix: str = ""
+    account_code: str = ""
     found_s: float = 86400.0
     not_found_s: float = 3600.0
     limits: LimitSettings = LimitSettings()  # noqa: RUF009 - frozen

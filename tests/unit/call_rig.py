@@ -110,6 +110,7 @@ class FakeLine:
     number: str = LINE
     context: str = "from-telegram"
     max_calls: int = 1
+    account_code: str = ""
     callers: Callers = Callers()  # noqa: RUF009 - frozen
     templates: MessageTemplates = field(default_factory=lambda: MessageTemplates("Company", "Sales", LINE))
     limits: FakeLimits = field(default_factory=FakeLimits)

@@ -118,6 +118,8 @@ class FakeAri:
                 return web.json_response({"message": "Channel not found"}, status=404)
             case "POST", _ if rest.endswith("/variable"):
                 self.variables[rest.partition("/")[0]][query["variable"]] = query["value"]
+            case "GET", _ if rest.endswith("/variable"):
+                return web.json_response({"value": self.variables[rest.partition("/")[0]].get(query["variable"], "")})
         return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

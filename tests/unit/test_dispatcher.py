@@ -130,6 +130,9 @@ async def dispatching(rig: CallRig, *lines: Any) -> AsyncIterator[Dispatching]:
 # --- out of the dialplan
 
 
+CDR = "telegram_direction", "telegram_line", "telegram_id", "telegram_status", "telegram_call", "userfield"
+
+
 async def test_a_call_until_its_caller_hangs_up(rig: CallRig) -> None:
     async with dispatching(rig) as it:
         await it.dialled()
@@ -145,6 +148,7 @@ async def test_a_call_until_its_caller_hangs_up(rig: CallRig) -> None:
     assert call.pbx_party == "101"
     assert channel is call
     assert call.channel == PbxChannel("PJSIP/101-00000001", CHANNEL, CHANNEL)
+    user_field = f"telegram direction=out line={LINE} id={ANNA} status=ANSWER call={call.id}"
     assert rig.ari.variables[CHANNEL] == {
         "TELEGRAM_CALL": call.id,
         "TELEGRAM_DIRECTION": "out",
@@ -154,6 +158,7 @@ async def test_a_call_until_its_caller_hangs_up(rig: CallRig) -> None:
         "TELEGRAM_FIRST_NAME": "Anna",
         "TELEGRAM_STATUS": "ANSWER",
         "TELEGRAM_CAUSE": "16",
+        f"ARRAY({','.join(f'CDR({name})' for name in CDR)})": f"out,{LINE},{ANNA},ANSWER,{call.id},{user_field}",
     }
 
 

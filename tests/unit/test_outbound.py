@@ -15,6 +15,7 @@ from ari_app.asterisk.hangup import Hangup
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.call import Call
 from ari_app.calls.callback import Agent
+from ari_app.calls.cdr import OutgoingRow
 from ari_app.calls.outbound import RING_OUT_S, CallingChannel, place_call
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.reasons import NotAnswered
@@ -104,6 +105,7 @@ class RefusingLeg:
     """A channel for which Asterisk does nothing but what ``does`` names."""
 
     id = "1700.1"
+    channel = SimpleNamespace(name="PJSIP/101-00000001")
 
     def __init__(self, error: AriError, *does: str) -> None:
         self._error = error
@@ -118,8 +120,8 @@ class RefusingLeg:
     async def ring(self) -> None:
         await self._ask("ring")
 
-    async def set_variable(self, name: str, value: str) -> None:
-        await self._ask(name)
+    async def set_variables(self, variables: dict[str, str]) -> None:
+        await self._ask(", ".join(variables))
 
     async def answer(self) -> None:
         await self._ask("answer")
@@ -130,13 +132,22 @@ class RefusingLeg:
 
 FAILED = AriFailed("POST /channels/1700.1/ring: Asterisk answered 503", status=503)
 
+ANSWERED = (
+    "TELEGRAM_CAUSE, TELEGRAM_STATUS, "
+    "ARRAY(CDR(telegram_direction),CDR(telegram_line),CDR(telegram_id),CDR(telegram_status),CDR(telegram_call))"
+)
+
+
+def calling_channel(leg: Any) -> CallingChannel:
+    return CallingChannel(Route.__new__(Route), leg, OutgoingRow(leg))
+
 
 async def test_a_call_goes_on_though_its_caller_can_not_hear_it_ring() -> None:
     leg: Any = RefusingLeg(FAILED, "answer")
-    party = CallingChannel(Route.__new__(Route), leg)
+    party = calling_channel(leg)
     await party.ringing()
     await party.connected()
-    assert leg.asked == ["ring", "TELEGRAM_CAUSE", "answer"]
+    assert leg.asked == ["ring", ANSWERED, "answer"]
 
 
 async def test_a_call_back_goes_on_though_its_agent_can_not_hear_it_ring() -> None:
@@ -150,11 +161,11 @@ async def test_a_call_back_goes_on_though_its_agent_can_not_hear_it_ring() -> No
 async def test_an_answer_that_asterisk_refuses_ends_the_call() -> None:
     leg: Any = RefusingLeg(FAILED)
     with pytest.raises(AriFailed):
-        await CallingChannel(Route.__new__(Route), leg).connected()
+        await calling_channel(leg).connected()
 
 
 async def test_a_caller_who_is_gone_is_noticed_by_whatever_is_asked_of_the_channel() -> None:
     leg: Any = RefusingLeg(LegEnded("channel ended", Hangup.with_cause(16)))
-    for asked in (CallingChannel(Route.__new__(Route), leg), Agent(leg)):
+    for asked in (calling_channel(leg), Agent(leg)):
         with pytest.raises(LegEnded):
             await asked.ringing()

@@ -84,7 +84,7 @@ def _group(title: Message, *keys: str) -> Group:
 
 SETTINGS: Form = (
     _group(message("The line"), "name", "company", "language"),
-    _group(message("Calls"), "context", "max_calls", "callers", "default", "bare_number_prefix"),
+    _group(message("Calls"), "context", "max_calls", "callers", "default", "bare_number_prefix", "account_code"),
     _group(message("An application of its own"), "api_id", "api_hash"),
 )
 CARD: Form = (
