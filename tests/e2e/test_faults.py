@@ -24,6 +24,7 @@ from ari_app.backoff import Backoff
 from ari_app.calls.reasons import EndedOnTelegram
 from ari_app.calls.scope import Scope
 from ari_app.sandbox.person import Person, PersonCall
+from ari_app.sandbox.ports import block
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
@@ -34,6 +35,7 @@ from media.types import MediaError
 from tests.e2e.conftest import Play, PlayMaker
 from tests.e2e.test_lines import sign_in
 from tests.guarded_starts import INSIDE
+from tests.unit.agi_client import asked
 
 ROOT = Path(ari_app.__file__).parent
 OTHER = "+79990000008"
@@ -305,12 +307,25 @@ async def signed_in(stage: Play) -> None:
         await stage.app.lines.line(LINE).until_ready()
 
 
-STEPS = (anna_dials, anna_is_called, anna_is_called_back, line_signs_in_again, line_is_replaced)
+async def a_dialplan_asks(stage: Play, anna: Person, phone: SipPhone) -> bool:
+    """Who Anna is, and for a text and a card to be sent to her."""
+    assert stage.settings.agi
+    port, known = stage.settings.agi.port, dict[str, str]()
+    try:
+        for request in (("lookup", ANNA), ("send", ANNA, "Hello"), ("card", ANNA)):
+            known |= await asked(port, *request)
+    except (ConnectionError, TimeoutError):
+        return False
+    return [known.get(f"TELEGRAM_{each}") for each in ("EXISTS", "SENT", "CARD")] == ["yes"] * 3
+
+
+STEPS = (anna_dials, anna_is_called, anna_is_called_back, line_signs_in_again, line_is_replaced, a_dialplan_asks)
 LINES = [
     {
         "number": LINE,
         "context": "echo",
         "max_calls": 2,
+        "lookups_per_minute": 0,
         "texts": {"en": TEXTS, "ru": TEXTS},
         "card": {"callback": "605@agents", "card_every_s": 0},
     },
@@ -345,19 +360,22 @@ async def boris_talks(stage: Play, boris: Person) -> AsyncIterator[None]:
 async def test_a_fault_costs_what_its_task_is_for(
     play: PlayMaker, faults: Faults, step: Callable[[Play, Person, SipPhone], Awaitable[bool]]
 ) -> None:
-    async with (
-        play(bot=True, dialplan=DIALPLAN, lines=LINES, people={OTHER: "Other"}) as stage,
-        stage.person(BORIS) as boris,
-        stage.person(ANNA) as anna,
-        stage.phone("101") as phone,
-    ):
-        async with boris_talks(stage, boris):
-            if step is anna_is_called_back:
-                assert await anna_is_called(stage, anna, phone)
-            faults.armed = True
-            await until_well(lambda: step(stage, anna, phone))
-        assert faults.started
-        assert FAILURES.count > 0
+    with block(1) as ports:
+        async with (
+            play(bot=True, dialplan=DIALPLAN, lines=LINES, people={OTHER: "Other"}, agi={"port": ports[0]}) as stage,
+            stage.person(BORIS) as boris,
+            stage.person(ANNA) as anna,
+            stage.phone("101") as phone,
+        ):
+            async with boris_talks(stage, boris):
+                if step is anna_is_called_back:
+                    assert await anna_is_called(stage, anna, phone)
+                faults.armed = True
+                await until_well(lambda: step(stage, anna, phone))
+            assert faults.started
+            assert FAILURES.count > 0
+            if step is a_dialplan_asks:
+                assert {"asterisk/agi.py", "pbx/services.py"} <= {file for file, _ in faults.started}
 
 
 @pytest.mark.timeout(240)

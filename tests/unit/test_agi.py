@@ -78,6 +78,22 @@ async def port() -> AsyncIterator[int]:
         yield server.port
 
 
+@pytest.fixture
+def _an_unexpected_error(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """In what serves the first request."""
+    read, errors = AgiRequest.read, [KeyError("unexpected")]
+
+    async def fails(*streams: Any) -> AgiRequest:
+        if errors:
+            raise errors.pop()
+        return await read(*streams)
+
+    monkeypatch.setattr(AgiRequest, "read", fails)
+    yield
+    assert FAILURES.count == 1
+    FAILURES.count = 0
+
+
 @pytest.fixture(autouse=True)
 def _nothing_unexpected(caplog: pytest.LogCaptureFixture) -> Any:
     caplog.set_level(logging.INFO)
@@ -164,6 +180,13 @@ async def test_a_header_in_pieces(port: int) -> None:
             await client.writer.drain()
             await asyncio.sleep(0)
         assert (await client.run())["ARGUMENTS"] == "a"
+
+
+@pytest.mark.usefixtures("_an_unexpected_error")
+async def test_an_unexpected_error_costs_one_request(port: int) -> None:
+    async with calling(port, header("echo")) as client:
+        await client.closed()
+    assert (await asked(port, "echo"))["SCRIPT"] == "echo"
 
 
 @pytest.mark.parametrize("data", [b"", b"agi_network: yes\n"], ids=["silence", "half"])
