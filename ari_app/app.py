@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ari_app.asterisk.agi import AgiServer
+from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
@@ -24,7 +25,7 @@ from ari_app.calls.languages import open_languages
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
-from ari_app.config import Settings
+from ari_app.config import AmiSettings, Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
 from ari_app.lines.account_setup import AccountSetup
@@ -36,10 +37,12 @@ from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.settings import LineSettings
 from ari_app.pbx.agi_scripts import AgiScripts
+from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
+from ari_app.pbx.ami_services import AmiServices
 from ari_app.pbx.services import PbxServices
 from ari_app.reports.history import HistorySettings, open_history
 from ari_app.state_folder import held
-from ari_app.store.store import open_store
+from ari_app.store.store import Store, open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
@@ -108,6 +111,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         stack.enter_context(ari.events.attached("", arrivals.put_nowait))
         await stack.enter_async_context(ari)
 
+        reports = await stack.enter_async_context(ami_reports(settings.ami, store, bus))
+
         # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
         line_tasks = await stack.enter_async_context(guarded_tasks())
         keypad_tasks = await stack.enter_async_context(guarded_tasks())
@@ -163,6 +168,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         # What the dialplan and programs of the PBX ask for.
         pbx_services = PbxServices(lines, registry, cards, call_tasks)
         pbx_tasks = await stack.enter_async_context(guarded_tasks())
+        if reports:
+            reports.begin(lines, statuses, registry, AmiServices(pbx_services, dispatcher, registry), bus, pbx_tasks)
         if agi := settings.agi:
             scripts = AgiScripts(pbx_services, registry)
             server_of_scripts = AgiServer(
@@ -183,6 +190,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             installation=installation,
             store=store,
             bus=bus,
+            ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, settings.socket))
         yield Astergram(ari, bot, manager, registry, keypads, cards, services, web)
@@ -196,6 +204,19 @@ async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher
             dispatcher.on_channel(event)
         else:
             bus.publish(ASTERISK)
+
+
+@asynccontextmanager
+async def ami_reports(ami: AmiSettings | None, store: Store, bus: EventBus) -> AsyncIterator[AmiReports | None]:
+    """What AMI is told; None where it is told nothing."""
+    if ami is None or not ami.events:
+        yield None
+        return
+    keys = {user: key.get_secret_value() for user, key in ami.requesters.items()}
+    options = AmiOptions(ami.queue, ami.message_text, keys)
+    connect = partial(Ami, ami.host, ami.port, ami.user, ami.password.get_secret_value())
+    async with open_ami_reports(store, connect, options, partial(bus.publish, "storage")) as reports:
+        yield reports
 
 
 def audio_settings(settings: Settings, pool: MediaPool) -> AudioSettings:

@@ -123,12 +123,36 @@ class BotSettings(_Section):
 
 
 class AmiSettings(_Section):
-    """Asterisk's manager interface (manager.conf), for `astergram doctor`; optional."""
+    """Asterisk's manager interface (manager.conf), for events and `astergram doctor`; optional."""
 
     host: Annotated[str, Setting(message("Address of AMI"))] = "127.0.0.1"
     port: Annotated[int, Setting(message("Port of AMI"))] = Field(5038, ge=1, le=65535)
     user: Annotated[str, Setting(message("User of manager.conf"))] = "astergram"
     password: Annotated[Secret, Setting(message("Secret in manager.conf"), example="the secret in manager.conf")]
+    events: Annotated[
+        bool,
+        Setting(message("Events of calls and lines are sent"), message("docs/events.md has them.")),
+    ] = True
+    message_text: Annotated[
+        bool,
+        Setting(
+            message("Texts of messages are sent, too"),
+            message("Every AMI user with read = user can read them."),
+        ),
+    ] = False
+    queue: Annotated[
+        int,
+        Setting(
+            message("Events that wait at most"), message("While AMI is away; then the oldest are lost, and counted.")
+        ),
+    ] = Field(10_000, ge=10)
+    requesters: Annotated[
+        dict[str, Secret],
+        Setting(
+            message("Who may send requests"),
+            message('A User for each program, with the key that it signs with: {{ crm = "its key" }}.'),
+        ),
+    ] = {}
 
 
 class AgiSettings(_Section):

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from panoramisk.manager import Manager
 
-from ari_app.asterisk.ami_protocol import GuardedProtocol
+from ari_app.asterisk.ami_protocol import GuardedProtocol, OrderedAction
 from ari_app.asterisk.errors import AriError, AriFailed, AriNotFound, AriRefused, AriTimeout, AriUnreachable
 from ari_app.os_words import in_words
 
@@ -99,7 +99,9 @@ class Ami:
         request = f"AMI {name}"
         # Nobody can guess it: any AMI user may send a user event that looks like an answer to panoramisk's own ids.
         action_id = headers.pop("ActionID", None) or secrets.token_hex(8)
-        future: asyncio.Future[Any] = self._manager.send_action({"Action": name, **headers, "ActionID": action_id})
+        future: asyncio.Future[Any] = self._manager.send_action(
+            OrderedAction({"Action": name, **headers, "ActionID": action_id})
+        )
         # Not awaited directly: panoramisk's callbacks must never meet a cancelled future.
         await asyncio.wait({future, self._lost}, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if not future.done():

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 class AmiLink(Reconnecting):
     """Keeps logged in for as long as `run` goes on. ``connect`` makes a connection; it is entered for each attempt.
 
-    ``on_event`` is told each user event, ``on_change`` that the state may have changed; neither may wait.
+    ``on_event``, which can be set later, is told each user event; ``on_change`` that the state may have changed.
+    Neither may wait.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class AmiLink(Reconnecting):
     ) -> None:
         super().__init__(backoff)
         self._connect = connect
-        self._on_event = on_event
+        self.on_event = on_event
         self._on_change = on_change
         self._refused_s = refused_s
         self._ping_every_s = ping_every_s
@@ -80,7 +81,7 @@ class AmiLink(Reconnecting):
         self._broken = asyncio.Event()  # of this connection: the last one may still break
         try:
             async with self._connect() as ami:
-                ami.on_event("UserEvent", self._on_event)
+                ami.on_event("UserEvent", lambda event: self.on_event(event))
                 self._ami = ami
                 self._set(ConnectionState.CONNECTED, None)
                 log.info("AMI: connected to %s:%d as %s", ami.host, ami.port, ami.user)

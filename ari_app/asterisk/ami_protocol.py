@@ -6,6 +6,7 @@ import codecs
 import logging
 from typing import Any
 
+from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.message import Message
 
@@ -14,6 +15,16 @@ LONGEST = 1_000_000
 """Characters of one message, which Asterisk itself bounds far lower; what goes on for longer is no AMI."""
 
 log = logging.getLogger(__name__)
+
+
+class OrderedAction(Action):  # type: ignore[misc]
+    """An action whose headers go out as they were given.
+
+    panoramisk sorts them; and of a message whose last header is empty, it does not see that one.
+    """
+
+    def __str__(self) -> str:
+        return "".join(f"{name}: {value}{END_OF_LINE}" for name, value in self.items()) + END_OF_LINE
 
 
 class GuardedProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no type hints

@@ -1,4 +1,4 @@
-"""The sample configurations and the page of settings, made from the settings themselves: `scripts/reference`."""
+"""The sample configurations and the pages of settings and AMI's events, made from the types: `scripts/reference`."""
 
 import json
 import sys
@@ -14,6 +14,7 @@ from ari_app.config import Settings
 from ari_app.described import Described, described
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import CardSettings, LineSettings
+from ari_app.pbx.ami_page import events_page
 from ari_app.telegram.texts import LineTexts, Texts
 
 WIDTH = 110
@@ -55,7 +56,12 @@ def main(folder: Path) -> None:
 
 def documents() -> dict[str, str]:
     """By the name of the file in docs/."""
-    return {"astergram.sample.toml": _file(), "line.sample.toml": _line(), "settings.md": _page()}
+    return {
+        "astergram.sample.toml": _file(),
+        "line.sample.toml": _line(),
+        "settings.md": _page(),
+        "events.md": events_page(),
+    }
 
 
 def _file() -> str:
@@ -126,7 +132,7 @@ def _example(each: Described) -> Any:
 def _default(each: Described) -> str:
     if each.field.is_required():
         return "required"
-    return "" if each.field.default in (None, "", ()) else f"`{_value(each.field.default)}`"
+    return "" if each.field.default in (None, "", (), {}) else f"`{_value(each.field.default)}`"
 
 
 def _bounds(each: Described) -> str:
@@ -139,6 +145,8 @@ def _bounds(each: Described) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return "[]"
+    if isinstance(value, dict):
+        return "{}"
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from ari_app.pbx.ami_events import TelegramEventsLost
 from ari_app.store.ami_spool import AmiEventRow, AmiSpoolRepository
 from ari_app.store.store import Store, StoreUnavailable
 
-LOST = "TelegramEventsLost"
-"""The event in place of those that there was no room for."""
+LOST = TelegramEventsLost.event
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Spool:
         self._last_id = 0
         self._sending: int | None = None
         self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -70,6 +72,10 @@ class Spool:
         self._sending = next(iter(self._waiting))
         return self._waiting[self._sending]
 
+    async def emptied(self) -> None:
+        """Wait until every event has been taken."""
+        await self._emptied.wait()
+
     def taken(self, event: SpooledEvent) -> None:
         """It needs not be sent any more."""
         self._sending = None
@@ -78,6 +84,7 @@ class Spool:
     def _add(self, event: SpooledEvent) -> None:
         self._waiting[event.id] = event
         self._filled.set()
+        self._emptied.clear()
         while len(self._waiting) > self._most:
             self._drop_oldest()
 
@@ -94,8 +101,8 @@ class Spool:
         else:
             log.error("AMI has taken no event for too long: the oldest of %d that wait are lost", self._most)
         self.lost += 1
-        headers = {"EventTime": f"{self._clock():.3f}", "Count": str(before + 1)}
-        self._waiting[first] = replace(counting, name=LOST, headers=headers)
+        lost = TelegramEventsLost(event_time=self._clock(), count=before + 1)
+        self._waiting[first] = replace(counting, name=LOST, headers=lost.headers())
         self._write(self._waiting[first])
 
     def _remove(self, id: int) -> None:
@@ -104,6 +111,7 @@ class Spool:
         self._apply()
         if not self._waiting:
             self._filled.clear()
+            self._emptied.set()
 
     def _write(self, event: SpooledEvent) -> None:
         self._unwritten[event.id] = AmiEventRow(event.id, event.name, json.dumps(dict(event.headers)))

@@ -116,6 +116,12 @@ class PbxServices:
         pause_s, _ = line.pauses.get(CALL, (0.0, ""))
         return LineFacts(condition, max(free, 0), pause_s)
 
+    def choose(self, number: str | None, caller: str = "") -> Line:
+        """The line for something that one line does. Raises NotReady where there is none."""
+        for line in self._to_try(number, caller):
+            return line
+        raise NotReady("no line is connected to Telegram")
+
     async def _found(self, number: str | None, to: str, caller: str) -> tuple[Line, Destination, Callee]:
         """Somebody, and the line that has found them: the next one is tried where Telegram limits one."""
         limited: Limited | None = None

@@ -18,6 +18,7 @@ from ari_app.config import Settings, load
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.person import Person
+from ari_app.sandbox.proxy import Proxy as TcpProxy
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import LINE, Stage, stage
 from ari_app.sandbox.telegram.server import LocalTelegram, Timers
@@ -133,6 +134,8 @@ def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
         bot: bool = False,
         proxy: Proxy | None = None,
         without: Sequence[str] = (),
+        ami: Mapping[str, Any] | None = None,
+        ami_proxy: TcpProxy | None = None,
         **sections: Any,
     ) -> AsyncIterator[Play]:
         logging.getLogger("ari_app").setLevel(logging.INFO)
@@ -145,6 +148,8 @@ def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
             if proxy:  # between Astergram and Asterisk's HTTP server
                 proxy.target_port = set_stage.asterisk.http_port
                 sections["asterisk"] = {**sections.get("asterisk", {}), "url": f"http://127.0.0.1:{proxy.port}"}
+            if ami is not None:
+                sections["ami"] = {**ami_login(set_stage.asterisk, ami_proxy), **ami}
             settings = load(await set_stage.configuration(**sections))
             await set_stage.sign_in_lines(settings)
             async with AsyncExitStack() as work:
@@ -162,6 +167,17 @@ def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
         assert before.left() == []
 
     return made
+
+
+def ami_login(asterisk: PrivateAsterisk, proxy: TcpProxy | None) -> dict[str, Any]:
+    """Section [ami] for an Asterisk, by way of a proxy."""
+    if proxy:
+        proxy.target_port = asterisk.ami_port
+    return {
+        "port": proxy.port if proxy else asterisk.ami_port,
+        "user": asterisk.ami_user,
+        "password": asterisk.ami_password,
+    }
 
 
 async def nothing_left_in(asterisk: PrivateAsterisk) -> list[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ari_app.lines.health import StatusMonitor
     from ari_app.lines.installation import Installation
     from ari_app.lines.manager import LineManager
+    from ari_app.pbx.ami import AmiReports
     from ari_app.reports.history import History
 
 
@@ -38,6 +39,7 @@ class Services:
     installation: Installation
     store: Store
     bus: EventBus
+    ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 
     @property

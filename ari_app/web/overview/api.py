@@ -23,6 +23,19 @@ class DatabaseStatus(BaseModel):
     lost: int
 
 
+class AmiStatus(BaseModel):
+    """Events for AMI since the start; `trouble` says why it takes none, and what to do.
+
+    `waiting` ones are sent when it does; of `lost` ones there were too many, and Asterisk did not take `given_up` ones.
+    """
+
+    trouble: str | None
+    sent: int
+    waiting: int
+    lost: int
+    given_up: int
+
+
 class ErrorsStatus(BaseModel):
     """Unexpected errors since the start, of which the log says more; the last one: when (a Unix time), and in what."""
 
@@ -43,13 +56,14 @@ class ProgramStatus(BaseModel):
         description="How much Telegram's clock is ahead of this machine's; null if no line is connected."
     )
     database: DatabaseStatus
+    ami: AmiStatus | None = Field(description="null where no events are sent.")
     unexpected_errors: ErrorsStatus
 
 
 async def get_status(asked: Asked) -> ProgramStatus:
     """How the program is."""
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
-    translate = translator_of(asked.request)
+    ami, translate = its.ami, translator_of(asked.request)
     last = failures.last[-1] if failures.last else None
     return ProgramStatus(
         version=__version__,
@@ -64,6 +78,15 @@ async def get_status(asked: Asked) -> ProgramStatus:
             waiting=len(queue),
             lost=queue.lost,
         ),
+        ami=AmiStatus(
+            trouble=translate(ami.trouble) if ami.trouble else None,
+            sent=ami.delivery.sent,
+            waiting=len(ami.spool),
+            lost=ami.spool.lost,
+            given_up=ami.delivery.given_up,
+        )
+        if ami
+        else None,
         unexpected_errors=ErrorsStatus(
             count=failures.count, last_at=last.at if last else None, last_in=last.task if last else None
         ),

@@ -1,0 +1,130 @@
+"""AMI at work: what happens is reported, requests are taken, and the connection is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from ari_app import __version__
+from ari_app.asterisk.ami import Ami
+from ari_app.asterisk.ami_link import AmiLink
+from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.bus import EventBus
+from ari_app.calls.registry import CallRegistry
+from ari_app.i18n import Message, message
+from ari_app.lines.health import StatusMonitor
+from ari_app.pbx.ami_delivery import AmiDelivery
+from ari_app.pbx.ami_events import AmiEvent, TelegramStarted, TelegramStatusComplete
+from ari_app.pbx.ami_lines import AmiLineReporter
+from ari_app.pbx.ami_reporter import AmiReporter
+from ari_app.pbx.ami_requests import AmiRequests, Requestable
+from ari_app.pbx.ami_spool import Spool
+from ari_app.store.store import Store
+from ari_app.tasks import GuardedTasks, guarded_tasks
+from ari_app.telegram.line import Line
+
+DRAIN_S = 2.0
+"""At the end, for the last calls' events to be taken; those that are not are sent after the next start."""
+STATUSES = 20
+"""TelegramStatus that are answered within `STATUSES_S`: any AMI user may ask, and each answer has all lines."""
+STATUSES_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AmiOptions:
+    """``most``: events that wait at most. ``keys``: of each User that may send requests."""
+
+    most: int
+    with_text: bool
+    keys: Mapping[str, str]
+
+
+class AmiReports:
+    """Events on their way out; made by `open_ami_reports`."""
+
+    def __init__(self, options: AmiOptions, spool: Spool, link: AmiLink, delivery: AmiDelivery) -> None:
+        self.spool = spool
+        self.delivery = delivery
+        self._options = options
+        self._link = link
+        self._asked_at: list[float] = []
+
+    @property
+    def trouble(self) -> Message | None:
+        """Why events wait; None while AMI takes them."""
+        error = self.delivery.refusal or self._link.last_error
+        return message("AMI takes no events now. {error}", error=error) if error else None
+
+    def begin(
+        self,
+        lines: Mapping[str, Line],
+        statuses: StatusMonitor,
+        registry: CallRegistry,
+        services: Requestable,
+        bus: EventBus,
+        tasks: GuardedTasks,
+    ) -> None:
+        """Report calls and lines from now on, and take requests."""
+        calls = AmiReporter(self._put, with_text=self._options.with_text)
+        line_reports = AmiLineReporter(self._put, lines, statuses, registry, bus)
+
+        def answer_status(action_id: str) -> None:
+            if not self._admits_status():
+                return log.warning(
+                    "AMI: TelegramStatus is answered %d times in %g s, not oftener", STATUSES, STATUSES_S
+                )
+            live = [call for call in registry.calls.values() if call.ending is None]
+            told: list[AmiEvent] = [line_reports.status(line, action_id) for line in lines.values()]
+            told += [calls.status(call, action_id) for call in live]
+            complete = TelegramStatusComplete(
+                event_time=time.time(), lines=len(lines), calls=len(live), action_id=action_id
+            )
+            for event in [*told, complete]:
+                self._put(event)
+            return None
+
+        registry.listeners.add(calls)
+        self._link.on_event = AmiRequests(services, self._options.keys, self._put, answer_status, tasks).take
+        self._put(TelegramStarted(event_time=time.time(), version=__version__))
+        tasks.supervise(line_reports.run, "lines for AMI")
+
+    def _put(self, event: AmiEvent) -> None:
+        self.spool.put(event.event, event.headers())
+
+    def _admits_status(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        self._asked_at = [at for at in self._asked_at if at > now - STATUSES_S]
+        if len(self._asked_at) >= STATUSES:
+            return False
+        self._asked_at.append(now)
+        return True
+
+
+@asynccontextmanager
+async def open_ami_reports(
+    store: Store, connect: Callable[[], Ami], options: AmiOptions, on_change: Callable[[], None] = lambda: None
+) -> AsyncIterator[AmiReports]:
+    """Send what is reported for as long as the context lasts, and for a moment longer what is left.
+
+    ``connect`` makes a connection; ``on_change`` is called when events begin to wait, or no longer do.
+    """
+    spool = Spool(store, options.most)
+    await spool.load()
+    link = AmiLink(connect, on_change=on_change)
+    delivery = AmiDelivery(spool, link)
+    async with guarded_tasks() as tasks:
+        tasks.supervise(link.run, "AMI")
+        tasks.supervise(delivery.run, "events for AMI")
+        try:
+            yield AmiReports(options, spool, link, delivery)
+        finally:
+            if link.state is ConnectionState.CONNECTED and not delivery.refusal:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN_S):
+                        await spool.emptied()

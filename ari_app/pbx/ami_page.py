@@ -1,0 +1,112 @@
+"""docs/events.md, made of the types of AMI's events: `scripts/reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ari_app.pbx.ami_events import AmiCallEvent, AmiEvent, TelegramCallEnded, headers_of, kinds
+from ari_app.pbx.ami_requests import ANSWER_S, FRESH_S, OWN_HEADERS, SIGNED
+
+HEAD = """\
+# Events and requests by AMI
+
+Made from the program by `scripts/reference`; change it there.
+
+With `[ami]` in its configuration file, Astergram tells every program at Asterisk's manager interface what happens to
+Telegram calls, by user events. A consumer needs `read = user` in manager.conf;
+[examples/pop_card.py](examples/pop_card.py) is one, in panoramisk.
+
+    [crm]
+    secret = ...
+    read = user
+    write = user        ; only for TelegramStatus and the requests below
+
+- The events of a call come in their order, and none is lost while AMI is away: they wait, also over a restart of
+  Astergram, up to `queue` of them. What there is no room for is counted by `TelegramEventsLost`. An event that
+  Asterisk may have taken without saying so is sent again: it has the same `EventID`, which only grows.
+- `Linkedid` joins them with Asterisk's own events, CDR and CEL. The channel has `TELEGRAM_CALL` and its like before
+  the event comes. The media channel between Asterisk and Astergram (`UnicastRTP/...` or `WebSocket/...`) has events
+  of its own in AMI, which a consumer can ignore.
+- Every header is there, and empty where nothing is known. A value is one line of at most 1000 bytes, cut with `…`;
+  line breaks are spaces.
+- `manager show events` in Asterisk's console shows what comes; `astergram status --json` has what was sent, waits,
+  and was lost.
+
+## Asking
+
+A program that connects late sends `TelegramStatus`, a user event with an ActionID, and gets a `TelegramLineStatus`
+for each line, a `TelegramCallStatus` for each live call, and `TelegramStatusComplete`, all with that ActionID:
+
+    Action: UserEvent
+    UserEvent: TelegramStatus
+    ActionID: 42
+"""
+REQUESTS = """\
+## Requests
+
+Astergram takes three requests, which are user events, too. Each is answered by `TelegramResponse` with its ActionID,
+within {answer_s:g} s.
+
+| UserEvent | headers | what it does |
+|---|---|---|
+| `TelegramSend` | `To`, `Text` (several make several lines), `Line` | sends a person a text |
+| `TelegramCall` | `To`, `Exten` (`101@phones`), `Line` | rings the extension, and calls the person when it answers |
+| `TelegramHangup` | `CallID` | ends a call |
+
+`To` is what `Stasis(telegram,...)` takes: `+79990000002`, `@anna`, `tg#5000000002`. Without `Line` the default line
+is taken, or the least busy one.
+
+AMI does not tell who sent a user event, and whoever has `read = user` sees it. So a request names its `User`, which
+`requesters` in `[ami]` has with a key, and is signed with it: `Signature` is the HMAC-SHA256, in hexadecimal, of all
+its headers except `Action` and `Signature`, as lines `Header: value` in the order of their names, with a line break
+between them. `Time` is the Unix time, {fresh_s:g} s off at most, and an ActionID is taken once. In Python:
+
+    headers = {{"UserEvent": "TelegramHangup", "ActionID": "42", "User": "crm", "CallID": "3f2a9c71d0b4"}}
+    headers["Time"] = str(int(time.time()))
+    signed = "\\n".join(f"{{name}}: {{headers[name]}}" for name in sorted(headers))
+    headers["Signature"] = hmac.new(key.encode(), signed.encode(), "sha256").hexdigest()
+    manager.send_action({{"Action": "UserEvent", **headers}})
+
+The signed headers are {signed}, and {own}; those that a request does not have are left out; several `Text` are joined
+by a line break.
+"""
+
+
+def events_page() -> str:
+    """All of docs/events.md."""
+    names = {name for own in OWN_HEADERS.values() for name in own}
+    requests = REQUESTS.format(answer_s=ANSWER_S, fresh_s=FRESH_S, signed=_listed(SIGNED), own=_listed(sorted(names)))
+    parts = [HEAD, requests, "## Events", "", "Every event has:", "", *_table(AmiEvent, None)]
+    parts += ["", "Every event of a call has:", "", *_table(AmiCallEvent, AmiEvent)]
+    parts += ["", "As AMI shows one:", "", *_example(TelegramCallEnded)]
+    for kind in kinds():
+        base = AmiCallEvent if issubclass(kind, AmiCallEvent) else AmiEvent
+        also = " and those of a call" if base is AmiCallEvent else ""
+        about = " ".join((kind.__doc__ or "").split())
+        own = list(_rows(kind, base))
+        parts += ["", f"### {kind.event}", "", about]
+        parts += ["", *_table(kind, base)] if own else ["", f"It has the headers of every event{also}."]
+    return "\n".join(parts) + "\n"
+
+
+def _table(kind: type[AmiEvent], base: type[AmiEvent] | None) -> list[str]:
+    return ["| header | what | example |", "|---|---|---|", *_rows(kind, base)]
+
+
+def _rows(kind: type[AmiEvent], base: type[AmiEvent] | None) -> Iterator[str]:
+    known = {name for name, _ in headers_of(base)} if base else set()
+    if base is None:
+        yield "| `EventID` | Its number; they only grow | `1790000000123` |"
+    for name, each in headers_of(kind):
+        if name not in known:
+            yield f"| `{name}` | {each.metadata['about']} | `{each.metadata['example']}` |"
+
+
+def _example(kind: type[AmiEvent]) -> list[str]:
+    lines = ["Event: UserEvent", "Privilege: user,all", f"UserEvent: {kind.event}"]
+    lines += [f"{name}: {each.metadata['example']}" for name, each in headers_of(kind)]
+    return [f"    {line}" for line in [*lines, "EventID: 1790000000123"]]
+
+
+def _listed(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,31 @@
+"""What AMI's requests do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ari_app.calls.dispatcher import CallDispatcher
+from ari_app.calls.registry import CallRegistry
+from ari_app.pbx.services import PbxServices
+from ari_app.telegram.profile import Target
+
+
+@dataclass(frozen=True)
+class AmiServices:
+    """`Requestable`, by the program's own parts."""
+
+    services: PbxServices
+    dispatcher: CallDispatcher
+    registry: CallRegistry
+
+    async def send(self, line: str | None, to: str, text: str) -> None:
+        """Send a text to a person."""
+        await self.services.send(line, to, text)
+
+    async def call(self, line: str | None, to: str, target: Target) -> str:
+        """Ring somebody in the PBX, then call a person; the call's id."""
+        return await self.dispatcher.click_to_call(self.services.choose(line), to, target)
+
+    def hang_up(self, call_id: str) -> bool:
+        """End a call; False where there is no such one."""
+        return self.registry.hang_up(call_id)

@@ -1,0 +1,126 @@
+"""What AMI is told of lines: each change of a light and of a pause once, and who asks for it all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from ari_app.bus import ACCOUNT, EventBus
+from ari_app.calls import outcome
+from ari_app.calls.outcome import Direction
+from ari_app.calls.registry import CallRegistry
+from ari_app.i18n import message
+from ari_app.lines.health import Colour, LineStatus, StatusLight
+from ari_app.pbx.ami import STATUSES, AmiOptions, AmiReports
+from ari_app.pbx.ami_delivery import AmiDelivery
+from ari_app.pbx.ami_events import AmiEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause
+from ari_app.pbx.ami_lines import AmiLineReporter
+from ari_app.pbx.ami_spool import Spool
+from ari_app.store.store import open_store
+from ari_app.tasks import guarded_tasks
+from tests.unit.fake_ari import eventually
+
+LINE, NOW = "+79990000001", 1_790_000_000.0
+GREEN = StatusLight(Colour.GREEN, message("Connected."))
+
+
+class Lines:
+    """One line, whose lights and pauses change."""
+
+    def __init__(self) -> None:
+        self.line: Any = SimpleNamespace(number=LINE, name="Sales", max_calls=2, pauses={})
+        self.lines: dict[str, Any] = {LINE: self.line}
+        self.account = GREEN
+        self.now = NOW
+        self.told: list[AmiEvent] = []
+        self.bus = EventBus()
+        self.reporter = AmiLineReporter(
+            self.told.append,
+            self.lines,
+            cast(Any, self),
+            CallRegistry(),
+            self.bus,
+            clock=lambda: self.now,
+        )
+
+    def status(self, line: Any) -> LineStatus:
+        return LineStatus(GREEN, self.account, GREEN)
+
+    async def changed(self) -> list[AmiEvent]:
+        """What is told after a change."""
+        self.told.clear()
+        self.bus.publish(ACCOUNT, LINE)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return self.told
+
+
+@asynccontextmanager
+async def reporting() -> AsyncIterator[Lines]:
+    its = Lines()
+    task = asyncio.create_task(its.reporter.run())
+    await asyncio.sleep(0)
+    try:
+        yield its
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_a_light_is_told_when_it_changes() -> None:
+    async with reporting() as its:
+        assert [type(each) for each in its.told] == [TelegramLineStatus]
+        assert await its.changed() == []
+        its.account = StatusLight(Colour.ORANGE, message("No calls for {minutes} min.", minutes=5))
+        [told] = await its.changed()
+        assert isinstance(told, TelegramLineStatus)
+        assert (told.account, told.account_reason, told.asterisk) == ("orange", "No calls for 5 min.", "green")
+        its.account = StatusLight(Colour.ORANGE, message("No calls for {minutes} min.", minutes=4))
+        assert await its.changed() == []
+
+
+async def test_a_pause_is_told_when_it_begins_grows_and_ends() -> None:
+    async with reporting() as its:
+        its.line.pauses = {"phone.requestCall": (60.0, "FLOOD_WAIT_30")}
+        [begun] = await its.changed()
+        assert begun == TelegramPause(
+            event_time=NOW, line=LINE, request="phone.requestCall", seconds=60, reason="FLOOD_WAIT_30"
+        )
+        its.now, its.line.pauses = NOW + 10, {"phone.requestCall": (50.0, "FLOOD_WAIT_30")}
+        assert await its.changed() == []
+        its.line.pauses = {"phone.requestCall": (86400.0, "PEER_FLOOD")}
+        [grown] = await its.changed()
+        assert isinstance(grown, TelegramPause)
+        assert (grown.seconds, grown.reason) == (86400, "PEER_FLOOD")
+        its.line.pauses = {}
+        [over] = await its.changed()
+        assert isinstance(over, TelegramPause)
+        assert over.seconds == 0
+
+
+async def test_a_line_that_goes_is_told_with_its_pauses() -> None:
+    async with reporting() as its:
+        its.line.pauses = {"phone.requestCall": (60.0, "FLOOD_WAIT_30")}
+        await its.changed()
+        its.lines.clear()
+        assert [type(each) for each in await its.changed()] == [TelegramLineRemoved, TelegramPause]
+
+
+async def test_who_asks_gets_all_of_it_and_not_without_end(tmp_path: Path) -> None:
+    its, registry = Lines(), CallRegistry()
+    async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
+        spool = Spool(store, 1000)
+        link: Any = SimpleNamespace(on_event=None, last_error=None)
+        reports = AmiReports(AmiOptions(1000, False, {}), spool, link, cast(AmiDelivery, SimpleNamespace(refusal=None)))
+        services: Any = None
+        reports.begin(its.lines, cast(Any, its), registry, services, EventBus(), tasks)
+        await eventually(lambda: len(spool) == 2)  # started, and the line's lights
+        async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+            for number in range(STATUSES + 5):
+                link.on_event({"UserEvent": "TelegramStatus", "ActionID": str(number)})
+            call.end(outcome.not_answered(1.0))
+        names = [event.name for event in spool._waiting.values()]
+        assert names[2:5] == ["TelegramLineStatus", "TelegramCallStatus", "TelegramStatusComplete"]
+        assert names.count("TelegramStatusComplete") == STATUSES
