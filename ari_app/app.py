@@ -13,6 +13,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import Event, StasisStart
+from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import ASTERISK, BOT, EventBus
 from ari_app.calls.audio import AudioSettings
@@ -106,6 +107,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         engine = await pool.protocol()
         asterisk = settings.asterisk
         ari = AriClient(asterisk.url, asterisk.user, asterisk.password.get_secret_value(), asterisk.app)
+        codecs = MediaCodecs(ari, asterisk.transport)
         # Before the client connects, which is an event too.
         arrivals = asyncio.Queue[Event]()
         stack.enter_context(ari.events.attached("", arrivals.put_nowait))
@@ -134,7 +136,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         keypads_hidden.push_async_callback(keypads.wait_hidden)
         cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)
         await cards.load()
-        resources = CallResources(ari, audio_settings(settings, pool), settings.calls.ring_s)
+        resources = CallResources(ari, audio_settings(settings, pool, codecs), settings.calls.ring_s)
         dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks)
         callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
         bot.on_press(CARD_PREFIX, callbacks.press)
@@ -162,6 +164,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         line_tasks.supervise(bot.run, "bot")
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
         line_tasks.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
+        line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
         await manager.load()
 
@@ -219,10 +222,11 @@ async def ami_reports(ami: AmiSettings | None, store: Store, bus: EventBus) -> A
         yield reports
 
 
-def audio_settings(settings: Settings, pool: MediaPool) -> AudioSettings:
+def audio_settings(settings: Settings, pool: MediaPool, codecs: MediaCodecs) -> AudioSettings:
     """How audio goes between Telegram and Asterisk."""
     return AudioSettings(
         pool=pool,
+        codecs=codecs,
         transport=settings.asterisk.transport,
         media_host=settings.asterisk.media_host,
         connect_s=settings.calls.connect_s,

@@ -60,8 +60,8 @@ class AsteriskSettings(_Section):
         Setting(
             message("Media transport"),
             message(
-                "rtp: any Asterisk from 16.6; Opus from Asterisk, G.722 to it. websocket: Asterisk 22.6 and later; "
-                "Opus both ways."
+                "rtp: any Asterisk from 16.6; Opus from Asterisk, G.722 to it. websocket: Asterisk 20.16, 21.11, 22.6 "
+                "and later; Opus both ways. Without an Opus codec in Asterisk, both carry G.722 or A-law."
             ),
         ),
     ] = "rtp"

@@ -1,6 +1,6 @@
-"""Opus and G.722 through PyAV, one direction of one call each; audio is 48 kHz mono int16 throughout."""
+"""Opus, and what all codecs share: PyAV, one direction of one call each; audio is 48 kHz mono int16 throughout."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import av
 import numpy as np
@@ -20,7 +20,6 @@ SILENCE_DBFS = -99.0
 
 OPUS_BIT_RATE = 32_000
 OPUS_COMPLEXITY = 5  # 0.74 % of a core; 10 costs twice that and is not heard on speech
-G722_SAMPLE_RATE = 16_000
 
 _OPUS_CELT_MS = (2.5, 5.0, 10.0, 20.0)
 _OPUS_SILK_MS = (10.0, 20.0, 40.0, 60.0)
@@ -31,6 +30,26 @@ _OPUS_TOC_ONE_FRAME = 0xFC
 
 class CodecError(ValueError):
     """A packet that its codec cannot read."""
+
+
+class Decoder(Protocol):
+    """From packets to sound."""
+
+    def samples(self, packet: bytes) -> int:
+        """How much sound is in it. Raises CodecError."""
+
+    def decode(self, packet: bytes) -> Pcm:
+        """Its sound. Raises CodecError."""
+
+    def conceal(self) -> Pcm:
+        """Guess what was lost: some milliseconds, which fade from guess to guess; empty if there was nothing before."""
+
+
+class Encoder(Protocol):
+    """From sound to packets."""
+
+    def encode(self, pcm: Pcm) -> bytes:
+        """``PACKET_SAMPLES`` samples to one packet."""
 
 
 def dbfs(rms: float) -> float:
@@ -66,7 +85,10 @@ def opus_samples(packet: bytes) -> int:
     return int(frames * frame_ms * SAMPLE_RATE // 1000)
 
 
-def _context(codec: Literal["libopus", "g722"], mode: Literal["r", "w"], rate: int) -> AudioCodecContext:
+def codec_context(
+    codec: Literal["libopus", "g722", "pcm_alaw"], mode: Literal["r", "w"], rate: int
+) -> AudioCodecContext:
+    """FFmpeg's codec for mono of 16 bits at ``rate`` Hz."""
     context = av.CodecContext.create(codec, mode)
     context.sample_rate = rate
     context.layout = "mono"
@@ -80,24 +102,39 @@ def _frame(pcm: Pcm, rate: int) -> av.AudioFrame:
     return frame
 
 
-def _encode(context: AudioCodecContext, pcm: Pcm, rate: int) -> bytes:
+def encoded(context: AudioCodecContext, pcm: Pcm, rate: int) -> bytes:
+    """What FFmpeg's encoder makes of one block."""
     (packet,) = context.encode(_frame(pcm, rate))
     return bytes(packet)
+
+
+def decoded(context: AudioCodecContext, packet: bytes) -> Pcm:
+    """What FFmpeg's decoder makes of one packet. Raises CodecError."""
+    try:
+        frames = context.decode(av.Packet(packet))
+    except av.FFmpegError as error:
+        raise CodecError(f"{context.name} cannot decode a packet of {len(packet)} bytes: {error}") from error
+    if not frames:
+        raise CodecError(f"{context.name} made nothing of a packet of {len(packet)} bytes")
+    return np.concatenate([frame.to_ndarray().reshape(-1).astype(np.int16, copy=False) for frame in frames])
 
 
 class OpusDecoder:
     """Packets of any Opus frame size to PCM, with libopus's own concealment of lost ones."""
 
     def __init__(self) -> None:
-        self._context = _context("libopus", "r", SAMPLE_RATE)
+        self._context = codec_context("libopus", "r", SAMPLE_RATE)
         self._last_toc: int | None = None
-        self._last_samples = 0
+
+    def samples(self, packet: bytes) -> int:
+        """As its TOC byte says. Raises CodecError."""
+        return opus_samples(packet)
 
     def decode(self, packet: bytes) -> Pcm:
         """The packet's samples. Raises CodecError if it is not Opus."""
-        samples = opus_samples(packet)
+        opus_samples(packet)
         pcm = self._decode(packet)
-        self._last_toc, self._last_samples = packet[0], samples
+        self._last_toc = packet[0]
         return pcm
 
     def conceal(self) -> Pcm:
@@ -111,20 +148,14 @@ class OpusDecoder:
         return self._decode(bytes([self._last_toc & _OPUS_TOC_ONE_FRAME]))
 
     def _decode(self, packet: bytes) -> Pcm:
-        try:
-            frames = self._context.decode(av.Packet(packet))
-        except av.FFmpegError as error:
-            raise CodecError(f"libopus cannot decode a packet of {len(packet)} bytes: {error}") from error
-        if not frames:
-            raise CodecError(f"libopus made nothing of a packet of {len(packet)} bytes")
-        return np.concatenate([frame.to_ndarray().reshape(-1).astype(np.int16, copy=False) for frame in frames])
+        return decoded(self._context, packet)
 
 
 class OpusEncoder:
     """20 ms of PCM to one Opus packet, tuned for voice."""
 
     def __init__(self) -> None:
-        self._context = _context("libopus", "w", SAMPLE_RATE)
+        self._context = codec_context("libopus", "w", SAMPLE_RATE)
         self._context.bit_rate = OPUS_BIT_RATE
         self._context.options = {
             "application": "voip",
@@ -135,38 +166,26 @@ class OpusEncoder:
 
     def encode(self, pcm: Pcm) -> bytes:
         """``PACKET_SAMPLES`` samples to one packet."""
-        return _encode(self._context, pcm, SAMPLE_RATE)
-
-
-class G722Encoder:
-    """20 ms of PCM to 160 bytes of G.722 at 64 kbit/s; the audio is brought down to 16 kHz on the way."""
-
-    def __init__(self) -> None:
-        self._context = _context("g722", "w", G722_SAMPLE_RATE)
-        self._context.open()
-        self._resampler = Resampler(G722_SAMPLE_RATE)
-
-    def encode(self, pcm: Pcm) -> bytes:
-        """``PACKET_SAMPLES`` samples at 48 kHz to one packet."""
-        return _encode(self._context, self._resampler.resample(pcm), G722_SAMPLE_RATE)
+        return encoded(self._context, pcm, SAMPLE_RATE)
 
 
 class Resampler:
-    """From 48 kHz down to another rate, block by block, as many samples out as the block's duration asks for."""
+    """From one rate to another, block by block, as many samples out as the block's duration asks for."""
 
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    def __init__(self, source: int, target: int) -> None:
+        self._source = source
+        self._target = target
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=target)
         self._position = 0
         # The filter's first block comes out short by its own length; the missing samples are silence at the start.
         self._waiting: Pcm | None = None
 
     def resample(self, pcm: Pcm) -> Pcm:
         """One block; raises ValueError if it does not make a whole number of samples at the other rate."""
-        wanted, rest = divmod(len(pcm) * self._rate, SAMPLE_RATE)
+        wanted, rest = divmod(len(pcm) * self._target, self._source)
         if rest:
-            raise ValueError(f"{len(pcm)} samples at {SAMPLE_RATE} Hz are no whole number at {self._rate} Hz")
-        frame = _frame(pcm, SAMPLE_RATE)
+            raise ValueError(f"{len(pcm)} samples at {self._source} Hz are no whole number at {self._target} Hz")
+        frame = _frame(pcm, self._source)
         frame.pts = self._position
         self._position += len(pcm)
         made = [part.to_ndarray().reshape(-1) for part in self._resampler.resample(frame)]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from media.codecs import SAMPLE_RATE, SILENCE, TICK_MS, TICK_SAMPLES, CodecError, OpusDecoder, Pcm, opus_samples
+from media.codecs import SAMPLE_RATE, SILENCE, TICK_MS, TICK_SAMPLES, CodecError, Decoder, Pcm
 from media.depth import SerialNumber, TargetDepth
 from media.silence import KEPT_AFTER_TICKS, KEPT_TICKS, SilenceDetector, crossfade
 from media.types import FlowStats, MediaStats
@@ -29,7 +29,7 @@ SQUEEZE = 80 * _MS
 SQUEEZE_EVERY = 10
 """Ticks from one blending to the next: 10 % faster at most."""
 MAX_CONCEALED = 60 * _MS
-"""libopus's guesses have faded to nothing by then."""
+"""The decoders' guesses have faded to nothing by then."""
 MAX_KEPT = 2000 * _MS
 """The most sound that is ever kept, while waiting for Telegram or after a stall; beyond it the oldest goes."""
 LEAD_IN_MS = 200
@@ -59,9 +59,9 @@ class JitterBuffer:
     ``lead_in_ms`` is silence that comes out after the release; what may be kept is longer by as much.
     """
 
-    def __init__(self, lead_in_ms: int = 0) -> None:
+    def __init__(self, decoder: Decoder, lead_in_ms: int = 0) -> None:
         self._max_kept = MAX_KEPT + lead_in_ms * _MS
-        self._decoder = OpusDecoder()
+        self._decoder = decoder
         self._depth = TargetDepth()
         self._pauses = SilenceDetector()
         self._released = False
@@ -76,9 +76,9 @@ class JitterBuffer:
         self.new_stream()
 
     def put(self, seq: int, timestamp: int, payload: bytes, now: float) -> None:
-        """Take an Opus packet with RTP's 16-bit sequence number and 32-bit timestamp at 48 kHz; ``now`` in seconds."""
+        """Take a packet with RTP's 16-bit sequence number and 32-bit timestamp at 48 kHz; ``now`` in seconds."""
         try:
-            samples = opus_samples(payload)
+            samples = self._decoder.samples(payload)
         except CodecError:
             self._undecodable += 1
             return

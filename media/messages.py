@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from media.types import Agreement, DhConfig, MediaStats, RelayServer
+from media.types import Agreement, Codecs, DhConfig, MediaStats, RelayServer
 
 MAX_LINE = 1 << 20
 """Longest line in bytes; signalling data is a few kilobytes at most."""
@@ -84,6 +84,7 @@ class AttachRtp(_Request):
     kind: Literal["attach_rtp"] = "attach_rtp"
     host: str
     port: int
+    codecs: Codecs
 
 
 class AttachWebSocket(_Request):
@@ -91,6 +92,7 @@ class AttachWebSocket(_Request):
 
     kind: Literal["attach_websocket"] = "attach_websocket"
     url: str
+    codecs: Codecs
 
 
 class AttachFiles(_Request):

@@ -4,22 +4,28 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from media.codecs import G722Encoder, OpusEncoder, Pcm, TickPairs
+from media.codecs import Pcm, TickPairs
+from media.formats import FORMATS
 from media.jitter import LEAD_IN_MS, JitterBuffer
-from media.types import FlowStats, MediaStats
+from media.types import Codecs, FlowStats, MediaStats
 
 
 class PacketTransport(ABC):
-    """A `media.transport.Transport` whose packets are made by ``encoder``."""
+    """A `media.transport.Transport` of packets."""
 
     name: str
 
-    def __init__(self, encoder: OpusEncoder | G722Encoder) -> None:
-        self._encoder = encoder
-        self._jitter = JitterBuffer(LEAD_IN_MS)
+    def __init__(self, codecs: Codecs) -> None:
+        self._use(codecs)
         self._pairs = TickPairs()
         self._heard_at = time.monotonic()
         self._sent = self._sent_bytes = self._overflows = self._rejected = self._foreign = 0
+
+    def _use(self, codecs: Codecs) -> None:
+        """For what is to come; nothing has come or gone yet."""
+        self._encoder = FORMATS[codecs.to_asterisk].encoder()
+        self._decoder = FORMATS[codecs.from_asterisk].decoder()
+        self._jitter = JitterBuffer(self._decoder, LEAD_IN_MS)
 
     def start(self) -> None:
         """Let the jitter buffer play."""
@@ -44,7 +50,7 @@ class PacketTransport(ABC):
         return self._jitter.pull()
 
     def stats(self) -> MediaStats:
-        """Bytes from Asterisk are Opus payloads, those towards it whole packets."""
+        """Bytes from Asterisk are payloads, those towards it whole packets."""
         stats = self._jitter.stats(
             rejected=self._rejected,
             foreign=self._foreign,

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from media import messages as m
 from media.forker import Child
-from media.types import Agreement, DhConfig, MediaError, MediaLost, MediaSettings, MediaStats, RelayServer
+from media.types import Agreement, Codecs, DhConfig, MediaError, MediaLost, MediaSettings, MediaStats, RelayServer
 
 log = logging.getLogger(__name__)
 
@@ -123,13 +123,13 @@ class MediaProcess:
         reply = await self._request(m.ListenRtp(bind_host=bind_host), m.Listening)
         return reply.host, reply.port
 
-    async def attach_rtp(self, host: str, port: int) -> None:
+    async def attach_rtp(self, host: str, port: int, codecs: Codecs) -> None:
         """Exchange audio with UNICASTRTP_LOCAL_ADDRESS and _PORT, and listen to nobody else."""
-        await self._request(m.AttachRtp(host=host, port=port), m.Done)
+        await self._request(m.AttachRtp(host=host, port=port, codecs=codecs), m.Done)
 
-    async def attach_websocket(self, url: str) -> None:
+    async def attach_websocket(self, url: str, codecs: Codecs) -> None:
         """Exchange audio with ``ws://host:port/media/<MEDIA_WEBSOCKET_CONNECTION_ID>``."""
-        await self._request(m.AttachWebSocket(url=url), m.Done)
+        await self._request(m.AttachWebSocket(url=url, codecs=codecs), m.Done)
 
     async def attach_files(self, play: Path | None, record: Path | None) -> None:
         """Play one wav (48 kHz mono s16) once connected, and record what is heard into another."""

@@ -1,7 +1,7 @@
-"""RTP to Asterisk's externalMedia channel: Opus from it, G.722 towards it (RFC 3550, RFC 3551, RFC 7587).
+"""RTP to Asterisk's externalMedia channel (RFC 3550, RFC 3551, RFC 7587).
 
-Asterisk drops every dynamic payload type that comes in on such a channel, so Opus goes one way only; G.722 (type 9) is
-the best of the static types that it takes.
+Asterisk drops every dynamic payload type that comes in on such a channel, so Opus goes one way only, from it; G.722
+(type 9) is the best of the static types that it takes.
 
 By hand: a packet is a dozen bytes to pack, and the RTP of libraries (aiortc's) is bound to WebRTC's transport.
 """
@@ -16,17 +16,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from media.codecs import PACKET_MS, G722Encoder, Pcm
+from media.codecs import Pcm
+from media.formats import FORMATS
 from media.packets import PacketTransport
-from media.types import MediaError
+from media.types import Codecs, MediaError
 
 log = logging.getLogger(__name__)
 
-PAYLOAD_OPUS = 107
-PAYLOAD_G722 = 9
-G722_CLOCK = 8000
-"""RFC 3551, section 4.5.2: the rate was wrong in RFC 1890 and stays so, though the audio is 16 kHz."""
-G722_STEP = G722_CLOCK * PACKET_MS // 1000
+BEST = Codecs("opus", "g722")
+"""Of what Asterisk can have over RTP."""
 MAX_EARLY = 100
 """Packets kept while the peer's address is not known yet: two seconds."""
 
@@ -104,8 +102,9 @@ class RtpTransport(PacketTransport, asyncio.DatagramProtocol):
     name = "rtp"
 
     def __init__(self) -> None:
-        super().__init__(G722Encoder())
-        self._sender = RtpSender(PAYLOAD_G722, G722_STEP)
+        super().__init__(BEST)
+        self._format = FORMATS[BEST.from_asterisk]
+        self._sender: RtpSender
         self._socket: asyncio.DatagramTransport | None = None
         self._peer: tuple[str, int] | None = None
         self._ssrc: int | None = None
@@ -130,7 +129,7 @@ class RtpTransport(PacketTransport, asyncio.DatagramProtocol):
         host, port = self._socket.get_extra_info("sockname")[:2]
         return host, port
 
-    def attach(self, host: str, port: int) -> None:
+    def attach(self, host: str, port: int, codecs: Codecs = BEST) -> None:
         """Listen and talk to this peer only. Raises MediaError if ``host`` is not a numeric address."""
         if self._peer is not None:
             raise MediaError(f"RTP is already exchanged with {self._peer[0]}:{self._peer[1]}")
@@ -138,6 +137,10 @@ class RtpTransport(PacketTransport, asyncio.DatagramProtocol):
             self._peer = str(ipaddress.ip_address(host)), port
         except ValueError as error:
             raise MediaError(f"RTP needs its peer's numeric address, and {host!r} is none") from error
+        self._use(codecs)
+        self._format = FORMATS[codecs.from_asterisk]
+        sent = FORMATS[codecs.to_asterisk]
+        self._sender = RtpSender(sent.payload_type, sent.step)
         self._heard_at = time.monotonic()
         for data, source, now in self._early:
             self._received(data, source, now)
@@ -179,8 +182,8 @@ class RtpTransport(PacketTransport, asyncio.DatagramProtocol):
             return
         self._heard_at = now
         for each, at in self._of_the_stream(packet, now):
-            if each.payload_type == PAYLOAD_OPUS:
-                self._jitter.put(each.seq, each.timestamp, each.payload, at)
+            if each.payload_type == self._format.payload_type:
+                self._jitter.put(each.seq, self._format.timestamp_at_48_khz(each.timestamp), each.payload, at)
             else:
                 self._rejected += 1
                 self._jitter.skip(each.seq)

@@ -4,6 +4,10 @@ Nothing here imports a native library, so the controller and its adapters may im
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+Codec = Literal["opus", "g722", "alaw"]
+"""By Asterisk's name of it."""
 
 
 class MediaError(Exception):
@@ -61,6 +65,14 @@ class RelayServer:
     stun: bool
     tcp: bool
     peer_tag: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Codecs:
+    """What a call's audio is on Asterisk's side."""
+
+    from_asterisk: Codec
+    to_asterisk: Codec
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Opus both ways over Asterisk's chan_websocket (docs.asterisk.org, Configuration/Channel-Drivers/WebSocket).
+"""Audio over Asterisk's chan_websocket (docs.asterisk.org, Configuration/Channel-Drivers/WebSocket).
 
-A binary message is one Opus packet; a text message is a control message, in words or, if so configured, in JSON.
+A binary message is one packet, of the same codec both ways; a text message is a control message, in words or, if so
+configured, in JSON.
 """
 
 import asyncio
@@ -12,10 +13,10 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 
-from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError, OpusEncoder, Pcm, opus_samples
+from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError, Pcm
 from media.packets import PacketTransport
 from media.transport import LostCallback
-from media.types import MediaError
+from media.types import Codecs, MediaError
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ class WebSocketTransport(PacketTransport):
 
     name = "websocket"
 
-    def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
-        super().__init__(OpusEncoder())
+    def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse, codecs: Codecs) -> None:
+        super().__init__(codecs)
         self._session = session
         self._socket = socket
         self._lost: LostCallback = log.error
@@ -67,7 +68,7 @@ class WebSocketTransport(PacketTransport):
         self._last_arrival: float | None = None
 
     @classmethod
-    async def open(cls, url: str, tasks: asyncio.TaskGroup, lost: LostCallback) -> "WebSocketTransport":
+    async def open(cls, url: str, codecs: Codecs, tasks: asyncio.TaskGroup, lost: LostCallback) -> "WebSocketTransport":
         """Connect, and work in ``tasks`` until closed.
 
         Raises MediaError if Asterisk does not take the connection as a media channel.
@@ -83,7 +84,7 @@ class WebSocketTransport(PacketTransport):
                 what = str(error) or type(error).__name__
                 raise MediaError(f"cannot open Asterisk's media WebSocket {url}: {what}") from error
             resources.pop_all()
-        transport = cls(session, socket)
+        transport = cls(session, socket, codecs)
         transport._lost = lost
         transport._tasks = [tasks.create_task(transport._receive()), tasks.create_task(transport._send())]
         return transport
@@ -138,7 +139,7 @@ class WebSocketTransport(PacketTransport):
 
     def _packet(self, packet: bytes) -> None:
         try:
-            samples = opus_samples(packet)
+            samples = self._decoder.samples(packet)
         except CodecError as error:
             self._rejected += 1
             log.debug("from Asterisk: %s", error)

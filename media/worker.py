@@ -184,11 +184,12 @@ class Worker:
                 if self._rtp is None:
                     raise MediaError("RTP has no port yet: call listen_rtp before attach_rtp")
                 self._free_for_transport()
-                self._rtp.attach(request.host, request.port)
+                self._rtp.attach(request.host, request.port, request.codecs)
                 self._attach(self._rtp)
             case m.AttachWebSocket():
                 self._free_for_transport()
-                self._attach(self._closing(await WebSocketTransport.open(request.url, self._tasks, self.on_lost)))
+                opening = WebSocketTransport.open(request.url, request.codecs, self._tasks, self.on_lost)
+                self._attach(self._closing(await opening))
             case m.AttachFiles():
                 self._free_for_transport()
                 self._attach(self._closing(await FilesTransport.open(request.play, request.record)))

@@ -1,11 +1,13 @@
 """External media: a channel whose audio another program sends and receives.
 
 Two transports (measured on Asterisk 16.28 and 22.10): RTP, with any Asterisk from 16.6, where Opus comes from Asterisk
-but only static payload types such as G.722 are taken back; and WebSocket, from 22.6, with Opus both ways.
+but only static payload types such as G.722 are taken back; and WebSocket, from 22.6, with one codec both ways.
+``format`` is the codec that comes from Asterisk (`media_codecs`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -13,6 +15,7 @@ from yarl import URL
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriError
+from ari_app.asterisk.events import Event
 from ari_app.asterisk.legs import Leg, adopted, opened
 
 
@@ -22,6 +25,17 @@ class ExternalMediaLeg(Leg):
     def __init__(self, client: AriClient, channel_id: str, what: str) -> None:
         super().__init__(client, channel_id, what)
         self._base = client.base
+        self._left_bridge = asyncio.Event()
+
+    async def left_bridge(self) -> None:
+        """Wait until it is out of its bridge, as it is at once where Asterisk has no way to translate its codec."""
+        await self._left_bridge.wait()
+
+    def take(self, event: Event) -> None:
+        """Learn from an event."""
+        if event.type == "ChannelLeftBridge":
+            self._left_bridge.set()
+        super().take(event)
 
     @property
     def media_address(self) -> tuple[str, int]:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Literal
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import bridged
@@ -11,6 +10,7 @@ from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import best_effort
 from ari_app.asterisk.external_media import ExternalMediaLeg, rtp_media_leg, websocket_media_leg
 from ari_app.asterisk.legs import Leg
+from ari_app.asterisk.media_codecs import MediaCodecs, NoMediaCodec, Transport
 from ari_app.calls import events, outcome
 from ari_app.calls.call import Call
 from ari_app.calls.cdr import NO_ROW
@@ -23,7 +23,7 @@ from ari_app.telegram.connections import Connections
 from ari_app.telegram.errors import PASSING, TelegramError
 from ari_app.telegram.phone import PhoneCall
 from media.pool import MediaPool, MediaProcess
-from media.types import MediaError, MediaLost
+from media.types import Codecs, MediaError, MediaLost
 
 SIGNAL_AGAIN_S = 0.5
 """Until a message between the media engines is sent again that Telegram did not take."""
@@ -31,8 +31,6 @@ SIGNAL_S = 30.0
 """An engine repeats what is older than this by itself, or has given the path up that it was about."""
 
 log = logging.getLogger(__name__)
-
-Transport = Literal["rtp", "websocket"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class AudioSettings:
     """
 
     pool: MediaPool
+    codecs: MediaCodecs
     transport: Transport
     media_host: str
     connect_s: float
@@ -50,27 +49,39 @@ class AudioSettings:
 
 
 async def open_audio(scope: Scope, settings: AudioSettings) -> MediaProcess:
-    """A media process of the scope's own; if it is lost, so is the call."""
+    """A media process of the scope's own; if it is lost, so is the call. Raises MediaError, NoMediaCodec."""
     call = scope.call
+    codecs_for(call, settings)
     call.audio = audio = await scope.enter(settings.pool.process(call.id))
     scope.end_when(audio_lost(call, audio))
     return audio
 
 
+def codecs_for(call: Call, settings: AudioSettings) -> Codecs:
+    """Those of the call's audio in Asterisk. Raises NoMediaCodec, and logs it: nobody would hear anything."""
+    try:
+        return settings.codecs.best
+    except NoMediaCodec as error:
+        call_log(log, call.id).error("refused: %s", error)
+        raise
+
+
 async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, audio: MediaProcess, leg: Leg) -> None:
     """Put a leg and the media process into one bridge; from here on, whatever Asterisk says is kept."""
-    call = scope.call
+    call, codecs = scope.call, codecs_for(scope.call, settings)
+    form, variables = codecs.from_asterisk, _variables(scope.call)
     if settings.transport == "rtp":
         address = await audio.listen_rtp(settings.media_host)
-        external = await scope.enter(rtp_media_leg(ari, address, variables=_variables(call)))
-        await audio.attach_rtp(*external.media_address)
+        external = await scope.enter(rtp_media_leg(ari, address, format=form, variables=variables))
+        await audio.attach_rtp(*external.media_address, codecs)
     else:
-        external = await scope.enter(websocket_media_leg(ari, variables=_variables(call)))
-        await audio.attach_websocket(external.media_url)
+        external = await scope.enter(websocket_media_leg(ari, format=form, variables=variables))
+        await audio.attach_websocket(external.media_url, codecs)
     scope.end_when(external_gone(call, external))
+    scope.end_when(not_translated(call, external, codecs))
     scope.spawn(follow_transfers(call, leg))
     await scope.enter(bridged(ari, leg, external))
-    call.add_event(events.Bridged(settings.transport))
+    call.add_event(events.Bridged(settings.transport, codecs.from_asterisk, codecs.to_asterisk))
 
 
 def _variables(call: Call) -> dict[str, str]:
@@ -125,6 +136,14 @@ async def follow_transfers(call: Call, leg: Leg) -> None:
 async def external_gone(call: Call, external: ExternalMediaLeg) -> Ending:
     """Asterisk has closed the external media channel, which nobody but us should."""
     return outcome.audio_lost(f"Asterisk closed its media channel ({await external.hung_up()})", call.talking)
+
+
+async def not_translated(call: Call, external: ExternalMediaLeg, codecs: Codecs) -> Ending:
+    """Asterisk has put the media channel out of the bridge again: the other party would be in silence."""
+    await external.left_bridge()
+    ending = outcome.not_translated(codecs.from_asterisk, call.talking)
+    call_log(log, call.id).error("%s", ending.detail)
+    return ending
 
 
 async def _signals_to_telegram(call: Call, phone_call: PhoneCall, audio: MediaProcess) -> None:

@@ -15,6 +15,7 @@ from ari_app.asterisk.errors import LegEnded, best_effort
 from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
+from ari_app.calls.audio import codecs_for
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.card import Cards
 from ari_app.calls.cdr import dialplan_variables
@@ -66,6 +67,7 @@ async def callback(
             context=target.context,
             caller_id=CallerId(name=person.name, number=person.number),
             variables={**call.variables(), **dialplan_variables(line), "TELEGRAM_CALLBACK": "1"},
+            formats=codecs_for(call, resources.audio).from_asterisk,
         )
     )
     hang_up_with_the_call(scope, leg)

@@ -201,9 +201,17 @@ class Bridged(CallEvent):
     """The PBX's channel and the media channel are in one bridge."""
 
     transport: str
+    from_asterisk: str = ""
+    to_asterisk: str = ""
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.TO
     template: ClassVar = message("Added to the bridge, audio over {transport}")
+    _codecs: ClassVar = message(
+        "Added to the bridge, audio over {transport}: {from_asterisk} from Asterisk, {to_asterisk} to it"
+    )
+
+    def _wording(self) -> Message:
+        return self._codecs if self.from_asterisk else self.template
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import LegEnded
 from ari_app.asterisk.legs import dialplan_leg
 from ari_app.calls import outcome
-from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
+from ari_app.calls.audio import codecs_for, connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.cdr import dialplan_variables
 from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk, hang_up_with_the_call
@@ -43,6 +43,7 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
             context=line.context,
             caller_id=CallerId(name=caller.name, number=caller.number),
             variables={**call.variables(), **dialplan_variables(line)},
+            formats=codecs_for(call, settings).from_asterisk,
         )
     )
     hang_up_with_the_call(scope, leg)

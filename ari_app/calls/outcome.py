@@ -1,7 +1,7 @@
 """How a call ended, as each side calls it: Telegram's discard reason, the Q.850 cause and TELEGRAM_STATUS.
 
 The causes are chosen by the SIP answer that chan_pjsip makes of them: 17 is 486, 19 and 20 are 480, 1 is 404, 16
-is 603, 21 is 403, 28 is 484, 38 is 500, 42 is 503.
+is 603, 21 is 403, 28 is 484, 38 is 500, 42 is 503, 58 is 488.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from ari_app.asterisk.errors import AriError
+from ari_app.asterisk.media_codecs import NoMediaCodec
 from ari_app.calls import reasons
 from ari_app.calls.reasons import EndReason
 from ari_app.i18n import Message, message
@@ -68,6 +69,7 @@ class Cause(IntEnum):
     INVALID_NUMBER_FORMAT = 28
     NETWORK_OUT_OF_ORDER = 38
     SWITCH_CONGESTION = 42
+    BEARER_CAPABILITY_NOT_AVAILABLE = 58
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ STATUS_AND_CAUSE: dict[type[Exception], tuple[Status, Cause]] = {
     telegram.Busy: (Status.BUSY, Cause.USER_BUSY),
     telegram.TelegramError: (Status.ERROR, Cause.NETWORK_OUT_OF_ORDER),
     MediaError: (Status.ERROR, Cause.NETWORK_OUT_OF_ORDER),
+    NoMediaCodec: (Status.ERROR, Cause.BEARER_CAPABILITY_NOT_AVAILABLE),
     AriError: (Status.ERROR, Cause.NETWORK_OUT_OF_ORDER),
 }
 
@@ -116,6 +119,8 @@ def _reason(error: BaseException) -> EndReason:
             return _on_lists(refusal)
         case telegram.IncompatibleVersions():
             return reasons.IncompatibleApp(error.theirs, error.ours)
+        case NoMediaCodec():
+            return reasons.NoCodec()
     return reasons.Failed(str(error))
 
 
@@ -133,6 +138,13 @@ def audio_lost(detail: str, talking: bool) -> Ending:
     """The audio went away: Telegram's path, the media process, or Asterisk's external media channel."""
     status = Status.ANSWER if talking else Status.ERROR
     return Ending(status, Cause.NETWORK_OUT_OF_ORDER, DiscardReason.DISCONNECT, reasons.AudioLost(detail))
+
+
+def not_translated(codec: str, talking: bool) -> Ending:
+    """Asterisk has no way from the PBX party's codec to that of the media channel."""
+    status = Status.ANSWER if talking else Status.ERROR
+    cause = Cause.BEARER_CAPABILITY_NOT_AVAILABLE
+    return Ending(status, cause, DiscardReason.DISCONNECT, reasons.NotTranslated(codec))
 
 
 def asterisk_away(seconds: float, talking: bool) -> Ending:

@@ -223,6 +223,23 @@ class IncompatibleApp(EndReason):
 
 
 @dataclass(frozen=True)
+class NoCodec(EndReason):
+    """Asterisk can translate none of the codecs that Astergram has."""
+
+    template: ClassVar = message("Asterisk has no codec for the audio: run diagnostics.")
+
+
+@dataclass(frozen=True)
+class NotTranslated(EndReason):
+    """Asterisk has put the media channel out of the bridge."""
+
+    codec: str
+    template: ClassVar = message(
+        "Asterisk can't translate between {codec} and the phone's codec: load an Opus codec, or give the phone another."
+    )
+
+
+@dataclass(frozen=True)
 class Failed(EndReason):
     """Something went wrong; in the words of whatever said it."""
 

@@ -4,57 +4,134 @@ import asyncio
 
 import pytest
 
+from ari_app.calls import outcome
+from ari_app.calls.events import Bridged
+from ari_app.calls.reasons import NoCodec
+from ari_app.sandbox.person import Person
+from ari_app.sandbox.sip_phone import Codec, SipPhone
 from ari_app.sandbox.stage import ANNA, LINE
-from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, PlayMaker, heard
+from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, Play, PlayMaker, heard
 
 pytestmark = pytest.mark.asterisk_16
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 CODECS = pytest.mark.parametrize("codec", ["opus", "alaw"])
+NO_OPUS = ("codec_opus", "format_ogg_opus")
+NO_G722 = (*NO_OPUS, "codec_g722")
+NOTHING = (*NO_G722, "codec_alaw")
+
+
+async def _a_person_calls(stage: Play, phone: SipPhone, anna: Person) -> None:
+    call = await anna.call(LINE)
+    await call.rings()
+    await phone.incoming()
+    await phone.answer()
+    recording = stage.recording("anna-calls")
+    await call.confirm(stage.tone("anna", PERSON_HZ), recording)
+    await asyncio.sleep(TALK_S)
+    await call.hang_up(duration_s=int(TALK_S))
+    await phone.closed()
+    await call.close_audio()
+    heard(recording, PHONE_HZ)
+    heard(phone.recordings[-1], PERSON_HZ)
+
+
+async def _a_phone_calls(stage: Play, phone: SipPhone, anna: Person) -> None:
+    await phone.dial(ANNA)
+    call = await anna.incoming()
+    await call.ring()
+    await phone.wait_for("CALL_RINGING")
+    recording = stage.recording("anna-called")
+    await call.accept(stage.tone("anna", PERSON_HZ), recording)
+    await phone.established()
+    await asyncio.sleep(TALK_S)
+    await phone.hangup()
+    ended = await call.ended()
+    await call.close_audio()
+    assert type(ended.reason).__name__ == "PhoneCallDiscardReasonHangup"
+    assert ended.duration in range(int(TALK_S) - 1, int(TALK_S) + 2)
+    heard(recording, PHONE_HZ)
+    heard(phone.recordings[-1], PERSON_HZ)
 
 
 @TRANSPORTS
 @CODECS
-async def test_a_person_calls_and_the_phone_answers(play: PlayMaker, transport: str, codec: str) -> None:
+async def test_a_person_calls_and_the_phone_answers(play: PlayMaker, transport: str, codec: Codec) -> None:
     async with (
         play(asterisk={"transport": transport}) as stage,
         stage.phone(codec=codec) as phone,
         stage.person(ANNA) as anna,
     ):
-        call = await anna.call(LINE)
-        await call.rings()
-        await phone.incoming()
-        await phone.answer()
-        recording = stage.recording("anna")
-        await call.confirm(stage.tone("anna", PERSON_HZ), recording)
-        await asyncio.sleep(TALK_S)
-        await call.hang_up(duration_s=int(TALK_S))
-        await phone.closed()
-        await call.close_audio()
-        heard(recording, PHONE_HZ)
-        heard(phone.recordings[-1], PERSON_HZ)
+        await _a_person_calls(stage, phone, anna)
 
 
 @TRANSPORTS
 @CODECS
-async def test_a_phone_calls_and_the_person_answers(play: PlayMaker, transport: str, codec: str) -> None:
+async def test_a_phone_calls_and_the_person_answers(play: PlayMaker, transport: str, codec: Codec) -> None:
     async with (
         play(asterisk={"transport": transport}) as stage,
         stage.phone(codec=codec) as phone,
+        stage.person(ANNA) as anna,
+    ):
+        await _a_phone_calls(stage, phone, anna)
+
+
+@TRANSPORTS
+@pytest.mark.parametrize(
+    ("without", "codec", "carried"),
+    [(NO_OPUS, "alaw", "g722"), (NO_OPUS, "g722", "g722"), (NO_G722, "alaw", "alaw")],
+    ids=["alaw phone", "g722 phone", "alaw only"],
+)
+async def test_an_asterisk_without_an_opus_codec(
+    play: PlayMaker, transport: str, without: tuple[str, ...], codec: Codec, carried: str
+) -> None:
+    async with (
+        play(asterisk={"transport": transport}, without=without) as stage,
+        stage.phone(codec=codec) as phone,
+        stage.person(ANNA) as anna,
+    ):
+        await _a_person_calls(stage, phone, anna)
+        await _a_phone_calls(stage, phone, anna)
+        bridged = [each.event for call in stage.calls for each in call.events if isinstance(each.event, Bridged)]
+        assert bridged == [Bridged(transport, carried, carried)] * 2
+
+
+@TRANSPORTS
+async def test_a_phone_whose_codec_asterisk_cannot_translate(
+    play: PlayMaker, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It speaks Opus only: the person is told, and it is not answered into silence."""
+    async with (
+        play(asterisk={"transport": transport}, without=NO_OPUS) as stage,
+        stage.phone(codec="opus") as phone,
         stage.person(ANNA) as anna,
     ):
         await phone.dial(ANNA)
         call = await anna.incoming()
         await call.ring()
         await phone.wait_for("CALL_RINGING")
-        recording = stage.recording("anna")
-        await call.accept(stage.tone("anna", PERSON_HZ), recording)
-        await phone.established()
-        await asyncio.sleep(TALK_S)
-        await phone.hangup()
-        ended = await call.ended()
-        await call.close_audio()
-        assert type(ended.reason).__name__ == "PhoneCallDiscardReasonHangup"
-        assert ended.duration in range(int(TALK_S) - 1, int(TALK_S) + 2)
-        heard(recording, PHONE_HZ)
-        heard(phone.recordings[-1], PERSON_HZ)
+        await call.accept_without_media()
+        assert type((await call.ended()).reason).__name__ == "PhoneCallDiscardReasonDisconnect"
+        assert (await phone.closed()).startswith("488")
+        assert await stage.outcome() == "ERROR"
+        assert stage.calls[-1].ending == outcome.not_translated("g722", talking=False)
+    assert any(record.levelname == "ERROR" and "can't translate" in record.getMessage() for record in caplog.records)
+
+
+async def test_an_asterisk_with_no_codec_at_all(play: PlayMaker, caplog: pytest.LogCaptureFixture) -> None:
+    """Both sides are refused before anybody rings."""
+    async with (
+        play(without=NOTHING) as stage,
+        stage.phone(codec="ulaw") as phone,
+        stage.person(ANNA) as anna,
+    ):
+        call = await anna.call(LINE)
+        assert type((await call.ended()).reason).__name__ == "PhoneCallDiscardReasonDisconnect"
+        await phone.dial(ANNA)
+        assert (await phone.closed()).startswith("488")
+        await stage.call_over()
+        assert [call.ending and call.ending.reason for call in stage.calls] == [NoCodec()] * 2
+        assert stage.outcomes() == ["ERROR"] * 2
+        assert not any(event.type == "CALL_INCOMING" for event in phone.events)
+    refused = [record for record in caplog.records if record.levelname == "ERROR" and "refused" in record.getMessage()]
+    assert len(refused) == 3  # one tells of Asterisk, and one of each call

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media.pool import MediaPool, MediaProcess
-from media.types import DhConfig, MediaError, MediaLost, MediaSettings
+from media.types import Codecs, DhConfig, MediaError, MediaLost, MediaSettings
 
 # Telegram's own 2048-bit prime, from messages.dhConfig.
 P = bytes.fromhex(
@@ -440,7 +440,7 @@ async def test_requests_in_the_wrong_order_say_so(tmp_path: Path) -> None:
         with pytest.raises(MediaError, match="offer or answer"):
             await process.agree(b"", 0)
         with pytest.raises(MediaError, match="listen_rtp"):
-            await process.attach_rtp("127.0.0.1", 4000)
+            await process.attach_rtp("127.0.0.1", 4000, Codecs("opus", "g722"))
         with pytest.raises(MediaError, match=r"missing\.wav"):
             await process.attach_files(tmp_path / "missing.wav", None)
         with pytest.raises(MediaError, match=r"192\.0\.2\.1"):

@@ -1,17 +1,19 @@
-"""A Telegram party and an RTP peer hear each other. The peer speaks Opus and hears G.722, as Asterisk."""
+"""A Telegram party and an RTP peer hear each other, with each pair of codecs that an Asterisk may have."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from media.codecs import PACKET_SAMPLES, OpusEncoder
+from media.codecs import PACKET_SAMPLES
+from media.formats import FORMATS
 from media.pool import MediaPool
-from media.rtp import PAYLOAD_G722, PAYLOAD_OPUS, RtpPacket
+from media.rtp import BEST, RtpPacket
+from media.types import Codec, Codecs
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
 
 SSRC = 0x1234
@@ -32,12 +34,10 @@ class Peer(asyncio.DatagramProtocol):
         host, port = self.socket.get_extra_info("sockname")
         return host, port
 
-    def pcm(self) -> NDArray[np.int16]:
-        """What was heard, at 16 kHz."""
-        decoder = av.CodecContext.create("g722", "r")
-        decoder.sample_rate, decoder.layout = 16_000, "mono"
-        frames = [frame for packet in self.heard for frame in decoder.decode(av.Packet(packet.payload))]
-        return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
+    def pcm(self, codec: Codec) -> NDArray[np.int16]:
+        """What was heard."""
+        decoder = FORMATS[codec].decoder()
+        return np.concatenate([decoder.decode(packet.payload) for packet in self.heard])
 
 
 @asynccontextmanager
@@ -50,20 +50,23 @@ async def peer() -> AsyncIterator[Peer]:
         protocol.socket.close()
 
 
-async def speak(source: Peer, to: tuple[str, int], pcm: NDArray[np.int16], seq: int = 65_500, ssrc: int = SSRC) -> None:
+async def speak(source: Peer, to: tuple[str, int], pcm: NDArray[np.int16], codec: Codec = "opus") -> None:
     """Send in real time, starting just before the sequence number and the timestamp wrap."""
-    encoder = OpusEncoder()
+    form, seq = FORMATS[codec], 65_500
+    encoder = form.encoder()
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number in range(len(pcm) // PACKET_SAMPLES):
         await asyncio.sleep(start + number * 0.02 - loop.time())
         position = number * PACKET_SAMPLES
         payload = encoder.encode(pcm[position : position + PACKET_SAMPLES])
-        packet = RtpPacket(PAYLOAD_OPUS, seq + number, 0xFFFF0000 + position, ssrc, payload)
+        packet = RtpPacket(form.payload_type, seq + number, 0xFFFFF000 + number * form.step, SSRC, payload)
         source.socket.sendto(packet.pack(), to)
 
 
-async def test_rtp_both_ways(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codecs", [BEST, Codecs("opus", "alaw"), Codecs("g722", "g722"), Codecs("alaw", "alaw")])
+async def test_rtp_both_ways(tmp_path: Path, codecs: Codecs) -> None:
+    speaks = FORMATS[codecs.from_asterisk].payload_type
     said = write_wav(tmp_path / "said.wav", tone(1000, 4))
     heard = tmp_path / "heard.wav"
     async with (
@@ -74,13 +77,13 @@ async def test_rtp_both_ways(tmp_path: Path) -> None:
     ):
         listening = await line.listen_rtp("127.0.0.1")
         await person.attach_files(said, heard)
-        await line.attach_rtp(*asterisk.address)
+        await line.attach_rtp(*asterisk.address, codecs)
         await connect(line, person)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(speak(asterisk, listening, tone(440, 3)))
+            tasks.create_task(speak(asterisk, listening, tone(440, 3), codecs.from_asterisk))
             tasks.create_task(speak(stranger, listening, tone(2000, 1)))
         asterisk.socket.sendto(b"\x80\x6b\x00", listening)
-        asterisk.socket.sendto(RtpPacket(PAYLOAD_OPUS, 1, 1, SSRC + 1, b"\xf8\xff\xfe").pack(), listening)
+        asterisk.socket.sendto(RtpPacket(speaks, 1, 1, SSRC + 1, b"\xf8\xff\xfe").pack(), listening)
         asterisk.socket.sendto(RtpPacket(0, 1, 1, SSRC, bytes(160)).pack(), listening)
         await asyncio.sleep(0.3)
         stats = await line.stats()
@@ -90,15 +93,15 @@ async def test_rtp_both_ways(tmp_path: Path) -> None:
     assert stats.from_asterisk.rejected == 2
     assert stats.to_asterisk.packets >= 145
 
-    assert {packet.payload_type for packet in asterisk.heard} == {PAYLOAD_G722}
+    assert {packet.payload_type for packet in asterisk.heard} == {FORMATS[codecs.to_asterisk].payload_type}
     assert {len(packet.payload) for packet in asterisk.heard} == {160}
     for before, after in zip(asterisk.heard, asterisk.heard[1:], strict=False):
         assert (after.seq - before.seq) & 0xFFFF == 1
         assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 160
-    got = asterisk.pcm()
+    got = asterisk.pcm(codecs.to_asterisk)
     loud = np.flatnonzero(np.abs(got) > 1000)
-    middle = got[loud[0] + 4000 : loud[0] + 32_000]
-    assert abs(frequency(middle) * 16_000 / RATE - 1000) < 5
+    middle = got[loud[0] + RATE // 4 : loud[0] + 2 * RATE]
+    assert abs(frequency(middle) - 1000) < 5
 
     got = read_wav(heard)
     loud = np.flatnonzero(np.abs(got) > 1000)
@@ -113,7 +116,7 @@ async def test_a_greeting_said_before_telegram_connects_is_heard_whole(tmp_path:
     greeting = np.concatenate([np.concatenate([tone(hertz, 0.3), tone(0, 0.3)]) for hertz in words])
     async with MediaPool(tmp_path / "run") as pool, call(pool) as (line, person), peer() as asterisk:
         listening = await line.listen_rtp("127.0.0.1")
-        await line.attach_rtp(*asterisk.address)
+        await line.attach_rtp(*asterisk.address, BEST)
         await person.attach_files(None, heard)
         async with asyncio.TaskGroup() as tasks:
             speaking = tasks.create_task(speak(asterisk, listening, np.concatenate([greeting, tone(0, 2)])))

@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
 
-from media.codecs import PACKET_MS, PACKET_SAMPLES, OpusDecoder, OpusEncoder
+from media.codecs import PACKET_MS, PACKET_SAMPLES
+from media.formats import FORMATS
 from media.pool import MediaPool
-from media.types import MediaError
+from media.types import Codec, Codecs, MediaError
 from media.websocket import MAX_AHEAD_MS
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
+
+OPUS = Codecs("opus", "opus")
 
 
 class Channel:
     """The server's one channel: plays a tone until told to stop, keeps what it hears."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
         self.heard: list[bytes] = []
         self.heard_at: list[float] = []
         self.xoff = asyncio.Event()
@@ -32,7 +36,7 @@ class Channel:
         socket = web.WebSocketResponse(protocols=("media",))
         await socket.prepare(request)
         assert socket.ws_protocol == "media"
-        await socket.send_str("MEDIA_START connection_id:1 channel:WebSocket/1 format:opus optimal_frame_size:0")
+        await socket.send_str(f"MEDIA_START connection_id:1 channel:WebSocket/1 format:{self.codec}")
         async with asyncio.TaskGroup() as tasks:
             speaking = tasks.create_task(self.speak(socket))
             reading = tasks.create_task(self.read(socket))
@@ -43,7 +47,7 @@ class Channel:
         return socket
 
     async def speak(self, socket: web.WebSocketResponse) -> None:
-        encoder, loop = OpusEncoder(), asyncio.get_running_loop()
+        encoder, loop = FORMATS[self.codec].encoder(), asyncio.get_running_loop()
         start = loop.time()
         for number, pcm in enumerate(tone(440, 60).reshape(-1, PACKET_SAMPLES)):
             await asyncio.sleep(start + number * 0.02 - loop.time())
@@ -60,8 +64,8 @@ class Channel:
 
 
 @asynccontextmanager
-async def chan_websocket() -> AsyncIterator[Channel]:
-    channel = Channel()
+async def chan_websocket(codec: Codec = "opus") -> AsyncIterator[Channel]:
+    channel = Channel(codec)
     app = web.Application()
     app.router.add_get("/media/1", channel.handle)
     runner = web.AppRunner(app, shutdown_timeout=1)
@@ -77,12 +81,13 @@ async def chan_websocket() -> AsyncIterator[Channel]:
         await runner.cleanup()
 
 
-async def test_websocket_both_ways_and_its_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", FORMATS)
+async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> None:
     said = write_wav(tmp_path / "said.wav", tone(1000, 5))
     heard = tmp_path / "heard.wav"
-    async with MediaPool(tmp_path / "run") as pool, chan_websocket() as channel, call(pool) as (line, person):
+    async with MediaPool(tmp_path / "run") as pool, chan_websocket(codec) as channel, call(pool) as (line, person):
         await person.attach_files(said, heard)
-        await line.attach_websocket(channel.url)
+        await line.attach_websocket(channel.url, Codecs(codec, codec))
         await connect(line, person)
         await asyncio.sleep(3)
         before = await line.stats()
@@ -99,7 +104,7 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path) -> None:
     # A busy machine makes a packet late, or lets one go after a stall of the process.
     assert before.from_asterisk.late + before.overflows < before.from_asterisk.packets / 20
 
-    decoder = OpusDecoder()
+    decoder = FORMATS[codec].decoder()
     got = np.concatenate([decoder.decode(packet) for packet in channel.heard])
     loud = np.flatnonzero(np.abs(got) > 1000)
     assert abs(frequency(got[loud[0] + RATE // 2 : loud[0] + 2 * RATE]) - 1000) < 5
@@ -113,7 +118,7 @@ async def test_a_stall_does_not_stay_as_a_delay(tmp_path: Path) -> None:
     stalled_s, after_s = 0.6, 1.0
     clock = asyncio.get_running_loop().time
     async with MediaPool(tmp_path / "run") as pool, chan_websocket() as channel, call(pool) as (line, person):
-        await line.attach_websocket(channel.url)
+        await line.attach_websocket(channel.url, OPUS)
         await connect(line, person)
         await asyncio.sleep(1)
         os.kill(line.pid, signal.SIGSTOP)
@@ -131,6 +136,6 @@ async def test_a_socket_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     async with MediaPool(tmp_path / "run", warm=0) as pool, chan_websocket() as channel, pool.process("one") as process:
         for url in (channel.url + "23", "ws://127.0.0.1:1/media/1", "nonsense"):
             with pytest.raises(MediaError, match="media WebSocket"):
-                await process.attach_websocket(url)
-        await process.attach_websocket(channel.url)
+                await process.attach_websocket(url, OPUS)
+        await process.attach_websocket(channel.url, OPUS)
         assert (await process.stats()).transport == "websocket"

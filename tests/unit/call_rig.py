@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.events import STASIS_START
+from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.call import Call
 from ari_app.calls.events import CallEvent
@@ -22,7 +23,7 @@ from ari_app.telegram.phone import Offer, OutgoingCall, Phone
 from ari_app.telegram.profile import Callers
 from ari_app.telegram.session import Session
 from ari_app.telegram.texts import MessageTemplates
-from media.types import MediaError, MediaLost, MediaStats
+from media.types import Codecs, MediaError, MediaLost, MediaStats
 from tests.unit.fake_ari import FakeAri, connected, eventually, fake_ari
 from tests.unit.fake_telegram import ANNA, ENGINE, PEER, MediaKeys, Telegram, requested
 
@@ -38,6 +39,7 @@ class FakeMedia(MediaKeys):
         self.connects = True
         self.error: MediaError | None = None
         self.attached: tuple[str, int] | str = ""
+        self.codecs: Codecs | None = None
         self._loss: asyncio.Future[MediaLost] = asyncio.get_running_loop().create_future()
 
     def lose(self, reason: str) -> None:
@@ -58,11 +60,11 @@ class FakeMedia(MediaKeys):
     async def listen_rtp(self, host: str) -> tuple[str, int]:
         return host, 4000
 
-    async def attach_rtp(self, host: str, port: int) -> None:
-        self.attached = host, port
+    async def attach_rtp(self, host: str, port: int, codecs: Codecs) -> None:
+        self.attached, self.codecs = (host, port), codecs
 
-    async def attach_websocket(self, url: str) -> None:
-        self.attached = url
+    async def attach_websocket(self, url: str, codecs: Codecs) -> None:
+        self.attached, self.codecs = url, codecs
 
     async def signals(self) -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
@@ -168,6 +170,7 @@ class CallRig:
 
     def __post_init__(self) -> None:
         self.line: Any = FakeLine(self.phone)
+        self.codecs = MediaCodecs(self.client, "rtp")
 
     @property
     def media(self) -> FakeMedia:
@@ -176,7 +179,7 @@ class CallRig:
 
     @property
     def resources(self) -> CallResources:
-        audio = AudioSettings(cast(Any, self.pool), "rtp", "127.0.0.1", self.connect_s, away_s=8.0)
+        audio = AudioSettings(cast(Any, self.pool), self.codecs, "rtp", "127.0.0.1", self.connect_s, away_s=8.0)
         return CallResources(self.client, audio, ring_s=30.0)
 
     async def offered(self) -> Offer:

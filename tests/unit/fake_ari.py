@@ -28,7 +28,7 @@ class FakeAri:
     """``refuse`` gives the status that a request ("DELETE /channels/x") is refused with, or None.
 
     What ``stalls`` is answered once ``go_on`` is set; ``before`` is done before a request is; ``queries`` has the
-    latest query of each; ``variables`` what channels have.
+    latest query of each; ``variables`` what channels have; ``modules`` run.
     """
 
     def __init__(self) -> None:
@@ -38,6 +38,7 @@ class FakeAri:
         self.subscribed: set[str] = set()
         self.requests: list[str] = []
         self.queries: dict[str, dict[str, str]] = {}
+        self.modules = ["codec_opus_open_source", "codec_g722", "codec_alaw"]
         self.variables: dict[str, dict[str, str]] = defaultdict(dict)
         self.refuse: Callable[[str], int | None] = lambda request: None
         self.refusal = "refused"
@@ -85,6 +86,8 @@ class FakeAri:
         kind, _, rest = path.strip("/").partition("/")
         found: dict[str, dict[str, Any]] = {"channels": self.channels, "bridges": self.bridges}.get(kind, {})
         match method, rest:
+            case "GET", "modules":
+                return web.json_response([{"name": f"{each}.so", "status": "Running"} for each in self.modules])
             case "GET", "":
                 return web.json_response(list(found.values()))
             case "GET", _ if kind == "applications":

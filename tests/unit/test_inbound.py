@@ -24,9 +24,10 @@ from ari_app.calls.events import (
 from ari_app.calls.inbound import inbound
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
+from ari_app.calls.reasons import NoCodec
 from ari_app.calls.scope import CallScope
 from ari_app.telegram.phone import Offer
-from media.types import MediaError
+from media.types import Codecs, MediaError
 from tests.unit.call_rig import CallRig, call_rig, flow, handled, new_call
 from tests.unit.fake_telegram import ANNA, FROM_ANNA, confirmed, discarded
 
@@ -90,6 +91,55 @@ async def test_both_sides_talk_until_the_pbx_hangs_up(rig: CallRig) -> None:
     ]  # fmt: skip
     assert it.call.ending == outcome.asterisk_ended(16, Direction.IN, talking=True)
     assert it.told == [HANGUP]
+    nothing_is_left(rig)
+
+
+@pytest.mark.parametrize(
+    ("modules", "codecs"),
+    [(["codec_opus", "codec_g722"], Codecs("opus", "g722")), (["codec_alaw"], Codecs("alaw", "alaw"))],
+)
+async def test_the_audio_is_what_this_asterisk_can_translate(rig: CallRig, modules: list[str], codecs: Codecs) -> None:
+    rig.ari.modules = modules
+    await rig.codecs.learn()
+    offer = await rig.offered()
+    async with calling(rig, offer) as scope:
+        await Inbound(rig, offer, scope).talks()
+        scope.call.end(outcome.shut_down(talking=True))
+    assert rig.media.codecs == codecs
+    assert rig.ari.queries["POST /channels"]["formats"] == codecs.from_asterisk
+    assert rig.ari.queries["POST /channels/externalMedia"]["format"] == codecs.from_asterisk
+    assert Bridged("rtp", codecs.from_asterisk, codecs.to_asterisk) in [each.event for each in scope.call.events]
+
+
+async def test_a_phone_whose_codec_asterisk_cannot_translate_is_not_left_in_silence(
+    rig: CallRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asterisk puts the media channel out of the bridge again, and tells that by this event alone."""
+    offer = await rig.offered()
+    async with calling(rig, offer) as scope:
+        it = Inbound(rig, offer, scope)
+        await it.pbx_answers()
+        await rig.telegram.asked_for("phone.acceptCall")
+        (media,) = rig.media_channels
+        await rig.ari.event("ChannelLeftBridge", channel=rig.ari.channels[media], bridge={"id": "1", "channels": []})
+    assert it.call.ending == outcome.not_translated("opus", talking=False)
+    assert (it.call.ending.status, it.call.ending.cause) == (Status.ERROR, 58)
+    assert it.told == [DISCONNECT]
+    assert any(record.levelname == "ERROR" and "can't translate" in record.getMessage() for record in caplog.records)
+    nothing_is_left(rig)
+
+
+async def test_nobody_is_rung_where_asterisk_has_no_codec(rig: CallRig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.ari.modules = ["codec_gsm"]
+    await rig.codecs.learn()
+    offer = await rig.offered()
+    async with calling(rig, offer) as scope:
+        it = Inbound(rig, offer, scope)
+    assert it.call.ending is not None
+    assert (it.call.ending.status, it.call.ending.cause, it.call.ending.reason) == (Status.ERROR, 58, NoCodec())
+    assert flow(it.call) == [CallOffered, CallEnded]
+    assert it.told == [DISCONNECT]
+    assert [record.levelname for record in caplog.records if "refused" in record.getMessage()] == ["ERROR", "ERROR"]
     nothing_is_left(rig)
 
 

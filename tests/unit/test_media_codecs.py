@@ -1,21 +1,16 @@
 """A tone goes through each codec and comes out at its own frequency."""
 
+from typing import Any
+
 import av
 import numpy as np
 import pytest
 
-from media.codecs import (
-    PACKET_SAMPLES,
-    SAMPLE_RATE,
-    CodecError,
-    G722Encoder,
-    OpusDecoder,
-    OpusEncoder,
-    Pcm,
-    Resampler,
-    opus_samples,
-)
+from media.codecs import PACKET_SAMPLES, SAMPLE_RATE, CodecError, OpusDecoder, Pcm, Resampler, opus_samples
+from media.formats import FORMATS
+from media.g7xx import pitch
 from media.silence import LevelMeter
+from media.types import Codec
 
 
 def tone(hertz: float, packets: int) -> list[Pcm]:
@@ -28,10 +23,11 @@ def frequency(pcm: Pcm, rate: int) -> float:
     return float(np.argmax(np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))) * rate / len(pcm))
 
 
-def test_opus() -> None:
-    encoder, decoder = OpusEncoder(), OpusDecoder()
+@pytest.mark.parametrize("codec", FORMATS)
+def test_a_tone(codec: Codec) -> None:
+    encoder, decoder = FORMATS[codec].encoder(), FORMATS[codec].decoder()
     packets = [encoder.encode(pcm) for pcm in tone(440, 50)]
-    assert {opus_samples(packet) for packet in packets} == {PACKET_SAMPLES}
+    assert {decoder.samples(packet) for packet in packets} == {PACKET_SAMPLES}
     decoded = [decoder.decode(packet) for packet in packets]
     assert {len(pcm) for pcm in decoded} == {PACKET_SAMPLES}
     pcm = np.concatenate(decoded[10:])
@@ -39,8 +35,9 @@ def test_opus() -> None:
     assert pcm.astype(float).std() == pytest.approx(8000 / 2**0.5, rel=0.1)
 
 
-def test_opus_conceals_with_what_came_before_and_fades() -> None:
-    encoder, decoder = OpusEncoder(), OpusDecoder()
+@pytest.mark.parametrize("codec", FORMATS)
+def test_what_is_lost_is_guessed_from_what_came_before_and_fades(codec: Codec) -> None:
+    encoder, decoder = FORMATS[codec].encoder(), FORMATS[codec].decoder()
     assert not len(decoder.conceal()), "nothing to guess from"
     for pcm in tone(440, 20):
         decoder.decode(encoder.encode(pcm))
@@ -52,19 +49,51 @@ def test_opus_conceals_with_what_came_before_and_fades() -> None:
     assert levels[-1] < 200
 
 
-def test_g722_is_read_by_another_decoder() -> None:
-    encoder = G722Encoder()
+@pytest.mark.parametrize(("codec", "ffmpegs", "rate"), [("g722", "g722", 16_000), ("alaw", "pcm_alaw", 8_000)])
+def test_other_decoders_read_it(codec: Codec, ffmpegs: Any, rate: int) -> None:
+    encoder = FORMATS[codec].encoder()
     packets = [encoder.encode(pcm) for pcm in tone(1000, 50)]
     assert {len(packet) for packet in packets} == {160}
-    decoder = av.CodecContext.create("g722", "r")
-    decoder.sample_rate, decoder.layout = 16_000, "mono"
+    decoder = av.CodecContext.create(ffmpegs, "r")
+    decoder.sample_rate, decoder.layout = rate, "mono"
     pcm = np.concatenate([f.to_ndarray().reshape(-1) for packet in packets for f in decoder.decode(av.Packet(packet))])
-    assert len(pcm) == 50 * 320
-    assert frequency(pcm[3200:], 16_000) == pytest.approx(1000, abs=3)
+    assert len(pcm) == 50 * rate // 50
+    assert frequency(pcm[rate // 5 :], rate) == pytest.approx(1000, abs=3)
+
+
+@pytest.mark.parametrize("hertz", [80, 125, 210, 380])
+def test_the_period_of_a_voice(hertz: int) -> None:
+    time_s = np.arange(1600) / 8000
+    harmonics = [np.sin(2 * np.pi * hertz * number * time_s) / number for number in (1, 2, 3)]
+    period = pitch((4000 * np.sum(harmonics, axis=0)).astype(np.int16))
+    assert period * hertz / 8000 == pytest.approx(round(period * hertz / 8000), abs=0.06), "a whole number of periods"
+
+
+def test_silence_and_a_first_packet_are_no_trouble_to_guess_from() -> None:
+    decoder = FORMATS["alaw"].decoder()
+    assert not len(decoder.conceal())
+    decoder.decode(b"\xd5" * 160)
+    assert not len(decoder.conceal())
+    decoder.decode(b"\xd5" * 160)
+    assert np.abs(decoder.conceal()).max() < 20
+
+
+@pytest.mark.parametrize("codec", ["g722", "alaw"])
+@pytest.mark.parametrize("length", [80, 160, 320, 480])
+def test_packets_of_other_lengths(codec: Codec, length: int) -> None:
+    decoder = FORMATS[codec].decoder()
+    assert [len(decoder.decode(bytes(length))) for _ in range(3)] == [length * 6] * 3
+
+
+@pytest.mark.parametrize("codec", ["g722", "alaw"])
+@pytest.mark.parametrize("packet", [b"", bytes(961)])
+def test_not_a_packet(codec: Codec, packet: bytes) -> None:
+    with pytest.raises(CodecError):
+        FORMATS[codec].decoder().decode(packet)
 
 
 def test_the_resampler_keeps_time_and_what_the_lower_rate_can_hold() -> None:
-    resampler = Resampler(16_000)
+    resampler = Resampler(SAMPLE_RATE, 16_000)
     out = [resampler.resample(low + high) for low, high in zip(tone(1000, 50), tone(11_000, 50), strict=True)]
     assert {len(pcm) for pcm in out} == {320}
     spectrum = np.abs(np.fft.rfft(np.concatenate(out[10:])))

@@ -7,9 +7,11 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from media.codecs import PACKET_SAMPLES, SAMPLE_RATE, TICK_SAMPLES, OpusEncoder, Pcm, rms
+from media.codecs import PACKET_SAMPLES, SAMPLE_RATE, TICK_SAMPLES, OpusDecoder, Pcm, rms
 from media.depth import MAX_TARGET, SerialNumber
+from media.formats import FORMATS
 from media.jitter import MAX_CONCEALED, MAX_KEPT, JitterBuffer
+from media.types import Codec
 
 SEQ = 65_530
 TIMESTAMP = 0xFFFF_F000
@@ -33,7 +35,7 @@ class Sent:
     payload: bytes
 
 
-def packets(pcm: Pcm, start: float = 0.0, number: int = 0, clock: float = 1.0) -> list[Sent]:
+def packets(pcm: Pcm, start: float = 0.0, number: int = 0, clock: float = 1.0, codec: Codec = "opus") -> list[Sent]:
     """The stream Asterisk makes of the sound. ``clock``: seconds of ours to one of the sender's."""
     return [
         Sent(
@@ -42,14 +44,14 @@ def packets(pcm: Pcm, start: float = 0.0, number: int = 0, clock: float = 1.0) -
             (TIMESTAMP + int(start * SAMPLE_RATE) + i * PACKET_SAMPLES) & 0xFFFFFFFF,
             payload,
         )
-        for i, payload in enumerate(encoded(pcm.tobytes()))
+        for i, payload in enumerate(encoded(pcm.tobytes(), codec))
     ]
 
 
 @lru_cache
-def encoded(sound: bytes) -> list[bytes]:
-    """Opus packets of 20 ms."""
-    encoder, pcm = OpusEncoder(), np.frombuffer(sound, np.int16)
+def encoded(sound: bytes, codec: Codec) -> list[bytes]:
+    """Packets of 20 ms."""
+    encoder, pcm = FORMATS[codec].encoder(), np.frombuffer(sound, np.int16)
     whole = len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES
     return [encoder.encode(packet) for packet in pcm[:whole].reshape(-1, PACKET_SAMPLES)]
 
@@ -87,7 +89,7 @@ def test_counters_unwrap_across_their_ends() -> None:
 
 
 def test_a_perfect_network_adds_the_target_and_changes_nothing() -> None:
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, packets(sine(440, 4)), 4)
     stats = buffer.stats()
     assert stats.from_asterisk.packets == 200
@@ -102,7 +104,7 @@ def test_reordered_packets_are_put_in_order() -> None:
     sent = packets(sine(440, 2))
     for i in range(4, len(sent), 10):
         sent[i].at, sent[i + 1].at = sent[i + 1].at, sent[i].at
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, sent, 2)
     stats = buffer.stats()
     assert stats.from_asterisk.reordered == 10
@@ -112,7 +114,7 @@ def test_reordered_packets_are_put_in_order() -> None:
 
 def test_doubled_packets_are_played_once() -> None:
     sent = packets(sine(440, 2))
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, sent + sent, 2.5)
     stats = buffer.stats()
     assert stats.from_asterisk.duplicates == 100
@@ -120,9 +122,10 @@ def test_doubled_packets_are_played_once() -> None:
     assert ticks_of(out, 440) == pytest.approx(200, abs=8)
 
 
-def test_lost_packets_are_concealed_and_counted() -> None:
-    sent = [packet for i, packet in enumerate(packets(sine(440, 4))) if i % 10 != 5]
-    buffer = JitterBuffer()
+@pytest.mark.parametrize("codec", FORMATS)
+def test_lost_packets_are_concealed_and_counted(codec: Codec) -> None:
+    sent = [packet for i, packet in enumerate(packets(sine(440, 4), codec=codec)) if i % 10 != 5]
+    buffer = JitterBuffer(FORMATS[codec].decoder())
     out = play(buffer, sent, 4)
     stats = buffer.stats()
     assert stats.from_asterisk.lost == 20
@@ -133,7 +136,7 @@ def test_lost_packets_are_concealed_and_counted() -> None:
 
 def test_a_long_loss_is_concealed_for_a_short_while_only() -> None:
     sent = [packet for i, packet in enumerate(packets(sine(440, 4))) if not 100 <= i < 115]
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, sent, 4)
     stats = buffer.stats()
     assert stats.from_asterisk.lost == 15
@@ -144,7 +147,7 @@ def test_a_long_loss_is_concealed_for_a_short_while_only() -> None:
 def test_packets_too_late_are_dropped() -> None:
     sent = packets(sine(440, 3))
     sent[60].at += 0.5
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     play(buffer, sent, 3)
     assert buffer.stats().from_asterisk.late == 1
     assert buffer.stats().from_asterisk.lost == 1
@@ -152,7 +155,7 @@ def test_packets_too_late_are_dropped() -> None:
 
 def test_pauses_are_silence_and_not_losses() -> None:
     words = [packets(sine(440, 0.4), start=word * 1.0, number=word * 20) for word in range(4)]
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, [packet for word in words for packet in word], 4.2)
     stats = buffer.stats()
     assert stats.from_asterisk.lost == stats.from_asterisk.late == 0
@@ -161,7 +164,7 @@ def test_pauses_are_silence_and_not_losses() -> None:
 
 
 def test_a_single_packet_is_played() -> None:
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, packets(sine(440, 0.02)), 0.5)
     assert quiet_ticks(out) < 50
 
@@ -171,7 +174,7 @@ def test_the_target_follows_the_jitter_and_stays_bounded() -> None:
     sent = packets(sine(440, 10))
     for packet in sent:
         packet.at += dice.uniform(0, 0.08)
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, sent, 10)
     stats = buffer.stats()
     assert 80 <= stats.target_ms <= 120
@@ -179,7 +182,7 @@ def test_the_target_follows_the_jitter_and_stays_bounded() -> None:
     assert quiet_ticks(out[2 * SAMPLE_RATE :]) <= 5
     for packet in sent:
         packet.at += dice.uniform(0, 2)
-    wild = JitterBuffer()
+    wild = JitterBuffer(OpusDecoder())
     play(wild, sent, 10)
     assert wild.stats().target_ms <= MAX_TARGET // 48
 
@@ -189,7 +192,7 @@ def test_the_target_follows_the_jitter_and_stays_bounded() -> None:
 def test_drift_between_the_clocks_does_not_add_up(clock: float, pausing: bool) -> None:
     second = np.concatenate([sine(440, 0.7), silence(0.3)]) if pausing else sine(440, 1)
     sent = packets(np.tile(second, 60), clock=clock)
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, sent, 59)
     stats = buffer.stats()
     assert 0 <= stats.buffer_ms <= 180
@@ -206,7 +209,7 @@ def greeting() -> tuple[Pcm, tuple[int, ...]]:
 def test_a_greeting_is_played_whole_and_caught_up_in_its_pauses() -> None:
     sound, words = greeting()
     sent = packets(np.concatenate([sound, silence(2)]))
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     for packet in sent:
         if packet.at < 1.5:
             buffer.put(packet.seq, packet.timestamp, packet.payload, packet.at)
@@ -232,7 +235,7 @@ def test_a_greeting_is_played_whole_and_caught_up_in_its_pauses() -> None:
 
 
 def test_only_the_newest_two_seconds_are_kept() -> None:
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     for packet in packets(np.concatenate([sine(440, 1), sine(1000, 2)])):
         buffer.put(packet.seq, packet.timestamp, packet.payload, packet.at)
     stats = buffer.stats()
@@ -246,7 +249,7 @@ def test_only_the_newest_two_seconds_are_kept() -> None:
 
 def test_speech_without_a_pause_is_not_cut_to_catch_up() -> None:
     sent = packets(sine(440, 6))
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     play(buffer, sent, 5.9, release_at=1.5)
     stats = buffer.stats()
     assert stats.skipped_ms == 0
@@ -258,7 +261,7 @@ def test_a_stall_is_caught_up_again() -> None:
     for packet in sent:
         if 3.0 <= packet.at < 3.8:
             packet.at = 3.8
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     play(buffer, sent, 9.5)
     stats = buffer.stats()
     assert stats.from_asterisk.lost == 0
@@ -274,7 +277,7 @@ def test_a_sender_that_starts_its_numbers_again_is_heard() -> None:
     third = packets(sine(1800, 1), start=3.0)
     for number, packet in enumerate(third):
         packet.seq = 30_000 + number
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     out = play(buffer, first + second + third, 4.2)
     assert ticks_of(out, 1000) >= 170
     assert ticks_of(out, 1800) >= 90
@@ -282,7 +285,7 @@ def test_a_sender_that_starts_its_numbers_again_is_heard() -> None:
 
 def test_rubbish_is_counted_and_survived() -> None:
     dice = random.Random(2)  # noqa: S311 - a test's dice
-    buffer = JitterBuffer()
+    buffer = JitterBuffer(OpusDecoder())
     buffer.release()
     for number in range(500):
         buffer.put(number & 0xFFFF, number * 960, dice.randbytes(dice.randrange(0, 60)), number * 0.02)

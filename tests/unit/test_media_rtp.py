@@ -1,17 +1,20 @@
 """RTP packets on the wire."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from media.codecs import PACKET_SAMPLES, OpusEncoder
-from media.rtp import PAYLOAD_G722, PAYLOAD_OPUS, MalformedPacket, RtpPacket, RtpSender, RtpTransport
-from media.types import FlowStats
+from media.codecs import PACKET_SAMPLES, SILENCE, OpusEncoder
+from media.formats import FORMATS
+from media.rtp import MalformedPacket, RtpPacket, RtpSender, RtpTransport
+from media.types import Codec, Codecs, FlowStats
 
 ASTERISK = ("127.0.0.1", 5000)
 TELEPHONE_EVENT = 101
+PAYLOAD_OPUS, PAYLOAD_G722 = FORMATS["opus"].payload_type, FORMATS["g722"].payload_type
 OPUS = OpusEncoder().encode(np.zeros(PACKET_SAMPLES, np.int16))
 OLD, NEW = 0x1111, 0x2222
 
@@ -119,6 +122,32 @@ def test_one_packet_of_another_source_changes_nothing() -> None:
     assert flow.packets == 60
     assert flow.lost == flow.late == 0
     assert flow.foreign == 2
+
+
+@pytest.mark.parametrize("codec", ["g722", "alaw"])
+def test_another_codec_both_ways(codec: Codec) -> None:
+    """Its timestamps have a clock of their own, which wraps; a pause is none of the losses."""
+    transport, form, sent = RtpTransport(), FORMATS[codec], list[bytes]()
+    transport._socket = SimpleNamespace(sendto=lambda data, _: sent.append(data))  # type: ignore[assignment]
+    transport.attach(*ASTERISK, Codecs(codec, codec))
+    transport.start()
+    payload = form.encoder().encode(np.zeros(PACKET_SAMPLES, np.int16))
+    for seq in range(100):
+        timestamp = (0xFFFFFF00 + seq * form.step + (seq >= 50) * 8000) & 0xFFFFFFFF
+        packet = RtpPacket(form.payload_type, (65_500 + seq) & 0xFFFF, timestamp, OLD, payload)
+        transport.datagram_received(packet.pack(), ASTERISK)
+        for _ in range(2):
+            transport.push(SILENCE)
+            transport.pull()
+    transport.datagram_received(audio(0).pack(), ASTERISK)
+    stats = transport.stats()
+    assert (stats.from_asterisk.packets, stats.from_asterisk.rejected) == (100, 1)
+    assert stats.from_asterisk.lost == stats.from_asterisk.late == stats.concealed_ms == 0
+    packets = [RtpPacket.parse(data) for data in sent]
+    assert {packet.payload_type for packet in packets} == {form.payload_type}
+    assert {len(packet.payload) for packet in packets} == {160}
+    steps = {after.timestamp - before.timestamp & 0xFFFFFFFF for before, after in pairwise(packets)}
+    assert steps == {160}
 
 
 def test_how_long_asterisk_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from media.codecs import PACKET_MS, SILENCE, Pcm
+from media.types import Codecs
 from media.websocket import MAX_AHEAD_MS, Pace, WebSocketTransport, control_event
 
 
@@ -56,8 +57,8 @@ class Socket:
 
 @asynccontextmanager
 async def transport(socket: Socket) -> AsyncIterator[WebSocketTransport]:
-    made = WebSocketTransport(socket, socket)  # type: ignore[arg-type]
-    made._encoder = Numbering()  # type: ignore[assignment]
+    made = WebSocketTransport(socket, socket, Codecs("opus", "opus"))  # type: ignore[arg-type]
+    made._encoder = Numbering()
     sending = asyncio.create_task(made._send())
     try:
         yield made

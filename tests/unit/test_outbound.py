@@ -60,6 +60,9 @@ class Party:
         """The person's app rings."""
 
 
+CODECS: Any = SimpleNamespace(best=None)
+
+
 class Pool:
     """Media processes without media."""
 
@@ -81,7 +84,7 @@ class Phone:
 
 async def call_that_rings(line: Any, ring_s: float) -> Ending:
     call = Call("1", Direction.OUT, "+79990000001", "@anna")
-    settings = AudioSettings(Pool(), "rtp", "127.0.0.1", 5.0, 8.0)  # type: ignore[arg-type]
+    settings = AudioSettings(Pool(), CODECS, "rtp", "127.0.0.1", 5.0, 8.0)  # type: ignore[arg-type]
     resources = CallResources(None, settings, ring_s)  # type: ignore[arg-type]
     callee = Callee(Person(20), types.InputPeerUser(20, 1))
     dialled = Destination.parse("@anna", "")

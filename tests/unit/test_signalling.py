@@ -89,6 +89,9 @@ class Control:
 Handler = Callable[[Call], Coroutine[Any, Any, None]]
 
 
+NONE: Any = None
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audio_module, "SIGNAL_AGAIN_S", 0.01)
@@ -101,7 +104,7 @@ async def talked(control: Control, media: Media, while_talking: Handler) -> tupl
 
     async def handler() -> None:
         scope.end_when(audio_lost(call, media))  # type: ignore[arg-type]
-        settings = AudioSettings(None, "rtp", "127.0.0.1", connect_s=5.0, away_s=8.0)  # type: ignore[arg-type]
+        settings = AudioSettings(NONE, NONE, "rtp", "127.0.0.1", connect_s=5.0, away_s=8.0)
         assert await connect_telegram(scope, settings, media, control, NOWHERE)  # type: ignore[arg-type]
         call.mark_media_up()
         await while_talking(call)
