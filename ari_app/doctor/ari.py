@@ -1,11 +1,9 @@
-"""What can be seen over ARI: access, rights, version, modules, codecs, the ways of the audio, the clock."""
+"""What can be seen over ARI: access, rights, the application, the clock."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
@@ -13,36 +11,15 @@ import aiohttp
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriError, AriNotFound, AriRefused
-from ari_app.asterisk.resources import Applications, Asterisk
+from ari_app.asterisk.resources import Applications
 from ari_app.asterisk.rest import Rest
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
-from ari_app.doctor.surroundings import Surroundings, is_loopback
+from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
 
 REQUEST_TIMEOUT_S = 5.0
-OLDEST_VERSION = (16, 6)
-WEBSOCKET_VERSION = (22, 6)
 CLOCK_ADVICE_S = 2.0
 NO_SUCH_CHANNEL = "astergram-doctor"
-
-ARI_MODULES = (
-    "app_stasis",
-    "res_stasis",
-    "res_stasis_answer",
-    "res_http_websocket",
-    "res_ari",
-    "res_ari_applications",
-    "res_ari_asterisk",
-    "res_ari_bridges",
-    "res_ari_channels",
-    "res_ari_events",
-)
-DIALPLAN_MODULES = ("pbx_config", "app_dial", "app_exec", "func_callerid", "func_logic")
-"""What Astergram's own dialplan uses."""
-BRIDGES = ("bridge_simple", "bridge_softmix")
-RTP_MODULES = ("chan_rtp", "res_rtp_multicast", "res_rtp_asterisk")
-WEBSOCKET_MODULES = ("chan_websocket", "res_websocket_client")
-OPUS = ("codec_opus", "codec_opus_open_source")
 
 
 @asynccontextmanager
@@ -139,135 +116,6 @@ async def application(rest: Rest, surroundings: Surroundings) -> list[Finding]:
     return [ok(Topic.ARI, message("No other program uses the Stasis application {app}.", app=app))]
 
 
-@dataclass(frozen=True)
-class AriServer:
-    """What Asterisk tells of itself: its version's first two numbers and its text, and which modules run."""
-
-    version: tuple[int, int]
-    version_text: str
-    running: frozenset[str]
-
-    def lacks(self, *modules: str) -> tuple[str, ...]:
-        """Those that do not run."""
-        return tuple(module for module in modules if module not in self.running)
-
-
-async def read_server(rest: Rest) -> AriServer:
-    """Ask for version and modules."""
-    asterisk = Asterisk(rest)
-    text = str((await asterisk.getInfo()).get("system", {}).get("version", ""))
-    found = re.search(r"(\d+)\.(\d+)", text)
-    modules = await asterisk.listModules()
-    return AriServer(
-        (int(found[1]), int(found[2])) if found else (0, 0),
-        text,
-        frozenset(each["name"].removesuffix(".so") for each in modules if each["status"] == "Running"),
-    )
-
-
-def version(server: AriServer) -> list[Finding]:
-    """Whether Asterisk is new enough."""
-    if server.version == (0, 0):
-        return [advice(Topic.ARI, message("Asterisk does not report its version: {said}", said=server.version_text))]
-    if server.version < OLDEST_VERSION:
-        return [
-            problem(
-                Topic.ARI,
-                message("Asterisk {version} is too old: it has no external media.", version=server.version_text),
-                message("Use Asterisk 16.6 or later; 22 is the best choice."),
-            )
-        ]
-    return [ok(Topic.ARI, message("Asterisk is version {version}.", version=server.version_text))]
-
-
-def modules(server: AriServer) -> list[Finding]:
-    """Whether what ARI and the dialplan need is loaded."""
-    found = [
-        _not_loaded(Topic.MODULES, name) for name in (*server.lacks(*ARI_MODULES), *server.lacks(*DIALPLAN_MODULES))
-    ]
-    if len(server.lacks(*BRIDGES)) == len(BRIDGES):
-        found.append(_not_loaded(Topic.MODULES, BRIDGES[0]))
-    return found or [ok(Topic.MODULES, message("The modules that ARI and the dialplan need are loaded."))]
-
-
-def codecs(server: AriServer, surroundings: Surroundings) -> list[Finding]:
-    """Whether Asterisk can translate between Telegram's audio and a phone's."""
-    found = []
-    if len(server.lacks(*OPUS)) == len(OPUS):
-        found.append(
-            problem(
-                Topic.CODECS,
-                message("Asterisk cannot transcode Opus: a phone without Opus will have no audio."),
-                message(
-                    "Install and load codec_opus.so (from Asterisk's makers) or codec_opus_open_source.so (Debian's"
-                    " asterisk-opus, or part of its asterisk)."
-                ),
-            )
-        )
-    needed = ("codec_resample", "codec_g722") if surroundings.transport == "rtp" else ("codec_resample",)
-    found += [_not_loaded(Topic.CODECS, name) for name in server.lacks(*needed)]
-    if server.lacks("res_format_attr_opus"):
-        found.append(
-            advice(
-                Topic.CODECS,
-                message("res_format_attr_opus is not loaded: phones cannot negotiate Opus with all its settings."),
-                message("Load {module}.so in modules.conf.", module="res_format_attr_opus"),
-            )
-        )
-    return found or [ok(Topic.CODECS, message("Asterisk can transcode all the codecs that a call needs."))]
-
-
-def transport(server: AriServer, surroundings: Surroundings) -> list[Finding]:
-    """Which ways of the audio this Asterisk has, and whether the configured one is among them."""
-    configured = surroundings.transport
-    rtp = not server.lacks(*RTP_MODULES)
-    new_enough = server.version >= WEBSOCKET_VERSION
-    websocket = new_enough and not server.lacks(*WEBSOCKET_MODULES)
-    found = []
-    if configured == "rtp":
-        found += [_not_loaded(Topic.TRANSPORT, name) for name in server.lacks(*RTP_MODULES)]
-        if not surroundings.asterisk_is_here and is_loopback(surroundings.media_host):
-            found.append(
-                problem(
-                    Topic.TRANSPORT,
-                    message(
-                        "Asterisk is on another machine, and [asterisk] media_host is {host}: it would send the audio"
-                        " to itself.",
-                        host=surroundings.media_host,
-                    ),
-                    message("Set [asterisk] media_host to the address at which Asterisk reaches this machine."),
-                )
-            )
-        if websocket:
-            found.append(
-                ok(
-                    Topic.TRANSPORT,
-                    message(
-                        "It can also carry it over WebSocket: Opus both ways, through the HTTP port alone. That is"
-                        ' transport = "websocket" in [asterisk].'
-                    ),
-                )
-            )
-    elif not new_enough:
-        found.append(
-            problem(
-                Topic.TRANSPORT,
-                message(
-                    "Asterisk {version} cannot carry the audio over WebSocket: 22.6 or later can.",
-                    version=server.version_text,
-                ),
-                message('Set transport = "rtp" in [asterisk], or use a newer Asterisk.'),
-            )
-        )
-    else:
-        found += [_not_loaded(Topic.TRANSPORT, name) for name in server.lacks(*WEBSOCKET_MODULES)]
-    if rtp if configured == "rtp" else websocket:
-        found.insert(
-            0, ok(Topic.TRANSPORT, message("This Asterisk can carry the audio as configured: {way}.", way=configured))
-        )
-    return found
-
-
 async def clock(rest: Rest, now: Callable[[], float]) -> list[Finding]:
     """How far Asterisk's clock and this machine's are apart."""
     sent = now()
@@ -282,11 +130,3 @@ async def clock(rest: Rest, now: Callable[[], float]) -> list[Finding]:
             )
         ]
     return [ok(Topic.TIME, message("Asterisk's clock and this machine's agree."))]
-
-
-def _not_loaded(topic: Topic, module: str) -> Finding:
-    return problem(
-        topic,
-        message("Asterisk's module {module} is not loaded.", module=module),
-        message("Load {module}.so in modules.conf, and install it if it is missing.", module=module),
-    )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError
-from ari_app.doctor import ari, machine, manager, reach
+from ari_app.doctor import ari, machine, manager, reach, server
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
@@ -54,19 +54,19 @@ class Doctor:
             if access.grade is not Grade.OK:
                 return [access]
             try:
-                server = await ari.read_server(rest)
+                found = await server.read_server(rest)
             except AriError as error:
                 return [access, _broken(Topic.MODULES, error)]
             seen = await _together(
                 {
                     Topic.ARI: [
-                        lambda: _at_once(ari.version, server),
+                        lambda: _at_once(server.version, found),
                         lambda: ari.rights(rest, here),
                         lambda: ari.application(rest, here),
                     ],
-                    Topic.MODULES: [lambda: _at_once(ari.modules, server)],
-                    Topic.CODECS: [lambda: _at_once(ari.codecs, server, here)],
-                    Topic.TRANSPORT: [lambda: _at_once(ari.transport, server, here)],
+                    Topic.MODULES: [lambda: _at_once(server.modules, found)],
+                    Topic.CODECS: [lambda: _at_once(server.codecs, found, here)],
+                    Topic.TRANSPORT: [lambda: _at_once(server.transport, found, here)],
                     Topic.TIME: [lambda: ari.clock(rest, self._clock)],
                 }
             )

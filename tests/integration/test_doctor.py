@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,7 @@ def wrong(findings: list[Finding], *topics: Topic) -> list[str]:
     ]
 
 
+@pytest.mark.asterisk_16
 async def test_nothing_wrong(whole: Surroundings) -> None:
     findings = await examine(whole)
     assert wrong(findings) == []
@@ -103,14 +105,42 @@ async def test_application_of_another_program(asterisk: PrivateAsterisk, whole: 
         assert client.last_error is None
 
 
-@pytest.mark.asterisk_22
-async def test_unloaded_modules_are_named(asterisk: PrivateAsterisk, whole: Surroundings) -> None:
-    for module in ("chan_rtp", "chan_websocket", "codec_opus_open_source", "app_exec"):
+COMMAND = re.compile(r"asterisk -rx '([^']+)'")
+
+
+@pytest.mark.asterisk_16
+async def test_unloaded_modules_are_named_and_what_is_said_loads_them(
+    asterisk: PrivateAsterisk, whole: Surroundings
+) -> None:
+    for module in ("chan_rtp", "codec_opus_open_source", "codec_g722", "app_exec"):
         await asterisk.cli(f"module unload {module}.so")
     over_rtp = await examine(whole)
     assert any("chan_rtp" in said for said in wrong(over_rtp, Topic.TRANSPORT))
-    assert any("codec_opus" in said for said in wrong(over_rtp, Topic.CODECS))
+    assert any("no Opus codec: calls have A-law" in said for said in wrong(over_rtp, Topic.CODECS))
     assert any("app_exec" in said for said in wrong(over_rtp, Topic.MODULES))
+    for said in wrong(over_rtp):
+        await asterisk.cli(COMMAND.findall(said)[-1])
+    assert wrong(await examine(whole)) == []
+
+
+@pytest.mark.asterisk_16
+async def test_no_codec_at_all(asterisk: PrivateAsterisk, whole: Surroundings) -> None:
+    for module in ("codec_opus_open_source", "codec_g722", "codec_alaw"):
+        await asterisk.cli(f"module unload {module}.so")
+    findings = await examine(whole)
+    assert [each.grade for each in findings if each.topic is Topic.CODECS] == [Grade.PROBLEM]
+    (said,) = wrong(findings)
+    assert "every call is refused" in said
+    await asterisk.cli(COMMAND.findall(said)[-1])
+    assert [each.grade for each in await examine(whole) if each.topic is Topic.CODECS] == [Grade.ADVICE]
+
+
+@pytest.mark.asterisk_22
+async def test_the_modules_of_the_other_transport_are_not_asked_for(
+    asterisk: PrivateAsterisk, whole: Surroundings
+) -> None:
+    for module in ("chan_rtp", "chan_websocket"):
+        await asterisk.cli(f"module unload {module}.so")
     over_websocket = wrong(await examine(dataclasses.replace(whole, transport="websocket")), Topic.TRANSPORT)
     assert any("chan_websocket" in said for said in over_websocket)
     assert not any("chan_rtp" in said for said in over_websocket)

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ari_app.doctor import AmiLogin, Doctor, Finding, Grade, LineNeeds, Surroundings, Topic, ari, doctor, machine, reach
+from ari_app.doctor import (
+    AmiLogin,
+    Doctor,
+    Finding,
+    Grade,
+    LineNeeds,
+    Surroundings,
+    Topic,
+    doctor,
+    machine,
+    reach,
+    server,
+)
 
 MANY_CALLS = (LineNeeds("+79990000001", max_calls=10_000_000),)
 
@@ -87,7 +99,7 @@ def test_limits_that_many_calls_reach(nowhere: Surroundings) -> None:
 @pytest.mark.parametrize(("media_host", "problems"), [("127.0.0.1", 1), ("localhost", 1), ("10.0.0.1", 0)])
 def test_media_host_of_a_remote_asterisk(nowhere: Surroundings, media_host: str, problems: int) -> None:
     remote = dataclasses.replace(nowhere, ari_url="http://10.0.0.2:8088", media_host=media_host)
-    findings = ari.transport(ari.AriServer((22, 10), "22.10.1", frozenset(ari.RTP_MODULES)), remote)
+    findings = server.transport(server.AriServer((22, 10), "22.10.1", frozenset(server.RTP_MODULES)), remote)
     said = [str(finding.sentence) for finding in findings if finding.grade is Grade.PROBLEM]
     assert len(said) == problems
     assert all("media_host" in each for each in said)
@@ -104,10 +116,59 @@ def test_media_host_of_a_remote_asterisk(nowhere: Surroundings, media_host: str,
     ],
 )
 def test_oldest_version(number: tuple[int, int], grade: Grade) -> None:
-    assert grades(ari.version(ari.AriServer(number, "its text", frozenset()))) == [grade]
+    assert grades(server.version(server.AriServer(number, "its text", frozenset()))) == [grade]
 
 
-@pytest.mark.parametrize(("number", "grade"), [((22, 5), Grade.PROBLEM), ((22, 6), Grade.OK), ((23, 0), Grade.OK)])
-def test_websocket_needs_a_new_asterisk(nowhere: Surroundings, number: tuple[int, int], grade: Grade) -> None:
-    server = ari.AriServer(number, "its text", frozenset(ari.WEBSOCKET_MODULES))
-    assert grades(ari.transport(server, dataclasses.replace(nowhere, transport="websocket"))) == [grade]
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ((16, 28), "cannot carry"),
+        ((20, 15), "cannot carry"),
+        ((20, 16), "chan_websocket is not loaded"),
+        ((21, 10), "cannot carry"),
+        ((22, 5), "cannot carry"),
+        ((22, 6), "chan_websocket is not loaded"),
+        ((23, 0), "chan_websocket is not loaded"),
+    ],
+)
+def test_websocket_needs_a_new_asterisk(nowhere: Surroundings, number: tuple[int, int], said: str) -> None:
+    here = dataclasses.replace(nowhere, transport="websocket")
+    lacking = server.transport(server.AriServer(number, "its text", frozenset({"res_websocket_client"})), here)
+    assert [said in str(finding.sentence) for finding in lacking] == [True]
+    loaded = server.transport(server.AriServer(number, "its text", frozenset(server.WEBSOCKET_MODULES)), here)
+    assert grades(loaded) == [Grade.OK], "whoever packages it has added it"
+
+
+ALL_CODECS = {"codec_resample", "codec_opus", "codec_g722", "codec_alaw", "res_format_attr_opus"}
+
+
+@pytest.mark.parametrize(
+    ("without", "grade", "command"),
+    [
+        (set(), Grade.OK, ""),
+        ({"codec_opus"}, Grade.ADVICE, "module load codec_opus.so"),
+        ({"codec_g722"}, Grade.ADVICE, "module load codec_g722.so"),
+        ({"res_format_attr_opus"}, Grade.ADVICE, "module load res_format_attr_opus.so"),
+        ({"codec_resample"}, Grade.PROBLEM, "module load codec_resample.so"),
+        ({"codec_g722", "codec_alaw"}, Grade.PROBLEM, "module load codec_g722.so"),
+        ({"codec_opus", "codec_g722", "codec_alaw"}, Grade.PROBLEM, "module load codec_g722.so"),
+    ],
+)
+def test_codecs(nowhere: Surroundings, without: set[str], grade: Grade, command: str) -> None:
+    found = server.codecs(server.AriServer((18, 10), "18.10.0", frozenset(ALL_CODECS - without)), nowhere)
+    assert grades(found) == [grade]
+    assert command in str(found[0].remedy)
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "step"),
+    [
+        ((16, 28), "16.28.0~dfsg-0+deb11u4", "apt install asterisk-opus"),
+        ((22, 10), "22.10.1+dfsg+~cs6.17.60671434-1", "module load codec_opus_open_source.so"),
+        ((18, 10), "18.10.0", "downloads.digium.com"),
+    ],
+)
+def test_where_an_opus_codec_comes_from(nowhere: Surroundings, version: tuple[int, int], text: str, step: str) -> None:
+    (found,) = server.codecs(server.AriServer(version, text, frozenset(ALL_CODECS - {"codec_opus"})), nowhere)
+    assert "Opus" in str(found.sentence)
+    assert step in str(found.remedy)
