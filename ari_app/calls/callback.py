@@ -243,8 +243,9 @@ class CallBackHandler:
         """Whether they talked."""
         line, person = request.line, request.person
         try:
+            asked = CallBackRequested(person.number)
             async with self._registry.admit(
-                Direction.BACK, line.number, str(person.id), line.max_calls, person
+                Direction.BACK, line.number, str(person.id), line.max_calls, person, asked=asked
             ) as call:
                 scope = CallScope(call)
                 handler = callback(
@@ -253,7 +254,7 @@ class CallBackHandler:
                     Destination(Kind.ID, str(person.id)),
                     request.target,
                     self._resources,
-                    CallBackRequested(person.number),
+                    asked,
                     lambda: progress.show(*request.telling("callback_calling")),
                 )
                 await scope.run(handler)

@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
+from ari_app.asterisk.errors import LegEnded, best_effort
 from ari_app.asterisk.events import StasisStart
 from ari_app.asterisk.legs import incoming_leg
 from ari_app.calls import outcome
+from ari_app.calls.call import Call
 from ari_app.calls.callback import callback
 from ari_app.calls.card import Cards
 from ari_app.calls.cdr import OutgoingRow
@@ -15,7 +18,7 @@ from ari_app.calls.dtmf import DigitsRefused, digits_of
 from ari_app.calls.events import ClickToCall
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.outbound import outbound, return_to_dialplan
+from ari_app.calls.outbound import outbound, return_to_dialplan, tell_channel
 from ari_app.calls.outcome import Direction, Ending, Status, failed
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.request import Request, Route
@@ -132,7 +135,7 @@ class CallDispatcher:
                 level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING
                 log.log(level, "call from %s to line %s refused: %s", person.number, line.number, ending.detail)
                 self._registry.counted[f"in.{ending.status.value}"] += 1
-                self._registry.refuse(Direction.IN, line.number, str(offer.peer_id), ending, person)
+                self._registry.refuse(self._registry.new(Direction.IN, line.number, str(offer.peer_id), person), ending)
                 return await offer.discard(ending.discard)
             try:
                 async with self._registry.admit(
@@ -149,6 +152,8 @@ class CallDispatcher:
 
     async def _outbound(self, start: StasisStart) -> None:
         async with incoming_leg(self._resources.ari, start) as leg:
+            with suppress(LegEnded), best_effort(f"Linkedid of channel {leg.id}"):
+                await leg.learn_linkedid()
             number = ""
             try:
                 request = Request.parse(leg.args)
@@ -156,7 +161,12 @@ class CallDispatcher:
                 line = route.line
                 number = line.number
                 async with self._registry.admit(
-                    Direction.OUT, number, request.destination, line.max_calls, pbx_party=leg.caller_number
+                    Direction.OUT,
+                    number,
+                    request.destination,
+                    line.max_calls,
+                    pbx_party=leg.caller_number,
+                    channel=leg.pbx_channel,
                 ) as call:
                     scope, ring_s = CallScope(call), request.timeout_s or self._resources.ring_s
                     await scope.run(outbound(scope, route, request.destination, leg, self._resources, ring_s))
@@ -167,9 +177,15 @@ class CallDispatcher:
                     self._registry.counted["out.LIMITED"] += 1
                 log.warning("call of %s to %s refused: %s", leg.caller_number, ",".join(leg.args), refusal)
                 ending = refusal.ending if isinstance(refusal, LineFull) else failed(refusal)
+                refused: Call | None = None
                 if not number:  # else the registry itself has refused it, and knows
-                    self._registry.refuse(Direction.OUT, "", ",".join(leg.args), ending, pbx_party=leg.caller_number)
-                await return_to_dialplan(leg, OutgoingRow(leg), ending)
+                    refused = self._registry.new(
+                        Direction.OUT, "", ",".join(leg.args), None, leg.caller_number, leg.pbx_channel
+                    )
+                    with suppress(LegEnded):
+                        await tell_channel(refused, leg)
+                    self._registry.refuse(refused, ending)
+                await return_to_dialplan(leg, OutgoingRow(leg, refused), ending)
 
 
 def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:

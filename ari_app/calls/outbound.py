@@ -38,16 +38,12 @@ async def outbound(
 ) -> None:
     """Handle one outgoing call; a line that Telegram limits hands it on to the next of the route."""
     call = scope.call
-    call.pbx_party = leg.caller_number
-    with best_effort(f"call {call.id}: Linkedid of channel {leg.id}"):
-        await leg.learn_linkedid()
-    call.channel = leg.pbx_channel
-    await tell_channel(call, leg)
-    call.add_event(Dialled(leg.caller_number, destination))
     row = OutgoingRow(leg, call)
     scope.on_end(partial(return_to_dialplan, leg, row))
     scope.end_when(ended_in_asterisk(call, leg))
     scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
+    await tell_channel(call, leg)
+    call.add_event(Dialled(leg.caller_number, destination))
     # What an `h` extension reads if the caller hangs up before anything else is known.
     with best_effort(f"call {call.id}: setting TELEGRAM_STATUS"):
         await leg.set_variable("TELEGRAM_STATUS", Status.CANCEL.value)

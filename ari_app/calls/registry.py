@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from ari_app.asterisk.legs import PbxChannel
 from ari_app.bus import EventBus
 from ari_app.calls import outcome
-from ari_app.calls.call import Call
+from ari_app.calls.call import Call, CallObserver
 from ari_app.calls.events import CallEvent
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.outcome import Direction, Ending
@@ -117,19 +118,24 @@ class CallRegistry:
         max_calls: int,
         person: Person | None = None,
         pbx_party: str = "",
+        channel: PbxChannel | None = None,
+        asked: CallEvent | None = None,
     ) -> AsyncIterator[Call]:
         """Take a call on; whoever does has to `run` it. Raises LineFull, and keeps the call as refused.
 
-        ``person`` and ``pbx_party`` (who in the PBX) are what is known of them by now.
+        ``person``, ``pbx_party`` (who in the PBX) and ``channel`` are what is known of them by now; ``asked`` is kept
+        of a call that is refused.
         """
         on_line = self.calls_per_line()[line]
         if on_line >= max_calls:
             self.counted["refused"] += 1
             full = LineFull(line, on_line)
-            self.refuse(direction, line, peer, full.ending, person, pbx_party)
+            refused = self.new(direction, line, peer, person, pbx_party, channel)
+            if asked:
+                refused.add_event(asked)
+            self.refuse(refused, full.ending)
             raise full
-        call = Call(uuid.uuid4().hex[:12], direction, line, peer, watcher=self, clock=self._clock)
-        call.person, call.pbx_party = person, pbx_party
+        call = self.new(direction, line, peer, person, pbx_party, channel, observer=self)
         self.calls[call.id] = call
         self._idle.clear()
         self.changed(call)
@@ -149,18 +155,23 @@ class CallRegistry:
             if not self.calls:
                 self._idle.set()
 
-    def refuse(
+    def new(
         self,
         direction: Direction,
         line: str,
         peer: str,
-        ending: Ending,
         person: Person | None = None,
         pbx_party: str = "",
-    ) -> None:
-        """Keep a call that was not taken on, and why (``line`` is empty where none was found for it)."""
-        call = Call(uuid.uuid4().hex[:12], direction, line, peer, clock=self._clock)
-        call.person, call.pbx_party = person, pbx_party
+        channel: PbxChannel | None = None,
+        observer: CallObserver | None = None,
+    ) -> Call:
+        """A call that nobody has taken on (``line`` is empty where none was found for it)."""
+        call = Call(uuid.uuid4().hex[:12], direction, line, peer, watcher=observer, clock=self._clock)
+        call.person, call.pbx_party, call.channel = person, pbx_party, channel
+        return call
+
+    def refuse(self, call: Call, ending: Ending) -> None:
+        """Keep a `new` call as one that was not taken on, and why."""
         call.refused = True
         call.end(ending)
         call.state = CallState.ENDED

@@ -26,6 +26,9 @@ from ari_app.pbx.ami_events import (
 from ari_app.telegram.peers import Person
 from ari_app.telegram.profile import CardReason
 
+BEGINNINGS = (events.CallOffered, events.Dialled, events.ClickToCall, events.CallBackRequested)
+"""The first event of a call that somebody has begun to handle."""
+
 
 class AmiReporter:
     """A `LineListener`; ``put`` takes each event, and never waits. ``with_text``: whether messages are told, too.
@@ -71,10 +74,14 @@ class AmiReporter:
     def ended(self, call: Call) -> None:
         """A call is over, or was refused."""
         about, ending, last = self._about(call), call.ending, call.samples.last
-        if call.refused:
-            self._put(TelegramCallOffered(**about, destination="" if call.direction is Direction.IN else call.peer))
         if ending is None:
             return
+        begun = [each.event for each in call.events if isinstance(each.event, BEGINNINGS)]
+        if call.refused:
+            for event in begun:
+                self.happened(call, event)
+        if not begun:  # it was refused, or was over at once
+            self._put(TelegramCallOffered(**about, destination="" if call.direction is Direction.IN else call.peer))
         self._put(
             TelegramCallEnded(
                 **about,

@@ -118,7 +118,8 @@ async def test_a_refused_call_is_kept_with_its_reason(history: History) -> None:
             async with registry.admit(Direction.IN, LINE, "7", 1, ANNA):
                 pass
         first.end(outcome.shut_down(talking=False))
-    registry.refuse(Direction.OUT, LINE, "@anna_b", outcome.denied(ListRefusal("@anna_b", Rule.DENY)), pbx_party="101")
+    refused = registry.new(Direction.OUT, LINE, "@anna_b", pbx_party="101")
+    registry.refuse(refused, outcome.denied(ListRefusal("@anna_b", Rule.DENY)))
     page = await history.find(Query())
     assert page.total == 3
     full, denied = (await history.find(Query(status="BUSY"))).rows[0], (await history.find(Query(text="@anna"))).rows[0]
