@@ -29,7 +29,7 @@ class Request:
         if not args or not args[0].strip():
             raise MalformedDestination("no destination: Stasis(telegram,DESTINATION[,option=value...])")
         line, timeout_s, card = None, None, None
-        for option in args[1:]:
+        for option in filter(str.strip, args[1:]):  # where the dialplan has no options, TELEGRAM_OPTIONS is empty
             name, _, value = option.partition("=")
             match name.strip():
                 case "line":

@@ -23,6 +23,8 @@ from ari_app.i18n import Message, message
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - for an Asterisk on another machine; the sentence beside it tells of the firewall
 AMI_PORT = 5038
+OUTGOING = ("to-telegram", "telegram-dial")
+"""The contexts that every kind of Asterisk needs for outgoing calls."""
 _SECTION = re.compile(r"^\[([^\]]+)\]$", re.M)
 
 
@@ -70,8 +72,8 @@ def _vanilla(here: Surroundings) -> list[Snippet]:
         Snippet(
             "extensions.conf",
             message(
-                "Put this at the end of extensions.conf, and `include => to-telegram` into the context of your phones."
-                " PJSIP/101 is the phone that rings: write your own. Then: asterisk -rx 'dialplan reload'"
+                "Put this at the end of extensions.conf, and `include => phones-to-telegram` into the context of your"
+                " phones. PJSIP/101 is the phone that rings: write your own. Then: asterisk -rx 'dialplan reload'"
             ),
             extensions(Flavour.VANILLA, here),
         ),
@@ -184,8 +186,8 @@ def extensions(flavour: Flavour, here: Surroundings) -> str:
     parts = [
         _for_each_extension(own["from-telegram"], incoming),
         _for_each_extension(callbacks, dict.fromkeys(targets)),  # lines may share a target
-        vanilla["to-telegram"].replace("Stasis(telegram,", f"Stasis({here.app},"),
-        *(text for name, text in own.items() if name not in ("from-telegram", "to-telegram")),
+        *(text for name, text in own.items() if name not in ("from-telegram", *OUTGOING)),
+        *(vanilla[name].replace("Stasis(telegram,", f"Stasis({here.app},") for name in OUTGOING),
     ]
     return "\n".join(part for part in parts if part)
 

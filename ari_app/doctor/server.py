@@ -28,7 +28,7 @@ ARI_MODULES = (
     "res_ari_channels",
     "res_ari_events",
 )
-DIALPLAN_MODULES = ("pbx_config", "app_dial", "app_exec", "func_callerid", "func_logic")
+DIALPLAN_MODULES = ("pbx_config", "app_dial", "app_exec", "app_stack", "func_callerid", "func_logic", "func_strings")
 """What Astergram's own dialplan uses."""
 BRIDGES = ("bridge_simple", "bridge_softmix")
 RTP_MODULES = ("chan_rtp", "res_rtp_multicast", "res_rtp_asterisk")
@@ -84,6 +84,17 @@ def modules(server: AriServer) -> list[Finding]:
     ]
     if len(server.lacks(*BRIDGES)) == len(BRIDGES):
         found.append(_not_loaded(Topic.MODULES, BRIDGES[0]))
+    if server.lacks("func_global"):
+        found.append(
+            advice(
+                Topic.MODULES,
+                message(
+                    "func_global is not loaded: after a Dial() to Telegram, a dialplan of your own has no"
+                    " TELEGRAM_STATUS."
+                ),
+                _load("func_global"),
+            )
+        )
     return found or [ok(Topic.MODULES, message("The modules that ARI and the dialplan need are loaded."))]
 
 

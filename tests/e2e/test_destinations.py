@@ -62,7 +62,7 @@ async def test_who_may_not_call_nor_be_called(play: PlayMaker, lists: dict[str, 
 
 async def test_a_number_without_a_plus(play: PlayMaker) -> None:
     lines = [{"number": LINE, "bare_number_prefix": "+7"}]
-    dialplan = "[to-telegram](+)\nexten => _XXXXXX.,1,Stasis(telegram,${EXTEN})\n same => n,Hangup(${TELEGRAM_CAUSE})\n"
+    dialplan = "[phones](+)\nexten => _XXXXXX.,1,Stasis(telegram,${EXTEN})\n same => n,Hangup(${TELEGRAM_CAUSE})\n"
     async with play(lines=lines, dialplan=dialplan) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         for dialled in (ANNA.removeprefix("+7"), f"tg#{stage.telegram.user(ANNA).id}"):
             await phone.dial(dialled)

@@ -254,9 +254,12 @@ async def test_the_phone_gives_up(play: PlayMaker, rings: bool) -> None:
 @pytest.mark.asterisk_16
 async def test_the_phone_that_dialled_hangs_up_after_talking(play: PlayMaker) -> None:
     """Asterisk tells no cause of a phone's BYE: that is normal clearing, in the log and for an `h` extension."""
-    h = "[phones](+)\nexten => h,1,Set(GLOBAL(SEEN)=${TELEGRAM_STATUS}/${TELEGRAM_CAUSE})\n"
+    h = (
+        f"[phones](+)\nexten => 700,1,Stasis(telegram,{ANNA})\n"
+        "exten => h,1,Set(GLOBAL(SEEN)=${TELEGRAM_STATUS}/${TELEGRAM_CAUSE})\n"
+    )
     async with play(dialplan=h) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
-        await phone.dial(ANNA)
+        await phone.dial("700")
         call = await anna.incoming()
         await call.ring()
         await call.accept(None, None)

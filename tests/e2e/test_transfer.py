@@ -8,7 +8,7 @@ import pytest
 
 from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.resources import Channel
-from ari_app.sandbox.person import PersonCall
+from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.sandbox.tones import measure
@@ -21,29 +21,36 @@ HZ_TOLERANCE = 15.0  # what the jitter buffer leaves out after the change, a spe
 TAIL_S = 1.5  # at the end of a recording: the new phone is there for longer
 
 
+Way = Callable[[Play, SipPhone, SipPhone], Awaitable[None]]
+"""Transfers a phone's call to another phone, and returns when that one has answered."""
+
+
 async def _channels(stage: Play, beginning: str) -> list[Channel]:
     """Asterisk's channels whose names begin so, in the order of their beginning."""
     found = [each for each in await stage.app.ari.channels.list() if each.name.startswith(beginning)]
     return sorted(found, key=lambda each: each.name)
 
 
-async def _by_manager(stage: Play, phone: SipPhone) -> None:
+async def _by_manager(stage: Play, phone: SipPhone, other: SipPhone) -> None:
     """AMI, as an operator's panel does it."""
     [channel] = await _channels(stage, f"PJSIP/{phone.user}-")
     asterisk = stage.asterisk
     async with Ami(asterisk.ami_host, asterisk.ami_port, asterisk.ami_user, asterisk.ami_password) as ami:
         await ami.action("BlindTransfer", Channel=channel.name, Exten="102", Context="phones")
+    await other.established()
 
 
-async def _by_phone(stage: Play, phone: SipPhone) -> None:
+async def _by_phone(stage: Play, phone: SipPhone, other: SipPhone) -> None:
     """The phone's transfer key: SIP REFER."""
     await phone.transfer("102")
+    await other.established()
 
 
-async def _after_talking(stage: Play, phone: SipPhone) -> None:
+async def _after_talking(stage: Play, phone: SipPhone, other: SipPhone) -> None:
     """The phone holds the call, talks to the other one, and then joins both: SIP REFER with Replaces."""
     await phone.hold()
     await phone.dial("102")
+    await other.established()
     await phone.established()
     asking = (await _channels(stage, f"PJSIP/{phone.user}-"))[-1]
     names = "call-id", "local_tag", "remote_tag"
@@ -53,7 +60,7 @@ async def _after_talking(stage: Play, phone: SipPhone) -> None:
     await phone.closed()
 
 
-WAYS: dict[str, Callable[[Play, SipPhone], Awaitable[None]]] = {
+WAYS: dict[str, Way] = {
     "manager": _by_manager,
     "phone": _by_phone,
     "attended": _after_talking,
@@ -70,11 +77,18 @@ def _ends_with(recording: Path, hz: float, way: str) -> None:
     assert found.gaps == 0, f"{way}, {recording.name}: {found}"
 
 
-async def _goes_on(stage: Play, way: str, call: PersonCall, heard: Path, phone: SipPhone, other: SipPhone) -> None:
+async def _goes_on(
+    stage: Play,
+    transfer: Way,
+    call: PersonCall,
+    heard: Path,
+    phone: SipPhone,
+    other: SipPhone,
+) -> None:
     """Transfer, let them talk, let the person hang up: both heard each other, and nobody was called again."""
+    way = transfer.__name__
     await stage.talking()
-    await WAYS[way](stage, phone)
-    await other.established()
+    await transfer(stage, phone, other)
     await phone.closed()
     await asyncio.sleep(TALK_S)
     await call.hang_up()
@@ -85,16 +99,57 @@ async def _goes_on(stage: Play, way: str, call: PersonCall, heard: Path, phone: 
     _ends_with(other.recordings[-1], PERSON_HZ, way)
 
 
-async def test_an_outgoing_call(play: PlayMaker) -> None:
+async def _answered(stage: Play, phone: SipPhone, anna: Person, dialled: str, heard: Path) -> PersonCall:
+    """A phone's call to Anna, who says her tone."""
+    await phone.dial(dialled)
+    call = await anna.incoming()
+    await call.ring()
+    await call.accept(stage.tone("anna", PERSON_HZ), heard)
+    await phone.established()
+    return call
+
+
+async def _keys(stage: Play, phone: SipPhone, other: SipPhone) -> None:
+    """A phone without a transfer key: features.conf's blind transfer."""
+    await phone.send_dtmf("##102")
+    await other.established()
+
+
+async def _keys_and_talking(stage: Play, phone: SipPhone, other: SipPhone) -> None:
+    """features.conf's transfer after talking: the phone hears the other one, and hangs up."""
+    await phone.send_dtmf("*2102")
+    await other.established()
+    await phone.hangup()
+
+
+KEYS: dict[str, Way] = {"##": _keys, "*2": _keys_and_talking}
+
+
+async def test_an_outgoing_call_as_the_samples_have_it(play: PlayMaker) -> None:
+    """It is a Dial(), so every way works that works for any other call."""
+    ways = WAYS | KEYS
     async with play() as stage, stage.phone() as phone, _other(stage) as other, stage.person(ANNA) as anna:
-        for way in WAYS:
-            await phone.dial(ANNA)
-            call = await anna.incoming()
-            await call.ring()
+        for way, transfer in ways.items():
+            heard = stage.recording(way.replace("*", "star"))
+            call = await _answered(stage, phone, anna, ANNA, heard)
+            await _goes_on(stage, transfer, call, heard, phone, other)
+        assert stage.outcomes() == ["ANSWER"] * len(ways)
+        assert len([event for event in other.events if event.type == "CALL_ESTABLISHED"]) == len(ways)
+
+
+async def test_an_outgoing_call_by_stasis_itself(play: PlayMaker) -> None:
+    """A dialplan of one's own may call Stasis() for the phone's channel."""
+    dialplan = f"[phones](+)\nexten => 700,1,Stasis(telegram,{ANNA})\n same => n,Hangup(${{TELEGRAM_CAUSE}})\n"
+    async with (
+        play(dialplan=dialplan) as stage,
+        stage.phone() as phone,
+        _other(stage) as other,
+        stage.person(ANNA) as anna,
+    ):
+        for way, transfer in WAYS.items():
             heard = stage.recording(way)
-            await call.accept(stage.tone("anna", PERSON_HZ), heard)
-            await phone.established()
-            await _goes_on(stage, way, call, heard, phone, other)
+            call = await _answered(stage, phone, anna, "700", heard)
+            await _goes_on(stage, transfer, call, heard, phone, other)
             assert any("Transferred to Local/" in str(each) for each in stage.calls[-1].events)
         assert stage.outcomes() == ["ANSWER"] * len(WAYS)
         assert len([event for event in other.events if event.type == "CALL_ESTABLISHED"]) == len(WAYS)
@@ -102,13 +157,13 @@ async def test_an_outgoing_call(play: PlayMaker) -> None:
 
 async def test_an_incoming_call(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, _other(stage) as other, stage.person(ANNA) as anna:
-        for way in WAYS:
+        for way, transfer in WAYS.items():
             call = await anna.call(LINE)
             await phone.incoming()
             await phone.answer()
             heard = stage.recording(way)
             await call.confirm(stage.tone("anna", PERSON_HZ), heard)
-            await _goes_on(stage, way, call, heard, phone, other)
+            await _goes_on(stage, transfer, call, heard, phone, other)
         assert stage.outcomes() == ["ANSWER"] * len(WAYS)
 
 

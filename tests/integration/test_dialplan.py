@@ -15,7 +15,7 @@ from tests.integration.ari_helpers import WAIT_S, connected, nothing_is_left
 
 OFFICE = """
 [office]
-include => to-telegram
+include => phones-to-telegram
 include => office-trunk
 exten => 205,1,Goto(answered,1)
 exten => anna,1,Goto(@anna,1) ; no Local channel has a second @ in its name
@@ -25,10 +25,17 @@ exten => answered,1,Answer()
 exten => 112,1,Hangup(31)
 exten => _NXXXXXX.,1,Hangup(31)
 [bare-office]
+include => phones-to-telegram
+[direct-office]
 include => to-telegram
 """
 
-DESTINATIONS = {"+79990000002": "+79990000002", "anna": "@anna", "tg#anna": "tg#anna", "tg#5000000002": "tg#5000000002"}
+DESTINATIONS = {
+    "+79990000002": "+79990000002",
+    "anna": "tg#anna",
+    "tg#anna": "tg#anna",
+    "tg#5000000002": "tg#5000000002",
+}
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ async def test_what_begins_like_a_destination_goes_to_telegram(asterisk: Private
             assert await dial(client, dialled) == asked
 
 
-@pytest.mark.parametrize("context", ["office", "bare-office"], ids=["known elsewhere", "known nowhere"])
+@pytest.mark.parametrize("context", ["office", "bare-office", "direct-office"])
 async def test_other_numbers_never_go_to_telegram(asterisk: PrivateAsterisk, context: str) -> None:
     """Emergency numbers, internal ones and those of a trunk, whether the phones' context has them or not."""
     async with connected(asterisk) as client:

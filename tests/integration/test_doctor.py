@@ -278,13 +278,19 @@ async def test_report(whole: Surroundings) -> None:
 
 STUBS = """
 [general]
-[phones]
-include => to-telegram
 [from-trunk]
 exten => _X.,1,Hangup(21)
 [internal]
 exten => 201,1,Hangup(21)
 """
+
+
+PHONES = {
+    Flavour.VANILLA: ("phones-to-telegram", "+79990000002"),
+    Flavour.FREEPBX: ("to-telegram", "+79990000002"),
+    Flavour.MIKOPBX: ("all_peers-custom", "*979990000002"),
+}
+"""Where a phone's or a trunk's call comes from, and what is dialled."""
 
 
 @pytest.mark.parametrize("flavour", Flavour)
@@ -310,8 +316,7 @@ async def test_what_connect_shows_loads_and_works(
     assert complaints == []
     assert wrong(await examine(here)) == []
     async with connected(asterisk) as client:
-        phones = "all_peers-custom" if flavour is Flavour.MIKOPBX else "phones"
-        dialled = "*979990000002" if flavour is Flavour.MIKOPBX else "+79990000002"
+        phones, dialled = PHONES[flavour]
         async with client.subscribe() as arrivals:
             await client.channels.originate(
                 endpoint=f"Local/{dialled}@{phones}/n", extension="201", context="internal", priority=1
@@ -319,4 +324,4 @@ async def test_what_connect_shows_loads_and_works(
             async with asyncio.timeout(20.0):
                 start = await arrivals.next("StasisStart")
         assert isinstance(start, StasisStart)
-        assert start.args == ["+79990000002"]
+        assert start.args == ["+79990000002", ""]

@@ -49,7 +49,7 @@ def test_each_line_has_its_extension_in_its_context(flavour: Flavour) -> None:
     assert re.findall(r"exten => (\w+),1,", contexts["from-telegram"]) == ["79990000001", "79990000002"]
     assert re.findall(r"exten => (\w+),1,", contexts["from-berlin"]) == ["49301230000"]
     assert re.findall(r"exten => (\w+),1,", contexts["from-callback"]) == ["605"]
-    assert "Stasis(telegram,${FILTER(+@#_0-9A-Za-z,${EXTEN})})" in contexts["to-telegram"]
+    assert "Stasis(telegram,${FILTER(+@#_0-9A-Za-z,${EXTEN})},${TELEGRAM_OPTIONS})" in contexts["to-telegram"]
 
 
 @pytest.mark.parametrize("flavour", Flavour)

@@ -35,6 +35,7 @@ def test_with_options() -> None:
     request = Request.parse(["@anna_b", "line=79990000001", "timeout=30", "card=no"])
     assert request == Request("@anna_b", "+79990000001", 30.0, card=False)
     assert Request.parse(["@anna_b", "card=YES"]).card is True
+    assert Request.parse(["@anna_b", ""]) == Request("@anna_b")
 
 
 @pytest.mark.parametrize(
