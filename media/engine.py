@@ -1,7 +1,8 @@
 """One Telegram call's media through ntgcalls: key exchange, connection, and 10 ms frames each way.
 
-ntgcalls calls back from its own threads; everything is handed to the event loop that made the engine, so the rest of
-the worker is single-threaded. One engine to a process: two calls connecting at once in one process crash ntgcalls.
+ntgcalls calls back from its own threads. Sound is exchanged there and then (`media.direct`); everything else is handed
+to the event loop that made the engine. One engine to a process: two calls connecting at once in one process crash
+ntgcalls.
 """
 
 import asyncio
@@ -13,12 +14,14 @@ from typing import Any, Protocol
 
 import ntgcalls
 
+from media import direct
 from media.types import Agreement, DhConfig, MediaError, RelayServer
 
 log = logging.getLogger(__name__)
 
 CALL_ID = 1
 """ntgcalls keys calls by user; with one call to a process any constant does."""
+MICROPHONE = ntgcalls.StreamDevice.MICROPHONE
 STOP_TIMEOUT_S = 2.0
 """ntgcalls' stop normally takes milliseconds."""
 _LOST = {
@@ -29,13 +32,16 @@ _LOST = {
 
 
 class Listener(Protocol):
-    """What an engine reports, always on the event loop."""
+    """What an engine reports, on the event loop but for `on_frame`."""
 
     def on_signal(self, data: bytes) -> None:
         """Signalling data for the other party."""
 
-    def on_frame(self, frame: bytes) -> None:
-        """10 ms of the other party's voice: 48 kHz mono s16le, 100 a second from connect on, without a pause."""
+    def on_frame(self, frame: bytes) -> bytes | None:
+        """10 ms of the other party's voice: 48 kHz mono s16le, 100 a second from connect on, without a pause.
+
+        In a thread of ntgcalls'. What it gives, in the same format, is sent.
+        """
 
     def on_connected(self) -> None:
         """Media is connected (again)."""
@@ -56,6 +62,10 @@ class Engine:
         self._connecting = False
         self._connected = False
         self._early_signals: list[bytes] = []
+        self._send = self._send_at_once
+        if not direct.works(self._native):
+            log.warning("ntgcalls takes no frames at once: they go by the event loop, which costs more CPU")
+            self._send = self._send_by_loop
 
     async def start_exchange(self, dh: DhConfig, g_a_hash: bytes | None) -> bytes:
         """Begin the key exchange: g_a_hash for the caller, who has none; g_b for the callee, who was given it."""
@@ -107,13 +117,6 @@ class Engine:
         with _explained("take the other party's signalling data"):
             await self._native.send_signaling_data(CALL_ID, data)
 
-    async def send(self, frame: bytes) -> None:
-        """Send 10 ms of voice, in the format of ``Listener.on_frame``."""
-        try:
-            await self._native.send_external_frame(CALL_ID, ntgcalls.StreamDevice.MICROPHONE, frame, self._frame_data)
-        except Exception as error:
-            raise MediaError(f"ntgcalls takes no more sound: {type(error).__name__}: {error}") from error
-
     async def close(self) -> None:
         """End the call; waits for ntgcalls no longer than ``STOP_TIMEOUT_S``."""
         if not self._open:
@@ -140,8 +143,36 @@ class Engine:
                 self._loop.call_soon_threadsafe(handle, *args)
 
     def _on_frames(self, _: int, mode: object, device: object, frames: Sequence[Any]) -> None:
-        if mode == ntgcalls.StreamMode.PLAYBACK and device == ntgcalls.StreamDevice.MICROPHONE and frames:
-            self._on_loop(self._listener.on_frame, bytes(frames[0].data))
+        if not (mode == ntgcalls.StreamMode.PLAYBACK and device == MICROPHONE and frames):
+            return
+        try:
+            if self._open and (said := self._listener.on_frame(bytes(frames[0].data))) is not None:
+                self._send(said)
+        except Exception as error:
+            # One that reached the native thread would end the process.
+            log.exception("a tick failed")
+            self._on_loop(self._listener.on_lost, f"its audio failed: {type(error).__name__}: {error}")
+
+    def _send_at_once(self, frame: bytes) -> None:
+        try:
+            direct.at_once(self._native.send_external_frame, CALL_ID, MICROPHONE, frame, self._frame_data)
+        except Exception as error:  # noqa: BLE001 - ntgcalls' own tree has no common base
+            self._not_sent(error)
+
+    def _send_by_loop(self, frame: bytes) -> None:
+        self._on_loop(self._send_soon, frame)
+
+    def _send_soon(self, frame: bytes) -> None:
+        sent = self._native.send_external_frame(CALL_ID, MICROPHONE, frame, self._frame_data)
+
+        def done(outcome: asyncio.Future[None]) -> None:
+            if not outcome.cancelled() and (error := outcome.exception()):
+                self._not_sent(error)
+
+        sent.add_done_callback(done)
+
+    def _not_sent(self, error: BaseException) -> None:
+        self._on_loop(self._listener.on_lost, f"ntgcalls takes no more sound: {type(error).__name__}: {error}")
 
     def _on_state(self, state: object) -> None:
         if not self._open:

@@ -32,7 +32,8 @@ class PacketTransport(ABC):
         self._jitter.release()
 
     def push(self, pcm: Pcm) -> None:
-        """Send every second tick, together with the one before."""
+        """Send every second tick, together with the one before; take what has come meanwhile."""
+        self._take_in()
         both = self._pairs.add(pcm)
         if both is not None:
             self._put_out(both)
@@ -40,6 +41,10 @@ class PacketTransport(ABC):
     @abstractmethod
     def _put_out(self, pcm: Pcm) -> None:
         """Send 20 ms, or have them sent."""
+
+    @abstractmethod
+    def _take_in(self) -> None:
+        """Give the jitter buffer what has come."""
 
     def _count_sent(self, size: int) -> None:
         self._sent += 1
@@ -51,6 +56,7 @@ class PacketTransport(ABC):
 
     def stats(self) -> MediaStats:
         """Bytes from Asterisk are payloads, those towards it whole packets."""
+        self._take_in()
         stats = self._jitter.stats(
             rejected=self._rejected,
             foreign=self._foreign,

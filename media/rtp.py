@@ -6,13 +6,11 @@ Asterisk drops every dynamic payload type that comes in on such a channel, so Op
 By hand: a packet is a dozen bytes to pack, and the RTP of libraries (aiortc's) is bound to WebRTC's transport.
 """
 
-import asyncio
 import ipaddress
 import logging
 import secrets
 import struct
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,13 +18,12 @@ from media.codecs import Pcm
 from media.formats import FORMATS
 from media.packets import PacketTransport
 from media.types import Codecs, MediaError
+from media.udp import Address, UdpPort
 
 log = logging.getLogger(__name__)
 
 BEST = Codecs("opus", "g722")
 """Of what Asterisk can have over RTP."""
-MAX_EARLY = 100
-"""Packets kept while the peer's address is not known yet: two seconds."""
 
 _HEADER = struct.Struct("!BBHII")
 _VERSION = 2
@@ -96,38 +93,32 @@ class RtpSender:
         return packet
 
 
-class RtpTransport(PacketTransport, asyncio.DatagramProtocol):
-    """A UDP socket that talks to one peer. What comes before ``attach`` is kept, and then that peer's part is taken."""
+class RtpTransport(PacketTransport):
+    """A UDP port that talks to one peer. What comes before ``attach`` waits, and then that peer's part is taken."""
 
     name = "rtp"
 
-    def __init__(self) -> None:
+    def __init__(self, port: UdpPort) -> None:
         super().__init__(BEST)
         self._format = FORMATS[BEST.from_asterisk]
         self._sender: RtpSender
-        self._socket: asyncio.DatagramTransport | None = None
-        self._peer: tuple[str, int] | None = None
+        self._port = port
+        self._peer: Address | None = None
         self._ssrc: int | None = None
         self._other_source: tuple[RtpPacket, float] | None = None  # the latest packet, if it had another SSRC
-        self._early: deque[tuple[bytes, tuple[str, int], float]] = deque(maxlen=MAX_EARLY)
 
     @classmethod
-    async def listen(cls, bind_host: str) -> "RtpTransport":
+    def listen(cls, bind_host: str) -> "RtpTransport":
         """Bind a free port. Raises MediaError if the address is not this machine's."""
         try:
-            loop = asyncio.get_running_loop()
-            transport, protocol = await loop.create_datagram_endpoint(cls, local_addr=(bind_host, 0))
+            return cls(UdpPort(bind_host))
         except OSError as error:
             raise MediaError(f"cannot listen for RTP on {bind_host}: {error}") from error
-        protocol._socket = transport
-        return protocol
 
     @property
-    def address(self) -> tuple[str, int]:
+    def address(self) -> Address:
         """Where it listens."""
-        assert self._socket is not None
-        host, port = self._socket.get_extra_info("sockname")[:2]
-        return host, port
+        return self._port.address
 
     def attach(self, host: str, port: int, codecs: Codecs = BEST) -> None:
         """Listen and talk to this peer only. Raises MediaError if ``host`` is not a numeric address."""
@@ -142,36 +133,24 @@ class RtpTransport(PacketTransport, asyncio.DatagramProtocol):
         sent = FORMATS[codecs.to_asterisk]
         self._sender = RtpSender(sent.payload_type, sent.step)
         self._heard_at = time.monotonic()
-        for data, source, now in self._early:
-            self._received(data, source, now)
-        self._early.clear()
 
     def _put_out(self, pcm: Pcm) -> None:
-        if self._peer is not None and self._socket is not None:
+        if self._peer is not None:
             data = self._sender.next(self._encoder.encode(pcm))
-            self._socket.sendto(data, self._peer)
+            self._port.send(data, self._peer)
             self._count_sent(len(data))
 
+    def _take_in(self) -> None:
+        if self._peer is not None:
+            for data, source, at in self._port.received():
+                self._received(data, source, at)
+
     async def close(self) -> None:
-        """Close the socket."""
-        if self._socket is not None:
-            self._socket.close()
+        """Let the port go."""
+        self._port.close()
 
-    # asyncio.DatagramProtocol
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """A datagram from anybody."""
-        if self._peer is None:
-            self._early.append((data, addr, time.monotonic()))
-        else:
-            self._received(data, addr, time.monotonic())
-
-    def error_received(self, exc: Exception) -> None:
-        """Asterisk's port is closed for a moment at the start and the end of a channel; ARI tells when it is gone."""
-        log.debug("RTP to %s: %s", self._peer, exc)
-
-    def _received(self, data: bytes, source: tuple[str, int], now: float) -> None:
-        if self._peer is None or source[:2] != self._peer:
+    def _received(self, data: bytes, source: Address, now: float) -> None:
+        if source != self._peer:
             self._foreign += 1
             return
         try:

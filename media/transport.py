@@ -11,7 +11,10 @@ LostCallback = Callable[[str], None]
 
 
 class Transport(Protocol):
-    """One way to Asterisk, or to files. Nothing in it blocks; it runs on the event loop, by the call's clock."""
+    """One way to Asterisk, or to files. Nothing in it blocks.
+
+    It is opened and closed by the event loop; from then on a `Tick` has it, in a thread of its own.
+    """
 
     name: str
 

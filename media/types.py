@@ -128,7 +128,7 @@ class MediaStats:
     inserted_ms: int = 0
     overflows: int = 0
     """Audio thrown away because a buffer was full, in packets."""
-    ticks_behind: int = 0
-    """Ticks left out because the machine was too busy."""
+    ticks_late: int = 0
+    """Ticks of 10 ms that came twice as late, or later: the machine was too busy."""
     level_to_telegram_dbfs: float = -99.0
     level_from_telegram_dbfs: float = -99.0

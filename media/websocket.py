@@ -26,6 +26,8 @@ CLOSE_TIMEOUT_S = 1.0
 MAX_AHEAD_MS = 60
 """Sound that Asterisk may have and not have played: three packets, for a busy moment of either machine. It plays what
 it gets in real time, so that more would stay as a delay for the rest of the call."""
+MAX_ARRIVED = 500
+"""Packets that wait for Telegram to be connected: ten seconds."""
 CLOCK_MS = 1.0
 """What is sooner than this is in time: no timer is more exact."""
 PAUSE_S = 0.06
@@ -61,6 +63,8 @@ class WebSocketTransport(PacketTransport):
         self._tasks: list[asyncio.Task[None]] = []
         self._to_send: deque[bytes] = deque(maxlen=MAX_AHEAD_MS // PACKET_MS)  # the oldest go first
         self._something_to_send = asyncio.Event()
+        self._arrived: deque[tuple[bytes, float]] = deque(maxlen=MAX_ARRIVED)
+        self._loop = asyncio.get_running_loop()
         self._pace = Pace()
         self._paused = False
         self._seq = 0
@@ -95,7 +99,11 @@ class WebSocketTransport(PacketTransport):
             return
         self._overflows += len(self._to_send) == self._to_send.maxlen
         self._to_send.append(self._encoder.encode(pcm))
-        self._something_to_send.set()
+        self._loop.call_soon_threadsafe(self._something_to_send.set)
+
+    def _take_in(self) -> None:
+        while self._arrived:
+            self._take(*self._arrived.popleft())
 
     async def close(self) -> None:
         """Close the socket, which hangs the channel up."""
@@ -132,19 +140,18 @@ class WebSocketTransport(PacketTransport):
         async for message in self._socket:
             self._heard_at = time.monotonic()
             if message.type is aiohttp.WSMsgType.BINARY:
-                self._packet(message.data)
+                self._arrived.append((message.data, self._heard_at))
             elif message.type is aiohttp.WSMsgType.TEXT:
                 self._control(message.data)
         self._lost(f"Asterisk closed the media WebSocket (code {self._socket.close_code})")
 
-    def _packet(self, packet: bytes) -> None:
+    def _take(self, packet: bytes, now: float) -> None:
         try:
             samples = self._decoder.samples(packet)
         except CodecError as error:
             self._rejected += 1
             log.debug("from Asterisk: %s", error)
             return
-        now = time.monotonic()
         # Asterisk's pauses do not show in the messages; a step of the timestamp tells the jitter buffer.
         if self._last_arrival is not None and now - self._last_arrival > PAUSE_S + samples / SAMPLE_RATE:
             self._timestamp += int((now - self._last_arrival) * SAMPLE_RATE) - samples

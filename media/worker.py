@@ -17,14 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-import numpy as np
-
 from media import messages as m
-from media.codecs import SILENCE, TICK_SAMPLES
 from media.engine import Engine, engine
 from media.files import FilesTransport
 from media.rtp import RtpTransport
-from media.silence import LevelMeter
+from media.tick import Tick
 from media.transport import Transport
 from media.types import MediaError, MediaStats
 from media.websocket import WebSocketTransport
@@ -37,8 +34,6 @@ FIRST_CONTROLLER_TIMEOUT_S = 15.0
 """A process that nobody connects to ends."""
 END_TIMEOUT_S = 3.5
 """A process that cannot end, because a native call holds it, is ended from outside Python, with a traceback."""
-MAX_TICKS_BEHIND = 50
-"""Ticks that may pile up while the machine is too busy; older ones are left out."""
 
 
 class Worker:
@@ -55,12 +50,9 @@ class Worker:
         self._rtp: RtpTransport | None = None
         self._controller: asyncio.StreamWriter | None = None
         self._unsent: list[m.Event] = []
-        self._frames: asyncio.Queue[bytes] = asyncio.Queue()
+        self._tick = Tick()
         self._connected_at: float | None = None
         self._lost: str | None = None
-        self._ticks_behind = 0
-        self._level_from_telegram = LevelMeter()
-        self._level_to_telegram = LevelMeter()
 
     # The engine's listener
 
@@ -68,19 +60,15 @@ class Worker:
         """Pass signalling on to the controller."""
         self._tell(m.SignalOut(data=data))
 
-    def on_frame(self, frame: bytes) -> None:
+    def on_frame(self, frame: bytes) -> bytes | None:
         """A tick of the call's clock."""
-        if self._frames.qsize() >= MAX_TICKS_BEHIND:
-            self._frames.get_nowait()
-            self._ticks_behind += 1
-        self._frames.put_nowait(frame)
+        return self._tick.take(frame) if self._lost is None else None
 
     def on_connected(self) -> None:
         """Both ways are open."""
         if self._connected_at is None:
             self._connected_at = time.monotonic()
-            if self._transport is not None:
-                self._transport.start()
+            self._tick.begin()
             self._tell(m.EngineConnected())
 
     def on_lost(self, reason: str) -> None:
@@ -88,27 +76,6 @@ class Worker:
         if self._lost is None:
             self._lost = reason
             self._tell(m.Lost(reason=reason))
-
-    # The clock
-
-    async def tick(self) -> None:
-        """Carry sound both ways with every frame that Telegram gives, for as long as the process lives."""
-        while True:
-            heard = np.frombuffer(await self._frames.get(), "<i2").astype(np.int16, copy=False)
-            if len(heard) != TICK_SAMPLES:
-                heard = SILENCE
-            self._level_from_telegram.heard(heard)
-            if self._transport is None:
-                continue
-            self._transport.push(heard)
-            if self._connected_at is None or self._lost is not None or self._engine is None:
-                continue
-            said = self._transport.pull()
-            self._level_to_telegram.heard(said)
-            try:
-                await self._engine.send(said.astype("<i2", copy=False).tobytes())
-            except MediaError as error:
-                self.on_lost(error.reason)
 
     # The controller
 
@@ -212,11 +179,12 @@ class Worker:
     async def _listen_rtp(self, bind_host: str) -> RtpTransport:
         if self._rtp is not None:
             raise MediaError(f"RTP is already listened for on {self._rtp.address[0]}:{self._rtp.address[1]}")
-        self._rtp = self._closing(await RtpTransport.listen(bind_host))
+        self._rtp = self._closing(RtpTransport.listen(bind_host))
         return self._rtp
 
     def _closing(self, transport: AnyTransport) -> AnyTransport:
         self._resources.push_async_callback(transport.close)
+        self._resources.callback(self._tick.use, None)  # before it
         return transport
 
     def _free_for_transport(self) -> None:
@@ -225,19 +193,11 @@ class Worker:
 
     def _attach(self, transport: Transport) -> None:
         self._transport = transport
-        if self._connected_at is not None:
-            transport.start()
+        self._tick.use(transport)
 
     def _stats(self) -> MediaStats:
         connected_ms = int((time.monotonic() - self._connected_at) * 1000) if self._connected_at is not None else 0
-        return replace(
-            self._transport.stats() if self._transport else MediaStats(),
-            transport=self._transport.name if self._transport else None,
-            connected_ms=connected_ms,
-            ticks_behind=self._ticks_behind,
-            level_to_telegram_dbfs=self._level_to_telegram.dbfs,
-            level_from_telegram_dbfs=self._level_from_telegram.dbfs,
-        )
+        return replace(self._tick.stats(), connected_ms=connected_ms)
 
 
 async def main(listening: socket.socket, path: Path) -> None:
@@ -245,13 +205,11 @@ async def main(listening: socket.socket, path: Path) -> None:
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as resources:
         worker = Worker(resources, tasks)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.ended.set)
-        clock = tasks.create_task(worker.tick(), name="clock")
         controllers = tasks.create_task(_serve_controllers(worker, listening), name="controllers")
         controllers.add_done_callback(lambda _: worker.ended.set())
         await worker.ended.wait()
         faulthandler.dump_traceback_later(END_TIMEOUT_S, exit=True)
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - a file in a runtime directory
-        clock.cancel()
         controllers.cancel()
 
 

@@ -1,6 +1,7 @@
 """RTP packets on the wire."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from media.codecs import PACKET_SAMPLES, SILENCE, OpusEncoder
 from media.formats import FORMATS
 from media.rtp import MalformedPacket, RtpPacket, RtpSender, RtpTransport
 from media.types import Codec, Codecs, FlowStats
+from media.udp import Datagram
 
 ASTERISK = ("127.0.0.1", 5000)
 TELEPHONE_EVENT = 101
@@ -74,15 +76,32 @@ def event(seq: int, timestamp: int) -> RtpPacket:
     return RtpPacket(TELEPHONE_EVENT, seq & 0xFFFF, timestamp & 0xFFFFFFFF, OLD, b"\x01\x0a\x00\xa0")
 
 
+class Port:
+    """A UDP port: ``came`` is there to be received, ``sent`` was sent."""
+
+    def __init__(self) -> None:
+        self.came: list[Datagram] = []
+        self.sent: list[bytes] = []
+
+    def received(self) -> Iterator[Datagram]:
+        came, self.came = self.came, []
+        yield from came
+
+    def send(self, data: bytes, to: tuple[str, int]) -> None:
+        assert to == ASTERISK
+        self.sent.append(data)
+
+
 def heard(packets: Iterable[RtpPacket]) -> FlowStats:
     """What is counted of packets from Asterisk, each of which is played as it comes."""
-    transport = RtpTransport()
+    transport = RtpTransport(port := Port())  # type: ignore[arg-type]
     transport.attach(*ASTERISK)
     transport.start()
     for packet in packets:
-        transport.datagram_received(packet.pack(), ASTERISK)
-        transport.pull()
-        transport.pull()
+        port.came.append(Datagram(packet.pack(), ASTERISK, time.monotonic()))
+        for _ in range(2):
+            transport.push(SILENCE)
+            transport.pull()
     for _ in range(100):  # what waits in the buffer
         transport.pull()
     return transport.stats().from_asterisk
@@ -127,23 +146,23 @@ def test_one_packet_of_another_source_changes_nothing() -> None:
 @pytest.mark.parametrize("codec", ["g722", "alaw"])
 def test_another_codec_both_ways(codec: Codec) -> None:
     """Its timestamps have a clock of their own, which wraps; a pause is none of the losses."""
-    transport, form, sent = RtpTransport(), FORMATS[codec], list[bytes]()
-    transport._socket = SimpleNamespace(sendto=lambda data, _: sent.append(data))  # type: ignore[assignment]
+    port, form = Port(), FORMATS[codec]
+    transport = RtpTransport(port)  # type: ignore[arg-type]
     transport.attach(*ASTERISK, Codecs(codec, codec))
     transport.start()
     payload = form.encoder().encode(np.zeros(PACKET_SAMPLES, np.int16))
     for seq in range(100):
         timestamp = (0xFFFFFF00 + seq * form.step + (seq >= 50) * 8000) & 0xFFFFFFFF
         packet = RtpPacket(form.payload_type, (65_500 + seq) & 0xFFFF, timestamp, OLD, payload)
-        transport.datagram_received(packet.pack(), ASTERISK)
+        port.came.append(Datagram(packet.pack(), ASTERISK, time.monotonic()))
         for _ in range(2):
             transport.push(SILENCE)
             transport.pull()
-    transport.datagram_received(audio(0).pack(), ASTERISK)
+    port.came.append(Datagram(audio(0).pack(), ASTERISK, time.monotonic()))
     stats = transport.stats()
     assert (stats.from_asterisk.packets, stats.from_asterisk.rejected) == (100, 1)
     assert stats.from_asterisk.lost == stats.from_asterisk.late == stats.concealed_ms == 0
-    packets = [RtpPacket.parse(data) for data in sent]
+    packets = [RtpPacket.parse(data) for data in port.sent]
     assert {packet.payload_type for packet in packets} == {form.payload_type}
     assert {len(packet.payload) for packet in packets} == {160}
     steps = {after.timestamp - before.timestamp & 0xFFFFFFFF for before, after in pairwise(packets)}
@@ -155,12 +174,12 @@ def test_how_long_asterisk_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> No
     clock = SimpleNamespace(now=100.0)
     for module in ("media.rtp", "media.packets"):
         monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
-    transport = RtpTransport()
+    transport = RtpTransport(port := Port())  # type: ignore[arg-type]
     clock.now = 105.0
     transport.attach(*ASTERISK)
     clock.now = 106.0
     assert transport.stats().quiet_ms == 1000
-    transport.datagram_received(event(1, 1).pack(), ASTERISK)
+    port.came.append(Datagram(event(1, 1).pack(), ASTERISK, clock.now))
     clock.now = 108.0
-    transport.datagram_received(audio(1).pack(), ("127.0.0.1", 5001))
+    port.came.append(Datagram(audio(1).pack(), ("127.0.0.1", 5001), clock.now))
     assert transport.stats().quiet_ms == 2000

@@ -1,0 +1,77 @@
+"""What is done every 10 ms of a call, by Telegram's clock: the person's voice goes out, what they hear comes in.
+
+It runs in ntgcalls' own thread, and waits for nothing: neither for the event loop nor for a packet.
+"""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from media.codecs import SILENCE, TICK_MS, TICK_SAMPLES
+from media.silence import LevelMeter
+from media.transport import Transport
+from media.types import MediaStats
+
+LATE_S = 2 * TICK_MS / 1000
+"""Between two ticks: the machine was too busy, or stopped."""
+
+
+class Tick:
+    """Ticks of one call. The event loop gives it a transport and takes it away; a lock keeps the two apart."""
+
+    def __init__(self) -> None:
+        self._late = 0
+        self._from_telegram = LevelMeter()
+        self._to_telegram = LevelMeter()
+        self._lock = threading.Lock()
+        self._transport: Transport | None = None
+        self._both_ways = False
+        self._last_at: float | None = None
+
+    def use(self, transport: Transport | None) -> None:
+        """Carry sound to it and from it from now on; when this returns, no tick uses an earlier one any more."""
+        with self._lock:
+            self._transport = transport
+            if transport is not None and self._both_ways:
+                transport.start()
+
+    def begin(self) -> None:
+        """Telegram can hear."""
+        with self._lock:
+            self._both_ways = True
+            if self._transport is not None:
+                self._transport.start()
+
+    def stats(self) -> MediaStats:
+        """The transport's, with what is known here."""
+        with self._lock:
+            known = self._transport.stats() if self._transport else MediaStats()
+            return replace(
+                known,
+                transport=self._transport.name if self._transport else None,
+                ticks_late=self._late,
+                level_to_telegram_dbfs=self._to_telegram.dbfs,
+                level_from_telegram_dbfs=self._from_telegram.dbfs,
+            )
+
+    def take(self, frame: bytes) -> bytes | None:
+        """10 ms of the person's voice, 48 kHz mono s16le; what they are to hear, or None while they hear nothing."""
+        now = time.monotonic()
+        with self._lock:
+            if self._last_at is not None and now - self._last_at > LATE_S:
+                self._late += 1
+            self._last_at = now
+            heard = np.frombuffer(frame, "<i2").astype(np.int16, copy=False)
+            if len(heard) != TICK_SAMPLES:
+                heard = SILENCE
+            self._from_telegram.heard(heard)
+            if self._transport is None:
+                return None
+            self._transport.push(heard)
+            if not self._both_ways:
+                return None
+            said = self._transport.pull()
+            self._to_telegram.heard(said)
+            return said.astype("<i2", copy=False).tobytes()
