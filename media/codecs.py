@@ -1,5 +1,6 @@
 """Opus, and what all codecs share: PyAV, one direction of one call each; audio is 48 kHz mono int16 throughout."""
 
+import math
 from typing import Literal, Protocol
 
 import av
@@ -60,7 +61,7 @@ def dbfs(rms: float) -> float:
 def rms(pcm: Pcm) -> float:
     """Root mean square, in int16 units."""
     samples = pcm.astype(np.float32)
-    return float(np.sqrt(np.dot(samples, samples) / max(1, len(samples))))
+    return math.sqrt(samples.dot(samples) / max(1, len(samples)))
 
 
 def opus_samples(packet: bytes) -> int:

@@ -1,5 +1,8 @@
 """Telling pauses from sound, tick by tick, by energy."""
 
+import math
+from collections import deque
+
 import numpy as np
 
 from media.codecs import SILENCE_DBFS, TICK_MS, TICK_SAMPLES, Pcm, dbfs, rms
@@ -12,6 +15,8 @@ ABOVE_NOISE = 2.0
 """6 dB above the noise floor is still noise."""
 NOISE_RISE = 1.005
 """How fast the noise floor may rise with each tick: 4 dB a second."""
+METERED = 5
+"""Of so many ticks a meter takes one."""
 KEPT_BEFORE_TICKS = 50 // TICK_MS
 """What is left of the beginning of every pause that is shortened: the word's last sound may be a soft one."""
 KEPT_AFTER_TICKS = 30 // TICK_MS
@@ -31,12 +36,17 @@ class SilenceDetector:
 
     def quiet(self, tick: Pcm) -> bool:
         """Whether the tick is silence or noise."""
-        return rms(tick) <= min(max(self._noise * ABOVE_NOISE, ALWAYS_QUIET), NEVER_QUIET)
+        return rms(tick) <= self._threshold
 
     def heard(self, tick: Pcm) -> None:
         """Take note of a tick that is played."""
-        self._run = self._run + 1 if self.quiet(tick) else 0
-        self._noise = min(rms(tick), self._noise * NOISE_RISE) if self._noise >= 1 else 1.0
+        level = rms(tick)
+        self._run = self._run + 1 if level <= self._threshold else 0
+        self._noise = min(level, self._noise * NOISE_RISE) if self._noise >= 1 else 1.0
+
+    @property
+    def _threshold(self) -> float:
+        return min(max(self._noise * ABOVE_NOISE, ALWAYS_QUIET), NEVER_QUIET)
 
     @property
     def long_enough(self) -> bool:
@@ -45,21 +55,22 @@ class SilenceDetector:
 
 
 class LevelMeter:
-    """The level of the last second."""
+    """The level of the last second, as the mean of every `METERED` tick: what a meter shows is no finer."""
 
     def __init__(self) -> None:
-        self._powers = np.zeros(1000 // TICK_MS, np.float64)
-        self._next = 0
+        self._powers: deque[float] = deque([0.0], maxlen=1000 // TICK_MS // METERED)
+        self._ticks = 0
 
     def heard(self, tick: Pcm) -> None:
         """Take note of a tick."""
-        self._powers[self._next] = rms(tick) ** 2
-        self._next = (self._next + 1) % len(self._powers)
+        self._ticks += 1
+        if self._ticks % METERED == 0:
+            self._powers.append(rms(tick) ** 2)
 
     @property
     def dbfs(self) -> float:
         """In dBFS, one decimal."""
-        return round(max(SILENCE_DBFS, dbfs(float(np.sqrt(self._powers.mean())))), 1)
+        return round(max(SILENCE_DBFS, dbfs(math.sqrt(sum(self._powers) / len(self._powers)))), 1)
 
 
 def crossfade(first: Pcm, second: Pcm) -> Pcm:
