@@ -16,7 +16,8 @@ PING_EVERY_S = 10.0
 """A connection over which nothing comes any more is noticed within this, and the time for an answer."""
 RECONNECT = Backoff(first_s=0.5, last_s=10.0, jitter=0.5)
 REFUSED_S = 60.0
-"""After a login that Asterisk refuses: more of them would look like a search for the password (fail2ban)."""
+"""After a login that Asterisk refuses: more of them would look like a search for the password (fail2ban). And after an
+event that it refuses: somebody has to change manager.conf, whose rights count from the next login on (measured)."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class AmiLink(Reconnecting):
         self._said = ""
         self._connected = asyncio.Event()
         self._broken = asyncio.Event()
+        self._refusal: AriRefused | None = None
 
     async def connected(self) -> None:
         """Wait until it is logged in."""
@@ -56,17 +58,19 @@ class AmiLink(Reconnecting):
     async def user_event(self, name: str, headers: Mapping[str, str], action_id: str) -> None:
         """Have Asterisk pass a user event on to every AMI user that may read them.
 
-        Raises AriError; where Asterisk's answer was not seen it may have done so (AriTimeout, AriUnreachable), and the
-        connection is made anew.
+        Raises AriError; where Asterisk's answer was not seen it may have done so (AriTimeout, AriUnreachable). After
+        these, and after AriRefused, the connection is made anew.
         """
         if self._ami is None:
             raise AriUnreachable("AMI: not connected")
         try:
             await self._ami.action("UserEvent", **{"UserEvent": name, **headers, "ActionID": action_id})
-        except (AriTimeout, AriUnreachable):
+        except (AriRefused, AriTimeout, AriUnreachable) as error:
+            self._refusal = error if isinstance(error, AriRefused) else None
             self._broken.set()
             self._connected.clear()
             raise
+        self._said = ""
 
     def _pause_s(self, error: AriError, failures: int) -> float:
         return self._refused_s if isinstance(error, AriRefused) else super()._pause_s(error, failures)
@@ -79,6 +83,7 @@ class AmiLink(Reconnecting):
     async def _hold(self) -> AriError:
         """Be connected until that ends; why it did."""
         self._broken = asyncio.Event()  # of this connection: the last one may still break
+        self._refusal = None
         try:
             async with self._connect() as ami:
                 ami.on_event("UserEvent", lambda event: self.on_event(event))
@@ -91,7 +96,7 @@ class AmiLink(Reconnecting):
         finally:
             self._ami = None
             self._connected.clear()
-        return AriUnreachable(f"AMI: the connection to {ami.host}:{ami.port} broke")
+        return self._refusal or AriUnreachable(f"AMI: the connection to {ami.host}:{ami.port} broke")
 
     async def _watch(self, ami: Ami) -> None:
         """Until it is broken. Raises AriError where there is no answer any more."""
@@ -102,6 +107,7 @@ class AmiLink(Reconnecting):
                     await self._broken.wait()
                     return
             await ami.ping()
+            self._said = ""
 
     def _changed(self) -> None:
         if self.state is ConnectionState.CONNECTED:

@@ -58,7 +58,7 @@ class AmiReports:
     @property
     def trouble(self) -> Message | None:
         """Why events wait; None while AMI takes them."""
-        error = self.delivery.refusal or self._link.last_error
+        error = self._link.last_error
         return message("AMI takes no events now. {error}", error=error) if error else None
 
     def begin(
@@ -124,7 +124,7 @@ async def open_ami_reports(
         try:
             yield AmiReports(options, spool, link, delivery)
         finally:
-            if link.state is ConnectionState.CONNECTED and not delivery.refusal:
+            if link.state is ConnectionState.CONNECTED:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DRAIN_S):
                         await spool.emptied()

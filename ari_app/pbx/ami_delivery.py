@@ -1,14 +1,11 @@
 """Brings the events that wait to AMI, one after the other: each again until Asterisk has said that it has it."""
 
-import asyncio
 import logging
 
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable
 from ari_app.pbx.ami_spool import Spool, SpooledEvent
 
-REFUSED_S = 30.0
-"""Until Asterisk is asked again that does not let the user send events; somebody has to change manager.conf."""
 TRIES = 5
 """An event that Asterisk leaves without an answer this often, though it answers others, is not tried again."""
 
@@ -18,15 +15,12 @@ log = logging.getLogger(__name__)
 class AmiDelivery:
     """Sends what is in the spool for as long as `run` goes on."""
 
-    def __init__(self, spool: Spool, link: AmiLink, refused_s: float = REFUSED_S) -> None:
+    def __init__(self, spool: Spool, link: AmiLink) -> None:
         self.sent = 0
         self.given_up = 0
         """Events that Asterisk does not take, since the start."""
-        self.refusal: AriError | None = None
-        """Why Asterisk takes no events although it is connected; None where it does."""
         self._spool = spool
         self._link = link
-        self._refused_s = refused_s
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -36,24 +30,17 @@ class AmiDelivery:
             await self._link.connected()
             try:
                 await self._send(event)
-            except AriUnreachable:
+            except (AriRefused, AriUnreachable):
                 continue  # it waits for the next connection
             except AriTimeout as error:
                 tries += 1
                 if tries < TRIES:
                     continue
                 self._give_up(event, error)
-            except AriRefused as error:
-                if self.refusal is None:
-                    log.error("events for AMI wait: %s", error)  # noqa: TRY400 - the administrator needs the sentence
-                self.refusal = error
-                await asyncio.sleep(self._refused_s)
-                continue
             except AriError as error:
                 self._give_up(event, error)
             else:
                 self.sent += 1
-                self.refusal = None
             tries = 0
             self._spool.taken(event)
 

@@ -113,7 +113,7 @@ async def test_who_asks_gets_all_of_it_and_not_without_end(tmp_path: Path) -> No
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         spool = Spool(store, 1000)
         link: Any = SimpleNamespace(on_event=None, last_error=None)
-        reports = AmiReports(AmiOptions(1000, False, {}), spool, link, cast(AmiDelivery, SimpleNamespace(refusal=None)))
+        reports = AmiReports(AmiOptions(1000, False, {}), spool, link, cast(AmiDelivery, None))
         services: Any = None
         reports.begin(its.lines, cast(Any, its), registry, services, EventBus(), tasks)
         await eventually(lambda: len(spool) == 2)  # started, and the line's lights

@@ -82,6 +82,26 @@ async def test_a_refused_login_is_told_and_tried_again(ami: FakeAmi) -> None:
         assert link.last_error is None
 
 
+async def test_an_event_that_may_not_be_sent_is_why_it_is_not_connected(ami: FakeAmi) -> None:
+    ami.answer = error("Permission denied", "UserEvent")
+    async with linked(ami, refused_s=WAIT_S) as link:
+        await link.connected()
+        with pytest.raises(AriRefused):
+            await link.user_event("TelegramTest", {}, "7")
+        await eventually(lambda: link.state is ConnectionState.WAITING)
+        assert "write = user" in str(link.last_error)
+
+
+async def test_what_has_worked_since_is_said_again(ami: FakeAmi, caplog: pytest.LogCaptureFixture) -> None:
+    async with linked(ami) as link:
+        for _ in range(2):
+            caplog.clear()
+            await link.connected()
+            await link.user_event("TelegramTest", {}, "7")
+            ami.cut()
+            await eventually(lambda: "broke" in caplog.text)
+
+
 async def test_an_event_without_an_answer_ends_the_connection(ami: FakeAmi) -> None:
     """Whether it was sent is not known: a later answer must not be taken for that to another one."""
     ami.answer = silent("UserEvent")
