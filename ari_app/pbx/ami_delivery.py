@@ -45,7 +45,7 @@ class AmiDelivery:
             self._spool.taken(event)
 
     async def _send(self, event: SpooledEvent) -> None:
-        action_id = event.headers.get("ActionID", str(event.id))
+        action_id = event.headers.get("ActionID") or str(event.id)
         await self._link.user_event(event.name, {**event.headers, "EventID": str(event.id)}, action_id)
 
     def _give_up(self, event: SpooledEvent, error: AriError) -> None:

@@ -180,7 +180,7 @@ class TelegramLineStatus(AmiEvent):
     account_reason: str = header("AccountReason", "Why", "Connected to Telegram.")
     bot: str = header("Bot", "The bot's, likewise", "grey")
     bot_reason: str = header("BotReason", "Why", "There is no bot.")
-    action_id: str = header("ActionID", "Of the question, if it is an answer", "42")
+    action_id: str = header("ActionID", "Of the question, if it answers one", "42")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,7 @@ def _rows(kind: type[AmiEvent], base: type[AmiEvent] | None) -> Iterator[str]:
     known = {name for name, _ in headers_of(base)} if base else set()
     if base is None:
         yield "| `EventID` | Its number; they only grow | `1790000000123` |"
+        yield "| `ActionID` | Of the question or request that it answers; of any other, its EventID | `1790000000123` |"
     for name, each in headers_of(kind):
         if name not in known:
             yield f"| `{name}` | {each.metadata['about']} | `{each.metadata['example']}` |"
@@ -105,7 +106,7 @@ def _rows(kind: type[AmiEvent], base: type[AmiEvent] | None) -> Iterator[str]:
 def _example(kind: type[AmiEvent]) -> list[str]:
     lines = ["Event: UserEvent", "Privilege: user,all", f"UserEvent: {kind.event}"]
     lines += [f"{name}: {each.metadata['example']}" for name, each in headers_of(kind)]
-    return [f"    {line}" for line in [*lines, "EventID: 1790000000123"]]
+    return [f"    {line}" for line in [*lines, "EventID: 1790000000123", "ActionID: 1790000000123"]]
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:

@@ -111,6 +111,15 @@ async def test_events_come_in_order_with_their_ids(store: Store) -> None:
     assert [event["ActionID"] for event in events] == [event["EventID"] for event in events]
 
 
+async def test_what_answers_nobody_has_no_action_id_of_somebodys(store: Store) -> None:
+    spool = await spool_of(store)
+    spool.put("TelegramLineStatus", {"ActionID": ""})
+    spool.put("TelegramLineStatus", {"ActionID": "42"})
+    async with fake_ami() as ami, delivering(ami, spool):
+        events = [await ami.event() for _ in range(2)]
+    assert [event["ActionID"] for event in events] == [events[0]["EventID"], "42"]
+
+
 async def test_a_cut_loses_none_and_repeats_only_what_was_not_confirmed(store: Store) -> None:
     spool = await spool_of(store)
     put(spool, *range(30))
