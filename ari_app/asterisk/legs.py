@@ -331,6 +331,11 @@ class IncomingLeg(Leg):
             self._end(Hangup.with_cause(NORMAL_CLEARING), exists=False)
 
 
+def is_extension(value: str) -> bool:
+    """Whether it can be an extension, or a context, of a Local channel, and nothing else."""
+    return bool(value) and value.isprintable() and not {*_FORBIDDEN_IN_EXTENSION, " "} & set(value)
+
+
 @asynccontextmanager
 async def dialplan_leg(
     client: AriClient,
@@ -347,7 +352,7 @@ async def dialplan_leg(
     the call cannot be placed, ValueError for an extension or context that would not stay one.
     """
     for value in (extension, context):
-        if not value or not value.isprintable() or _FORBIDDEN_IN_EXTENSION & set(value) or " " in value:
+        if not is_extension(value):
             raise ValueError(
                 f"{value!r} can be no extension or context: it holds a character with a meaning in Asterisk"
             )

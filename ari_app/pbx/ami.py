@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -29,11 +28,6 @@ from ari_app.telegram.line import Line
 
 DRAIN_S = 2.0
 """At the end, for the last calls' events to be taken; those that are not are sent after the next start."""
-STATUSES = 20
-"""TelegramStatus that are answered within `STATUSES_S`: any AMI user may ask, and each answer has all lines."""
-STATUSES_S = 10.0
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,6 @@ class AmiReports:
         self.delivery = delivery
         self._options = options
         self._link = link
-        self._asked_at: list[float] = []
 
     @property
     def trouble(self) -> Message | None:
@@ -75,11 +68,7 @@ class AmiReports:
         line_reports = AmiLineReporter(self._put, lines, statuses, registry, bus)
 
         def answer_status(action_id: str) -> None:
-            if not self._admits_status():
-                return log.warning(
-                    "AMI: TelegramStatus is answered %d times in %g s, not oftener", STATUSES, STATUSES_S
-                )
-            live = [call for call in registry.calls.values() if call.ending is None]
+            live = list(registry.calls.values())
             told: list[AmiEvent] = [line_reports.status(line, action_id) for line in lines.values()]
             told += [calls.status(call, action_id) for call in live]
             complete = TelegramStatusComplete(
@@ -87,7 +76,6 @@ class AmiReports:
             )
             for event in [*told, complete]:
                 self._put(event)
-            return None
 
         registry.listeners.add(calls)
         self._link.on_event = AmiRequests(services, self._options.keys, self._put, answer_status, tasks).take
@@ -96,14 +84,6 @@ class AmiReports:
 
     def _put(self, event: AmiEvent) -> None:
         self.spool.put(event.event, event.headers())
-
-    def _admits_status(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        self._asked_at = [at for at in self._asked_at if at > now - STATUSES_S]
-        if len(self._asked_at) >= STATUSES:
-            return False
-        self._asked_at.append(now)
-        return True
 
 
 @asynccontextmanager

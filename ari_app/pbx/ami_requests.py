@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from ari_app.asterisk.ami import Fields
+from ari_app.asterisk.legs import is_extension
 from ari_app.calls.registry import LineFull
+from ari_app.cooldown import Cooldown, Rate
 from ari_app.pbx.ami_events import AmiEvent, TelegramResponse
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import TelegramError
@@ -28,6 +31,14 @@ ANSWER_S = 30.0
 """For a request; Telegram's own answers are waited for shorter."""
 AT_A_TIME = 20
 """Requests; more than people click, and few enough for Telegram's limits to be told one by one."""
+ANSWERS = 20
+"""TelegramStatus, and refusals, that are answered within `ANSWERS_S`: any AMI user may ask, and what AMI does not take
+fast enough costs other events their room."""
+ANSWERS_S = 10.0
+SAID_S = 60.0
+"""That more are asked is logged once in this time."""
+
+log = logging.getLogger(__name__)
 
 
 class Requestable(Protocol):
@@ -41,6 +52,9 @@ class Requestable(Protocol):
 
     def hang_up(self, call_id: str) -> bool:
         """End a call; False where there is no such one."""
+
+
+PERHAPS = "it may have been done all the same"
 
 
 class NotDone(Exception):
@@ -92,30 +106,43 @@ class AmiRequests:
         self._status = status
         self._tasks = tasks
         self._clock = clock
+        self._began = int(clock())  # as most who sign leave the fraction out
         self._seen: dict[tuple[str, str], float] = {}
         self._running = 0
+        self._statuses = Rate(ANSWERS, ANSWERS_S)
+        self._refusals = Rate(ANSWERS, ANSWERS_S)
+        self._said = Cooldown(SAID_S)
 
     def take(self, event: Fields) -> None:
         """A user event of anybody's, our own among them; never waits."""
         name = _last(event, "UserEvent")
         if name == "TelegramStatus":
-            self._status(_last(event, "ActionID"))
+            if self._admits(self._statuses, "TelegramStatus"):
+                self._status(_last(event, "ActionID"))
         elif name in OWN_HEADERS:
             headers = {each: _text(event, each) for each in (*SIGNED, *OWN_HEADERS[name]) if event.get(each)}
             action_id = headers.get("ActionID", "")
             try:
                 self._check(headers, _last(event, "Signature"))
             except NotDone as refusal:
-                return self._answer(action_id, refusal)
+                if self._admits(self._refusals, "requests that are refused"):
+                    self._answer(action_id, refusal)
+                return
             self._running += 1
             self._tasks.spawn(self._serve(headers), f"AMI request {name} {action_id} of {headers['User']}")
-        return None
+
+    def _admits(self, rate: Rate, what: str) -> bool:
+        if rate.admit():
+            return True
+        if self._said.admit(what):
+            log.warning("AMI: %s are answered %d times in %g s, not oftener", what, ANSWERS, ANSWERS_S)
+        return False
 
     def _check(self, headers: Mapping[str, str], given: str) -> None:
         user, action_id, now = headers.get("User", ""), headers.get("ActionID", ""), self._clock()
         if (key := self._keys.get(user)) is None:
             raise NotDone(f"User {user!r} may not ask: name it in requesters of [ami]")
-        if not hmac.compare_digest(signature(key, headers), given.lower()):
+        if not hmac.compare_digest(signature(key, headers).encode(), given.lower().encode()):
             raise NotDone(f"the Signature is not the one that the key of {user} gives: see docs/events.md")
         if not action_id:
             raise NotDone("there is no ActionID")
@@ -125,6 +152,8 @@ class AmiRequests:
             raise NotDone("Time is no Unix time in seconds") from None
         if not abs(sent_at - now) <= FRESH_S:
             raise NotDone(f"Time is more than {FRESH_S:g} s off: compare the clocks of both machines")
+        if sent_at < self._began:
+            raise NotDone("it was signed before Astergram was started, and may have been carried out: sign it anew")
         self._seen = {each: at for each, at in self._seen.items() if at > now - 2 * FRESH_S}
         if (user, action_id) in self._seen:
             raise NotDone("this ActionID was used already")
@@ -133,12 +162,12 @@ class AmiRequests:
         self._seen[user, action_id] = now
 
     async def _serve(self, headers: Mapping[str, str]) -> None:
-        said: Answered | Exception = NotDone("Astergram was stopped before it was done")
+        said: Answered | Exception = NotDone(f"Astergram was stopped; {PERHAPS}")
         try:
             async with asyncio.timeout(ANSWER_S):
                 said = await SERVED[headers["UserEvent"]](self._services, headers)
         except TimeoutError:
-            said = NotDone(f"not done within {ANSWER_S:g} s")
+            said = NotDone(f"no answer of Telegram's within {ANSWER_S:g} s; {PERHAPS}")
         except (NotDone, TelegramError, Told, LineFull) as error:
             said = error
         except Exception:
@@ -168,7 +197,7 @@ async def _send(services: Requestable, headers: Mapping[str, str]) -> Answered:
 async def _call(services: Requestable, headers: Mapping[str, str]) -> Answered:
     to, exten = _required(headers, "To"), _required(headers, "Exten")
     target = Target.parse(exten)
-    if not (target and target.extension and target.context):
+    if not (target and is_extension(target.extension) and is_extension(target.context)):
         raise NotDone(f"Exten is {exten!r}: give EXTENSION@CONTEXT, such as 101@phones")
     call_id = await services.call(_line(headers), to, target)
     return Answered(f"{exten} rings; {to} is called when it answers.", call_id)

@@ -9,10 +9,11 @@ import pytest
 
 from ari_app.pbx import ami_requests
 from ari_app.pbx.ami_events import AmiEvent, TelegramResponse
-from ari_app.pbx.ami_requests import FRESH_S, AmiRequests, signature
+from ari_app.pbx.ami_requests import ANSWERS, FRESH_S, AmiRequests, signature
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.profile import Target
+from tests.unit.fake_ari import eventually
 
 KEY, NOW = "a key", 1_790_000_000.0
 
@@ -99,6 +100,7 @@ async def test_what_is_asked_is_done_and_answered() -> None:
         ({"Time": "nan"}, "clocks"),
         ({"Time": "yesterday"}, "Unix time"),
         ({"ActionID": ""}, "ActionID"),
+        ({"Time": f"{NOW - 1:.0f}"}, "before Astergram was started"),
     ],
 )
 async def test_who_may_not_ask_is_told_why(how: dict[str, str], said: str) -> None:
@@ -113,6 +115,24 @@ async def test_who_may_not_ask_is_told_why(how: dict[str, str], said: str) -> No
         assert said in message
         assert KEY not in message
         assert it.services.done == []
+
+
+@pytest.mark.parametrize("given", ["", "я", "\x00", "ab" * 600])
+async def test_a_signature_that_can_be_none(given: str) -> None:
+    async with rig() as it:
+        it.requests.take({"UserEvent": "TelegramHangup", "ActionID": "1", "User": "crm", "Signature": given})
+        assert "Signature" in (await it.answer())[1]
+
+
+async def test_who_asks_without_end_is_not_answered_without_end(caplog: pytest.LogCaptureFixture) -> None:
+    async with rig() as it:
+        for number in range(3 * ANSWERS):
+            it.requests.take({"UserEvent": "TelegramStatus", "ActionID": str(number)})
+            it.ask("TelegramSend", key="another", ActionID=str(number), To="@anna", Text="Hello")
+        assert len(it.asked) == it.answers.qsize() == ANSWERS
+        assert len(caplog.records) == 2
+        it.ask("TelegramSend", ActionID="mine", To="@anna", Text="Hello")
+        await eventually(lambda: len(it.services.done) == 1)
 
 
 @pytest.mark.parametrize("changed", ["To", "Text", "Line", "User", "Time", "ActionID"])
@@ -141,6 +161,8 @@ async def test_a_request_is_done_once() -> None:
         ("TelegramSend", {"To": "@anna"}, "Text is missing"),
         ("TelegramCall", {"To": "@anna", "Exten": "101"}, "EXTENSION@CONTEXT"),
         ("TelegramCall", {"To": "@anna", "Exten": "@phones"}, "EXTENSION@CONTEXT"),
+        ("TelegramCall", {"To": "@anna", "Exten": "101@phones/n&PJSIP/102"}, "EXTENSION@CONTEXT"),
+        ("TelegramCall", {"To": "@anna", "Exten": "1 01@phones"}, "EXTENSION@CONTEXT"),
         ("TelegramHangup", {"CallID": "call9"}, "no live call call9"),
     ],
 )
@@ -169,7 +191,10 @@ async def test_what_takes_too_long_is_answered(monkeypatch: pytest.MonkeyPatch) 
     async with rig() as it:
         it.services.hangs = True
         it.ask("TelegramSend", To="@anna", Text="Hello")
-        assert await it.answer() == ("Error", "not done within 0.01 s")
+        assert await it.answer() == (
+            "Error",
+            "no answer of Telegram's within 0.01 s; it may have been done all the same",
+        )
 
 
 async def test_there_are_not_too_many_at_a_time() -> None:
@@ -187,7 +212,7 @@ async def test_who_waits_when_the_program_stops_is_answered() -> None:
         it.services.hangs = True
         it.ask("TelegramSend", To="@anna", Text="Hello")
         await asyncio.sleep(0)
-    assert await it.answer() == ("Error", "Astergram was stopped before it was done")
+    assert await it.answer() == ("Error", "Astergram was stopped; it may have been done all the same")
 
 
 async def test_status_needs_no_signature_and_others_are_left_alone() -> None:
