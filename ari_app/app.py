@@ -160,6 +160,13 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
                 telegram_offset_s=manager.telegram_offset_s,
             )
 
+        # What programs of the PBX are told, and ask for; before anything can happen.
+        pbx_services = PbxServices(lines, registry, cards, call_tasks)
+        pbx_tasks = await stack.enter_async_context(guarded_tasks())
+        if reports:
+            asked = AmiServices(pbx_services, dispatcher, registry)
+            reports.begin(lines, statuses, registry, asked, bus, pbx_tasks, history.crashed)
+
         installation.on_change(follow_installation)
         line_tasks.supervise(bot.run, "bot")
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
@@ -168,11 +175,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         line_tasks.supervise(statuses.run, "status")
         await manager.load()
 
-        # What the dialplan and programs of the PBX ask for.
-        pbx_services = PbxServices(lines, registry, cards, call_tasks)
-        pbx_tasks = await stack.enter_async_context(guarded_tasks())
-        if reports:
-            reports.begin(lines, statuses, registry, AmiServices(pbx_services, dispatcher, registry), bus, pbx_tasks)
+        # What the dialplan asks for.
         if agi := settings.agi:
             scripts = AgiScripts(pbx_services, registry)
             server_of_scripts = AgiServer(

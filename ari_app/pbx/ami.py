@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from ari_app.pbx.ami_lines import AmiLineReporter
 from ari_app.pbx.ami_reporter import AmiReporter
 from ari_app.pbx.ami_requests import AmiRequests, Requestable
 from ari_app.pbx.ami_spool import Spool
+from ari_app.store.calls import CallRow
 from ari_app.store.store import Store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.line import Line
@@ -62,8 +63,9 @@ class AmiReports:
         services: Requestable,
         bus: EventBus,
         tasks: GuardedTasks,
+        crashed: Sequence[CallRow] = (),
     ) -> None:
-        """Report calls and lines from now on, and take requests."""
+        """Report calls and lines from now on, and take requests. ``crashed``: what an earlier run has left open."""
         calls = AmiReporter(self._put, with_text=self._options.with_text)
         line_reports = AmiLineReporter(self._put, lines, statuses, registry, bus)
 
@@ -79,6 +81,8 @@ class AmiReports:
 
         registry.listeners.add(calls)
         self._link.on_event = AmiRequests(services, self._options.keys, self._put, answer_status, tasks).take
+        for row in crashed:
+            calls.crashed(row)
         self._put(TelegramStarted(event_time=time.time(), version=__version__))
         tasks.supervise(line_reports.run, "lines for AMI")
 

@@ -159,7 +159,9 @@ class TelegramMessage(_Somebody):
 
 @dataclass(frozen=True, kw_only=True)
 class TelegramStarted(AmiEvent):
-    """Astergram has started: the calls of an earlier run are over, also those whose end was not told."""
+    """Astergram has started, and the calls of an earlier run are over. If that crashed, a TelegramCallEnded of each of
+    them came before, with Status ERROR and EndedBy Astergram; a call that had just ended may be among them.
+    """
 
     event: ClassVar = "TelegramStarted"
     version: str = header("Version", "Astergram's", "0.2.0")

@@ -9,6 +9,7 @@ from typing import Any
 from ari_app.calls import events
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Direction
+from ari_app.calls.reasons import Crashed
 from ari_app.pbx.ami_events import (
     AmiEvent,
     TelegramCallAnswered,
@@ -23,6 +24,8 @@ from ari_app.pbx.ami_events import (
     TelegramKeypad,
     TelegramMessage,
 )
+from ari_app.reports.history import end_reason
+from ari_app.store.calls import CallRow
 from ari_app.telegram.peers import Person
 from ari_app.telegram.profile import CardReason
 
@@ -98,6 +101,22 @@ class AmiReporter:
         )
         if any(isinstance(each.event, events.CallBackRequested) for each in call.events):
             self._put(TelegramCallbackEnded(**about, status=ending.status.value))
+
+    def crashed(self, row: CallRow) -> None:
+        """A call that a killed program left open is over; how it went is not known."""
+        person = Person(row.person_id, row.phone, row.username, row.name) if row.person_id else None
+        self._put(
+            TelegramCallEnded(
+                **self._somebody(row.line, person),
+                call_id=row.id,
+                direction=row.direction,
+                pbx_party=row.pbx_party,
+                status=row.status or "",
+                cause=row.cause or 0,
+                ended_by=Crashed.by.value,
+                reason=str(end_reason(row) or ""),
+            )
+        )
 
     def card_sent(self, line: str, person: Person, reason: CardReason) -> None:
         """A person was sent the business card."""

@@ -80,6 +80,8 @@ class History:
         self._repository = CallRepository(store)
         self._settings = settings or HistorySettings()
         self._clock = clock
+        self.crashed: tuple[CallRow, ...] = ()
+        """What a killed program left open, as it is kept now."""
         self._live: dict[str, Call] = {}  # and those whose end is not written yet
 
     def save(self, call: Call) -> None:
@@ -147,9 +149,16 @@ class History:
                 log.warning("the call history could not be pruned, it is tried again in an hour: %s", error)
             await asyncio.sleep(wait_s)
 
-    def close_open(self) -> None:
+    async def close_open(self) -> None:
         """Have the calls closed that a killed program left open."""
-        self._repository.close_open(Status.ERROR.value, Cause.NETWORK_OUT_OF_ORDER.value, _written(Crashed()))
+        status, cause, reason = Status.ERROR.value, Cause.NETWORK_OUT_OF_ORDER.value, _written(Crashed())
+        try:
+            left = await self._repository.left_open()
+        except StoreUnavailable as error:
+            log.warning("calls that were open when the program last stopped can't be reported: %s", error)
+        else:
+            self.crashed = tuple(replace(row, status=status, cause=cause, reason=reason) for row in left)
+        self._repository.close_open(status, cause, reason)
 
 
 @asynccontextmanager
@@ -158,7 +167,7 @@ async def open_history(
 ) -> AsyncIterator[History]:
     """The history at work; what a killed program left open is closed first."""
     history = History(store, settings, clock)
-    history.close_open()
+    await history.close_open()
     async with guarded_tasks() as tasks:
         tasks.supervise(history.prune, "pruning of the call history")
         yield history

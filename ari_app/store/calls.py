@@ -123,6 +123,11 @@ class CallRepository:
         sql = f"SELECT {COLUMNS} FROM calls WHERE {where} ORDER BY began_at DESC, id DESC LIMIT ?"  # noqa: S608
         return await self.store.run(lambda db: [_call(row) for row in db.execute(sql, [*values, limit])])
 
+    async def left_open(self) -> list[CallRow]:
+        """What a killed program left open, the oldest first; before any call of this one is saved."""
+        sql = f"SELECT {COLUMNS} FROM calls WHERE status IS NULL ORDER BY began_at, id"  # noqa: S608
+        return await self.store.run(lambda db: [_call(row) for row in db.execute(sql)])
+
     def close_open(self, status: str, cause: int, reason: str) -> None:
         """Have what a killed program left open closed; before any call of this one is saved."""
         row = {"status": status, "cause": cause, "reason": reason}

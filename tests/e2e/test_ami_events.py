@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 from panoramisk.manager import Manager
 
+from ari_app.config import load
+from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.sip_phone import SipPhone
-from ari_app.sandbox.stage import ANNA, BORIS, LINE
+from ari_app.sandbox.stage import ANNA, BORIS, LINE, Stage, stage
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import Play, PlayMaker
+from tests.e2e.conftest import Play, PlayMaker, ami_login
 from tests.e2e.test_callback import SETTINGS as WITH_CARD
 from tests.e2e.test_callback import asked, card_of
 from tests.e2e.test_texts import Correspondence
+from tests.integration.command import astergram
 
 WAIT_S = 20.0
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/pop_card.py"
@@ -75,7 +78,7 @@ class Consumer:
 
 
 @asynccontextmanager
-async def consumer(stage: Play) -> AsyncIterator[Consumer]:
+async def consumer(stage: Play | Stage) -> AsyncIterator[Consumer]:
     asterisk = stage.asterisk
     manager = Manager(
         host=asterisk.ami_host, port=asterisk.ami_port, username=asterisk.ami_user, secret=asterisk.ami_password
@@ -188,6 +191,32 @@ async def test_events_wait_while_ami_is_away(play: PlayMaker) -> None:
             assert crm.telegram("TelegramCallAnswered", "TelegramCallEnded") == []
         ended = await crm.event("TelegramCallEnded")
         assert names(crm.telegram(call=ended["CallID"])) == ["CallOffered", "CallRinging", "CallAnswered", "CallEnded"]
+
+
+async def test_a_crash_ends_the_calls_that_it_has_left(tmp_path: Path, asterisk_tree: Tree) -> None:
+    async with stage(tmp_path, tree=asterisk_tree) as sandbox:
+        config = await sandbox.configuration(ami=ami_login(sandbox.asterisk, None))
+        await sandbox.sign_in_lines(load(config))
+        async with (
+            consumer(sandbox) as crm,
+            SipPhone(sandbox.asterisk, "101", auto_answer=True) as phone,
+            sandbox.person(ANNA) as anna,
+        ):
+            async with astergram("run", "--config", config) as program:
+                await program.until("ready: 1 of 1 lines")
+                call = await anna.call(LINE)
+                await call.confirm(None, None)
+                answered = await crm.event("TelegramCallAnswered")
+                program.process.kill()
+                await program.ends()
+            async with astergram("run", "--config", config) as program:
+                await program.until("ready: 1 of 1 lines")
+                await phone.closed()
+                ended = await crm.event("TelegramCallEnded")
+                await crm.event("TelegramStarted", lambda event: int(event["EventID"]) > int(ended["EventID"]))
+            assert names(crm.telegram("TelegramStarted", "TelegramCallEnded")) == ["Started", "CallEnded", "Started"]
+            assert (ended["CallID"], ended["Name"], ended["Line"]) == (answered["CallID"], "Анна", LINE)
+            assert (ended["Status"], ended["EndedBy"]) == ("ERROR", "Astergram")
 
 
 async def test_who_comes_late_asks(play: PlayMaker) -> None:

@@ -1,7 +1,7 @@
 """What AMI is told of lines: each change of a light and of a pause once, and who asks for it all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +10,7 @@ from typing import Any, cast
 from ari_app.bus import ACCOUNT, EventBus
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
+from ari_app.calls.reasons import Crashed
 from ari_app.calls.registry import CallRegistry
 from ari_app.i18n import message
 from ari_app.lines.health import Colour, LineStatus, StatusLight
@@ -18,6 +19,7 @@ from ari_app.pbx.ami_delivery import AmiDelivery
 from ari_app.pbx.ami_events import AmiEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause
 from ari_app.pbx.ami_lines import AmiLineReporter
 from ari_app.pbx.ami_spool import Spool
+from ari_app.store.calls import CallRow
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from tests.unit.fake_ari import eventually
@@ -108,14 +110,38 @@ async def test_a_line_that_goes_is_told_with_its_pauses() -> None:
         assert [type(each) for each in await its.changed()] == [TelegramLineRemoved, TelegramPause]
 
 
-async def test_who_asks_gets_all_of_it(tmp_path: Path) -> None:
-    its, registry = Lines(), CallRegistry()
-    async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
+@asynccontextmanager
+async def reports(
+    folder: Path, its: Lines, registry: CallRegistry, crashed: Sequence[CallRow] = ()
+) -> AsyncIterator[tuple[Spool, Any]]:
+    """All that AMI is told; what waits for it, and the connection over which others ask."""
+    async with open_store(folder / "astergram.db") as store, guarded_tasks() as tasks:
         spool = Spool(store, 1000)
         link: Any = SimpleNamespace(on_event=None, last_error=None)
-        reports = AmiReports(AmiOptions(1000, False, {}), spool, link, cast(AmiDelivery, None))
         services: Any = None
-        reports.begin(its.lines, cast(Any, its), registry, services, EventBus(), tasks)
+        AmiReports(AmiOptions(1000, False, {}), spool, link, cast(AmiDelivery, None)).begin(
+            its.lines, cast(Any, its), registry, services, EventBus(), tasks, crashed
+        )
+        yield spool, link
+
+
+async def test_what_a_killed_program_left_open_is_over_before_it_has_started(tmp_path: Path) -> None:
+    left = CallRow(
+        *("1", NOW, None, "in", LINE, "20", "101", 20, "Anna", "", "anna", "ERROR", 38),
+        *('{"type": "Crashed"}', False, False, None, 0.0),
+    )
+    async with reports(tmp_path, Lines(), CallRegistry(), [left]) as (spool, _):
+        await eventually(lambda: len(spool) == 3)
+        ended, started, _ = spool._waiting.values()
+    assert (ended.name, started.name) == ("TelegramCallEnded", "TelegramStarted")
+    assert (ended.headers["CallID"], ended.headers["EndedBy"], ended.headers["Status"]) == ("1", "Astergram", "ERROR")
+    assert (ended.headers["Name"], ended.headers["TelegramID"]) == ("Anna", "20")
+    assert ended.headers["Reason"] == str(Crashed())
+
+
+async def test_who_asks_gets_all_of_it(tmp_path: Path) -> None:
+    registry = CallRegistry()
+    async with reports(tmp_path, Lines(), registry) as (spool, link):
         await eventually(lambda: len(spool) == 2)  # started, and the line's lights
         async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
             link.on_event({"UserEvent": "TelegramStatus", "ActionID": "1"})
