@@ -5,17 +5,16 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import aiohttp
 
+import dialplan
 from ari_app.asterisk.ami import Ami, Fields
 from ari_app.sandbox.ports import HOST, block
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from tests.e2e.conftest import GONE_S, Play, PlayMaker
 
-PAGE = Path(__file__).parents[2] / "docs/dialplan.md"
 NOBODY = "+79990000044"
 RESOLVE = "contacts.resolvePhone"
 DIALPLAN = """
@@ -51,11 +50,11 @@ exten => s,1,Set(ABOUT=Status: ${{TELEGRAM_AGI_STATUS}},Exists: ${{TELEGRAM_EXIS
 
 
 def lookup_first(port: int) -> str:
-    """The example of docs/dialplan.md, for the phones; phone 102 stands for the trunk."""
-    example = PAGE.read_text().partition("    [outgoing]\n")[2].partition("\n\n")[0]
+    """dialplan/example-lookup.conf, for the phones; phone 102 stands for the trunk."""
+    example = (Path(dialplan.__file__).parent / "example-lookup.conf").read_text()
     assert "/lookup," in example
-    dialplan = dedent(example).replace(":4573/", f":{port}/")
-    return "[phones](+)\n" + dialplan.replace("PJSIP/${FILTER(0-9,${EXTEN})}@trunk", "PJSIP/102")
+    ours = example.replace(":4573/", f":{port}/").replace("PJSIP/${FILTER(+0-9,${EXTEN})}@trunk", "PJSIP/102")
+    return ours.replace("[telegram-if-there]", "[phones](+)")
 
 
 class Asking:
@@ -96,8 +95,8 @@ class Asking:
 async def asking(play: PlayMaker, **sections: Any) -> AsyncIterator[Asking]:
     with block(1) as ports:
         agi = {"port": ports[0], **sections.pop("agi", {})}
-        dialplan = lookup_first(ports[0]) + DIALPLAN.format(agi=f"agi://{HOST}:{ports[0]}")
-        async with play(dialplan=dialplan, agi=agi, **sections) as stage:
+        lines = lookup_first(ports[0]) + DIALPLAN.format(agi=f"agi://{HOST}:{ports[0]}")
+        async with play(dialplan=lines, agi=agi, **sections) as stage:
             asterisk = stage.asterisk
             async with Ami(asterisk.ami_host, asterisk.ami_port, asterisk.ami_user, asterisk.ami_password) as ami:
                 yield Asking(stage, ami)
