@@ -16,6 +16,7 @@ from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import ASTERISK, BOT, EventBus
+from ari_app.calls.admission import Admission, AdmissionLimits
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackHandler
 from ari_app.calls.card import Cards
@@ -131,7 +132,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             on_language=languages.learn,
         )
         listeners = Listeners()
-        registry = CallRegistry(bus, history, listeners)
+        registry = CallRegistry(bus, history, listeners, Admission(AdmissionLimits(settings.calls.max_calls)))
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
         cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)

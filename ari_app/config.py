@@ -185,6 +185,13 @@ class CallSettings(_Section):
         float,
         Setting(message("How long the audio may take to connect"), message("Once both sides have agreed to talk."), S),
     ] = Field(5.0, gt=0)
+    max_calls: Annotated[
+        int,
+        Setting(
+            message("Calls at a time, all lines together"),
+            message("One more caller hears “busy”, a dialplan gets LIMITED. 0: no limit."),
+        ),
+    ] = Field(0, ge=0)
     history_days: Annotated[int, Setting(message("How long a call stays in the history"), unit=message("days"))] = (
         Field(400, ge=1)
     )

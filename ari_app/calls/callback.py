@@ -23,7 +23,7 @@ from ari_app.calls.conversation import ended_in_asterisk, hang_up_with_the_call
 from ari_app.calls.events import CallBackRequested, CallEvent, PbxRinging
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
-from ari_app.calls.registry import CallRegistry, LineFull
+from ari_app.calls.registry import CallRefused, CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
 from ari_app.cooldown import Cooldown
@@ -258,8 +258,8 @@ class CallBackHandler:
                     lambda: progress.show(*request.telling("callback_calling")),
                 )
                 await scope.run(handler)
-        except LineFull as full:
-            log.info("call back of %s refused: %s", person.number, full)
+        except CallRefused as refused:
+            log.info("call back of %s refused: %s", person.number, refused)
             return False
         return call.talking
 

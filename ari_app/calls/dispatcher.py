@@ -20,7 +20,7 @@ from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outbound import outbound, return_to_dialplan, tell_channel
 from ari_app.calls.outcome import Direction, Ending, Status, failed
-from ari_app.calls.registry import CallRegistry, LineFull
+from ari_app.calls.registry import CallRefused, CallRegistry
 from ari_app.calls.request import Request, Route
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
@@ -106,7 +106,7 @@ class CallDispatcher:
     async def click_to_call(self, line: Line, destination: str, target: Target) -> str:
         """Ring somebody in the PBX, then call somebody on Telegram; the call's id.
 
-        Raises MalformedDestination, NotReady, LineFull.
+        Raises MalformedDestination, NotReady, CallRefused.
         """
         dialled = line.destination(destination)
         line.require_online()
@@ -122,8 +122,8 @@ class CallDispatcher:
                 begun.set_result(call.id)
                 scope = CallScope(call)
                 await scope.run(callback(scope, line, dialled, target, self._resources, ClickToCall(str(dialled))))
-        except LineFull as full:
-            begun.set_exception(full)
+        except CallRefused as refused:
+            begun.set_exception(refused)
         finally:
             if not begun.done():
                 begun.set_exception(NotReady("the call was over before it had begun; see the log"))
@@ -144,9 +144,9 @@ class CallDispatcher:
                     scope = CallScope(call)
                     await scope.run(inbound(scope, line, offer, self._resources, self._keypads))
                 card = self._cards.send_after(call, line)
-            except LineFull as full:
-                log.info("call from %s refused: %s", offer.peer_id, full)
-                await offer.discard(full.ending.discard)
+            except CallRefused as refused:
+                log.info("call from %s refused: %s", offer.peer_id, refused)
+                await offer.discard(refused.ending.discard)
                 card = self._cards.send(line, person, CardReason.MISSED)
             return self.spawn(card, f"card of {line.number} for {offer.peer_id}")
 
@@ -172,11 +172,11 @@ class CallDispatcher:
                     await scope.run(outbound(scope, route, request.destination, leg, self._resources, ring_s))
                 card = self._cards.send_after(call, route.line, request.card)
                 self.spawn(card, f"card of {call.line} for {request.destination}")
-            except (LineFull, Limited, MalformedDestination, NotReady) as refusal:
+            except (CallRefused, Limited, MalformedDestination, NotReady) as refusal:
                 if isinstance(refusal, Limited):
                     self._registry.counted["out.LIMITED"] += 1
                 log.warning("call of %s to %s refused: %s", leg.caller_number, ",".join(leg.args), refusal)
-                ending = refusal.ending if isinstance(refusal, LineFull) else failed(refusal)
+                ending = refusal.ending if isinstance(refusal, CallRefused) else failed(refusal)
                 refused: Call | None = None
                 if not number:  # else the registry itself has refused it, and knows
                     refused = self._registry.new(

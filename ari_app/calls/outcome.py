@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from ari_app.asterisk.errors import AriError
 from ari_app.asterisk.media_codecs import NoMediaCodec
 from ari_app.calls import reasons
-from ari_app.calls.reasons import EndReason
+from ari_app.calls.reasons import EndReason, Shortage
 from ari_app.i18n import Message, message
 from ari_app.telegram import errors as telegram
 from ari_app.telegram.lists import Denied, ListRefusal, Rule
@@ -49,7 +49,7 @@ STATUSES: dict[Status, Message] = {
     Status.UNAVAILABLE: message("Unavailable"),
     Status.NOTFOUND: message("Not found"),
     Status.RESTRICTED: message("Not allowed"),
-    Status.LIMITED: message("Limited by Telegram"),
+    Status.LIMITED: message("Limited"),
     Status.CANCEL: message("Cancelled"),
     Status.ERROR: message("Failed"),
 }
@@ -201,6 +201,11 @@ def _on_lists(refusal: ListRefusal) -> EndReason:
 def line_full(calls: int) -> Ending:
     """The line has no room for one more call."""
     return Ending(Status.BUSY, Cause.USER_BUSY, DiscardReason.BUSY, reasons.LineBusy(calls))
+
+
+def no_room(shortage: Shortage) -> Ending:
+    """There is no room for one more call, through whichever line: a dialplan may fail over at once."""
+    return Ending(Status.LIMITED, Cause.SWITCH_CONGESTION, DiscardReason.BUSY, shortage)
 
 
 # Before the answer. Telegram says Busy for a decline too; a plain hang-up of the callee is a refusal as well.

@@ -121,6 +121,21 @@ class LineBusy(EndReason):
     template: ClassVar = message("The line has reached its limit of calls: {calls}.")
 
 
+class Shortage(EndReason):
+    """There was no room for one more call; ``remedy`` says what to do."""
+
+    remedy: ClassVar[Message]
+
+
+@dataclass(frozen=True)
+class TooManyCalls(Shortage):
+    """All lines together had as many calls as they may."""
+
+    most: int
+    template: ClassVar = message("Astergram has reached its limit of calls: {most}.")
+    remedy: ClassVar = message("Raise max_calls in [calls] of the configuration file, if the machine can carry more.")
+
+
 @dataclass(frozen=True)
 class EndedOnTelegram(_Discarded):
     """The other party hung up after talking; ``seconds`` is Telegram's own count of the talk, where it told one."""

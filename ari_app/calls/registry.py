@@ -11,11 +11,13 @@ from typing import Protocol
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.bus import EventBus
 from ari_app.calls import outcome
+from ari_app.calls.admission import Admission
 from ari_app.calls.call import Call, CallObserver
 from ari_app.calls.events import CallEvent
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.calls.progress import CallState
+from ari_app.calls.reasons import Shortage
 from ari_app.calls.samples import Sample
 from ari_app.telegram.peers import Person
 
@@ -26,12 +28,26 @@ EndingOf = Callable[[Direction, bool], Ending]
 """Why a call is over, by its direction and whether both sides talk."""
 
 
-class LineFull(Exception):
-    """A line has as many calls as it may; carries the ending that the new one gets."""
+class CallRefused(Exception):
+    """There is no room for a new call; carries the ``ending`` that it gets."""
+
+    def __init__(self, said: str, ending: Ending) -> None:
+        super().__init__(said)
+        self.ending = ending
+
+
+class LineFull(CallRefused):
+    """A line has as many calls as it may."""
 
     def __init__(self, line: str, calls: int) -> None:
-        super().__init__(f"line {line} has {calls} calls already, as many as it may")
-        self.ending: Ending = outcome.line_full(calls)
+        super().__init__(f"line {line} has {calls} calls already, as many as it may", outcome.line_full(calls))
+
+
+class NoRoom(CallRefused):
+    """No line has room for one more call: another one is of no use."""
+
+    def __init__(self, shortage: Shortage) -> None:
+        super().__init__(str(shortage), outcome.no_room(shortage))
 
 
 class Recorder(Protocol):
@@ -53,6 +69,7 @@ class CallRegistry:
         bus: EventBus | None = None,
         recorder: Recorder | None = None,
         listeners: Listeners | None = None,
+        admission: Admission | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.calls: dict[str, Call] = {}
@@ -61,6 +78,7 @@ class CallRegistry:
         self.bus = bus or EventBus()
         self.recorder = recorder
         self.listeners = listeners or Listeners()
+        self.admission = admission or Admission()
         self._clock = clock
         self._saved_states: dict[str, CallState] = {}
         self._idle = asyncio.Event()
@@ -92,7 +110,21 @@ class CallRegistry:
 
         Both parties are told before: a dialplan may want the next call at once.
         """
-        return Counter(call.line for call in self.calls.values() if call.ending is None)
+        return Counter(call.line for call in self.live())
+
+    def live(self) -> list[Call]:
+        """The calls that have not ended."""
+        return [call for call in self.calls.values() if call.ending is None]
+
+    @property
+    def shortage(self) -> Shortage | None:
+        """Why one more call, through whichever line, would be refused now."""
+        return self.admission.shortage(self.live())
+
+    @property
+    def room(self) -> int | None:
+        """How many more calls there is room for, all lines together; None where that is not known."""
+        return self.admission.room(self.live())
 
     def dtmf_call(self, line: str, person_id: int) -> Call | None:
         """The call of a line in which a person (their Telegram id) can dial digits; the latest where they have two."""
@@ -121,20 +153,18 @@ class CallRegistry:
         channel: PbxChannel | None = None,
         asked: CallEvent | None = None,
     ) -> AsyncIterator[Call]:
-        """Take a call on; whoever does has to `run` it. Raises LineFull, and keeps the call as refused.
+        """Take a call on; whoever does has to `run` it. Raises CallRefused, and keeps the call as refused.
 
         ``person``, ``pbx_party`` (who in the PBX) and ``channel`` are what is known of them by now; ``asked`` is kept
         of a call that is refused.
         """
-        on_line = self.calls_per_line()[line]
-        if on_line >= max_calls:
+        if refusal := self._refusal(line, max_calls):
             self.counted["refused"] += 1
-            full = LineFull(line, on_line)
             refused = self.new(direction, line, peer, person, pbx_party, channel)
             if asked:
                 refused.add_event(asked)
-            self.refuse(refused, full.ending)
-            raise full
+            self.refuse(refused, refusal.ending)
+            raise refusal
         call = self.new(direction, line, peer, person, pbx_party, channel, observer=self)
         self.calls[call.id] = call
         self._idle.clear()
@@ -154,6 +184,13 @@ class CallRegistry:
             self._left = asyncio.Event()
             if not self.calls:
                 self._idle.set()
+
+    def _refusal(self, line: str, max_calls: int) -> CallRefused | None:
+        on_line = self.calls_per_line()[line]
+        if on_line >= max_calls:
+            return LineFull(line, on_line)
+        shortage = self.admission.refusal(self.live())
+        return NoRoom(shortage) if shortage else None
 
     def new(
         self,

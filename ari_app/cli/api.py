@@ -61,7 +61,7 @@ async def status(options: argparse.Namespace, api: Api) -> None:
 
 def troubles(found: dict[str, Any]) -> list[str]:
     """What is wrong with the program itself, in sentences."""
-    database, errors = found["database"], found["unexpected_errors"]
+    database, errors, shortage = found["database"], found["unexpected_errors"], found["admission"]["shortage"]
     try:
         zone: tzinfo = ZoneInfo(found["timezone"])
     except (KeyError, ValueError):  # the machine's own has no name, only an offset
@@ -77,6 +77,8 @@ def troubles(found: dict[str, Any]) -> list[str]:
         said.append(
             f"Changes that wait to be written: {database['waiting']}, given up since the start: {database['lost']}."
         )
+    if shortage:
+        said.append(f"One more call is refused. {shortage}")
     if errors["count"]:
         said.append(
             f"Unexpected errors since the start: {errors['count']}, the last one in {errors['last_in']} "

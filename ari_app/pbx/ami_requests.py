@@ -17,7 +17,7 @@ from typing import Protocol
 
 from ari_app.asterisk.ami import Fields
 from ari_app.asterisk.legs import is_extension
-from ari_app.calls.registry import LineFull
+from ari_app.calls.registry import CallRefused
 from ari_app.cooldown import Cooldown, Rate
 from ari_app.pbx.ami_events import AmiEvent, TelegramResponse
 from ari_app.tasks import GuardedTasks
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Requestable(Protocol):
-    """What can be asked for. They raise TelegramError, LineFull, and Told for what makes no sense."""
+    """What can be asked for. They raise TelegramError, CallRefused, and Told for what makes no sense."""
 
     async def send(self, line: str | None, to: str, text: str) -> None:
         """Send a text to a person."""
@@ -168,7 +168,7 @@ class AmiRequests:
                 said = await SERVED[headers["UserEvent"]](self._services, headers)
         except TimeoutError:
             said = NotDone(f"no answer of Telegram's within {ANSWER_S:g} s; {PERHAPS}")
-        except (NotDone, TelegramError, Told, LineFull) as error:
+        except (NotDone, TelegramError, Told, CallRefused) as error:
             said = error
         except Exception:
             said = NotDone("unexpected error; the log has it")

@@ -113,6 +113,8 @@ class PbxServices:
             return None
         condition = LineCondition.FROZEN if line.frozen else CONDITIONS[line.state]
         free = line.max_calls - self._registry.calls_per_line()[number] if line.state is LineState.READY else 0
+        if (room := self._registry.room) is not None:
+            free = min(free, room)
         pause_s, _ = line.pauses.get(CALL, (0.0, ""))
         return LineFacts(condition, max(free, 0), pause_s)
 

@@ -3,7 +3,10 @@
 import pytest
 
 from ari_app.app import running
-from ari_app.sandbox.stage import ANNA, LINE
+from ari_app.calls.reasons import TooManyCalls
+from ari_app.reports.history import end_reason
+from ari_app.sandbox.stage import ANNA, BORIS, LINE
+from ari_app.store.calls import Query
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import Play, PlayMaker
 
@@ -71,3 +74,34 @@ async def test_as_many_calls_as_a_line_may_make_in_a_minute(play: PlayMaker) -> 
         await phone.dial(ANNA)
         assert (await phone.closed()).startswith("503")
         assert callers(stage) == [LINE]
+
+
+async def test_one_call_more_than_all_lines_together_may_have(play: PlayMaker) -> None:
+    """It goes through no other line, and those who talk notice nothing."""
+    lines = [{"number": LINE, "default": True, "max_calls": 5}, {"number": SECOND}]
+    async with (
+        play(people=PEOPLE, lines=lines, calls={"max_calls": 1}) as stage,
+        stage.phone("101") as phone,
+        stage.phone("102") as other,
+        stage.person(ANNA) as anna,
+        stage.person(BORIS) as boris,
+    ):
+        await phone.dial(ANNA)
+        answered = await anna.incoming()
+        await answered.accept(None, None)
+        await stage.talking()
+        (first,) = stage.calls
+        await other.dial(BORIS)
+        assert (await other.closed()).startswith("503")
+        offered = await boris.call(SECOND)
+        assert isinstance((await offered.ended()).reason, DiscardReason.BUSY.value)
+        assert callers(stage) == [LINE, BORIS]
+        rows = (await stage.app.services.history.find(Query())).rows
+        refused = [(row.direction, row.line, row.status, end_reason(row)) for row in rows if row.refused]
+        assert sorted(refused) == [
+            ("in", SECOND, "LIMITED", TooManyCalls(1)),
+            ("out", LINE, "LIMITED", TooManyCalls(1)),
+        ]
+        assert first.ending is None
+        await answered.hang_up()
+        await phone.closed()

@@ -156,10 +156,12 @@ async def test_what_is_wrong_with_the_program_is_shown(shell: Shell) -> None:
     assert troubles(found) == []
     found["timezone"] = "Europe/Moscow"
     found["database"] |= {"trouble": "The disk is full: make room.", "since": 0.0, "waiting": 3, "lost": 1}
+    found["admission"] |= {"shortage": "Astergram has reached its limit of calls: 2. Raise max_calls."}
     found["unexpected_errors"] |= {"count": 2, "last_at": 0.0, "last_in": "call 1"}
     assert troubles(found) == [
         "The disk is full: make room. (since 1970-01-01 03:00:00)",
         "Changes that wait to be written: 3, given up since the start: 1.",
+        "One more call is refused. Astergram has reached its limit of calls: 2. Raise max_calls.",
         "Unexpected errors since the start: 2, the last one in call 1 at 1970-01-01 03:00:00; the log says more.",
     ]
 

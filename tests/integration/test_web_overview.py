@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ari_app.calls import outcome
+from ari_app.calls.admission import AdmissionLimits
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import EndedByAdministrator
 from ari_app.lines.settings import LineSettings
@@ -121,6 +122,19 @@ async def test_nobody_ends_a_call_without_being_asked_to(tmp_path: Path) -> None
         assert answer.status == 403
         assert call.ending is None
         call.end(outcome.shut_down(talking=True))
+
+
+async def test_it_says_that_one_more_call_is_refused(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page, Accept_Language="ru") as admin, program(page) as cli:
+        page.services.registry.admission.limits = AdmissionLimits(max_calls=1)
+        assert "note orange" not in (await admin.get("/overview/trouble")).text
+        async with talking(page.services.registry, MALLORY) as call:
+            html = (await admin.get("/")).text
+            status = (await (await cli.get("/api/status")).json())["admission"]
+            call.end(outcome.by_administrator(Direction.IN, talking=True))
+    assert "Astergram достиг предела звонков: 1. Ещё один звонок будет отклонён. Увеличьте max_calls" in html
+    assert status["room"] == 0
+    assert status["shortage"].startswith("Astergram has reached its limit of calls: 1. Raise max_calls in [calls]")
 
 
 async def test_today_counts_only_today(tmp_path: Path) -> None:

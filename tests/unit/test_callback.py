@@ -11,6 +11,7 @@ from telethon.tl import types
 
 from ari_app.calls import callback as callback_module
 from ari_app.calls import outcome
+from ari_app.calls.admission import AdmissionLimits
 from ari_app.calls.call import Call
 from ari_app.calls.callback import CallBackHandler
 from ari_app.calls.card import Cards
@@ -196,6 +197,15 @@ async def test_a_full_line_calls_back_later(it: CallBacks) -> None:
         it.press()
         await it.says("callback_later")
         call.end(outcome.shut_down(talking=False))
+
+
+async def test_no_room_for_one_more_call_calls_back_later(it: CallBacks) -> None:
+    it.registry.admission.limits = AdmissionLimits(max_calls=1)
+    async with it.registry.admit(Direction.IN, "+79990000005", "7", 1) as call:
+        it.press()
+        await it.says("callback_later")
+        call.end(outcome.shut_down(talking=False))
+    assert it.bot.buttons, "they may press again"
 
 
 async def test_a_press_of_somebody_else_is_refused(it: CallBacks) -> None:

@@ -14,12 +14,13 @@ from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.calls import outbound as outbound_module
 from ari_app.calls import outcome
+from ari_app.calls.admission import Admission, AdmissionLimits
 from ari_app.calls.call import Call
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.events import CalleeOutdated, LineRefused, MediaTimedOut, TelegramRinging
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
-from ari_app.calls.registry import CallRegistry
+from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.lists import Lists
@@ -53,9 +54,9 @@ class FakeCards:
 class Dispatching:
     """A dispatcher with one line or more."""
 
-    def __init__(self, rig: CallRig, lines: Iterable[Any], tasks: Any) -> None:
+    def __init__(self, rig: CallRig, lines: Iterable[Any], tasks: Any, most: int = 0) -> None:
         self.rig = rig
-        self.registry = CallRegistry()
+        self.registry = CallRegistry(admission=Admission(AdmissionLimits(max_calls=most)))
         self.cards = FakeCards()
         by_number = {line.number: line for line in lines}
         keypads, cards = cast(Any, rig.keypads), cast(Any, self.cards)
@@ -120,10 +121,11 @@ async def rig() -> AsyncIterator[CallRig]:
 
 
 @asynccontextmanager
-async def dispatching(rig: CallRig, *lines: Any) -> AsyncIterator[Dispatching]:
+async def dispatching(rig: CallRig, *lines: Any, most: int = 0) -> AsyncIterator[Dispatching]:
+    """``most``: calls at a time, all lines together."""
     before = FAILURES.count
     async with guarded_tasks() as tasks:
-        yield Dispatching(rig, lines or [rig.line], tasks)
+        yield Dispatching(rig, lines or [rig.line], tasks, most)
     assert FAILURES.count == before, FAILURES.last
 
 
@@ -352,6 +354,20 @@ async def test_a_line_is_full(rig: CallRig) -> None:
         call.end(outcome.shut_down(talking=False))
 
 
+async def test_a_call_that_no_line_has_room_for_is_tried_through_no_other(rig: CallRig) -> None:
+    rig.line.max_calls = 2
+    other = FakeLine(rig.phone, number="+79990000009")
+    async with (
+        dispatching(rig, rig.line, other, most=1) as it,
+        it.registry.admit(Direction.IN, "+79990000005", "7", 1) as call,
+    ):
+        await it.dialled()
+        assert await it.returned() == ("LIMITED", "42")
+        assert rig.telegram.requests["phone.requestCall"] == []
+        assert call.ending is None
+        call.end(outcome.shut_down(talking=False))
+
+
 @pytest.mark.parametrize("args", [("anna",), ("@anna", "colour=red"), ("@anna", "line=+7999")])
 async def test_a_request_that_makes_no_sense(rig: CallRig, args: tuple[str, ...]) -> None:
     async with dispatching(rig) as it:
@@ -402,6 +418,19 @@ async def test_an_offer_to_a_full_line_is_busy_and_gets_the_card(rig: CallRig) -
     assert it.told == [BUSY]
 
 
+async def test_an_offer_that_no_line_has_room_for_is_busy_and_gets_the_card(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    async with (
+        dispatching(rig, most=1) as it,
+        it.registry.admit(Direction.OUT, "+79990000005", "7", 1) as call,
+    ):
+        offered(rig, rig.line, it)
+        await rig.telegram.asked_for("phone.discardCall")
+        await eventually(lambda: it.cards.sent == [CardReason.MISSED])
+        call.end(outcome.shut_down(talking=False))
+    assert it.told == [BUSY]
+
+
 async def test_an_offer_that_the_lists_refuse(rig: CallRig) -> None:
     await rig.telegram.tells(requested())
     async with dispatching(rig) as it:
@@ -441,6 +470,6 @@ async def test_a_test_call_whose_person_hangs_up(rig: CallRig) -> None:
 
 async def test_a_test_call_of_a_full_line_is_refused(rig: CallRig) -> None:
     async with dispatching(rig) as it, it.registry.admit(Direction.IN, rig.line.number, "7", 1) as call:
-        with pytest.raises(Exception, match="has 1 calls already"):
+        with pytest.raises(LineFull, match="has 1 calls already"):
             await it.dispatcher.test_call(rig.line, "@anna")
         call.end(outcome.shut_down(talking=False))

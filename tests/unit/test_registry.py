@@ -5,13 +5,16 @@ import asyncio
 import pytest
 
 from ari_app.calls import outcome
+from ari_app.calls.admission import Admission, AdmissionLimits
 from ari_app.calls.call import MAX_EVENTS, Call
 from ari_app.calls.events import CallEvent, KeypadHidden, KeypadShown
-from ari_app.calls.outcome import Direction
-from ari_app.calls.registry import CallRegistry, LineFull
+from ari_app.calls.outcome import Direction, Status
+from ari_app.calls.reasons import TooManyCalls
+from ari_app.calls.registry import CallRegistry, LineFull, NoRoom
 from ari_app.tasks import FAILURES
+from ari_app.telegram.phone import DiscardReason
 
-LINE = "+79990000001"
+LINE, OTHER = "+79990000001", "+79990000009"
 
 
 async def test_a_call_that_has_ended_takes_no_room_while_it_is_closed() -> None:
@@ -45,6 +48,36 @@ async def test_an_event_that_comes_after_a_call_leaves_nothing_of_it() -> None:
     call.add_event(KeypadHidden())
     assert not registry.calls
     assert not registry._saved_states
+
+
+async def test_a_call_that_no_line_has_room_for_is_kept_as_refused(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ari_app.calls.admission")
+    registry, told = CallRegistry(admission=Admission(AdmissionLimits(max_calls=1))), Told()
+    registry.listeners.add(told)
+    async with registry.admit(Direction.OUT, LINE, "@anna", 9) as first:
+        assert (registry.room, registry.shortage) == (0, TooManyCalls(1))
+        for _ in range(2):
+            with pytest.raises(NoRoom) as refused:
+                async with registry.admit(Direction.IN, OTHER, "boris", 9):
+                    pass
+        ending = refused.value.ending
+        assert (ending.status, ending.cause, ending.discard) == (Status.LIMITED, 42, DiscardReason.BUSY)
+        assert ending.reason == TooManyCalls(1)
+        assert first.ending is None
+        first.end(outcome.not_answered(1.0))
+        assert (registry.room, registry.shortage) == (1, None)
+        async with registry.admit(Direction.IN, OTHER, "boris", 9):
+            pass
+    assert told.of[:2] == ["refused", "refused"]
+    assert registry.counted["refused"] == 2
+    assert [each.levelname for each in caplog.records] == ["WARNING", "INFO"], "once, and once that it is over"
+    assert "reached its limit of calls: 1. Raise max_calls in [calls]" in caplog.messages[0]
+
+
+async def test_without_a_limit_there_is_always_room() -> None:
+    registry = CallRegistry()
+    async with registry.admit(Direction.OUT, LINE, "@anna", 9):
+        assert (registry.room, registry.shortage) == (None, None)
 
 
 class Told:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, field_serializer
 
-from ari_app.calls.registry import LineFull
+from ari_app.calls.registry import CallRefused
 from ari_app.i18n import Message
 from ari_app.lines.health import StatusLight
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused
@@ -304,7 +304,7 @@ operations = (
         "Make a test call",
         right="write",
         status=201,
-        errors={404: NoSuchLine, 409: (TelegramError, LineFull), 422: MalformedDestination},
+        errors={404: NoSuchLine, 409: (TelegramError, CallRefused), 422: MalformedDestination},
     ),
     Operation(
         "POST",

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from ari_app.calls.call import Call
-from ari_app.calls.registry import LineFull
+from ari_app.calls.registry import CallRefused
 from ari_app.i18n import Message, message
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
@@ -108,7 +108,9 @@ async def call(request: web.Request) -> web.StreamResponse:
     try:
         its = services(request)
         await its.dispatcher.test_call(its.lines.line(number), destination)
-    except (MalformedDestination, TelegramError, LineFull) as refused:
+    except CallRefused as refused:
+        return _test(request, "lines/try.html", 422, destination, refused.ending.reason.sentence)
+    except (MalformedDestination, TelegramError) as refused:
         return _test(request, "lines/try.html", 422, destination, message("{error}", error=refused))
     raise web.HTTPSeeOther(request.path)
 

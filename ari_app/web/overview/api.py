@@ -36,6 +36,16 @@ class AmiStatus(BaseModel):
     given_up: int
 
 
+class AdmissionStatus(BaseModel):
+    """Whether one more call is taken on. `shortage` says why it would be refused, and what to do.
+
+    `room`: for how many more calls, all lines together; null if that is not known.
+    """
+
+    shortage: str | None
+    room: int | None
+
+
 class ErrorsStatus(BaseModel):
     """Unexpected errors since the start, of which the log says more; the last one: when (a Unix time), and in what."""
 
@@ -52,6 +62,7 @@ class ProgramStatus(BaseModel):
     calls: int
     tasks: int
     timezone: str
+    admission: AdmissionStatus
     telegram_offset_s: float | None = Field(
         description="How much Telegram's clock is ahead of this machine's; null if no line is connected."
     )
@@ -65,12 +76,17 @@ async def get_status(asked: Asked) -> ProgramStatus:
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
     ami, translate = its.ami, translator_of(asked.request)
     last = failures.last[-1] if failures.last else None
+    shortage = its.registry.shortage
     return ProgramStatus(
         version=__version__,
         running_s=asked.web.steady() - asked.web.started,
         calls=len(its.registry.calls),
         tasks=len(asyncio.all_tasks()),
         timezone=zones.name_of(its.zone),
+        admission=AdmissionStatus(
+            shortage=f"{translate(shortage.sentence)} {translate(shortage.remedy)}" if shortage else None,
+            room=its.registry.room,
+        ),
         telegram_offset_s=its.lines.telegram_offset_s,
         database=DatabaseStatus(
             trouble=translate(queue.trouble.sentence) if queue.trouble else None,

@@ -57,7 +57,7 @@ async def today(request: web.Request) -> web.StreamResponse:
 
 def _trouble(request: web.Request) -> dict[str, Any]:
     its = services(request)
-    return {"waiting": its.store.queue, "failures": its.failures, "ami": its.ami}
+    return {"waiting": its.store.queue, "failures": its.failures, "ami": its.ami, "shortage": its.registry.shortage}
 
 
 def _doctor(request: web.Request) -> dict[str, Any]:
