@@ -16,9 +16,10 @@ from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import ASTERISK, BOT, EventBus
-from ari_app.calls.admission import Admission, AdmissionLimits
+from ari_app.calls.admission import Admission
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackHandler
+from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.card import Cards
 from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.calls.dispatcher import CallDispatcher
@@ -132,7 +133,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             on_language=languages.learn,
         )
         listeners = Listeners()
-        registry = CallRegistry(bus, history, listeners, Admission(AdmissionLimits(settings.calls.max_calls)))
+        admission = Admission(AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent), bus)
+        registry = CallRegistry(bus, history, listeners, admission)
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
         cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)
@@ -174,6 +176,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         line_tasks.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
+        line_tasks.supervise(partial(admission.run, registry.live), "load of the machine")
         await manager.load()
 
         # What the dialplan asks for.

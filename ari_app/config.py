@@ -192,6 +192,14 @@ class CallSettings(_Section):
             message("One more caller hears “busy”, a dialplan gets LIMITED. 0: no limit."),
         ),
     ] = Field(0, ge=0)
+    cpu_percent: Annotated[
+        int,
+        Setting(
+            message("CPU in use up to which calls are admitted"),
+            message("As max_calls, for all processors together. 0: neither CPU nor late audio is looked at."),
+            message("%"),
+        ),
+    ] = Field(90, ge=0, le=100)
     history_days: Annotated[int, Setting(message("How long a call stays in the history"), unit=message("days"))] = (
         Field(400, ge=1)
     )

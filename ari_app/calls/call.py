@@ -16,6 +16,7 @@ from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.samples import Sample, Samples
 from ari_app.telegram.peers import Person
 from media.process import MediaProcess
+from media.types import MediaStats
 
 MAX_EVENTS = 300  # of a call, without its end; one with everything has thirty, and what is dialled
 
@@ -69,6 +70,7 @@ class Call:
         self.refused = False  # before it could begin
         self.talked_s = 0.0  # of a call that is over
         self.audio: MediaProcess | None = None
+        self.ticks_late: int | None = None  # of its audio, once that was measured
         self.dtmf = DtmfQueue(self.add_event)
         self._observer = watcher
         self._began = time.monotonic()
@@ -158,8 +160,10 @@ class Call:
             first = {name: at_s for name, at_s in reached_s.items() if getattr(self.milestones, name) is None}
             self.milestones = replace(self.milestones, **first)
 
-    def measured(self, sample: Sample) -> None:
+    def measured(self, stats: MediaStats) -> None:
         """Its audio was measured."""
+        self.ticks_late = stats.ticks_late
+        sample = Sample.of(self.lasted_s, stats)
         self.samples.add(sample)
         if self._observer:
             self._observer.measured(self, sample)

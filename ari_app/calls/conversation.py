@@ -14,7 +14,7 @@ async def converse(scope: Scope, leg: Leg, audio: MediaProcess) -> None:
     """Both sides hear each other: what is dialled is passed on and the audio is measured, until the call is over."""
     call = scope.call
     scope.spawn(call.dtmf.send_with(leg.press))
-    scope.spawn(sampled(audio, lambda: call.lasted_s, call.measured))
+    scope.spawn(sampled(audio, call.measured))
     await call.ended()
 
 

@@ -137,6 +137,42 @@ class TooManyCalls(Shortage):
 
 
 @dataclass(frozen=True)
+class CpuShort(Shortage):
+    """With one more call, more than ``limit`` percent of all processors would be in use: ``percent``."""
+
+    percent: int
+    limit: int
+    template: ClassVar = message(
+        "The processors have no room for one more call: {percent} % would be in use, and {limit} % may be."
+    )
+    remedy: ClassVar = message(
+        "Have other programs on the machine do less, give it more processors, or raise cpu_percent in [calls] of the "
+        "configuration file."
+    )
+
+
+@dataclass(frozen=True)
+class AudioLate(Shortage):
+    """Of the ticks of all calls, ``percent`` came late."""
+
+    percent: float
+    template: ClassVar = message("The machine is too busy for one more call. Audio that comes late: {percent} %.")
+    remedy: ClassVar = message(
+        "Have other programs on the machine do less, give it more processors, or lower cpu_percent in [calls] of the "
+        "configuration file, so that calls are refused before their audio comes late."
+    )
+
+
+@dataclass(frozen=True)
+class MemoryShort(Shortage):
+    """Only ``free_mb`` are left for all that the machine does."""
+
+    free_mb: int
+    template: ClassVar = message("There is not enough memory for one more call: {free_mb} MB are free.")
+    remedy: ClassVar = message("Give the machine more memory, or have other programs use less of it.")
+
+
+@dataclass(frozen=True)
 class EndedOnTelegram(_Discarded):
     """The other party hung up after talking; ``seconds`` is Telegram's own count of the talk, where it told one."""
 

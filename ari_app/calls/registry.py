@@ -13,6 +13,7 @@ from ari_app.bus import EventBus
 from ari_app.calls import outcome
 from ari_app.calls.admission import Admission
 from ari_app.calls.call import Call, CallObserver
+from ari_app.calls.capacity import Load
 from ari_app.calls.events import CallEvent
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.outcome import Direction, Ending
@@ -78,7 +79,7 @@ class CallRegistry:
         self.bus = bus or EventBus()
         self.recorder = recorder
         self.listeners = listeners or Listeners()
-        self.admission = admission or Admission()
+        self.admission = admission or Admission(bus=self.bus)
         self._clock = clock
         self._saved_states: dict[str, CallState] = {}
         self._idle = asyncio.Event()
@@ -120,6 +121,11 @@ class CallRegistry:
     def shortage(self) -> Shortage | None:
         """Why one more call, through whichever line, would be refused now."""
         return self.admission.shortage(self.live())
+
+    @property
+    def load(self) -> Load | None:
+        """What is used of the machine; None where that is not known."""
+        return self.admission.load(self.live())
 
     @property
     def room(self) -> int | None:

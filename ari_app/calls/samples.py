@@ -89,14 +89,12 @@ class Measured(Protocol):
         """Its audio at this moment; raises MediaError, and MediaLost where it is gone."""
 
 
-async def sampled(
-    audio: Measured, now_s: Callable[[], float], take: Callable[[Sample], None], every_s: float = EVERY_S
-) -> None:
+async def sampled(audio: Measured, take: Callable[[MediaStats], None], every_s: float = EVERY_S) -> None:
     """Measure until cancelled, or until the audio is gone; what goes wrong here never ends a call."""
     while True:
         await asyncio.sleep(every_s)
         try:
-            take(Sample.of(now_s(), await audio.stats()))
+            take(await audio.stats())
         except MediaLost:
             return  # whoever watches the audio says so
         except MediaError as error:

@@ -1,16 +1,23 @@
 """What protects an account: pauses that Telegram asks for, bounds of our own, and the next line that steps in."""
 
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+
 import pytest
 
 from ari_app.app import running
-from ari_app.calls.reasons import TooManyCalls
+from ari_app.calls.capacity import WINDOW_S, MachineReading, MediaReading
+from ari_app.calls.reasons import CpuShort, EndReason, TooManyCalls
 from ari_app.reports.history import end_reason
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.store.calls import Query
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import Play, PlayMaker
+from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard
 
 SECOND = "+79990000009"
+SOON_S = 20.0
 PEOPLE = {SECOND: "Astergram Two"}
 LINES = [{"number": LINE, "default": True}, {"number": SECOND}]
 THROUGH_LINE = (
@@ -76,21 +83,44 @@ async def test_as_many_calls_as_a_line_may_make_in_a_minute(play: PlayMaker) -> 
         assert callers(stage) == [LINE]
 
 
-async def test_one_call_more_than_all_lines_together_may_have(play: PlayMaker) -> None:
+class FullMachine:
+    """Reads a machine on which everything is in use."""
+
+    def __init__(self) -> None:
+        self.readings = 0
+
+    def __call__(self, media: Mapping[int, MediaReading], weighed: int | None = None) -> MachineReading:
+        self.readings += 1
+        at_s = time.monotonic() + self.readings * WINDOW_S
+        return MachineReading(at_s, at_s, at_s, 1, math.inf, media)
+
+
+@pytest.mark.parametrize(
+    ("calls", "reason"), [({"max_calls": 1}, TooManyCalls(1)), ({"cpu_percent": 95}, CpuShort(100, 95))]
+)
+async def test_one_call_more_than_there_is_room_for(
+    play: PlayMaker, calls: Mapping[str, int], reason: EndReason
+) -> None:
     """It goes through no other line, and those who talk notice nothing."""
     lines = [{"number": LINE, "default": True, "max_calls": 5}, {"number": SECOND}]
     async with (
-        play(people=PEOPLE, lines=lines, calls={"max_calls": 1}) as stage,
+        play(people=PEOPLE, lines=lines, calls=calls) as stage,
         stage.phone("101") as phone,
         stage.phone("102") as other,
         stage.person(ANNA) as anna,
         stage.person(BORIS) as boris,
     ):
+        registry, tone, anna_heard = stage.app.registry, stage.tone("anna", PERSON_HZ), stage.recording("anna")
         await phone.dial(ANNA)
         answered = await anna.incoming()
-        await answered.accept(None, None)
+        await answered.accept(tone, anna_heard)
         await stage.talking()
-        (first,) = stage.calls
+        with registry.bus.subscribe() as published:
+            if "cpu_percent" in calls:
+                registry.admission.read = FullMachine()
+            async with asyncio.timeout(SOON_S):
+                while registry.shortage != reason:
+                    await published.get()
         await other.dial(BORIS)
         assert (await other.closed()).startswith("503")
         offered = await boris.call(SECOND)
@@ -98,10 +128,12 @@ async def test_one_call_more_than_all_lines_together_may_have(play: PlayMaker) -
         assert callers(stage) == [LINE, BORIS]
         rows = (await stage.app.services.history.find(Query())).rows
         refused = [(row.direction, row.line, row.status, end_reason(row)) for row in rows if row.refused]
-        assert sorted(refused) == [
-            ("in", SECOND, "LIMITED", TooManyCalls(1)),
-            ("out", LINE, "LIMITED", TooManyCalls(1)),
+        assert sorted(refused, key=lambda row: row[0]) == [
+            ("in", SECOND, "LIMITED", reason),
+            ("out", LINE, "LIMITED", reason),
         ]
-        assert first.ending is None
+        assert [call.ending for call in stage.calls] == [None]
+        await asyncio.sleep(TALK_S)
         await answered.hang_up()
         await phone.closed()
+    heard(anna_heard, PHONE_HZ)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ari_app.calls import outcome
-from ari_app.calls.admission import AdmissionLimits
+from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import EndedByAdministrator
 from ari_app.lines.settings import LineSettings
@@ -126,7 +126,7 @@ async def test_nobody_ends_a_call_without_being_asked_to(tmp_path: Path) -> None
 
 async def test_it_says_that_one_more_call_is_refused(tmp_path: Path) -> None:
     async with calls_site(tmp_path) as page, signed_in(page, Accept_Language="ru") as admin, program(page) as cli:
-        page.services.registry.admission.limits = AdmissionLimits(max_calls=1)
+        page.services.registry.admission.capacity.limits = AdmissionLimits(max_calls=1)
         assert "note orange" not in (await admin.get("/overview/trouble")).text
         async with talking(page.services.registry, MALLORY) as call:
             html = (await admin.get("/")).text

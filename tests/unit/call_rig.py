@@ -35,6 +35,8 @@ PASSES_S = 10.0
 class FakeMedia(MediaKeys):
     """A media process; ``connects``: whether Telegram's media comes up."""
 
+    pid = 0
+
     def __init__(self) -> None:
         self.connects = True
         self.error: MediaError | None = None

@@ -11,9 +11,9 @@ from telethon.tl import types
 
 from ari_app.calls import callback as callback_module
 from ari_app.calls import outcome
-from ari_app.calls.admission import AdmissionLimits
 from ari_app.calls.call import Call
 from ari_app.calls.callback import CallBackHandler
+from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.card import Cards
 from ari_app.calls.events import CallBackRequested, PbxAnswered, PbxRinging
 from ari_app.calls.outcome import Direction, Status
@@ -200,7 +200,7 @@ async def test_a_full_line_calls_back_later(it: CallBacks) -> None:
 
 
 async def test_no_room_for_one_more_call_calls_back_later(it: CallBacks) -> None:
-    it.registry.admission.limits = AdmissionLimits(max_calls=1)
+    it.registry.admission.capacity.limits = AdmissionLimits(max_calls=1)
     async with it.registry.admit(Direction.IN, "+79990000005", "7", 1) as call:
         it.press()
         await it.says("callback_later")

@@ -14,8 +14,9 @@ from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.calls import outbound as outbound_module
 from ari_app.calls import outcome
-from ari_app.calls.admission import Admission, AdmissionLimits
+from ari_app.calls.admission import Admission
 from ari_app.calls.call import Call
+from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.events import CalleeOutdated, LineRefused, MediaTimedOut, TelegramRinging
 from ari_app.calls.outcome import Direction, Status

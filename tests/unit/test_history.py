@@ -418,13 +418,14 @@ class Audio:
 
 async def test_audio_is_measured_until_it_is_gone() -> None:
     measured = MediaStats(from_asterisk=FlowStats(lost=2, late=1), jitter_ms=3.21, level_to_telegram_dbfs=-12.04)
-    taken: list[Sample] = []
+    taken: list[MediaStats] = []
     async with asyncio.timeout(5):
-        await sampled(Audio(measured, MediaError("too busy"), measured), lambda: 7.04, taken.append, every_s=0.0)
-    assert taken == [Sample(7.0, 3.2, 3, 0, -12.0, -99.0)] * 2
+        await sampled(Audio(measured, MediaError("too busy"), measured), taken.append, every_s=0.0)
+    assert taken == [measured] * 2
+    assert Sample.of(7.04, measured) == Sample(7.0, 3.2, 3, 0, -12.0, -99.0)
 
 
 async def test_a_wrong_measurement_ends_the_measuring_only(caplog: pytest.LogCaptureFixture) -> None:
     async with asyncio.timeout(5):
-        await sampled(Audio(ZeroDivisionError()), lambda: 0.0, lambda _: None, every_s=0.0)
+        await sampled(Audio(ZeroDivisionError()), lambda _: None, every_s=0.0)
     assert "ZeroDivisionError" in caplog.text

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from telethon import errors
 
-from ari_app.calls.admission import AdmissionLimits
+from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
 from ari_app.pbx.services import LineCondition, LineFacts, MalformedText
@@ -224,10 +224,10 @@ async def test_the_calls_that_a_line_has_room_for(tasks: GuardedTasks) -> None:
         facts = asked.line(SALES)
         assert facts
         assert facts.free_calls == 0
-        registry.admission.limits = AdmissionLimits(max_calls=9)
+        registry.admission.capacity.limits = AdmissionLimits(max_calls=9)
         assert asked.line(SALES) == facts
         line.max_calls = 8
-        registry.admission.limits = AdmissionLimits(max_calls=3)
+        registry.admission.capacity.limits = AdmissionLimits(max_calls=3)
         assert asked.line(SALES) == replace(facts, free_calls=1), "of all lines together"
         line.max_calls = 1  # has been lowered meanwhile
         assert asked.line(SALES) == facts

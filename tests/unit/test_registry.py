@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from ari_app.calls import outcome
-from ari_app.calls.admission import Admission, AdmissionLimits
+from ari_app.calls.admission import Admission
 from ari_app.calls.call import MAX_EVENTS, Call
+from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.events import CallEvent, KeypadHidden, KeypadShown
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.reasons import TooManyCalls

@@ -1,11 +1,13 @@
 """How the program is, and its live events."""
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
 from ari_app import __version__, zones
+from ari_app.calls.registry import CallRegistry
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.http.sse import streams_of
 from ari_app.web.ui.render import translator_of
@@ -37,13 +39,18 @@ class AmiStatus(BaseModel):
 
 
 class AdmissionStatus(BaseModel):
-    """Whether one more call is taken on. `shortage` says why it would be refused, and what to do.
+    """Whether one more call is taken on, all lines together. `shortage` says why it would be refused, and what to do.
 
-    `room`: for how many more calls, all lines together; null if that is not known.
+    `room`: for how many more calls. All of it is measured on this machine, and null as long as it is not known.
     """
 
     shortage: str | None
     room: int | None
+    cpu_percent: float | None = Field(description="In use, of all processors, over the last seconds.")
+    call_cpu_percent: float | None = Field(description="What a call's media process takes, of all processors.")
+    late_percent: float | None = Field(description="Of the calls' audio, what came late.")
+    memory_free_mb: float | None
+    call_memory_mb: float | None = Field(description="What a call's media process has of its own.")
 
 
 class ErrorsStatus(BaseModel):
@@ -76,17 +83,13 @@ async def get_status(asked: Asked) -> ProgramStatus:
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
     ami, translate = its.ami, translator_of(asked.request)
     last = failures.last[-1] if failures.last else None
-    shortage = its.registry.shortage
     return ProgramStatus(
         version=__version__,
         running_s=asked.web.steady() - asked.web.started,
         calls=len(its.registry.calls),
         tasks=len(asyncio.all_tasks()),
         timezone=zones.name_of(its.zone),
-        admission=AdmissionStatus(
-            shortage=f"{translate(shortage.sentence)} {translate(shortage.remedy)}" if shortage else None,
-            room=its.registry.room,
-        ),
+        admission=_admission(its.registry, translate),
         telegram_offset_s=its.lines.telegram_offset_s,
         database=DatabaseStatus(
             trouble=translate(queue.trouble.sentence) if queue.trouble else None,
@@ -106,6 +109,23 @@ async def get_status(asked: Asked) -> ProgramStatus:
         unexpected_errors=ErrorsStatus(
             count=failures.count, last_at=last.at if last else None, last_in=last.task if last else None
         ),
+    )
+
+
+def _admission(registry: CallRegistry, translate: Callable[[object], str]) -> AdmissionStatus:
+    shortage, load = registry.shortage, registry.load
+
+    def rounded(figure: float | None) -> float | None:
+        return None if figure is None else round(figure, 2)
+
+    return AdmissionStatus(
+        shortage=f"{translate(shortage.sentence)} {translate(shortage.remedy)}" if shortage else None,
+        room=registry.room,
+        cpu_percent=rounded(load.cpu_percent if load else None),
+        call_cpu_percent=rounded(load.call_cpu_percent if load else None),
+        late_percent=rounded(load.late_percent if load else None),
+        memory_free_mb=rounded(load.free_mb if load else None),
+        call_memory_mb=rounded(load.call_mb if load else None),
     )
 
 
