@@ -20,6 +20,7 @@ import dialplan as dialplan_package
 from ari_app.sandbox import debian
 from ari_app.sandbox.ports import HOST, block
 from ari_app.sandbox.processes import Child, running
+from ari_app.sandbox.tones import write_tone
 
 START_TIMEOUT_S = 30.0
 CLI_TIMEOUT_S = 10.0
@@ -37,11 +38,17 @@ RTP_PORTS = 200
 
 # Their modules read them, and complain when they are absent; the defaults are what the sandbox wants.
 EMPTY_FILES = (
-    "acl ccss chan_websocket cli cli_permissions codecs confbridge pjproject queuerules sorcery stasis udptl "
-    "websocket_client"
+    "acl ccss chan_websocket cli cli_permissions codecs pjproject queuerules sorcery stasis udptl websocket_client"
 )
 
-FOLDERS = "etc lib/keys agi-bin spool/tmp spool/recording spool/monitor moh log/cdr-custom log/cel-custom"
+FOLDERS = (
+    "etc lib/keys agi-bin spool/tmp spool/recording spool/monitor spool/outgoing moh log/cdr-custom log/cel-custom"
+)
+
+MUSIC_HZ = 350.0
+"""What a held party hears."""
+MUSIC_S = 10.0
+"""Asterisk plays it again and again."""
 
 BIND_FAILURE = re.compile(r".*(?:Unable to bind|Address already in use|bind failed|Unable to open .*socket).*", re.I)
 
@@ -186,6 +193,7 @@ class PrivateAsterisk:
         for folder in FOLDERS.split():
             (self.run_dir / folder).mkdir(parents=True, exist_ok=True)
         etc.chmod(0o700)  # passwords
+        write_tone(self.run_dir / "moh" / "music.wav", MUSIC_HZ, MUSIC_S, rate=8000)
         values = {
             "RUN": self.run_dir,
             "SOCKETS": self._sockets,

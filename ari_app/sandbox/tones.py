@@ -20,6 +20,11 @@ WINDOW_MS = 10
 GAP_MS = 60
 SILENCE_DBFS = -50.0
 FULL_SCALE = 32768.0
+PEAK_DB = 15.0
+PEAKS_APART_HZ = 50.0
+QUIETEST = 10 ** (SILENCE_DBFS / 20) / 4  # of a sine's amplitude, as a Hann window shows it
+
+Samples = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,7 @@ def write_tone(path: Path, hz: float, seconds: float, rate: int = 48000, level_d
 
 def measure(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Heard:
     """Measure a mono wav of 16 bit, or the part from ``start_s`` to ``end_s``."""
-    with wave.open(str(path), "rb") as source:
-        if (source.getnchannels(), source.getsampwidth()) != (1, 2):
-            raise ValueError(f"{path}: only mono wav files of 16 bit can be measured")
-        rate = source.getframerate()
-        samples = np.frombuffer(source.readframes(source.getnframes()), "<i2").astype(np.float64) / FULL_SCALE
-    samples = samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)]
+    samples, rate = _samples(path, start_s, end_s)
     seconds = len(samples) / rate
     width = rate * WINDOW_MS // 1000
     windows = samples[: len(samples) // width * width].reshape(-1, width)
@@ -71,7 +71,30 @@ def measure(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Hea
     return Heard(_dominant_hz(sound, rate), level, gaps, seconds, float(sounding[0]) * WINDOW_MS / 1000)
 
 
-def _dominant_hz(sound: np.ndarray[tuple[int], np.dtype[np.float64]], rate: int) -> float:
+def tones(path: Path, start_s: float = 0.0, end_s: float | None = None) -> list[int]:
+    """The frequencies in it, rounded, lowest first: every peak of the spectrum within `PEAK_DB` of the highest."""
+    sound, rate = _samples(path, start_s, end_s)
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) if len(sound) else np.zeros(1)
+    spectrum[0] = 0.0
+    found: list[int] = []
+    apart = max(1, round(PEAKS_APART_HZ * len(sound) / rate))
+    least = spectrum.max() * 10 ** (-PEAK_DB / 20)
+    while (peak := int(spectrum.argmax())) and spectrum[peak] >= max(least, len(sound) * QUIETEST):
+        found.append(round(peak * rate / len(sound)))
+        spectrum[max(0, peak - apart) : peak + apart + 1] = 0.0
+    return sorted(found)
+
+
+def _samples(path: Path, start_s: float, end_s: float | None) -> tuple[Samples, int]:
+    with wave.open(str(path), "rb") as source:
+        if (source.getnchannels(), source.getsampwidth()) != (1, 2):
+            raise ValueError(f"{path}: only mono wav files of 16 bit can be measured")
+        rate = source.getframerate()
+        samples = np.frombuffer(source.readframes(source.getnframes()), "<i2").astype(np.float64) / FULL_SCALE
+    return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
+
+
+def _dominant_hz(sound: Samples, rate: int) -> float:
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     spectrum[0] = 0.0
     peak = int(spectrum.argmax())

@@ -1,12 +1,16 @@
 """What must be gone when a call, and when Astergram, is over: asked of Asterisk and of the operating system."""
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from ari_app.sandbox.asterisk import PrivateAsterisk
+
+PARKING_LOT = re.compile(r" 0 parking ")
+"""Asterisk keeps an empty one for the next call."""
 
 
 @dataclass
@@ -45,4 +49,5 @@ async def left_in_asterisk(asterisk: PrivateAsterisk) -> list[str]:
     """Channels and bridges that exist now."""
     channels = (await asterisk.cli("core show channels concise")).splitlines()
     bridges = (await asterisk.cli("bridge show all")).splitlines()[1:]
+    bridges = [each for each in bridges if not PARKING_LOT.search(each)]
     return [f"channel {each}" for each in channels if each.strip()] + [f"bridge {each}" for each in bridges]

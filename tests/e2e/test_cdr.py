@@ -26,18 +26,17 @@ exten => _X.,1,Dial(PJSIP/101,1)
  same => n,Hangup(19)
 
 [phones]
-exten => _8+X.,1,Dial(Local/${EXTEN:1}@to-telegram/n,60,tT)
- same => n,Hangup(${HANGUPCAUSE})
+exten => _8+X.,1,Goto(to-telegram,${EXTEN:1},1)
 exten => _7+X.,1,Set(CHANNEL(accountcode)=of-the-phone)
  same => n,Set(CDR(userfield)=of-the-dialplan)
- same => n,Goto(8${EXTEN:1},1)
+ same => n,Goto(${EXTEN:1},1)
 """
 )
-STASIS = ANNA
-"""Dialled by a phone: Stasis() for the phone's own channel."""
-DIAL = f"8{ANNA}"
-"""Dial(Local/...@to-telegram/n,60,tT)."""
-NOT_ON_TELEGRAM = "8+79990009999"
+DIAL = ANNA
+"""Dialled by a phone: Dial(Local/...@to-telegram/n)."""
+STASIS = f"8{ANNA}"
+"""Stasis() for the phone's own channel."""
+NOT_ON_TELEGRAM = "+79990009999"
 TALK_S = 1.0
 
 Row = dict[str, str]
@@ -148,7 +147,7 @@ async def test_an_answered_outgoing_call_is_one_row(play: PlayMaker) -> None:
                 await call.close_audio()
                 [row] = await cdr(stage)
                 is_billed(stage, row)
-                has(row, src="101", dst=number, dcontext="phones", accountcode="sales", **of_anna(stage, "ANSWER"))
+                has(row, src="101", dst=ANNA, accountcode="sales", **of_anna(stage, "ANSWER"))
 
 
 def of_anna(stage: Play, status: str) -> Row:
@@ -269,6 +268,6 @@ async def test_a_transferred_call_is_two_rows_that_belong_together(play: PlayMak
             await stage.talking()
             await goes_on_with(other, phone, call)
             first, second = await cdr(stage, 2)
-            has(first, src="101", dst=number, disposition="ANSWERED", **of_anna(stage, "ANSWER"))
+            has(first, src="101", dst=ANNA, disposition="ANSWERED", **of_anna(stage, "ANSWER"))
             has(second, src=anna_id, dst="102", disposition="ANSWERED", linkedid=first["linkedid"])
             is_joined(stage, first["linkedid"])

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 import dialplan
+from ari_app.sandbox.asterisk import MUSIC_HZ
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
-from ari_app.sandbox.tones import measure, write_tone
+from ari_app.sandbox.tones import measure
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker
 from tests.e2e.test_texts import Correspondence
 from tests.integration.ari_helpers import global_variable
 
-MUSIC_HZ = 1200.0
 HZ_TOLERANCE = 15.0  # after a change, the jitter buffer leaves out or repeats a little
 TAIL_S = 1.5
 TRUNK = "102"  # a phone stands in for it
@@ -33,14 +33,6 @@ def _failover(dial_s: int = 30) -> str:
     return f"{example}{h}[phones](+)\nexten => _8X.,1,Goto(telegram-or-trunk,+${{EXTEN:1}},1)\n"
 
 
-async def _music(stage: Play) -> None:
-    """Music on hold is a tone."""
-    music = stage.asterisk.run_dir / "moh"
-    write_tone(music / "tone.wav", MUSIC_HZ, 30.0, rate=8000)
-    for command in ("unload", "load"):  # where it has found no music at its start, a reload does not help
-        await stage.asterisk.cli(f"module {command} res_musiconhold.so")
-
-
 def _sounds(stage: Play, name: str, hz: float) -> None:
     path = stage.recording(name)
     found = measure(path, start_s=max(0.0, measure(path).seconds - TAIL_S))
@@ -50,7 +42,6 @@ def _sounds(stage: Play, name: str, hz: float) -> None:
 @pytest.mark.asterisk_16
 async def test_who_is_held_hears_music_and_then_the_phone_again(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
-        await _music(stage)
         for part, hz in (("held", MUSIC_HZ), ("resumed", PHONE_HZ)):
             await phone.dial(ANNA)
             call = await anna.incoming()
