@@ -25,6 +25,10 @@ FORK_TIMEOUT_S = 15.0
 """A zygote on a busy machine loads its libraries in a second or two."""
 END_TIMEOUT_S = 3.0
 """A zygote ends at once when its socket is closed."""
+PRIORITY_REFUSED = (
+    "media processes run at the priority of any other program (nice %d), and calls may stutter on a busy machine: "
+    "nice -5 is refused (%s); LimitNICE=-5 in the systemd unit, or nice in /etc/security/limits.conf, allows it"
+)
 REPORT_TIMEOUT_S = 1.0
 """Between a process's end and the zygote's report of it."""
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"  # set only where scripts/coverage measures
@@ -64,6 +68,7 @@ class Forker:
         self._given_up: set[str] = set()
         self._heard = asyncio.Event()
         self._children: dict[int, Child] = {}
+        self._priority_told = False
         self._protocol: asyncio.Future[EngineProtocol] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Self:
@@ -193,6 +198,10 @@ class Forker:
             case {"protocol": {"min_layer": int(low), "max_layer": int(high), "library_versions": list(versions)}}:
                 if not self._protocol.done():
                     self._protocol.set_result(EngineProtocol(low, high, tuple(versions)))
+            case {"priority": int(priority), "reason": str(reason)}:
+                if not self._priority_told:
+                    log.info(PRIORITY_REFUSED, priority, reason)
+                self._priority_told = True
             case {"forked": str(path), "pid": int(pid)}:
                 self._forked(path, pid)
             case {"failed": str(path), "reason": str(reason)}:

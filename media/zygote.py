@@ -4,7 +4,8 @@ It is a program of its own (``python -m media.zygote``), so a media process inhe
 secret, no thread, no open file. It is the parent of the media processes, so it is the one to learn how they ended.
 
 On its standard input, a Unix socket, come and go lines of JSON. It begins with ``{"protocol": {...}}``, the fields of
-``media.types.EngineProtocol``. ``{"fork": "/path/of/socket"}`` is answered by
+``media.types.EngineProtocol``, with ``{"priority": 0, "reason": "..."}`` behind it where the processes' priority (nice)
+could not be raised. ``{"fork": "/path/of/socket"}`` is answered by
 ``{"forked": "/path/of/socket", "pid": 12}`` or ``{"failed": "/path/of/socket", "reason": "..."}``; an ended process is
 ``{"ended": 12, "code": 0}``, where a negative code is a signal as in ``subprocess``. It ends when its controller does;
 its media processes go on.
@@ -26,6 +27,8 @@ from media.sockets import short_address
 
 PRELOADED = ("numpy", "av", "aiohttp", "ntgcalls", "pydantic", "media.worker")
 SOCKET_MODE_MASK = 0o177
+PRIORITY = -5
+"""nice of media processes: before ordinary programs, because their pauses are heard; behind the system's own."""
 EXIT_SOFTWARE = 70
 """sysexits.h: an internal error."""
 
@@ -41,6 +44,8 @@ def main() -> None:
     gc.freeze()
     control = socket.socket(fileno=sys.stdin.fileno())
     _say(control, {"protocol": _protocol()})
+    if refused := raise_priority():
+        _say(control, refused)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
@@ -65,6 +70,17 @@ def main() -> None:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 _fork(control, json.loads(line)["fork"], inherited)
+
+
+def raise_priority() -> dict[str, Any] | None:
+    """Go before ordinary programs, with all that is forked from here; what to say where that is not allowed."""
+    priority = os.getpriority(os.PRIO_PROCESS, 0)
+    if priority > PRIORITY:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+        except OSError as error:
+            return {"priority": priority, "reason": error.strerror}
+    return None
 
 
 def _protocol() -> dict[str, Any]:

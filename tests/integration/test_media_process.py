@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from media.pool import MediaPool, MediaProcess
 from media.types import Codecs, DhConfig, MediaError, MediaLost, MediaSettings
+from media.zygote import PRIORITY
 
 # Telegram's own 2048-bit prime, from messages.dhConfig.
 P = bytes.fromhex(
@@ -224,6 +225,18 @@ async def test_nothing_is_left(tmp_path: Path) -> None:
     assert not [pid for pid in pids if alive(pid)]
     assert not list(run.iterdir())
     assert descriptors() == before
+
+
+async def test_media_processes_go_before_ordinary_programs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Or it is said, once, that they may not."""
+    caplog.set_level("INFO", "media")
+    async with MediaPool(tmp_path / "run", warm=0) as pool, call(pool) as (caller, callee):
+        await connect(caller, callee)
+        threads = [each.id for process in (caller, callee) for each in psutil.Process(process.pid).threads()]
+        found = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+    said = [each.message for each in caplog.records if "priority" in each.message]
+    print(len(threads), found, said)
+    assert (found, len(said)) in [({PRIORITY}, 0), ({os.getpriority(os.PRIO_PROCESS, 0)}, 1)]
 
 
 async def test_an_exception_in_a_call_comes_out_as_it_is(tmp_path: Path) -> None:
