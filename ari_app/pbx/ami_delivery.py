@@ -4,7 +4,8 @@ import logging
 
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.asterisk.errors import AriError, AriRefused, AriTimeout, AriUnreachable
-from ari_app.pbx.ami_spool import Spool, SpooledEvent
+from ari_app.pbx.ami_spool import Spool
+from ari_app.store.ami_spool import SpooledEvent
 
 TRIES = 5
 """An event that Asterisk leaves without an answer this often, though it answers others, is not tried again."""
@@ -42,7 +43,7 @@ class AmiDelivery:
             else:
                 self.sent += 1
             tries = 0
-            self._spool.taken(event)
+            self._spool.taken()
 
     async def _send(self, event: SpooledEvent) -> None:
         action_id = event.headers.get("ActionID") or str(event.id)

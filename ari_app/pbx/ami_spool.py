@@ -1,14 +1,14 @@
 """The events on their way to AMI: in order, bounded, and kept over a restart."""
 
 import asyncio
-import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ari_app.pbx.ami_events import TelegramEventsLost
-from ari_app.store.ami_spool import AmiEventRow, AmiSpoolRepository
+from ari_app.store.ami_spool import AmiSpoolRepository, SpooledEvent
 from ari_app.store.store import Store, StoreUnavailable
 
 LOST = TelegramEventsLost.event
@@ -16,19 +16,10 @@ LOST = TelegramEventsLost.event
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SpooledEvent:
-    """One event; ``id`` is its EventID, and only grows, also over a restart."""
-
-    id: int
-    name: str
-    headers: Mapping[str, str]
-
-
 class Spool:
     """A queue of at most ``most`` events; `put` never waits. ``clock`` gives Unix time.
 
-    Where there is no room the oldest ones go, and an event that counts them is in their place.
+    Where there is no room the two oldest make room for an event that counts them. What is being sent is kept.
     """
 
     def __init__(self, store: Store, most: int, clock: Callable[[], float] = time.time) -> None:
@@ -37,92 +28,102 @@ class Spool:
         self._repository = AmiSpoolRepository(store)
         self._most = most
         self._clock = clock
-        self._waiting: dict[int, SpooledEvent] = {}
-        self._unwritten: dict[int, AmiEventRow | None] = {}
+        self._sending: SpooledEvent | None = None
+        self._waiting: deque[SpooledEvent] = deque()
         self._last_id = 0
-        self._sending: int | None = None
+        self._own_from = 0
+        self._taken: int | None = None
+        self._unwritten: dict[int, SpooledEvent] = {}
+        self._writing = self._outdated = False
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + (self._sending is not None)
 
     async def load(self) -> None:
         """Have what an earlier run has left, before anything else is put."""
         try:
-            rows = await self._repository.all()
+            events, self._last_id = await self._repository.all()
         except StoreUnavailable as error:
-            log.warning("events that wait for AMI from an earlier run are not sent: %s", error)
-            rows = []
-        for row in rows:
-            self._last_id = row.id
-            self._add(SpooledEvent(row.id, row.name, json.loads(row.headers)))
+            log.warning("events that wait for AMI from an earlier run are not sent before the next start: %s", error)
+            self._own_from = round(self._clock() * 1000)
+            return
+        for event in events:
+            self._add(event)
 
     def put(self, name: str, headers: Mapping[str, str]) -> None:
         """One more event."""
         self._last_id = max(self._last_id + 1, round(self._clock() * 1000))
         event = SpooledEvent(self._last_id, name, headers)
-        self._write(event)
+        self._unwritten[event.id] = event
         self._add(event)
+        self._write()
 
     async def first(self) -> SpooledEvent:
         """Wait for the oldest event; it stays until it is `taken`."""
-        await self._filled.wait()
-        self._sending = next(iter(self._waiting))
-        return self._waiting[self._sending]
+        if self._sending is None:
+            await self._filled.wait()
+            self._sending = self._waiting.popleft()
+            self._tell()
+        return self._sending
 
     async def emptied(self) -> None:
         """Wait until every event has been taken."""
         await self._emptied.wait()
 
-    def taken(self, event: SpooledEvent) -> None:
-        """It needs not be sent any more."""
+    def taken(self) -> None:
+        """The `first` needs not be sent any more."""
+        assert self._sending is not None
+        self._taken = self._sending.id
+        self._unwritten.pop(self._taken, None)
         self._sending = None
-        self._remove(event.id)
+        self._tell()
+        self._write()
 
     def _add(self, event: SpooledEvent) -> None:
-        self._waiting[event.id] = event
-        self._filled.set()
-        self._emptied.clear()
-        while len(self._waiting) > self._most:
+        self._waiting.append(event)
+        while len(self) > self._most:
             self._drop_oldest()
+        self._tell()
 
     def _drop_oldest(self) -> None:
-        """Count one more in the event that stands for those that are lost; what is being sent stays."""
-        ids = iter(self._waiting)
-        first = next(ids)
-        if first == self._sending:
-            first = next(ids)
-        counting = self._waiting[first]
-        before = int(counting.headers["Count"]) if counting.name == LOST else 0
-        if before:
-            self._remove(next(ids))
-        else:
+        if self._waiting[0].name != LOST:
             log.error("AMI has taken no event for too long: the oldest of %d that wait are lost", self._most)
-        self.lost += 1
-        lost = TelegramEventsLost(event_time=self._clock(), count=before + 1)
-        self._waiting[first] = replace(counting, name=LOST, headers=lost.headers())
-        self._write(self._waiting[first])
+        count = 0
+        for event in (dropped := self._waiting.popleft(), replaced := self._waiting.popleft()):
+            count += int(event.headers["Count"]) if event.name == LOST else 1
+            self.lost += event.name != LOST
+        self._unwritten.pop(dropped.id, None)
+        lost = TelegramEventsLost(event_time=self._clock(), count=count)
+        self._unwritten[replaced.id] = event = replace(replaced, name=LOST, headers=lost.headers())
+        self._waiting.appendleft(event)
 
-    def _remove(self, id: int) -> None:
-        del self._waiting[id]
-        self._unwritten[id] = None
-        self._apply()
-        if not self._waiting:
-            self._filled.clear()
-            self._emptied.set()
+    def _tell(self) -> None:
+        """Set the events to what they tell."""
+        for event, is_so in ((self._filled, bool(self._waiting)), (self._emptied, not len(self))):
+            if is_so:
+                event.set()
+            else:
+                event.clear()
 
-    def _write(self, event: SpooledEvent) -> None:
-        self._unwritten[event.id] = AmiEventRow(event.id, event.name, json.dumps(dict(event.headers)))
-        self._apply()
-
-    def _apply(self) -> None:
-        changes = dict(self._unwritten)
+    def _write(self) -> None:
+        """Have the database follow. One write at a time: however long it is in trouble, another event costs no more."""
+        if self._writing:
+            self._outdated = True
+            return
+        self._writing, self._outdated = True, False
+        events = list(self._unwritten.values())
 
         def done(kept: bool) -> None:
-            for id, row in changes.items():
-                if id in self._unwritten and self._unwritten[id] is row:
-                    del self._unwritten[id]
+            for event in events:  # what could not be kept at all is sent all the same
+                if self._unwritten.get(event.id) is event:
+                    del self._unwritten[event.id]
+            self._writing = False
+            if self._outdated:
+                self._write()
 
-        self._repository.apply(changes, done)
+        first = self._waiting[0].id if self._waiting else self._last_id + 1
+        sending = [self._sending.id] if self._sending else []
+        self._repository.apply(events, range(self._own_from, first), sending, self._taken, done)

@@ -1,6 +1,7 @@
 """The events that AMI has not taken yet, kept so that a restart loses none."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -8,14 +9,17 @@ from sqlite_utils import Database
 from ari_app.store.store import Store
 from ari_app.store.write_queue import Done
 
+MARK = ""
+"""The name of the row that holds the last number that was taken, so that numbers grow whatever becomes of the clock."""
+
 
 @dataclass(frozen=True)
-class AmiEventRow:
-    """One event by its number, which only grows: its name, and its headers as JSON."""
+class SpooledEvent:
+    """One event; ``id`` is its EventID, and only grows, also over a restart."""
 
     id: int
     name: str
-    headers: str
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -24,25 +28,30 @@ class AmiSpoolRepository:
 
     store: Store
 
-    async def all(self) -> list[AmiEventRow]:
-        """In their order. Raises StoreUnavailable."""
+    async def all(self) -> tuple[list[SpooledEvent], int]:
+        """In their order, and the highest number that was ever given. Raises StoreUnavailable."""
 
-        def read(db: Database) -> list[AmiEventRow]:
-            return [AmiEventRow(**row) for row in db.table("ami_events").rows_where(order_by="id")]
+        def read(db: Database) -> list[tuple[int, str, str]]:
+            return list(db.execute("SELECT id, name, headers FROM ami_events ORDER BY id"))
 
-        return await self.store.run(read)
+        rows = await self.store.run(read)
+        events = [SpooledEvent(id, name, json.loads(headers)) for id, name, headers in rows if name != MARK]
+        return events, rows[-1][0] if rows else 0
 
-    def apply(self, changes: Mapping[int, AmiEventRow | None], done: Done) -> None:
-        """Keep these events, and forget those that are None; never waits.
+    def apply(
+        self, events: Sequence[SpooledEvent], over: range, but: Collection[int], taken: int | None, done: Done
+    ) -> None:
+        """Keep these events; forget those with the numbers ``over``, ``but`` these; remember ``taken``. Never waits.
 
-        Until ``done`` is told, a further call has to have the same changes, too: it takes this one's place.
+        What follows has to wait until ``done`` is told.
         """
 
         def write(db: Database) -> None:
-            for id, row in changes.items():
-                if row is None:
-                    db.table("ami_events").delete_where("id = ?", [id])
-                else:
-                    db.table("ami_events").upsert(vars(row), pk="id")
+            rows = [(event.id, event.name, json.dumps(dict(event.headers))) for event in events]
+            rows += [(taken, MARK, "{}")] if taken is not None else []
+            db.conn.executemany("INSERT OR REPLACE INTO ami_events (id, name, headers) VALUES (?, ?, ?)", rows)
+            kept = [*but, *([] if taken is None else [taken])]
+            sql = f"DELETE FROM ami_events WHERE id >= ? AND id < ? AND id NOT IN ({','.join('?' * len(kept))})"  # noqa: S608
+            db.execute(sql, [over.start, over.stop, *kept])
 
         self.store.later(("events for AMI",), write, done)

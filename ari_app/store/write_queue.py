@@ -86,7 +86,8 @@ class WriteQueue:
         self._hurried.set()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._empty.wait()
+                while self._waiting:  # who is told that a write is done may have another one at once
+                    await self._empty.wait()
         except TimeoutError:
             why = self.trouble.sentence if self.trouble else "it takes too long"
             log.error(  # noqa: TRY400 - the administrator needs the sentence

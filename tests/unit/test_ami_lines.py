@@ -132,7 +132,7 @@ async def test_what_a_killed_program_left_open_is_over_before_it_has_started(tmp
     )
     async with reports(tmp_path, Lines(), CallRegistry(), [left]) as (spool, _):
         await eventually(lambda: len(spool) == 3)
-        ended, started, _ = spool._waiting.values()
+        ended, started, _ = spool._waiting
     assert (ended.name, started.name) == ("TelegramCallEnded", "TelegramStarted")
     assert (ended.headers["CallID"], ended.headers["EndedBy"], ended.headers["Status"]) == ("1", "Astergram", "ERROR")
     assert (ended.headers["Name"], ended.headers["TelegramID"]) == ("Anna", "20")
@@ -147,7 +147,7 @@ async def test_who_asks_gets_all_of_it(tmp_path: Path) -> None:
             link.on_event({"UserEvent": "TelegramStatus", "ActionID": "1"})
             call.end(outcome.not_answered(1.0))
             link.on_event({"UserEvent": "TelegramStatus", "ActionID": "2"})
-        waiting = list(spool._waiting.values())[2:]
+        waiting = list(spool._waiting)[2:]
         answer = ["TelegramLineStatus", "TelegramCallStatus", "TelegramStatusComplete"]
         assert [event.name for event in waiting[:6]] == answer * 2
         # Whoever asks is told of each call whose end is still to come.

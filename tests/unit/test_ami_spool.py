@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.backoff import Backoff
+from ari_app.i18n import message
 from ari_app.pbx.ami_delivery import TRIES, AmiDelivery
 from ari_app.pbx.ami_spool import LOST, Spool
-from ari_app.store.store import Store, open_store
+from ari_app.store.store import Store, StoreUnavailable, open_store
 from tests.unit.fake_ami import WAIT_S, FakeAmi, client, error, fake_ami, silent, success
 from tests.unit.fake_ari import eventually
+from tests.unit.storage_trouble import locked
 
 MOST = 100
 NOW = 1_790_000_000.0
@@ -37,7 +40,7 @@ async def emptied(spool: Spool) -> list[str]:
     while len(spool):
         event = await spool.first()
         names.append(event.headers["Count"] if event.name == LOST else event.name)
-        spool.taken(event)
+        spool.taken()
     return names
 
 
@@ -63,10 +66,11 @@ async def delivering(ami: FakeAmi, spool: Spool, timeout_s: float = WAIT_S) -> A
 async def test_what_waits_is_there_after_a_restart(store: Store) -> None:
     spool = await spool_of(store)
     put(spool, 1, 2, 3)
-    spool.taken(await spool.first())
+    await spool.first()
+    spool.taken()
     again = await spool_of(store)
     put(again, 4)
-    ids = [event.id for event in again._waiting.values()]
+    ids = [event.id for event in again._waiting]
     assert ids == sorted(set(ids))
     assert await emptied(again) == ["2", "3", "4"]
     assert len(await spool_of(store)) == 0
@@ -84,20 +88,63 @@ async def test_the_oldest_go_where_there_is_no_room(store: Store) -> None:
 async def test_what_is_being_sent_is_not_lost(store: Store) -> None:
     spool = await spool_of(store, 3)
     put(spool, 0, 1, 2)
-    sending = await spool.first()
+    await spool.first()
     put(spool, 3, 4)
-    spool.taken(sending)
+    spool.taken()
     assert await emptied(spool) == ["3", "4"]
     assert spool.lost == 3
 
 
-async def test_nobody_waits_for_the_database(store: Store) -> None:
-    """A database that can't be written costs no event as long as the program runs."""
+async def test_nobody_waits_for_the_database(tmp_path: Path) -> None:
+    """One that can't be written costs no event as long as the program runs, and no memory for those that went."""
+    path = tmp_path / "astergram.db"
+    async with open_store(path) as store:
+        spool = await spool_of(store)
+        async with locked(store, path):
+            put(spool, *range(50))
+            assert len(store.queue) == 1
+            for _ in range(49):
+                await spool.first()
+                spool.taken()
+            assert (len(spool), len(spool._unwritten), len(store.queue)) == (1, 1, 1)
+        assert await emptied(await spool_of(store)) == ["49"]
+
+
+async def test_what_is_put_last_is_kept(tmp_path: Path) -> None:
+    """Also what came while the database was being written."""
+    for most in (1, 20):
+        async with open_store(tmp_path / f"{most}.db") as store:
+            put(await spool_of(store), *range(most))
+        async with open_store(tmp_path / f"{most}.db") as store:
+            assert await emptied(await spool_of(store)) == [str(number) for number in range(most)]
+
+
+async def test_numbers_grow_though_the_clock_was_set_back(store: Store) -> None:
     spool = await spool_of(store)
-    writes = len(store.queue)
-    put(spool, *range(50))
-    assert len(store.queue) <= writes + 1
-    assert await emptied(spool) == [str(number) for number in range(50)]
+    put(spool, 1)
+    last = (await spool.first()).id
+    spool.taken()
+    again = Spool(store, MOST, clock=lambda: NOW - 86400)
+    await again.load()
+    put(again, 2)
+    assert (len(again), (await again.first()).id) == (1, last + 1)
+
+
+async def test_a_database_that_cannot_be_read_keeps_what_it_has(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(Spool(store, MOST, clock=lambda: NOW - 60), 1)
+    await store.written()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "run", unavailable)
+        next_run = await spool_of(store)
+    put(next_run, 2)
+    assert await emptied(next_run) == ["2"]
+    assert await emptied(await spool_of(store)) == ["1"]
+
+
+async def unavailable(_: Any) -> None:
+    raise StoreUnavailable(message("The disk is full."))
 
 
 async def test_events_come_in_order_with_their_ids(store: Store) -> None:
