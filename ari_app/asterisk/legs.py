@@ -323,6 +323,7 @@ class IncomingLeg(Leg):
     def _replaced_by(self, event: Event) -> None:
         super()._replaced_by(event)
         self._transferred = True
+        self._told.clear()
 
     def _left_stasis(self) -> None:
         if self._transferred:

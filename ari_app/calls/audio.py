@@ -9,11 +9,12 @@ from ari_app.asterisk.bridging import bridged
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import best_effort
 from ari_app.asterisk.external_media import ExternalMediaLeg, rtp_media_leg, websocket_media_leg
-from ari_app.asterisk.legs import Leg
+from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.asterisk.media_codecs import MediaCodecs, NoMediaCodec, Transport
 from ari_app.calls import events, outcome
 from ari_app.calls.call import Call
 from ari_app.calls.cdr import NO_ROW
+from ari_app.calls.conversation import tell_channel
 from ari_app.calls.events import Side
 from ari_app.calls.outcome import Ending
 from ari_app.calls.scope import Scope
@@ -130,6 +131,8 @@ async def follow_transfers(call: Call, leg: Leg) -> None:
         with best_effort(f"call {call.id}: Linkedid after a transfer"):
             await leg.learn_linkedid()
         call.channel = leg.pbx_channel
+        if isinstance(leg, IncomingLeg):
+            await tell_channel(call, leg)
         call.add_event(events.Transferred(channel.name))
 
 

@@ -1,6 +1,7 @@
 """What every call has in common, however its two parties got to talk."""
 
-from ari_app.asterisk.legs import Leg
+from ari_app.asterisk.errors import best_effort
+from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Ending
@@ -46,3 +47,9 @@ async def ended_on_telegram(call: Call, phone_call: PhoneCall) -> Ending:
 async def ended_in_asterisk(call: Call, leg: Leg) -> Ending:
     """The PBX's side ends the call."""
     return outcome.asterisk_ended((await leg.hung_up()).cause, call.direction, call.talking)
+
+
+async def tell_channel(call: Call, leg: IncomingLeg) -> None:
+    """Set on the channel that dialled, or is in its place, what is known of the call, before anybody reports it."""
+    with best_effort(f"call {call.id}: setting TELEGRAM_* of channel {leg.id}"):
+        await leg.tell({name: value for name, value in call.variables().items() if name.startswith("TELEGRAM_")})

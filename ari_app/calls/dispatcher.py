@@ -14,11 +14,12 @@ from ari_app.calls.call import Call
 from ari_app.calls.callback import callback
 from ari_app.calls.card import Cards
 from ari_app.calls.cdr import OutgoingRow
+from ari_app.calls.conversation import tell_channel
 from ari_app.calls.dtmf import DigitsRefused, digits_of
 from ari_app.calls.events import ClickToCall
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.outbound import outbound, return_to_dialplan, tell_channel
+from ari_app.calls.outbound import outbound, return_to_dialplan
 from ari_app.calls.outcome import Direction, Ending, Status, failed
 from ari_app.calls.registry import CallRefused, CallRegistry
 from ari_app.calls.request import Request, Route

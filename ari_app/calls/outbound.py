@@ -14,7 +14,7 @@ from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.call import Call
 from ari_app.calls.cdr import OutgoingRow
-from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk
+from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk, tell_channel
 from ari_app.calls.events import CalleeFound, CalleeOutdated, CallRequested, Dialled, LineRefused
 from ari_app.calls.outcome import Cause, Ending, Status
 from ari_app.calls.request import Route
@@ -66,12 +66,6 @@ async def outbound(
             route.move_on(refusal)
             call.add_event(LineRefused(outcome.failed(refusal).reason))
         call.line = route.line.number
-
-
-async def tell_channel(call: Call, leg: IncomingLeg) -> None:
-    """Set on the channel that dialled what is known of the call, before anybody reports it."""
-    with best_effort(f"call {call.id}: setting TELEGRAM_* of channel {leg.id}"):
-        await leg.tell({name: value for name, value in call.variables().items() if name.startswith("TELEGRAM_")})
 
 
 class PbxParty(Protocol):

@@ -1,7 +1,7 @@
 """Calls as AMI is told of them: each begins once and ends once, whatever becomes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,10 +12,12 @@ from ari_app.calls.events import CallBackRequested
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.scope import CallScope
+from ari_app.pbx.ami_events import AmiEvent
 from ari_app.pbx.ami_reporter import AmiReporter
 from ari_app.telegram.errors import Limited
 from tests.unit.call_rig import LINE, PASSES_S, CallRig, call_rig
-from tests.unit.fake_ari import PHONE, eventually
+from tests.unit.fake_ari import PHONE, eventually, transferred
+from tests.unit.fake_telegram import ANNA
 from tests.unit.test_dispatcher import CHANNEL, Dispatching, dispatching
 
 
@@ -24,7 +26,12 @@ class Told:
 
     def __init__(self, registry: CallRegistry) -> None:
         self.events: list[Any] = []
-        registry.listeners.add(AmiReporter(self.events.append, with_text=False))
+        self.on_event: Callable[[], None] = lambda: None
+        registry.listeners.add(AmiReporter(self._put, with_text=False))
+
+    def _put(self, event: AmiEvent) -> None:
+        self.events.append(event)
+        self.on_event()
 
     @property
     def names(self) -> list[str]:
@@ -117,3 +124,20 @@ async def test_a_call_back_that_the_line_has_no_room_for() -> None:
             pass
     assert told.names == ["CallbackRequested", "CallOffered", "CallEnded", "CallbackEnded"]
     assert told.events[-1].status == "BUSY"
+
+
+async def test_a_transferred_call_is_told_with_its_new_channel(rig: CallRig) -> None:
+    """Which knows the call before anybody is told."""
+    async with told_of(rig) as (it, told):
+        await it.dialled()
+        call = await it.talks()
+        known: list[dict[str, str]] = []
+        told.on_event = lambda: known.append(dict(rig.ari.variables["1700.5"]))
+        await transferred(rig.ari, CHANNEL, "1700.5")
+        await eventually(lambda: told.names[-1] == "CallTransferred")
+        event = told.events[-1]
+        assert (event.channel, event.uniqueid, event.linkedid) == ("Local/102@phones-1700.5;1", "1700.5", "1700.5")
+        assert (known[0]["TELEGRAM_CALL"], known[0]["TELEGRAM_ID"]) == (call.id, str(ANNA))
+        call.end(outcome.by_administrator(call.direction, call.talking))
+        await it.over()
+    assert told.names == ["CallOffered", "CallRinging", "CallAnswered", "CallTransferred", "CallEnded"]
