@@ -6,9 +6,14 @@ and empty. https://docs.asterisk.org/Latest_API/API_Documentation/AMI_Actions/Us
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, field, fields
+from enum import Enum
 from typing import Any, ClassVar
+
+from ari_app.calls.progress import CallState
+from ari_app.calls.reasons import EndedBy
+from ari_app.telegram.profile import CardReason
 
 LONGEST_LINE = 1000
 """Bytes of one header: Asterisk refuses a longer line of AMI (1024, measured on 16.28 and 22.10)."""
@@ -18,6 +23,12 @@ CUT = "…"
 def header(name: str, about: str, example: str = "", default: Any = "") -> Any:
     """A field of an event: its header's name, what it holds, and an example."""
     return field(default=default, metadata={"header": name, "about": about, "example": example})
+
+
+def _one_of(values: Iterable[Enum]) -> str:
+    """What a header may be, for its description."""
+    *first, last = (each.value for each in values)
+    return f"{', '.join(first)} or {last}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +47,7 @@ class AmiEvent:
 class _Somebody(AmiEvent):
     """An event about a person on Telegram and one of the lines."""
 
-    line: str = header("Line", "The line's number", "+79990000001")
+    line: str = header("Line", "The line's number; empty where a call found none", "+79990000001")
     telegram_id: int | None = header("TelegramID", "The person's Telegram id, once it is known", "5000000002", None)
     phone: str = header("Phone", "Their phone number, where their privacy shows it", "+79990000002")
     username: str = header("Username", "Their username", "anna")
@@ -65,7 +76,7 @@ class TelegramCallOffered(AmiCallEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class TelegramCallRinging(AmiCallEvent):
-    """The side that is called rings; a call back rings in the PBX first, and then on Telegram."""
+    """The side that is called rings: of a call back first the PBX, then Telegram. A redialled call rings again."""
 
     event: ClassVar = "TelegramCallRinging"
     side: str = header("Side", "Where it rings: Telegram or Asterisk", "Asterisk")
@@ -93,7 +104,7 @@ class TelegramCallEnded(AmiCallEvent):
     event: ClassVar = "TelegramCallEnded"
     status: str = header("Status", "TELEGRAM_STATUS: ANSWER, BUSY, NOANSWER...", "ANSWER")
     cause: int = header("Cause", "Q.850 cause", "16", 0)
-    ended_by: str = header("EndedBy", "Telegram, Asterisk, Administrator or Astergram", "Telegram")
+    ended_by: str = header("EndedBy", _one_of(EndedBy), "Telegram")
     reason: str = header("Reason", "Why, in a sentence", "Ended on Telegram: hung up.")
     setup_ms: int | None = header("SetupMs", "From the offer until both heard each other, ms", "5320", None)
     duration: float = header("Duration", "How long they talked, s", "62.418", 0.0)
@@ -108,10 +119,10 @@ class TelegramCallEnded(AmiCallEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class TelegramCallStatus(AmiCallEvent):
-    """A live call, in answer to TelegramStatus."""
+    """A call that is not over, in answer to TelegramStatus."""
 
     event: ClassVar = "TelegramCallStatus"
-    state: str = header("State", "begun, ringing, answered, talking or ending", "talking")
+    state: str = header("State", _one_of(each for each in CallState if each is not CallState.ENDED), "talking")
     began_at: float = header("BeganAt", "When it began: Unix time, s", "1790000000.123", 0.0)
     duration: float = header("Duration", "How long they have talked, s", "12.000", 0.0)
     action_id: str = header("ActionID", "Of the question", "42")
@@ -146,7 +157,7 @@ class TelegramCardSent(_Somebody):
     """A person was sent the business card."""
 
     event: ClassVar = "TelegramCardSent"
-    reason: str = header("Reason", "What for: no_answer, declined, busy, cancelled, missed or requested", "no_answer")
+    reason: str = header("Reason", f"What for: {_one_of(CardReason)} (by a program or the dialplan)", "no_answer")
 
 
 @dataclass(frozen=True, kw_only=True)

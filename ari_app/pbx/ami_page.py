@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ari_app.pbx.ami_events import AmiCallEvent, AmiEvent, TelegramCallEnded, headers_of, kinds
-from ari_app.pbx.ami_requests import ANSWER_S, FRESH_S, OWN_HEADERS, SIGNED
+from ari_app.pbx.ami_requests import ANSWER_S, ANSWERS, ANSWERS_S, FRESH_S, OWN_HEADERS, SIGNED
 
 HEAD = """\
 # Events and requests by AMI
@@ -21,21 +21,25 @@ Telegram calls, by user events. A consumer needs `read = user` in manager.conf;
     read = user
     write = user        ; only for TelegramStatus and the requests below
 
-- The events of a call come in their order, and none is lost while AMI is away: they wait, also over a restart of
-  Astergram, up to `queue` of them. What there is no room for is counted by `TelegramEventsLost`. An event that
+- The events of a call come in their order, from one `TelegramCallOffered` to one `TelegramCallEnded`; those of its
+  keypad and its `TelegramCallbackEnded` may come after. None is lost while AMI is away: they wait, also over a restart
+  of Astergram, up to `queue` of them. What there is no room for is counted by `TelegramEventsLost`. An event that
   Asterisk may have taken without saying so is sent again: it has the same `EventID`, which only grows.
+- A consumer that is not connected itself when Asterisk passes an event on does not get it: once connected, it asks.
 - `Linkedid` joins them with Asterisk's own events, CDR and CEL. The channel has `TELEGRAM_CALL` and its like before
   the event comes. The media channel between Asterisk and Astergram (`UnicastRTP/...` or `WebSocket/...`) has events
   of its own in AMI, which a consumer can ignore.
-- Every header is there, and empty where nothing is known. A value is one line of at most 1000 bytes, cut with `…`;
-  line breaks are spaces.
-- `manager show events` in Asterisk's console shows what comes; `astergram status --json` has what was sent, waits,
-  and was lost.
+- Every header is there, and empty where nothing is known; Asterisk may add some, such as `SystemName` and, with
+  `debug = on` in manager.conf, a `Line` of its own before ours. A value is one line of at most 1000 bytes, cut with
+  `…`; line breaks are spaces. After a user event Asterisk sends one empty line more than after others.
+- Whoever has `write = user` can send events of these names, too: give it to programs that you trust.
+- `astergram status --json` has what was sent, what waits, and what was lost.
 
 ## Asking
 
 A program that connects late sends `TelegramStatus`, a user event with an ActionID, and gets a `TelegramLineStatus`
-for each line, a `TelegramCallStatus` for each live call, and `TelegramStatusComplete`, all with that ActionID:
+for each line, a `TelegramCallStatus` for each call whose end has not been told, and `TelegramStatusComplete`, all with
+that ActionID:
 
     Action: UserEvent
     UserEvent: TelegramStatus
@@ -54,12 +58,13 @@ within {answer_s:g} s.
 | `TelegramHangup` | `CallID` | ends a call |
 
 `To` is what `Stasis(telegram,...)` takes: `+79990000002`, `@anna`, `tg#5000000002`. Without `Line` the default line
-is taken, or the least busy one.
+is taken, or the least busy one. What is refused is answered {answers} times in {answers_s:g} s at most.
 
 AMI does not tell who sent a user event, and whoever has `read = user` sees it. So a request names its `User`, which
 `requesters` in `[ami]` has with a key, and is signed with it: `Signature` is the HMAC-SHA256, in hexadecimal, of all
-its headers except `Action` and `Signature`, as lines `Header: value` in the order of their names, with a line break
-between them. `Time` is the Unix time, {fresh_s:g} s off at most, and an ActionID is taken once. In Python:
+its headers except `Action` and `Signature`, in UTF-8, as lines `Header: value` in the order of their names, with a line
+break (one byte, 10) between them. Names are written as here, and a value has no blanks at its ends. `Time` is the Unix
+time, {fresh_s:g} s off at most, and an ActionID is taken once. In Python:
 
     headers = {{"UserEvent": "TelegramHangup", "ActionID": "42", "User": "crm", "CallID": "3f2a9c71d0b4"}}
     headers["Time"] = str(int(time.time()))
@@ -67,15 +72,30 @@ between them. `Time` is the Unix time, {fresh_s:g} s off at most, and an ActionI
     headers["Signature"] = hmac.new(key.encode(), signed.encode(), "sha256").hexdigest()
     manager.send_action({{"Action": "UserEvent", **headers}})
 
-The signed headers are {signed}, and {own}; those that a request does not have are left out; several `Text` are joined
-by a line break.
+The signed headers are {signed},
+and {own};
+those that a request does not have, or has empty, are left out. Several `Text` are signed as one, with a line break
+between them:
+
+    Text: first line
+    second line
+
+A header, its name included, has 1020 bytes at most: that is Asterisk's bound. What Telegram has not answered may
+have been done all the same, and the `Message` says so.
 """
 
 
 def events_page() -> str:
     """All of docs/events.md."""
     names = {name for own in OWN_HEADERS.values() for name in own}
-    requests = REQUESTS.format(answer_s=ANSWER_S, fresh_s=FRESH_S, signed=_listed(SIGNED), own=_listed(sorted(names)))
+    requests = REQUESTS.format(
+        answer_s=ANSWER_S,
+        fresh_s=FRESH_S,
+        answers=ANSWERS,
+        answers_s=ANSWERS_S,
+        signed=_listed(SIGNED),
+        own=_listed(sorted(names)),
+    )
     parts = [HEAD, requests, "## Events", "", "Every event has:", "", *_table(AmiEvent, None)]
     parts += ["", "Every event of a call has:", "", *_table(AmiCallEvent, AmiEvent)]
     parts += ["", "As AMI shows one:", "", *_example(TelegramCallEnded)]

@@ -161,14 +161,45 @@ async def test_an_outgoing_call_and_its_transfer(play: PlayMaker, dialled: str) 
         assert any(crm.events.index(each) < asked for each in variables if each["Linkedid"] == phones["Linkedid"])
 
 
-async def test_what_nobody_took_is_told_too(play: PlayMaker) -> None:
-    """A line without room, and a destination that is none."""
-    async with play(ami={}) as stage, consumer(stage) as crm, stage.phone() as phone:
-        await phone.dial("+1")
-        await phone.closed()
-        ended = await crm.event("TelegramCallEnded")
-        assert names(crm.telegram(call=ended["CallID"])) == ["CallOffered", "CallEnded"]
-        assert (ended["Status"], ended["PbxParty"], ended["EndedBy"]) == ("NOTFOUND", "101", "Astergram")
+@pytest.mark.parametrize("dialled", ["directly", "through a Local channel"])
+async def test_what_nobody_took_is_told_too(play: PlayMaker, dialled: str) -> None:
+    """A line without room, and a destination that is none, each with the channel that dialled."""
+    form = "Stasis(telegram,{0})" if dialled == "directly" else "Dial(Local/{0}@to-telegram/n,60,tT)"
+    wraps = f"[phones](+)\nexten => 700,1,{form.format(ANNA)}\nexten => 701,1,{form.format('+1')}\n"
+    async with (
+        play(ami={}, dialplan=wraps, lines=[{"number": LINE, "max_calls": 1}]) as stage,
+        consumer(stage) as crm,
+        stage.phone("101") as phone,
+        stage.phone("102") as other,
+        stage.person(ANNA) as anna,
+        stage.person(BORIS) as boris,
+    ):
+        await other.dial("701")
+        await other.closed()
+        wrong = await crm.event("TelegramCallEnded")
+        await phone.dial("700")
+        taken = await anna.incoming()
+        await other.dial("700")
+        await other.closed()
+        refused = await crm.event("TelegramCallEnded", lambda event: bool(event["CallID"] != wrong["CallID"]))
+        await (await boris.call(LINE)).ended()
+        missed = await crm.event("TelegramCallEnded", lambda event: bool(event["Direction"] == "in"))
+        await phone.hangup()
+        await taken.ended()
+        await crm.event("TelegramCallEnded", lambda event: bool(event["PbxParty"] == "101"))
+        assert [wrong["Status"], refused["Status"], missed["Status"]] == ["NOTFOUND", "BUSY", "BUSY"]
+        assert (missed["Name"], missed["EndedBy"]) == ("Boris", "Astergram")
+        assert len(crm.telegram("TelegramCallOffered")) == len(crm.telegram("TelegramCallEnded")) == 4
+        begun = {each["Uniqueid"]: each for each in crm.events if each.get("Event") == "Newchannel"}
+        known = [each for each in crm.events if each.get("Event") == "VarSet" and each["Variable"] == "TELEGRAM_CALL"]
+        for ended in (wrong, refused):
+            told = crm.telegram(call=ended["CallID"])
+            assert names(told) == ["CallOffered", "CallEnded"]
+            assert (ended["PbxParty"], ended["EndedBy"]) == ("102", "Astergram")
+            assert ended["Linkedid"] == begun[ended["Uniqueid"]]["Linkedid"]
+            [variable] = [each for each in known if each["Value"] == ended["CallID"]]
+            assert variable["Uniqueid"] == ended["Uniqueid"]
+            assert crm.events.index(variable) < crm.events.index(told[0])
 
 
 async def test_events_wait_while_ami_is_away(play: PlayMaker) -> None:
@@ -323,6 +354,40 @@ async def test_requests(play: PlayMaker) -> None:
             while chat.answers[-1] != "The last one":
                 await chat.answered(len(chat.answers) + 1)
         assert "Forged" not in chat.answers
+
+
+async def test_a_program_that_has_nothing_but_a_socket_and_the_page(play: PlayMaker) -> None:
+    ami = {"requesters": {"crm": KEY}}
+    async with play(ami=ami) as stage, stage.person(ANNA) as anna:
+        asterisk = stage.asterisk
+        chat = await Correspondence.of(anna)
+        reader, writer = await asyncio.open_connection(asterisk.ami_host, asterisk.ami_port)
+
+        async def answer(to: str) -> dict[str, str]:
+            """The first block with this line."""
+            while True:
+                block = (await reader.readuntil(b"\r\n\r\n")).decode()
+                if to in block.splitlines():
+                    return dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+
+        def send(*lines: str) -> None:
+            writer.write("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+
+        try:
+            async with asyncio.timeout(WAIT_S):
+                send("Action: Login", f"Username: {asterisk.ami_user}", f"Secret: {asterisk.ami_password}")
+                await answer("Response: Success")
+                signed = ["ActionID: 7", "Text: Ваш «заказ» 📦", "  готов", f"Time: {time.time():.0f}", f"To: {ANNA}"]
+                signed += ["User: crm", "UserEvent: TelegramSend"]
+                signature = hmac.new(KEY.encode(), "\n".join(signed).encode(), hashlib.sha256).hexdigest()
+                signed[2] = f"Text: {signed[2]}"
+                send("Action: UserEvent", *signed, f"Signature: {signature}")
+                said = await answer("UserEvent: TelegramResponse")
+        finally:
+            writer.close()
+            await writer.wait_closed()
+        assert (said["ActionID"], said["Result"], said["Message"]) == ("7", "Success", f"Text sent to {ANNA}.")
+        assert await chat.answered(1) == ["Ваш «заказ» 📦\n  готов"]
 
 
 async def test_the_example_pops_the_card(play: PlayMaker) -> None:

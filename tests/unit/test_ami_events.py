@@ -7,6 +7,7 @@ import pytest
 
 from ari_app.pbx.ami_events import LONGEST_LINE, TelegramMessage, TelegramPause, headers_of, kinds
 from ari_app.pbx.ami_page import events_page
+from ari_app.telegram.profile import CardReason
 
 RESERVED = {"Action", "Event", "UserEvent", "Response", "Privilege", "SystemName", "EventID"}
 """Of AMI itself: an event with such a header is an action, or an answer, to Asterisk or to its readers."""
@@ -35,6 +36,11 @@ def test_a_header_is_a_line_that_asterisk_takes(text: str) -> None:
     assert len(f"Text: {said}".encode()) <= LONGEST_LINE
     assert said.endswith("…")
     assert text.startswith(said[:-1])
+
+
+def test_the_page_has_every_reason_for_a_card() -> None:
+    section = events_page().partition("### TelegramCardSent\n")[2].partition("###")[0]
+    assert all(reason.value in section for reason in CardReason)
 
 
 def test_nothing_in_a_header_begins_another() -> None:

@@ -1,8 +1,12 @@
 """Requests by AMI: who may ask, what is answered, and what never is done twice."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from ari_app.telegram.errors import NotReady
 from ari_app.telegram.profile import Target
 from tests.unit.fake_ari import eventually
 
+EVENTS_PAGE = Path(__file__).parents[2] / "docs/events.md"
 KEY, NOW = "a key", 1_790_000_000.0
 
 
@@ -222,6 +227,17 @@ async def test_status_needs_no_signature_and_others_are_left_alone() -> None:
         it.requests.take({"UserEvent": "Anything"})
         assert it.asked == ["7"]
         assert it.answers.empty()
+
+
+async def test_the_example_of_the_page_is_signed_as_it_has_to_be() -> None:
+    example = EVENTS_PAGE.read_text().partition("In Python:\n\n")[2].partition("\n\n")[0]
+    sent: list[dict[str, str]] = []
+    manager = SimpleNamespace(send_action=sent.append)
+    clock = SimpleNamespace(time=lambda: NOW)
+    exec(dedent(example), {"hmac": hmac, "time": clock, "key": KEY, "manager": manager})  # noqa: S102 - our own page's
+    async with rig() as it:
+        it.requests.take(sent[0])
+        assert (await it.answer())[1] == f"there is no live call {sent[0]['CallID']}"
 
 
 async def test_a_text_of_several_lines() -> None:
