@@ -14,7 +14,7 @@ from ari_app.config import ConfigError, Settings, load
 from ari_app.os_words import in_words
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
-LOCAL = ("run", "doctor", "backup", "restore")
+LOCAL = ("run", "doctor", "dialplan", "backup", "restore")
 """Commands that need no running program; these load all of it."""
 
 WHOSE = "run this as the user that Astergram runs as"

@@ -1,4 +1,4 @@
-"""The commands that need no running program: `astergram run`, `doctor`, `backup` and `restore`."""
+"""The commands that need no running program: `astergram run`, `doctor`, `dialplan`, `backup` and `restore`."""
 
 import argparse
 import asyncio
@@ -6,17 +6,18 @@ import logging
 import os
 import signal
 
-from ari_app import api_client, backup
-from ari_app.app import Astergram, bot_token, installation_defaults, running, surroundings
+from ari_app import backup
+from ari_app.app import Astergram, running
 from ari_app.asterisk.errors import AriError
+from ari_app.cli.dialplan import dialplan
+from ari_app.cli.installation import read_installation
 from ari_app.cli.terminal import console, show_json
 from ari_app.config import Settings
-from ari_app.doctor import TITLES, Doctor, Finding, Grade, print_report
-from ari_app.lines.installation import Installation
-from ari_app.lines.loader import load_lines
+from ari_app.doctor import Doctor, Grade, as_json, print_report
+from ari_app.doctor.dialplan_files import FilesError
 from ari_app.lines.settings import LineError
 from ari_app.state_folder import StateHeld
-from ari_app.store.store import StoreError, open_store
+from ari_app.store.store import StoreError
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
 from ari_app.web.server import WebError
@@ -26,6 +27,7 @@ log = logging.getLogger("astergram")
 
 FAILURES: tuple[type[Exception], ...] = (
     AriError,
+    FilesError,
     LineError,
     MediaError,
     StateHeld,
@@ -72,38 +74,14 @@ def _ready(app: Astergram, settings: Settings) -> None:
 
 async def doctor(settings: Settings, options: argparse.Namespace) -> int:
     """`astergram doctor`; returns 1 where there is a problem."""
-    lines, has_bot = [], settings.bot.token is not None
-    if settings.database.exists():
-        async with open_store(settings.database) as store:
-            kept = Installation(store, installation_defaults(settings))
-            await kept.load()
-            lines, has_bot = await load_lines(store), bool(bot_token(kept))
-    status = await api_client.status(settings)
-    here = surroundings(
-        settings,
-        lines,
-        has_bot=has_bot,
-        holds_app=status is not None,
-        telegram_offset_s=status["telegram_offset_s"] if status else None,
-    )
+    here = await read_installation(settings)
     findings = await Doctor(lambda: here).examine()
     if not options.json:
         with console() as where:
             return print_report(findings, where)
     problems = sum(each.grade is Grade.PROBLEM for each in findings)
-    show_json({"problems": problems, "findings": [_as_json(each) for each in findings]})
+    show_json({"problems": problems, "findings": [as_json(each) for each in findings]})
     return int(problems > 0)
-
-
-def _as_json(finding: Finding) -> dict[str, str]:
-    """As the API tells it."""
-    return {
-        "topic": finding.topic,
-        "title": str(TITLES[finding.topic]),
-        "grade": finding.grade,
-        "sentence": str(finding.sentence),
-        "remedy": str(finding.remedy or ""),
-    }
 
 
 async def back_up(settings: Settings, options: argparse.Namespace) -> None:
@@ -125,4 +103,4 @@ async def restore(settings: Settings, options: argparse.Namespace) -> None:
     )
 
 
-COMMANDS = {"run": serve, "doctor": doctor, "backup": back_up, "restore": restore}
+COMMANDS = {"run": serve, "doctor": doctor, "dialplan": dialplan, "backup": back_up, "restore": restore}

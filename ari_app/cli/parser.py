@@ -4,6 +4,7 @@ Nothing heavy is imported here: a shell that completes a word must not wait for 
 """
 
 import argparse
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,11 +15,13 @@ from ari_app.suggest import did_you_mean
 
 MOST_CALLS = 100
 SHELLS = ("bash", "zsh", "fish")
+PBX = ("vanilla", "freepbx", "mikopbx")
+ASTERISK = Path("/etc/asterisk")
 LINE = "+79990000001"
 EXIT_STATUSES = """\
 exit status:
   0 done
-  1 not done, it says why; status: it does not run; doctor: there is a problem
+  1 not done, it says why; status: it does not run; doctor: there is a problem; dialplan check: something is missing
   2 not tried: the command or the configuration is wrong, or there is nobody to ask"""
 
 
@@ -83,6 +86,7 @@ def parser() -> Parser:
     )
     _settings(whole, cli_complete.installation_keys)
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
+    _dialplan(commands)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))
     pages = _Adder.of(web)
     pages("link", "print a link to set a (forgotten) password", "web link", json=True)
@@ -216,6 +220,51 @@ def _calls(commands: Any) -> None:
         )
 
 
+def _dialplan(commands: Any) -> None:
+    command = commands.add_parser(
+        "dialplan",
+        help="print, install, check and remove the lines for Asterisk's dialplan",
+        examples=("dialplan print", "dialplan install --incoming 101@phones", "dialplan check"),
+    )
+    add = _Adder.of(command)
+    put = add("print", "print the lines for this installation", "dialplan print", "dialplan print --pbx mikopbx")
+    install = add(
+        "install",
+        "write them into a file of Asterisk's, and one line that includes it; shows the difference, and asks first",
+        "dialplan install",
+        "dialplan install --incoming 101@phones --prefix '*9'",
+        "dialplan install --pbx freepbx --yes",
+    )
+    add("check", "look into the running dialplan by AMI, and say what is missing", "dialplan check", json=True)
+    remove = add("remove", "take away what install has written", "dialplan remove", "dialplan remove --yes")
+    for made in (put, install):
+        made.add_argument("--pbx", choices=PBX, default=PBX[0], help="what kind of Asterisk it is (%(default)s)")
+        made.add_argument(
+            "--incoming",
+            type=_matching(r"[\w*#+.-]+@[\w.-]+", "no EXTENSION@CONTEXT, such as 101@phones"),
+            metavar="EXTENSION@CONTEXT",
+            help="what takes the calls of the lines, and call backs; vanilla only",
+        )
+        made.add_argument(
+            "--prefix",
+            type=_matching(r"[0-9*#]{1,6}", "no prefix: give one to six of 0-9, * and #"),
+            metavar="DIGITS",
+            help="what phones dial before a number with its country code, of seven digits or more; not for freepbx",
+        )
+        made.add_argument(
+            "--bare-digits",
+            dest="only_digits",
+            action="store_true",
+            help="seven digits or more, with nothing before them, are for Telegram; vanilla only",
+        )
+    for made in (install, remove):
+        made.add_argument(
+            "--to", type=Path, default=ASTERISK, metavar="DIR", help="Asterisk's configuration (%(default)s)"
+        )
+        made.add_argument("--yes", action="store_true", help="do it without asking")
+    install.add_argument("--replace", action="store_true", help="also in place of a file that was changed by hand")
+
+
 def _settings(made: argparse.ArgumentParser, keys: Callable[..., Iterable[str]]) -> None:
     given = made.add_argument(
         "settings",
@@ -233,6 +282,15 @@ def _configured(made: argparse.ArgumentParser, default: Any) -> None:
 
 def _completed(action: argparse.Action, completer: Callable[..., Iterable[str]]) -> None:
     action.completer = completer  # type: ignore[attr-defined]  # argcomplete's
+
+
+def _matching(pattern: str, otherwise: str) -> Callable[[str], str]:
+    def given(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is {otherwise}")
+        return text
+
+    return given
 
 
 def _up_to(most: int) -> Callable[[str], int]:
@@ -269,4 +327,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         made.error(f"unrecognized arguments: {' '.join(left)}")
     if (options.command, getattr(options, "action", "")) == ("line", "set") and not (options.settings or options.file):
         made.error("nothing to set: KEY=VALUE, such as name=Sales, or --file FILE is needed")
+    if options.command == "dialplan" and (wrong := _not_for(options)):
+        made.error(wrong)
     return options
+
+
+def _not_for(options: argparse.Namespace) -> str:
+    """What was chosen for a kind of Asterisk that decides it itself; empty if there is nothing."""
+    pbx = getattr(options, "pbx", PBX[0])
+    if pbx == "freepbx" and options.prefix:
+        return "--prefix is not for FreePBX: its outbound routes say what phones dial"
+    if pbx != PBX[0] and options.only_digits:
+        return "--bare-digits is for vanilla: on FreePBX and MikoPBX it would take the numbers of other routes"
+    if pbx != PBX[0] and options.incoming:
+        return "--incoming is for vanilla: on FreePBX and MikoPBX the incoming routes take the calls"
+    return ""

@@ -133,10 +133,15 @@ def _unseen(descriptor: int, hidden: bool) -> Iterator[None]:
 
 async def confirm(what: str, *, yes: bool) -> None:
     """Have something confirmed that can't be undone. Raises NotConfirmed, or Unanswerable without a terminal."""
+    await agree(f"{what}: this can't be undone", yes=yes)
+
+
+async def agree(what: str, *, yes: bool) -> None:
+    """Have something confirmed. Raises NotConfirmed, or Unanswerable without a terminal."""
     if yes:
         return
     if not at_terminal():
-        raise Unanswerable(f"{what}: this can't be undone, and there is no terminal to ask at; add --yes")
-    answer = await typed(f"{what}: this can't be undone. Go on? [y/N] ")
+        raise Unanswerable(f"{what}, and there is no terminal to ask at; add --yes")
+    answer = await typed(f"{what}. Go on? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         raise NotConfirmed("Nothing was changed.")

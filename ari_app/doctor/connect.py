@@ -1,7 +1,7 @@
 """The configuration that connects an Asterisk with this installation, to copy: vanilla, FreePBX and MikoPBX.
 
-The texts come from the files in dialplan/, each valid as it is: what this installation has otherwise (contexts, line
-numbers, addresses, user names) replaces what the files have. Nothing secret is in them.
+The texts come from the files in dialplan/, with this installation's addresses and user names. Nothing secret is in
+them.
 
 Where each distribution wants its lines: https://sangomakb.atlassian.net/wiki/spaces/PG (FreePBX) and
 https://docs.mikopbx.com/mikopbx/english/manual/system/custom-files (MikoPBX).
@@ -9,31 +9,17 @@ https://docs.mikopbx.com/mikopbx/english/manual/system/custom-files (MikoPBX).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
-from importlib import resources
 
 from yarl import URL
 
 from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES
+from ari_app.doctor.dialplan import Flavour, extensions, sample, sections
 from ari_app.doctor.surroundings import Surroundings, is_loopback
 from ari_app.i18n import Message, message
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - for an Asterisk on another machine; the sentence beside it tells of the firewall
 AMI_PORT = 5038
-OUTGOING = ("to-telegram", "telegram-dial")
-"""The contexts that every kind of Asterisk needs for outgoing calls."""
-_SECTION = re.compile(r"^\[([^\]]+)\]$", re.M)
-
-
-class Flavour(StrEnum):
-    """Which Asterisk it is."""
-
-    VANILLA = "vanilla"
-    FREEPBX = "freepbx"
-    MIKOPBX = "mikopbx"
 
 
 @dataclass(frozen=True)
@@ -163,7 +149,7 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
                 "System → Customization of system files → modules.conf, mode “Add to end of file”: MikoPBX loads"
                 " only the modules it names, and these are not among them."
             ),
-            _file("modules-mikopbx.conf") + ("load => chan_websocket.so\n" if here.transport == "websocket" else ""),
+            sample("modules-mikopbx.conf") + ("load => chan_websocket.so\n" if here.transport == "websocket" else ""),
         ),
         Snippet(
             "extensions.conf",
@@ -176,37 +162,11 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
     ]
 
 
-def extensions(flavour: Flavour, here: Surroundings) -> str:
-    """The dialplan: a context for each line's calls, for call backs, and for calls to Telegram."""
-    vanilla = _sections(_file("extensions-astergram.conf"))
-    own = vanilla if flavour is Flavour.VANILLA else _sections(_file(f"extensions-{flavour}.conf"))
-    callbacks = _sections(_file("extensions-callback.conf"))["from-callback"]
-    incoming = [(line.context, line.extension) for line in here.lines]
-    targets = [tuple(reversed(line.callback.split("@", 1))) for line in here.lines if line.callback]
-    parts = [
-        _for_each_extension(own["from-telegram"], incoming),
-        _for_each_extension(callbacks, dict.fromkeys(targets)),  # lines may share a target
-        *(text for name, text in own.items() if name not in ("from-telegram", *OUTGOING)),
-        *(vanilla[name].replace("Stasis(telegram,", f"Stasis({here.app},") for name in OUTGOING),
-    ]
-    return "\n".join(part for part in parts if part)
-
-
-def _for_each_extension(template: str, wanted: Iterable[tuple[str, ...]]) -> str:
-    """Write a template's one context once for each context wanted, and its ``_X.`` for each extension."""
-    comment, _, body = _split(template)
-    contexts: dict[str, list[str]] = {}
-    for context, extension in wanted:
-        contexts.setdefault(context, []).append(body.replace("_X.", extension, 1))
-    sections = "\n".join(f"[{context}]\n{''.join(bodies)}" for context, bodies in contexts.items())
-    return comment + sections if sections else ""
-
-
 def http_conf(here: Surroundings) -> str:
     """http.conf for [asterisk] url."""
     url = URL(here.ari_url)
     address = "127.0.0.1" if here.asterisk_is_here else ANY_HOST
-    text = _file("http.conf").replace("127.0.0.1", address)
+    text = sample("http.conf").replace("127.0.0.1", address)
     if url.scheme == "https":
         text += f"tlsenable = yes\ntlsbindaddr = {address}:{url.port}\ntlscertfile = /etc/asterisk/keys/asterisk.pem\n"
     else:
@@ -226,12 +186,12 @@ def _http_todo(here: Surroundings) -> Message:
 
 def ari_conf(here: Surroundings) -> str:
     """ari.conf with the configured user, without the password."""
-    return _file("ari.conf").replace("[astergram]", f"[{here.ari_user}]")
+    return sample("ari.conf").replace("[astergram]", f"[{here.ari_user}]")
 
 
 def manager_conf(here: Surroundings) -> str:
     """manager.conf with the configured user and the rights that Astergram needs, without the password."""
-    text = _file("manager.conf")
+    text = sample("manager.conf")
     user, port, host = (here.ami.user, here.ami.port, here.ami.host) if here.ami else ("astergram", AMI_PORT, "")
     text = text.replace("[astergram]", f"[{user}]").replace(str(AMI_PORT), str(port))
     if is_loopback(host) or (not host and here.asterisk_is_here):
@@ -241,26 +201,6 @@ def manager_conf(here: Surroundings) -> str:
     )
 
 
-def _file(name: str) -> str:
-    return resources.files("dialplan").joinpath(name).read_text(encoding="utf-8")
-
-
-def _split(section: str) -> tuple[str, str, str]:
-    """A section's comment, name and body."""
-    header = _SECTION.search(section)
-    assert header, "each section has a header"
-    return section[: header.start()], header[1], section[header.end() + 1 :]
-
-
-def _sections(text: str) -> dict[str, str]:
-    """A file's sections by name, each with the comment above it, in their order."""
-    found: dict[str, str] = {}
-    for paragraph in re.split(r"\n{2,}", text):
-        if header := _SECTION.search(paragraph):
-            found[header[1]] = paragraph.strip("\n") + "\n"
-    return found
-
-
 def _without_general(text: str) -> str:
     """The file without its [general], which another file has."""
-    return "\n".join(section for name, section in _sections(text).items() if name != "general")
+    return "\n".join(section for name, section in sections(text).items() if name != "general")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError
-from ari_app.doctor import ari, machine, manager, reach, server
+from ari_app.doctor import ari, machine, manager, reach, running_dialplan, server
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 CHECK_TIMEOUT_S = 20.0
 """Longer than the requests of any check take together, each with its own timeout."""
 
+DIALPLAN_TOPICS = (Topic.AMI, Topic.DIALPLAN)
 _ORDER = {topic: place for place, topic in enumerate(Topic)}
 
 Check = Callable[[], Awaitable[list[Finding]]]
@@ -48,6 +49,11 @@ class Doctor:
         )
         return sorted(found, key=lambda finding: _ORDER[finding.topic])
 
+    async def examine_dialplan(self) -> list[Finding]:
+        """Look at the dialplan alone, and at what it takes to look at it; as `examine`."""
+        found = await self._over_ami(self.surroundings(), whole=True)
+        return sorted((each for each in found if each.topic in DIALPLAN_TOPICS), key=lambda each: _ORDER[each.topic])
+
     async def _over_ari(self, here: Surroundings) -> list[Finding]:
         async with ari.requests_to(here) as rest:
             access = await ari.access(rest, here)
@@ -72,7 +78,7 @@ class Doctor:
             )
             return [access, *seen]
 
-    async def _over_ami(self, here: Surroundings) -> list[Finding]:
+    async def _over_ami(self, here: Surroundings, *, whole: bool = False) -> list[Finding]:
         if here.ami is None:
             return [manager.NOT_CONFIGURED]
         try:
@@ -81,11 +87,14 @@ class Doctor:
                 if "ShowDialPlan" not in await ami.allowed_actions():
                     unseen = message("The dialplan was not checked: the AMI user may not read it.")
                     return [*rights, advice(Topic.DIALPLAN, unseen)]
+                checks: list[Check] = [
+                    lambda: running_dialplan.incoming(ami, here),
+                    lambda: running_dialplan.outgoing(ami, here),
+                ]
+                if whole:
+                    checks.append(lambda: running_dialplan.included(ami))
                 seen = await _together(
-                    {
-                        Topic.DIALPLAN: [lambda: manager.incoming(ami, here), lambda: manager.outgoing(ami, here)],
-                        Topic.TRANSPORT: [lambda: manager.rtp_ports(ami, here)],
-                    }
+                    {Topic.DIALPLAN: checks, Topic.TRANSPORT: [lambda: manager.rtp_ports(ami, here)]}
                 )
                 return [*rights, *seen]
         except AriError as error:

@@ -1,4 +1,4 @@
-"""What can be seen over AMI: access, rights, the dialplan, the RTP ports."""
+"""What can be seen over AMI: access, rights, the RTP ports."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES, Ami, Fields
-from ari_app.asterisk.errors import AriError, AriFailed, AriNotFound, AriRefused
+from ari_app.asterisk.errors import AriError, AriFailed, AriRefused
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import AmiLogin, Surroundings
 from ari_app.i18n import message
 
 USER_EVENT_TIMEOUT_S = 2.0
 USER_EVENT = "AstergramDoctor"
-OUTGOING_CONTEXT = "to-telegram"
-EMERGENCY_NUMBERS = ("112", "911")
 DEFAULT_RTP_PORTS = (5000, 31000)
 """Asterisk's own, where rtp.conf has none."""
 PORTS_OF_A_STREAM = 2
@@ -110,86 +108,6 @@ async def _hears_user_events(ami: Ami) -> bool:
     return True
 
 
-async def incoming(ami: Ami, surroundings: Surroundings) -> list[Finding]:
-    """Whether each line's calls, and its call backs, have an extension to go to."""
-    found = []
-    for line in surroundings.lines:
-        wanted = [(line.context, line.extension)]
-        if line.callback:
-            extension, _, context = line.callback.partition("@")
-            wanted.append((context, extension))
-        for context, extension in wanted:
-            if await _extension(ami, context, extension):
-                sentence = message(
-                    "Line {number}: {extension} in [{context}] exists.",
-                    number=line.number,
-                    extension=extension,
-                    context=context,
-                )
-                found.append(ok(Topic.DIALPLAN, sentence))
-            else:
-                found.append(
-                    problem(
-                        Topic.DIALPLAN,
-                        message(
-                            "Line {number}: no extension {extension} in [{context}] of the dialplan: its calls fail.",
-                            number=line.number,
-                            extension=extension,
-                            context=context,
-                        ),
-                        message(
-                            "Copy the lines of the page Connect to extensions.conf. Then:"
-                            " asterisk -rx 'dialplan reload'"
-                        ),
-                    )
-                )
-    return found
-
-
-async def outgoing(ami: Ami, surroundings: Surroundings) -> list[Finding]:
-    """Whether the sample's context for outgoing calls is there, and meant for this program."""
-    app = surroundings.app
-    steps = [step for step in await _steps(ami, OUTGOING_CONTEXT) if step.get("Application") == "Stasis"]
-    if not steps:
-        return [
-            advice(
-                Topic.DIALPLAN,
-                message("The dialplan has no [{context}] with Stasis({app},...).", context=OUTGOING_CONTEXT, app=app),
-                message(
-                    "If phones are to call Telegram, copy it from the page Connect; a context of your own does as well."
-                ),
-            )
-        ]
-    others = {str(step.get("AppData", "")).partition(",")[0] for step in steps} - {app}
-    if others:
-        return [
-            problem(
-                Topic.DIALPLAN,
-                message(
-                    "[{context}] sends calls to the Stasis application {other}; Astergram is {app}.",
-                    context=OUTGOING_CONTEXT,
-                    other=", ".join(sorted(others)),
-                    app=app,
-                ),
-                message("Write the same name there and in [asterisk] app."),
-            )
-        ]
-    taken = [number for number in EMERGENCY_NUMBERS if await _steps(ami, OUTGOING_CONTEXT, number)]
-    if taken:
-        return [
-            problem(
-                Topic.DIALPLAN,
-                message(
-                    "[{context}] takes {numbers}, too: where phones include it, emergency calls go to Telegram.",
-                    context=OUTGOING_CONTEXT,
-                    numbers=", ".join(taken),
-                ),
-                message("Copy it anew from the page Connect: it takes +, @ and tg# only, or a prefix of your own."),
-            )
-        ]
-    return [ok(Topic.DIALPLAN, message("[{context}] sends calls to Astergram.", context=OUTGOING_CONTEXT))]
-
-
 async def rtp_ports(ami: Ami, surroundings: Surroundings) -> list[Finding]:
     """Whether rtp.conf has ports for all calls: Asterisk has crashed for want of them (its issue 1757).
 
@@ -235,17 +153,3 @@ async def rtp_ports(ami: Ami, surroundings: Surroundings) -> list[Finding]:
             ),
         )
     ]
-
-
-async def _extension(ami: Ami, context: str, extension: str) -> bool:
-    return bool(await _steps(ami, context, extension))
-
-
-async def _steps(ami: Ami, context: str, extension: str = "") -> list[Fields]:
-    """The dialplan's steps for an extension, by way of patterns and includes; none if it does not exist."""
-    headers = {"Context": context} | ({"Extension": extension} if extension else {})
-    try:
-        answer = await ami.action("ShowDialPlan", **headers)
-    except AriNotFound:
-        return []
-    return [event for event in answer.events if "Application" in event]

@@ -1,4 +1,4 @@
-"""The findings as text, for a terminal."""
+"""The findings as text, for a terminal, and as JSON."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,6 +15,17 @@ MARKS = {
     Grade.ADVICE: Text("! advice", style="yellow"),
     Grade.PROBLEM: Text("✗ problem", style="bold red"),
 }
+
+
+def as_json(finding: Finding) -> dict[str, str]:
+    """As the API tells it."""
+    return {
+        "topic": finding.topic,
+        "title": str(TITLES[finding.topic]),
+        "grade": finding.grade,
+        "sentence": str(finding.sentence),
+        "remedy": str(finding.remedy or ""),
+    }
 
 
 def print_report(findings: Sequence[Finding], console: Console) -> int:

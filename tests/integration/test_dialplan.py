@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 
 import pytest
+from pydantic import SecretStr
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriNotFound
 from ari_app.asterisk.events import STASIS_START, Event, StasisStart
+from ari_app.doctor.dialplan import Flavour, Wishes, extensions
+from ari_app.doctor.surroundings import Surroundings
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from tests.integration.ari_helpers import WAIT_S, connected, nothing_is_left
 
@@ -64,6 +67,19 @@ async def dial(client: AriClient, dialled: str, context: str = "office") -> str:
             await client.channel(caller).hangup()
         await nothing_is_left(client)
     return found
+
+
+async def test_a_prefix_and_digits_alone_where_they_are_wanted(asterisk: PrivateAsterisk) -> None:
+    """Still no emergency number, and no internal one."""
+    here = Surroundings(asterisk.ari_url, asterisk.ari_user, SecretStr(""), asterisk.run_dir)
+    lines = extensions(Flavour.VANILLA, here, Wishes(prefix="8", only_digits=True))
+    (asterisk.run_dir / "etc" / "extensions.conf").write_text(f"[general]\n{lines}{OFFICE}")
+    await asterisk.cli("dialplan reload")
+    async with connected(asterisk) as client:
+        assert await dial(client, "879990000002") == "+79990000002"
+        assert await dial(client, "5000000002") == "5000000002"
+        for dialled in ("112", "911", "205", "8112", "811", "501234"):
+            assert await dial(client, dialled, "bare-office") == ""
 
 
 async def test_what_begins_like_a_destination_goes_to_telegram(asterisk: PrivateAsterisk) -> None:

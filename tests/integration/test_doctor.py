@@ -16,7 +16,8 @@ from rich.console import Console
 
 from ari_app.asterisk.events import StasisStart
 from ari_app.doctor import AmiLogin, Doctor, Finding, Grade, LineNeeds, Surroundings, Topic, print_report
-from ari_app.doctor.connect import Flavour, ari_conf, extensions, http_conf, manager_conf
+from ari_app.doctor.connect import ari_conf, http_conf, manager_conf
+from ari_app.doctor.dialplan import Flavour, extensions
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from tests.integration.ari_helpers import connected
 

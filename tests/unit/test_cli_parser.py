@@ -63,6 +63,12 @@ def test_every_command_says_what_it_does_and_every_example_can_be_typed(name: st
         ("calls list --last 500", "'500' is no number from 1 to 100"),
         (f"calls list --last {'1' * 5000}", "is no number from 1 to 100"),
         ("calls list --last ten", "'ten' is no number from 1 to 100"),
+        ("dialplan print --pbx freebpx", "did you mean freepbx?"),
+        ("dialplan print --prefix 0x", "'0x' is no prefix"),
+        ("dialplan print --incoming 101", "'101' is no EXTENSION@CONTEXT"),
+        ("dialplan install --pbx freepbx --prefix *9", "--prefix is not for FreePBX"),
+        ("dialplan print --pbx mikopbx --bare-digits", "--bare-digits is for vanilla"),
+        ("dialplan print --pbx mikopbx --incoming 201@internal", "--incoming is for vanilla"),
         ("line set +79990000001", "nothing to set: KEY=VALUE, such as name=Sales, or --file FILE is needed"),
     ],
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ari_app.doctor.connect import Flavour, extensions, http_conf, manager_conf, snippets
+from ari_app.doctor.connect import http_conf, manager_conf, snippets
+from ari_app.doctor.dialplan import Flavour, Wishes, extensions
 from ari_app.doctor.surroundings import AmiLogin, LineNeeds, Surroundings
 
 SECRETS = ("ari-secret", "ami-secret")
@@ -66,6 +67,37 @@ def test_without_lines_only_outgoing_calls(flavour: Flavour) -> None:
     assert "from-telegram" not in contexts
     assert "from-callback" not in contexts
     assert "Stasis(tg2,${FILTER(" in contexts["to-telegram"]
+
+
+def test_a_prefix_of_the_administrators() -> None:
+    for flavour, context, before in (
+        (Flavour.VANILLA, "phones-to-telegram", r"^;exten => _\*9XXXXXX"),
+        (Flavour.MIKOPBX, "all_peers-custom", r"^exten => _\*9XXXXXX"),
+    ):
+        assert re.search(before, _contexts(extensions(flavour, HERE))[context], re.MULTILINE)
+        phones = _contexts(extensions(flavour, HERE, Wishes(prefix="#77")))[context]
+        assert re.search(r"^exten => _#77XXXXXX\.,1,[^\n]*\+\$\{FILTER\(0-9,\$\{EXTEN:3\}\)\}", phones, re.MULTILINE)
+        assert "*9" not in phones
+
+
+def test_digits_alone_only_where_they_are_wanted() -> None:
+    assert "_XXXXXX." not in extensions(Flavour.VANILLA, HERE).replace("_*9XXXXXX.", "")
+    contexts = _contexts(extensions(Flavour.VANILLA, HERE, Wishes(only_digits=True)))
+    for name, step in (("phones-to-telegram", "Dial("), ("to-telegram", "Stasis(")):
+        _, _, body = contexts[name].partition("exten => _XXXXXX.,1,")
+        assert step in body
+        assert body.count("exten =>") == 0, "it is the last"
+
+
+def test_incoming_calls_go_where_the_administrator_says() -> None:
+    contexts = _contexts(extensions(Flavour.VANILLA, HERE, Wishes(incoming="101@phones")))
+    for name in ("from-telegram", "from-berlin", "from-callback"):
+        assert "Goto(phones,101,1)" in contexts[name]
+        assert "Dial(PJSIP" not in contexts[name]
+    leave = Wishes(leave=frozenset({"from-telegram"}))
+    assert sorted(_contexts(extensions(Flavour.VANILLA, HERE, leave)).keys() & {"from-telegram", "from-berlin"}) == [
+        "from-berlin"
+    ]
 
 
 def test_addresses_of_this_machine() -> None:

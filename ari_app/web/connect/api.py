@@ -3,7 +3,8 @@
 from pydantic import BaseModel
 
 from ari_app.doctor import TITLES, Grade, Topic
-from ari_app.doctor.connect import Flavour, snippets
+from ari_app.doctor.connect import snippets
+from ari_app.doctor.dialplan import Flavour
 from ari_app.web.connect.checkup import Examined, checkup_of
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.ui.render import translator_of

@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from ari_app.doctor import TITLES, Finding, Topic
-from ari_app.doctor.connect import Flavour, snippets
+from ari_app.doctor.connect import snippets
+from ari_app.doctor.dialplan import Flavour
 from ari_app.i18n import message
 from ari_app.web.connect.checkup import Examined, checkup_of
 from ari_app.web.http.context import services
