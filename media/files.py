@@ -18,12 +18,13 @@ WRITE_TICKS = 50
 
 
 class FilesTransport:
-    """Plays from the moment Telegram media is connected, then is silent; records from the first tick on."""
+    """Plays from the moment Telegram media is connected, once or over and over; records from the first tick on."""
 
     name = "files"
 
-    def __init__(self, play: Pcm, recording: wave.Wave_write | None) -> None:
-        self._play = play
+    def __init__(self, play: Pcm, recording: wave.Wave_write | None, loop: bool = False) -> None:
+        self._play = play[: len(play) // TICK_SAMPLES * TICK_SAMPLES] if loop else play
+        self._loop = loop and bool(len(self._play))
         self._recording = recording
         self._heard: list[Pcm] = []
         # One thread: the disk never holds up the clock, and the blocks stay in order.
@@ -33,14 +34,14 @@ class FilesTransport:
         self._pushed = 0
 
     @classmethod
-    async def open(cls, play: Path | None, record: Path | None) -> "FilesTransport":
+    async def open(cls, play: Path | None, record: Path | None, loop: bool = False) -> "FilesTransport":
         """Read one file whole and open the other. Raises MediaError if either cannot be used."""
         try:
             pcm = await asyncio.to_thread(read_wav, play) if play else SILENCE[:0]
             recording = await asyncio.to_thread(_open_recording, record) if record else None
         except (OSError, EOFError, wave.Error) as error:
             raise MediaError(f"cannot use {play} and {record} as the call's audio: {error}") from error
-        return cls(pcm, recording)
+        return cls(pcm, recording, loop)
 
     def start(self) -> None:
         """The first pull starts to play."""
@@ -56,8 +57,9 @@ class FilesTransport:
             self._writer.submit(_write, self._recording, heard).add_done_callback(_complain)
 
     def pull(self) -> Pcm:
-        """The next tick of the file, or silence after its end."""
-        tick = self._play[self._played : self._played + TICK_SAMPLES]
+        """The next tick of the file; after its end its first one again, or silence."""
+        at = self._played % len(self._play) if self._loop else self._played
+        tick = self._play[at : at + TICK_SAMPLES]
         self._played += len(tick)
         if len(tick) == TICK_SAMPLES:
             return tick

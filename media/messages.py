@@ -96,11 +96,12 @@ class AttachWebSocket(_Request):
 
 
 class AttachFiles(_Request):
-    """Play one wav and record another."""
+    """Play one wav, over and over if ``loop``, and record another."""
 
     kind: Literal["attach_files"] = "attach_files"
     play: Path | None
     record: Path | None
+    loop: bool = False
 
 
 class Stats(_Request):

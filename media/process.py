@@ -131,9 +131,12 @@ class MediaProcess:
         """Exchange audio with ``ws://host:port/media/<MEDIA_WEBSOCKET_CONNECTION_ID>``."""
         await self._request(m.AttachWebSocket(url=url, codecs=codecs), m.Done)
 
-    async def attach_files(self, play: Path | None, record: Path | None) -> None:
-        """Play one wav (48 kHz mono s16) once connected, and record what is heard into another."""
-        await self._request(m.AttachFiles(play=play, record=record), m.Done)
+    async def attach_files(self, play: Path | None, record: Path | None, *, loop: bool = False) -> None:
+        """Play one wav (48 kHz mono s16) once connected, and record what is heard into another.
+
+        ``loop``: play it over and over, without what is less than 10 ms at its end.
+        """
+        await self._request(m.AttachFiles(play=play, record=record, loop=loop), m.Done)
 
     async def stats(self) -> MediaStats:
         """The call's media at this moment."""

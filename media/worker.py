@@ -159,7 +159,7 @@ class Worker:
                 self._attach(self._closing(await opening))
             case m.AttachFiles():
                 self._free_for_transport()
-                self._attach(self._closing(await FilesTransport.open(request.play, request.record)))
+                self._attach(self._closing(await FilesTransport.open(request.play, request.record, request.loop)))
             case m.Stats():
                 return m.MeasuredStats(number=number, stats=self._stats())
             case m.Stop():

@@ -5,6 +5,7 @@ what a test or the demo tells them, also what no official app would do.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,8 @@ class PersonCall:
         self.peer_id = peer_id
         self.updates: list[Any] = []
         self.audio: MediaProcess | None = None
+        self.asked_at = 0.0
+        """When the caller asked Telegram for it, by time.monotonic()."""
         self._opened = AsyncExitStack()
         self._input = types.InputPhoneCall(call.id, call.access_hash)
         self._changed = asyncio.Condition()
@@ -95,8 +98,10 @@ class PersonCall:
         """Caller: wait until the other side has pressed Accept."""
         await self.until(types.PhoneCallAccepted)
 
-    async def confirm(self, play: Path | None, record: Path | None, *, connect: bool = True) -> None:
-        """Caller: wait for Accept, confirm, and come back when the audio is connected."""
+    async def confirm(
+        self, play: Path | None, record: Path | None, *, connect: bool = True, loop: bool = False
+    ) -> None:
+        """Caller: wait for Accept, confirm, and come back when the audio is connected; ``loop``: play over and over."""
         assert self.audio is not None
         accepted = await self.until(types.PhoneCallAccepted)
         agreement = await self.audio.agree(accepted.g_b, 0)
@@ -106,7 +111,7 @@ class PersonCall:
             )
         )
         if connect:
-            await self.audio.attach_files(play, record)
+            await self.audio.attach_files(play, record, loop=loop)
             await self._connect(self.audio, confirmed.phone_call)
 
     async def hang_up(self, reason: DiscardReason = DiscardReason.HANGUP, duration_s: int = 0) -> None:
@@ -194,6 +199,7 @@ class Person:
         peer = types.InputUser(found.users[0].id, found.users[0].access_hash)
         call = PersonCall(self, types.InputPhoneCall(0, 0), peer.user_id)
         g_a_hash = await call.offer()
+        call.asked_at = time.monotonic()
         answer = await self.client(functions.phone.RequestCallRequest(peer, g_a_hash, self.protocol))
         waiting = answer.phone_call
         call.id, call._input = waiting.id, types.InputPhoneCall(waiting.id, waiting.access_hash)
