@@ -149,7 +149,13 @@ class Timeline:
 
 
 def one_way_delay_s(spoken: Sequence[float], heard: Sequence[float]) -> float | None:
-    """The delay between the moments of marks as spoken and as heard; None unless at least two fit each other.
+    """The delay between the moments of marks as spoken and as heard; None unless at least two fit each other."""
+    delays = mark_delays_s(spoken, heard)
+    return float(np.median(delays)) if delays else None
+
+
+def mark_delays_s(spoken: Sequence[float], heard: Sequence[float]) -> list[float]:
+    """The delay of each mark that was spoken and heard; none unless at least two fit each other.
 
     Some may be missing on either side: the intervals tell which mark is which.
     """
@@ -160,7 +166,7 @@ def one_way_delay_s(spoken: Sequence[float], heard: Sequence[float]) -> float | 
         ]
         if len(fitting) > len(best):
             best = fitting
-    return float(np.median(best)) if len(best) > 1 else None
+    return best if len(best) > 1 else []
 
 
 class Watch:

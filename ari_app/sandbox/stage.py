@@ -38,14 +38,19 @@ class Stage:
         self.folder = folder
         self.telegram = telegram
         self.asterisk = asterisk
-        self._people_pool = people_pool
+        self.people_pool = people_pool
 
-    async def configuration(self, lines: Sequence[Mapping[str, Any]] = ONE_LINE, **sections: Any) -> Path:
-        """Write Astergram's configuration for this sandbox, and keep its lines; `sections` override its keys."""
+    async def configuration(
+        self, lines: Sequence[Mapping[str, Any]] = ONE_LINE, name: str = "astergram", **sections: Any
+    ) -> Path:
+        """Write Astergram's configuration for this sandbox, and keep its lines; `sections` override its keys.
+
+        ``name``: another one for each of several that work beside each other; each needs lines and an app of its own.
+        """
         key = self.folder / "telegram.pem"
         key.write_text(self.telegram.public_key_pem)
         base: dict[str, Any] = {
-            "state_dir": str(self.folder / "astergram"),
+            "state_dir": str(self.folder / name),
             "asterisk": {
                 "url": self.asterisk.ari_url.removesuffix("/ari"),
                 "user": self.asterisk.ari_user,
@@ -64,7 +69,7 @@ class Stage:
         }
         for name, section in sections.items():
             base[name] = base.get(name, {}) | section if isinstance(section, Mapping) else section
-        path = self.folder / "astergram.toml"
+        path = self.folder / f"{name}.toml"
         path.write_text(tomli_w.dumps(base))
         async with open_store(load(path).database) as store:
             kept = LineRepository(store)
@@ -90,7 +95,7 @@ class Stage:
 
     def person(self, phone: str) -> AbstractAsyncContextManager[Person]:
         """Somebody on Telegram, for `async with`."""
-        return person(self.telegram, phone, self._people_pool)
+        return person(self.telegram, phone, self.people_pool)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The folder of a demo, or of a soak: made, or taken over from an earlier one, and held by one at a time."""
+"""The folder of a demo, a soak or a bench: made, or taken over from an earlier one, and held by one at a time."""
 
 from __future__ import annotations
 

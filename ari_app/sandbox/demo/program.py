@@ -49,6 +49,7 @@ class Program:
 
     def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, log: Path) -> None:
         self.log = log
+        self.said_ready = ""
         self._process = process
         self._output = output
         self._unread: list[str] = []
@@ -61,9 +62,9 @@ class Program:
         """Its process id."""
         return self._process.pid
 
-    async def ready(self) -> str:
+    async def ready(self, timeout_s: float = READY_S) -> str:
         """Wait until it works; returns its own line about that."""
-        return (await self.during(self._line(READY, READY_S)))[1]
+        return (await self.during(self._line(READY, timeout_s)))[1]
 
     async def first_link(self) -> str:
         """Wait for the link to its admin page, which it prints once it is ready, as long as there is no password."""
@@ -136,8 +137,8 @@ class Program:
 
 
 @asynccontextmanager
-async def astergram(configuration: Path, log: Path) -> AsyncIterator[Program]:
-    """Run `astergram run --config FILE` until the block is left; it is ready when this is entered."""
+async def astergram(configuration: Path, log: Path, ready_s: float = READY_S) -> AsyncIterator[Program]:
+    """Run `astergram run --config FILE` until the block is left; it is ready, within ``ready_s``, at its beginning."""
     readable, writable = os.pipe()
     output = asyncio.StreamReader()
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -161,7 +162,7 @@ async def astergram(configuration: Path, log: Path) -> AsyncIterator[Program]:
     async with background_tasks() as tasks:
         tasks.create_task(program.follow(), name="Astergram's log")
         try:
-            await program.ready()
+            program.said_ready = await program.ready(ready_s)
             yield program
         finally:
             await stopped(process)

@@ -122,7 +122,7 @@ class Listener:
                 await writer.wait_closed()
 
     async def _converse(self, connection: Connection) -> None:
-        handshake = Handshake(self._store.rsa_key, self._keep_key)
+        handshake = Handshake(self._store.rsa_key, self.keep_key)
         session: Session | None = None
         while True:
             packet = await connection.read()
@@ -145,7 +145,8 @@ class Listener:
                 self._sessions.add(session)
             session.receive(plain)
 
-    def _keep_key(self, auth_key: bytes) -> None:
+    def keep_key(self, auth_key: bytes) -> None:
+        """An authorization key that a device has agreed on."""
         created = int(time.time())
         row = {"id": crypto.key_id(auth_key), "key": auth_key, "created": created, "active": created}
         self._store.put("auth_keys", row | {"api_id": 0, "device": "", "app": ""})

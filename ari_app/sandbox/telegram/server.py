@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any, Self
 
 from telethon.tl import types
 
+from . import crypto
 from .auth import Auth
 from .bot_platform import BotControls, BotPlatform
 from .bots import Bots
@@ -243,6 +245,13 @@ class LocalTelegram(BotControls):
     def shown_qr(self) -> bytes:
         """The login token last shown as a QR code. Raises `LookupError` when none was."""
         return self._qr.last_shown()
+
+    def add_device(self, phone: str) -> bytes:
+        """Sign one more device of an account in, which does nothing for it; the authorization key that it is to use."""
+        key = os.urandom(crypto.AUTH_KEY_BYTES)
+        self._listener.keep_key(key)
+        self._auth.sign_in_key(crypto.key_id(key), self.user(phone))
+        return key
 
     def devices(self, phone: str) -> list[Any]:
         """The devices that are signed in to an account, the oldest first, each a TL `authorization`."""
