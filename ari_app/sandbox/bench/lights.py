@@ -1,5 +1,7 @@
 """How long a line's lights take to tell what has happened."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import signal
@@ -8,14 +10,29 @@ import time
 from ari_app.app import Astergram, running
 from ari_app.config import Settings
 from ari_app.lines.health import Colour
+from ari_app.sandbox.bench.report import Found, Part
+from ari_app.sandbox.bench.rig import Rig
+from ari_app.sandbox.bench.steps import own_stage
 from ari_app.sandbox.stage import BOT, LINE, Stage
 from ari_app.telegram.setup import Step
 
 LIGHT_S = 60.0
+KEY = "slowest_light_ms"
 
 
-async def lights(settings: Settings, setting: Stage) -> dict[str, float]:
-    """Seconds from each fact until the light shows it; the line has a bot."""
+async def measure(rig: Rig, found: Found) -> None:
+    """From each fact until the light shows it."""
+    if not rig.sizes.lights:
+        return found.put(KEY, None, "a quick run waits for no faults")
+    async with own_stage(rig.folder / "lights") as (setting, settings):
+        times = await _lights(settings, setting)
+    for what, seconds in times.items():
+        found.row("a line's light tells that", fact=what, ms=round(seconds * 1000))
+    return found.put(KEY, round(max(times.values()) * 1000))
+
+
+async def _lights(settings: Settings, setting: Stage) -> dict[str, float]:
+    """Seconds; the line has a bot."""
     times: dict[str, float] = {}
     telegram, asterisk = setting.telegram, setting.asterisk.pid
     async with running(settings) as app:
@@ -25,8 +42,10 @@ async def lights(settings: Settings, setting: Stage) -> dict[str, float]:
             times[what] = await _until(app, name, colour)
 
         os.kill(asterisk, signal.SIGSTOP)
-        await seen("Asterisk hangs", "asterisk", Colour.ORANGE)
-        os.kill(asterisk, signal.SIGCONT)
+        try:
+            await seen("Asterisk hangs", "asterisk", Colour.ORANGE)
+        finally:
+            os.kill(asterisk, signal.SIGCONT)
         await seen("Asterisk goes on", "asterisk", Colour.GREEN)
         async with telegram.away():
             await seen("Telegram takes no connections", "account", Colour.ORANGE)
@@ -54,3 +73,6 @@ async def _until(app: Astergram, name: str, colour: Colour) -> float:
             while getattr(app.services.statuses.status(app.lines.line(LINE)), name).colour is not colour:
                 await events.get()
     return time.perf_counter() - began
+
+
+PART = Part("lights", "how soon a line's lights tell what has happened", (KEY,), measure)
