@@ -92,6 +92,8 @@ TREES: Mapping[str, Recipe] = {
         own_loader=True,
         links=(("usr/share/asterisk/sounds/en", "en_US_f_Allison"),),
     ),
+    # For Asterisk's CDR in a database: its driver is started in Asterisk, whose tree has the rest.
+    "odbc": Recipe("forky", ("libsqliteodbc", "libodbcinst2"), own_loader=True, dependencies=False),
     # Half of what baresip-core depends on is for video modules, which a phone of ours never loads.
     "baresip": Recipe(OWN, ("baresip-core",), without=r"lib(llvm|z3|gl|directfb|icu|codec2|drm|vpx|x11|xcb|xml2)"),
     "coturn": Recipe(OWN, ("coturn",)),

@@ -11,7 +11,7 @@ from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import GONE_S, Play, PlayMaker, nothing_left_in
+from tests.e2e.conftest import GONE_S, WEBSOCKET, Play, PlayMaker, nothing_left_in
 
 LINE_EXTENSION = LINE.removeprefix("+")
 SETTINGS = {"number": LINE, "context": "incoming", "max_calls": 2, "account_code": "sales"}
@@ -242,7 +242,7 @@ def is_joined(stage: Play, linked: str) -> None:
     assert {event["linkedid"] for event in events if event not in stub} == {linked}
 
 
-@pytest.mark.parametrize("transport", ["rtp", "websocket"])
+@pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_a_transferred_call_is_two_rows_that_belong_together(play: PlayMaker, transport: str) -> None:
     async with (
         play(dialplan=DIALPLAN, lines=[SETTINGS], asterisk={"transport": transport}) as stage,
