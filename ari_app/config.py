@@ -209,7 +209,11 @@ class MediaSection(_Section):
     """The media processes, one for each call."""
 
     warm: Annotated[
-        int, Setting(message("Media processes kept ready"), message("So that a call does not wait for one."))
+        int,
+        Setting(
+            message("Media processes kept ready"),
+            message("More while many calls begin. 0: each call waits for its own."),
+        ),
     ] = Field(2, ge=0)
     orphan_s: Annotated[
         float,

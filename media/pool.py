@@ -5,6 +5,7 @@ Unix sockets (see ``media.messages``).
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from media.demand import Demand
 from media.forker import Child, Forker
 from media.guard import guarded
 from media.messages import MAX_LINE
@@ -27,19 +29,21 @@ __all__ = ["MediaPool", "MediaProcess"]
 log = logging.getLogger(__name__)
 
 SOCKET_SUFFIX = ".sock"
+AT_ONCE = 4
+"""Spare processes that are started together: one after the other they get ready too late for calls that come fast."""
 REFILL_RETRY_S = 2.0
 """Between two tries to start a spare process after one failed."""
 
 
 class MediaPool:
-    """Keeps ``warm`` media processes ready. ``runtime_dir`` holds their sockets.
+    """Keeps ``warm`` media processes ready, more while calls come fast. ``runtime_dir`` holds their sockets.
 
     Use it with ``async with``; at its end every process, socket and file of it is gone.
     """
 
     def __init__(self, runtime_dir: Path, warm: int = 2, settings: MediaSettings | None = None) -> None:
         self._runtime_dir = runtime_dir
-        self._warm_wanted = warm
+        self._demand = Demand(warm)
         self._settings = settings or MediaSettings()
         self._tasks = asyncio.TaskGroup()
         self._forker = Forker()
@@ -88,6 +92,7 @@ class MediaPool:
 
         Raises MediaError if none can be started.
         """
+        self._demand.taken()
         process = await self._take(call_id)
         try:
             yield process
@@ -140,19 +145,29 @@ class MediaPool:
         self._live.discard(process)
 
     async def _keep_warm(self) -> None:
+        at_once = AT_ONCE
         while True:
-            await self._refill.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._demand.eases_in_s()):
+                    await self._refill.wait()
             self._refill.clear()
-            while len(self._warm) < self._warm_wanted:
-                if not await guarded(self._add_warm, "spare media process"):
+            while missing := max(self._demand.wanted() - len(self._warm), 0):
+                starts = (self._add_warm() for _ in range(min(missing, at_once)))
+                errors = [each for each in await asyncio.gather(*starts, return_exceptions=True) if each]
+                at_once = 1 if errors else AT_ONCE
+                if errors:
+                    unexpected = None if isinstance(errors[0], MediaError) else errors[0]
+                    log.error("cannot keep a spare media process: %s", errors[0], exc_info=unexpected)
                     await asyncio.sleep(REFILL_RETRY_S)
+            while len(self._warm) > self._demand.wanted():
+                self._end_spare(self._warm.pop())
 
     async def _add_warm(self) -> None:
-        try:
-            self._warm.append(await self._start())
-        except MediaError as error:
-            log.error("cannot keep a spare media process: %s", error)  # noqa: TRY400 - it is a whole sentence
-            await asyncio.sleep(REFILL_RETRY_S)
+        self._warm.append(await self._start())
+
+    def _end_spare(self, process: MediaProcess) -> None:
+        name = f"end of spare media process {process.pid}"
+        self._tasks.create_task(guarded(partial(self._discard, process), name), name=name)
 
     async def _start(self) -> MediaProcess:
         path = self._runtime_dir / f"{secrets.token_hex(4)}{SOCKET_SUFFIX}"

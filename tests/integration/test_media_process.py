@@ -16,6 +16,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
+from media import demand
 from media.pool import MediaPool, MediaProcess
 from media.types import Codecs, DhConfig, MediaError, MediaLost, MediaSettings
 from media.zygote import PRIORITY
@@ -202,6 +203,30 @@ async def test_a_dead_spare_is_replaced(tmp_path: Path) -> None:
         async with pool.process("second") as process:
             assert process.pid != spares[0]
             await process.stats()
+
+
+async def test_a_burst_finds_as_many_as_came_before_and_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demand, "SECOND_S", 60.0)  # however busy the machine is, they come in one
+    async with MediaPool(tmp_path / "run", warm=1) as pool:
+        async with AsyncExitStack() as calls:
+            for number in range(6):
+                await calls.enter_async_context(pool.process(f"{number}"))
+            ready = await spare_processes(pool, 6)
+            at_once = await asyncio.gather(*(calls.enter_async_context(pool.process(f"more {n}")) for n in range(6)))
+            assert {process.pid for process in at_once} == set(ready)
+            spares = await spare_processes(pool, 12)
+        monkeypatch.setattr(demand, "SECOND_S", 0.0)
+        monkeypatch.setattr(demand, "KEPT_S", 0.0)
+        async with pool.process("one more"):
+            pass
+        async with asyncio.timeout(20):
+            while len(pool.spare_pids()) > 1:  # noqa: ASYNC110 - the pool tells nobody about its spares
+                await asyncio.sleep(0.05)
+        ended = set(spares) - set(pool.spare_pids())
+        assert len(ended) >= 11
+        assert all(await asyncio.gather(*(gone(pid, 10) for pid in ended)))
 
 
 def descriptors() -> int:
