@@ -37,7 +37,7 @@ async def _install(settings: Settings, options: argparse.Namespace) -> None:
     if flavour not in INCLUDED_BY:
         raise FilesError(
             "MikoPBX writes its files anew at each start: put what `astergram dialplan print --pbx mikopbx` shows into"
-            " extensions.conf by System → Customization of system files, to the end of the file"
+            " extensions.conf by System → System file customization, to the end of the file"
         )
     here = await read_installation(settings)
     folder = Folder(options.to, flavour)

@@ -86,15 +86,15 @@ def _freepbx(here: Surroundings) -> list[Snippet]:
             "manager_custom.conf",
             message(
                 "Put this into /etc/asterisk/manager_custom.conf, which FreePBX leaves alone. The secret is the"
-                " password of [ami] in astergram.toml."
+                " password of [ami] in astergram.toml. Then: asterisk -rx 'manager reload'"
             ),
             _without_general(manager_conf(here)),
         ),
         Snippet(
             "extensions_custom.conf",
             message(
-                "Put this into /etc/asterisk/extensions_custom.conf, which FreePBX leaves alone: it writes"
-                " extensions_additional.conf anew. Then: fwconsole reload"
+                "Put this into /etc/asterisk/extensions_custom.conf, which FreePBX leaves alone, or run"
+                " `astergram dialplan install --pbx freepbx`. Then: fwconsole reload"
             ),
             extensions(Flavour.FREEPBX, here),
         ),
@@ -109,7 +109,8 @@ def _freepbx(here: Surroundings) -> list[Snippet]:
             "Connectivity → Trunks",
             message(
                 "Add a Custom Trunk with this Custom Dial String, and an outbound route that leads to it; its dial"
-                " pattern prepends + to a number with its country code."
+                " pattern prepends + to a number with its country code. What FreePBX can't reach by it, it tries by the"
+                " route's next trunk."
             ),
             "Local/$OUTNUM$@to-telegram/n\n",
         ),
@@ -121,15 +122,16 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
         Snippet(
             "System → General settings",
             message(
-                "Switch on AJAM (its port is ARI's, and /asterisk follows it in [asterisk] url, as in"
-                " http://127.0.0.1:8088/asterisk) and, where your MikoPBX has it, ARI."
+                "On the tab AMI&ARI switch on AMI and ARI, or AJAM where there is no ARI yet; the HTTP port is ARI's,"
+                " and /asterisk follows it in [asterisk] url, as in http://127.0.0.1:8088/asterisk. On the tab"
+                " Audio/Video codecs switch on G.722 and, on x86_64, Opus."
             ),
         ),
         Snippet(
             "System → ARI Access",
             message(
                 "Add the user {user} with the password of [asterisk] in astergram.toml. An older MikoPBX has no such"
-                " page: put this into ari.conf instead, by System → Customization of system files.",
+                " page: put this into ari.conf instead, by System → System file customization.",
                 user=here.ari_user,
             ),
             ari_conf(here),
@@ -146,16 +148,24 @@ def _mikopbx(here: Surroundings) -> list[Snippet]:
         Snippet(
             "modules.conf",
             message(
-                "System → Customization of system files → modules.conf, mode “Add to end of file”: MikoPBX loads"
-                " only the modules it names, and these are not among them."
+                "System → System file customization → modules.conf, mode “Append to end of file”: MikoPBX loads only"
+                " the modules that it names. Then restart it."
             ),
             sample("modules-mikopbx.conf") + ("load => chan_websocket.so\n" if here.transport == "websocket" else ""),
         ),
         Snippet(
+            "Routing → Incoming routes",
+            message(
+                "Add a route without a provider for each line: the number {numbers}, and who takes its calls. MikoPBX"
+                " takes such calls from any SIP phone that reaches it, too: have the firewall keep those out.",
+                numbers=", ".join(line.extension for line in here.lines),
+            ),
+        ),
+        Snippet(
             "extensions.conf",
             message(
-                "System → Customization of system files → extensions.conf, mode “Add to end of file”. 201 is who"
-                " takes a line's calls: an employee, a queue or a menu. Phones call Telegram by *9 and the number."
+                "System → System file customization → extensions.conf, mode “Append to end of file”. Phones call"
+                " Telegram by *9 and the number, country code first."
             ),
             extensions(Flavour.MIKOPBX, here),
         ),

@@ -63,7 +63,7 @@ def extensions(flavour: Flavour, here: Surroundings, wishes: Wishes = NO_WISHES)
         _for_each_extension(own["from-telegram"], incoming, wishes),
         _for_each_extension(callbacks, targets, wishes),  # lines may share a target
         *(text for name, text in own.items() if name not in ("from-telegram", *OUTGOING)),
-        *(vanilla[name].replace("Stasis(telegram,", f"Stasis({here.app},") for name in OUTGOING),
+        *((vanilla | own)[name].replace("Stasis(telegram,", f"Stasis({here.app},") for name in OUTGOING),
     ]
     return _with_prefix("\n".join(_dialled(part, wishes) for part in parts if part), wishes.prefix)
 

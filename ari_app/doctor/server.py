@@ -145,9 +145,10 @@ def _opus(server: AriServer) -> Message:
     """What gives this Asterisk an Opus codec; Debian's versions say that they are."""
     if "dfsg" not in server.version_text:
         return message(
-            "On x86_64 (FreePBX, too) put codec_opus.so of Asterisk's makers, for this series of Asterisk, into its"
-            " folder of modules; it is at downloads.digium.com/pub/telephony/codec_opus. Then: asterisk -rx"
-            " 'module load codec_opus.so'. There is none for other processors, MikoPBX on ARM among them."
+            "On MikoPBX switch Opus on among the codecs of General settings. Elsewhere on x86_64 (FreePBX, too) put"
+            " codec_opus.so of Asterisk's makers, for this series of Asterisk, into its folder of modules; it is at"
+            " downloads.digium.com/pub/telephony/codec_opus. Then: asterisk -rx 'module load codec_opus.so'. There is"
+            " none for other processors, MikoPBX on ARM among them."
         )
     if server.version < (20, 0):
         return message(

@@ -120,7 +120,7 @@ async def test_what_can_not_be_installed_is_said(sandbox: Stage) -> None:
     async def said(*arguments: str | Path) -> str:
         return await refused(1, "dialplan", "install", *arguments, "--yes", "--config", config)
 
-    assert "System → Customization of system files" in await said("--pbx", "mikopbx", "--to", etc)
+    assert "System → System file customization" in await said("--pbx", "mikopbx", "--to", etc)
     assert "there is no folder" in await said("--to", etc / "nowhere")
     assert "has no extensions_custom.conf" in await said("--to", etc, "--pbx", "freepbx")
     (etc / "extensions.conf").write_text(

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
+import dialplan
 from ari_app.asterisk.events import StasisStart
 from ari_app.doctor import AmiLogin, Doctor, Finding, Grade, LineNeeds, Surroundings, Topic, print_report
 from ari_app.doctor.connect import ari_conf, http_conf, manager_conf
@@ -198,6 +199,31 @@ async def test_ami_user_without_rights(
     assert all(part in each for part, each in zip(told, said, strict=True))
 
 
+MANAGER = (Path(dialplan.__file__).parent / "manager.conf").read_text()
+RIGHTS = re.findall(r"^(read|write) = (.*)$", MANAGER, re.MULTILINE)
+"""What the sample of manager.conf grants."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "right"), [(kind, right) for kind, rights in RIGHTS for right in rights.split(",")], ids="=".join
+)
+async def test_each_right_of_the_sample_is_needed_and_named(
+    asterisk: PrivateAsterisk, whole: Surroundings, kind: str, right: str
+) -> None:
+    lines = []
+    for name, rights in RIGHTS:
+        left = [each for each in rights.split(",") if (name, each) != (kind, right)]
+        lines.append(f"{name} = {','.join(left)}\n" if left else "")
+    with (asterisk.run_dir / "etc" / "manager.conf").open("a") as file:
+        file.write(f"\n[limited]\nsecret = kept-to-itself\n{''.join(lines)}")
+    await asterisk.cli("manager reload")
+    assert whole.ami
+    login = dataclasses.replace(whole.ami, user="limited", password=SecretStr("kept-to-itself"))
+    said = wrong(await examine(dataclasses.replace(whole, ami=login)), Topic.AMI)
+    assert len(said) == 1
+    assert re.search(rf"{kind} = [a-z,]*\b{right}\b", said[0])
+
+
 async def test_ami_not_configured_is_advice(whole: Surroundings) -> None:
     findings = await examine(dataclasses.replace(whole, ami=None))
     assert [finding.grade for finding in findings if finding.topic is Topic.AMI] == [Grade.ADVICE]
@@ -280,6 +306,8 @@ async def test_report(whole: Surroundings) -> None:
 STUBS = """
 [general]
 [from-trunk]
+exten => _X.,1,Hangup(21)
+[none-incoming]
 exten => _X.,1,Hangup(21)
 [internal]
 exten => 201,1,Hangup(21)
