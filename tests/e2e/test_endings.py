@@ -21,7 +21,6 @@ def reason(ended: types.PhoneCallDiscarded) -> DiscardReason | None:
 # --- a person calls
 
 
-@pytest.mark.asterisk_16
 async def test_the_caller_gives_up_while_the_phone_rings(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         call = await anna.call(LINE)
@@ -39,7 +38,6 @@ async def test_the_caller_gives_up_before_it_rings(play: PlayMaker) -> None:
         assert not any(event.type == "CALL_ESTABLISHED" for event in phone.events)
 
 
-@pytest.mark.asterisk_16
 async def test_the_phone_declines(play: PlayMaker) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
         call = await anna.call(LINE)
@@ -237,7 +235,6 @@ async def test_our_own_limit_of_ringing(play: PlayMaker) -> None:
         await stage.call_over()
 
 
-@pytest.mark.asterisk_16
 @pytest.mark.parametrize("rings", [True, False], ids=["while ringing", "before ringing"])
 async def test_the_phone_gives_up(play: PlayMaker, rings: bool) -> None:
     async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
