@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ari_app import __version__
 from ari_app.asterisk.ami import Ami
@@ -37,7 +37,7 @@ class AmiOptions:
 
     most: int
     with_text: bool
-    keys: Mapping[str, str]
+    keys: Mapping[str, str] = field(repr=False)
 
 
 class AmiReports:

@@ -39,7 +39,7 @@ Telegram calls, by user events. A consumer needs `read = user` in manager.conf;
 
 A program that connects late sends `TelegramStatus`, a user event with an ActionID, and gets a `TelegramLineStatus`
 for each line, a `TelegramCallStatus` for each call whose end has not been told, and `TelegramStatusComplete`, all with
-that ActionID:
+that ActionID; {answers} times in {answers_s:g} s at most, whoever asks:
 
     Action: UserEvent
     UserEvent: TelegramStatus
@@ -88,6 +88,7 @@ have been done all the same, and the `Message` says so.
 def events_page() -> str:
     """All of docs/events.md."""
     names = {name for own in OWN_HEADERS.values() for name in own}
+    head = HEAD.format(answers=ANSWERS, answers_s=ANSWERS_S)
     requests = REQUESTS.format(
         answer_s=ANSWER_S,
         fresh_s=FRESH_S,
@@ -96,7 +97,7 @@ def events_page() -> str:
         signed=_listed(SIGNED),
         own=_listed(sorted(names)),
     )
-    parts = [HEAD, requests, "## Events", "", "Every event has:", "", *_table(AmiEvent, None)]
+    parts = [head, requests, "## Events", "", "Every event has:", "", *_table(AmiEvent, None)]
     parts += ["", "Every event of a call has:", "", *_table(AmiCallEvent, AmiEvent)]
     parts += ["", "As AMI shows one:", "", *_example(TelegramCallEnded)]
     for kind in kinds():

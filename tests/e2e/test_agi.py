@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 
 import dialplan
+from ari_app.asterisk.agi import closed
 from ari_app.asterisk.ami import Ami, Fields
 from ari_app.sandbox.ports import HOST, block
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
-from tests.e2e.conftest import GONE_S, Play, PlayMaker
+from tests.e2e.conftest import GONE_S, Play, PlayMaker, nothing_left_in
 
 NOBODY = "+79990000044"
 RESOLVE = "contacts.resolvePhone"
@@ -125,6 +126,20 @@ async def test_telegram_first_and_then_the_trunk(play: PlayMaker) -> None:
         await phone.closed()
         told = await asks.ask(f"lookup,{ANNA}")
         assert (told["Agi"], told["Status"], told["Exists"]) == ("FAILURE", "", "")
+
+
+async def test_who_hangs_up_is_let_go_though_nobody_answers(play: PlayMaker) -> None:
+    """As while Astergram's process stands still: what connects is taken by the system, and gets no answer."""
+    connected: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    mute = await asyncio.start_server(lambda _, writer: connected.put_nowait(writer), HOST, 0)
+    lookup = lookup_first(mute.sockets[0].getsockname()[1])
+    async with mute, play(dialplan=lookup) as stage, stage.phone() as phone:
+        await phone.dial(ANNA)
+        async with asyncio.timeout(GONE_S):
+            writer = await connected.get()
+        with closed(writer):
+            await phone.hangup()
+            assert await nothing_left_in(stage.asterisk) == []
 
 
 async def test_who_is_on_telegram(play: PlayMaker) -> None:
