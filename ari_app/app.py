@@ -30,7 +30,7 @@ from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.config import AmiSettings, Settings
 from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
-from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS
+from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS, AgiAddress
 from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.factory import Accounts, LineFactory
@@ -253,7 +253,7 @@ def surroundings(
 
     ``telegram_offset_s``: what its lines know of Telegram's clock.
     """
-    asterisk, telegram, ami = settings.asterisk, settings.telegram, settings.ami
+    asterisk, telegram, ami, agi = settings.asterisk, settings.telegram, settings.ami, settings.agi
     return Surroundings(
         ari_url=asterisk.url,
         ari_user=asterisk.user,
@@ -262,7 +262,8 @@ def surroundings(
         app=asterisk.app,
         transport=asterisk.transport,
         media_host=asterisk.media_host,
-        ami=AmiLogin(ami.host, ami.port, ami.user, ami.password) if ami else None,
+        ami=AmiLogin(ami.host, ami.port, ami.user, ami.password, ami.events) if ami else None,
+        agi=AgiAddress(agi.host, agi.port, agi.allow) if agi else None,
         lines=tuple(LineNeeds(each.number, each.context, each.max_calls, each.card.callback) for each in lines),
         telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
         bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES
+from ari_app.doctor.agi import agi_host
 from ari_app.doctor.dialplan import Flavour, extensions, sample, sections
 from ari_app.doctor.surroundings import Surroundings, is_loopback
 from ari_app.i18n import Message, message
@@ -33,7 +34,47 @@ class Snippet:
 
 def snippets(flavour: Flavour, surroundings: Surroundings) -> list[Snippet]:
     """Everything to copy for this kind of Asterisk, in the order in which to do it."""
-    return {Flavour.VANILLA: _vanilla, Flavour.FREEPBX: _freepbx, Flavour.MIKOPBX: _mikopbx}[flavour](surroundings)
+    of_flavour = {Flavour.VANILLA: _vanilla, Flavour.FREEPBX: _freepbx, Flavour.MIKOPBX: _mikopbx}[flavour]
+    return [*of_flavour(surroundings), *_for_programs(flavour, surroundings), *_for_lookups(flavour, surroundings)]
+
+
+def _for_programs(flavour: Flavour, here: Surroundings) -> list[Snippet]:
+    """For whoever reads AMI's events."""
+    if here.ami is None or not here.ami.events:
+        return []
+    if flavour is Flavour.MIKOPBX:
+        todo = message(
+            "For a CRM that is told of calls (docs/events.md), add a user of its own: read user, write user."
+        )
+        return [Snippet("System → AMI Access", todo)]
+    file = "manager_custom.conf" if flavour is Flavour.FREEPBX else "manager.conf"
+    return [
+        Snippet(
+            file,
+            message(
+                "Add this for a CRM that is told of calls (docs/events.md), with a secret of its own and the address"
+                " from which it comes. Then: asterisk -rx 'manager reload'"
+            ),
+            sample("manager-program.conf"),
+        )
+    ]
+
+
+def _for_lookups(flavour: Flavour, here: Surroundings) -> list[Snippet]:
+    """For a dialplan of the administrator's own that asks who is on Telegram."""
+    if here.agi is None or flavour is not Flavour.VANILLA:
+        return []
+    return [
+        Snippet(
+            "extensions.conf",
+            message(
+                "To call by Telegram who is there, and everybody else by a trunk, put this behind it, write your trunk,"
+                " and `include => telegram-if-there` into the context of your phones. Then: asterisk -rx 'dialplan"
+                " reload'"
+            ),
+            sample("example-lookup.conf").replace("127.0.0.1:4573", f"{agi_host(here)}:{here.agi.port}"),
+        )
+    ]
 
 
 def _vanilla(here: Surroundings) -> list[Snippet]:

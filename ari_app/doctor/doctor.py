@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError
-from ari_app.doctor import ari, machine, manager, reach, running_dialplan, server
+from ari_app.doctor import agi, ari, machine, manager, reach, running_dialplan, server
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
@@ -73,6 +73,7 @@ class Doctor:
                     Topic.MODULES: [lambda: _at_once(server.modules, found)],
                     Topic.CODECS: [lambda: _at_once(server.codecs, found, here)],
                     Topic.TRANSPORT: [lambda: _at_once(server.transport, found, here)],
+                    Topic.DIALPLAN: [lambda: _at_once(agi.asking, found, here)],
                     Topic.TIME: [lambda: ari.clock(rest, self._clock)],
                 }
             )

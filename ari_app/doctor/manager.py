@@ -22,7 +22,7 @@ NEEDED_ACTIONS = {"UserEvent": "user", "ShowDialPlan": "reporting"}
 
 NOT_CONFIGURED = advice(
     Topic.AMI,
-    message("AMI is not configured, so the dialplan can't be checked."),
+    message("AMI is not configured: the dialplan can't be checked, and programs are told of no call."),
     message("Add a user to manager.conf as the page Connect shows, and set [ami] host, port, user and password."),
 )
 

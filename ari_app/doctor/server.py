@@ -80,10 +80,10 @@ def version(server: AriServer) -> list[Finding]:
 def modules(server: AriServer) -> list[Finding]:
     """Whether what ARI and the dialplan need is loaded."""
     found = [
-        _not_loaded(Topic.MODULES, name) for name in (*server.lacks(*ARI_MODULES), *server.lacks(*DIALPLAN_MODULES))
+        not_loaded(Topic.MODULES, name) for name in (*server.lacks(*ARI_MODULES), *server.lacks(*DIALPLAN_MODULES))
     ]
     if len(server.lacks(*BRIDGES)) == len(BRIDGES):
-        found.append(_not_loaded(Topic.MODULES, BRIDGES[0]))
+        found.append(not_loaded(Topic.MODULES, BRIDGES[0]))
     if server.lacks("func_global"):
         found.append(
             advice(
@@ -101,7 +101,7 @@ def modules(server: AriServer) -> list[Finding]:
 def codecs(server: AriServer, surroundings: Surroundings) -> list[Finding]:
     """Whether Asterisk can translate between Telegram's audio and a phone's."""
     best = best_codecs(server.running, surroundings.transport)
-    found = [_not_loaded(Topic.CODECS, name) for name in server.lacks("codec_resample")]
+    found = [not_loaded(Topic.CODECS, name) for name in server.lacks("codec_resample")]
     if best is None:
         found.append(
             problem(
@@ -165,7 +165,7 @@ def transport(server: AriServer, surroundings: Surroundings) -> list[Finding]:
     websocket = new_enough and not server.lacks(*WEBSOCKET_MODULES)
     found = []
     if configured == "rtp":
-        found += [_not_loaded(Topic.TRANSPORT, name) for name in server.lacks(*RTP_MODULES)]
+        found += [not_loaded(Topic.TRANSPORT, name) for name in server.lacks(*RTP_MODULES)]
         if not surroundings.asterisk_is_here and is_loopback(surroundings.media_host):
             found.append(
                 problem(
@@ -200,7 +200,7 @@ def transport(server: AriServer, surroundings: Surroundings) -> list[Finding]:
             )
         )
     else:
-        found += [_not_loaded(Topic.TRANSPORT, name) for name in server.lacks(*WEBSOCKET_MODULES)]
+        found += [not_loaded(Topic.TRANSPORT, name) for name in server.lacks(*WEBSOCKET_MODULES)]
     if rtp if configured == "rtp" else websocket:
         found.insert(
             0, ok(Topic.TRANSPORT, message("This Asterisk can carry the audio as configured: {way}.", way=configured))
@@ -215,7 +215,8 @@ def _has_websocket(server: AriServer) -> bool:
     return not server.lacks("chan_websocket") or (first is not None and release >= first)
 
 
-def _not_loaded(topic: Topic, module: str) -> Finding:
+def not_loaded(topic: Topic, module: str) -> Finding:
+    """A module that has to be there."""
     return problem(topic, message("Asterisk's module {module} is not loaded.", module=module), _load(module))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import SecretStr
 from yarl import URL
 
+from ari_app.networks import Network
 from ari_app.telegram.account import PRODUCTION_SERVER
 
 TELEGRAM_SERVERS: tuple[tuple[str, int], ...] = (PRODUCTION_SERVER,)
@@ -17,12 +18,22 @@ BOT_API = "https://api.telegram.org"
 
 @dataclass(frozen=True)
 class AmiLogin:
-    """[ami]: where AMI is, and who logs in."""
+    """[ami]: where AMI is, and who logs in; ``events``: whether programs are told what happens."""
 
     host: str
     port: int
     user: str
     password: SecretStr
+    events: bool = True
+
+
+@dataclass(frozen=True)
+class AgiAddress:
+    """[agi]: where FastAGI listens, and whose addresses may ask besides this machine."""
+
+    host: str = "127.0.0.1"
+    port: int = 4573
+    allow: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class Surroundings:
     transport: Literal["rtp", "websocket"] = "rtp"
     media_host: str = "127.0.0.1"
     ami: AmiLogin | None = None
+    agi: AgiAddress | None = None
     lines: tuple[LineNeeds, ...] = ()
     telegram_servers: tuple[tuple[str, int], ...] = field(default=TELEGRAM_SERVERS)
     bot_api_url: str = ""
@@ -68,9 +80,14 @@ class Surroundings:
         return sum(line.max_calls for line in self.lines)
 
     @property
+    def asterisk_host(self) -> str:
+        """Where Asterisk is, as ARI's address has it."""
+        return URL(self.ari_url).host or ""
+
+    @property
     def asterisk_is_here(self) -> bool:
-        """Whether ARI's address is this machine's loopback."""
-        return is_loopback(URL(self.ari_url).host or "")
+        """Whether that is this machine's loopback."""
+        return is_loopback(self.asterisk_host)
 
 
 def is_loopback(host: str) -> bool:

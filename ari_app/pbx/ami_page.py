@@ -13,7 +13,7 @@ HEAD = """\
 Made from the program by `scripts/reference`; change it there.
 
 With `[ami]` in its configuration file, Astergram tells every program at Asterisk's manager interface what happens to
-Telegram calls, by user events. A consumer needs `read = user` in manager.conf;
+Telegram calls, by user events. A consumer needs `read = user` in manager.conf (`dialplan/manager-program.conf`);
 [examples/pop_card.py](examples/pop_card.py) is one, in panoramisk.
 
     [crm]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 
 from ari_app.doctor.connect import http_conf, manager_conf, snippets
 from ari_app.doctor.dialplan import Flavour, Wishes, extensions
-from ari_app.doctor.surroundings import AmiLogin, LineNeeds, Surroundings
+from ari_app.doctor.surroundings import AgiAddress, AmiLogin, LineNeeds, Surroundings
 
 SECRETS = ("ari-secret", "ami-secret")
 HERE = Surroundings(
@@ -98,6 +99,25 @@ def test_incoming_calls_go_where_the_administrator_says() -> None:
     assert sorted(_contexts(extensions(Flavour.VANILLA, HERE, leave)).keys() & {"from-telegram", "from-berlin"}) == [
         "from-berlin"
     ]
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_a_program_at_ami_gets_a_user_of_its_own(flavour: Flavour) -> None:
+    def files(here: Surroundings) -> list[str]:
+        return [snippet.file for snippet in snippets(flavour, here)]
+
+    file = {"vanilla": "manager.conf", "freepbx": "manager_custom.conf", "mikopbx": "System → AMI Access"}[flavour]
+    assert HERE.ami
+    assert files(HERE).count(file) == 2
+    assert files(replace(HERE, ami=replace(HERE.ami, events=False))).count(file) == 1
+    assert files(replace(HERE, ami=None)).count(file) == 1
+
+
+def test_a_lookup_is_where_asterisk_reaches_it() -> None:
+    for here, address in ((HERE, "agi://127.0.0.1:4574/"), (THERE, "agi://10.0.0.1:4574/")):
+        assert not any("AGI(" in snippet.text for snippet in snippets(Flavour.VANILLA, here))
+        lookup = snippets(Flavour.VANILLA, replace(here, agi=AgiAddress(port=4574)))[-1]
+        assert f"AGI({address}lookup," in lookup.text
 
 
 def test_addresses_of_this_machine() -> None:

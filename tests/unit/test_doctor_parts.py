@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from ari_app.doctor import (
     reach,
     server,
 )
+from ari_app.doctor.agi import asking
+from ari_app.doctor.surroundings import AgiAddress
 
 MANY_CALLS = (LineNeeds("+79990000001", max_calls=10_000_000),)
 
@@ -103,6 +106,34 @@ def test_media_host_of_a_remote_asterisk(nowhere: Surroundings, media_host: str,
     said = [str(finding.sentence) for finding in findings if finding.grade is Grade.PROBLEM]
     assert len(said) == problems
     assert all("media_host" in each for each in said)
+
+
+@pytest.mark.parametrize(
+    ("asterisk", "agi", "running", "said"),
+    [
+        ("127.0.0.1", None, [], None),
+        ("127.0.0.1", AgiAddress(), ["res_agi"], ""),
+        ("127.0.0.1", AgiAddress(), [], "res_agi"),
+        ("10.0.0.2", AgiAddress(), ["res_agi"], "listens at 127.0.0.1"),
+        ("10.0.0.2", AgiAddress("10.0.0.1"), ["res_agi"], "no other machine"),
+        ("10.0.0.2", AgiAddress("10.0.0.1", allow=(ip_network("10.0.1.0/24"),)), ["res_agi"], "10.0.0.2"),
+        ("10.0.0.2", AgiAddress("10.0.0.1", allow=(ip_network("10.0.0.0/24"),)), ["res_agi"], ""),
+        ("pbx.example.com", AgiAddress("10.0.0.1", allow=(ip_network("10.0.0.0/24"),)), ["res_agi"], ""),
+        ("pbx.example.com", AgiAddress("10.0.0.1"), ["res_agi"], "no other machine"),
+    ],
+)
+def test_whether_a_dialplan_can_ask(
+    nowhere: Surroundings, asterisk: str, agi: AgiAddress | None, running: list[str], said: str | None
+) -> None:
+    here = dataclasses.replace(nowhere, ari_url=f"http://{asterisk}:8088", media_host="10.0.0.1", agi=agi)
+    found = asking(server.AriServer((22, 10), "22.10.1", frozenset(running)), here)
+    if said is None:
+        assert found == []
+    elif said:
+        assert [said in str(each.sentence) for each in found if each.grade is Grade.PROBLEM] == [True]
+    else:
+        assert grades(found) == [Grade.OK]
+        assert f"agi://{'127.0.0.1' if asterisk == '127.0.0.1' else '10.0.0.1'}:4573/" in str(found[0].sentence)
 
 
 @pytest.mark.parametrize(
