@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.asterisk.rtp_ports import RtpPorts
 from ari_app.bus import ASTERISK, BOT, EventBus
 from ari_app.calls.admission import Admission
 from ari_app.calls.audio import AudioSettings
@@ -133,7 +134,9 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             on_language=languages.learn,
         )
         listeners = Listeners()
-        admission = Admission(AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent), bus)
+        ports = RtpPorts(ari, ami_client(settings.ami), asterisk.transport) if settings.ami else None
+        limits = AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent)
+        admission = Admission(limits, bus, lambda: ports.calls if ports else None)
         registry = CallRegistry(bus, history, listeners, admission)
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
@@ -177,6 +180,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
         line_tasks.supervise(partial(admission.run, registry.live), "load of the machine")
+        if ports:
+            line_tasks.supervise(ports.run, "RTP ports of Asterisk")
         await manager.load()
 
         # What the dialplan asks for.
@@ -224,9 +229,13 @@ async def ami_reports(ami: AmiSettings | None, store: Store, bus: EventBus) -> A
         return
     keys = {user: key.get_secret_value() for user, key in ami.requesters.items()}
     options = AmiOptions(ami.queue, ami.message_text, keys)
-    connect = partial(Ami, ami.host, ami.port, ami.user, ami.password.get_secret_value())
-    async with open_ami_reports(store, connect, options, partial(bus.publish, "storage")) as reports:
+    async with open_ami_reports(store, ami_client(ami), options, partial(bus.publish, "storage")) as reports:
         yield reports
+
+
+def ami_client(ami: AmiSettings) -> Callable[[], Ami]:
+    """What makes a connection to AMI."""
+    return partial(Ami, ami.host, ami.port, ami.user, ami.password.get_secret_value())
 
 
 def audio_settings(settings: Settings, pool: MediaPool, codecs: MediaCodecs) -> AudioSettings:

@@ -29,18 +29,21 @@ class ReadMachine(Protocol):
 class Admission:
     """Takes calls on while there is room for them. ``live``, each time, are the calls that have not ended.
 
-    It publishes "admission" when one more call would be refused, for another reason than before, or not any more.
+    ``rtp_calls`` tells for how many Asterisk has RTP ports, or None. It publishes "admission" when one more call would
+    be refused, for another reason than before, or not any more.
     """
 
     def __init__(
         self,
         limits: AdmissionLimits | None = None,
         bus: EventBus | None = None,
+        rtp_calls: Callable[[], int | None] = lambda: None,
         read: ReadMachine = read_machine,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.capacity = Capacity(limits or AdmissionLimits())
         self._bus = bus or EventBus()
+        self._rtp_calls = rtp_calls
         self.read = read
         self._clock = clock
         self._refuses = False
@@ -50,6 +53,7 @@ class Admission:
     async def run(self, live: Callable[[], Collection[Call]]) -> None:
         """Read the machine each second, until cancelled."""
         for turn in itertools.count():
+            self.capacity.rtp_calls = self._rtp_calls()
             await self._take(live(), turn)
             self._tell(self.shortage(live()))
             await asyncio.sleep(EVERY_S)

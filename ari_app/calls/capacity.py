@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ari_app.calls.reasons import AudioLate, CpuShort, MemoryShort, Shortage, TooManyCalls
+from ari_app.calls.reasons import AudioLate, CpuShort, MemoryShort, PortsShort, Shortage, TooManyCalls
 
 WINDOW_S = 5.0
 """Of readings that count: in a shorter one, any program that starts looks like a machine that is full."""
@@ -106,6 +106,8 @@ class Capacity:
 
     def __init__(self, limits: AdmissionLimits) -> None:
         self.limits = limits
+        self.rtp_calls: int | None = None
+        """For how many calls Asterisk has RTP ports; None: not known."""
         self._readings: deque[MachineReading] = deque()
         self._call_cores: float | None = None
         self._call_mb: float | None = None
@@ -129,6 +131,8 @@ class Capacity:
         most = self.limits.max_calls
         if most and len(live) >= most:
             return TooManyCalls(most)
+        if self.rtp_calls is not None and len(live) >= self.rtp_calls:
+            return PortsShort(self.rtp_calls)
         load = self.load(live, now_s)
         if load is None:
             return None
@@ -147,8 +151,7 @@ class Capacity:
             return 0
         load = self.load(live, now_s)
         found = [*load.room(self.limits)] if load else []
-        if self.limits.max_calls:
-            found.append(self.limits.max_calls - len(live))
+        found += [most - len(live) for most in (self.limits.max_calls or None, self.rtp_calls) if most is not None]
         return max(math.floor(min(found)), 0) if found else None
 
     def load(self, live: Collection[int | None], now_s: float) -> Load | None:

@@ -137,6 +137,15 @@ class TooManyCalls(Shortage):
 
 
 @dataclass(frozen=True)
+class PortsShort(Shortage):
+    """Asterisk has RTP ports for so many ``calls``, and no more."""
+
+    calls: int
+    template: ClassVar = message("Asterisk has no RTP ports for one more call, but for so many: {calls}.")
+    remedy: ClassVar = message("Widen rtpstart to rtpend in rtp.conf: other calls of Asterisk's need ports, too.")
+
+
+@dataclass(frozen=True)
 class CpuShort(Shortage):
     """With one more call, more than ``limit`` percent of all processors would be in use: ``percent``."""
 

@@ -8,16 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ari_app.asterisk.ami import READ_CLASSES, WRITE_CLASSES, Ami, Fields
-from ari_app.asterisk.errors import AriError, AriFailed, AriRefused
+from ari_app.asterisk.errors import AriError, AriRefused
+from ari_app.asterisk.rtp_ports import ports_of_call, rtp_port_count
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import AmiLogin, Surroundings
 from ari_app.i18n import message
 
 USER_EVENT_TIMEOUT_S = 2.0
 USER_EVENT = "AstergramDoctor"
-DEFAULT_RTP_PORTS = (5000, 31000)
-"""Asterisk's own, where rtp.conf has none."""
-PORTS_OF_A_STREAM = 2
 NEEDED_ACTIONS = {"UserEvent": "user", "ShowDialPlan": "reporting"}
 
 NOT_CONFIGURED = advice(
@@ -109,26 +107,11 @@ async def _hears_user_events(ami: Ami) -> bool:
 
 
 async def rtp_ports(ami: Ami, surroundings: Surroundings) -> list[Finding]:
-    """Whether rtp.conf has ports for all calls: Asterisk has crashed for want of them (its issue 1757).
-
-    Says nothing if the user may not read configuration files: that right is more than Astergram needs.
-    """
-    if "GetConfig" not in await ami.allowed_actions():
+    """Whether rtp.conf has ports for all calls; says nothing where that is not known."""
+    have = await rtp_port_count(ami)
+    if have is None:
         return []
-    try:
-        fields = (await ami.action("GetConfig", Filename="rtp.conf")).fields
-    except AriFailed:  # there is no such file
-        fields = {}
-    lines = (str(text).partition("=") for name, text in fields.items() if name.startswith("Line-"))
-    values = {name.strip(): value.strip() for name, _, value in lines}
-    first, last = DEFAULT_RTP_PORTS
-    if values.get("rtpstart", "").isdecimal():
-        first = int(values["rtpstart"])
-    if values.get("rtpend", "").isdecimal():
-        last = int(values["rtpend"])
-    streams = 2 if surroundings.transport == "rtp" else 1  # the phone's, and the one to the media process
-    needed = surroundings.calls * streams * PORTS_OF_A_STREAM
-    have = last - first + 1
+    needed = surroundings.calls * ports_of_call(surroundings.transport)
     if needed > have:
         return [
             problem(

@@ -137,3 +137,28 @@ async def test_one_call_more_than_there_is_room_for(
         await answered.hang_up()
         await phone.closed()
     heard(anna_heard, PHONE_HZ)
+
+
+async def test_what_a_call_takes_is_measured(play: PlayMaker) -> None:
+    """Of this machine, and of the Asterisk on it, whose AMI user may read rtp.conf."""
+    async with play(ami={}) as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        await phone.dial(ANNA)
+        call = await anna.incoming()
+        await call.accept(stage.tone("anna", PERSON_HZ), None)
+        await stage.talking()
+        registry = stage.app.registry
+        with registry.bus.subscribe() as published:
+            async with asyncio.timeout(SOON_S):
+                while not (load := registry.load) or load.call_cpu_percent is None:
+                    await published.get()  # its audio is measured each second
+        assert 0 < load.call_cpu_percent < load.cpu_percent <= 100
+        assert load.call_mb
+        assert 1 < load.call_mb < 60
+        assert load.free_mb > load.call_mb
+        calls = len(stage.asterisk.rtp_ports) // 4
+        assert registry.admission.capacity.rtp_calls == calls
+        assert registry.room is not None
+        assert 0 < registry.room < calls
+        assert registry.shortage is None
+        await call.hang_up()
+        await phone.closed()

@@ -15,7 +15,7 @@ from ari_app.calls.admission import Admission
 from ari_app.calls.call import Call
 from ari_app.calls.capacity import WINDOW_S, AdmissionLimits, MachineReading, MediaReading
 from ari_app.calls.outcome import Direction
-from ari_app.calls.reasons import CpuShort
+from ari_app.calls.reasons import CpuShort, PortsShort
 from ari_app.calls.registry import CallRegistry, NoRoom
 from media.types import MediaStats
 from tests.unit.fake_ari import eventually
@@ -32,6 +32,7 @@ class Machine:
         self.now = 0.0
         self.busy_s = 0.0
         self.cpu_percent = 50.0
+        self.rtp_calls: int | None = None
         self.error: Exception | None = None
         self.asked: list[tuple[Mapping[int, MediaReading], int | None]] = []
 
@@ -53,7 +54,7 @@ class Machine:
 async def watched(machine: Machine, bus: EventBus | None = None) -> AsyncIterator[CallRegistry]:
     """Calls on a machine that is read again and again."""
     bus = bus or EventBus()
-    admission = Admission(LIMITS, bus, machine, lambda: machine.now)
+    admission = Admission(LIMITS, bus, lambda: machine.rtp_calls, machine, lambda: machine.now)
     registry = CallRegistry(bus, admission=admission)
     running = asyncio.create_task(admission.run(registry.live))
     try:
@@ -126,6 +127,20 @@ async def test_a_machine_that_can_not_be_read_takes_calls_on_and_says_so_once(
         machine.error = ValueError("nothing like Linux")
         await machine.read()
     assert len([each for each in caplog.records if "can't be read" in each.message]) == 1
+
+
+async def test_asterisks_ports() -> None:
+    machine = Machine()
+    async with watched(machine) as registry:
+        for known, room in ((None, None), (1, 1)):
+            machine.rtp_calls = known
+            await machine.read()
+            assert (await refused(registry), registry.room) == (None, room)
+        async with registry.admit(Direction.OUT, LINE, "@anna", 9) as call:
+            ending = await refused(registry)
+            assert ending
+            assert ending.reason == PortsShort(1)
+            call.end(outcome.not_answered(1.0))
 
 
 async def test_what_is_read_of_the_calls() -> None:
