@@ -23,6 +23,8 @@ FULL_SCALE = 32768.0
 PEAK_DB = 15.0
 PEAKS_APART_HZ = 50.0
 QUIETEST = 10 ** (SILENCE_DBFS / 20) / 4  # of a sine's amplitude, as a Hann window shows it
+HEAD, RATE_AT = 44, 24
+"""Bytes before the samples of a plain wav file, and where among them the sample rate is."""
 
 Samples = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -73,7 +75,19 @@ def measure(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Hea
 
 def tones(path: Path, start_s: float = 0.0, end_s: float | None = None) -> list[int]:
     """The frequencies in it, rounded, lowest first: every peak of the spectrum within `PEAK_DB` of the highest."""
-    sound, rate = _samples(path, start_s, end_s)
+    return _peaks(*_samples(path, start_s, end_s))
+
+
+def tones_at_end(path: Path, seconds: float) -> list[int]:
+    """The same of its last part, also while it is written, whatever length its head says; empty if it is shorter."""
+    written = path.read_bytes()
+    rate = int.from_bytes(written[RATE_AT : RATE_AT + 4], "little")
+    samples = np.frombuffer(written, "<i2", (len(written) - HEAD) // 2, HEAD) if len(written) > HEAD else np.zeros(0)
+    wanted = round(seconds * rate)
+    return _peaks(samples[-wanted:] / FULL_SCALE, rate) if len(samples) >= wanted > 0 else []
+
+
+def _peaks(sound: Samples, rate: int) -> list[int]:
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) if len(sound) else np.zeros(1)
     spectrum[0] = 0.0
     found: list[int] = []

@@ -1,7 +1,7 @@
 """What the tests of a PBX's features have in common: each party says a tone of its own, and what was heard when."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,18 @@ from ari_app.asterisk.resources import Channel
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
-from ari_app.sandbox.tones import measure, tones
+from ari_app.sandbox.tones import measure, tones, tones_at_end
 from tests.e2e.conftest import Play
 
 PHONES_HZ = {"101": 880.0, "102": 660.0, "103": 1500.0}
 PEOPLE_HZ = {ANNA: 440.0, BORIS: 1200.0}
 HZ_TOLERANCE = 15.0  # what the jitter buffer leaves out after a change, a spectrum shows
-REACHES_S = 0.6  # from a mouth to an ear, by way of two jitter buffers, and then some
 LISTENS_S = 0.8
-PATIENCE_S = 10.0
+"""For how long a tone must be heard."""
+LOOKS_EVERY_S = 0.1
+"""Between two looks at a recording, which tells nobody that it has grown."""
+PATIENCE_S = 20.0
+"""A generous limit: what is waited for takes a second or two on a machine that does nothing else."""
 
 DIALPLAN = """
 [incoming]
@@ -44,55 +47,51 @@ def phone(stage: Play, user: str = "101", **options: Any) -> SipPhone:
     return SipPhone(stage.asterisk, user, play=stage.tone(f"phone{user}", PHONES_HZ[user]), **options)
 
 
-def are_heard(recording: Path, *wanted: float, start_s: float = 0.0, end_s: float | None = None) -> None:
-    """These tones are in it, and no other."""
-    found = tones(recording, start_s, end_s)
-    alike = len(found) == len(wanted) and all(
+def are_alike(found: list[int], wanted: Sequence[float]) -> bool:
+    """Whether these tones were found, and no other."""
+    return len(found) == len(wanted) and all(
         abs(one - other) < HZ_TOLERANCE for one, other in zip(found, sorted(wanted), strict=True)
     )
-    assert alike, f"{recording.name} from {start_s:.1f} s: {found} Hz instead of {sorted(wanted)}"
 
 
-def heard_last(phone: SipPhone, *wanted: float) -> None:
-    """What a phone heard in the last seconds of its last call; it records packets only, so the time is no clock's."""
-    recording = phone.recordings[-1]
-    are_heard(recording, *wanted, start_s=max(0.0, length_s(recording) - LISTENS_S))
+def has_tones(recording: Path, *wanted: float, start_s: float = 0.0) -> None:
+    """These tones are in it from there on, and no other; none is silence."""
+    found = tones(recording, start_s)
+    assert are_alike(found, wanted), f"{recording.name}: {found} Hz instead of {sorted(wanted)}"
+
+
+async def hears(listener: "SipPhone | Talk", *wanted: float) -> None:
+    """Wait until somebody has heard these tones for a while, and no other."""
+    found: list[int] = []
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                recording = listener.recording if isinstance(listener, Talk) else listener.recordings[-1]
+                found = tones_at_end(recording, LISTENS_S)
+                if are_alike(found, wanted):
+                    return
+                await asyncio.sleep(LOOKS_EVERY_S)
+    except TimeoutError:
+        raise AssertionError(f"{listener}: {found} Hz instead of {sorted(wanted)}") from None
 
 
 def length_s(recording: Path) -> float:
-    """How long a recording is."""
+    """How long a recording is that is closed."""
     return measure(recording).seconds
 
 
 @dataclass
 class Talk:
-    """A person's call, in which they say their tone; what they hear is recorded from ``began`` on, without a break."""
+    """A person's call, in which they say their tone; what they hear is recorded."""
 
     call: PersonCall
     recording: Path
-    began: float
-
-    @property
-    def now_s(self) -> float:
-        """Where their recording is now."""
-        return asyncio.get_running_loop().time() - self.began
-
-    async def listens(self) -> tuple[float, float]:
-        """Let whatever changes reach the ear, then listen for a while: from when to when, for `heard`."""
-        await asyncio.sleep(REACHES_S)
-        start_s = self.now_s
-        await asyncio.sleep(LISTENS_S)
-        return start_s, start_s + LISTENS_S
 
     async def writes(self, text: str) -> None:
         """They write to the line, such as digits to be dialled."""
         person = self.call.person
         found = await person.client(functions.contacts.ResolvePhoneRequest(LINE))
         await person.client.send_message(found.users[0], text)
-
-    def heard(self, when: tuple[float, float], *wanted: float) -> None:
-        """Which tones they heard then, once their audio is closed."""
-        are_heard(self.recording, *wanted, start_s=when[0], end_s=when[1])
 
     async def ends(self, *, hang_up: bool = True) -> None:
         """They hang up, or see that the call is over; the recording is whole then."""
@@ -104,7 +103,7 @@ async def answered(stage: Play, person: Person, call: PersonCall) -> Talk:
     """The other side of a person's own call has answered: they talk."""
     recording = stage.recording(f"{person.phone}-{call.id}")
     await call.confirm(stage.tone(person.phone, PEOPLE_HZ[person.phone]), recording)
-    return Talk(call, recording, asyncio.get_running_loop().time())
+    return Talk(call, recording)
 
 
 async def accepted(stage: Play, person: Person) -> Talk:
@@ -113,7 +112,7 @@ async def accepted(stage: Play, person: Person) -> Talk:
     await call.ring()
     recording = stage.recording(f"{person.phone}-{call.id}")
     await call.accept(stage.tone(person.phone, PEOPLE_HZ[person.phone]), recording)
-    return Talk(call, recording, asyncio.get_running_loop().time())
+    return Talk(call, recording)
 
 
 async def coming_in(stage: Play, person: Person, kind: str = "dials") -> PersonCall:

@@ -10,7 +10,7 @@ from tests.e2e.pbx import (
     accepted,
     answered,
     coming_in,
-    heard_last,
+    hears,
     phone,
 )
 
@@ -41,15 +41,13 @@ async def test_two_people_and_a_phone_in_a_conference(play: PlayMaker) -> None:
         annas = await answered(stage, anna, await coming_in(stage, anna, "confers"))
         boriss = await answered(stage, boris, await coming_in(stage, boris, "confers"))
         await stage.talking()
-        when = await annas.listens()
-        when_boris = await boriss.listens()
+        await hears(annas, PEOPLE_HZ[BORIS], PHONES_HZ["101"])
+        await hears(boriss, PEOPLE_HZ[ANNA], PHONES_HZ["101"])
+        await hears(agent, PEOPLE_HZ[ANNA], PEOPLE_HZ[BORIS])
         await agent.hangup()
         await agent.closed()
         await annas.ends()
         await boriss.ends()
-        annas.heard(when, PEOPLE_HZ[BORIS], PHONES_HZ["101"])
-        boriss.heard(when_boris, PEOPLE_HZ[ANNA], PHONES_HZ["101"])
-        heard_last(agent, PEOPLE_HZ[ANNA], PEOPLE_HZ[BORIS])
 
 
 async def test_a_person_is_passed_on_to_another_one(play: PlayMaker) -> None:
@@ -63,11 +61,9 @@ async def test_a_person_is_passed_on_to_another_one(play: PlayMaker) -> None:
         boriss = await accepted(stage, boris)
         annas = await answered(stage, anna, call)
         await stage.talking()
-        when = await annas.listens()
-        when_boris = await boriss.listens()
+        await hears(annas, PEOPLE_HZ[BORIS])
+        await hears(boriss, PEOPLE_HZ[ANNA])
         await annas.ends()
         await boriss.ends(hang_up=False)
-        annas.heard(when, PEOPLE_HZ[BORIS])
-        boriss.heard(when_boris, PEOPLE_HZ[ANNA])
         await stage.call_over()
         assert stage.outcomes() == ["ANSWER"] * 2

@@ -10,7 +10,7 @@ from tests.e2e.pbx import (
     PHONES_HZ,
     answered,
     coming_in,
-    heard_last,
+    hears,
     phone,
     talk_in,
     talk_out,
@@ -31,16 +31,14 @@ exten => _X.,1,Set(__PICKUPMARK=101)
 async def test_a_person_on_hold_hears_music_and_then_the_phone_again(play: PlayMaker) -> None:
     async with play(dialplan=DIALPLAN, lines=LINES) as stage, phone(stage) as agent, stage.person(ANNA) as anna:
         talk = await talk_in(stage, anna, agent)
-        await talk.listens()  # what the phone hears from now on has a file of its own
+        await hears(talk, PHONES_HZ["101"])
         await agent.hold()
-        held = await talk.listens()
+        await hears(talk, MUSIC_HZ)
         await agent.hold(False)
-        back = await talk.listens()
+        await hears(talk, PHONES_HZ["101"])
+        await hears(agent, PEOPLE_HZ[ANNA])
         await talk.ends()
         await agent.closed()
-        talk.heard(held, MUSIC_HZ)
-        talk.heard(back, PHONES_HZ["101"])
-        heard_last(agent, PEOPLE_HZ[ANNA])
 
 
 async def test_a_call_is_parked_and_taken_by_another_phone(play: PlayMaker) -> None:
@@ -55,15 +53,13 @@ async def test_a_call_is_parked_and_taken_by_another_phone(play: PlayMaker) -> N
             talk = await begin(stage, anna, agent)
             await agent.transfer("700")
             await agent.closed()
-            parked = await talk.listens()
+            await hears(talk, MUSIC_HZ)
             await other.dial("701")
             await other.established()
-            taken = await talk.listens()
+            await hears(talk, PHONES_HZ["102"])
+            await hears(other, PEOPLE_HZ[ANNA])
             await talk.ends()
             await other.closed()
-            talk.heard(parked, MUSIC_HZ)
-            talk.heard(taken, PHONES_HZ["102"])
-            heard_last(other, PEOPLE_HZ[ANNA])
             assert await stage.outcome() == "ANSWER"
 
 
@@ -81,8 +77,7 @@ async def test_a_ringing_call_is_picked_up(play: PlayMaker) -> None:
         await agent.closed()
         talk = await answered(stage, anna, call)
         await stage.talking()
-        taken = await talk.listens()
+        await hears(talk, PHONES_HZ["102"])
+        await hears(other, PEOPLE_HZ[ANNA])
         await talk.ends()
         await other.closed()
-        talk.heard(taken, PHONES_HZ["102"])
-        heard_last(other, PEOPLE_HZ[ANNA])

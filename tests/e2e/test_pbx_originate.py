@@ -12,7 +12,7 @@ from tests.e2e.pbx import (
     accepted,
     channel,
     connected_line,
-    heard_last,
+    hears,
     originated,
     phone,
 )
@@ -35,18 +35,16 @@ async def test_a_person_is_called_by_a_program(play: PlayMaker) -> None:
             stage, Channel=f"Local/{ANNA}@to-telegram/n", Context="phones", Exten="601", Priority="1"
         ):
             talk = await accepted(stage, anna)
-        when = await talk.listens()
+        await hears(talk, TONE_HZ)
         await stage.asterisk.cli(f"channel request hangup {(await channel(stage, 'Local/', ';1')).name}")
         await talk.ends(hang_up=False)
-        talk.heard(when, TONE_HZ)
 
         file = stage.asterisk.run_dir / "spool/tmp/campaign.call"
         file.write_text(CALL_FILE.format(number=ANNA))
         os.rename(file, stage.asterisk.run_dir / "spool/outgoing/campaign.call")  # noqa: PTH104 - Asterisk wants it whole
         talk = await accepted(stage, anna)
-        when = await talk.listens()
+        await hears(talk, TONE_HZ)
         await talk.ends()
-        talk.heard(when, TONE_HZ)
         await stage.call_over()
         assert stage.outcomes() == ["ANSWER"] * 2
 
@@ -67,10 +65,9 @@ async def test_click_to_call(play: PlayMaker) -> None:
                 await agent.answer()
             talk = await accepted(stage, anna)
             await stage.talking()
-            when = await talk.listens()
+            await hears(talk, PHONES_HZ["101"])
+            await hears(agent, PEOPLE_HZ[ANNA])
             shown, _ = await connected_line(stage, "101")
             await talk.ends()
             await agent.closed()
-            talk.heard(when, PHONES_HZ["101"])
-            heard_last(agent, PEOPLE_HZ[ANNA])
             assert shown == "Анна"

@@ -1,6 +1,5 @@
 """Transfers by the PBX's own means, features.conf and AMI: the person and the new phone hear each other."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -11,16 +10,14 @@ from tests.e2e.conftest import Play, PlayMaker
 from tests.e2e.pbx import (
     DIALPLAN,
     LINES,
-    LISTENS_S,
     PEOPLE_HZ,
     PHONES_HZ,
     QUEUED,
-    REACHES_S,
     Talk,
     ami,
     channel,
     connected_line,
-    heard_last,
+    hears,
     phone,
     talk_in,
     talk_out,
@@ -83,16 +80,14 @@ async def test_a_call_goes_on_with_the_other_phone(
     ):
         for way in ways:
             talk = await begin(stage, anna, agent)
-            before = await talk.listens()
+            await hears(talk, PHONES_HZ["101"])
             await WAYS[way](stage, agent, other)
             await agent.closed()
-            after = await talk.listens()
+            await hears(talk, PHONES_HZ["102"])
+            await hears(other, PEOPLE_HZ[ANNA])
             assert await connected_line(stage, "102") == ("Анна", str(stage.telegram.user(ANNA).id)), way
             await talk.ends()
             await other.closed()
-            talk.heard(before, PHONES_HZ["101"])
-            talk.heard(after, PHONES_HZ["102"])
-            heard_last(other, PEOPLE_HZ[ANNA])
             assert await stage.outcome() == "ANSWER", way
 
 
@@ -113,10 +108,9 @@ async def test_who_redirects_the_half_that_has_the_audio_ends_the_call(
         await manager.action("Redirect", Channel=name, Exten="102", Context="phones", Priority="1")
         await other.established()
         await talk.ends(hang_up=False)
-        await asyncio.sleep(REACHES_S + LISTENS_S)
+        await hears(agent, PHONES_HZ["102"])
+        await hears(other, PHONES_HZ["101"])
         await other.hangup()
         await agent.closed()
         await other.closed()
-        heard_last(agent, PHONES_HZ["102"])
-        heard_last(other, PHONES_HZ["101"])
         assert await stage.outcome() == "ANSWER"
