@@ -26,7 +26,7 @@ async def test_logs_in_and_answers(asterisk: PrivateAsterisk) -> None:
     assert {"UserEvent", "ShowDialPlan", "GetConfig", "Command"} <= allowed
     assert "Response" not in allowed
     applications = [event["Application"] for event in listed.events if "Application" in event]
-    assert "Stasis" in applications
+    assert "Dial" in applications
 
 
 async def test_answers_do_not_mix(asterisk: PrivateAsterisk) -> None:
