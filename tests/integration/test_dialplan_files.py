@@ -31,6 +31,7 @@ CONFIGURATIONS = {
     "example-queues.conf": ("queues.conf", "queue reload all"),
     "http.conf": ("http.conf", "module reload http"),
     "manager.conf": ("manager.conf", "manager reload"),
+    "manager-program.conf": ("manager.conf", "manager reload"),
 }
 """Which file of Asterisk's a sample is for, and what has it loaded."""
 READ_ONLY = {
