@@ -9,7 +9,7 @@ from functools import partial
 
 from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ami import Ami
-from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.ari import AriClient, ari_base
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import Event, StasisStart
@@ -54,7 +54,7 @@ from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.web.http.services import Services
 from ari_app.web.server import Served, serving
 from media.pool import MediaPool
-from media.types import MediaSettings
+from media.types import AriLogin, MediaSettings
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         await installation.load()
         languages = await open_languages(store)
         history = await stack.enter_async_context(open_history(store, HistorySettings(settings.calls.history_days)))
-        media = MediaSettings(orphan_grace_s=settings.media.orphan_s)
+        media = MediaSettings(orphan_grace_s=settings.media.orphan_s, ari=ari_login(settings))
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
         )
@@ -236,6 +236,12 @@ async def ami_reports(ami: AmiSettings | None, store: Store, bus: EventBus) -> A
 def ami_client(ami: AmiSettings) -> Callable[[], Ami]:
     """What makes a connection to AMI."""
     return partial(Ami, ami.host, ami.port, ami.user, ami.password.get_secret_value())
+
+
+def ari_login(settings: Settings) -> AriLogin:
+    """What media processes hang their calls up with, once they have no controller."""
+    asterisk = settings.asterisk
+    return AriLogin(str(ari_base(asterisk.url)), asterisk.user, asterisk.password.get_secret_value())
 
 
 def audio_settings(settings: Settings, pool: MediaPool, codecs: MediaCodecs) -> AudioSettings:

@@ -219,10 +219,10 @@ class MediaSection(_Section):
         float,
         Setting(
             message("How long a call goes on without Astergram"),
-            message("Then its media process ends it."),
+            message("Then its media process ends it, and hangs it up in Asterisk."),
             S,
         ),
-    ] = Field(10.0, gt=0)
+    ] = Field(30.0, gt=0)
 
 
 class Settings(BaseSettings):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from media.types import Agreement, Codecs, DhConfig, MediaStats, RelayServer
+from media.types import Agreement, AriLogin, Codecs, DhConfig, MediaStats, RelayServer
 
 MAX_LINE = 1 << 20
 """Longest line in bytes; signalling data is a few kilobytes at most."""
@@ -29,6 +29,18 @@ class Begin(_Request):
     kind: Literal["begin"] = "begin"
     call_id: str
     orphan_grace_s: float
+    ari: AriLogin | None = None
+
+
+class InAsterisk(_Request):
+    """What the call has in Asterisk now, and is hung up there if the call ends without a controller.
+
+    ``channels`` in Stasis, or the bridge, with whichever channels are in it then.
+    """
+
+    kind: Literal["in_asterisk"] = "in_asterisk"
+    channels: tuple[str, ...] = ()
+    bridge: str = ""
 
 
 class MakeOffer(_Request):
@@ -186,6 +198,7 @@ class Lost(_Message):
 
 Request = (
     Begin
+    | InAsterisk
     | MakeOffer
     | MakeAnswer
     | Agree

@@ -52,7 +52,8 @@ class MediaProcess:
     async def begin(self, call_id: str) -> None:
         """Give the process to a call. Done by the pool."""
         self.call_id = call_id
-        await self._request(m.Begin(call_id=call_id, orphan_grace_s=self._settings.orphan_grace_s), m.Done)
+        its = self._settings
+        await self._request(m.Begin(call_id=call_id, orphan_grace_s=its.orphan_grace_s, ari=its.ari), m.Done)
 
     async def take_over(self, call_id: str) -> None:
         """As `begin`, for a process that an earlier controller has begun. Raises MediaError where it is another's."""
@@ -61,6 +62,10 @@ class MediaProcess:
         if pid != self.pid:
             raise MediaError(f"{self.path} is of process {pid}, not of the media process {self.pid}")
         await self.begin(call_id)
+
+    async def in_asterisk(self, *channels: str, bridge: str = "") -> None:
+        """What to hang up in Asterisk if no controller comes back: channels in Stasis, or a bridge with all in it."""
+        await self._request(m.InAsterisk(channels=channels, bridge=bridge), m.Done)
 
     async def offer(self, dh: DhConfig) -> bytes:
         """Caller: begin the key exchange; returns g_a_hash for ``phone.requestCall``."""

@@ -76,11 +76,22 @@ class Codecs:
 
 
 @dataclass(frozen=True, slots=True)
+class AriLogin:
+    """Asterisk's ARI; ``url`` ends in ``/ari``."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MediaSettings:
     """How media processes behave; all times in seconds."""
 
     orphan_grace_s: float = 10.0
     """How long a process goes on talking after its controller is gone."""
+    ari: AriLogin | None = None
+    """Where a process then hangs its call up; without it, Asterisk's side of the call is left as it is."""
     start_timeout_s: float = 15.0
     """How long a new process may take until it answers."""
     request_timeout_s: float = 10.0

@@ -1,7 +1,8 @@
 """A media process: one call, from a controller's first request to its stop, its loss, or the controller's death.
 
 The controller connects to a Unix socket and sends requests; they are carried out one after the other. If the controller
-goes without a stop, the call goes on for a while, so that a restarted controller can connect again.
+goes without a stop, the call goes on for a while, so that a restarted controller can connect again. If none does, the
+process hangs the call up in Asterisk, too, where its phone would wait in silence.
 """
 
 import asyncio
@@ -20,10 +21,11 @@ from typing import NoReturn, TypeVar
 from media import messages as m
 from media.engine import Engine, engine
 from media.files import FilesTransport
+from media.hang_up import hang_up
 from media.rtp import RtpTransport
 from media.tick import Tick
 from media.transport import Transport
-from media.types import MediaError, MediaStats
+from media.types import AriLogin, MediaError, MediaStats
 from media.websocket import WebSocketTransport
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,9 @@ class Worker:
         self.ended = asyncio.Event()
         self.call_id: str | None = None
         self.orphan_grace_s = 0.0
+        self._stopped = False
+        self._ari: AriLogin | None = None
+        self._in_asterisk = m.InAsterisk()
         self._resources = resources
         self._tasks = tasks
         self._engine: Engine | None = None
@@ -77,6 +82,16 @@ class Worker:
             self._lost = reason
             self._tell(m.Lost(reason=reason))
 
+    @property
+    def is_orphan(self) -> bool:
+        """Whether it has a call, and no controller that would end it."""
+        return self.call_id is not None and self._controller is None and not self._stopped
+
+    async def hang_up_in_asterisk(self) -> None:
+        """What its controller would do."""
+        if self._ari is not None:
+            await hang_up(self._ari, self._in_asterisk.channels, self._in_asterisk.bridge)
+
     # The controller
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -90,6 +105,7 @@ class Worker:
                 writer.write(m.to_line(await self._answer(request)))
                 await writer.drain()
                 if isinstance(request, m.Stop):
+                    self._stopped = True
                     self.ended.set()
         except ConnectionError:
             pass  # a controller that dies with something unread in its socket resets it
@@ -129,7 +145,9 @@ class Worker:
                     raise MediaError(f"this media process is of call {self.call_id}")
                 if self.call_id is not None:  # a controller that adopts it
                     self._tell_state()
-                self.call_id, self.orphan_grace_s = request.call_id, request.orphan_grace_s
+                self.call_id, self.orphan_grace_s, self._ari = request.call_id, request.orphan_grace_s, request.ari
+            case m.InAsterisk():
+                self._in_asterisk = request
             case m.MakeOffer():
                 return m.Data(number=number, data=await (await self._new_engine()).start_exchange(request.dh, None))
             case m.MakeAnswer():
@@ -208,6 +226,8 @@ async def main(listening: socket.socket, path: Path) -> None:
         controllers = tasks.create_task(_serve_controllers(worker, listening), name="controllers")
         controllers.add_done_callback(lambda _: worker.ended.set())
         await worker.ended.wait()
+        if worker.is_orphan:
+            await worker.hang_up_in_asterisk()
         faulthandler.dump_traceback_later(END_TIMEOUT_S, exit=True)
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - a file in a runtime directory
         controllers.cancel()

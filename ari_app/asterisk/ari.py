@@ -58,7 +58,7 @@ class AriClient:
         backoff: Backoff | None = None,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
-        self.base = _with_ari(url)
+        self.base = ari_base(url)
         self.user = user
         self.app = app
         self._authorization = aiohttp.encode_basic_auth(user, password)
@@ -337,7 +337,8 @@ class AriClient:
                 await self._hang_up_if_there(channel_id)
 
 
-def _with_ari(url: str) -> URL:
+def ari_base(url: str) -> URL:
+    """ARI's own address, which ends in ``/ari``, of that of Asterisk's HTTP server."""
     base = URL(url.rstrip("/"))
     return base if base.path.endswith("/ari") else base / "ari"
 

@@ -78,10 +78,12 @@ async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, a
     else:
         external = await scope.enter(websocket_media_leg(ari, format=form, variables=variables))
         await audio.attach_websocket(external.media_url, codecs)
+    await audio.in_asterisk(leg.id, external.id)
     scope.end_when(external_gone(call, external))
     scope.end_when(not_translated(call, external, codecs))
     scope.spawn(follow_transfers(call, leg))
-    await scope.enter(bridged(ari, leg, external))
+    bridge = await scope.enter(bridged(ari, leg, external))
+    await audio.in_asterisk(bridge=bridge.id)  # with the channel in the leg's place after a transfer
     call.add_event(events.Bridged(settings.transport, codecs.from_asterisk, codecs.to_asterisk))
 
 

@@ -127,6 +127,7 @@ async def place_call(
         call.person = callee.person
         async with scope.attempt() as attempt:
             audio = await open_audio(attempt, settings)
+            await audio.in_asterisk(party.leg.id)
             try:
                 phone_call = await attempt.enter(line.call(callee.peer, audio))
             except NotFound:

@@ -42,6 +42,7 @@ class FakeMedia(MediaKeys):
         self.error: MediaError | None = None
         self.attached: tuple[str, int] | str = ""
         self.codecs: Codecs | None = None
+        self.hangs_up: tuple[str, ...] = ()
         self._loss: asyncio.Future[MediaLost] = asyncio.get_running_loop().create_future()
 
     def lose(self, reason: str) -> None:
@@ -58,6 +59,9 @@ class FakeMedia(MediaKeys):
     async def connected(self) -> None:
         if not self.connects:
             await asyncio.Event().wait()
+
+    async def in_asterisk(self, *channels: str, bridge: str = "") -> None:
+        self.hangs_up = (*channels, bridge) if bridge else channels
 
     async def listen_rtp(self, host: str) -> tuple[str, int]:
         return host, 4000

@@ -100,6 +100,8 @@ class FakeAri:
                 if (name := query["variable"]) not in known:
                     return web.json_response({"message": "Provided variable was not found"}, status=404)
                 return web.json_response({"value": known[name]})
+            case "GET", _ if kind in ("channels", "bridges"):
+                return web.json_response(found[rest]) if rest in found else web.json_response({}, status=404)
             case "DELETE", _ if rest in found:
                 del found[rest]
                 self.subscribed.discard(rest)
@@ -121,8 +123,6 @@ class FakeAri:
                 return web.json_response({"message": "Channel not found"}, status=404)
             case "POST", _ if rest.endswith("/variable"):
                 self.variables[rest.partition("/")[0]][query["variable"]] = query["value"]
-            case "GET", _ if rest.endswith("/variable"):
-                return web.json_response({"value": self.variables[rest.partition("/")[0]].get(query["variable"], "")})
         return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from telethon.tl import types
@@ -51,7 +52,7 @@ class Unanswered:
 class Party:
     """Who dialled."""
 
-    leg = None
+    leg = SimpleNamespace(id="1700.1")
 
     def call_requested(self) -> None:
         """The person has been asked."""
@@ -68,7 +69,7 @@ class Pool:
 
     @asynccontextmanager
     async def process(self, call_id: str) -> AsyncIterator[Any]:
-        yield SimpleNamespace(lost=asyncio.Event().wait)
+        yield SimpleNamespace(lost=asyncio.Event().wait, in_asterisk=AsyncMock())
 
 
 class Phone:
