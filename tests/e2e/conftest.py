@@ -47,11 +47,15 @@ class Play:
         """As SIGTERM does."""
         await self.work.aclose()
 
-    def crash_media(self) -> None:
-        """End the last call's media process as a native crash does."""
+    def media_pid(self) -> int:
+        """The last call's media process."""
         audio = self.calls[-1].audio
         assert audio is not None
-        os.kill(audio.pid, signal.SIGSEGV)
+        return audio.pid
+
+    def crash_media(self, number: signal.Signals = signal.SIGSEGV) -> None:
+        """End the last call's media process as a native crash does."""
+        os.kill(self.media_pid(), number)
 
     @property
     def telegram(self) -> LocalTelegram:

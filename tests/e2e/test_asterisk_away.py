@@ -8,7 +8,7 @@ import pytest
 
 from ari_app.calls.call import Call
 from ari_app.calls.events import AsteriskAwayWithAudio, CallEnded, CallEvent
-from ari_app.calls.reasons import AsteriskAway
+from ari_app.calls.reasons import AsteriskAway, AudioLost
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import GONE_S, PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, Play, PlayMaker, heard, nothing_left_in
@@ -31,10 +31,14 @@ async def over(stage: Play) -> CallEvent:
     return stage.calls[-1].events[-1].event
 
 
-async def test_asterisk_is_killed_and_started_again(play: PlayMaker) -> None:
-    """Over RTP nothing else tells of it. Without the time to wait the next Asterisk tells that the call is gone."""
+@pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
+async def test_asterisk_is_killed_and_started_again(play: PlayMaker, transport: str) -> None:
+    """Over RTP nothing else tells of it. Without the time to wait the next Asterisk tells that the call is gone.
+
+    Over WebSocket the end of its socket tells of it at once.
+    """
     async with (
-        play(asterisk={"away_s": AWAY_S}) as stage,
+        play(asterisk={"away_s": AWAY_S, "transport": transport}) as stage,
         stage.phone(auto_answer=True),
         stage.person(ANNA) as anna,
     ):
@@ -43,7 +47,10 @@ async def test_asterisk_is_killed_and_started_again(play: PlayMaker) -> None:
         await stage.talking()
         await stage.asterisk.kill()
         assert reason(await call.ended()) is DiscardReason.DISCONNECT
-        assert await over(stage) == CallEnded("ANSWER", 38, AsteriskAway(AWAY_S))
+        ended = await over(stage)
+        assert isinstance(ended, CallEnded)
+        assert (ended.status, ended.cause) == ("ANSWER", 38)
+        assert isinstance(ended.reason, AudioLost if transport == "websocket" else AsteriskAway)
         await stage.asterisk.start()
         await stage.app.ari.wait_connected()
         assert await nothing_left_in(stage.asterisk) == []

@@ -1,16 +1,18 @@
 """Every ending in every state ends the other side at once, with the right reason."""
 
 import asyncio
+import signal
 
+import psutil
 import pytest
 from telethon.tl import types
 
 from ari_app.calls.events import CallEnded
-from ari_app.calls.reasons import AnsweredElsewhere, EndedByPbx
+from ari_app.calls.reasons import AnsweredElsewhere, AudioLost, EndedByPbx
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.telegram.server import Timers
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import PERSON_HZ, PlayMaker, in_context
+from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, PlayMaker, heard, in_context
 from tests.integration.ari_helpers import global_variable
 
 
@@ -397,15 +399,52 @@ async def test_glare(play: PlayMaker) -> None:
         assert set(stage.outcomes()) == {"BUSY", "ANSWER"}
 
 
-async def test_the_media_process_crashes(play: PlayMaker) -> None:
-    """A native crash ends one call, on both sides."""
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+async def test_the_media_process_crashes(play: PlayMaker, number: signal.Signals) -> None:
+    """A native crash ends one call, on both sides, and the history says why."""
     async with play() as stage, stage.phone(auto_answer=True) as phone, stage.person(ANNA) as anna:
         call = await anna.call(LINE)
         await call.confirm(None, None)
-        await phone.established()
-        stage.crash_media()
+        await stage.talking()
+        stage.crash_media(number)
         assert reason(await call.ended()) is DiscardReason.DISCONNECT
         await phone.closed()
+        await stage.call_over()
+        ended = stage.calls[-1].events[-1].event
+        assert isinstance(ended, CallEnded)
+        assert (ended.status, ended.cause) == ("ANSWER", 38)
+        assert isinstance(ended.reason, AudioLost)
+        assert f"ended: by {number.name}" in ended.reason.detail
+
+
+async def test_the_zygote_is_killed(play: PlayMaker) -> None:
+    """Who talks goes on, the next call has a media process of another one, and both end as ever."""
+    async with (
+        play(lines=[{"number": LINE, "max_calls": 2}]) as stage,
+        stage.phone(auto_answer=True) as phone,
+        stage.person(ANNA) as anna,
+        stage.person(BORIS) as boris,
+    ):
+        recording = stage.recording("anna")
+        call = await anna.call(LINE)
+        await call.confirm(stage.tone("anna", PERSON_HZ), recording)
+        await stage.talking()
+        zygote = psutil.Process(stage.media_pid()).parent()
+        assert zygote
+        zygote.kill()
+        for _ in range(3):  # more than are kept ready
+            other = await boris.call(LINE)
+            await other.confirm(None, None)
+            await stage.talking()
+            await other.hang_up()
+            await other.close_audio()
+        await asyncio.sleep(TALK_S)
+        await call.hang_up()
+        await phone.closed()
+        await call.close_audio()
+        await stage.call_over()
+        assert stage.outcomes() == ["ANSWER"] * 4
+        heard(recording, PHONE_HZ)
 
 
 async def test_astergram_stops_during_a_call(play: PlayMaker) -> None:
