@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO
 
 LOCK = "astergram.lock"
+START_FIELD = 19
+"""Of /proc/PID/stat (proc_pid_stat(5), field 22), behind the name, which may have spaces."""
 PRIVATE = 0o600
 PRIVATE_FOLDER = 0o700
 
@@ -42,18 +44,28 @@ def held(folder: Path, command: str) -> Iterator[None]:
         give_to_owner(path)
         with suppress(OSError):  # a full disk costs the next one the name, nothing else
             lock.truncate()
-            json.dump({"command": command, "pid": os.getpid(), "since": time.time()}, lock)
+            pid = os.getpid()
+            json.dump({"command": command, "pid": pid, "began": _began(pid), "since": time.time()}, lock)
             lock.flush()
         yield
 
 
 def _holder(lock: IO[str]) -> str:
+    """Who holds it. What is written may be an earlier holder's, where the present one has only just taken it."""
     try:
         its = json.load(lock)
         since = datetime.fromtimestamp(its["since"]).astimezone()
-        return f"`astergram {its['command']}` (process {its['pid']}, since {since:%Y-%m-%d %H:%M:%S})"
-    except (ValueError, KeyError, TypeError, OverflowError, OSError):  # it has only just taken it
-        return "another Astergram"
+        if its["began"] == _began(int(its["pid"])):
+            return f"`astergram {its['command']}` (process {its['pid']}, since {since:%Y-%m-%d %H:%M:%S})"
+    except (ValueError, KeyError, TypeError, OverflowError, OSError):
+        pass
+    return "another Astergram"
+
+
+def _began(pid: int) -> int:
+    """When a process began, in clock ticks since the start of the machine: a reused pid began later. Raises OSError."""
+    its = Path(f"/proc/{pid}/stat").read_text()
+    return int(its.rpartition(")")[2].split()[START_FIELD])
 
 
 def give_to_owner(*paths: Path) -> None:

@@ -1,10 +1,12 @@
 """One program works on a state directory at a time."""
 
 import asyncio
+import json
 import os
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -52,6 +54,37 @@ def test_who_holds_it_is_named(tmp_path: Path) -> None:
 def test_a_holder_that_has_not_written_its_name_yet(tmp_path: Path, written: str) -> None:
     with held(tmp_path, "run"):
         (tmp_path / LOCK).write_text(written)
+        with pytest.raises(StateHeld, match="another Astergram works on"), held(tmp_path, "run"):
+            pass
+
+
+def name_of(folder: Path) -> dict[str, Any]:
+    """Who is said to hold it."""
+    read: dict[str, Any] = json.loads((folder / LOCK).read_text())
+    return read
+
+
+async def ended_pid() -> int:
+    """A process that is gone."""
+    process = await asyncio.create_subprocess_exec("true")
+    await process.wait()
+    return process.pid
+
+
+async def test_a_file_of_a_program_that_is_gone_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text(json.dumps({"command": "run", "pid": await ended_pid(), "began": 1, "since": 1.0}))
+    with held(tmp_path, "run"):
+        assert name_of(tmp_path)["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("reused", [False, True])
+async def test_an_earlier_holder_is_not_named_for_one_that_has_not_written_its_name_yet(
+    tmp_path: Path, reused: bool
+) -> None:
+    """Its process is gone, or another one has its pid by now."""
+    with held(tmp_path, "run"):
+        pid = os.getppid() if reused else await ended_pid()
+        (tmp_path / LOCK).write_text(json.dumps(name_of(tmp_path) | {"pid": pid}))
         with pytest.raises(StateHeld, match="another Astergram works on"), held(tmp_path, "run"):
             pass
 
