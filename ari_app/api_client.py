@@ -64,8 +64,8 @@ class Api:
             async for chunk in answer.content.iter_any():
                 file.write(chunk)
 
-    async def events(self, kind: str) -> AsyncGenerator[dict[str, Any], None]:
-        """The data of each event of a kind from now on (server-sent events); a first empty one when it listens.
+    async def events(self, *kinds: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The data of each event of some kinds from now on (server-sent events); a first empty one when it listens.
 
         They go on until the program stops, which raises NotRunning.
         """
@@ -75,7 +75,7 @@ class Api:
             async for line in answer.content:
                 field, _, value = line.decode().rstrip("\n").partition(": ")
                 if field == "event":
-                    wanted = value == kind
+                    wanted = value in kinds
                 elif field == "data" and wanted:
                     yield json.loads(value)
         raise NotRunning(GONE)

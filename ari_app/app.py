@@ -24,6 +24,7 @@ from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.card import Cards
 from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.calls.dispatcher import CallDispatcher
+from ari_app.calls.drain import Drain
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
 from ari_app.calls.listeners import Listeners
@@ -137,7 +138,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         ports = RtpPorts(ari, ami_client(settings.ami), asterisk.transport) if settings.ami else None
         limits = AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent)
         admission = Admission(limits, bus, lambda: ports.calls if ports else None)
-        registry = CallRegistry(bus, history, listeners, admission)
+        drain = Drain(bus, listeners, leaves_offers=settings.calls.drain_offers == "leave")
+        registry = CallRegistry(bus, history, listeners, admission, drain=drain)
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
         cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)
@@ -151,7 +153,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         accounts = Accounts(server(settings), settings.session)
         factory = LineFactory(accounts, installation, engine, dispatcher, lines, bot, languages, store, bus)
         manager = LineManager(store, lines, factory, ChatCleanUp(keypads, callbacks), registry, bus, line_tasks)
-        statuses = StatusMonitor(lines, ari, bot, bus)
+        statuses = StatusMonitor(lines, ari, bot, bus, drain)
 
         async def follow_installation() -> None:
             bot.use(bot_token(installation))

@@ -200,6 +200,13 @@ class CallSettings(_Section):
             message("%"),
         ),
     ] = Field(90, ge=0, le=100)
+    drain_offers: Annotated[
+        Literal["busy", "leave"],
+        Setting(
+            message("What becomes of incoming calls while Astergram is being drained"),
+            message("busy: the caller hears “busy”. leave: the line's other devices ring on, if it has any."),
+        ),
+    ] = "busy"
     history_days: Annotated[int, Setting(message("How long a call stays in the history"), unit=message("days"))] = (
         Field(400, ge=1)
     )

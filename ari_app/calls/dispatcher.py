@@ -147,6 +147,8 @@ class CallDispatcher:
                 card = self._cards.send_after(call, line)
             except CallRefused as refused:
                 log.info("call from %s refused: %s", offer.peer_id, refused)
+                if self._registry.drain.active and self._registry.drain.leaves_offers:
+                    return offer.leave_to_other_devices()
                 await offer.discard(refused.ending.discard)
                 card = self._cards.send(line, person, CardReason.MISSED)
             return self.spawn(card, f"card of {line.number} for {offer.peer_id}")

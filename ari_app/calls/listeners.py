@@ -12,10 +12,11 @@ from ari_app.telegram.profile import CardReason
 
 if TYPE_CHECKING:
     from ari_app.calls.call import Call
+    from ari_app.calls.drain import DrainState
 
 
 class LineListener(Protocol):
-    """Told of each call, card and message; must not wait."""
+    """Told of each call, card and message, and of draining; must not wait."""
 
     def happened(self, call: Call, event: CallEvent) -> None:
         """A call has one more event; a keypad's may come after the call has ended."""
@@ -28,6 +29,9 @@ class LineListener(Protocol):
 
     def message_received(self, line: str, person: Person, text: str) -> None:
         """A person has written to a line what was not dialled."""
+
+    def drained(self, state: DrainState, calls: int) -> None:
+        """New calls are no longer taken on, or are again; or the last one is over meanwhile. So many are live."""
 
 
 class Listeners:
@@ -55,6 +59,10 @@ class Listeners:
     def message_received(self, line: str, person: Person, text: str) -> None:
         """As `LineListener` has it."""
         self._tell(lambda listener: listener.message_received(line, person, text))
+
+    def drained(self, state: DrainState, calls: int) -> None:
+        """As `LineListener` has it."""
+        self._tell(lambda listener: listener.drained(state, calls))
 
     def _tell(self, what: Callable[[LineListener], None]) -> None:
         for listener in self._listeners:

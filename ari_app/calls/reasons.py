@@ -137,6 +137,15 @@ class TooManyCalls(Shortage):
 
 
 @dataclass(frozen=True)
+class Draining(Shortage):
+    """An administrator has stopped new calls."""
+
+    by: ClassVar = EndedBy.ADMINISTRATOR
+    template: ClassVar = message("Astergram takes no new calls: it is being drained.")
+    remedy: ClassVar = message("`astergram drain --cancel`, or the button on the overview, takes calls again.")
+
+
+@dataclass(frozen=True)
 class PortsShort(Shortage):
     """Asterisk has RTP ports for so many ``calls``, and no more."""
 

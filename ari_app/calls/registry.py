@@ -14,11 +14,12 @@ from ari_app.calls import outcome
 from ari_app.calls.admission import Admission
 from ari_app.calls.call import Call, CallObserver
 from ari_app.calls.capacity import Load
+from ari_app.calls.drain import Drain
 from ari_app.calls.events import CallEvent
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.calls.progress import CallState
-from ari_app.calls.reasons import Shortage
+from ari_app.calls.reasons import Draining, Shortage
 from ari_app.calls.samples import Sample
 from ari_app.telegram.peers import Person
 
@@ -71,6 +72,7 @@ class CallRegistry:
         recorder: Recorder | None = None,
         listeners: Listeners | None = None,
         admission: Admission | None = None,
+        drain: Drain | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.calls: dict[str, Call] = {}
@@ -80,6 +82,7 @@ class CallRegistry:
         self.recorder = recorder
         self.listeners = listeners or Listeners()
         self.admission = admission or Admission(bus=self.bus)
+        self.drain = drain or Drain(self.bus, self.listeners)
         self._clock = clock
         self._saved_states: dict[str, CallState] = {}
         self._idle = asyncio.Event()
@@ -120,7 +123,7 @@ class CallRegistry:
     @property
     def shortage(self) -> Shortage | None:
         """Why one more call, through whichever line, would be refused now."""
-        return self.admission.shortage(self.live())
+        return Draining() if self.drain.active else self.admission.shortage(self.live())
 
     @property
     def load(self) -> Load | None:
@@ -130,7 +133,7 @@ class CallRegistry:
     @property
     def room(self) -> int | None:
         """How many more calls there is room for, all lines together; None where that is not known."""
-        return self.admission.room(self.live())
+        return 0 if self.drain.active else self.admission.room(self.live())
 
     def dtmf_call(self, line: str, person_id: int) -> Call | None:
         """The call of a line in which a person (their Telegram id) can dial digits; the latest where they have two."""
@@ -138,6 +141,14 @@ class CallRegistry:
             if call.line == line and call.person and call.person.id == person_id and call.dtmf.is_open:
                 return call
         return None
+
+    def begin_drain(self) -> None:
+        """Take no new calls; those that there are go on."""
+        self.drain.begin(len(self.calls))
+
+    def cancel_drain(self) -> None:
+        """Take calls again."""
+        self.drain.cancel(len(self.calls))
 
     def hang_up(self, call_id: str) -> bool:
         """End a live call for an administrator; False where no such call is live (any more)."""
@@ -190,8 +201,11 @@ class CallRegistry:
             self._left = asyncio.Event()
             if not self.calls:
                 self._idle.set()
+            self.drain.left(len(self.calls))
 
     def _refusal(self, line: str, max_calls: int) -> CallRefused | None:
+        if self.drain.active:
+            return NoRoom(Draining())
         on_line = self.calls_per_line()[line]
         if on_line >= max_calls:
             return LineFull(line, on_line)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from ari_app import zones
 from ari_app.api_client import Api, NotRunning, RequestRefused, program
 from ari_app.cli import calls as cli_calls
+from ari_app.cli import drain as cli_drain
 from ari_app.cli import lines as cli_lines
 from ari_app.cli.settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli.terminal import show_json
@@ -24,12 +25,12 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
 
 async def ask(
-    command: Callable[[argparse.Namespace, Api], Awaitable[None]], settings: Settings, options: argparse.Namespace
-) -> None:
-    """Run a command with the API; Raises NotRunning, RequestRefused."""
+    command: Callable[[argparse.Namespace, Api], Awaitable[int | None]], settings: Settings, options: argparse.Namespace
+) -> int | None:
+    """Run a command with the API; returns its exit status. Raises NotRunning, RequestRefused."""
     with ended_by_signals():
         async with program(settings) as api:
-            await command(options, api)
+            return await command(options, api)
 
 
 @contextmanager
@@ -128,4 +129,5 @@ COMMANDS = {
     "settings": partial(ask, installation),
     "web": partial(ask, web),
     "status": partial(ask, status),
+    "drain": partial(ask, cli_drain.run),
 }

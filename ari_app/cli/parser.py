@@ -14,6 +14,7 @@ from ari_app.cli import complete as cli_complete
 from ari_app.suggest import did_you_mean
 
 MOST_CALLS = 100
+LONGEST_DRAIN_S = 7 * 86400
 SHELLS = ("bash", "zsh", "fish")
 PBX = ("vanilla", "freepbx", "mikopbx")
 ASTERISK = Path("/etc/asterisk")
@@ -22,7 +23,8 @@ EXIT_STATUSES = """\
 exit status:
   0 done
   1 not done, it says why; status: it does not run; doctor: there is a problem; dialplan check: something is missing
-  2 not tried: the command or the configuration is wrong, or there is nobody to ask"""
+  2 not tried: the command or the configuration is wrong, or there is nobody to ask
+  3 drain: calls are left at the limit, or somebody has cancelled it"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -85,6 +87,17 @@ def parser() -> Parser:
         json=True,
     )
     _settings(whole, cli_complete.installation_keys)
+    drain = add(
+        "drain",
+        "take no new calls, and wait until those that there are have ended",
+        "drain",
+        "drain --limit 600",
+        "drain --cancel",
+        json=True,
+    )
+    way = drain.add_mutually_exclusive_group()
+    way.add_argument("--limit", type=_up_to(LONGEST_DRAIN_S), metavar="SECONDS", help="wait no longer than that")
+    way.add_argument("--cancel", action="store_true", help="take calls again")
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
     _dialplan(commands)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))

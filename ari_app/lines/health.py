@@ -10,12 +10,14 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import AriConflict, AriRefused
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import ACCOUNT, ASTERISK, BOT, RELOAD, BusEvent, EventBus
+from ari_app.calls.drain import Drain
+from ari_app.calls.reasons import Draining
 from ari_app.i18n import Message, message
 from ari_app.telegram.bot import Bot, BotState
 from ari_app.telegram.limits import CALL
 from ari_app.telegram.line import Line, LineState
 
-FOLLOWED = frozenset((ACCOUNT, ASTERISK, BOT, "lines", RELOAD))
+FOLLOWED = frozenset((ACCOUNT, ASTERISK, BOT, "drain", "lines", RELOAD))
 """What statuses depend on."""
 
 
@@ -77,18 +79,26 @@ class StatusMonitor:
     """The statuses of all lines, and since when they are what they are. ``clock`` gives Unix time."""
 
     def __init__(
-        self, lines: Mapping[str, Line], ari: AriClient, bot: Bot, bus: EventBus, clock: Callable[[], float] = time.time
+        self,
+        lines: Mapping[str, Line],
+        ari: AriClient,
+        bot: Bot,
+        bus: EventBus,
+        drain: Drain | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._lines = lines
         self._ari = ari
         self._bot = bot
         self._bus = bus
+        self._drain = drain or Drain()
         self._clock = clock
         self._statuses: dict[str, LineStatus] = {}
 
     def status(self, line: Line) -> LineStatus:
         """A line's, now."""
-        status = LineStatus(asterisk_status(self._ari), account_status(line), bot_status(self._bot, line))
+        calls = drained_status() if self._drain.active else asterisk_status(self._ari)
+        status = LineStatus(calls, account_status(line), bot_status(self._bot, line))
         self._statuses[line.number] = status = status.after(self._statuses.get(line.number), self._clock())
         return status
 
@@ -116,6 +126,11 @@ class StatusMonitor:
         if kinds & {BOT, RELOAD}:
             for line in self._lines.values():
                 line.bot_changed()
+
+
+def drained_status() -> StatusLight:
+    """No line takes calls, whatever Asterisk could."""
+    return StatusLight(Colour.ORANGE, Draining.template)
 
 
 def asterisk_status(ari: AriClient) -> StatusLight:

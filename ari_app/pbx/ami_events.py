@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar
 
+from ari_app.calls.drain import DrainState
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import EndedBy
 from ari_app.telegram.profile import CardReason
@@ -213,6 +214,15 @@ class TelegramPause(AmiEvent):
     request: str = header("Request", "The request's TL name; phone.requestCall: no call is placed", "phone.requestCall")
     seconds: int = header("Seconds", "How long from now on, s; 0: it is over", "330", 0)
     reason: str = header("Reason", "Telegram's word", "FLOOD_WAIT_300")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelegramDrain(AmiEvent):
+    """An administrator has stopped new calls, before Astergram is to be stopped; or what came of it."""
+
+    event: ClassVar = "TelegramDrain"
+    state: str = header("State", f"{_one_of(DrainState)}: no call is left for now", "begun")
+    calls: int = header("Calls", "How many calls there are", "3", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

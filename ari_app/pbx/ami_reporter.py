@@ -8,6 +8,7 @@ from typing import Any
 
 from ari_app.calls import events
 from ari_app.calls.call import Call
+from ari_app.calls.drain import DrainState
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import Crashed
 from ari_app.pbx.ami_events import (
@@ -21,6 +22,7 @@ from ari_app.pbx.ami_events import (
     TelegramCallStatus,
     TelegramCallTransferred,
     TelegramCardSent,
+    TelegramDrain,
     TelegramKeypad,
     TelegramMessage,
 )
@@ -125,6 +127,10 @@ class AmiReporter:
     def message_received(self, line: str, person: Person, text: str) -> None:
         """A person has written."""
         self._put(TelegramMessage(**self._somebody(line, person), text=text if self._with_text else ""))
+
+    def drained(self, state: DrainState, calls: int) -> None:
+        """New calls are no longer taken on, or are again; or the last one is over meanwhile."""
+        self._put(TelegramDrain(event_time=self._clock(), state=state.value, calls=calls))
 
     def status(self, call: Call, action_id: str) -> TelegramCallStatus:
         """A live call, for somebody who asks."""

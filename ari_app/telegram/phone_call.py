@@ -302,6 +302,10 @@ class Offer(PhoneCall):
             self._untaken.cancel()
             self._control.forget(self)
 
+    def leave_to_other_devices(self) -> None:
+        """Take no part in it: it rings on wherever else the account is signed in, and Telegram is told nothing."""
+        self.ends(Discarded(None, 0))
+
     async def ringing(self) -> None:
         """phone.receivedCall: the caller's app then shows "ringing"; without it, it gives up after 20 s.
 

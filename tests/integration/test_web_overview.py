@@ -11,6 +11,7 @@ from ari_app.calls import outcome
 from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import EndedByAdministrator
+from ari_app.calls.registry import NoRoom
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from tests.integration.web_calls import LINE, MALLORY, SCRIPT, a_call, calls_site, put, talking
@@ -135,6 +136,44 @@ async def test_it_says_that_one_more_call_is_refused(tmp_path: Path) -> None:
     assert "Astergram достиг предела звонков: 1. Ещё один звонок будет отклонён. Увеличьте max_calls" in html
     assert status["room"] == 0
     assert status["shortage"].startswith("Astergram has reached its limit of calls: 1. Raise max_calls in [calls]")
+
+
+async def test_new_calls_are_stopped_and_taken_again(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin:
+        assert "New calls" in (await admin.get("/settings")).text
+        async with talking(page.services.registry) as call:
+            begun = await admin.post("/drain")
+            assert begun.path == "/"
+            assert "Astergram takes no new calls: it is being drained." in begun.text
+            assert "1 call is left." in begun.text
+            assert "it takes no new calls" in (await admin.get("/settings")).text
+            with pytest.raises(NoRoom):
+                async with talking(page.services.registry, MALLORY):
+                    pass
+            call.end(outcome.by_administrator(Direction.IN, talking=True))
+        assert "0 calls are left." in (await admin.get("/overview/trouble")).text
+        cancelled = await admin.post("/drain/cancel")
+        assert "Calls are taken on again." in cancelled.text
+        assert "being drained" not in cancelled.text
+
+
+async def test_new_calls_are_stopped_by_a_program(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, program(page) as cli:
+        began_at = page.services.registry.drain._clock()
+        begun = await (await cli.ask("PUT", "/api/drain")).json()
+        assert (begun["draining"], begun["calls"]) == (True, 0)
+        assert begun["since"] >= began_at
+        assert await (await cli.ask("PUT", "/api/drain")).json() == begun
+        assert (await (await cli.get("/api/status")).json())["admission"]["room"] == 0
+        cancelled = await (await cli.ask("DELETE", "/api/drain")).json()
+        assert cancelled == {"draining": False, "since": None, "calls": 0}
+        assert await (await cli.get("/api/drain")).json() == cancelled
+
+
+async def test_nobody_stops_new_calls_without_being_asked_to(tmp_path: Path) -> None:
+    async with calls_site(tmp_path) as page, signed_in(page) as admin:
+        assert (await admin.ask("POST", "/drain", data={})).status == 403
+        assert not page.services.registry.drain.active
 
 
 async def test_today_counts_only_today(tmp_path: Path) -> None:

@@ -141,3 +141,15 @@ async def test_a_transferred_call_is_told_with_its_new_channel(rig: CallRig) -> 
         call.end(outcome.by_administrator(call.direction, call.talking))
         await it.over()
     assert told.names == ["CallOffered", "CallRinging", "CallAnswered", "CallTransferred", "CallEnded"]
+
+
+async def test_draining() -> None:
+    registry = CallRegistry()
+    told = Told(registry)
+    async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+        registry.begin_drain()
+        call.end(outcome.not_answered(1.0))
+    registry.cancel_drain()
+    drains = [each for each in told.events if each.event == "TelegramDrain"]
+    assert [(each.state, each.calls) for each in drains] == [("begun", 1), ("empty", 0), ("cancelled", 0)]
+    assert all(each.event_time for each in drains)

@@ -432,6 +432,37 @@ async def test_an_offer_that_no_line_has_room_for_is_busy_and_gets_the_card(rig:
     assert it.told == [BUSY]
 
 
+async def test_a_call_while_it_is_drained_is_tried_through_no_line(rig: CallRig) -> None:
+    async with dispatching(rig, rig.line, FakeLine(rig.phone, number="+79990000009")) as it:
+        it.registry.begin_drain()
+        await it.dialled()
+        assert await it.returned() == ("LIMITED", "42")
+    assert rig.telegram.requests["phone.requestCall"] == []
+
+
+async def test_an_offer_while_it_is_drained_is_busy_and_gets_the_card(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    async with dispatching(rig) as it:
+        it.registry.begin_drain()
+        offered(rig, rig.line, it)
+        await rig.telegram.asked_for("phone.discardCall")
+        await eventually(lambda: it.cards.sent == [CardReason.MISSED])
+    assert it.told == [BUSY]
+
+
+async def test_an_offer_while_it_is_drained_is_left_to_other_devices(rig: CallRig) -> None:
+    """Telegram is told nothing, and nobody says that the call was missed."""
+    await rig.telegram.tells(requested())
+    async with dispatching(rig) as it:
+        it.registry.drain.leaves_offers = True
+        it.registry.begin_drain()
+        offered(rig, rig.line, it)
+        await eventually(lambda: rig.offers[-1].over)
+    assert it.told == []
+    assert it.cards.sent == []
+    assert it.registry.counted["refused"] == 1
+
+
 async def test_an_offer_that_the_lists_refuse(rig: CallRig) -> None:
     await rig.telegram.tells(requested())
     async with dispatching(rig) as it:

@@ -8,9 +8,10 @@ from ari_app.calls import outcome
 from ari_app.calls.admission import Admission
 from ari_app.calls.call import MAX_EVENTS, Call
 from ari_app.calls.capacity import AdmissionLimits
+from ari_app.calls.drain import DrainState
 from ari_app.calls.events import CallEvent, KeypadHidden, KeypadShown
 from ari_app.calls.outcome import Direction, Status
-from ari_app.calls.reasons import TooManyCalls
+from ari_app.calls.reasons import Draining, TooManyCalls
 from ari_app.calls.registry import CallRegistry, LineFull, NoRoom
 from ari_app.tasks import FAILURES
 from ari_app.telegram.phone import DiscardReason
@@ -98,6 +99,9 @@ class Told:
 
     def message_received(self, line: str, person: object, text: str) -> None: ...
 
+    def drained(self, state: DrainState, calls: int) -> None:
+        self._keep(f"{state.value}, {calls}")
+
     def _keep(self, what: str) -> None:
         self.of.append(what)
         if self._fails:
@@ -128,3 +132,45 @@ async def test_listeners_are_told_of_events_that_are_not_kept() -> None:
             call.add_event(KeypadShown())
         call.end(outcome.not_answered(1.0))
     assert told.of.count("KeypadShown") == MAX_EVENTS + 5
+
+
+async def test_no_new_calls_while_it_is_drained_and_those_that_there_are_go_on() -> None:
+    registry, told = CallRegistry(), Told()
+    registry.listeners.add(told)
+    async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+        with registry.bus.subscribe() as published:
+            registry.begin_drain()
+            registry.begin_drain()  # once is enough
+            event = published.get_nowait()
+            assert (event.kind, event.data) == ("drain", {"draining": True, "calls": 1})
+            assert published.empty()
+        assert (registry.room, registry.shortage) == (0, Draining())
+        with pytest.raises(NoRoom) as refused:  # the line is full besides; a dialplan may fail over at once
+            async with registry.admit(Direction.OUT, LINE, "boris", 1):
+                pass
+        ending = refused.value.ending
+        assert (ending.status, ending.cause, ending.discard) == (Status.LIMITED, 42, DiscardReason.BUSY)
+        assert call.ending is None
+        call.end(outcome.not_answered(1.0))
+    registry.cancel_drain()
+    registry.cancel_drain()
+    async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+        call.end(outcome.not_answered(1.0))
+    assert [each for each in told.of if ", " in each] == ["begun, 1", "empty, 0", "cancelled, 0"]
+
+
+async def test_each_call_that_leaves_while_it_is_drained_is_published() -> None:
+    registry = CallRegistry()
+    with registry.bus.subscribe() as published:
+        async with registry.admit(Direction.IN, LINE, "anna", 2), registry.admit(Direction.IN, LINE, "boris", 2):
+            registry.begin_drain()
+    told = [published.get_nowait() for _ in range(published.qsize())]
+    assert [each.data["calls"] for each in told if each.kind == "drain"] == [2, 1, 0]
+
+
+async def test_drained_with_no_call_it_is_empty_at_once() -> None:
+    registry, told = CallRegistry(), Told()
+    registry.listeners.add(told)
+    registry.begin_drain()
+    assert told.of == ["begun, 0", "empty, 0"]
+    assert registry.drain.since is not None

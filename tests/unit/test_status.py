@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.bus import EventBus
+from ari_app.calls.drain import Drain
+from ari_app.calls.reasons import Draining
 from ari_app.i18n import message
-from ari_app.lines.health import Colour, Remedy, account_status, asterisk_status, bot_status
+from ari_app.lines.health import Colour, Remedy, StatusMonitor, account_status, asterisk_status, bot_status
 from ari_app.telegram import dialogue as module
 from ari_app.telegram.bot import BotState
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
@@ -109,3 +113,19 @@ async def test_a_bot_whose_keypad_shows_needs_no_dialogue(monkeypatch: pytest.Mo
     name = "another_bot"
     await known._ask(client)
     assert not known.open
+
+
+async def test_a_line_says_that_it_takes_no_calls_while_astergram_is_drained() -> None:
+    bus, number = EventBus(), "+79990000001"
+    drain = Drain(bus)
+    ari, its_line = SimpleNamespace(state=ConnectionState.CONNECTED, refusal=None), line()
+    its_line.number = number
+    monitor = StatusMonitor({number: its_line}, ari, bot(BotState.READY), bus, drain)  # type: ignore[arg-type]
+    before = monitor.status(its_line)
+    assert before.asterisk.colour is Colour.GREEN
+    drain.begin(1)
+    drained = monitor.status(its_line)
+    assert (drained.asterisk.colour, str(drained.asterisk.sentence)) == (Colour.ORANGE, str(Draining()))
+    assert (drained.account, drained.bot) == (before.account, before.bot)
+    drain.cancel(1)
+    assert monitor.status(its_line).asterisk.colour is Colour.GREEN

@@ -53,6 +53,14 @@ class AdmissionStatus(BaseModel):
     call_memory_mb: float | None = Field(description="What a call's media process has of its own.")
 
 
+class DrainStatus(BaseModel):
+    """Whether no new calls are taken on, since when (a Unix time), and how many calls there are."""
+
+    draining: bool
+    since: float | None
+    calls: int
+
+
 class ErrorsStatus(BaseModel):
     """Unexpected errors since the start, of which the log says more; the last one: when (a Unix time), and in what."""
 
@@ -129,6 +137,24 @@ def _admission(registry: CallRegistry, translate: Callable[[object], str]) -> Ad
     )
 
 
+async def get_drain(asked: Asked) -> DrainStatus:
+    """Whether it is being drained."""
+    registry = asked.services.registry
+    return DrainStatus(draining=registry.drain.active, since=registry.drain.since, calls=len(registry.calls))
+
+
+async def begin_drain(asked: Asked) -> DrainStatus:
+    """Take no new calls: a dialplan gets LIMITED with cause 42, callers hear "busy". Those that there are go on."""
+    asked.services.registry.begin_drain()
+    return await get_drain(asked)
+
+
+async def cancel_drain(asked: Asked) -> DrainStatus:
+    """Take calls again."""
+    asked.services.registry.cancel_drain()
+    return await get_drain(asked)
+
+
 async def hear_events(asked: Asked) -> web.StreamResponse:
     """All events, until either side leaves."""
     return await streams_of(asked.request).run(asked.request)
@@ -136,5 +162,8 @@ async def hear_events(asked: Asked) -> web.StreamResponse:
 
 operations = (
     Operation("GET", "/api/status", get_status, "How the program is"),
+    Operation("GET", "/api/drain", get_drain, "Whether new calls are taken on"),
+    Operation("PUT", "/api/drain", begin_drain, "Take no new calls", right="write"),
+    Operation("DELETE", "/api/drain", cancel_drain, "Take calls again", right="write"),
     Operation("GET", "/api/events", hear_events, "Live events (server-sent events)", media_type="text/event-stream"),
 )

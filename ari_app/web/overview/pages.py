@@ -4,10 +4,12 @@ from typing import Any
 
 from aiohttp import web
 
+from ari_app.i18n import message
 from ari_app.reports.figures import Figures
 from ari_app.web.calls.views import line_names
 from ari_app.web.connect.checkup import checkup_of
 from ari_app.web.http.context import services, web_of
+from ari_app.web.http.flash import flash
 from ari_app.web.lines.listing import OVERVIEW, line_list, part_of
 from ari_app.web.ui import words
 from ari_app.web.ui.render import render
@@ -55,9 +57,33 @@ async def today(request: web.Request) -> web.StreamResponse:
     return render(request, "overview/today.html", **await _today(request))
 
 
+@routes.post("/drain")
+async def begin_drain(request: web.Request) -> web.StreamResponse:
+    """Take no new calls."""
+    services(request).registry.begin_drain()
+    flash(request, message("No new calls are taken on."))
+    raise web.HTTPSeeOther("/")
+
+
+@routes.post("/drain/cancel")
+async def cancel_drain(request: web.Request) -> web.StreamResponse:
+    """Take calls again."""
+    services(request).registry.cancel_drain()
+    flash(request, message("Calls are taken on again."))
+    raise web.HTTPSeeOther("/")
+
+
 def _trouble(request: web.Request) -> dict[str, Any]:
     its = services(request)
-    return {"waiting": its.store.queue, "failures": its.failures, "ami": its.ami, "shortage": its.registry.shortage}
+    registry = its.registry
+    return {
+        "waiting": its.store.queue,
+        "failures": its.failures,
+        "ami": its.ami,
+        "shortage": registry.shortage,
+        "drain": registry.drain,
+        "calls": len(registry.calls),
+    }
 
 
 def _doctor(request: web.Request) -> dict[str, Any]:

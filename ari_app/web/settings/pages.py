@@ -49,6 +49,7 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "about": installation_form.ABOUT,
         "timezones": zones.names(),
         "machines_zone": zones.name_of(zones.MACHINE),
+        "drain": its.services.registry.drain,
     }
     return render(request, "settings/index.html", status=status, **(base | values))
 
