@@ -45,6 +45,7 @@ from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
 from ari_app.pbx.ami_services import AmiServices
 from ari_app.pbx.services import PbxServices
+from ari_app.reload import Reload
 from ari_app.reports.history import HistorySettings, open_history
 from ari_app.state_folder import held
 from ari_app.store.store import Store, open_store
@@ -72,6 +73,7 @@ class Astergram:
     cards: Cards
     services: Services
     web: Served
+    reload: Reload
 
     async def first_attempt_done(self) -> None:
         """Wait until Asterisk, each line and the bot have been tried once.
@@ -210,7 +212,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, settings.socket))
-        yield Astergram(ari, bot, manager, registry, keypads, cards, services, web)
+        reload = Reload(settings, registry, resources, pool, installation)
+        yield Astergram(ari, bot, manager, registry, keypads, cards, services, web, reload)
 
 
 async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher, bus: EventBus) -> None:

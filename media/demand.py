@@ -16,7 +16,7 @@ class Demand:
     """``least``: are always wanted; with 0, no more are, either."""
 
     def __init__(self, least: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._least = least
+        self.least = least
         self._clock = clock
         self._second: deque[float] = deque()
         self._peak = 0
@@ -34,11 +34,11 @@ class Demand:
         now = self._clock()
         if now - self._peak_at >= KEPT_S:
             self._peak, self._peak_at = len(self._in_second(now)), now
-        return max(self._least, min(self._peak, MOST)) if self._least else 0
+        return max(self.least, min(self._peak, MOST)) if self.least else 0
 
     def eases_in_s(self) -> float | None:
         """Until there may be too many; None where that is not to be expected."""
-        if self.wanted() <= self._least:
+        if self.wanted() <= self.least:
             return None
         return max(self._peak_at + KEPT_S - self._clock(), 0.0)
 

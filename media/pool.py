@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -81,6 +82,12 @@ class MediaPool:
     async def protocol(self) -> EngineProtocol:
         """What the media engine speaks, for TL phoneCallProtocol. Raises MediaError if it cannot be started."""
         return await self._forker.protocol()
+
+    def use(self, warm: int, orphan_grace_s: float) -> None:
+        """Keep so many ready from now on, and let the next calls' processes wait so long for a controller."""
+        self._settings = replace(self._settings, orphan_grace_s=orphan_grace_s)
+        self._demand.least = warm
+        self._refill.set()
 
     def spare_pids(self) -> list[int]:
         """The media processes that wait for a call."""

@@ -105,15 +105,19 @@ class Capacity:
     """Follows the readings. ``live``, each time: the media process of each call that has not ended; None: not begun."""
 
     def __init__(self, limits: AdmissionLimits) -> None:
-        self.limits = limits
+        self.use(limits)
         self.rtp_calls: int | None = None
         """For how many calls Asterisk has RTP ports; None: not known."""
         self._readings: deque[MachineReading] = deque()
         self._call_cores: float | None = None
         self._call_mb: float | None = None
-        self._cpu = _Threshold(limits.cpu_percent, AGAIN * limits.cpu_percent)
         self._late = _Threshold(LATE_PERCENT, LATE_AGAIN_PERCENT)
         self._memory = _Threshold(-RESERVE_MB, -RESERVE_AGAIN_MB)
+
+    def use(self, limits: AdmissionLimits) -> None:
+        """Other limits, from now on."""
+        self.limits = limits
+        self._cpu = _Threshold(limits.cpu_percent, AGAIN * limits.cpu_percent)
 
     def take(self, reading: MachineReading) -> None:
         """The machine, about once a second."""

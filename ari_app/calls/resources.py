@@ -6,9 +6,12 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.calls.audio import AudioSettings
 
 
-@dataclass(frozen=True)
+@dataclass
 class CallResources:
-    """``ring_s``: how long a person's Telegram may ring, unless the dialplan asks for less."""
+    """As the configuration file was read last, for the next call.
+
+    ``ring_s``: how long a person's Telegram may ring, unless the dialplan asks for less.
+    """
 
     ari: AriClient
     audio: AudioSettings

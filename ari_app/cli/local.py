@@ -5,19 +5,23 @@ import asyncio
 import logging
 import os
 import signal
+from functools import partial
+from pathlib import Path
 
 from ari_app import backup
-from ari_app.app import Astergram, running
+from ari_app.app import Astergram, installation_defaults, running
 from ari_app.asterisk.errors import AriError
 from ari_app.cli.dialplan import dialplan
 from ari_app.cli.installation import read_installation
 from ari_app.cli.terminal import console, show_json
-from ari_app.config import Settings
+from ari_app.config import ConfigError, Settings, load
 from ari_app.doctor import Doctor, Grade, as_json, print_report
 from ari_app.doctor.dialplan_files import FilesError
 from ari_app.lines.settings import LineError
+from ari_app.service_manager import ServiceManager
 from ari_app.state_folder import StateHeld
 from ari_app.store.store import StoreError
+from ari_app.tasks import guarded_tasks
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
 from ari_app.web.server import WebError
@@ -39,15 +43,18 @@ FAILURES: tuple[type[Exception], ...] = (
 
 
 async def serve(settings: Settings, options: argparse.Namespace) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Work until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("telethon").setLevel(logging.WARNING)
     logging.getLogger("telethon.network").setLevel(logging.ERROR)  # each try to connect; the line tells once
-    stop = asyncio.Event()
+    manager = ServiceManager.of(os.environ)
+    stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as app:
+    # Of a terminal that is closed it is the end.
+    loop.add_signal_handler(signal.SIGHUP, stop.set if os.isatty(0) else reload.set)
+    async with running(settings) as app, guarded_tasks() as tasks:
         if settings.web.enabled:
             log.info("admin page: %s", app.web.url)
         attempted, stopped = asyncio.ensure_future(app.first_attempt_done()), asyncio.ensure_future(stop.wait())
@@ -55,21 +62,56 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
             await asyncio.wait({attempted, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if attempted.done():
                 attempted.result()  # raises what only the administrator can repair
-                _ready(app, settings)
+                manager.ready(_ready(app, settings))
+                tasks.supervise(manager.watch, "watchdog")
+                tasks.supervise(partial(_reloading, app, options.config, reload, manager), "reload")
             await stopped
         finally:
             attempted.cancel()
             stopped.cancel()
             await asyncio.wait({attempted, stopped})
+        manager.stopping(f"stopping, with {len(app.registry.calls)} calls")
         log.info("stopping, with %d calls", len(app.registry.calls))
 
 
-def _ready(app: Astergram, settings: Settings) -> None:
+def _ready(app: Astergram, settings: Settings) -> str:
+    """Say so; what it says."""
     ready = sum(line.state is LineState.READY for line in app.lines)
     asterisk = app.ari.state.name.lower()
-    log.info("ready: %d of %d lines, Asterisk at %s %s", ready, len(app.lines), settings.asterisk.url, asterisk)
+    said = f"ready: {ready} of {len(app.lines)} lines, Asterisk at {settings.asterisk.url} {asterisk}"
+    log.info("%s", said)
     if app.web.first_link:  # last, where it is seen
         print(f"To set the admin page's password, open this link (once): {app.web.first_link}", flush=True)
+    return said
+
+
+async def _reloading(app: Astergram, config: Path, asked: asyncio.Event, manager: ServiceManager) -> None:
+    """Read the configuration again whenever that is asked for, until cancelled."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        manager.reloading()
+        try:
+            said = await _reloaded(app, config)
+        except Exception:
+            manager.ready("the configuration could not be read again; the log says why")
+            raise
+        manager.ready(said)
+
+
+async def _reloaded(app: Astergram, config: Path) -> str:
+    """Read it, and follow it; what came of it. What is wrong with it changes nothing."""
+    try:
+        new = await asyncio.to_thread(load, config)
+        taken, restart = await app.reload.take(new, installation_defaults(new))
+    except (ConfigError, LineError) as error:
+        log.error("the configuration is not read again, and all goes on as before: %s", error)  # noqa: TRY400 - a sentence
+        return "the configuration has a mistake, and all goes on as before; the log has it"
+    said = f"configuration read again: {', '.join(taken) or 'nothing'} changed"
+    if restart:
+        said += f"; needs a restart: {', '.join(restart)}"
+    log.info("%s", said)
+    return said
 
 
 async def doctor(settings: Settings, options: argparse.Namespace) -> int:

@@ -100,6 +100,15 @@ class Installation:
         """Read what was set before; before anything else."""
         self.settings = self._with(await self._kept.all())
 
+    async def use_defaults(self, defaults: InstallationSettings) -> None:
+        """The configuration file says something else now. Raises SettingRefused, and changes nothing."""
+        async with self._changing:
+            settings = self._with(await self._kept.all(), defaults)
+            changed = settings != self.settings
+            self._defaults, self.settings = defaults, settings
+        if changed:
+            await self._follow()
+
     async def change(
         self, changes: Mapping[str, Any], read: Collection[str] | None = None, *, untried: bool = False
     ) -> Introduction | None:
@@ -117,9 +126,12 @@ class Installation:
             settings = self._with({**await self._kept.all(), **wanted})
             await self._kept.change(wanted)
             self.settings = settings
+        await self._follow()
+        return introduction
+
+    async def _follow(self) -> None:
         for follow in self._followers:
             await follow()
-        return introduction
 
     async def _tried(self, token: str | None) -> Introduction | None:
         known = self.settings.bot_token
@@ -142,8 +154,12 @@ class Installation:
         )
         raise BotUntried(said)
 
-    def _with(self, kept: Mapping[str, str | None]) -> InstallationSettings:
-        values = self._defaults.model_dump() | {name: value for name, value in kept.items() if value is not None}
+    def _with(
+        self, kept: Mapping[str, str | None], defaults: InstallationSettings | None = None
+    ) -> InstallationSettings:
+        values = (defaults or self._defaults).model_dump() | {
+            name: value for name, value in kept.items() if value is not None
+        }
         try:
             return InstallationSettings.model_validate(values)
         except ValidationError as error:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,10 @@ class Program:
 
 
 @asynccontextmanager
-async def astergram(*arguments: str | Path, **options: Any) -> AsyncIterator[Program]:
-    """Start the command; it is killed if it has not ended by itself."""
+async def astergram(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, **options: Any
+) -> AsyncIterator[Program]:
+    """Start the command, with ``environment`` besides; it is killed if it has not ended by itself."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -56,7 +58,7 @@ async def astergram(*arguments: str | Path, **options: Any) -> AsyncIterator[Pro
         **{"stdin": asyncio.subprocess.PIPE, **options},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=ENV,
+        env={**ENV, **(environment or {})},
         start_new_session=True,  # without a terminal
     )
     program = Program(process)
