@@ -1,19 +1,17 @@
-"""How deep a jitter buffer has to be: RTP's wrapping counters and the spread of the packets' delays."""
-
-from collections import deque
+"""How long packets have to wait to be in time: RTP's wrapping counters and the spread of the packets' delays."""
 
 from media.codecs import SAMPLE_RATE
 
 _MS = SAMPLE_RATE // 1000
 
-START_TARGET = 40 * _MS
-MIN_TARGET = 30 * _MS
-MAX_TARGET = 200 * _MS
-TARGET_MARGIN = 10 * _MS
-TARGET_DECAY = 0.5 * _MS
-"""How much the target may sink with each packet: it grows at once, and shrinks by 25 ms a second."""
-WINDOW = 100
-"""Packets over which delays are compared: two seconds."""
+START_WAIT = 20 * _MS
+MIN_WAIT = 5 * _MS
+MAX_WAIT = 180 * _MS
+WAIT_MARGIN = 5 * _MS
+WAIT_DECAY = 0.5 * _MS
+"""How much the wait may shrink with each packet: it grows at once, and shrinks by 25 ms a second."""
+HALF_WINDOW = 50
+"""Delays are compared over one to two times as many packets: one to two seconds."""
 
 
 class SerialNumber:
@@ -34,24 +32,36 @@ class SerialNumber:
         return result
 
 
-class TargetDepth:
-    """Follows the network: ``samples`` is the depth that would have made none of the latest packets late."""
+class TargetWait:
+    """Follows the network: ``samples`` is how long each packet has to wait for none of the latest to have been late."""
 
     def __init__(self) -> None:
-        self.samples = float(START_TARGET)
+        self.samples = float(START_WAIT)
         self.jitter = 0.0
         """Interarrival jitter in samples (RFC 3550, section 6.4.1)."""
-        self._delays: deque[float] = deque(maxlen=WINDOW)
+        self._last = 0.0
+        self._low = self._high = self._earlier_low = self._earlier_high = 0.0
+        self._count = 0
+        self._comparable = False
 
-    def arrived(self, timestamp: int, samples: int, now: float) -> None:
-        """Take note of a packet: its unwrapped timestamp, its length, and when it came in seconds."""
+    def arrived(self, timestamp: int, now: float) -> None:
+        """Take note of a packet: its unwrapped timestamp, and when it came in seconds."""
         delay = now * SAMPLE_RATE - timestamp
-        if self._delays:
-            self.jitter += (abs(delay - self._delays[-1]) - self.jitter) / 16
-        self._delays.append(delay)
-        needed = max(self._delays) - min(self._delays) + samples + TARGET_MARGIN
-        self.samples = min(max(self.samples - TARGET_DECAY, needed, MIN_TARGET), MAX_TARGET)
+        if self._comparable:
+            self.jitter += (abs(delay - self._last) - self.jitter) / 16
+            self._low, self._high = min(self._low, delay), max(self._high, delay)
+        else:
+            self._low = self._high = self._earlier_low = self._earlier_high = delay
+            self._count, self._comparable = 0, True
+        self._last = delay
+        spread = max(self._high, self._earlier_high) - min(self._low, self._earlier_low)
+        self.samples = min(max(self.samples - WAIT_DECAY, spread + WAIT_MARGIN, MIN_WAIT), MAX_WAIT)
+        self._count += 1
+        if self._count == HALF_WINDOW:
+            self._earlier_low, self._earlier_high = self._low, self._high
+            self._low = self._high = delay
+            self._count = 0
 
     def paused(self) -> None:
         """The sender made a pause; its clock need not agree with ours across it."""
-        self._delays.clear()
+        self._comparable = False

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 CALL_ID = 1
 """ntgcalls keys calls by user; with one call to a process any constant does."""
 MICROPHONE = ntgcalls.StreamDevice.MICROPHONE
+SEND_RATE = 48_000
+"""Hz: Opus' own, so that nothing is lost on the way."""
 STOP_TIMEOUT_S = 2.0
 """ntgcalls' stop normally takes milliseconds."""
 _LOST = {
@@ -38,9 +40,9 @@ class Listener(Protocol):
         """Signalling data for the other party."""
 
     def on_frame(self, frame: bytes) -> bytes | None:
-        """10 ms of the other party's voice: 48 kHz mono s16le, 100 a second from connect on, without a pause.
+        """10 ms of the other party's voice, mono s16le, 100 a second from connect on, without a pause.
 
-        In a thread of ntgcalls'. What it gives, in the same format, is sent.
+        In a thread of ntgcalls'. What it gives is sent: 10 ms of 48 kHz.
         """
 
     def on_connected(self) -> None:
@@ -58,6 +60,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._native: Any = ntgcalls.NTgCalls()
         self._frame_data = ntgcalls.FrameData(0, ntgcalls.VideoRotation.VIDEO_ROTATION_0, 0, 0)
+        self._receive_rate = SEND_RATE
         self._open = False
         self._connecting = False
         self._connected = False
@@ -77,10 +80,21 @@ class Engine:
         self._native.on_frames(self._on_frames)
         with _explained("start the key exchange"):
             await self._native.create_p2p_call(CALL_ID)
-            for mode in (ntgcalls.StreamMode.CAPTURE, ntgcalls.StreamMode.PLAYBACK):
-                await self._native.set_stream_sources(CALL_ID, mode, _external_audio())
+            await self._native.set_stream_sources(CALL_ID, ntgcalls.StreamMode.CAPTURE, _external_audio(SEND_RATE))
+            await self._receive()
             config = ntgcalls.DhConfig(dh.g, dh.p, dh.random)
             return bytes(await self._native.init_exchange(CALL_ID, config, g_a_hash))
+
+    async def receive_at(self, rate: int) -> None:
+        """Have the other party's voice at ``rate`` Hz, from now on: ntgcalls brings it there."""
+        self._receive_rate = rate
+        if self._open:
+            with _explained(f"give the other party's voice at {rate} Hz"):
+                await self._receive()
+
+    async def _receive(self) -> None:
+        audio = _external_audio(self._receive_rate)
+        await self._native.set_stream_sources(CALL_ID, ntgcalls.StreamMode.PLAYBACK, audio)
 
     async def agree(self, g_a_or_b: bytes, key_fingerprint: int) -> Agreement:
         """Finish the key exchange; the callee's fails if the fingerprint or the hash does not fit the key."""
@@ -204,9 +218,9 @@ def quiet() -> None:
     logging.getLogger("webrtc").setLevel(logging.CRITICAL)
 
 
-def _external_audio() -> Any:
+def _external_audio(rate: int) -> Any:
     audio = ntgcalls.AudioDescription(
-        media_source=ntgcalls.MediaSource.EXTERNAL, input="", sample_rate=48_000, channel_count=1, keep_open=False
+        media_source=ntgcalls.MediaSource.EXTERNAL, input="", sample_rate=rate, channel_count=1, keep_open=False
     )
     return ntgcalls.MediaDescription(microphone=audio, speaker=None, camera=None, screen=None)
 

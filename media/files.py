@@ -21,12 +21,13 @@ class FilesTransport:
     """Plays from the moment Telegram media is connected, once or over and over; records from the first tick on."""
 
     name = "files"
+    rate = SAMPLE_RATE
 
     def __init__(self, play: Pcm, recording: wave.Wave_write | None, loop: bool = False) -> None:
         self._play = play[: len(play) // TICK_SAMPLES * TICK_SAMPLES] if loop else play
         self._loop = loop and bool(len(self._play))
         self._recording = recording
-        self._heard: list[Pcm] = []
+        self._heard: list[bytes] = []
         # One thread: the disk never holds up the clock, and the blocks stay in order.
         self._writer = ThreadPoolExecutor(1, "recording")
         self._played = 0
@@ -46,12 +47,12 @@ class FilesTransport:
     def start(self) -> None:
         """The first pull starts to play."""
 
-    def push(self, pcm: Pcm) -> None:
+    def push(self, sound: bytes) -> None:
         """Record one tick; a thread writes every ``WRITE_TICKS``, so the file is valid even if the process dies."""
         self._pushed += 1
         if self._recording is None:
             return
-        self._heard.append(pcm)
+        self._heard.append(sound)
         if len(self._heard) >= WRITE_TICKS:
             heard, self._heard = self._heard, []
             self._writer.submit(_write, self._recording, heard).add_done_callback(_complain)
@@ -107,8 +108,8 @@ def _open_recording(path: Path) -> wave.Wave_write:
     return recording
 
 
-def _write(recording: wave.Wave_write, heard: list[Pcm]) -> None:
-    recording.writeframes(b"".join(pcm.astype("<i2", copy=False).tobytes() for pcm in heard))
+def _write(recording: wave.Wave_write, heard: list[bytes]) -> None:
+    recording.writeframes(b"".join(heard))
 
 
 def _complain(written: Future[None]) -> None:
@@ -116,6 +117,6 @@ def _complain(written: Future[None]) -> None:
         log.error("the recording is not complete: %s", error)
 
 
-def _finish(recording: wave.Wave_write, heard: list[Pcm]) -> None:
+def _finish(recording: wave.Wave_write, heard: list[bytes]) -> None:
     with recording:
         _write(recording, heard)

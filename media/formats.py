@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from media.codecs import PACKET_MS, SAMPLE_RATE, Decoder, Encoder, OpusDecoder, OpusEncoder
+from media.codecs import PACKET_MS, SAMPLE_RATE, Decoder, Encoder
 from media.g7xx import AlawDecoder, AlawEncoder, G722Decoder, G722Encoder
+from media.opus import OpusDecoder, OpusEncoder
 from media.types import Codec
 
 

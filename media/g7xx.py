@@ -1,22 +1,18 @@
-"""G.722 and A-law (G.711): 64 kbit/s, and no concealment of their own, for an Asterisk that has no Opus codec."""
+"""G.722 and A-law (G.711): 64 kbit/s, and no concealment of their own.
 
-from typing import Literal
+G.722 is what Asterisk takes over RTP; both ways, and A-law, are for an Asterisk that has no Opus codec.
+"""
+
+from abc import ABC, abstractmethod
 
 import numpy as np
+from G722 import G722
 
-from media.codecs import (
-    PACKET_SAMPLES,
-    SAMPLE_RATE,
-    CodecError,
-    Pcm,
-    Resampler,
-    codec_context,
-    decoded,
-    encoded,
-)
+from media.codecs import PACKET_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, CodecError, Pcm, audioop
+from media.resampler import Resampler
 
-RATES: dict[Literal["g722", "pcm_alaw"], int] = {"g722": 16_000, "pcm_alaw": 8_000}
-"""By FFmpeg's names, in Hz."""
+G722_RATE, ALAW_RATE = 16_000, 8_000
+BIT_RATE = 64_000
 SAMPLES_A_BYTE = SAMPLE_RATE // 8_000
 """Of 48 kHz: both have 8000 bytes a second."""
 MAX_BYTES = 960
@@ -34,13 +30,16 @@ FADE = 0.25
 _RAMP = np.linspace(1.0, FADE, PACKET_SAMPLES, dtype=np.float32)
 
 
-class _Decoder:
+class _Decoder(ABC):
     """Packets to PCM; what is lost is guessed by going on with the voice's last period."""
 
-    def __init__(self, codec: Literal["g722", "pcm_alaw"]) -> None:
-        self._context = codec_context(codec, "r", RATES[codec])
-        self._resampler = Resampler(RATES[codec], SAMPLE_RATE)
+    def __init__(self, rate: int) -> None:
+        self._resampler = Resampler(rate)
         self._history: Pcm = np.zeros(0, np.int16)
+
+    @abstractmethod
+    def _decode(self, packet: bytes) -> Pcm:
+        """The sound, at the codec's rate."""
 
     def samples(self, packet: bytes) -> int:
         """By its length. Raises CodecError if there is nothing in it, or more than any packet has."""
@@ -50,10 +49,8 @@ class _Decoder:
 
     def decode(self, packet: bytes) -> Pcm:
         """The packet's samples. Raises CodecError."""
-        wanted = self.samples(packet)
-        pcm = self._resampler.resample(decoded(self._context, packet))
-        if len(pcm) != wanted:
-            raise CodecError(f"{len(pcm)} samples in a packet of {len(packet)} bytes")
+        self.samples(packet)
+        pcm = self._resampler.resample(self._decode(packet))
         self._remember(pcm)
         return pcm
 
@@ -80,43 +77,46 @@ def pitch(sound: Pcm) -> int:
     return LONGEST_PITCH - int(np.argmax(likeness / np.sqrt(energy + 1.0)))
 
 
-class _Encoder:
-    """20 ms of PCM to 160 bytes; the audio is brought down to the codec's rate on the way."""
-
-    def __init__(self, codec: Literal["g722", "pcm_alaw"]) -> None:
-        self._rate = RATES[codec]
-        self._context = codec_context(codec, "w", self._rate)
-        self._context.open()
-        self._resampler = Resampler(SAMPLE_RATE, self._rate)
-
-    def encode(self, pcm: Pcm) -> bytes:
-        """``PACKET_SAMPLES`` samples at 48 kHz to one packet."""
-        return encoded(self._context, self._resampler.resample(pcm), self._rate)
-
-
 class G722Decoder(_Decoder):
-    """Of 16 kHz."""
+    """ITU-T G.722 at 64 kbit/s."""
 
     def __init__(self) -> None:
-        super().__init__("g722")
+        super().__init__(G722_RATE)
+        self._codec = G722(G722_RATE, BIT_RATE)
+
+    def _decode(self, packet: bytes) -> Pcm:
+        return np.frombuffer(self._codec.decode(packet), np.int16)
 
 
-class G722Encoder(_Encoder):
-    """Of 16 kHz."""
+class G722Encoder:
+    """ITU-T G.722 at 64 kbit/s: 160 bytes a packet."""
+
+    rate = G722_RATE
 
     def __init__(self) -> None:
-        super().__init__("g722")
+        self._codec = G722(G722_RATE, BIT_RATE)
+
+    def encode(self, sound: bytes) -> bytes:
+        """One packet."""
+        packet: bytes = self._codec.encode(memoryview(sound).cast("h"))
+        return packet
 
 
 class AlawDecoder(_Decoder):
-    """Of 8 kHz."""
+    """ITU-T G.711, A-law."""
 
     def __init__(self) -> None:
-        super().__init__("pcm_alaw")
+        super().__init__(ALAW_RATE)
+
+    def _decode(self, packet: bytes) -> Pcm:
+        return np.frombuffer(audioop.alaw2lin(packet, SAMPLE_BYTES), np.int16)
 
 
-class AlawEncoder(_Encoder):
-    """Of 8 kHz."""
+class AlawEncoder:
+    """ITU-T G.711, A-law: 160 bytes a packet."""
 
-    def __init__(self) -> None:
-        super().__init__("pcm_alaw")
+    rate = ALAW_RATE
+
+    def encode(self, sound: bytes) -> bytes:
+        """One packet."""
+        return audioop.lin2alaw(sound, SAMPLE_BYTES)

@@ -3,7 +3,7 @@
 Packets go in as they come; 10 ms of sound come out with every tick, whatever came in. Asterisk sends nothing while it
 is silent: a gap in the sequence numbers is a loss (concealed), one in the timestamps alone is a pause (silence).
 
-All lengths inside are samples at 48 kHz. The level is how much sound is buffered; it is held near a target that follows
+All lengths inside are samples at 48 kHz. How long a packet waits before it is played is held near a target that follows
 the network's jitter. What is above it is left out of the pauses, so that speech is never cut.
 
 By hand: aiortc's only puts packets in order, and neither conceals a loss nor follows the clock of another network.
@@ -16,14 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 from media.codecs import SAMPLE_RATE, SILENCE, TICK_MS, TICK_SAMPLES, CodecError, Decoder, Pcm
-from media.depth import SerialNumber, TargetDepth
+from media.depth import SerialNumber, TargetWait
 from media.silence import KEPT_AFTER_TICKS, KEPT_TICKS, SilenceDetector, crossfade
 from media.types import FlowStats, MediaStats
 
 _MS = SAMPLE_RATE // 1000
 
-SLACK = 20 * _MS
-"""How far the level may be from the target before something is done: one packet."""
+SLACK = 10 * _MS
+"""How far the wait may be from the target before something is done: one tick."""
 SQUEEZE = 80 * _MS
 """How far above it may be before, with no pause in sight, ticks are blended in the middle of sound."""
 SQUEEZE_EVERY = 10
@@ -36,8 +36,8 @@ LEAD_IN_MS = 200
 """Silence after Telegram media has connected here: at the other end it connects a moment later."""
 MAX_PAUSE = 500 * _MS
 """The longest pause that a jump of the timestamp can make while there is sound to play after it."""
-LEVEL_SMOOTHING = 1 / 32
-"""Weight of one tick in the mean level: it follows within a third of a second."""
+SMOOTHING = 1 / 16
+"""Weight of one packet in the mean wait: it follows within a third of a second."""
 REMEMBERED = 256
 """Sequence numbers remembered to tell a duplicate from a late packet."""
 MAX_DROPOUT = 3000
@@ -51,6 +51,8 @@ class _Packet(NamedTuple):
     timestamp: int
     samples: int
     payload: bytes
+    at: float
+    """In seconds, when it came."""
 
 
 class JitterBuffer:
@@ -62,13 +64,14 @@ class JitterBuffer:
     def __init__(self, decoder: Decoder, lead_in_ms: int = 0) -> None:
         self._max_kept = MAX_KEPT + lead_in_ms * _MS
         self._decoder = decoder
-        self._depth = TargetDepth()
+        self._target = TargetWait()
         self._pauses = SilenceDetector()
         self._released = False
         self._lead_in = lead_in_ms // TICK_MS
         self._backlog = 0.0
         self._rest: Pcm = SILENCE[:0]  # decoded, but less than a tick
-        self._mean_level = 0.0
+        self._mean_wait = 0.0
+        self._now = 0.0
         self._ticks_to_squeeze = 0
         self._received = self._bytes = self._lost = self._late = self._reordered = self._duplicates = 0
         self._undecodable = self._overflows = 0
@@ -82,22 +85,24 @@ class JitterBuffer:
         except CodecError:
             self._undecodable += 1
             return
-        packet = _Packet(self._seq.unwrap(seq), self._timestamp.unwrap(timestamp), samples, payload)
+        packet = _Packet(self._seq.unwrap(seq), self._timestamp.unwrap(timestamp), samples, payload, now)
         if self._newest is not None and packet.seq - self._newest.seq > MAX_DROPOUT:
             self.new_stream()
             self.put(seq, timestamp, payload, now)
             return
         self._received += 1
         self._bytes += len(payload)
-        if packet.seq in self._waiting_seqs or packet.seq in self._done_seqs:
+        if packet.seq in self._waiting_seqs:
             self._duplicates += 1
-        elif self._next_seq is not None and packet.seq < self._next_seq:
+        elif self._next_seq is None or packet.seq >= self._next_seq:
+            self._keep(packet)
+        elif packet.seq in self._done_seqs:
+            self._duplicates += 1
+        else:
             self._late += 1
             self._late_run += 1
             if self._late_run >= MAX_LATE_RUN:
                 self.new_stream()
-        else:
-            self._keep(packet, now)
 
     def skip(self, seq: int) -> None:
         """A packet of the stream that is no audio, such as a telephone event: its number is no loss."""
@@ -110,20 +115,18 @@ class JitterBuffer:
         self._released = True
         self._note_backlog()
 
-    def pull(self) -> Pcm:
-        """The next tick: sound, a guess at what was lost, or silence."""
-        if not self._may_play() or not (self._playing or self._ready_to_begin()):
+    @property
+    def decoded(self) -> bool:
+        """Whether the next tick needs no packet."""
+        return bool(self._ready)
+
+    def pull(self, now: float) -> Pcm:
+        """The next tick: sound, a guess at what was lost, or silence. ``now``: on the clock of `put`."""
+        self._now = now
+        if not self._ready and not self._fill():
             self._silent_ticks += 1
             return SILENCE
-        if not self._playing:
-            self._begin()
-        self._mean_level += (self._level - self._mean_level) * LEVEL_SMOOTHING
-        self._decode(1)
-        tick = self._ready.popleft() if self._ready else self._guess()
-        if tick is None:
-            self._fall_silent()
-            return SILENCE
-        tick = self._regulate(tick)
+        tick = self._regulate(self._ready.popleft())
         self._pauses.heard(tick)
         return tick
 
@@ -131,7 +134,6 @@ class JitterBuffer:
         self, rejected: int = 0, foreign: int = 0, overflows: int = 0, to_asterisk: FlowStats | None = None
     ) -> MediaStats:
         """What was counted, together with the numbers of the transport that owns this buffer."""
-        excess = self._mean_level - self._depth.samples
         return MediaStats(
             from_asterisk=FlowStats(
                 packets=self._received,
@@ -144,12 +146,12 @@ class JitterBuffer:
                 foreign=foreign,
             ),
             to_asterisk=to_asterisk or FlowStats(),
-            jitter_ms=round(self._depth.jitter / _MS, 1),
-            buffer_ms=self._level // _MS,
-            target_ms=int(self._depth.samples) // _MS,
+            jitter_ms=round(self._target.jitter / _MS, 1),
+            buffer_ms=int(self._mean_wait if self._playing else self._level) // _MS,
+            target_ms=int(self._target.samples) // _MS,
             concealed_ms=self._concealed // _MS,
             silence_ms=self._silent_ticks * TICK_MS,
-            backlog_ms=int(max(0.0, min(self._backlog, excess) if self._playing else self._level)) // _MS,
+            backlog_ms=int(max(0.0, min(self._backlog, self._excess) if self._playing else self._level)) // _MS,
             skipped_ms=self._skipped_ticks * TICK_MS,
             inserted_ms=self._inserted_ticks * TICK_MS,
             overflows=overflows + self._overflows,
@@ -162,6 +164,7 @@ class JitterBuffer:
         self._seq = SerialNumber(16)
         self._timestamp = SerialNumber(32)
         self._waiting: list[_Packet] = []  # a heap
+        self._waiting_samples = 0
         self._waiting_seqs: set[int] = set()
         self._done_seqs: deque[int] = deque(maxlen=REMEMBERED)
         self._no_audio: deque[int] = deque(maxlen=MAX_DROPOUT)
@@ -171,25 +174,31 @@ class JitterBuffer:
         self._next_timestamp = 0
         self._late_run = 0
         self._playing = False
-        self._ticks_waited = 0
         self._concealed_run = 0
-        self._depth.paused()
+        self._target.paused()
+
+    @property
+    def _excess(self) -> float:
+        return self._mean_wait - self._target.samples
 
     @property
     def _level(self) -> int:
-        return sum(packet.samples for packet in self._waiting) + len(self._ready) * TICK_SAMPLES + len(self._rest)
+        return self._waiting_samples + len(self._ready) * TICK_SAMPLES + len(self._rest)
 
-    def _keep(self, packet: _Packet, now: float) -> None:
+    def _keep(self, packet: _Packet) -> None:
         self._late_run = 0
         newest = self._newest
         if newest is not None and packet.seq < newest.seq:
             self._reordered += 1
         else:
-            if newest is not None and packet.timestamp - newest.timestamp != newest.samples:
-                self._depth.paused()
+            if newest is not None and (
+                packet.timestamp - newest.timestamp != (packet.seq - newest.seq) * newest.samples
+            ):
+                self._target.paused()
             self._newest = packet
-        self._depth.arrived(packet.timestamp, packet.samples, now)
+        self._target.arrived(packet.timestamp, packet.at)
         heapq.heappush(self._waiting, packet)
+        self._waiting_samples += packet.samples
         self._waiting_seqs.add(packet.seq)
         while self._level > self._max_kept and len(self._waiting) > 1:
             self._take_oldest()
@@ -197,6 +206,7 @@ class JitterBuffer:
 
     def _take_oldest(self) -> _Packet:
         packet = heapq.heappop(self._waiting)
+        self._waiting_samples -= packet.samples
         self._waiting_seqs.discard(packet.seq)
         self._done_seqs.append(packet.seq)
         self._next_seq = packet.seq + 1
@@ -205,8 +215,21 @@ class JitterBuffer:
 
     # Playing
 
+    def _fill(self) -> bool:
+        """Have a tick ready; False for silence."""
+        if not self._may_play() or not (self._playing or self._ready_to_begin()):
+            return False
+        if not self._playing:
+            self._begin()
+        self._decode(1)
+        if not self._ready:
+            self._guess()
+        if not self._ready:
+            self._fall_silent()
+        return bool(self._ready)
+
     def _note_backlog(self) -> None:
-        self._backlog = max(0.0, self._level - self._depth.samples)
+        self._backlog = max(0.0, self._level - self._target.samples)
 
     def _may_play(self) -> bool:
         if self._released and self._lead_in:
@@ -216,11 +239,10 @@ class JitterBuffer:
         return self._released
 
     def _ready_to_begin(self) -> bool:
-        """Whether enough has come, or, for a sound shorter than that, whether it has waited for long enough."""
-        if not self._waiting:
-            return False
-        self._ticks_waited += 1
-        return max(self._level, self._ticks_waited * TICK_SAMPLES) >= self._depth.samples
+        return bool(self._waiting) and self._waited(self._waiting[0]) >= self._target.samples
+
+    def _waited(self, packet: _Packet) -> float:
+        return (self._now - packet.at) * SAMPLE_RATE
 
     def _begin(self) -> None:
         first = self._waiting[0]
@@ -229,14 +251,12 @@ class JitterBuffer:
         self._next_seq, self._next_timestamp = first.seq, first.timestamp
         self._playing = True
         self._concealed_run = 0
-        self._mean_level = max(float(self._level), self._depth.samples)
+        self._mean_wait = self._waited(first)
 
     def _fall_silent(self) -> None:
         self._playing = False
-        self._ticks_waited = 0
         self._backlog = 0.0
         self._rest = SILENCE[:0]
-        self._silent_ticks += 1
 
     def _decode(self, ticks: int) -> None:
         """Decode until so many ticks are ready, as far as the packets reach."""
@@ -248,7 +268,7 @@ class JitterBuffer:
                 self._conceal(lost, missing)
                 self._next_seq = first.seq
             elif missing > 0:
-                catching_up = self._mean_level > self._depth.samples + SLACK
+                catching_up = self._excess > SLACK
                 pause = min(missing, KEPT_TICKS * TICK_SAMPLES if catching_up else MAX_PAUSE)
                 self._append(np.zeros(pause, np.int16))
                 self._next_timestamp = first.timestamp
@@ -259,13 +279,15 @@ class JitterBuffer:
         """How many packets between what was played last and this one were audio, and did not come."""
         assert self._next_seq is not None
         if seq <= self._next_seq:
-            return 0
+            return 0  # the usual case
         no_audio = sum(self._next_seq <= number < seq for number in set(self._no_audio))
         return seq - self._next_seq - no_audio
 
     def _decode_oldest(self) -> None:
         packet = self._take_oldest()
         self._concealed_run = 0
+        wait = self._waited(packet) + len(self._ready) * TICK_SAMPLES
+        self._mean_wait += (wait - self._mean_wait) * SMOOTHING
         try:
             self._append(self._decoder.decode(packet.payload))
         except CodecError:
@@ -283,33 +305,36 @@ class JitterBuffer:
             filled += len(guess)
         self._next_timestamp += min(filled, max(0, missing))
 
-    def _guess(self) -> Pcm | None:
-        """A tick to play while nothing is there, or None after long enough of it."""
+    def _guess(self) -> None:
+        """Something to play while nothing is there, for a short while."""
         while not self._ready and self._concealed_run < MAX_CONCEALED and len(guess := self._decoder.conceal()):
             self._append(guess)
             self._concealed_run += len(guess)
             self._concealed += len(guess)
-        return self._ready.popleft() if self._ready else None
 
     def _append(self, pcm: Pcm) -> None:
-        pcm = np.concatenate([self._rest, pcm])
+        if len(self._rest):
+            pcm = np.concatenate([self._rest, pcm])
         whole = len(pcm) // TICK_SAMPLES * TICK_SAMPLES
         self._ready.extend(pcm[:whole].reshape(-1, TICK_SAMPLES))
         self._rest = pcm[whole:]
 
-    # Holding the level
+    # Holding the wait
 
     def _regulate(self, tick: Pcm) -> Pcm:
-        """Shorten or lengthen a pause, or in need blend two ticks, to bring the level to its target."""
-        excess = self._mean_level - self._depth.samples
-        self._ticks_to_squeeze = max(0, self._ticks_to_squeeze - 1)
+        """Shorten or lengthen a pause, or in need blend two ticks, to bring the wait to its target."""
+        excess = self._mean_wait - self._target.samples
+        if self._ticks_to_squeeze:
+            self._ticks_to_squeeze -= 1
         if excess <= SLACK:
             self._backlog = 0.0
+            if excess >= -SLACK:
+                return tick
         if excess > SLACK and self._pauses.long_enough:
             return self._skip_quiet(tick)
         if excess < -SLACK and self._pauses.long_enough and self._pauses.quiet(tick):
             self._ready.appendleft(tick)
-            self._mean_level += TICK_SAMPLES
+            self._mean_wait += TICK_SAMPLES
             self._inserted_ticks += 1
         elif excess - self._backlog > SQUEEZE and not self._ticks_to_squeeze:
             self._decode(1)
@@ -320,16 +345,17 @@ class JitterBuffer:
         return tick
 
     def _skip_quiet(self, tick: Pcm) -> Pcm:
-        while self._mean_level - self._depth.samples > SLACK and self._pauses.quiet(tick):
-            self._decode(KEPT_AFTER_TICKS)
-            ahead = list(self._ready)[:KEPT_AFTER_TICKS]
+        self._ready.appendleft(tick)
+        while self._excess > SLACK and self._pauses.quiet(self._ready[0]):
+            self._decode(1 + KEPT_AFTER_TICKS)
+            ahead = list(self._ready)[1 : 1 + KEPT_AFTER_TICKS]
             if len(ahead) < KEPT_AFTER_TICKS or not all(self._pauses.quiet(later) for later in ahead):
                 break
-            tick = self._ready.popleft()
+            self._ready.popleft()
             self._left_out()
-        return tick
+        return self._ready.popleft()
 
     def _left_out(self) -> None:
         self._skipped_ticks += 1
-        self._mean_level -= TICK_SAMPLES
+        self._mean_wait -= TICK_SAMPLES
         self._backlog = max(0.0, self._backlog - TICK_SAMPLES)

@@ -24,6 +24,7 @@ class PacketTransport(ABC):
     def _use(self, codecs: Codecs) -> None:
         """For what is to come; nothing has come or gone yet."""
         self._encoder = FORMATS[codecs.to_asterisk].encoder()
+        self.rate = self._encoder.rate
         self._decoder = FORMATS[codecs.from_asterisk].decoder()
         self._jitter = JitterBuffer(self._decoder, LEAD_IN_MS)
 
@@ -31,15 +32,16 @@ class PacketTransport(ABC):
         """Let the jitter buffer play."""
         self._jitter.release()
 
-    def push(self, pcm: Pcm) -> None:
-        """Send every second tick, together with the one before; take what has come meanwhile."""
-        self._take_in()
-        both = self._pairs.add(pcm)
+    def push(self, sound: bytes) -> None:
+        """Send every second tick, together with the one before; take what has come meanwhile, if it is needed."""
+        if not self._jitter.decoded:
+            self._take_in()
+        both = self._pairs.add(sound)
         if both is not None:
             self._put_out(both)
 
     @abstractmethod
-    def _put_out(self, pcm: Pcm) -> None:
+    def _put_out(self, sound: bytes) -> None:
         """Send 20 ms, or have them sent."""
 
     @abstractmethod
@@ -52,7 +54,7 @@ class PacketTransport(ABC):
 
     def pull(self) -> Pcm:
         """The next tick from the jitter buffer."""
-        return self._jitter.pull()
+        return self._jitter.pull(time.monotonic())
 
     def stats(self) -> MediaStats:
         """Bytes from Asterisk are payloads, those towards it whole packets."""

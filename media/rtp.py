@@ -12,9 +12,8 @@ import secrets
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from media.codecs import Pcm
 from media.formats import FORMATS
 from media.packets import PacketTransport
 from media.types import Codecs, MediaError
@@ -33,8 +32,7 @@ class MalformedPacket(ValueError):
     """A datagram that is not RTP."""
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """One RTP packet (RFC 3550, section 5.1); contributing sources and extensions are skipped, padding removed."""
 
     payload_type: int
@@ -58,6 +56,8 @@ class RtpPacket:
         first, second, seq, timestamp, ssrc = _HEADER.unpack_from(data)
         if first >> 6 != _VERSION:
             raise MalformedPacket(f"version {first >> 6} is not RTP")
+        if first == _VERSION << 6:  # as Asterisk's are
+            return cls(second & 0x7F, seq, timestamp, ssrc, data[_HEADER.size :], second > 0x7F)
         start = _HEADER.size + 4 * (first & 0x0F)
         if first & 0x10:
             if len(data) < start + 4:
@@ -134,9 +134,9 @@ class RtpTransport(PacketTransport):
         self._sender = RtpSender(sent.payload_type, sent.step)
         self._heard_at = time.monotonic()
 
-    def _put_out(self, pcm: Pcm) -> None:
+    def _put_out(self, sound: bytes) -> None:
         if self._peer is not None:
-            data = self._sender.next(self._encoder.encode(pcm))
+            data = self._sender.next(self._encoder.encode(sound))
             self._port.send(data, self._peer)
             self._count_sent(len(data))
 
@@ -160,12 +160,18 @@ class RtpTransport(PacketTransport):
             log.debug("from %s: %s", source, error)
             return
         self._heard_at = now
-        for each, at in self._of_the_stream(packet, now):
-            if each.payload_type == self._format.payload_type:
-                self._jitter.put(each.seq, self._format.timestamp_at_48_khz(each.timestamp), each.payload, at)
-            else:
-                self._rejected += 1
-                self._jitter.skip(each.seq)
+        if packet.ssrc == self._ssrc and self._other_source is None:
+            self._take(packet, now)
+        else:
+            for each, at in self._of_the_stream(packet, now):
+                self._take(each, at)
+
+    def _take(self, packet: RtpPacket, at: float) -> None:
+        if packet.payload_type == self._format.payload_type:
+            self._jitter.put(packet.seq, self._format.timestamp_at_48_khz(packet.timestamp), packet.payload, at)
+        else:
+            self._rejected += 1
+            self._jitter.skip(packet.seq)
 
     def _of_the_stream(self, packet: RtpPacket, now: float) -> list[tuple[RtpPacket, float]]:
         """What to take, with the times when it came: two packets in a row of another source are a new stream.

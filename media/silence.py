@@ -5,7 +5,7 @@ from collections import deque
 
 import numpy as np
 
-from media.codecs import SILENCE_DBFS, TICK_MS, TICK_SAMPLES, Pcm, dbfs, rms
+from media.codecs import SAMPLE_BYTES, SILENCE_DBFS, TICK_MS, TICK_SAMPLES, Pcm, audioop, dbfs
 
 ALWAYS_QUIET = 58.0
 """-55 dBFS, as root mean square: below it nobody hears a word."""
@@ -16,7 +16,7 @@ ABOVE_NOISE = 2.0
 NOISE_RISE = 1.005
 """How fast the noise floor may rise with each tick: 4 dB a second."""
 METERED = 5
-"""Of so many ticks a meter takes one."""
+"""Of so many ticks a meter is given one: what it shows is no finer."""
 KEPT_BEFORE_TICKS = 50 // TICK_MS
 """What is left of the beginning of every pause that is shortened: the word's last sound may be a soft one."""
 KEPT_AFTER_TICKS = 30 // TICK_MS
@@ -25,6 +25,11 @@ KEPT_TICKS = KEPT_BEFORE_TICKS + KEPT_AFTER_TICKS
 """Together 80 ms, which is still heard as a pause."""
 
 _RAMP = np.linspace(0, 1, TICK_SAMPLES, dtype=np.float32)
+
+
+def rms(tick: Pcm | bytes) -> int:
+    """Root mean square."""
+    return audioop.rms(tick, SAMPLE_BYTES)  # type: ignore[arg-type]  # an array is a buffer
 
 
 class SilenceDetector:
@@ -55,17 +60,14 @@ class SilenceDetector:
 
 
 class LevelMeter:
-    """The level of the last second, as the mean of every `METERED` tick: what a meter shows is no finer."""
+    """The level of the last second, of every `METERED` tick."""
 
     def __init__(self) -> None:
         self._powers: deque[float] = deque([0.0], maxlen=1000 // TICK_MS // METERED)
-        self._ticks = 0
 
-    def heard(self, tick: Pcm) -> None:
+    def heard(self, tick: Pcm | bytes) -> None:
         """Take note of a tick."""
-        self._ticks += 1
-        if self._ticks % METERED == 0:
-            self._powers.append(rms(tick) ** 2)
+        self._powers.append(rms(tick) ** 2)
 
     @property
     def dbfs(self) -> float:

@@ -7,10 +7,8 @@ import threading
 import time
 from dataclasses import replace
 
-import numpy as np
-
-from media.codecs import SILENCE, TICK_MS, TICK_SAMPLES
-from media.silence import LevelMeter
+from media.codecs import SAMPLE_BYTES, TICK_MS
+from media.silence import METERED, LevelMeter
 from media.transport import Transport
 from media.types import MediaStats
 
@@ -23,6 +21,7 @@ class Tick:
 
     def __init__(self) -> None:
         self._late = 0
+        self._ticks = 0
         self._from_telegram = LevelMeter()
         self._to_telegram = LevelMeter()
         self._lock = threading.Lock()
@@ -57,21 +56,28 @@ class Tick:
             )
 
     def take(self, frame: bytes) -> bytes | None:
-        """10 ms of the person's voice, 48 kHz mono s16le; what they are to hear, or None while they hear nothing."""
+        """10 ms of the person's voice, mono s16le at the transport's rate.
+
+        What they are to hear, with 48 kHz; or None while they hear nothing.
+        """
         now = time.monotonic()
         with self._lock:
             if self._last_at is not None and now - self._last_at > LATE_S:
                 self._late += 1
             self._last_at = now
-            heard = np.frombuffer(frame, "<i2").astype(np.int16, copy=False)
-            if len(heard) != TICK_SAMPLES:
-                heard = SILENCE
-            self._from_telegram.heard(heard)
             if self._transport is None:
                 return None
-            self._transport.push(heard)
+            size = self._transport.rate * TICK_MS // 1000 * SAMPLE_BYTES
+            if len(frame) != size:  # it may have begun with another rate
+                frame = bytes(size)
+            self._ticks += 1
+            metered = self._ticks % METERED == 0
+            if metered:
+                self._from_telegram.heard(frame)
+            self._transport.push(frame)
             if not self._both_ways:
                 return None
             said = self._transport.pull()
-            self._to_telegram.heard(said)
-            return said.astype("<i2", copy=False).tobytes()
+            if metered:
+                self._to_telegram.heard(said)
+            return said.tobytes()

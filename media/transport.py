@@ -17,12 +17,14 @@ class Transport(Protocol):
     """
 
     name: str
+    rate: int
+    """Of what ``push`` takes, in Hz."""
 
     def start(self) -> None:
         """Telegram media is connected: from now on ``pull`` is called with every tick."""
 
-    def push(self, pcm: Pcm) -> None:
-        """Take one tick of what the Telegram party says."""
+    def push(self, sound: bytes) -> None:
+        """Take one tick of what the Telegram party says, s16le."""
 
     def pull(self) -> Pcm:
         """Give one tick of what the Telegram party is to hear."""

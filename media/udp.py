@@ -9,6 +9,9 @@ from typing import NamedTuple
 SO_TIMESTAMPNS = 35
 """Linux's number for it, which Python does not have: the kernel notes when a datagram came (socket(7))."""
 _TIMESPEC = struct.Struct("ll")
+_NOTES_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+JUST_NOW_S = 0.008
+"""Less than a tick: of what came in it, one packet is sound for two ticks, and the others have time."""
 BUFFER_BYTES = 212_992
 """Linux's own limit, and twice its default: ten seconds of packets, for the time before Telegram is connected."""
 LONGEST_WAIT_S = 15.0
@@ -49,16 +52,18 @@ class UdpPort:
         return host, port
 
     def received(self) -> Iterator[Datagram]:
-        """What has come since the last time."""
-        space = socket.CMSG_SPACE(_TIMESPEC.size)
+        """What has come since the last time; after one that has just come, the rest may be left for the next time."""
         while True:
             try:
-                data, notes, _, source = self._socket.recvmsg(DATAGRAM_BYTES, space)
+                data, notes, _, source = self._socket.recvmsg(DATAGRAM_BYTES, _NOTES_BYTES)
             except BlockingIOError:
                 return
             except OSError:  # a datagram of ours was refused: whoever has the other port is known by its packets
                 continue
-            yield Datagram(data, source[:2], _arrival(notes))
+            waited = _waited_s(notes)
+            yield Datagram(data, source[:2], time.monotonic() - waited)
+            if waited < JUST_NOW_S:
+                return
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram, or lose it: to audio, a full buffer or a port that is closed for a moment is no error."""
@@ -72,11 +77,10 @@ class UdpPort:
         self._socket.close()
 
 
-def _arrival(notes: list[tuple[int, int, bytes]]) -> float:
-    now = time.monotonic()
+def _waited_s(notes: list[tuple[int, int, bytes]]) -> float:
     for level, kind, value in notes:
-        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(value) >= _TIMESPEC.size:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(value)
             waited: float = time.time() - (seconds + nanoseconds / 1e9)
-            return now - min(max(waited, 0.0), LONGEST_WAIT_S)  # the wall clock may have been set meanwhile
-    return now
+            return min(max(waited, 0.0), LONGEST_WAIT_S)  # the wall clock may have been set meanwhile
+    return 0.0

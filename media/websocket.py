@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 
-from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError, Pcm
+from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError
 from media.packets import PacketTransport
 from media.transport import LostCallback
 from media.types import Codecs, MediaError
@@ -93,12 +93,12 @@ class WebSocketTransport(PacketTransport):
         transport._tasks = [tasks.create_task(transport._receive()), tasks.create_task(transport._send())]
         return transport
 
-    def _put_out(self, pcm: Pcm) -> None:
+    def _put_out(self, sound: bytes) -> None:
         if self._paused:
             self._overflows += 1
             return
         self._overflows += len(self._to_send) == self._to_send.maxlen
-        self._to_send.append(self._encoder.encode(pcm))
+        self._to_send.append(self._encoder.encode(sound))
         self._loop.call_soon_threadsafe(self._something_to_send.set)
 
     def _take_in(self) -> None:

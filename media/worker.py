@@ -170,14 +170,15 @@ class Worker:
                     raise MediaError("RTP has no port yet: call listen_rtp before attach_rtp")
                 self._free_for_transport()
                 self._rtp.attach(request.host, request.port, request.codecs)
-                self._attach(self._rtp)
+                await self._attach(self._rtp)
             case m.AttachWebSocket():
                 self._free_for_transport()
                 opening = WebSocketTransport.open(request.url, request.codecs, self._tasks, self.on_lost)
-                self._attach(self._closing(await opening))
+                await self._attach(self._closing(await opening))
             case m.AttachFiles():
                 self._free_for_transport()
-                self._attach(self._closing(await FilesTransport.open(request.play, request.record, request.loop)))
+                files = await FilesTransport.open(request.play, request.record, request.loop)
+                await self._attach(self._closing(files))
             case m.Stats():
                 return m.MeasuredStats(number=number, stats=self._stats())
             case m.Stop():
@@ -187,6 +188,8 @@ class Worker:
     async def _new_engine(self) -> Engine:
         if self._engine is None:
             self._engine = await self._resources.enter_async_context(engine(self))
+            if self._transport is not None:
+                await self._engine.receive_at(self._transport.rate)
         return self._engine
 
     def _exchanging(self) -> Engine:
@@ -209,8 +212,10 @@ class Worker:
         if self._transport is not None:
             raise MediaError(f"the call's audio already goes by {self._transport.name}; a call has one way to Asterisk")
 
-    def _attach(self, transport: Transport) -> None:
+    async def _attach(self, transport: Transport) -> None:
         self._transport = transport
+        if self._engine is not None:
+            await self._engine.receive_at(transport.rate)
         self._tick.use(transport)
 
     def _stats(self) -> MediaStats:

@@ -25,7 +25,7 @@ from typing import Any
 
 from media.sockets import short_address
 
-PRELOADED = ("numpy", "av", "aiohttp", "ntgcalls", "pydantic", "media.worker")
+PRELOADED = ("numpy", "aiohttp", "ntgcalls", "pydantic", "media.worker")
 SOCKET_MODE_MASK = 0o177
 PRIORITY = -5
 """nice of media processes: before ordinary programs, because their pauses are heard; behind the system's own."""

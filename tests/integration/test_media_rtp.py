@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.codecs import PACKET_SAMPLES
 from media.formats import FORMATS
 from media.pool import MediaPool
 from media.rtp import BEST, RtpPacket
 from media.types import Codec, Codecs
+from tests.encoding import packets_of
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
 
 SSRC = 0x1234
@@ -53,13 +53,10 @@ async def peer() -> AsyncIterator[Peer]:
 async def speak(source: Peer, to: tuple[str, int], pcm: NDArray[np.int16], codec: Codec = "opus") -> None:
     """Send in real time, starting just before the sequence number and the timestamp wrap."""
     form, seq = FORMATS[codec], 65_500
-    encoder = form.encoder()
     loop = asyncio.get_running_loop()
     start = loop.time()
-    for number in range(len(pcm) // PACKET_SAMPLES):
+    for number, payload in enumerate(packets_of(pcm, codec)):
         await asyncio.sleep(start + number * 0.02 - loop.time())
-        position = number * PACKET_SAMPLES
-        payload = encoder.encode(pcm[position : position + PACKET_SAMPLES])
         packet = RtpPacket(form.payload_type, seq + number, 0xFFFFF000 + number * form.step, SSRC, payload)
         source.socket.sendto(packet.pack(), to)
 

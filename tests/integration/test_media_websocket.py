@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
 
-from media.codecs import PACKET_MS, PACKET_SAMPLES
+from media.codecs import PACKET_MS
 from media.formats import FORMATS
 from media.pool import MediaPool
 from media.types import Codec, Codecs, MediaError
 from media.websocket import MAX_AHEAD_MS
+from tests.encoding import packets_of
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
 
 OPUS = Codecs("opus", "opus")
@@ -47,11 +48,11 @@ class Channel:
         return socket
 
     async def speak(self, socket: web.WebSocketResponse) -> None:
-        encoder, loop = FORMATS[self.codec].encoder(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         start = loop.time()
-        for number, pcm in enumerate(tone(440, 60).reshape(-1, PACKET_SAMPLES)):
+        for number, packet in enumerate(packets_of(tone(440, 60), self.codec)):
             await asyncio.sleep(start + number * 0.02 - loop.time())
-            await socket.send_bytes(encoder.encode(pcm))
+            await socket.send_bytes(packet)
             if self.xoff.is_set():
                 self.xoff.clear()
                 await socket.send_str("MEDIA_XOFF")

@@ -9,6 +9,7 @@ import pytest
 
 from media import direct
 from media.engine import Engine
+from media.types import MediaError
 
 FRAME = bytes(960)
 SOON_S = 5.0
@@ -20,6 +21,13 @@ class Native:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.sent: list[tuple[str, bytes]] = []
+
+        self.sources: list[tuple[object, int]] = []
+
+    async def set_stream_sources(self, _call: int, mode: object, what: Any) -> None:
+        if self.error:
+            raise self.error
+        self.sources.append((mode, what.microphone.sample_rate))
 
     def send_external_frame(self, _call: int, _device: object, frame: bytes, _about: object) -> Any:
         def send() -> None:
@@ -104,3 +112,13 @@ async def test_frames_after_the_end_go_nowhere(monkeypatch: pytest.MonkeyPatch) 
     engine._open = False
     await frame_comes(engine)
     assert native.sent == []
+
+
+async def test_the_voice_comes_at_the_rate_that_its_codec_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    native = Native()
+    engine = engine_of(native, Listener(), monkeypatch, works=True)
+    await engine.receive_at(16_000)
+    assert native.sources == [(ntgcalls.StreamMode.PLAYBACK, 16_000)]
+    native.error = RuntimeError("no such call")
+    with pytest.raises(MediaError, match="at 8000 Hz: RuntimeError: no such call"):
+        await engine.receive_at(8_000)

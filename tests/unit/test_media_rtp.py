@@ -1,15 +1,14 @@
 """RTP packets on the wire."""
 
-import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from media.codecs import PACKET_SAMPLES, SILENCE, OpusEncoder
+from media.codecs import PACKET_MS, PACKET_SAMPLES, SAMPLE_BYTES, TICK_MS
 from media.formats import FORMATS
+from media.opus import OpusEncoder
 from media.rtp import MalformedPacket, RtpPacket, RtpSender, RtpTransport
 from media.types import Codec, Codecs, FlowStats
 from media.udp import Datagram
@@ -17,7 +16,7 @@ from media.udp import Datagram
 ASTERISK = ("127.0.0.1", 5000)
 TELEPHONE_EVENT = 101
 PAYLOAD_OPUS, PAYLOAD_G722 = FORMATS["opus"].payload_type, FORMATS["g722"].payload_type
-OPUS = OpusEncoder().encode(np.zeros(PACKET_SAMPLES, np.int16))
+OPUS = OpusEncoder().encode(bytes(PACKET_SAMPLES * SAMPLE_BYTES))
 OLD, NEW = 0x1111, 0x2222
 
 
@@ -97,14 +96,29 @@ def heard(packets: Iterable[RtpPacket]) -> FlowStats:
     transport = RtpTransport(port := Port())  # type: ignore[arg-type]
     transport.attach(*ASTERISK)
     transport.start()
-    for packet in packets:
-        port.came.append(Datagram(packet.pack(), ASTERISK, time.monotonic()))
-        for _ in range(2):
-            transport.push(SILENCE)
-            transport.pull()
-    for _ in range(100):  # what waits in the buffer
+    with pytest.MonkeyPatch.context() as patch:
+        clock = own_clock(patch)
+        for packet in packets:
+            port.came.append(Datagram(packet.pack(), ASTERISK, clock.now))
+            talk(transport, clock, 2)
+        talk(transport, clock, 100)  # what waits in the buffer
+        return transport.stats().from_asterisk
+
+
+def own_clock(patch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The transport's; it stands still by itself."""
+    clock = SimpleNamespace(now=100.0)
+    for module in ("media.rtp", "media.packets"):
+        patch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def talk(transport: RtpTransport, clock: SimpleNamespace, ticks: int) -> None:
+    """So many ticks of the call."""
+    for _ in range(ticks):
+        transport.push(bytes(transport.rate * TICK_MS // 1000 * SAMPLE_BYTES))
         transport.pull()
-    return transport.stats().from_asterisk
+        clock.now += TICK_MS / 1000
 
 
 def test_a_pressed_key_in_the_stream_is_no_loss() -> None:
@@ -144,21 +158,20 @@ def test_one_packet_of_another_source_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("codec", ["g722", "alaw"])
-def test_another_codec_both_ways(codec: Codec) -> None:
+def test_another_codec_both_ways(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its timestamps have a clock of their own, which wraps; a pause is none of the losses."""
-    port, form = Port(), FORMATS[codec]
+    port, form, clock = Port(), FORMATS[codec], own_clock(monkeypatch)
     transport = RtpTransport(port)  # type: ignore[arg-type]
     transport.attach(*ASTERISK, Codecs(codec, codec))
     transport.start()
-    payload = form.encoder().encode(np.zeros(PACKET_SAMPLES, np.int16))
+    encoder = form.encoder()
+    payload = encoder.encode(bytes(encoder.rate * PACKET_MS // 1000 * SAMPLE_BYTES))
     for seq in range(100):
         timestamp = (0xFFFFFF00 + seq * form.step + (seq >= 50) * 8000) & 0xFFFFFFFF
         packet = RtpPacket(form.payload_type, (65_500 + seq) & 0xFFFF, timestamp, OLD, payload)
-        port.came.append(Datagram(packet.pack(), ASTERISK, time.monotonic()))
-        for _ in range(2):
-            transport.push(SILENCE)
-            transport.pull()
-    port.came.append(Datagram(audio(0).pack(), ASTERISK, time.monotonic()))
+        port.came.append(Datagram(packet.pack(), ASTERISK, clock.now))
+        talk(transport, clock, 2)
+    port.came.append(Datagram(audio(0).pack(), ASTERISK, clock.now))
     stats = transport.stats()
     assert (stats.from_asterisk.packets, stats.from_asterisk.rejected) == (100, 1)
     assert stats.from_asterisk.lost == stats.from_asterisk.late == stats.concealed_ms == 0
@@ -171,9 +184,7 @@ def test_another_codec_both_ways(codec: Codec) -> None:
 
 def test_how_long_asterisk_has_been_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it sends counts, but nothing of others'."""
-    clock = SimpleNamespace(now=100.0)
-    for module in ("media.rtp", "media.packets"):
-        monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
+    clock = own_clock(monkeypatch)
     transport = RtpTransport(port := Port())  # type: ignore[arg-type]
     clock.now = 105.0
     transport.attach(*ASTERISK)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from media.codecs import PACKET_MS, SILENCE, Pcm
+from media.codecs import PACKET_MS, SAMPLE_BYTES, SAMPLE_RATE, TICK_SAMPLES
 from media.types import Codecs
 from media.websocket import MAX_AHEAD_MS, Pace, WebSocketTransport, control_event
 
@@ -29,10 +29,12 @@ def test_control_events(text: str, event: str) -> None:
 class Numbering:
     """In the encoder's place: a packet is its number."""
 
+    rate = SAMPLE_RATE
+
     def __init__(self) -> None:
         self.made = 0
 
-    def encode(self, _: Pcm) -> bytes:
+    def encode(self, _: bytes) -> bytes:
         self.made += 1
         return b"%d" % self.made
 
@@ -69,7 +71,7 @@ async def transport(socket: Socket) -> AsyncIterator[WebSocketTransport]:
 async def burst(transport: Any, packets: int) -> None:
     """What is said comes all at once, as after a stall; others get their turn between the ticks, as in a call."""
     for _ in range(packets * 2):
-        transport.push(SILENCE)
+        transport.push(bytes(TICK_SAMPLES * SAMPLE_BYTES))
         await asyncio.sleep(0)
 
 
