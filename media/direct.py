@@ -9,6 +9,7 @@ it is tried before it is used.
 """
 
 import asyncio
+import ctypes
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -36,6 +37,22 @@ def at_once(method: Callable[..., Any], *arguments: Any) -> Any:
         return method(*arguments)
     finally:
         asyncio.events._set_running_loop(running)
+
+
+def stay() -> None:
+    """Have all that the calling thread does with ntgcalls done at once, from now on; it is a thread of ntgcalls'."""
+    keep_thread()
+    asyncio.events._set_running_loop(_CALLER)
+
+
+def keep_thread() -> None:
+    """Keep what Python knows of the calling thread, which is a thread of ntgcalls', until the process ends.
+
+    Python would make it anew for each callback, with memory for its frames, and give all of it back at the callback's
+    end: a tenth of what a call costs. A reference more than there are callbacks keeps it (docs.python.org/3/c-api,
+    PyGILState_Ensure).
+    """
+    ctypes.pythonapi.PyGILState_Ensure()
 
 
 def works(native: Any) -> bool:

@@ -1,6 +1,8 @@
 """How frames get to ntgcalls: at once, or by the event loop where that does not work; and what a failing tick costs."""
 
 import asyncio
+import logging
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +10,7 @@ import ntgcalls
 import pytest
 
 from media import direct
-from media.engine import Engine
+from media.engine import Engine, quiet
 from media.types import MediaError
 
 FRAME = bytes(960)
@@ -122,3 +124,35 @@ async def test_the_voice_comes_at_the_rate_that_its_codec_wants(monkeypatch: pyt
     native.error = RuntimeError("no such call")
     with pytest.raises(MediaError, match="at 8000 Hz: RuntimeError: no such call"):
         await engine.receive_at(8_000)
+
+
+def test_a_thread_keeps_what_python_knows_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each thread, not for each frame."""
+    kept: list[int] = []
+    monkeypatch.setattr(direct, "keep_thread", lambda: kept.append(threading.get_ident()))
+    native = Native()
+    made: list[Engine] = []
+
+    async def make() -> None:
+        made.append(engine_of(native, Listener(), monkeypatch, works=True))
+
+    asyncio.run(make())
+    frames = [SimpleNamespace(data=FRAME)]
+
+    def three() -> None:
+        for _ in range(3):
+            made[0]._on_frames(1, ntgcalls.StreamMode.PLAYBACK, ntgcalls.StreamDevice.MICROPHONE, frames)
+
+    for _ in range(2):
+        thread = threading.Thread(target=three)
+        thread.start()
+        thread.join(SOON_S)
+    assert len(kept) == 2
+    assert [where for where, _ in native.sent] == ["at once"] * 6
+
+
+def test_lines_of_webrtc_go_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    quiet()
+    for _ in range(3):
+        logging.getLogger("webrtc").log(logging.CRITICAL, "Failed to demux RTP packet")
+    assert not caplog.records
