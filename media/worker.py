@@ -257,7 +257,6 @@ async def _serve_controllers(worker: Worker, listening: socket.socket) -> None:
 def run(listening: socket.socket, path: str) -> NoReturn:
     """The whole life of the process. It never returns: interpreter shutdown could meet ntgcalls' running threads."""
     faulthandler.enable()
-    logging.basicConfig(format=f"media[{os.getpid()}] %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     listening.setblocking(False)
     listening.listen(1)  # again, in this process: for SO_PEERCRED to name it, and not the zygote
     code = 0

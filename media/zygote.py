@@ -11,9 +11,11 @@ could not be raised. ``{"fork": "/path/of/socket"}`` is answered by
 its media processes go on.
 """
 
+import asyncio
 import gc
 import importlib
 import json
+import logging
 import os
 import select
 import signal
@@ -24,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from media.sockets import short_address
+
+log = logging.getLogger(__name__)
 
 PRELOADED = ("numpy", "aiohttp", "ntgcalls", "pydantic", "media.worker")
 SOCKET_MODE_MASK = 0o177
@@ -39,6 +43,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOADED:
         importlib.import_module(name)
+    _rehearse()
     # What is loaded stays shared between the processes if the collector does not touch it (see gc.freeze).
     gc.collect()
     gc.freeze()
@@ -70,6 +75,18 @@ def main() -> None:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 _fork(control, json.loads(line)["fork"], inherited)
+
+
+def _rehearse() -> None:
+    from media.rehearsal import rehearse
+
+    logging.basicConfig(
+        format="media[%(process)d] %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr
+    )
+    try:
+        asyncio.run(rehearse())
+    except Exception:
+        log.warning("calls will need more memory, for their rehearsal failed", exc_info=True)
 
 
 def raise_priority() -> dict[str, Any] | None:
