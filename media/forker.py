@@ -56,6 +56,14 @@ class Child:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
 
+def started_at(pid: int) -> int | None:
+    """When a process was started, in the kernel's ticks since boot (proc(5)); None where it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 class Forker:
     """Starts the zygote when it is first needed, and again if it died; use it with ``async with``."""
 

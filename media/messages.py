@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media.types import Agreement, AriLogin, Codecs, DhConfig, MediaStats, RelayServer
 
+VERSION = 1
+"""Of these messages: a process that was begun with others can't be adopted. Raised with any change of a message."""
 MAX_LINE = 1 << 20
 """Longest line in bytes; signalling data is a few kilobytes at most."""
 

@@ -6,8 +6,11 @@ Unix sockets (see ``media.messages``).
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import secrets
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from media.demand import Demand
-from media.forker import Child, Forker
+from media.forker import Child, Forker, started_at
 from media.guard import guarded
 from media.messages import MAX_LINE
 from media.process import MediaProcess
@@ -107,13 +110,16 @@ class MediaPool:
             await self._discard(process)
 
     @asynccontextmanager
-    async def adopted(self, call_id: str, pid: int, path: Path) -> AsyncIterator[MediaProcess]:
+    async def adopted(
+        self, call_id: str, pid: int, path: Path, started: int | None = None
+    ) -> AsyncIterator[MediaProcess]:
         """The media process of a call that an earlier controller has left; it has ended when the context is left.
 
-        ``pid`` and ``path`` are what `MediaProcess` had. Raises MediaError if it is gone, or not what they say.
+        ``pid``, ``path`` and ``started`` are what `MediaProcess` had. Raises MediaError if it is gone, or not what they
+        say.
         """
         try:
-            child = self._forker.watch(pid)
+            child = self._watched(pid, started)
         except OSError as error:
             raise MediaError(f"the media process {pid} of call {call_id} is gone: {error.strerror}") from error
         try:
@@ -131,6 +137,22 @@ class MediaPool:
             yield process
         finally:
             await self._discard(process)
+
+    async def end_left(self, pid: int, started: int) -> None:
+        """End the media process of a call that an earlier controller has left, and that can't be adopted."""
+        with contextlib.suppress(OSError):
+            child = self._watched(pid, started)
+            signal.pidfd_send_signal(child.pidfd, signal.SIGTERM)
+            await asyncio.wait([child.ended], timeout=self._settings.stop_grace_s)
+            child.kill()
+
+    def _watched(self, pid: int, started: int | None) -> Child:
+        """Raises OSError where there is no such process any more."""
+        child = self._forker.watch(pid)
+        if started is not None and started_at(pid) != started:  # looked at while a pidfd holds it
+            self._forker.unwatch(child)
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        return child
 
     async def _take(self, call_id: str) -> MediaProcess:
         while True:

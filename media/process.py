@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from media import messages as m
-from media.forker import Child
+from media.forker import Child, started_at
 from media.types import Agreement, Codecs, DhConfig, MediaError, MediaLost, MediaSettings, MediaStats, RelayServer
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,10 @@ class MediaProcess:
 
     def __init__(self, child: Child, path: Path, writer: asyncio.StreamWriter, settings: MediaSettings) -> None:
         self.pid = child.pid
+        self.started = started_at(child.pid) or 0
+        """In the kernel's ticks since boot: with the pid, it names this process and no later one."""
+        self.messages = m.VERSION
+        """Which messages it speaks."""
         self.call_id: str | None = None
         self._child = child
         self.path = path
