@@ -25,8 +25,11 @@ from ari_app.calls.card import Cards
 from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.drain import Drain
+from ari_app.calls.journal import JOURNAL, open_journal
+from ari_app.calls.journalled import CallJournal
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
+from ari_app.calls.left_calls import LeftCallHandler, read_left
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
@@ -105,7 +108,10 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
         languages = await open_languages(store)
-        history = await stack.enter_async_context(open_history(store, HistorySettings(settings.calls.history_days)))
+        journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))
+        left = read_left(journal)
+        days = HistorySettings(settings.calls.history_days)
+        history = await stack.enter_async_context(open_history(store, days, but=left.ids))
         media = MediaSettings(orphan_grace_s=settings.media.orphan_s, ari=ari_login(settings))
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
@@ -141,7 +147,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         limits = AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent)
         admission = Admission(limits, bus, lambda: ports.calls if ports else None)
         drain = Drain(bus, listeners, leaves_offers=settings.calls.drain_offers == "leave")
-        registry = CallRegistry(bus, history, listeners, admission, drain=drain)
+        registry = CallRegistry(bus, history, listeners, admission, drain=drain, journal=CallJournal(journal))
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
         cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)
@@ -180,13 +186,15 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         installation.on_change(follow_installation)
         line_tasks.supervise(bot.run, "bot")
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
-        line_tasks.supervise(partial(reconciling, ari), "what is left behind in Asterisk")
+        line_tasks.supervise(partial(reconciling, ari, left.kept), "what is left behind in Asterisk")
+        line_tasks.supervise(journal.run, "journal of calls")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
         line_tasks.supervise(partial(admission.run, registry.live), "load of the machine")
         if ports:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
         await manager.load()
+        LeftCallHandler(left, journal, lines, registry, resources, keypads, cards, history, call_tasks).begin()
 
         # What the dialplan asks for.
         if agi := settings.agi:

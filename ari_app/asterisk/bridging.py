@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -172,10 +172,10 @@ async def _removed(request: Awaitable[None], errors: list[Exception]) -> bool:
     return True
 
 
-async def reconciling(client: AriClient) -> None:
+async def reconciling(client: AriClient, keep: Callable[[], Collection[str]] = tuple) -> None:
     """Remove what is left behind after each connect, after each closing that failed, and every ``EVERY_S``.
 
-    What fails is tried again, with backoff, until it is done.
+    ``keep``: the ids of what somebody is about to adopt. What fails is tried again, with backoff, until it is done.
     """
     failures, told = 0, ""
     while True:
@@ -183,7 +183,7 @@ async def reconciling(client: AriClient) -> None:
         client.to_reconcile.clear()
         known = set(client.left)
         try:
-            await reconcile(client)
+            await reconcile(client, keep())
         except AriError as error:
             failures += 1
             pause_s = RETRY.pause_s(failures)

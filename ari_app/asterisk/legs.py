@@ -42,6 +42,8 @@ _CHANNEL_NOT_FOUND = frozenset({"Channel not found", "Provided channel was not f
 _FORBIDDEN_IN_EXTENSION = frozenset("@/&|,;")
 
 T = TypeVar("T")
+WayBack = tuple[str, str, int]
+"""Context, extension and priority in the dialplan."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,11 @@ class DialplanLeg(Leg):
 
 
 class IncomingLeg(Leg):
-    """A channel that the dialplan sent to ``Stasis(app,...)``."""
+    """A channel that the dialplan sent to ``Stasis(app,...)``.
+
+    ``way_back`` is where it goes on in the dialplan; where it was ``transferred_away``, Asterisk has another idea: the
+    channel in its place would call whom it was transferred to again.
+    """
 
     def __init__(self, client: AriClient, channel: Mapping[str, Any], args: Sequence[str] = ()) -> None:
         super().__init__(client, str(channel["id"]), f"incoming channel {channel.get('name', '')}")
@@ -259,8 +265,9 @@ class IncomingLeg(Leg):
         self.args = args
         self.caller_number = str(caller.get("number", ""))
         self.caller_name = str(caller.get("name", ""))
-        self._came_from: Mapping[str, Any] = channel.get("dialplan", {})
-        self._transferred = False
+        its = channel.get("dialplan", {})
+        self.way_back: WayBack | None = (its["context"], its["exten"], its["priority"] + 1) if its else None
+        self.transferred_away = False
         self._told: dict[str, str] = {}
         self._enter()
 
@@ -311,22 +318,17 @@ class IncomingLeg(Leg):
         self._exists = False  # for us: it is the dialplan's again
 
     def _way_back(self) -> dict[str, Any]:
-        """Where it goes on; a channel that came by a transfer would call the one that it was transferred to again."""
-        if not self._transferred:
+        if not (self.transferred_away and self.way_back):
             return {}
-        return {
-            "context": self._came_from["context"],
-            "extension": self._came_from["exten"],
-            "priority": self._came_from["priority"] + 1,
-        }
+        return dict(zip(("context", "extension", "priority"), self.way_back, strict=True))
 
     def _replaced_by(self, event: Event) -> None:
         super()._replaced_by(event)
-        self._transferred = True
+        self.transferred_away = True
         self._told.clear()
 
     def _left_stasis(self) -> None:
-        if self._transferred:
+        if self.transferred_away:
             super()._left_stasis()  # it is no phone that went back to its dialplan: its cause follows
         else:
             self._end(Hangup.with_cause(NORMAL_CLEARING), exists=False)
@@ -397,12 +399,17 @@ async def adopted_dialplan_leg(client: AriClient, channel_id: str) -> AsyncItera
 
 
 @asynccontextmanager
-async def adopted_incoming_leg(client: AriClient, channel_id: str) -> AsyncIterator[IncomingLeg]:
+async def adopted_incoming_leg(
+    client: AriClient, channel_id: str, transferred_from: WayBack | None = None
+) -> AsyncIterator[IncomingLeg]:
     """As `incoming_leg`, for a living channel that arrived at an earlier run of this program.
 
-    Raises AriNotFound where it is gone, AriError.
+    ``transferred_from``: the way back of the channel whose place it has taken. Raises AriNotFound where it is gone,
+    AriError.
     """
     leg = IncomingLeg(client, (await client.channels.get(channelId=channel_id)).json)
+    if transferred_from:
+        leg.way_back, leg.transferred_away = transferred_from, True
     async with adopted(client, leg):
         yield leg
 

@@ -17,6 +17,7 @@ from ari_app.calls.cdr import NO_ROW
 from ari_app.calls.conversation import tell_channel
 from ari_app.calls.events import Side
 from ari_app.calls.outcome import Ending
+from ari_app.calls.parts import AudioPart, LegPart, ProcessPart
 from ari_app.calls.scope import Scope
 from ari_app.logs import call_log
 from ari_app.tasks import FAILURES
@@ -54,6 +55,7 @@ async def open_audio(scope: Scope, settings: AudioSettings) -> MediaProcess:
     call = scope.call
     codecs_for(call, settings)
     call.audio = audio = await scope.enter(settings.pool.process(call.id))
+    call.opened(process=ProcessPart.of(audio))
     scope.end_when(audio_lost(call, audio))
     return audio
 
@@ -79,12 +81,19 @@ async def join_asterisk(scope: Scope, ari: AriClient, settings: AudioSettings, a
         external = await scope.enter(websocket_media_leg(ari, format=form, variables=variables))
         await audio.attach_websocket(external.media_url, codecs)
     await audio.in_asterisk(leg.id, external.id)
-    scope.end_when(external_gone(call, external))
-    scope.end_when(not_translated(call, external, codecs))
-    scope.spawn(follow_transfers(call, leg))
+    watch_asterisk(scope, leg, external, form)
     bridge = await scope.enter(bridged(ari, leg, external))
     await audio.in_asterisk(bridge=bridge.id)  # with the channel in the leg's place after a transfer
+    call.opened(audio=AudioPart(external.id, bridge.id, settings.transport, form, codecs.to_asterisk))
     call.add_event(events.Bridged(settings.transport, codecs.from_asterisk, codecs.to_asterisk))
+
+
+def watch_asterisk(scope: Scope, leg: Leg, external: ExternalMediaLeg, codec: str) -> None:
+    """The media channel's end is the call's, and the leg is followed where it is transferred to."""
+    call = scope.call
+    scope.end_when(external_gone(call, external))
+    scope.end_when(not_translated(call, external, codec))
+    scope.spawn(follow_transfers(call, leg))
 
 
 def _variables(call: Call) -> dict[str, str]:
@@ -129,13 +138,20 @@ async def audio_lost(call: Call, audio: MediaProcess) -> Ending:
 async def follow_transfers(call: Call, leg: Leg) -> None:
     """Keep which channel is the call's."""
     while True:
-        channel = await leg.transferred()
-        with best_effort(f"call {call.id}: Linkedid after a transfer"):
-            await leg.learn_linkedid()
-        call.channel = leg.pbx_channel
-        if isinstance(leg, IncomingLeg):
-            await tell_channel(call, leg)
-        call.add_event(events.Transferred(channel.name))
+        await leg.transferred()
+        await transferred(call, leg)
+
+
+async def transferred(call: Call, leg: Leg) -> None:
+    """The leg has another channel now, which is the call's."""
+    call.opened(leg=LegPart.of(leg))
+    with best_effort(f"call {call.id}: Linkedid after a transfer"):
+        await leg.learn_linkedid()
+    call.channel = leg.pbx_channel
+    call.opened(leg=LegPart.of(leg))
+    if isinstance(leg, IncomingLeg):
+        await tell_channel(call, leg)
+    call.add_event(events.Transferred(leg.channel.name))
 
 
 async def external_gone(call: Call, external: ExternalMediaLeg) -> Ending:
@@ -143,10 +159,10 @@ async def external_gone(call: Call, external: ExternalMediaLeg) -> Ending:
     return outcome.audio_lost(f"Asterisk closed its media channel ({await external.hung_up()})", call.talking)
 
 
-async def not_translated(call: Call, external: ExternalMediaLeg, codecs: Codecs) -> Ending:
+async def not_translated(call: Call, external: ExternalMediaLeg, codec: str) -> Ending:
     """Asterisk has put the media channel out of the bridge again: the other party would be in silence."""
     await external.left_bridge()
-    ending = outcome.not_translated(codecs.from_asterisk, call.talking)
+    ending = outcome.not_translated(codec, call.talking)
     call_log(log, call.id).error("%s", ending.detail)
     return ending
 

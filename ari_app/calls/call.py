@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.calls import events
 from ari_app.calls.dtmf import DtmfQueue
 from ari_app.calls.events import CallEvent, TimedEvent
 from ari_app.calls.outcome import Direction, Ending, Status
-from ari_app.calls.progress import CallState, Milestones
+from ari_app.calls.parts import CallParts
+from ari_app.calls.progress import CallState, Milestones, Progress
 from ari_app.calls.samples import Sample, Samples
 from ari_app.telegram.peers import Person
 from media.process import MediaProcess
@@ -32,6 +33,9 @@ class CallObserver(Protocol):
 
     def happened(self, call: "Call", event: CallEvent) -> None:
         """It has one more event, also where that is not kept."""
+
+    def opened(self, call: "Call") -> None:
+        """It has one more part, or another one in its place."""
 
     def measured(self, call: "Call", sample: Sample) -> None:
         """Its audio was measured."""
@@ -69,10 +73,12 @@ class Call:
         self.rang_s: float | None = None  # of an outgoing call that is over: how long the person's Telegram rang
         self.refused = False  # before it could begin
         self.talked_s = 0.0  # of a call that is over
+        self.parts = CallParts()
         self.audio: MediaProcess | None = None
         self.ticks_late: int | None = None  # of its audio, once that was measured
         self.dtmf = DtmfQueue(self.add_event)
         self._observer = watcher
+        self._clock = clock
         self._began = time.monotonic()
         self._ringing_since: float | None = None
         self._talking_since = 0.0
@@ -81,6 +87,44 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<Call {self.id} {self.direction.value} {self.line} {self.peer}>"
+
+    @property
+    def progress(self) -> Progress:
+        """For the next run of the program, should it go on there."""
+        return Progress(
+            state=self.state,
+            began_at=self.began_at,
+            milestones=self.milestones,
+            ringing_at=self._unix(self._ringing_since),
+            talking_at=self._unix(self._talking_since) if self.talking else None,
+            redials=self.redials,
+            rang_s=self.rang_s,
+            talked_s=self.talked_s,
+        )
+
+    def _unix(self, since: float | None) -> float | None:
+        return None if since is None else self._clock() - (time.monotonic() - since)
+
+    def resume(self, then: Progress, happened: Sequence[TimedEvent]) -> None:
+        """Go on from where an earlier run of the program has left it; nobody is told what they were told then."""
+
+        def since(at: float) -> float:
+            return time.monotonic() - max(0.0, self._clock() - at)
+
+        self.began_at, self._began = then.began_at, since(then.began_at)
+        self.state, self.milestones, self.redials = then.state, then.milestones, then.redials
+        self.events = list(happened)
+        if then.ringing_at is not None:
+            self._ringing_since = since(then.ringing_at)
+        if then.talking_at is not None:
+            self._talking_since = since(then.talking_at)
+            self._media_up.set()
+
+    def opened(self, **parts: Any) -> None:
+        """One of its `parts` is there now, in place of an earlier one."""
+        self.parts = replace(self.parts, **parts)
+        if self._observer:
+            self._observer.opened(self)
 
     def add_event(self, event: CallEvent) -> None:
         """Something has happened to it, which goes into the log, too; after `MAX_EVENTS` into the log only."""

@@ -19,7 +19,7 @@ from ari_app.calls.audio import codecs_for
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.card import Cards
 from ari_app.calls.cdr import dialplan_variables
-from ari_app.calls.conversation import ended_in_asterisk, hang_up_with_the_call
+from ari_app.calls.conversation import attach_leg, ended_in_asterisk
 from ari_app.calls.events import CallBackRequested, CallEvent, PbxRinging
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
@@ -70,9 +70,9 @@ async def callback(
             formats=codecs_for(call, resources.audio).from_asterisk,
         )
     )
-    hang_up_with_the_call(scope, leg)
+    call.pbx_party = target.extension
+    attach_leg(scope, leg)
     scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
-    call.pbx_party, call.channel = target.extension, leg.pbx_channel
     call.add_event(PbxRinging(target.extension, target.context))
     try:
         async with asyncio.timeout(AGENT_S):
@@ -247,6 +247,7 @@ class CallBackHandler:
             async with self._registry.admit(
                 Direction.BACK, line.number, str(person.id), line.max_calls, person, asked=asked
             ) as call:
+                call.opened(card_id=request.card.id)
                 scope = CallScope(call)
                 handler = callback(
                     scope,

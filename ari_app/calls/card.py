@@ -154,6 +154,11 @@ class Cards:
         """Its button has done its work."""
         self._save(replace(self._cards.get(card.id, card), secret=""))
 
+    def reached(self, card_id: str) -> None:
+        """Who was called back for a card talks, in a call that an earlier run has left."""
+        if card := self._cards.get(card_id):
+            self.retire(card)
+
     def set_progress_message(self, card: CardRow, message_id: str) -> None:
         """A message of the card's (its inline id) tells of a request from now on; an empty one: of none any more."""
         self._save(replace(self._cards.get(card.id, card), tells_in=message_id))

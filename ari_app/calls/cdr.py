@@ -16,6 +16,10 @@ NO_ROW: Mapping[str, str] = {"CDR_PROP(disable)": "1"}
 """Variables of a channel that is no call of its own; func_cdr.so sets them."""
 
 
+USER_FIELD = "telegram"
+"""Begins the user field, where it is ours."""
+
+
 def dialplan_variables(line: Line) -> dict[str, str]:
     """For the Local channel of a call into the dialplan: this half gets no row, and the other one the account code."""
     code = {"CHANNEL(peeraccount)": line.account_code} if line.account_code else {}
@@ -35,7 +39,8 @@ class OutgoingRow:
         """See to it that there is one row, and whose. Raises AriError."""
         if self._is_local:
             await self._leg.tell(NO_ROW)
-        self._has_user_field = not await self._leg.get_variable(self._of_phone("CDR(userfield)"))
+        in_it = await self._leg.get_variable(self._of_phone("CDR(userfield)"))
+        self._has_user_field = not in_it or in_it.startswith(USER_FIELD)  # an earlier run's, of this very call
 
     async def charge(self, line: Line) -> None:
         """Give it the line's account code, unless the phone has one of its own. Raises AriError."""
@@ -55,7 +60,7 @@ class OutgoingRow:
         }
         columns = {f"CDR(telegram_{name})": value for name, value in known.items()}
         if self._has_user_field:
-            columns["CDR(userfield)"] = " ".join(["telegram", *(f"{name}={value}" for name, value in known.items())])
+            columns["CDR(userfield)"] = " ".join([USER_FIELD, *(f"{name}={value}" for name, value in known.items())])
         return {self._of_phone(f"ARRAY({','.join(columns)})"): ",".join(columns.values())}
 
     def _of_phone(self, name: str) -> str:

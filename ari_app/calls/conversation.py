@@ -5,6 +5,7 @@ from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Ending
+from ari_app.calls.parts import LegPart, TelegramPart
 from ari_app.calls.samples import sampled
 from ari_app.calls.scope import Scope
 from ari_app.telegram.phone import PhoneCall
@@ -21,17 +22,25 @@ async def converse(scope: Scope, leg: Leg, audio: MediaProcess) -> None:
 
 def attach_phone_call(scope: Scope, phone_call: PhoneCall) -> None:
     """Telegram's end of the call ends it, and Telegram is told of any other end."""
+    scope.call.opened(telegram=TelegramPart.of(phone_call))
+    discard_with_the_call(scope, phone_call)
+    scope.end_when(ended_on_telegram(scope.call, phone_call))
+
+
+def discard_with_the_call(scope: Scope, phone_call: PhoneCall) -> None:
+    """Telegram is told of the call's end."""
     call = scope.call
 
     async def discard(ending: Ending) -> None:
         await phone_call.discard(ending.discard, call.duration_s)
 
     scope.on_end(discard)
-    scope.end_when(ended_on_telegram(call, phone_call))
 
 
-def hang_up_with_the_call(scope: Scope, leg: Leg) -> None:
-    """Let the leg be closed with the cause that the call ends with."""
+def attach_leg(scope: Scope, leg: Leg) -> None:
+    """The leg is the call's channel, and is closed with the cause that the call ends with."""
+    scope.call.channel = leg.pbx_channel
+    scope.call.opened(leg=LegPart.of(leg))
 
     async def set_cause(ending: Ending) -> None:
         leg.cause = int(ending.cause)

@@ -171,6 +171,7 @@ class CallDispatcher:
                     pbx_party=leg.caller_number,
                     channel=leg.pbx_channel,
                 ) as call:
+                    call.opened(card_asked=request.card)
                     scope, ring_s = CallScope(call), request.timeout_s or self._resources.ring_s
                     await scope.run(outbound(scope, route, request.destination, leg, self._resources, ring_s))
                 card = self._cards.send_after(call, route.line, request.card)

@@ -309,6 +309,14 @@ class Transferred(CallEvent):
 
 
 @dataclass(frozen=True)
+class Resumed(CallEvent):
+    """Astergram was started again, and has found all that the call is made of."""
+
+    side: ClassVar = Side.ASTERGRAM
+    template: ClassVar = message("Astergram was started again: the call goes on")
+
+
+@dataclass(frozen=True)
 class AsteriskAwayWithAudio(CallEvent):
     """ARI is away, and the call's audio still comes from Asterisk."""
 

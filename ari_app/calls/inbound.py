@@ -9,7 +9,7 @@ from ari_app.calls import outcome
 from ari_app.calls.audio import codecs_for, connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.cdr import dialplan_variables
-from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk, hang_up_with_the_call
+from ari_app.calls.conversation import attach_leg, attach_phone_call, converse, ended_in_asterisk
 from ari_app.calls.events import CallOffered, PbxRinging
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outcome import Direction
@@ -27,8 +27,8 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
     call, ari, settings = scope.call, resources.ari, resources.audio
     call.person = caller = line.templates.with_language(Person.of(offer.peer_id, offer.caller))
     call.dtmf.open(offer.date)  # what they dial while it rings waits for the answer
-    call.add_event(CallOffered(caller.number))
     attach_phone_call(scope, offer)
+    call.add_event(CallOffered(caller.number))
     scope.end_when(asterisk_away(call, ari, settings.away_s))
     audio = await open_audio(scope, settings)
     await offer.ringing()
@@ -46,8 +46,8 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
             formats=codecs_for(call, settings).from_asterisk,
         )
     )
-    hang_up_with_the_call(scope, leg)
-    call.pbx_party, call.channel = extension, leg.pbx_channel
+    call.pbx_party = extension
+    attach_leg(scope, leg)
     call.add_event(PbxRinging(extension, line.context))
     try:
         async with asyncio.timeout(RING_IN_S):

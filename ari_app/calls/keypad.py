@@ -4,12 +4,13 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from ari_app.calls.call import Call
 from ari_app.calls.dtmf import DigitsRefused
 from ari_app.calls.events import KeypadHidden, KeypadHintSent, KeypadShown
+from ari_app.calls.parts import KeypadPart
 from ari_app.logs import call_log, line_log
 from ari_app.store.keypads import KeypadRepository, SendingKeypad
 from ari_app.store.store import Store, StoreUnavailable
@@ -25,7 +26,7 @@ from ari_app.telegram.buttons import (
 )
 from ari_app.telegram.edited_message import EditedMessage
 from ari_app.telegram.errors import NotFound, TelegramError
-from ari_app.telegram.keypad_message import PREFIX, keyboard, new_signer, of_call, pressed
+from ari_app.telegram.keypad_message import PREFIX, keyboard, new_secret, of_call, pressed, signer
 from ari_app.telegram.line import Line
 from ari_app.telegram.peers import Peer, Person
 from ari_app.telegram.signed_buttons import ForgedButton
@@ -39,21 +40,28 @@ MAY_COME_S = 300.0  # a keypad that Telegram has not answered for may still come
 
 
 class Keypad:
-    """One call's keypad."""
+    """One call's keypad. ``part``: what is known of one that an earlier run has shown."""
 
-    def __init__(self, call: Call, line: Line, person: Person) -> None:
+    def __init__(self, call: Call, line: Line, person: Person, part: KeypadPart | None = None) -> None:
+        its = part or KeypadPart(new_secret().hex(), new_random_id(), time.time())
         self.call = call
         self.line = line
         self.person = person
-        self.signer = new_signer(call.id, person.id)
+        self.signer = signer(call.id, person.id, bytes.fromhex(its.secret))
         self.keyboard = keyboard(self.signer)
         self.pressed = ""
-        self.message_id = ""  # as the bot knows it, which is from the first press on
-        self.sending = SendingKeypad(new_random_id(), person.id, call.id, time.time())
-        self.sent_id: int | None = None  # as the line's account knows it
-        self.unsure = False  # whether it was sent
+        self.message_id = its.message_id  # as the bot knows it, which is from the first press on
+        self.sending = SendingKeypad(its.random_id, person.id, call.id, its.sent_at)
+        self.sent_id = its.sent_id  # as the line's account knows it
+        self.unsure = part is not None and part.sent_id is None  # whether it was sent
         self.edited: EditedMessage | None = None  # from the first press on
         self.was_pressed = asyncio.Event()
+
+    @property
+    def part(self) -> KeypadPart:
+        """What the next run has to know of it."""
+        its = self.sending
+        return KeypadPart(self.signer.secret.hex(), its.random_id, its.sent_at, self.sent_id, self.message_id)
 
     def text(self) -> str:
         """What it says above its keys."""
@@ -90,15 +98,28 @@ class Keypads:
             call_log(log, call.id).warning("no keypad: Telegram did not tell who calls")
             yield
             return
-        self._live[call.id] = keypad
+        call.opened(keypad=keypad.part)
         showing = self._tasks.spawn(self._show(keypad, peer), f"keypad of call {call.id}")
-        following = self._tasks.spawn(self._follow(keypad), f"keypad of call {call.id}")
+        with self._in_use(keypad, showing):
+            yield
+
+    @asynccontextmanager
+    async def adopted(self, call: Call, line: Line, person: Person, part: KeypadPart) -> AsyncIterator[None]:
+        """As `shown_to`, for the keypad of a call that an earlier run has left."""
+        with self._in_use(Keypad(call, line, person, part)):
+            yield
+
+    @contextmanager
+    def _in_use(self, keypad: Keypad, showing: asyncio.Task[None] | None = None) -> Iterator[None]:
+        name = f"keypad of call {keypad.call.id}"
+        self._live[keypad.call.id] = keypad
+        following = self._tasks.spawn(self._follow(keypad), name)
         try:
             yield
         finally:
-            del self._live[call.id]
+            del self._live[keypad.call.id]
             following.cancel()
-            hiding = self._tasks.spawn(self._hide(keypad, showing), f"keypad of call {call.id}")
+            hiding = self._tasks.spawn(self._hide(keypad, showing), name)
             self._ending[hiding] = keypad
             hiding.add_done_callback(lambda _: self._ending.pop(hiding))
 
@@ -162,8 +183,10 @@ class Keypads:
             level = logging.INFO if isinstance(error, BotUnavailable) else logging.WARNING
             call_log(log, call.id).log(level, "no keypad: %s", error)
             shown.sent(sending.random_id, None)
+            call.opened(keypad=None)
             return False
         shown.sent(sending.random_id, keypad.sent_id)
+        call.opened(keypad=keypad.part)
         call.add_event(KeypadShown())
         return True
 
@@ -178,8 +201,9 @@ class Keypads:
         else:
             keypad.call.add_event(KeypadHintSent())
 
-    async def _hide(self, keypad: Keypad, showing: asyncio.Task[None]) -> None:
-        await asyncio.wait({showing})
+    async def _hide(self, keypad: Keypad, showing: asyncio.Task[None] | None) -> None:
+        if showing:
+            await asyncio.wait({showing})
         shown = KeypadRepository(self._store, keypad.line.number)
         if keypad.sent_id is not None:
             if await self._remove(keypad.line, shown, keypad.sent_id):
@@ -237,6 +261,7 @@ class Keypads:
         keypad.pressed += key
         keypad.message_id = press.message_id
         if keypad.edited is None:
+            keypad.call.opened(keypad=keypad.part)
             keypad.edited = EditedMessage(self._bot, press.message_id, EDIT_EVERY_S, tries=math.inf)
             keypad.was_pressed.set()
         keypad.edited.show(keypad.text(), keypad.keyboard)

@@ -17,6 +17,7 @@ from ari_app.calls.cdr import OutgoingRow
 from ari_app.calls.conversation import attach_phone_call, converse, ended_in_asterisk, tell_channel
 from ari_app.calls.events import CalleeFound, CalleeOutdated, CallRequested, Dialled, LineRefused
 from ari_app.calls.outcome import Cause, Ending, Status
+from ari_app.calls.parts import LegPart
 from ari_app.calls.request import Route
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
@@ -39,6 +40,7 @@ async def outbound(
     """Handle one outgoing call; a line that Telegram limits hands it on to the next of the route."""
     call = scope.call
     row = OutgoingRow(leg, call)
+    call.opened(leg=LegPart.of(leg))
     scope.on_end(partial(return_to_dialplan, leg, row))
     scope.end_when(ended_in_asterisk(call, leg))
     scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
@@ -106,9 +108,14 @@ class CallingChannel:
 
     async def connected(self) -> None:
         """It is answered; what an `h` extension reads is there before its caller can hang up an answered call."""
-        with best_effort(f"setting TELEGRAM_CAUSE and TELEGRAM_STATUS of channel {self.leg.id}"):
-            await self._incoming.set_variables(result(Status.ANSWER, Cause.NORMAL_CLEARING, self._row))
-        await self._incoming.answer()
+        await answer(self._incoming, self._row)
+
+
+async def answer(leg: IncomingLeg, row: OutgoingRow) -> None:
+    """Answer the phone that dialled. Raises LegEnded."""
+    with best_effort(f"setting TELEGRAM_CAUSE and TELEGRAM_STATUS of channel {leg.id}"):
+        await leg.set_variables(result(Status.ANSWER, Cause.NORMAL_CLEARING, row))
+    await leg.answer()
 
 
 async def place_call(

@@ -68,6 +68,7 @@ class Cause(IntEnum):
     ANSWERED_ELSEWHERE = 26
     INVALID_NUMBER_FORMAT = 28
     NETWORK_OUT_OF_ORDER = 38
+    TEMPORARY_FAILURE = 41
     SWITCH_CONGESTION = 42
     BEARER_CAPABILITY_NOT_AVAILABLE = 58
 
@@ -132,6 +133,22 @@ def shut_down(talking: bool) -> Ending:
         DiscardReason.HANGUP if talking else DiscardReason.DISCONNECT,
         reasons.Stopped(),
     )
+
+
+def not_resumed(why: str, talking: bool) -> Ending:
+    """An earlier run of Astergram has left the call, and this one can't go on with it."""
+    status = Status.ANSWER if talking else Status.ERROR
+    return Ending(status, Cause.TEMPORARY_FAILURE, DiscardReason.DISCONNECT, reasons.NotResumed(why))
+
+
+def left_before_talking() -> Ending:
+    """An earlier run of Astergram has left the call before its parties could talk."""
+    return Ending(Status.ERROR, Cause.TEMPORARY_FAILURE, DiscardReason.DISCONNECT, reasons.Crashed())
+
+
+def pbx_hung_up_meanwhile() -> Ending:
+    """The PBX's side of a call was hung up while no Astergram was there to see it."""
+    return Ending(Status.ANSWER, Cause.NORMAL_CLEARING, DiscardReason.HANGUP, reasons.EndedByPbxMeanwhile())
 
 
 def audio_lost(detail: str, talking: bool) -> Ending:

@@ -49,5 +49,23 @@ class Milestones:
         return _between(self.answered_s(direction), self.talks_s)
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a call has come, as it is kept for the next run of the program; times are Unix times.
+
+    ``began_at``, ``ringing_at`` and ``talking_at``: since when, None where it does not (yet). ``rang_s`` and
+    ``talked_s`` are of a call that is over.
+    """
+
+    state: CallState
+    began_at: float
+    milestones: Milestones
+    ringing_at: float | None = None
+    talking_at: float | None = None
+    redials: int = 0
+    rang_s: float | None = None
+    talked_s: float = 0.0
+
+
 def _between(start_s: float | None, end_s: float | None) -> float | None:
     return None if start_s is None or end_s is None else max(0.0, end_s - start_s)

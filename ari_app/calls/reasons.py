@@ -59,6 +59,22 @@ class Crashed(EndReason):
 
 
 @dataclass(frozen=True)
+class NotResumed(EndReason):
+    """Astergram was started again during the call, and could not go on with it."""
+
+    why: str
+    template: ClassVar = message("Astergram was started again, and could not go on with the call: {why}")
+
+
+@dataclass(frozen=True)
+class EndedByPbxMeanwhile(EndReason):
+    """The PBX's side hung up while Astergram was not running."""
+
+    by: ClassVar = EndedBy.ASTERISK
+    template: ClassVar = message("The PBX hung up while Astergram was not running.")
+
+
+@dataclass(frozen=True)
 class AudioLost(EndReason):
     """The audio went away: Telegram's path, the media process, or Asterisk's external media channel."""
 

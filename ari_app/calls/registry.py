@@ -6,6 +6,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 from ari_app.asterisk.legs import PbxChannel
@@ -55,8 +56,18 @@ class NoRoom(CallRefused):
 class Recorder(Protocol):
     """Who keeps the calls; never waits, never raises."""
 
+    def save(self, call: Call, done: Callable[[], None] = lambda: None) -> None:
+        """A call has begun, has come further, is over, or was refused; ``done``: this is kept, or never will be."""
+
+
+class Journalist(Protocol):
+    """Who keeps the live calls for the next run of the program, at once; never waits, never raises."""
+
     def save(self, call: Call) -> None:
-        """A call has begun, has come further, is over, or was refused."""
+        """A call has come further, and nobody has been told yet."""
+
+    def forget(self, call: Call) -> None:
+        """A call is over, and its end is kept."""
 
 
 class CallRegistry:
@@ -73,6 +84,7 @@ class CallRegistry:
         listeners: Listeners | None = None,
         admission: Admission | None = None,
         drain: Drain | None = None,
+        journal: Journalist | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.calls: dict[str, Call] = {}
@@ -80,6 +92,7 @@ class CallRegistry:
         self.ended: deque[Call] = deque(maxlen=RECENT)
         self.bus = bus or EventBus()
         self.recorder = recorder
+        self._journal = journal
         self.listeners = listeners or Listeners()
         self.admission = admission or Admission(bus=self.bus)
         self.drain = drain or Drain(self.bus, self.listeners)
@@ -182,7 +195,12 @@ class CallRegistry:
                 refused.add_event(asked)
             self.refuse(refused, refusal.ending)
             raise refusal
-        call = self.new(direction, line, peer, person, pbx_party, channel, observer=self)
+        async with self.resumed(self.new(direction, line, peer, person, pbx_party, channel, observer=self)) as call:
+            yield call
+
+    @asynccontextmanager
+    async def resumed(self, call: Call) -> AsyncIterator[Call]:
+        """Take on a call that an earlier run of the program has left, whatever room there is; as `admit`."""
         self.calls[call.id] = call
         self._idle.clear()
         self.changed(call)
@@ -191,7 +209,7 @@ class CallRegistry:
         finally:
             self.ended.append(call)
             if call.ending:
-                self.counted[f"{direction.value}.{call.ending.status.value}"] += 1
+                self.counted[f"{call.direction.value}.{call.ending.status.value}"] += 1
             self.counted["redials"] += call.redials
             call.state = CallState.ENDED
             self.changed(call)
@@ -239,12 +257,26 @@ class CallRegistry:
 
     def changed(self, call: Call) -> None:
         """A call of ours has one more event, and may have a new state."""
+        over = call.state is CallState.ENDED
+        if self._journal and not over:
+            self._journal.save(call)
         if self._saved_states.get(call.id) is not call.state:
             if call.id in self.calls:  # else it is over: its keypad goes last
                 self._saved_states[call.id] = call.state
             if self.recorder:
-                self.recorder.save(call)
+                self.recorder.save(call, partial(self._kept, call) if over else _nothing)
+            elif over:
+                self._kept(call)
         self._publish(call)
+
+    def _kept(self, call: Call) -> None:
+        if self._journal:
+            self._journal.forget(call)
+
+    def opened(self, call: Call) -> None:
+        """A call of ours has one more part."""
+        if self._journal and call.state is not CallState.ENDED:
+            self._journal.save(call)
 
     def happened(self, call: Call, event: CallEvent) -> None:
         """A call of ours has one more event."""
@@ -264,3 +296,7 @@ class CallRegistry:
 
     def _publish(self, call: Call) -> None:
         self.bus.publish("call", call.id, state=call.state.value, line=call.line)
+
+
+def _nothing() -> None:
+    """Nobody waits for what was saved."""

@@ -116,13 +116,21 @@ class CallScope(Scope):
                 closing = self._close([attempt], outcome.REDIALLED)
                 await finish(closing, f"attempt of call {self.call.id}", self._close_s)
 
-    async def run(self, handler: Coroutine[Any, Any, None]) -> None:
+    async def run(
+        self, handler: Coroutine[Any, Any, None], first: Coroutine[Any, Any, None] | None = None, first_s: float = 0.0
+    ) -> None:
         """Handle the call until it is over, then close all that it opened.
 
         The first ending cancels the handler; both parties are told of it at the same time, and then all is closed, last
-        opened first. Nothing interrupts the closing.
+        opened first. Nothing interrupts the closing, nor ``first``, which is done before, within ``first_s``.
         """
         cancelled = None
+        try:
+            if first:
+                await finish(first, f"beginning of call {self.call.id}", first_s)
+        except asyncio.CancelledError as error:
+            cancelled = error
+            self.call.end(outcome.shut_down(self.call.talking))
         self._start(handler, must_end=True)
         try:
             await self.call.ended()

@@ -171,8 +171,9 @@ class TelegramMessage(_Somebody):
 
 @dataclass(frozen=True, kw_only=True)
 class TelegramStarted(AmiEvent):
-    """Astergram has started, and the calls of an earlier run are over. If that crashed, a TelegramCallEnded of each of
-    them came before, with Status ERROR and EndedBy Astergram; a call that had just ended may be among them.
+    """Astergram has started. If an earlier run was killed, calls in which both sides talk go on, and are reported on as
+    if nothing had been; of each other one comes a TelegramCallEnded, before or after, with Status ERROR and EndedBy
+    Astergram. A call that had just ended may be among them.
     """
 
     event: ClassVar = "TelegramStarted"

@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
@@ -84,16 +84,17 @@ class History:
         """What a killed program left open, as it is kept now."""
         self._live: dict[str, Call] = {}  # and those whose end is not written yet
 
-    def save(self, call: Call) -> None:
-        """Have a call written as it is now."""
+    def save(self, call: Call, done: Callable[[], None] = lambda: None) -> None:
+        """Have a call written as it is now; ``done`` is called when it is, or never will be."""
         record = _record(call, self._clock())
         self._live[call.id] = call
 
-        def done(kept: bool) -> None:
+        def written(kept: bool) -> None:
             if record.state is CallState.ENDED:
                 self._live.pop(call.id, None)
+            done()
 
-        self._repository.save(record.call, _details(record), done)
+        self._repository.save(record.call, _details(record), written)
 
     def live(self) -> list[CallRecord]:
         """The calls now, the newest first."""
@@ -149,25 +150,34 @@ class History:
                 log.warning("the call history could not be pruned, it is tried again in an hour: %s", error)
             await asyncio.sleep(wait_s)
 
-    async def close_open(self) -> None:
-        """Have the calls closed that a killed program left open."""
-        status, cause, reason = Status.ERROR.value, Cause.NETWORK_OUT_OF_ORDER.value, _written(Crashed())
+    async def is_closed(self, call_id: str) -> bool:
+        """Whether the end of a call is kept. Raises StoreUnavailable."""
+        found = await self._repository.one(call_id)
+        return found is not None and found[0].status is not None
+
+    async def close_open(self, but: Collection[str] = ()) -> None:
+        """Have the calls closed that a killed program left open, ``but`` those that have not ended with it."""
+        status, cause, reason = Status.ERROR.value, Cause.TEMPORARY_FAILURE.value, _written(Crashed())
         try:
             left = await self._repository.left_open()
         except StoreUnavailable as error:
             log.warning("calls that were open when the program last stopped can't be reported: %s", error)
         else:
-            self.crashed = tuple(replace(row, status=status, cause=cause, reason=reason) for row in left)
-        self._repository.close_open(status, cause, reason)
+            over = (row for row in left if row.id not in but)
+            self.crashed = tuple(replace(row, status=status, cause=cause, reason=reason) for row in over)
+        self._repository.close_open(status, cause, reason, but)
 
 
 @asynccontextmanager
 async def open_history(
-    store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
+    store: Store,
+    settings: HistorySettings | None = None,
+    clock: Callable[[], float] = time.time,
+    but: Collection[str] = (),
 ) -> AsyncIterator[History]:
-    """The history at work; what a killed program left open is closed first."""
+    """The history at work; what a killed program left open is closed first, ``but`` calls that have not ended yet."""
     history = History(store, settings, clock)
-    await history.close_open()
+    await history.close_open(but)
     async with guarded_tasks() as tasks:
         tasks.supervise(history.prune, "pruning of the call history")
         yield history

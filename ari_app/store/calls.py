@@ -1,7 +1,7 @@
 """The calls that were: a narrow row each, which is searched, and beside it what is read of one call only."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, get_type_hints
 
@@ -128,13 +128,13 @@ class CallRepository:
         sql = f"SELECT {COLUMNS} FROM calls WHERE status IS NULL ORDER BY began_at, id"  # noqa: S608
         return await self.store.run(lambda db: [_call(row) for row in db.execute(sql)])
 
-    def close_open(self, status: str, cause: int, reason: str) -> None:
-        """Have what a killed program left open closed; before any call of this one is saved."""
-        row = {"status": status, "cause": cause, "reason": reason}
+    def close_open(self, status: str, cause: int, reason: str, but: Collection[str] = ()) -> None:
+        """Have what a killed program left open closed, ``but`` these; before any call of this one is saved."""
+        marks = ",".join("?" * len(but))
 
         def write(db: Database) -> None:
-            sql = "UPDATE calls SET status = :status, cause = :cause, reason = :reason WHERE status IS NULL"
-            if closed := db.execute(sql, row).rowcount:
+            sql = f"UPDATE calls SET status = ?, cause = ?, reason = ? WHERE status IS NULL AND id NOT IN ({marks})"  # noqa: S608
+            if closed := db.execute(sql, [status, cause, reason, *but]).rowcount:
                 log.warning("%d calls were open when the program last stopped", closed)
 
         self.store.later(("open calls",), write)

@@ -9,9 +9,14 @@ ROWS = ("123", "456", "789", "*0#")
 PREFIX = "key"
 
 
-def new_signer(call_id: str, person_id: int) -> ButtonSigner:
+def signer(call_id: str, person_id: int, secret: bytes) -> ButtonSigner:
     """For the keys of one call."""
-    return ButtonSigner(PREFIX, call_id, person_id, secrets.token_bytes(32))
+    return ButtonSigner(PREFIX, call_id, person_id, secret)
+
+
+def new_secret() -> bytes:
+    """For the keys of a call that has none yet."""
+    return secrets.token_bytes(32)
 
 
 def keyboard(signer: ButtonSigner) -> Keyboard:

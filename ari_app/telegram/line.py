@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ from ari_app.telegram.errors import (
 from ari_app.telegram.limits import Limits
 from ari_app.telegram.lists import Denied, ListRefusal
 from ari_app.telegram.peers import Callee, Destination, Directory, Person
-from ari_app.telegram.phone import Offer, OutgoingCall, Phone
+from ari_app.telegram.phone import Offer, OutgoingCall, Phone, PhoneCall
 from ari_app.telegram.phone_call import KeyExchange
 from ari_app.telegram.profile import Profile
 from ari_app.telegram.refusals import wait
@@ -222,6 +223,13 @@ class Line:
     def call(self, peer: types.TypeInputPeer, keys: KeyExchange) -> AbstractAsyncContextManager[OutgoingCall]:
         """Call somebody, see `Phone.call`. Raises TelegramError."""
         return self.require_online().phone.call(peer, keys)
+
+    def adopted(
+        self, peer_id: int, call_id: int, access_hash: int, date: float
+    ) -> AbstractAsyncContextManager[PhoneCall]:
+        """Take over a call that an earlier run has confirmed, see `Phone.adopted`; the line need not be online yet."""
+        began = datetime.fromtimestamp(date, UTC) if date else None
+        return self._phone.adopted(peer_id, call_id, access_hash, began)
 
     async def send(self, peer: types.TypeInputPeer, text: str) -> None:
         """Send a text to a person. Raises TelegramError."""

@@ -137,6 +137,11 @@ class PhoneCall:
         return f"<{type(self).__name__} {self.id} {self.state.value}>"
 
     @property
+    def access_hash(self) -> int:
+        """TL inputPhoneCall's, beside its id."""
+        return int(self._input.access_hash)
+
+    @property
     def over(self) -> bool:
         """Whether either side, or Telegram, has ended it."""
         return self._ended_by_us or self._discarded is not None

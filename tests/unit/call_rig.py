@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from ari_app.asterisk.ari import AriClient
@@ -23,6 +24,7 @@ from ari_app.telegram.phone import Offer, OutgoingCall, Phone
 from ari_app.telegram.profile import Callers
 from ari_app.telegram.session import Session
 from ari_app.telegram.texts import MessageTemplates
+from media.messages import VERSION
 from media.types import Codecs, MediaError, MediaLost, MediaStats
 from tests.unit.fake_ari import FakeAri, connected, eventually, fake_ari
 from tests.unit.fake_telegram import ANNA, ENGINE, PEER, MediaKeys, Telegram, requested
@@ -35,7 +37,9 @@ PASSES_S = 10.0
 class FakeMedia(MediaKeys):
     """A media process; ``connects``: whether Telegram's media comes up."""
 
-    pid = 0
+    pid = started = 0
+    path = Path("/nowhere")
+    messages = VERSION
 
     def __init__(self) -> None:
         self.connects = True
@@ -43,6 +47,7 @@ class FakeMedia(MediaKeys):
         self.attached: tuple[str, int] | str = ""
         self.codecs: Codecs | None = None
         self.hangs_up: tuple[str, ...] = ()
+        self.transport: str | None = None
         self._loss: asyncio.Future[MediaLost] = asyncio.get_running_loop().create_future()
 
     def lose(self, reason: str) -> None:
@@ -77,7 +82,7 @@ class FakeMedia(MediaKeys):
         yield b""
 
     async def stats(self) -> MediaStats:
-        return MediaStats()
+        return MediaStats(transport=self.transport)
 
 
 class FakePool:
@@ -87,6 +92,9 @@ class FakePool:
         self.media = [FakeMedia()]
         self.error: MediaError | None = None
         self.open = 0
+        self.transport = "rtp"
+        self.gone = False
+        self.ended_left = 0
 
     @asynccontextmanager
     async def process(self, call_id: str) -> AsyncIterator[FakeMedia]:
@@ -97,6 +105,17 @@ class FakePool:
             yield self.media.pop(0) if len(self.media) > 1 else self.media[0]
         finally:
             self.open -= 1
+
+    @asynccontextmanager
+    async def adopted(self, call_id: str, pid: int, path: Path, started: int) -> AsyncIterator[FakeMedia]:
+        if self.gone:
+            raise MediaError("it is gone")
+        async with self.process(call_id) as media:
+            media.transport = self.transport
+            yield media
+
+    async def end_left(self, pid: int, started: int) -> None:
+        self.ended_left += 1
 
 
 class FakeLimits:
@@ -139,6 +158,9 @@ class FakeLine:
             raise answer
         return answer
 
+    def adopted(self, peer_id: int, call_id: int, access_hash: int, date: float) -> Any:
+        return self.phone.adopted(peer_id, call_id, access_hash)
+
     def call(self, peer: Any, keys: Any) -> AbstractAsyncContextManager[OutgoingCall]:
         if self.refusals:
             raise self.refusals.pop(0)
@@ -159,6 +181,9 @@ class FakeKeypads:
             yield
         finally:
             self.hidden += 1
+
+    def adopted(self, *_: Any) -> AbstractAsyncContextManager[None]:
+        return self.shown_to()
 
 
 @dataclass

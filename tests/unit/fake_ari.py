@@ -100,8 +100,11 @@ class FakeAri:
                 if (name := query["variable"]) not in known:
                     return web.json_response({"message": "Provided variable was not found"}, status=404)
                 return web.json_response({"value": known[name]})
-            case "GET", _ if kind in ("channels", "bridges"):
-                return web.json_response(found[rest]) if rest in found else web.json_response({}, status=404)
+            case "GET", _ if kind in ("channels", "bridges") and "/" not in rest:
+                gone = web.json_response({"message": "Channel not found"}, status=404)
+                return web.json_response(found[rest]) if rest in found else gone
+            case "POST", _ if kind == "bridges" and rest.endswith("/addChannel"):
+                found[rest.partition("/")[0]]["channels"].append(query["channel"])
             case "DELETE", _ if rest in found:
                 del found[rest]
                 self.subscribed.discard(rest)

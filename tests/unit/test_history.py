@@ -147,7 +147,7 @@ async def test_what_a_killed_program_left_open(tmp_path: Path) -> None:
         await put(store, a_call(1), a_call(2, status=None, ended_at=None, cause=None, reason=""))
     async with open_store(path) as store, open_history(store) as history:
         newest, oldest = (await history.find(Query())).rows
-        assert (newest.status, newest.cause, end_reason(newest), newest.ended_at) == ("ERROR", 38, Crashed(), None)
+        assert (newest.status, newest.cause, end_reason(newest), newest.ended_at) == ("ERROR", 41, Crashed(), None)
         assert history.crashed == (newest,)
         assert oldest == a_call(1)
 

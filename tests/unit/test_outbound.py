@@ -31,6 +31,8 @@ PASSES_S = 5.0
 class Unanswered:
     """A call that the person never takes, and whose end Telegram never tells."""
 
+    id, access_hash, peer_id, date = 1, 2, 20, 0.0
+
     def __init__(self) -> None:
         self.may_ring_s = 0.0
         self.told: list[Any] = []
@@ -69,7 +71,7 @@ class Pool:
 
     @asynccontextmanager
     async def process(self, call_id: str) -> AsyncIterator[Any]:
-        yield SimpleNamespace(lost=asyncio.Event().wait, in_asterisk=AsyncMock())
+        yield SimpleNamespace(lost=asyncio.Event().wait, in_asterisk=AsyncMock(), pid=0, started=0, path="", messages=1)
 
 
 class Phone:

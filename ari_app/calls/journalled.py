@@ -1,0 +1,159 @@
+"""What the journal has of a call: all that the next run of the program needs to go on with it, or to end it."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ari_app.asterisk.legs import PbxChannel
+from ari_app.calls.call import Call, CallObserver
+from ari_app.calls.events import CallEnded, EventsOmitted, TimedEvent
+from ari_app.calls.journal import MOST_BYTES, Journal
+from ari_app.calls.outcome import Direction, Ending, Status
+from ari_app.calls.parts import CallParts
+from ari_app.calls.progress import CallState, Milestones, Progress
+from ari_app.calls.reasons import EndReason, Failed
+from ari_app.tasks import FAILURES
+from ari_app.telegram.peers import Person
+from ari_app.telegram.phone import DiscardReason
+
+FORMAT = 1
+"""Of a record. Raised when a call can't be gone on with by what an earlier version has written."""
+FIRST_EVENTS = 20  # that are kept of a call which has too much to tell for a record, beside the last ones
+
+
+class UnreadableRecord(Exception):
+    """Nothing can be made of a record; the text says why."""
+
+
+@dataclass(frozen=True)
+class JournalledEnding:
+    """An `Ending`, by its values."""
+
+    status: Status
+    cause: int
+    discard: str
+    reason: dict[str, Any]
+
+    @classmethod
+    def of(cls, ending: Ending) -> "JournalledEnding":
+        """From a call's."""
+        return cls(ending.status, int(ending.cause), ending.discard.name, ending.reason.as_data())
+
+    def ending(self) -> Ending:
+        """The same again; a reason that only a later version knows is shown by its type."""
+        reason: EndReason = Failed(str(self.reason.get("type")))
+        with suppress(ValueError):
+            reason = EndReason.of_data(self.reason)
+        return Ending(self.status, self.cause, DiscardReason[self.discard], reason)
+
+
+@dataclass(frozen=True)
+class JournalledCall:
+    """One call. A record of another ``format`` has what is called the same there, to end the call by."""
+
+    id: str
+    direction: Direction
+    line: str
+    peer: str
+    progress: Progress
+    parts: CallParts = field(default_factory=CallParts)
+    pbx_party: str = ""
+    channel: PbxChannel | None = None
+    person: str = ""
+    events: tuple[dict[str, Any], ...] = ()
+    ending: JournalledEnding | None = None
+    format: int = FORMAT
+
+    def restored(self, observer: CallObserver) -> Call:
+        """The call, as it was."""
+        call = Call(self.id, self.direction, self.line, self.peer, watcher=observer)
+        call.pbx_party, call.channel, call.parts = self.pbx_party, self.channel, self.parts
+        call.person = Person.of_json(self.person) if self.person else None
+        events = [TimedEvent.of_data(each) for each in self.events]
+        call.resume(self.progress, [each for each in events if not isinstance(each.event, CallEnded)])
+        return call
+
+
+class CallJournal:
+    """Keeps the live calls in the journal, each as it is now; never waits, never raises."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def save(self, call: Call) -> None:
+        """A call has one more part, or has come further; nobody has been told yet."""
+        try:
+            self._journal.write(call.id, record_of(call))
+        except Exception as error:  # noqa: BLE001 - recorded; the call goes on
+            FAILURES.add(f"journal of call {call.id}", error)
+
+    def forget(self, call: Call) -> None:
+        """A call is over, and kept elsewhere."""
+        self._journal.forget(call.id)
+
+
+_RECORDS: TypeAdapter[JournalledCall] = TypeAdapter(JournalledCall)
+
+
+def record_of(call: Call) -> bytes:
+    """The record of a live call; the middle of its events is left out where it has more than a record holds."""
+    kept: Sequence[TimedEvent] = call.events
+    while len(record := _record_of(call, kept)) > MOST_BYTES and len(kept) > 2 * FIRST_EVENTS:
+        last = len(kept) // 2 - FIRST_EVENTS
+        omitted = TimedEvent(kept[FIRST_EVENTS].at_s, EventsOmitted())
+        kept = [*kept[:FIRST_EVENTS], omitted, *kept[-max(last, 1) :]]
+    return record
+
+
+def _record_of(call: Call, events: Sequence[TimedEvent]) -> bytes:
+    return _RECORDS.dump_json(
+        JournalledCall(
+            id=call.id,
+            direction=call.direction,
+            line=call.line,
+            peer=call.peer,
+            progress=call.progress,
+            parts=call.parts,
+            pbx_party=call.pbx_party,
+            channel=call.channel,
+            person=call.person.as_json() if call.person else "",
+            events=tuple(each.as_data() for each in events),
+            ending=JournalledEnding.of(call.ending) if call.ending else None,
+        )
+    )
+
+
+def read(record: bytes) -> JournalledCall:
+    """What `record_of` made; of another version's, what can be read to end its call by. Raises UnreadableRecord."""
+    try:
+        data = json.loads(record)
+        call = _RECORDS.validate_json(record) if data.get("format") == FORMAT else _readable(data)
+        if call.person:
+            Person.of_json(call.person)
+        if call.ending:
+            call.ending.ending()
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        said = f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else str(error)
+        raise UnreadableRecord(said) from error
+    return call
+
+
+def _readable(data: dict[str, Any]) -> JournalledCall:
+    """Whatever is called, and is, the same in another version's record. Raises ValidationError, KeyError."""
+    unknown = asdict(Progress(CallState.BEGUN, time.time(), Milestones()))
+    while True:
+        try:
+            return _RECORDS.validate_python(data)
+        except ValidationError as error:
+            name, *inner = error.errors()[0]["loc"]
+            if name == "parts" and inner and isinstance(data["parts"], dict):
+                del data["parts"][inner[0]]
+            elif name == "progress" and data.get("progress") is not unknown:
+                data["progress"] = unknown
+            else:
+                del data[str(name)]

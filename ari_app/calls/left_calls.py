@@ -1,0 +1,116 @@
+"""What an earlier run of the program has left: the journal is read at the start, and each of its calls is handled."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from ari_app.calls.adoption import Adoption
+from ari_app.calls.card import Cards
+from ari_app.calls.journal import Journal
+from ari_app.calls.journalled import FORMAT, JournalledCall, UnreadableRecord, read
+from ari_app.calls.keypad import Keypads
+from ari_app.calls.registry import CallRegistry
+from ari_app.calls.resources import CallResources
+from ari_app.calls.scope import CallScope
+from ari_app.logs import call_log
+from ari_app.store.errors import StoreUnavailable
+from ari_app.tasks import GuardedTasks
+from ari_app.telegram.line import Line
+
+log = logging.getLogger(__name__)
+
+
+class LeftCalls:
+    """The calls that were in the journal when the program was started; made by `read_left`."""
+
+    def __init__(self, calls: Iterable[JournalledCall]) -> None:
+        self._calls = {call.id: call for call in calls}
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of those whose end is still to come, or to be told."""
+        return frozenset(self._calls)
+
+    def all(self) -> list[JournalledCall]:
+        """Each of them."""
+        return list(self._calls.values())
+
+    def kept(self) -> Collection[str]:
+        """What they have in Asterisk, until each has been adopted, or closed."""
+        return frozenset().union(*(each.parts.asterisk_ids for each in self._calls.values()))
+
+    def done(self, call_id: str) -> None:
+        """One of them is over."""
+        self._calls.pop(call_id, None)
+
+
+def read_left(journal: Journal) -> LeftCalls:
+    """Read the journal; a record that can't be read loses its own call, and no other one."""
+    calls = []
+    for left in journal.left:
+        if left.record is None:
+            log.error("a record of the journal is broken: its call, if there was one, ends without it")
+            journal.drop(left)
+            continue
+        try:
+            call = read(left.record)
+        except UnreadableRecord as error:
+            log.error("a record of the journal can't be read, its call ends without it: %s", error)  # noqa: TRY400
+            journal.drop(left)
+            continue
+        if call.format != FORMAT:
+            call_log(log, call.id).error("its record has format %d, and this version reads %d", call.format, FORMAT)
+        journal.hold(call.id, left)
+        calls.append(call)
+    return LeftCalls(calls)
+
+
+class Closings(Protocol):
+    """Who knows whether the end of a call is kept."""
+
+    async def is_closed(self, call_id: str) -> bool:
+        """Raises StoreUnavailable."""
+
+
+@dataclass(frozen=True)
+class LeftCallHandler:
+    """Goes on with calls that were left; has what calls are made of."""
+
+    left: LeftCalls
+    journal: Journal
+    lines: Mapping[str, Line]
+    registry: CallRegistry
+    resources: CallResources
+    keypads: Keypads
+    cards: Cards
+    history: Closings
+    tasks: GuardedTasks
+
+    def begin(self) -> None:
+        """Handle each in a task of its own; the lines are not connected yet."""
+        for call in self.left.all():
+            if call.parts.card_id and call.progress.talking_at is not None:
+                self.cards.reached(call.parts.card_id)  # before the line's cards are put right
+            self.tasks.spawn(self._handle(call), f"call {call.id}, which was left")
+
+    async def _handle(self, left: JournalledCall) -> None:
+        try:
+            if left.ending and await self._is_closed(left.id):  # all that was still to be done is to forget it
+                return self.journal.forget(left.id)
+            line = self.lines.get(left.line)
+            call = left.restored(self.registry)
+            async with self.registry.resumed(call):
+                await Adoption(CallScope(call), left, line, self.resources, self.keypads).run()
+            if line:
+                await self.cards.send_after(call, line, left.parts.card_asked)
+        finally:
+            self.left.done(left.id)
+            self.resources.ari.to_reconcile.set()
+        return None
+
+    async def _is_closed(self, call_id: str) -> bool:
+        with suppress(StoreUnavailable):
+            return await self.history.is_closed(call_id)
+        return False

@@ -1,0 +1,172 @@
+"""A controller that is killed and started again, as its supervisor does, while people talk; a stage around it."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ari_app.api_client import program
+from ari_app.config import Settings, load
+from ari_app.sandbox.debian import Tree
+from ari_app.sandbox.demo.program import Program, astergram
+from ari_app.sandbox.person import Person
+from ari_app.sandbox.sip_phone import SipPhone
+from ari_app.sandbox.stage import Stage, stage
+from ari_app.sandbox.tones import SILENCE_DBFS, WINDOW_MS, _samples, write_tone
+from tests.e2e.conftest import ami_login, nothing_left_in
+from tests.e2e.leftovers import left_in_asterisk
+
+PATIENCE_S = 20.0
+"""A generous limit: what is waited for takes a second or two on a machine that does nothing else."""
+LONGEST_S = 60.0
+"""Of a tone: longer than any talk here."""
+GAP_MS, BUSY_GAP_MS = 20, 500
+"""The longest silence that may be heard: on a machine with time for its programs, and on one without. A call is
+without a controller for two seconds at least."""
+LATE_MS = 10
+"""So much later than it wanted to wake up, and a program shows that the machine has no time for those that run."""
+METRONOME = """
+import sys, threading, time
+late = 0.0
+threading.Thread(target=sys.stdin.read, daemon=True).start()
+while threading.active_count() > 1:
+    began = time.monotonic()
+    time.sleep(0.01)
+    late = max(late, time.monotonic() - began - 0.01)
+print(round(late * 1000))
+"""
+
+
+class Supervised:
+    """A stage, and the controller on it: `start`ed and `kill`ed."""
+
+    def __init__(self, set_stage: Stage, config: Path) -> None:
+        self.stage = set_stage
+        self.asterisk = set_stage.asterisk
+        self.settings: Settings = load(config)
+        self.controller: Program
+        self._config = config
+        self._running = AsyncExitStack()
+        self._runs = 0
+
+    async def start(self) -> None:
+        """Have the controller run, and wait until it is ready."""
+        self._runs += 1
+        log = self.stage.folder / f"astergram-{self._runs}.log"
+        self.controller = await self._running.enter_async_context(astergram(self._config, log))
+
+    async def kill(self, number: int = signal.SIGKILL) -> None:
+        """End it by a signal, and wait until it has ended."""
+        os.kill(self.controller.pid, number)
+        await self._running.aclose()
+
+    async def stop(self) -> None:
+        """Stop it as an administrator does."""
+        await self._running.aclose()
+
+    async def ask(self, method: str, path: str) -> Any:
+        """The controller's API."""
+        async with program(self.settings) as api:
+            return await api.ask(method, path)
+
+    async def live(self) -> dict[str, dict[str, Any]]:
+        """The calls now, by direction."""
+        return {each["call"]["direction"]: each["call"] for each in await self.ask("GET", "/calls/live")}
+
+    async def ended(self, call_id: str) -> dict[str, Any]:
+        """What the history has of a call, once it is over."""
+        return await self._call(call_id, lambda call: call["call"]["status"] is not None)
+
+    async def happens(self, call_id: str, event: str) -> None:
+        """Wait until a call has this event."""
+        await self._call(call_id, lambda call: event in [each["type"] for each in call["events"]])
+
+    async def _call(self, call_id: str, which: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        async with program(self.settings) as api, asyncio.timeout(PATIENCE_S):
+            changes = api.events("call")
+            async for _ in changes:
+                call: dict[str, Any] = await api.ask("GET", f"/calls/{call_id}")
+                if which(call):
+                    await changes.aclose()
+                    return call
+        raise AssertionError(f"the controller has ended before call {call_id} came so far")
+
+    def person(self, phone: str) -> AbstractAsyncContextManager[Person]:
+        """Somebody on Telegram."""
+        return self.stage.person(phone)
+
+    def phone(self, user: str, hz: float, **options: Any) -> SipPhone:
+        """A SIP phone that says a tone."""
+        return SipPhone(self.asterisk, user, play=self.tone(hz), run_dir=self.stage.folder / f"phone{user}", **options)
+
+    def tone(self, hz: float) -> Path:
+        """A wav of a tone."""
+        path = self.stage.folder / f"{hz:g}.wav"
+        if not path.exists():
+            write_tone(path, hz, LONGEST_S)
+        return path
+
+
+SupervisedMaker = Callable[..., AbstractAsyncContextManager[Supervised]]
+
+
+@pytest.fixture
+def supervised(tmp_path: Path, asterisk_tree: Tree) -> SupervisedMaker:
+    """Makes a stage, and sees to it that nothing is left in Asterisk or of media processes."""
+
+    @asynccontextmanager
+    async def made(**sections: Any) -> AsyncIterator[Supervised]:
+        logging.getLogger("ari_app").setLevel(logging.INFO)
+        async with stage(tmp_path, tree=asterisk_tree) as set_stage:
+            sections["bot"] = set_stage.bot()
+            sections["ami"] = ami_login(set_stage.asterisk, None)
+            sections["media"] = {"orphan_s": 30.0}
+            its = Supervised(set_stage, await set_stage.configuration(**sections))
+            await set_stage.sign_in_lines(its.settings)
+            try:
+                yield its
+                assert await nothing_left_in(set_stage.asterisk) == []
+            finally:
+                await its.stop()
+            assert await left_in_asterisk(set_stage.asterisk) == []
+            assert list((its.settings.state_dir / "media").rglob("*")) == []
+
+    return made
+
+
+@asynccontextmanager
+async def measured_lateness() -> AsyncIterator[asyncio.Future[int]]:
+    """How late, in ms, a program woke up at most while the block lasted; known once it is left."""
+    late: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    pipe = asyncio.subprocess.PIPE
+    metronome = await asyncio.create_subprocess_exec(sys.executable, "-c", METRONOME, stdin=pipe, stdout=pipe)
+    try:
+        yield late
+    finally:
+        printed, _ = await metronome.communicate(b"")
+        late.set_result(int(printed))
+
+
+def has_no_gap(recording: Path, late_ms: int) -> None:
+    """A recording has no silence between its first and its last sound that could be heard."""
+    gap_ms = longest_gap_ms(recording)
+    print(f"{recording.name}: {gap_ms} ms without sound at most; the machine was {late_ms} ms late")
+    assert gap_ms <= (GAP_MS if late_ms <= LATE_MS else BUSY_GAP_MS), f"{recording.name}, {late_ms} ms late"
+
+
+def longest_gap_ms(recording: Path) -> int:
+    """The longest silence between the first and the last sound, in windows of 10 ms."""
+    samples, rate = _samples(recording, 0.0, None)
+    width = rate * WINDOW_MS // 1000
+    windows = samples[: len(samples) // width * width].reshape(-1, width)
+    sounding = np.flatnonzero(np.sqrt((windows**2).mean(axis=1)) > 10 ** (SILENCE_DBFS / 20))
+    assert len(sounding), f"{recording.name}: nothing was heard"
+    return int(np.diff(sounding).max() - 1) * WINDOW_MS

@@ -1,0 +1,492 @@
+"""A run of the program is killed, at whatever happens to a call, and the next one finds what it has left.
+
+The world, Asterisk and Telegram, is as it was at the kill; what the first run still does then is seen by nobody.
+"""
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from telethon.tl import types
+
+from ari_app.asterisk.bridging import reconciling
+from ari_app.asterisk.events import STASIS_START, StasisStart
+from ari_app.calls import outcome
+from ari_app.calls.call import Call
+from ari_app.calls.dispatcher import CallDispatcher
+from ari_app.calls.events import (
+    CallEnded,
+    CallEvent,
+    CallOffered,
+    ClickToCall,
+    Connected,
+    Dialled,
+    Resumed,
+    Transferred,
+)
+from ari_app.calls.journal import Journal, open_journal
+from ari_app.calls.journalled import FORMAT, CallJournal
+from ari_app.calls.left_calls import LeftCallHandler, LeftCalls, read_left
+from ari_app.calls.listeners import Listeners
+from ari_app.calls.outcome import Direction, Status
+from ari_app.calls.progress import CallState
+from ari_app.calls.reasons import Crashed, EndedByPbxMeanwhile, EndedOnTelegram, NotResumed
+from ari_app.calls.registry import CallRegistry
+from ari_app.pbx.ami_events import AmiEvent, TelegramCallEnded, TelegramCallOffered
+from ari_app.pbx.ami_reporter import BEGINNINGS, AmiReporter
+from ari_app.tasks import guarded_tasks
+from ari_app.telegram.lists import Lists
+from ari_app.telegram.profile import Target
+from tests.unit.call_rig import PASSES_S, CallRig, call_rig, flow
+from tests.unit.fake_ari import PHONE, eventually
+from tests.unit.fake_telegram import (
+    ANNA,
+    FROM_ANNA,
+    accepted,
+    confirmed,
+    listed,
+    requested,
+    said_in_chat,
+    waiting,
+)
+from tests.unit.test_dispatcher import FakeCards
+from tests.unit.test_events import example, subclasses
+
+CHANNEL = str(PHONE["id"])
+HANDLERS = [Direction.IN, Direction.OUT, Direction.BACK]
+FIRST = {Direction.IN: CallOffered, Direction.OUT: Dialled, Direction.BACK: ClickToCall}
+EVENTS = [
+    (kind, direction)
+    for kind in subclasses(CallEvent)
+    for direction in HANDLERS
+    if kind is FIRST[direction] or kind not in BEGINNINGS
+]
+"""A new event is among them by itself; that a call begins happens to it once."""
+
+
+class Rows:
+    """The history: the newest of each call."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, CallState] = {}
+        self.calls: dict[str, Call] = {}
+
+    def save(self, call: Call, done: Callable[[], None] = lambda: None) -> None:
+        self.states[call.id], self.calls[call.id] = call.state, call
+        done()
+
+    async def is_closed(self, call_id: str) -> bool:
+        return self.states.get(call_id) is CallState.ENDED
+
+
+@dataclass
+class Picture:
+    """The world at the kill."""
+
+    journal: bytes
+    channels: dict[str, Any]
+    bridges: dict[str, Any]
+    subscribed: set[str]
+    told: list[AmiEvent]
+    rows: dict[str, CallState]
+    discards: int
+    known_to_telegram: bool
+
+
+@dataclass
+class FirstRun:
+    """Kills itself at an event of a kind; where no call has one until both sides talk, it is told that it has."""
+
+    rig: CallRig
+    path: Path
+    kind: type[CallEvent]
+    told: list[AmiEvent]
+    rows: Rows = field(default_factory=Rows)
+    picture: Picture | None = None
+
+    def happened(self, call: Call, event: CallEvent) -> None:
+        if type(event) is self.kind and self.picture is None:
+            its = self.rig.telegram.requests
+            self.picture = Picture(
+                self.path.read_bytes(),
+                copy.deepcopy(self.rig.ari.channels),
+                copy.deepcopy(self.rig.ari.bridges),
+                set(self.rig.ari.subscribed),
+                list(self.told),
+                dict(self.rows.states),
+                len(its["phone.discardCall"]),
+                call.direction is Direction.IN or bool(its["phone.requestCall"]),
+            )
+
+    def ended(self, call: Call) -> None: ...
+
+    def card_sent(self, *_: Any) -> None: ...
+
+    def message_received(self, *_: Any) -> None: ...
+
+    def drained(self, *_: Any) -> None: ...
+
+
+async def first_run(path: Path, direction: Direction, kind: type[CallEvent]) -> Picture:
+    """Handle a call until it has had this event; the world then."""
+    told: list[AmiEvent] = []
+    async with call_rig() as rig, guarded_tasks() as tasks:
+        with open_journal(path) as journal:
+            run = FirstRun(rig, path, kind, told)
+            listeners = Listeners()
+            listeners.add(AmiReporter(told.append, with_text=False))
+            listeners.add(run)
+            registry = CallRegistry(recorder=run.rows, listeners=listeners, journal=CallJournal(journal))
+            rig.line.lists, keypads = Lists(), cast(Any, rig.keypads)
+            cards = cast(Any, FakeCards())
+            it = CallDispatcher({rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks)
+            async with asyncio.timeout(PASSES_S):
+                call = await begun(rig, it, direction)
+                await call.connected()
+                if run.picture is None and kind is not CallEnded:
+                    call.add_event(cast(CallEvent, example(kind)))
+                if run.picture is None:
+                    call.end(outcome.by_administrator(direction, talking=True))
+                assert run.picture
+                call.end(outcome.shut_down(talking=True))
+                await registry.idle()
+    return run.picture
+
+
+async def begun(rig: CallRig, it: CallDispatcher, direction: Direction) -> Call:
+    """A call in which each side does what makes both talk."""
+    if direction is Direction.IN:
+        await rig.telegram.tells(requested())
+        it.on_offer(rig.line, rig.offers[-1])
+        await rig.dialplan("Up")
+        await rig.telegram.asked_for("phone.acceptCall")
+        await rig.telegram.tells(confirmed(**FROM_ANNA))
+    elif direction is Direction.OUT:
+        async with rig.client.subscribe() as its:
+            rig.ari.channels[CHANNEL] = dict(PHONE)
+            await rig.ari.event(STASIS_START, channel=PHONE, args=["@anna"])
+            start = await its.next(STASIS_START)
+        assert isinstance(start, StasisStart)
+        it.on_channel(start)
+    else:
+        await it.click_to_call(rig.line, "@anna", Target("101", "phones"))
+        await rig.dialplan("Up")
+    if direction is not Direction.IN:
+        await rig.telegram.asked_for("phone.requestCall")
+        await rig.telegram.tells(waiting(received=1))
+        await rig.telegram.tells(accepted())
+    (call,) = it._registry.calls.values()
+    return call
+
+
+@dataclass
+class NextRun:
+    """The one that finds it."""
+
+    rig: CallRig
+    registry: CallRegistry
+    told: list[AmiEvent]
+    rows: Rows
+    journal: Journal
+    left: LeftCalls
+
+    async def over(self) -> Call:
+        """Wait until the call that was left is over."""
+        async with asyncio.timeout(PASSES_S):
+            await self.registry.idle()
+        await eventually(lambda: bool(self.registry.ended))
+        (call,) = self.registry.ended
+        return call
+
+    @property
+    def discards(self) -> list[Any]:
+        """The reasons that Telegram was told."""
+        return [type(each.reason) for each in self.rig.telegram.requests["phone.discardCall"]]
+
+
+@asynccontextmanager
+async def next_run(
+    path: Path, picture: Picture, change: Callable[[CallRig], None] = lambda rig: None
+) -> AsyncIterator[NextRun]:
+    """Started in the world of the picture, which may have changed meanwhile; nothing is left of it at the end."""
+    path.write_bytes(picture.journal)  # noqa: ASYNC240
+    async with call_rig() as rig, guarded_tasks() as reconciler, guarded_tasks() as tasks:
+        rig.ari.channels.update(copy.deepcopy(picture.channels))
+        rig.ari.bridges.update(copy.deepcopy(picture.bridges))
+        rig.ari.subscribed |= picture.subscribed
+        change(rig)
+        with open_journal(path) as journal:
+            left, rows, told = read_left(journal), Rows(), list(picture.told)
+            rows.states.update(picture.rows)
+            listeners = Listeners()
+            listeners.add(AmiReporter(told.append, with_text=False))
+            registry = CallRegistry(recorder=rows, listeners=listeners, journal=CallJournal(journal))
+            LeftCallHandler(
+                left,
+                journal,
+                {rig.line.number: rig.line},
+                registry,
+                rig.resources,
+                cast(Any, rig.keypads),
+                cast(Any, FakeCards()),
+                rows,
+                tasks,
+            ).begin()
+            reconciler.supervise(lambda: reconciling(rig.client, left.kept), "what is left behind")
+            yield NextRun(rig, registry, told, rows, journal, left)
+            await eventually(lambda: not left.ids)
+            ours = {each for each in rig.ari.channels if each != CHANNEL}
+            await eventually(lambda: not (rig.ari.bridges or ours & rig.ari.channels.keys()))
+            assert (rig.pool.open, rig.keypads.hidden) == (0, rig.keypads.shown)
+    with open_journal(path) as journal:
+        assert journal.left == []
+
+
+def was_told(told: list[AmiEvent], kind: type[AmiEvent]) -> int:
+    """How often AMI was told this."""
+    return sum(isinstance(each, kind) for each in told)
+
+
+@pytest.mark.parametrize(("kind", "direction"), EVENTS, ids=lambda each: getattr(each, "__name__", each))
+async def test_a_kill_at_whatever_happens(tmp_path: Path, kind: type[CallEvent], direction: Direction) -> None:
+    picture = await first_run(tmp_path / "1", direction, kind)
+    async with next_run(tmp_path / "2", picture) as run:
+        (call_id,) = picture.rows
+        (record,) = [json.loads(each.record or b"") for each in run.journal.left]
+        talks = record["progress"]["talking_at"] is not None and kind is not CallEnded
+        if talks:
+            await eventually(lambda: bool(run.registry.calls))
+            call = run.registry.calls[call_id]
+            await eventually(lambda: flow(call).count(Resumed) == 1 + (kind is Resumed))
+            assert call.state is CallState.TALKING
+            call.end(outcome.by_administrator(direction, talking=True))
+        call = await run.over()
+        assert call.ending
+        ended = [each.event for each in call.events if isinstance(each.event, CallEnded)]
+        assert ended == [CallEnded.of(call.ending)]
+        if talks or kind is CallEnded:
+            assert call.ending == outcome.by_administrator(direction, talking=True)
+        else:
+            assert (call.ending.status, call.ending.cause, call.ending.reason) == (Status.ERROR, 41, Crashed())
+        if picture.known_to_telegram:
+            told = types.PhoneCallDiscardReasonHangup if call.talking else types.PhoneCallDiscardReasonDisconnect
+            await eventually(lambda: len(run.discards) + picture.discards >= 1)
+            assert run.discards == [told]
+        if direction is Direction.OUT:
+            assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+            assert run.rig.ari.variables[CHANNEL]["TELEGRAM_CAUSE"] == str(int(call.ending.cause))
+        assert run.rows.states == {call_id: CallState.ENDED}, "one row"
+        assert (was_told(run.told, TelegramCallOffered), was_told(run.told, TelegramCallEnded)) == (1, 1)
+
+
+async def talking(tmp_path: Path, direction: Direction = Direction.IN) -> Picture:
+    return await first_run(tmp_path / "1", direction, Connected)
+
+
+def rewritten(picture: Picture, path: Path, change: Callable[[dict[str, Any]], None]) -> Picture:
+    """The same with another record."""
+    path.write_bytes(picture.journal)
+    with open_journal(path) as journal:
+        record = json.loads(journal.left[0].record or b"")
+        journal.hold("a", journal.left[0])
+        change(record)
+        journal.write("a", json.dumps(record).encode())
+    picture.journal = path.read_bytes()
+    return picture
+
+
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_a_discard_in_the_gap_is_found_by_asking(tmp_path: Path, direction: Direction) -> None:
+    picture = await talking(tmp_path, direction)
+
+    def discards(rig: CallRig) -> None:
+        said = said_in_chat(types.PhoneCallDiscardReasonHangup(), 7)
+        rig.telegram.answers["messages.search"] = [listed(said)]
+
+    async with next_run(tmp_path / "2", picture, discards) as run:
+        call = await run.over()
+        assert call.ending
+        assert isinstance(call.ending.reason, EndedOnTelegram)
+        assert (call.ending.status, call.ending.cause) == (Status.ANSWER, 16)
+        assert run.discards == []
+
+
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_a_hang_up_of_the_pbx_in_the_gap_is_found_by_asking(tmp_path: Path, direction: Direction) -> None:
+    picture = await talking(tmp_path, direction)
+    (leg,) = set(picture.bridges.popitem()[1]["channels"]) - set(media_channels(picture))
+
+    def hangs_up(rig: CallRig) -> None:
+        del rig.ari.channels[leg]
+
+    async with next_run(tmp_path / "2", picture, hangs_up) as run:
+        call = await run.over()
+        assert call.ending
+        assert call.ending.reason == EndedByPbxMeanwhile()
+        assert run.discards == [types.PhoneCallDiscardReasonHangup]
+
+
+async def test_a_transfer_in_the_gap_is_gone_on_with(tmp_path: Path) -> None:
+    picture = await talking(tmp_path, Direction.OUT)
+
+    def transfers(rig: CallRig) -> None:
+        del rig.ari.channels[CHANNEL]
+        rig.ari.channels["new"] = {**PHONE, "id": "new", "name": "Local/102@phones-1;1", "state": "Up"}
+        rig.ari.subscribed.add("new")
+        (bridge,) = rig.ari.bridges.values()
+        bridge["channels"] = ["new", *(each for each in bridge["channels"] if each != CHANNEL)]
+
+    async with next_run(tmp_path / "2", picture, transfers) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        (call,) = run.registry.calls.values()
+        await eventually(lambda: Transferred in flow(call))
+        assert call.channel
+        assert call.channel.uniqueid == "new"
+        call.end(outcome.by_administrator(Direction.OUT, talking=True))
+        await run.over()
+        back = run.rig.ari.queries["POST /channels/new/continue"]
+        its = cast(dict[str, Any], PHONE["dialplan"])
+        assert back == {"context": its["context"], "extension": its["exten"], "priority": str(its["priority"] + 1)}
+        run.rig.ari.channels.clear()
+
+
+def media_channels(picture: Picture) -> list[str]:
+    return [each for each, channel in picture.channels.items() if "channelvars" in channel]
+
+
+def no_bridge(rig: CallRig) -> None:
+    rig.ari.bridges.clear()
+
+
+def no_media_channel(rig: CallRig) -> None:
+    for each in rig.media_channels:
+        del rig.ari.channels[each]
+
+
+def empty_bridge(rig: CallRig) -> None:
+    for bridge in rig.ari.bridges.values():
+        bridge["channels"] = []
+
+
+def another_transport(rig: CallRig) -> None:
+    rig.pool.transport = "websocket"
+
+
+def no_process(rig: CallRig) -> None:
+    rig.pool.gone = True
+
+
+def no_line(rig: CallRig) -> None:
+    rig.line.number = "+70000000000"
+
+
+@pytest.mark.parametrize("change", [no_bridge, no_media_channel, empty_bridge, another_transport, no_process, no_line])
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_what_cannot_be_verified_is_ended_on_both_sides(
+    tmp_path: Path, direction: Direction, change: Callable[[CallRig], None]
+) -> None:
+    picture = await talking(tmp_path, direction)
+    async with next_run(tmp_path / "2", picture, change) as run:
+        call = await run.over()
+        assert call.ending
+        assert (call.ending.status, call.ending.cause) == (Status.ANSWER, 41)
+        assert isinstance(call.ending.reason, NotResumed)
+        assert call.ending.reason.why
+        assert run.discards == ([] if change is no_line else [types.PhoneCallDiscardReasonDisconnect])
+        if direction is Direction.OUT:
+            assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+
+
+async def test_a_talk_lasts_from_its_beginning(tmp_path: Path) -> None:
+    def earlier(record: dict[str, Any]) -> None:
+        record["progress"]["talking_at"] -= 100
+        record["progress"]["began_at"] -= 100
+
+    picture = rewritten(await talking(tmp_path), tmp_path / "2", earlier)
+    async with next_run(tmp_path / "2", picture) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        (call,) = run.registry.calls.values()
+        assert 100 <= call.duration_s < 100 + PASSES_S
+        await eventually(lambda: Resumed in flow(call))
+        call.end(outcome.by_administrator(Direction.IN, talking=True))
+        assert (await run.over()).talked_s >= 100
+
+
+async def test_a_record_of_another_format_ends_its_call_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def later(record: dict[str, Any]) -> None:
+        record["format"] = FORMAT + 1
+        record["progress"] = "in a manner that nobody knows yet"
+        record["parts"]["process"] = {"pid": "?"}
+        record["something"] = "new"
+
+    picture = rewritten(await talking(tmp_path), tmp_path / "2", later)
+    async with next_run(tmp_path / "2", picture) as run:
+        call = await run.over()
+        assert call.ending
+        assert call.ending.cause == 41
+        assert call.ending.reason == NotResumed(f"its record has format {FORMAT + 1}, and this version reads {FORMAT}")
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
+        assert call.person
+        assert call.person.id == ANNA
+    assert f"format {FORMAT + 1}" in caplog.text
+
+
+async def test_a_media_process_with_other_messages_ends_its_call_and_says_so(tmp_path: Path) -> None:
+    def later(record: dict[str, Any]) -> None:
+        record["parts"]["process"]["messages"] += 1
+
+    picture = rewritten(await talking(tmp_path), tmp_path / "2", later)
+    async with next_run(tmp_path / "2", picture) as run:
+        call = await run.over()
+        assert call.ending
+        assert isinstance(call.ending.reason, NotResumed)
+        assert "messages of version" in call.ending.reason.why
+        assert run.rig.pool.ended_left == 1
+
+
+async def test_a_record_that_is_none_loses_its_own_call_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    picture = await talking(tmp_path)
+    path = tmp_path / "2"
+    path.write_bytes(picture.journal)
+    with open_journal(path) as journal:
+        journal.hold("a", journal.left[0])
+        for call_id, record in (("b", b"{"), ("c", b"[]"), ("d", b'{"format": 1}'), ("e", b'{"format": 2}')):
+            journal.write(call_id, record)
+    picture.journal = path.read_bytes()
+    async with next_run(path, picture) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        (call,) = run.registry.calls.values()
+        await eventually(lambda: Resumed in flow(call))
+        call.end(outcome.by_administrator(Direction.IN, talking=True))
+        await run.over()
+    assert sum("can't be read" in each for each in caplog.messages) == 4
+
+
+async def test_an_end_that_is_kept_is_told_to_nobody_again(tmp_path: Path) -> None:
+    picture = await first_run(tmp_path / "1", Direction.IN, CallEnded)
+    picture.rows = dict.fromkeys(picture.rows, CallState.ENDED)
+    async with next_run(tmp_path / "2", picture) as run:
+        await eventually(lambda: not run.left.ids)
+    assert (list(run.registry.ended), run.discards) == ([], [])
+    assert was_told(run.told, TelegramCallEnded) == 0, "by this run"
+
+
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_who_ends_it_while_it_is_adopted_ends_it_on_both_sides(tmp_path: Path, direction: Direction) -> None:
+    picture = await talking(tmp_path, direction)
+    async with next_run(tmp_path / "2", picture) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        (call,) = run.registry.calls.values()
+        call.end(outcome.by_administrator(direction, talking=True))
+        await run.over()
+        assert run.discards == [types.PhoneCallDiscardReasonHangup]
+        if direction is Direction.OUT:
+            assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
