@@ -22,8 +22,8 @@ from media.types import FlowStats, MediaStats
 
 _MS = SAMPLE_RATE // 1000
 
-SLACK = 10 * _MS
-"""How far the wait may be from the target before something is done: one tick."""
+TOO_LONG, TOO_SHORT = 5 * _MS, 10 * _MS
+"""How far the wait may be from the target before something is done: together more than the tick that it is about."""
 SQUEEZE = 80 * _MS
 """How far above it may be before, with no pause in sight, ticks are blended in the middle of sound."""
 SQUEEZE_EVERY = 10
@@ -268,7 +268,7 @@ class JitterBuffer:
                 self._conceal(lost, missing)
                 self._next_seq = first.seq
             elif missing > 0:
-                catching_up = self._excess > SLACK
+                catching_up = self._excess > TOO_LONG
                 pause = min(missing, KEPT_TICKS * TICK_SAMPLES if catching_up else MAX_PAUSE)
                 self._append(np.zeros(pause, np.int16))
                 self._next_timestamp = first.timestamp
@@ -326,13 +326,13 @@ class JitterBuffer:
         excess = self._mean_wait - self._target.samples
         if self._ticks_to_squeeze:
             self._ticks_to_squeeze -= 1
-        if excess <= SLACK:
+        if excess <= TOO_LONG:
             self._backlog = 0.0
-            if excess >= -SLACK:
+            if excess >= -TOO_SHORT:
                 return tick
-        if excess > SLACK and self._pauses.long_enough:
+        if excess > TOO_LONG and self._pauses.long_enough:
             return self._skip_quiet(tick)
-        if excess < -SLACK and self._pauses.long_enough and self._pauses.quiet(tick):
+        if excess < -TOO_SHORT and self._pauses.long_enough and self._pauses.quiet(tick):
             self._ready.appendleft(tick)
             self._mean_wait += TICK_SAMPLES
             self._inserted_ticks += 1
@@ -346,7 +346,7 @@ class JitterBuffer:
 
     def _skip_quiet(self, tick: Pcm) -> Pcm:
         self._ready.appendleft(tick)
-        while self._excess > SLACK and self._pauses.quiet(self._ready[0]):
+        while self._excess > TOO_LONG and self._pauses.quiet(self._ready[0]):
             self._decode(1 + KEPT_AFTER_TICKS)
             ahead = list(self._ready)[1 : 1 + KEPT_AFTER_TICKS]
             if len(ahead) < KEPT_AFTER_TICKS or not all(self._pauses.quiet(later) for later in ahead):
