@@ -23,6 +23,9 @@ AGAIN_S = 1.0
 REASON = "congestion"
 """Q.850 cause 34, as for whatever a lost controller leaves behind: a phone that is not answered yet gets 503."""
 
+THE_CALLS = {"Stasis", "AppDial2", ""}
+"""Where a channel of the call is, as `app_name`: AppDial2, while it is originated and not answered."""
+
 
 async def hang_up(ari: AriLogin, channels: Iterable[str], bridge: str) -> None:
     """Hang up these channels and those in the bridge, and remove the bridge. What is gone is no error; never raises."""
@@ -63,7 +66,7 @@ class _Hanging:
         if bridge and (found := await self._ask("GET", "bridges", bridge)):
             channels += tuple(found["channels"])
         for channel in channels:
-            if (there := await self._ask("GET", "channels", channel)) and _in_stasis(there):
+            if (there := await self._ask("GET", "channels", channel)) and _is_the_calls(there):
                 await self._ask("DELETE", "channels", channel, f"?reason={REASON}")
         if bridge:
             await self._ask("DELETE", "bridges", bridge)
@@ -80,6 +83,6 @@ class _Hanging:
             raise
 
 
-def _in_stasis(channel: Any) -> bool:
+def _is_the_calls(channel: Any) -> bool:
     """Not one that its dialplan has again. Before Asterisk 16.12 that is not told."""
-    return bool(channel["dialplan"].get("app_name", "Stasis") == "Stasis")
+    return channel["dialplan"].get("app_name", "Stasis") in THE_CALLS

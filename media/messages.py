@@ -37,7 +37,7 @@ class Begin(_Request):
 class InAsterisk(_Request):
     """What the call has in Asterisk now, and is hung up there if the call ends without a controller.
 
-    ``channels`` in Stasis, or the bridge, with whichever channels are in it then.
+    ``channels`` in Stasis or on their way there, or the bridge, with whichever channels are in it then.
     """
 
     kind: Literal["in_asterisk"] = "in_asterisk"

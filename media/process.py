@@ -68,7 +68,7 @@ class MediaProcess:
         await self.begin(call_id)
 
     async def in_asterisk(self, *channels: str, bridge: str = "") -> None:
-        """What to hang up in Asterisk if no controller comes back: channels in Stasis, or a bridge with all in it."""
+        """What to hang up in Asterisk if no controller comes back: channels, or a bridge with all in it."""
         await self._request(m.InAsterisk(channels=channels, bridge=bridge), m.Done)
 
     async def offer(self, dh: DhConfig) -> bytes:

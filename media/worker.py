@@ -21,7 +21,7 @@ from typing import NoReturn, TypeVar
 from media import messages as m
 from media.engine import Engine, engine
 from media.files import FilesTransport
-from media.hang_up import hang_up
+from media.hang_up import HANG_UP_S, hang_up
 from media.rtp import RtpTransport
 from media.tick import Tick
 from media.transport import Transport
@@ -231,10 +231,13 @@ async def main(listening: socket.socket, path: Path) -> None:
         controllers = tasks.create_task(_serve_controllers(worker, listening), name="controllers")
         controllers.add_done_callback(lambda _: worker.ended.set())
         await worker.ended.wait()
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - a file in a runtime directory
         if worker.is_orphan:
+            faulthandler.dump_traceback_later(HANG_UP_S + END_TIMEOUT_S, exit=True)
+            controllers.cancel()
+            listening.shutdown(socket.SHUT_RDWR)  # a controller that comes too late is to learn that at once
             await worker.hang_up_in_asterisk()
         faulthandler.dump_traceback_later(END_TIMEOUT_S, exit=True)
-        path.unlink(missing_ok=True)  # noqa: ASYNC240 - a file in a runtime directory
         controllers.cancel()
 
 

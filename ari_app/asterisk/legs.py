@@ -348,18 +348,20 @@ async def dialplan_leg(
     caller_id: CallerId,
     variables: Mapping[str, str] | None = None,
     formats: str = "opus",
+    channel_id: str = "",
 ) -> AsyncIterator[DialplanLeg]:
     """Call ``extension`` in ``context`` as ``caller_id``.
 
-    ``variables`` are set on the dialplan's channel: ``__NAME`` for one that its children inherit. Raises AriError if
-    the call cannot be placed, ValueError for an extension or context that would not stay one.
+    ``channel_id`` is a `new_id` of the client's, where somebody is to know it before. ``variables`` are set on the
+    dialplan's channel: ``__NAME`` for one that its children inherit. Raises AriError if the call cannot be placed,
+    ValueError for an extension or context that would not stay one.
     """
     for value in (extension, context):
         if not is_extension(value):
             raise ValueError(
                 f"{value!r} can be no extension or context: it holds a character with a meaning in Asterisk"
             )
-    leg = DialplanLeg(client, client.new_id(), f"dialplan leg to {extension}@{context}")
+    leg = DialplanLeg(client, channel_id or client.new_id(), f"dialplan leg to {extension}@{context}")
     leg.linkedid = leg.id  # a channel of ARI's begins a call of its own
     opening = client.channels.originate(
         endpoint=f"Local/{extension}@{context}/n",

@@ -35,7 +35,8 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
     call.mark_ringing()
     await scope.enter(keypads.shown_to(call, line, caller, offer.peer))
 
-    extension = line.number.removeprefix("+")
+    extension, channel_id = line.number.removeprefix("+"), ari.new_id()
+    await audio.in_asterisk(channel_id)  # before it rings anywhere
     leg = await scope.enter(
         dialplan_leg(
             ari,
@@ -44,6 +45,7 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
             caller_id=CallerId(name=caller.name, number=caller.number),
             variables={**call.variables(), **dialplan_variables(line)},
             formats=codecs_for(call, settings).from_asterisk,
+            channel_id=channel_id,
         )
     )
     call.pbx_party = extension

@@ -229,7 +229,7 @@ async def test_events_wait_while_ami_is_away(play: PlayMaker) -> None:
 
 async def test_a_crash_ends_the_calls_that_it_has_left(tmp_path: Path, asterisk_tree: Tree) -> None:
     async with stage(tmp_path, tree=asterisk_tree) as sandbox:
-        config = await sandbox.configuration(ami=ami_login(sandbox.asterisk, None))
+        config = await sandbox.configuration(ami=ami_login(sandbox.asterisk, None), media={"orphan_s": 1.0})
         await sandbox.sign_in_lines(load(config))
         async with (
             consumer(sandbox) as crm,

@@ -77,6 +77,21 @@ async def test_an_incoming_call(sandbox: Stage, transport: str) -> None:
         assert await nothing_left_in(sandbox.asterisk) == []
 
 
+@pytest.mark.asterisk_16
+async def test_an_incoming_call_that_rings(sandbox: Stage) -> None:
+    """Who answered would hear nobody."""
+    async with (
+        at_work(sandbox, "rtp") as program,
+        SipPhone(sandbox.asterisk, "101") as phone,
+        sandbox.person(ANNA) as anna,
+    ):
+        await anna.call(LINE)
+        await phone.incoming()
+        await killed(sandbox, program)
+        assert await nothing_left_in(sandbox.asterisk) == []
+        await phone.closed()
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_an_outgoing_call(sandbox: Stage, transport: str) -> None:
     async with (
@@ -95,6 +110,7 @@ async def test_an_outgoing_call(sandbox: Stage, transport: str) -> None:
         assert await nothing_left_in(sandbox.asterisk) == []
 
 
+@pytest.mark.asterisk_16
 async def test_an_outgoing_call_that_rings(sandbox: Stage) -> None:
     """The phone would hear it ring for as long as its user likes: Telegram's end of it is told to nobody."""
     async with (
@@ -111,6 +127,7 @@ async def test_an_outgoing_call_that_rings(sandbox: Stage) -> None:
         assert await nothing_left_in(sandbox.asterisk) == []
 
 
+@pytest.mark.asterisk_16
 async def test_a_call_that_was_transferred(sandbox: Stage) -> None:
     """The channel that is in its bridge by now is hung up, and not the one that it began with."""
     async with (

@@ -40,6 +40,12 @@ async def test_channels_that_are_in_no_bridge_yet(ari: FakeAri) -> None:
     assert [*ari.bridges] == [BRIDGE]
 
 
+async def test_a_channel_that_is_not_answered_yet(ari: FakeAri) -> None:
+    ari.channels[LEG]["dialplan"] = within("AppDial2", "(Outgoing Line)")
+    await hang_up(login(ari), (LEG,), "")
+    assert [*ari.channels] == [MEDIA]
+
+
 async def test_what_is_gone_is_no_error(ari: FakeAri, caplog: pytest.LogCaptureFixture) -> None:
     del ari.channels[LEG]
     await hang_up(login(ari), ("gone",), BRIDGE)
