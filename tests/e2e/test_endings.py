@@ -417,6 +417,26 @@ async def test_the_media_process_crashes(play: PlayMaker, number: signal.Signals
         assert f"ended: by {number.name}" in ended.reason.detail
 
 
+@pytest.mark.parametrize("talking", [False, True])
+async def test_the_media_process_of_an_outgoing_call_crashes(play: PlayMaker, talking: bool) -> None:
+    async with play() as stage, stage.phone() as phone, stage.person(ANNA) as anna:
+        await phone.dial(ANNA)
+        call = await anna.incoming()
+        await call.ring()
+        await phone.wait_for("CALL_RINGING")
+        if talking:
+            await call.accept(None, None)
+            await stage.talking()
+        stage.crash_media(signal.SIGKILL)
+        assert reason(await call.ended()) is DiscardReason.DISCONNECT
+        await phone.closed()
+        await stage.call_over()
+        ended = stage.calls[-1].events[-1].event
+        assert isinstance(ended, CallEnded)
+        assert (ended.status, ended.cause) == ("ANSWER" if talking else "ERROR", 38)
+        assert isinstance(ended.reason, AudioLost)
+
+
 async def test_the_zygote_is_killed(play: PlayMaker) -> None:
     """Who talks goes on, the next call has a media process of another one, and both end as ever."""
     async with (

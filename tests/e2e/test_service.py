@@ -4,6 +4,7 @@ The test is the service manager, as scripts/systemd/astergram.service has system
 """
 
 import asyncio
+import os
 import signal
 import socket
 import tomllib
@@ -142,3 +143,16 @@ async def test_a_mistake_in_the_configuration_is_no_case_for_a_restart(config: P
     change(config, nonsense=1)
     async with service(config) as (program, _):
         assert await program.ends() == 2
+
+
+async def test_in_a_terminal_that_is_closed_it_ends(config: Path) -> None:
+    ours, its = os.openpty()
+    try:
+        async with astergram("run", "--config", config, stdin=its) as program:
+            await program.until("ready: 1 of 1 lines")
+            program.process.send_signal(signal.SIGHUP)
+            assert await program.ends() == 0
+            assert "stopping, with 0 calls" in program.printed
+    finally:
+        os.close(ours)
+        os.close(its)
