@@ -64,7 +64,7 @@ class Look:
 async def measure(rig: Rig, found: Found) -> None:
     """One call after the other, until there is a gap, a refusal, or there are as many as are wanted."""
     sizes = rig.sizes
-    controller = await rig.controller("rtp")
+    controller = await rig.limited_controller()
     rig.say(f"signing in {sizes.most + 1} people")
     people = await rig.people(sizes.most + 1)
     growth, held = Growth(sizes.calls, sizes.step, sizes.most), list[Held]()
@@ -85,12 +85,24 @@ async def measure(rig: Rig, found: Found) -> None:
                 with_gaps.append(len(look.gaps_ms))
                 _row(found, controller, (await rig.stage()).asterisk.pid, len(held), seconds, look)
             growth.looked(len(held), with_gaps)
+        if refusal is None:
+            rig.say("one more")
+            refusal = await _one_more(rig, controller, people[len(held)], held)
     finally:
         await asyncio.gather(*(end(each.call) for each in held))
         for each in held:
             each.heard.unlink(missing_ok=True)
     _conclude(found, growth, refusal)
     await controller.quiet()
+
+
+async def _one_more(rig: Rig, controller: Controller, person: Person, held: list[Held]) -> NotTaken | None:
+    """A call that should be refused, as there is no room for it; None where it is taken on."""
+    try:
+        held.append(await _place(rig, controller, person))
+    except NotTaken as error:
+        return error
+    return None
 
 
 async def _place(rig: Rig, controller: Controller, person: Person) -> Held:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from telethon import errors
 
 from ari_app.api_client import Api, program
 from ari_app.asterisk.media_codecs import Transport
-from ari_app.config import Settings, load
+from ari_app.config import CallSettings, Settings, load
 from ari_app.sandbox.bench.sizes import Sizes
 from ari_app.sandbox.demo.program import Program, astergram
 from ari_app.sandbox.person import Person, PersonCall
@@ -26,6 +26,8 @@ from media.types import MediaError
 TRANSPORTS: tuple[Transport, ...] = ("rtp", "websocket")
 LINES: dict[Transport, str] = {"rtp": "+79990000001", "websocket": "+79990000004"}
 """Whose calls hear an echo."""
+LIMITED_LINE = "+79990000006"
+"""As those, with a controller that refuses what the machine can't carry."""
 KEYS_LINE = "+79990000005"
 """Whose calls are asked for digits, without an end; by rtp."""
 PEOPLE_FROM = 79990100000
@@ -86,6 +88,7 @@ class Rig:
         self._stack = stack
         self._stage: Stage | None = None
         self._controllers: dict[Transport, Controller] = {}
+        self._limited: Controller | None = None
         self._people: list[Person] = []
 
     @property
@@ -99,7 +102,7 @@ class Rig:
     async def stage(self) -> Stage:
         """A local Telegram and a private Asterisk."""
         if self._stage is None:
-            names = {**dict.fromkeys(LINES.values(), "Astergram"), KEYS_LINE: "Astergram"}
+            names = dict.fromkeys((*LINES.values(), LIMITED_LINE, KEYS_LINE), "Astergram")
             self._stage = await self._stack.enter_async_context(
                 stage(self.folder / "stage", dialplan=DIALPLAN, people=names)
             )
@@ -117,6 +120,13 @@ class Rig:
         controller.program.forget()
         return controller
 
+    async def limited_controller(self) -> Controller:
+        """As that with rtp, but it refuses what is beyond its limit of CPU, or of calls: the others take all on."""
+        if self._limited is None:
+            limits = {"cpu_percent": CallSettings().cpu_percent, "max_calls": self.sizes.most}
+            self._limited = await self._stack.enter_async_context(_limited_controller(await self.stage(), limits))
+        return self._limited
+
     async def people(self, count: int) -> list[Person]:
         """So many people on Telegram, signed in."""
         setting = await self.stage()
@@ -133,6 +143,16 @@ async def rig(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> AsyncIt
     (folder / "stage").mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         yield Rig(folder, sizes, say, stack)
+
+
+@asynccontextmanager
+async def _limited_controller(setting: Stage, limits: Mapping[str, int]) -> AsyncIterator[Controller]:
+    lines = [{"number": LIMITED_LINE, "context": ECHO, "max_calls": NO_LIMIT}]
+    configuration = await setting.configuration(lines, "limited", calls=limits, asterisk={"app": "limited"})
+    settings = load(configuration)
+    await setting.sign_in_lines(settings)
+    async with astergram(configuration, setting.folder / "limited.log") as at_work, program(settings) as api:
+        yield Controller("rtp", LIMITED_LINE, settings, at_work, api)
 
 
 @asynccontextmanager
