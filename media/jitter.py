@@ -348,8 +348,8 @@ class JitterBuffer:
         self._ready.appendleft(tick)
         while self._excess > TOO_LONG and self._pauses.quiet(self._ready[0]):
             self._decode(1 + KEPT_AFTER_TICKS)
-            ahead = list(self._ready)[1 : 1 + KEPT_AFTER_TICKS]
-            if len(ahead) < KEPT_AFTER_TICKS or not all(self._pauses.quiet(later) for later in ahead):
+            ahead = list(self._ready)[1 : 1 + KEPT_AFTER_TICKS]  # fewer where the wait is short already
+            if not ahead or not all(self._pauses.quiet(later) for later in ahead):
                 break
             self._ready.popleft()
             self._left_out()

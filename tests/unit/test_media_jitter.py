@@ -257,6 +257,20 @@ def test_speech_without_a_pause_is_not_cut_to_catch_up() -> None:
     assert stats.backlog_ms == pytest.approx(1460, abs=40)
 
 
+def test_a_calm_network_is_played_5_to_15_ms_after_it_comes() -> None:
+    """What the first packets had to wait longer, when nothing was known, is left out of the first pause."""
+    sent = packets(np.tile(np.concatenate([sine(440, 0.7), silence(0.3)]), 4))
+    for packet in sent:
+        packet.at += 0.003  # between two ticks
+    buffer = JitterBuffer(OpusDecoder())
+    out = play(buffer, sent, 4)
+    stats = buffer.stats()
+    assert 5 <= stats.buffer_ms < 15
+    assert 10 <= stats.skipped_ms <= 20
+    assert stats.concealed_ms == stats.inserted_ms == 0
+    assert ticks_of(out, 440) == pytest.approx(4 * 70, abs=4), "speech stays whole"
+
+
 def test_a_stall_is_caught_up_again() -> None:
     sent = packets(np.tile(np.concatenate([sine(440, 0.7), silence(0.3)]), 10))
     for packet in sent:
