@@ -207,6 +207,16 @@ class CallSettings(_Section):
             message("busy: the caller hears “busy”. leave: the line's other devices ring on, if it has any."),
         ),
     ] = "busy"
+    on_stop: Annotated[
+        Literal["hang_up", "hand_over"],
+        Setting(
+            message("What becomes of calls when Astergram is stopped (SIGTERM)"),
+            message(
+                "hang_up: they end. hand_over: who talks goes on talking, and the next start has their calls if it "
+                "comes within orphan_s; calls that only ring end. Ctrl-C ends them all."
+            ),
+        ),
+    ] = "hang_up"
     history_days: Annotated[int, Setting(message("How long a call stays in the history"), unit=message("days"))] = (
         Field(400, ge=1)
     )

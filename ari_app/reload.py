@@ -32,6 +32,7 @@ RELOADED = frozenset(
         "calls.max_calls",
         "calls.cpu_percent",
         "calls.drain_offers",
+        "calls.on_stop",
         "media.warm",
         "media.orphan_s",
     )
@@ -55,6 +56,11 @@ class Reload:
         self._resources = resources
         self._pool = pool
         self._installation = installation
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the start, and what was taken over since."""
+        return self._taken
 
     async def take(self, new: Settings, defaults: InstallationSettings) -> tuple[list[str], list[str]]:
         """Follow the file as it is now: the keys that are taken over, and those whose change needs a restart.

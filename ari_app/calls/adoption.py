@@ -52,14 +52,24 @@ P = TypeVar("P")
 
 
 class Adoption:
-    """A call that was ``left``, and what there is of it; ``line`` is None where there is none any more."""
+    """A call that was ``left``, and what there is of it; ``line`` is None where there is none any more.
+
+    ``until`` (a Unix time) somebody was there to see it.
+    """
 
     def __init__(
-        self, scope: CallScope, left: JournalledCall, line: Line | None, resources: CallResources, keypads: Keypads
+        self,
+        scope: CallScope,
+        left: JournalledCall,
+        until: float,
+        line: Line | None,
+        resources: CallResources,
+        keypads: Keypads,
     ) -> None:
         self._scope = scope
         self._call = scope.call
         self._left = left
+        self._until = until
         self._line = line
         self._ari = resources.ari
         self._pool = resources.audio.pool
@@ -90,6 +100,10 @@ class Adoption:
             call.rang_s, call.talked_s = its.progress.rang_s, its.progress.talked_s
         elif ending := self._ending():
             call.end(ending)
+            if (
+                self._audio is None and its.progress.talking_at is not None
+            ):  # they do not talk any more, since when ever
+                call.talked_s = max(0.0, self._until - its.progress.talking_at)
         else:
             await self._go_on()
 
@@ -176,7 +190,7 @@ class Adoption:
             return outcome.not_resumed(why, call.talking)
         if not call.talking:
             return outcome.left_before_talking()
-        if self._leg_is_gone:
+        if self._leg_is_gone and self._audio:
             return outcome.pbx_hung_up_meanwhile()
         if self._phone_call and self._audio and self._external and self._leg and not self._troubles:
             return None

@@ -67,9 +67,11 @@ class Journal:
         self._free: list[Slot] = []
         self._size = 0
         self._refused = False
-        self._changed = asyncio.Event()
+        self._changed = False
+        self.written_until = os.fstat(file).st_mtime if file is not None else 0.0
+        """Until when an earlier run was there, to a second or so (Unix time)."""
         self.left = self._read() if file is not None else []
-        """What an earlier run has left, each to be `hold` or `drop`ped."""
+        """What it has left, each to be `hold` or `drop`ped."""
 
     def hold(self, call_id: str, left: Left) -> None:
         """What was left is this call's, and stays until something newer is written, or it is forgotten."""
@@ -104,12 +106,11 @@ class Journal:
             self._empty(slot, f"call {call_id}")
 
     async def run(self) -> None:
-        """Have what is written put on the disk, until cancelled; nobody waits for that."""
+        """Have what is written put on the disk, and the time written, until cancelled; nobody waits for that."""
         while self._file is not None:
-            await self._changed.wait()
-            self._changed.clear()
+            changed, self._changed = self._changed, False
             try:
-                await asyncio.to_thread(os.fdatasync, self._file)
+                await asyncio.to_thread(_look_after, self._file, changed)
             except OSError as error:
                 log.warning("the journal of calls would not outlive a crash of this machine: %s", error)
             await asyncio.sleep(TO_DISK_EVERY_S)
@@ -133,7 +134,7 @@ class Journal:
         if written != len(whole):
             raise OSError(f"only {written} of {len(whole)} bytes were written")
         slot.number = number
-        self._changed.set()
+        self._changed = True
 
     def _next_free(self) -> Slot:
         """Raises OSError where the disk is full."""
@@ -162,6 +163,13 @@ class Journal:
             else:
                 self._free.append(slot)
         return found
+
+
+def _look_after(file: int, changed: bool) -> None:
+    """Raises OSError."""
+    os.utime(file)
+    if changed:
+        os.fdatasync(file)
 
 
 def _checksum(number: int, record: bytes) -> int:

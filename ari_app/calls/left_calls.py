@@ -102,7 +102,8 @@ class LeftCallHandler:
             line = self.lines.get(left.line)
             call = left.restored(self.registry)
             async with self.registry.resumed(call):
-                await Adoption(CallScope(call), left, line, self.resources, self.keypads).run()
+                until = self.journal.written_until
+                await Adoption(CallScope(call), left, until, line, self.resources, self.keypads).run()
             if line:
                 await self.cards.send_after(call, line, left.parts.card_asked)
         finally:

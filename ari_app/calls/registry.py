@@ -110,7 +110,17 @@ class CallRegistry:
         """End the live calls of a line, for an administrator if nothing else is said, and wait until they are over."""
         for call in [each for each in self.calls.values() if each.line == line]:
             call.end(ending(call.direction, call.talking))
-        while any(each.line == line for each in self.calls.values()):
+        await self._until_no(lambda call: call.line == line)
+
+    async def end_unconnected(self, ending: Ending) -> None:
+        """End the live calls in which nobody talks yet, and wait until they, and those that are ending, are over."""
+        for call in self.live():
+            if not call.talking:
+                call.end(ending)
+        await self._until_no(lambda call: call.ending is not None)
+
+    async def _until_no(self, which: Callable[[Call], bool]) -> None:
+        while any(which(each) for each in self.calls.values()):
             await self._left.wait()
 
     def of_linkedid(self, linkedid: str) -> Call | None:

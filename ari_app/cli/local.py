@@ -11,6 +11,7 @@ from pathlib import Path
 from ari_app import backup
 from ari_app.app import Astergram, installation_defaults, running
 from ari_app.asterisk.errors import AriError
+from ari_app.cli import hand_over
 from ari_app.cli.dialplan import dialplan
 from ari_app.cli.installation import read_installation
 from ari_app.cli.terminal import console, show_json
@@ -49,9 +50,16 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
     logging.getLogger("telethon.network").setLevel(logging.ERROR)  # each try to connect; the line tells once
     manager = ServiceManager.of(os.environ)
     stop, reload = asyncio.Event(), asyncio.Event()
+    told = False  # to stop by whoever runs it, and not at its terminal
+
+    def terminate() -> None:
+        nonlocal told
+        told = True
+        stop.set()
+
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
     # Of a terminal that is closed it is the end.
     loop.add_signal_handler(signal.SIGHUP, stop.set if os.isatty(0) else reload.set)
     async with running(settings) as app, guarded_tasks() as tasks:
@@ -72,6 +80,9 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
             await asyncio.wait({attempted, stopped})
         manager.stopping(f"stopping, with {len(app.registry.calls)} calls")
         log.info("stopping, with %d calls", len(app.registry.calls))
+        if told and app.reload.settings.calls.on_stop == "hand_over":
+            log.info("stopped; calls that go on, for the next start: %d", await hand_over.prepare(app))
+            hand_over.leave()
 
 
 def _ready(app: Astergram, settings: Settings) -> str:

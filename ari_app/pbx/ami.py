@@ -86,6 +86,13 @@ class AmiReports:
         self._put(TelegramStarted(event_time=time.time(), version=__version__))
         tasks.supervise(line_reports.run, "lines for AMI")
 
+    async def sent(self) -> None:
+        """Give AMI a moment to take what waits, if it takes anything."""
+        if self._link.state is ConnectionState.CONNECTED:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self.spool.emptied()
+
     def _put(self, event: AmiEvent) -> None:
         self.spool.put(event.event, event.headers())
 
@@ -105,10 +112,8 @@ async def open_ami_reports(
     async with guarded_tasks() as tasks:
         tasks.supervise(link.run, "AMI")
         tasks.supervise(delivery.run, "events for AMI")
+        reports = AmiReports(options, spool, link, delivery)
         try:
-            yield AmiReports(options, spool, link, delivery)
+            yield reports
         finally:
-            if link.state is ConnectionState.CONNECTED:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(DRAIN_S):
-                        await spool.emptied()
+            await reports.sent()

@@ -1,6 +1,7 @@
 """The controller is killed while people talk: they go on talking, and the next one has their calls."""
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -100,6 +101,12 @@ class Cast:
         by_id = {each["EventID"]: each for each in self.crm.telegram(call=call_id)}
         return [name for name in names(list(by_id.values())) if name != "Keypad"]
 
+    async def over_at_once(self, talk: Talk) -> None:
+        """A call has ended, whose audio nobody looks at."""
+        await self.its.ended(talk.id)
+        await talk.phone.closed()
+        await talk.call.close_audio()
+
     async def ended_for_ami(self, call_id: str) -> dict[str, Any]:
         """What AMI was told of a call's end."""
         return await self.crm.event("TelegramCallEnded", lambda each: bool(each["CallID"] == call_id))
@@ -177,6 +184,30 @@ async def test_who_hangs_up_while_there_is_no_controller(supervised: SupervisedM
         assert discard_of(await out.call.ended()) == "Hangup"
         await them.over(into, "Telegram", "Ended on Telegram: hung up.")
         await them.over(out, "Asterisk", "The PBX hung up while Astergram was not running.")
+
+
+async def test_a_restart_hands_over_who_talks(supervised: SupervisedMaker) -> None:
+    """SIGTERM with on_stop = "hand_over"; a call that rings then ends with the reason."""
+    async with supervised(calls={"on_stop": "hand_over", "cpu_percent": 0}) as its, cast(its) as them:
+        into, out = await them.both_talk()
+        await into.call.hang_up()
+        await them.over_at_once(into)
+        rings = await them.anna.call(LINE)
+        await rings.rings()
+        await them.first.incoming()
+        await its.kill(signal.SIGTERM)
+        assert discard_of(await rings.ended()) == "Disconnect"
+        await them.first.closed()
+        assert "calls that go on, for the next start: 1" in its.controller.log.read_text()
+        await its.start()
+        await its.happens(out.id, "Resumed")
+        await asyncio.sleep(AFTER_S)
+        await them.second.hangup()
+        await them.over(out, "Asterisk", "Ended by the PBX (cause 16).")
+        rows = (await its.ask("GET", "/calls?limit=50"))["calls"]
+        assert [each["detail"] for each in rows if not each["answered"]] == ["Astergram was stopped."]
+        await its.kill(signal.SIGINT)
+        await its.start()
 
 
 async def test_calls_that_only_ring_are_ended_on_both_sides(supervised: SupervisedMaker) -> None:

@@ -142,6 +142,19 @@ async def test_it_is_put_on_the_disk_behind_the_writing(path: Path) -> None:
         await asyncio.wait({running})
 
 
+async def test_it_tells_until_when_it_was_written(path: Path) -> None:
+    with open_journal(path) as journal:
+        os.utime(path, (0, 0))
+        running = asyncio.create_task(journal.run())
+        async with asyncio.timeout(5):
+            while not path.stat().st_mtime:  # noqa: ASYNC110, ASYNC240 - a file tells nobody
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait({running})
+    with open_journal(path) as journal:
+        assert journal.written_until > 0
+
+
 def test_a_place_holds_its_head_and_a_record() -> None:
     assert HEAD.size + MOST_BYTES == PLACE
     assert Journal(None).left == []

@@ -6,6 +6,8 @@ The world, Asterisk and Telegram, is as it was at the kill; what the first run s
 import asyncio
 import copy
 import json
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -212,10 +214,12 @@ class NextRun:
 
 @asynccontextmanager
 async def next_run(
-    path: Path, picture: Picture, change: Callable[[CallRig], None] = lambda rig: None
+    path: Path, picture: Picture, change: Callable[[CallRig], None] = lambda rig: None, written_s_ago: float = 0.0
 ) -> AsyncIterator[NextRun]:
     """Started in the world of the picture, which may have changed meanwhile; nothing is left of it at the end."""
     path.write_bytes(picture.journal)  # noqa: ASYNC240
+    at = time.time() - written_s_ago
+    os.utime(path, (at, at))
     async with call_rig() as rig, guarded_tasks() as reconciler, guarded_tasks() as tasks:
         rig.ari.channels.update(copy.deepcopy(picture.channels))
         rig.ari.bridges.update(copy.deepcopy(picture.bridges))
@@ -477,6 +481,26 @@ async def test_an_end_that_is_kept_is_told_to_nobody_again(tmp_path: Path) -> No
         await eventually(lambda: not run.left.ids)
     assert (list(run.registry.ended), run.discards) == ([], [])
     assert was_told(run.told, TelegramCallEnded) == 0, "by this run"
+
+
+async def test_a_call_that_ended_by_itself_long_ago_lasted_until_the_kill(tmp_path: Path) -> None:
+    """Without a controller its media process has hung up, and nobody knows when."""
+
+    def long_ago(record: dict[str, Any]) -> None:
+        record["progress"]["talking_at"] -= 1000
+
+    def all_gone(rig: CallRig) -> None:
+        no_process(rig)
+        rig.ari.channels.clear()
+        rig.ari.bridges.clear()
+
+    picture = rewritten(await talking(tmp_path), tmp_path / "2", long_ago)
+    async with next_run(tmp_path / "2", picture, all_gone, written_s_ago=900.0) as run:
+        call = await run.over()
+        assert call.ending
+        assert (call.ending.status, call.ending.cause) == (Status.ANSWER, 41)
+        assert isinstance(call.ending.reason, NotResumed)
+        assert 100 <= call.talked_s < 100 + PASSES_S
 
 
 @pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
