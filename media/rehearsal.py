@@ -26,7 +26,7 @@ async def rehearse() -> None:
     """Half a second of a call by RTP, as fast as it goes."""
     controller, process = socket.socketpair()
     async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks, AsyncExitStack() as resources:
-        worker = Worker(resources, tasks)
+        worker = Worker(resources)
         tasks.create_task(worker.serve(*await asyncio.open_unix_connection(sock=process, limit=m.MAX_LINE)))
         reader, writer = await asyncio.open_unix_connection(sock=controller, limit=m.MAX_LINE)
         resources.callback(writer.close)

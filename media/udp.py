@@ -1,21 +1,16 @@
 """A UDP port that is read and written without an event loop, and tells when each datagram came."""
 
 import socket
-import struct
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-SO_TIMESTAMPNS = 35
-"""Linux's number for it, which Python does not have: the kernel notes when a datagram came (socket(7))."""
-_TIMESPEC = struct.Struct("ll")
-_NOTES_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+from media.arrival import NOTES_BYTES, note_arrivals, waited_s
+
 JUST_NOW_S = 0.008
 """Less than a tick: of what came in it, one packet is sound for two ticks, and the others have time."""
 BUFFER_BYTES = 212_992
 """Linux's own limit, and twice its default: ten seconds of packets, for the time before Telegram is connected."""
-LONGEST_WAIT_S = 15.0
-"""Longer than the buffer holds packets."""
 DATAGRAM_BYTES = 2048
 """More than any packet of audio; a longer one is cut, and then is none."""
 
@@ -39,7 +34,7 @@ class UdpPort:
         try:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            note_arrivals(self._socket)
             self._socket.bind(address)
         except BaseException:
             self._socket.close()
@@ -55,12 +50,12 @@ class UdpPort:
         """What has come since the last time; after one that has just come, the rest may be left for the next time."""
         while True:
             try:
-                data, notes, _, source = self._socket.recvmsg(DATAGRAM_BYTES, _NOTES_BYTES)
+                data, notes, _, source = self._socket.recvmsg(DATAGRAM_BYTES, NOTES_BYTES)
             except BlockingIOError:
                 return
             except OSError:  # a datagram of ours was refused: whoever has the other port is known by its packets
                 continue
-            waited = _waited_s(notes)
+            waited = waited_s(notes)
             yield Datagram(data, source[:2], time.monotonic() - waited)
             if waited < JUST_NOW_S:
                 return
@@ -75,12 +70,3 @@ class UdpPort:
     def close(self) -> None:
         """Let the port go."""
         self._socket.close()
-
-
-def _waited_s(notes: list[tuple[int, int, bytes]]) -> float:
-    for level, kind, value in notes:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-            waited: float = time.time() - (seconds + nanoseconds / 1e9)
-            return min(max(waited, 0.0), LONGEST_WAIT_S)  # the wall clock may have been set meanwhile
-    return 0.0

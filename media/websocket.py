@@ -9,11 +9,9 @@ import json
 import logging
 import time
 from collections import deque
-from contextlib import AsyncExitStack
-
-import aiohttp
 
 from media.codecs import PACKET_MS, SAMPLE_RATE, CodecError
+from media.message_stream import MessageStream
 from media.packets import PacketTransport
 from media.transport import LostCallback
 from media.types import Codecs, MediaError
@@ -51,47 +49,57 @@ class Pace:
 
 
 class WebSocketTransport(PacketTransport):
-    """A client of one chan_websocket channel. The messages have no numbers: they are numbered as they come."""
+    """A client of one chan_websocket channel. The messages have no numbers: they are numbered as they come.
+
+    The event loop reads them until the first tick, so that early ones have their times, and the channel's end is
+    noticed; from then on the ticks read and write, and nothing wakes the loop.
+    """
 
     name = "websocket"
 
-    def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse, codecs: Codecs) -> None:
+    def __init__(self, stream: MessageStream, codecs: Codecs, lost: LostCallback) -> None:
         super().__init__(codecs)
-        self._session = session
-        self._socket = socket
-        self._lost: LostCallback = log.error
-        self._tasks: list[asyncio.Task[None]] = []
+        self._stream = stream
+        self._lost = lost
         self._to_send: deque[bytes] = deque(maxlen=MAX_AHEAD_MS // PACKET_MS)  # the oldest go first
-        self._something_to_send = asyncio.Event()
+        self._held_back = False
         self._arrived: deque[tuple[bytes, float]] = deque(maxlen=MAX_ARRIVED)
-        self._loop = asyncio.get_running_loop()
         self._pace = Pace()
         self._paused = False
         self._seq = 0
         self._timestamp = 0
         self._last_arrival: float | None = None
+        self._had_ticks = False
+        self._by_tick = False
+        self._ended = False
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(stream, self._read)
 
     @classmethod
-    async def open(cls, url: str, codecs: Codecs, tasks: asyncio.TaskGroup, lost: LostCallback) -> "WebSocketTransport":
-        """Connect, and work in ``tasks`` until closed.
+    async def open(cls, url: str, codecs: Codecs, lost: LostCallback) -> "WebSocketTransport":
+        """Connect. Raises MediaError if Asterisk does not take the connection as a media channel."""
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                stream = await MessageStream.open(url, SUBPROTOCOL)
+        except OSError as error:
+            what = str(error) or type(error).__name__
+            raise MediaError(f"cannot open Asterisk's media WebSocket {url}: {what}") from error
+        return cls(stream, codecs, lost)
 
-        Raises MediaError if Asterisk does not take the connection as a media channel.
-        """
-        async with AsyncExitStack() as resources:
-            session = await resources.enter_async_context(aiohttp.ClientSession())
-            try:
-                async with asyncio.timeout(OPEN_TIMEOUT_S):
-                    socket = await session.ws_connect(
-                        url, protocols=(SUBPROTOCOL,), timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S)
-                    )
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                what = str(error) or type(error).__name__
-                raise MediaError(f"cannot open Asterisk's media WebSocket {url}: {what}") from error
-            resources.pop_all()
-        transport = cls(session, socket, codecs)
-        transport._lost = lost
-        transport._tasks = [tasks.create_task(transport._receive()), tasks.create_task(transport._send())]
-        return transport
+    def push(self, sound: bytes) -> None:
+        """Send every second tick, together with the one before, and whatever had to wait."""
+        if not self._had_ticks:
+            self._had_ticks = True
+            self._loop.call_soon_threadsafe(self._leave_loop)
+        super().push(sound)
+        if self._to_send:
+            self._send()
+
+    def _leave_loop(self) -> None:
+        if not (self._ended or self._closed):
+            self._loop.remove_reader(self._stream)
+            self._by_tick = True
 
     def _put_out(self, sound: bytes) -> None:
         if self._paused:
@@ -99,51 +107,53 @@ class WebSocketTransport(PacketTransport):
             return
         self._overflows += len(self._to_send) == self._to_send.maxlen
         self._to_send.append(self._encoder.encode(sound))
-        self._loop.call_soon_threadsafe(self._something_to_send.set)
+
+    def _send(self) -> None:
+        while self._to_send and self._by_tick and self._stream.free:
+            now = time.monotonic()
+            if self._pace.wait_s(now):
+                self._held_back = True
+                return
+            if self._held_back:
+                # After a stall: what was said first is left out, and the delay with it.
+                self._held_back = False
+                self._overflows += len(self._to_send) - 1
+                while len(self._to_send) > 1:
+                    self._to_send.popleft()
+            packet = self._to_send.popleft()
+            self._pace.sent(now)
+            self._stream.send(packet)
+            self._count_sent(len(packet))
 
     def _take_in(self) -> None:
+        if self._by_tick:
+            self._read()
         while self._arrived:
             self._take(*self._arrived.popleft())
 
+    def _read(self) -> None:
+        for message, at in self._stream.received():
+            self._heard_at = at
+            if isinstance(message, bytes):
+                self._arrived.append((message, at))
+            else:
+                self._control(message)
+        if self._stream.ended is not None and not self._ended:
+            self._ended = True
+            self._loop.call_soon_threadsafe(self._tell_end, self._stream.ended)
+
+    def _tell_end(self, how: str) -> None:
+        if not self._closed:
+            self._loop.remove_reader(self._stream)
+            self._lost(how)
+
     async def close(self) -> None:
         """Close the socket, which hangs the channel up."""
-        for task in self._tasks:
-            task.cancel()
-        await self._socket.close()
-        await self._session.close()
-
-    async def _send(self) -> None:
-        while True:
-            packet = await self._next_packet()
-            self._pace.sent(time.monotonic())
-            try:
-                await self._socket.send_bytes(packet)
-            except (aiohttp.ClientError, OSError) as error:
-                self._lost(f"Asterisk's media WebSocket broke: {error}")
-                return
-            self._count_sent(len(packet))
-
-    async def _next_packet(self) -> bytes:
-        while True:
-            while not self._to_send:
-                self._something_to_send.clear()
-                await self._something_to_send.wait()
-            if not (wait_s := self._pace.wait_s(time.monotonic())):
-                return self._to_send.popleft()
-            await asyncio.sleep(wait_s)
-            # After a stall: what was said first is left out, and the delay with it.
-            self._overflows += len(self._to_send) - 1
-            while len(self._to_send) > 1:
-                self._to_send.popleft()
-
-    async def _receive(self) -> None:
-        async for message in self._socket:
-            self._heard_at = time.monotonic()
-            if message.type is aiohttp.WSMsgType.BINARY:
-                self._arrived.append((message.data, self._heard_at))
-            elif message.type is aiohttp.WSMsgType.TEXT:
-                self._control(message.data)
-        self._lost(f"Asterisk closed the media WebSocket (code {self._socket.close_code})")
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._stream)
+        await self._stream.close(CLOSE_TIMEOUT_S)
 
     def _take(self, packet: bytes, now: float) -> None:
         try:

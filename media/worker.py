@@ -41,7 +41,7 @@ END_TIMEOUT_S = 3.5
 class Worker:
     """The call's parts, and the requests on them. It is the engine's listener."""
 
-    def __init__(self, resources: AsyncExitStack, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, resources: AsyncExitStack) -> None:
         self.ended = asyncio.Event()
         self.call_id: str | None = None
         self.orphan_grace_s = 0.0
@@ -49,7 +49,6 @@ class Worker:
         self._ari: AriLogin | None = None
         self._in_asterisk = m.InAsterisk()
         self._resources = resources
-        self._tasks = tasks
         self._engine: Engine | None = None
         self._transport: Transport | None = None
         self._rtp: RtpTransport | None = None
@@ -173,7 +172,7 @@ class Worker:
                 await self._attach(self._rtp)
             case m.AttachWebSocket():
                 self._free_for_transport()
-                opening = WebSocketTransport.open(request.url, request.codecs, self._tasks, self.on_lost)
+                opening = WebSocketTransport.open(request.url, request.codecs, self.on_lost)
                 await self._attach(self._closing(await opening))
             case m.AttachFiles():
                 self._free_for_transport()
@@ -226,7 +225,7 @@ class Worker:
 async def main(listening: socket.socket, path: Path) -> None:
     """Serve controllers, one at a time, until the call is to end; then close everything within ``END_TIMEOUT_S``."""
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as resources:
-        worker = Worker(resources, tasks)
+        worker = Worker(resources)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.ended.set)
         controllers = tasks.create_task(_serve_controllers(worker, listening), name="controllers")
         controllers.add_done_callback(lambda _: worker.ended.set())

@@ -4,5 +4,5 @@ INSIDE = {"tasks.py", "calls/scope.py"}
 """What these start is not theirs: they start it for somebody else, who is a place of its own."""
 THEIR_OWN = {"cli/local.py"}
 """What these start they wait for themselves, and nothing else lives there."""
-ONE_CALLS = {"media/worker.py", "media/websocket.py", "media/rehearsal.py"}
+ONE_CALLS = {"media/worker.py", "media/rehearsal.py"}
 """The process of one call: nothing else lives there."""
