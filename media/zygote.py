@@ -12,11 +12,13 @@ its media processes go on.
 """
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import json
 import logging
 import os
+import resource
 import select
 import signal
 import socket
@@ -33,6 +35,8 @@ PRELOADED = ("numpy", "aiohttp", "ntgcalls", "pydantic", "media.worker")
 SOCKET_MODE_MASK = 0o177
 PRIORITY = -5
 """nice of media processes: before ordinary programs, because their pauses are heard; behind the system's own."""
+REALTIME = 1
+"""Their priority in SCHED_RR, the lowest (sched(7)): before all programs that are not real-time ones themselves."""
 EXIT_SOFTWARE = 70
 """sysexits.h: an internal error."""
 
@@ -90,7 +94,14 @@ def _rehearse() -> None:
 
 
 def raise_priority() -> dict[str, Any] | None:
-    """Go before ordinary programs, with all that is forked from here; what to say where that is not allowed."""
+    """Go before ordinary programs, with all that is forked from here; what to say where that is not allowed.
+
+    In real time only where somebody has allowed just that (RLIMIT_RTPRIO); root is allowed anything.
+    """
+    if resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= REALTIME:
+        with contextlib.suppress(OSError):  # the machine gives no real time to this control group: nice, then
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME))
+            return None
     priority = os.getpriority(os.PRIO_PROCESS, 0)
     if priority > PRIORITY:
         try:

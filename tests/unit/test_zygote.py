@@ -1,6 +1,7 @@
 """The priority of what is forked from the zygote."""
 
 import os
+import resource
 
 import pytest
 
@@ -33,6 +34,27 @@ def test_it_is_raised_unless_it_is_high(monkeypatch: pytest.MonkeyPatch, nice: i
     monkeypatch.setattr(os, "setpriority", priority.set)
     assert raise_priority() is None
     assert priority.nice == then
+
+
+@pytest.mark.parametrize(("limit", "error", "then"), [(0, None, 0), (1, None, 1), (99, None, 1), (1, OSError(), 0)])
+def test_real_time_where_somebody_has_allowed_it(
+    monkeypatch: pytest.MonkeyPatch, limit: int, error: OSError | None, then: int
+) -> None:
+    priority, scheduled = Priority(0), [0]
+
+    def schedule(who: int, policy: int, parameter: os.sched_param) -> None:
+        assert (who, policy) == (0, os.SCHED_RR)
+        if error:
+            raise error
+        scheduled.append(parameter.sched_priority)
+
+    monkeypatch.setattr(os, "getpriority", priority.get)
+    monkeypatch.setattr(os, "setpriority", priority.set)
+    monkeypatch.setattr(os, "sched_setscheduler", schedule)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    assert raise_priority() is None
+    assert scheduled[-1] == then
+    assert priority.nice == (0 if then else PRIORITY)
 
 
 async def test_that_it_may_not_be_raised_is_said_once(
