@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ari_app.calls.events import Connected
+from ari_app.calls.events import Connected, Resumed
 from ari_app.config import load
 from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.sip_phone import SipPhone
@@ -33,9 +33,16 @@ async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def at_work(sandbox: Stage, transport: str, orphan_s: float = 1.0) -> AsyncIterator[Program]:
-    """The program with its line signed in; its calls go on for a second without it."""
+    """The program with its line signed in."""
+    await sandbox.sign_in_lines(load(await sandbox.configuration()))
+    async with running(sandbox, transport, orphan_s) as program:
+        yield program
+
+
+@asynccontextmanager
+async def running(sandbox: Stage, transport: str, orphan_s: float) -> AsyncIterator[Program]:
+    """The program; its calls go on for so long without it."""
     config = await sandbox.configuration(media={"orphan_s": orphan_s}, asterisk={"transport": transport})
-    await sandbox.sign_in_lines(load(config))
     async with astergram("run", "--config", config) as program:
         await program.until("ready: 1 of 1 lines")
         yield program
@@ -147,6 +154,23 @@ async def test_a_call_that_was_transferred(sandbox: Stage) -> None:
         await phone.closed()
         await killed(sandbox, program)
         await other.closed()
+        assert await nothing_left_in(sandbox.asterisk) == []
+
+
+async def test_a_call_whose_second_controller_is_killed_too(sandbox: Stage) -> None:
+    async with (
+        SipPhone(sandbox.asterisk, "101", auto_answer=True) as phone,
+        sandbox.person(ANNA) as anna,
+    ):
+        async with at_work(sandbox, "rtp", orphan_s=60.0) as first:
+            call = await anna.call(LINE)
+            await call.confirm(None, None)
+            await first.until(str(Connected()))
+            assert len(await orphaned(first)) == 1
+            async with running(sandbox, "rtp", orphan_s=1.0) as second:
+                await second.until(str(Resumed()))
+                await killed(sandbox, second)
+        await phone.closed()
         assert await nothing_left_in(sandbox.asterisk) == []
 
 

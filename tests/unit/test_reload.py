@@ -153,3 +153,9 @@ async def test_defaults_that_are_refused_change_nothing(tmp_path: Path, monkeypa
         assert its.registry.admission.capacity.limits.max_calls == 0
         monkeypatch.undo()
         assert (await its.reads(company="Acme", calls={"max_calls": 3}))[0] == ["company", "calls.max_calls"]
+
+
+def test_the_page_names_what_is_reloaded() -> None:
+    page = (Path(__file__).parents[2] / "docs/service.md").read_text()
+    told = page.partition("## What a reload reads\n")[2].partition("##")[0]
+    assert [key for key in sorted(RELOADED) if f"`{key.rpartition('.')[2]}`" not in told] == []
