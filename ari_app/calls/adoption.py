@@ -118,6 +118,8 @@ class Adoption:
             its_door = line.adopted(its.peer_id, its.call_id, its.access_hash, its.date)
             self._phone_call = await self._scope.enter(its_door)
             discard_with_the_call(self._scope, self._phone_call)
+        elif parts.asked_for is not None:
+            line.was_asked_for(parts.asked_for)
         return None
 
     async def _adopt_process(self) -> None:

@@ -135,6 +135,7 @@ async def place_call(
         async with scope.attempt() as attempt:
             audio = await open_audio(attempt, settings)
             await audio.in_asterisk(party.leg.id)
+            call.opened(asked_for=callee.peer.user_id, telegram=None)
             try:
                 phone_call = await attempt.enter(line.call(callee.peer, audio))
             except NotFound:

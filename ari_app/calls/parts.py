@@ -90,12 +90,14 @@ class KeypadPart:
 
 @dataclass(frozen=True)
 class CallParts:
-    """All of them, as far as they are there; beside them, what comes after the call.
+    """All of them, as far as they are there; beside them, what comes before and after.
 
+    ``asked_for``: whom Telegram was asked to call (a user's id), where it has not answered yet.
     ``card_asked``: what the dialplan said of a card after this call. ``card_id``: the card that it is a call back of.
     """
 
     telegram: TelegramPart | None = None
+    asked_for: int | None = None
     leg: LegPart | None = None
     audio: AudioPart | None = None
     process: ProcessPart | None = None

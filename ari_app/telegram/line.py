@@ -231,6 +231,10 @@ class Line:
         began = datetime.fromtimestamp(date, UTC) if date else None
         return self._phone.adopted(peer_id, call_id, access_hash, began)
 
+    def was_asked_for(self, peer_id: int) -> None:
+        """See `Phone.was_asked_for`."""
+        self._phone.was_asked_for(peer_id)
+
     async def send(self, peer: types.TypeInputPeer, text: str) -> None:
         """Send a text to a person. Raises TelegramError."""
         await self.require_online().chat.send(peer, text)

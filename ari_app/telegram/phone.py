@@ -149,6 +149,10 @@ class Phone:
         finally:
             await self._end(call, DiscardReason.DISCONNECT)
 
+    def was_asked_for(self, peer_id: int) -> None:
+        """An earlier run has asked for a call to somebody, and had no answer: one that shows is discarded."""
+        self._orphans[peer_id] = asyncio.get_running_loop().time() + ORPHAN_S
+
     async def dh_config(self) -> DhConfig:
         """messages.getDhConfig, kept by its version; an earlier one will do where Telegram gives none now."""
         request = functions.messages.GetDhConfigRequest(version=self._dh_version, random_length=256)

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media import demand
+from media.forker import started_at
 from media.pool import MediaPool, MediaProcess
 from media.types import Codecs, DhConfig, MediaError, MediaLost, MediaSettings
 from media.zygote import PRIORITY
@@ -556,6 +557,24 @@ async def test_a_call_is_adopted_by_the_next_controller(tmp_path: Path) -> None:
         assert await gone(caller[0], 5), "closed as one of its own"
         assert await gone(callee[0], 5)
     assert not list((tmp_path / "run").glob("*.sock"))
+
+
+async def test_a_later_process_with_its_pid_is_not_adopted_nor_ended(tmp_path: Path) -> None:
+    (pid, path), callee = await left_call(tmp_path)
+    started = started_at(pid)
+    assert started
+    async with MediaPool(tmp_path / "run", warm=0) as pool:
+        with pytest.raises(MediaError, match="is gone"):
+            async with pool.adopted("caller", pid, path, started + 1):
+                raise AssertionError
+        await pool.end_left(pid, started + 1)
+        await pool.end_left(2**22, started)
+        async with pool.adopted("caller", pid, path, started) as one:
+            assert one.started == started
+            assert (await one.stats()).connected_ms > 0
+        await pool.end_left(callee[0], started_at(callee[0]) or 0)
+        assert await gone(callee[0], 5)
+    assert started_at(pid) is None
 
 
 async def test_a_process_that_ends_once_adopted_is_lost(tmp_path: Path) -> None:

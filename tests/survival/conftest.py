@@ -85,9 +85,9 @@ class Supervised:
         """What the history has of a call, once it is over."""
         return await self._call(call_id, lambda call: call["call"]["status"] is not None)
 
-    async def happens(self, call_id: str, event: str) -> None:
-        """Wait until a call has this event."""
-        await self._call(call_id, lambda call: event in [each["type"] for each in call["events"]])
+    async def happens(self, call_id: str, event: str, times: int = 1) -> None:
+        """Wait until a call has this event, so often."""
+        await self._call(call_id, lambda call: [each["type"] for each in call["events"]].count(event) >= times)
 
     async def _call(self, call_id: str, which: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async with program(self.settings) as api, asyncio.timeout(PATIENCE_S):

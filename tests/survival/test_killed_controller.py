@@ -48,10 +48,11 @@ class Cast:
         self.first = first
         self.second = second
         self.recordings: list[Path] = []
+        self.restarts = 0  # during these calls
 
     async def both_talk(self) -> tuple[Talk, Talk]:
         """The call in, and the call out, for some time by now."""
-        its = self.its
+        its, self.restarts = self.its, 0
         into = await self.anna.call(LINE)
         await self.first.incoming()
         await self.first.answer()
@@ -77,8 +78,9 @@ class Cast:
         """The controller is killed, and the next one goes on with the calls."""
         await self.its.kill()
         await self.its.start()
+        self.restarts += 1
         for talk in talks:
-            await self.its.happens(talk.id, "Resumed")
+            await self.its.happens(talk.id, "Resumed", self.restarts)
         await asyncio.sleep(AFTER_S)
 
     async def over(self, talk: Talk, ended_by: str, reason: str) -> dict[str, Any]:

@@ -161,6 +161,9 @@ class FakeLine:
     def adopted(self, peer_id: int, call_id: int, access_hash: int, date: float) -> Any:
         return self.phone.adopted(peer_id, call_id, access_hash)
 
+    def was_asked_for(self, peer_id: int) -> None:
+        self.phone.was_asked_for(peer_id)
+
     def call(self, peer: Any, keys: Any) -> AbstractAsyncContextManager[OutgoingCall]:
         if self.refusals:
             raise self.refusals.pop(0)

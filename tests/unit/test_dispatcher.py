@@ -44,9 +44,13 @@ class FakeCards:
     def __init__(self) -> None:
         self.after: list[bool | None] = []
         self.sent: list[CardReason] = []
+        self.reached_cards: list[str] = []
 
     async def send_after(self, call: Call, line: Any, asked: bool | None = None) -> None:
         self.after.append(asked)
+
+    def reached(self, card_id: str) -> None:
+        self.reached_cards.append(card_id)
 
     async def send(self, line: Any, person: Person, reason: CardReason) -> None:
         self.sent.append(reason)

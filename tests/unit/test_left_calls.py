@@ -26,9 +26,11 @@ from ari_app.calls.events import (
     CallEnded,
     CallEvent,
     CallOffered,
+    CallRequested,
     ClickToCall,
     Connected,
     Dialled,
+    PbxAnswered,
     Resumed,
     Transferred,
 )
@@ -46,7 +48,7 @@ from ari_app.tasks import guarded_tasks
 from ari_app.telegram.lists import Lists
 from ari_app.telegram.profile import Target
 from tests.unit.call_rig import PASSES_S, CallRig, call_rig, flow
-from tests.unit.fake_ari import PHONE, eventually
+from tests.unit.fake_ari import PHONE, eventually, transferred
 from tests.unit.fake_telegram import (
     ANNA,
     FROM_ANNA,
@@ -197,6 +199,7 @@ class NextRun:
     rows: Rows
     journal: Journal
     left: LeftCalls
+    cards: FakeCards
 
     async def over(self) -> Call:
         """Wait until the call that was left is over."""
@@ -226,7 +229,7 @@ async def next_run(
         rig.ari.subscribed |= picture.subscribed
         change(rig)
         with open_journal(path) as journal:
-            left, rows, told = read_left(journal), Rows(), list(picture.told)
+            left, rows, told, cards = read_left(journal), Rows(), list(picture.told), FakeCards()
             rows.states.update(picture.rows)
             listeners = Listeners()
             listeners.add(AmiReporter(told.append, with_text=False))
@@ -238,12 +241,12 @@ async def next_run(
                 registry,
                 rig.resources,
                 cast(Any, rig.keypads),
-                cast(Any, FakeCards()),
+                cast(Any, cards),
                 rows,
                 tasks,
             ).begin()
             reconciler.supervise(lambda: reconciling(rig.client, left.kept), "what is left behind")
-            yield NextRun(rig, registry, told, rows, journal, left)
+            yield NextRun(rig, registry, told, rows, journal, left, cards)
             await eventually(lambda: not left.ids)
             ours = {each for each in rig.ari.channels if each != CHANNEL}
             await eventually(lambda: not (rig.ari.bridges or ours & rig.ari.channels.keys()))
@@ -358,6 +361,49 @@ async def test_a_transfer_in_the_gap_is_gone_on_with(tmp_path: Path) -> None:
         its = cast(dict[str, Any], PHONE["dialplan"])
         assert back == {"context": its["context"], "extension": its["exten"], "priority": str(its["priority"] + 1)}
         run.rig.ari.channels.clear()
+
+
+async def test_a_transfer_afterwards_is_followed(tmp_path: Path) -> None:
+    picture = await talking(tmp_path, Direction.OUT)
+    async with next_run(tmp_path / "2", picture) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        (call,) = run.registry.calls.values()
+        await eventually(lambda: Resumed in flow(call))
+        await transferred(run.rig.ari, CHANNEL, "new")
+        await eventually(lambda: Transferred in flow(call))
+        assert call.parts.leg
+        assert (call.parts.leg.channel_id, call.parts.leg.transferred_away) == ("new", True)
+        await run.rig.hangs_up("new", 17)
+        assert (await run.over()).ending == outcome.asterisk_ended(17, Direction.OUT, talking=True)
+        run.rig.ari.channels.clear()
+
+
+async def test_a_call_back_that_talks_has_reached_whose_card_it_is(tmp_path: Path) -> None:
+    def of_a_card(record: dict[str, Any]) -> None:
+        record["parts"]["card_id"] = "card"
+
+    for kind, reached in ((Connected, ["card"]), (PbxAnswered, [])):
+        picture = rewritten(await first_run(tmp_path / "1", Direction.BACK, kind), tmp_path / "2", of_a_card)
+        async with next_run(tmp_path / "2", picture) as run:
+            assert run.cards.reached_cards == reached
+            if reached:
+                await eventually(lambda: any(Resumed in flow(each) for each in run.registry.calls.values()))
+                run.registry.hang_up(next(iter(run.registry.calls)))
+            await run.over()
+        (tmp_path / "1").unlink()
+
+
+async def test_a_call_that_telegram_had_not_answered_for_yet_is_discarded_when_it_shows(tmp_path: Path) -> None:
+    def unanswered(record: dict[str, Any]) -> None:
+        assert record["parts"]["asked_for"] == ANNA
+        record["parts"]["telegram"] = None
+
+    picture = await first_run(tmp_path / "1", Direction.OUT, CallRequested)
+    async with next_run(tmp_path / "2", rewritten(picture, tmp_path / "2", unanswered)) as run:
+        await run.over()
+        assert run.discards == []
+        await run.rig.telegram.tells(waiting(received=1))
+        await eventually(lambda: run.discards == [types.PhoneCallDiscardReasonMissed])
 
 
 def media_channels(picture: Picture) -> list[str]:
