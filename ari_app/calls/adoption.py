@@ -192,7 +192,7 @@ class Adoption:
             return outcome.not_resumed(why, call.talking)
         if not call.talking:
             return outcome.left_before_talking()
-        if self._leg_is_gone and self._audio:
+        if self._leg_is_gone and not self._troubles:
             return outcome.pbx_hung_up_meanwhile()
         if self._phone_call and self._audio and self._external and self._leg and not self._troubles:
             return None

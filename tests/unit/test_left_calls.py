@@ -327,7 +327,7 @@ async def test_a_discard_in_the_gap_is_found_by_asking(tmp_path: Path, direction
 @pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
 async def test_a_hang_up_of_the_pbx_in_the_gap_is_found_by_asking(tmp_path: Path, direction: Direction) -> None:
     picture = await talking(tmp_path, direction)
-    (leg,) = set(picture.bridges.popitem()[1]["channels"]) - set(media_channels(picture))
+    (leg,) = set(next(iter(picture.bridges.values()))["channels"]) - set(media_channels(picture))
 
     def hangs_up(rig: CallRig) -> None:
         del rig.ari.channels[leg]
@@ -527,6 +527,20 @@ async def test_an_end_that_is_kept_is_told_to_nobody_again(tmp_path: Path) -> No
         await eventually(lambda: not run.left.ids)
     assert (list(run.registry.ended), run.discards) == ([], [])
     assert was_told(run.told, TelegramCallEnded) == 0, "by this run"
+
+
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_an_asterisk_that_was_started_again_has_hung_nobody_up(tmp_path: Path, direction: Direction) -> None:
+    def starts_again(rig: CallRig) -> None:
+        rig.ari.channels.clear()
+        rig.ari.bridges.clear()
+
+    picture = await talking(tmp_path, direction)
+    async with next_run(tmp_path / "2", picture, starts_again) as run:
+        call = await run.over()
+        assert call.ending
+        assert (call.ending.cause, type(call.ending.reason)) == (41, NotResumed)
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
 
 
 async def test_a_call_that_ended_by_itself_long_ago_lasted_until_the_kill(tmp_path: Path) -> None:
