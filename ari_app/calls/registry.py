@@ -6,8 +6,6 @@ import uuid
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Protocol
 
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.bus import EventBus
@@ -17,6 +15,7 @@ from ari_app.calls.call import Call, CallObserver
 from ari_app.calls.capacity import Load
 from ari_app.calls.drain import Drain
 from ari_app.calls.events import CallEvent
+from ari_app.calls.keeper import CallKeeper, Journalist, Recorder
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.calls.progress import CallState
@@ -53,23 +52,6 @@ class NoRoom(CallRefused):
         super().__init__(str(shortage), outcome.no_room(shortage))
 
 
-class Recorder(Protocol):
-    """Who keeps the calls; never waits, never raises."""
-
-    def save(self, call: Call, done: Callable[[], None] = lambda: None) -> None:
-        """A call has begun, has come further, is over, or was refused; ``done``: this is kept, or never will be."""
-
-
-class Journalist(Protocol):
-    """Who keeps the live calls for the next run of the program, at once; never waits, never raises."""
-
-    def save(self, call: Call) -> None:
-        """A call has come further, and nobody has been told yet."""
-
-    def forget(self, call: Call) -> None:
-        """A call is over, and its end is kept."""
-
-
 class CallRegistry:
     """Every live call by its id, the last that ended, and what has been counted since the start.
 
@@ -91,13 +73,11 @@ class CallRegistry:
         self.counted: Counter[str] = Counter()
         self.ended: deque[Call] = deque(maxlen=RECENT)
         self.bus = bus or EventBus()
-        self.recorder = recorder
-        self._journal = journal
+        self.keeper = CallKeeper(recorder, journal)
         self.listeners = listeners or Listeners()
         self.admission = admission or Admission(bus=self.bus)
         self.drain = drain or Drain(self.bus, self.listeners)
         self._clock = clock
-        self._saved_states: dict[str, CallState] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._left = asyncio.Event()
@@ -224,7 +204,8 @@ class CallRegistry:
             call.state = CallState.ENDED
             self.changed(call)
             self.listeners.ended(call)
-            del self.calls[call.id], self._saved_states[call.id]
+            del self.calls[call.id]
+            self.keeper.over(call)
             self._left.set()
             self._left = asyncio.Event()
             if not self.calls:
@@ -260,33 +241,18 @@ class CallRegistry:
         call.refused = True
         call.end(ending)
         call.state = CallState.ENDED
-        if self.recorder:
-            self.recorder.save(call)
+        self.keeper.refused(call)
         self._publish(call)
         self.listeners.ended(call)
 
     def changed(self, call: Call) -> None:
         """A call of ours has one more event, and may have a new state."""
-        over = call.state is CallState.ENDED
-        if self._journal and not over:
-            self._journal.save(call)
-        if self._saved_states.get(call.id) is not call.state:
-            if call.id in self.calls:  # else it is over: its keypad goes last
-                self._saved_states[call.id] = call.state
-            if self.recorder:
-                self.recorder.save(call, partial(self._kept, call) if over else _nothing)
-            elif over:
-                self._kept(call)
+        self.keeper.changed(call, call.id in self.calls)  # else it is over: its keypad goes last
         self._publish(call)
-
-    def _kept(self, call: Call) -> None:
-        if self._journal:
-            self._journal.forget(call)
 
     def opened(self, call: Call) -> None:
         """A call of ours has one more part."""
-        if self._journal and call.state is not CallState.ENDED:
-            self._journal.save(call)
+        self.keeper.opened(call)
 
     def happened(self, call: Call, event: CallEvent) -> None:
         """A call of ours has one more event."""
@@ -306,7 +272,3 @@ class CallRegistry:
 
     def _publish(self, call: Call) -> None:
         self.bus.publish("call", call.id, state=call.state.value, line=call.line)
-
-
-def _nothing() -> None:
-    """Nobody waits for what was saved."""

@@ -24,7 +24,7 @@ SOUND_DBFS = -20
 async def kept(stage: Play) -> AsyncIterator[History]:
     """A history of this test's own, which can be left and read again."""
     async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as history:
-        stage.app.registry.recorder = history
+        stage.app.registry.keeper.recorder = history
         yield history
 
 

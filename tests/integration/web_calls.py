@@ -31,7 +31,7 @@ PEOPLE = (("Maria Sokolova", "+79990000011"), ("Boris", ""), ("Vera K.", "+79990
 async def calls_site(folder: Path, **parts: Any) -> AsyncIterator[Site]:
     """Serve the page; what its desk does is kept in its history."""
     async with site(folder, **parts) as page:
-        page.services.registry.recorder = page.services.history
+        page.services.registry.keeper.recorder = page.services.history
         yield page
 
 

@@ -49,7 +49,7 @@ async def test_an_event_that_comes_after_a_call_leaves_nothing_of_it() -> None:
         pass
     call.add_event(KeypadHidden())
     assert not registry.calls
-    assert not registry._saved_states
+    assert not len(registry.keeper)
 
 
 async def test_a_call_that_no_line_has_room_for_is_kept_as_refused(caplog: pytest.LogCaptureFixture) -> None:
