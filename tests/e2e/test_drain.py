@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ async def at_work(sandbox: Stage, **sections: Any) -> AsyncIterator[tuple[Path, 
     async with astergram("run", "--config", config) as program:
         await program.until("ready: 1 of 1 lines")
         yield config, program
+        program.process.send_signal(signal.SIGTERM)  # killed, it would leave a call that is just being closed
+        assert await program.ends() == 0
 
 
 async def test_no_new_calls_until_the_last_one_is_over(sandbox: Stage) -> None:
