@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import struct
 import time
 import wave
@@ -51,6 +52,9 @@ MAX_SPREAD_S = 0.06
 """How far the delay of one mark may be from that of another; the intervals differ by more than twice as much."""
 NEAR_S = 0.5
 """How far around a mark a timeline is looked at: a jitter buffer may move the rest."""
+
+ANY_LATER_S = 600.0
+"""Longer than any talk: a recording may begin before or after what it is compared with."""
 
 POLL_S = 0.005
 TICK_S = 0.01
@@ -147,6 +151,11 @@ class Timeline:
         near = [at - seen for at, seen in self._seen if abs(seen - position_s) <= NEAR_S]
         return position_s + float(np.median(near)) if near else None
 
+    def position(self, moment: float) -> float:
+        """How far the recording had come at a moment, as it was seen next to it; 0 where nobody looked."""
+        at, seen = min(self._seen, key=lambda each: abs(each[0] - moment), default=(moment, 0.0))
+        return max(0.0, seen + moment - at)
+
 
 def one_way_delay_s(spoken: Sequence[float], heard: Sequence[float]) -> float | None:
     """The delay between the moments of marks as spoken and as heard; None unless at least two fit each other."""
@@ -222,11 +231,36 @@ async def _watch_dump(timeline: Timeline, folder: Path, kind: str) -> None:
         await asyncio.sleep(POLL_S)  # sampling, not waiting
 
 
-def delay_ms(spoken: Timeline, said: Path, heard: Timeline, recording: Path) -> int | None:
-    """The one-way delay of one direction of a call, in ms; None if it cannot be told from these recordings."""
+def delay_ms(
+    spoken: Timeline,
+    said: Path,
+    heard: Timeline,
+    recording: Path,
+    since: float = -math.inf,
+    until: float = math.inf,
+) -> int | None:
+    """The one-way delay of one direction of a call, in ms; None if it cannot be told from these recordings.
+
+    Of what was spoken and heard between two moments.
+    """
     moments = [
         [timeline.moment(mark) for mark in marks(path)] for timeline, path in ((spoken, said), (heard, recording))
     ]
-    known = [[moment for moment in each if moment is not None] for each in moments]
+    known = [[moment for moment in each if moment is not None and since <= moment <= until] for each in moments]
     delay = one_way_delay_s(known[0], known[1])
     return None if delay is None else round(delay * 1000)
+
+
+def lost_ms(said: Path, recording: Path, before_s: float, after_s: float) -> int | None:
+    """How much of a talk, in ms, is not in a recording between two places, in seconds.
+
+    What is lost leaves no hole in a phone's recording, but has the marks behind it come earlier. Good to half the time
+    after which the marks repeat themselves; None where there are too few of them on either side.
+    """
+    spoken, found = marks(said), [each + ANY_LATER_S for each in marks(recording)]
+    earlier = one_way_delay_s(spoken, [each for each in found if each < before_s + ANY_LATER_S])
+    later = one_way_delay_s(spoken, [each for each in found if each > after_s + ANY_LATER_S])
+    if earlier is None or later is None:
+        return None
+    period = sum(MARK_INTERVALS_S)
+    return round(((earlier - later + period / 2) % period - period / 2) * 1000)

@@ -62,8 +62,7 @@ def measure(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Hea
     samples, rate = _samples(path, start_s, end_s)
     seconds = len(samples) / rate
     width = rate * WINDOW_MS // 1000
-    windows = samples[: len(samples) // width * width].reshape(-1, width)
-    sounding = np.flatnonzero(np.sqrt((windows**2).mean(axis=1)) > 10 ** (SILENCE_DBFS / 20))
+    sounding = _sounding(samples, width)
     if not len(sounding):
         return Heard(0.0, -math.inf, 0, seconds, None)
     silent = np.diff(sounding) - 1
@@ -71,6 +70,13 @@ def measure(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Hea
     level = 10 * math.log10(float((sound**2).mean()))
     gaps = int((silent * WINDOW_MS >= GAP_MS).sum())
     return Heard(_dominant_hz(sound, rate), level, gaps, seconds, float(sounding[0]) * WINDOW_MS / 1000)
+
+
+def longest_gap_ms(path: Path, start_s: float = 0.0, end_s: float | None = None) -> int | None:
+    """The longest silence between the first and the last sound, to a window; None where there is no sound."""
+    samples, rate = _samples(path, start_s, end_s)
+    sounding = _sounding(samples, rate * WINDOW_MS // 1000)
+    return int(max(np.diff(sounding), default=1) - 1) * WINDOW_MS if len(sounding) else None
 
 
 def tones(path: Path, start_s: float = 0.0, end_s: float | None = None) -> list[int]:
@@ -106,6 +112,12 @@ def _samples(path: Path, start_s: float, end_s: float | None) -> tuple[Samples, 
         rate = source.getframerate()
         samples = np.frombuffer(source.readframes(source.getnframes()), "<i2").astype(np.float64) / FULL_SCALE
     return samples[round(start_s * rate) : None if end_s is None else round(end_s * rate)], rate
+
+
+def _sounding(samples: Samples, width: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Which windows hold sound."""
+    windows = samples[: len(samples) // width * width].reshape(-1, width)
+    return np.flatnonzero(np.sqrt((windows**2).mean(axis=1)) > 10 ** (SILENCE_DBFS / 20))
 
 
 def _dominant_hz(sound: Samples, rate: int) -> float:

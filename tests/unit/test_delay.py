@@ -13,13 +13,14 @@ from ari_app.sandbox.delay import (
     RATE,
     Timeline,
     delay_ms,
+    lost_ms,
     mark_positions,
     marks,
     one_way_delay_s,
     talk_begins,
     write_talk,
 )
-from ari_app.sandbox.tones import measure
+from ari_app.sandbox.tones import longest_gap_ms, measure
 
 SECONDS = 4.0
 
@@ -109,3 +110,50 @@ def test_a_timeline_follows_the_place_it_is_asked_about() -> None:
         timeline.saw(50 + position + (1.0 if position > 5 else 0.0), position)
     assert timeline.moment(2.0) == pytest.approx(52.0, abs=0.001)
     assert timeline.moment(8.0) == pytest.approx(59.0, abs=0.001)
+
+
+def cut(talk: Path, from_s: float, lost_s: float, silence_s: float = 0.0) -> Path:
+    """A recording in which some of the talk is not there, or silent."""
+    with wave.open(str(talk)) as source:
+        samples = np.frombuffer(source.readframes(source.getnframes()), "<i2")
+    silence = np.zeros(round(silence_s * RATE), "<i2")
+    first = round(from_s * RATE)
+    path = talk.with_name("cut.wav")
+    with wave.open(str(path), "wb") as target:
+        target.setnchannels(1)
+        target.setsampwidth(2)
+        target.setframerate(RATE)
+        parts = (samples[:first], silence, samples[first + round((silence_s + lost_s) * RATE) :])
+        target.writeframes(np.concatenate(parts).tobytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lost_s", "silence_s"), [(0.0, 0.0), (0.02, 0.0), (0.3, 0.0), (0.9, 0.0), (0.0, 0.2), (0.1, 0.2)]
+)
+def test_what_is_lost_of_a_talk_or_silent_in_it(tmp_path: Path, lost_s: float, silence_s: float) -> None:
+    talk = tmp_path / "talk.wav"
+    write_talk(talk, 440.0, 8.0)
+    at = HELLO_S + PAUSE_S + 3.33
+    recording = cut(talk, at, lost_s, silence_s)
+    assert lost_ms(talk, recording, at, at + silence_s) == pytest.approx(lost_s * 1000, abs=5)
+    gap = longest_gap_ms(recording, talk_begins(recording))
+    assert gap == pytest.approx(silence_s * 1000, abs=10)
+
+
+def test_a_recording_with_too_few_marks_tells_nothing_of_what_is_lost(talk: Path) -> None:
+    assert lost_ms(talk, talk, 0.5, 1.0) is None
+    assert longest_gap_ms(talk, HELLO_S + 0.1, HELLO_S + 0.5) is None
+
+
+def test_a_place_in_a_recording_is_where_it_was_seen_next() -> None:
+    timeline = clock(100.0)
+    assert timeline.position(103.01) == pytest.approx(3.01, abs=0.02)
+    assert timeline.position(90.0) == 0.0
+    assert Timeline().position(1.0) == 0.0
+
+
+def test_the_delay_between_two_moments(talk: Path) -> None:
+    said = clock(100.0)
+    assert delay_ms(said, talk, clock(100.2), talk, since=102.0) == pytest.approx(200, abs=10)
+    assert delay_ms(said, talk, clock(100.2), talk, until=101.0) is None

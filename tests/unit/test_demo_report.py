@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ari_app.sandbox.demo.report import CallReport, HeardTone, Report, Side, Step
+from ari_app.sandbox.demo.report import CallReport, HeardTone, Report, Side, Step, SurvivedCall
 
 GOOD: dict[Side, HeardTone] = {
     "telegram": HeardTone(700.0, 700.2, -12.6, 0, 180),
@@ -23,6 +23,11 @@ def talked(**changes: object) -> CallReport:
 
 def declined(status: str = "BUSY") -> CallReport:
     return CallReport("declined-rtp", "out", "rtp", "alaw", "BUSY", False, status, sip_status="486 Busy Here")
+
+
+def survived(**changes: object) -> SurvivedCall:
+    call = SurvivedCall("survives-rtp", "in", "rtp", "opus", "ANSWER", True, "ANSWER", 150, dict(GOOD))
+    return replace(call, **{"heard_after": dict(GOOD), "gap_ms": 0} | changes)  # type: ignore[arg-type]
 
 
 def test_the_report_has_the_agreed_shape() -> None:
@@ -81,6 +86,31 @@ def test_what_is_wrong_is_said_and_fails_the_demo(call: CallReport, problem: str
     assert report.as_json()["ok"] is False
 
 
+def test_a_call_that_survives_is_told_of_before_and_after() -> None:
+    assert Report([], [survived()]).problems() == []
+    told = survived().as_json()
+    assert told.keys() == talked().as_json().keys() | {"gap_ms"}
+    assert (told["heard"], told["gap_ms"]) == ({"before": talked().as_json()["heard"]} | {"after": as_data(GOOD)}, 0)
+
+
+def as_data(heard: dict[Side, HeardTone]) -> dict[str, object]:
+    return {side: vars(tone) for side, tone in heard.items()}
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (survived(gap_ms=60), "survives-rtp: the longest gap across the kill was 60 ms"),
+        (survived(gap_ms=None), "survives-rtp: the longest gap across the kill was None ms"),
+        (survived(heard_after={"phone": GOOD["phone"]}), "survives-rtp: after the kill Anna was not recorded"),
+        (survived(heard={"telegram": GOOD["telegram"]}), "survives-rtp: phone 101 was not recorded"),
+        (survived(failures=["nobody came"], gap_ms=None), "survives-rtp: nobody came"),
+    ],
+)
+def test_what_is_wrong_with_a_call_that_should_survive(call: SurvivedCall, problem: str) -> None:
+    assert Report([], [call]).problems() == [problem]
+
+
 def test_a_demo_without_calls_has_shown_nothing() -> None:
     assert Report().problems() == ["no call was placed"]
 
@@ -100,7 +130,7 @@ def test_the_table_fits_a_terminal(plain: bool) -> None:
         "unanswered-websocket", "out", "websocket", "alaw", "NOANSWER", False, "NOANSWER", sip_status="480 Temporarily"
     )
     console = Console(file=output, width=80, force_terminal=False, no_color=True)
-    console.print(Report([], [talked(), declined(), unanswered]).table(plain=plain))
+    console.print(Report([], [talked(), declined(), unanswered, survived()]).table(plain=plain))
     lines = output.getvalue().splitlines()
     assert "…" not in output.getvalue()
     first = next(number for number, line in enumerate(lines) if line.strip().startswith("call"))
@@ -110,3 +140,5 @@ def test_the_table_fits_a_terminal(plain: bool) -> None:
     assert row.split() == ["in", "ANSWER", "Anna", "700.2", "-12.6", "0", "180", "150"]
     row = next(line for line in lines if "SIP 480" in line)
     assert row.split() == ["websocket,", "alaw", "SIP", "480"]
+    row = next(line for line in lines if "longest gap" in line)
+    assert row.split()[:4] == ["longest", "gap", "0", "ms"]

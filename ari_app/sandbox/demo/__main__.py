@@ -25,7 +25,9 @@ from ari_app.sandbox.demo.program import ProgramEnded, astergram
 from ari_app.sandbox.demo.report import Report
 from ari_app.sandbox.demo.scenario import VERA, Cast, Scenario
 from ari_app.sandbox.demo.show import Show
+from ari_app.sandbox.demo.survival import SurvivalScenario
 from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
+from ari_app.sandbox.supervisor import supervised
 
 HEARD, NOT_HEARD = 0, 1
 TRANSPORTS = ("rtp", "websocket")
@@ -84,8 +86,9 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
         show.say("Astergram: Telegram calls across Asterisk, on this machine alone.")
         show.heading("Setting up")
         async with set_up(show, folder) as cast:
+            transports = [options.transport] if options.transport else TRANSPORTS
             try:
-                for transport in [options.transport] if options.transport else TRANSPORTS:
+                for transport in transports:
                     show.heading(f"Astergram, with audio to and from Asterisk over {transport}")
                     configuration = await cast.stage.configuration(asterisk={"transport": transport})
                     async with astergram(configuration, folder / "astergram.log") as program:
@@ -96,6 +99,14 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
                 async with astergram(configuration, folder / "astergram.log") as program:
                     show.step("astergram-bot", "Astergram is ready")
                     await chat.ChatScenario(cast, program, show, report).play()
+                for transport in transports:
+                    show.heading(f"Astergram is killed while people talk, with audio over {transport}")
+                    configuration = await cast.stage.configuration(
+                        asterisk={"transport": transport}, bot=cast.stage.bot()
+                    )
+                    async with supervised(configuration, folder / "astergram.log") as supervisor:
+                        show.step(f"supervised-{transport}", "Astergram is ready, and has a supervisor")
+                        await SurvivalScenario(cast, supervisor, transport, show, report).play()
             except ProgramEnded as error:
                 if not report.calls:
                     raise

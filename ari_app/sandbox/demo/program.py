@@ -6,13 +6,14 @@ import asyncio
 import os
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ari_app.calls.events import Connected
+from ari_app.calls.events import Connected, Resumed
 from ari_app.sandbox.processes import SandboxError, stopped
 from ari_app.tasks import background_tasks
 
@@ -28,6 +29,7 @@ TAIL_LINES = 8
 READY = re.compile(r"astergram: (ready: .*)")
 FIRST_LINK = re.compile(r"open this link \(once\): (\S+)")
 CONNECTED = re.compile(f"{Connected()}$")
+RESUMED = re.compile(f"{Resumed()}$")
 ENDING = re.compile(r"call \w+ +[\d.]+ s +astergram +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
 
 
@@ -47,9 +49,16 @@ class Ended:
 class Program:
     """A running Astergram."""
 
-    def __init__(self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, log: Path) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, output: asyncio.StreamReader, log: Path, started: float
+    ) -> None:
         self.log = log
         self.said_ready = ""
+        self.ready_ms = 0
+        """From its start until it was ready."""
+        self.resumed_ms: list[int] = []
+        """From its start, for each call that an earlier one has left and that goes on; `resumed` waits for them."""
+        self._started = started
         self._process = process
         self._output = output
         self._unread: list[str] = []
@@ -64,7 +73,9 @@ class Program:
 
     async def ready(self, timeout_s: float = READY_S) -> str:
         """Wait until it works; returns its own line about that."""
-        return (await self.during(self._line(READY, timeout_s)))[1]
+        self.said_ready = (await self.during(self._line(READY, timeout_s)))[1]
+        self.ready_ms = self._since_start_ms()
+        return self.said_ready
 
     async def first_link(self) -> str:
         """Wait for the link to its admin page, which it prints once it is ready, as long as there is no password."""
@@ -78,6 +89,21 @@ class Program:
         """Wait for the next call's end."""
         line = await self._line(ENDING, EVENT_S)
         return Ended(line["status"], int(line["cause"]), line["detail"])
+
+    async def resumed(self, calls: int = 1) -> None:
+        """Wait until so many calls that an earlier one has left go on."""
+        try:
+            async with asyncio.timeout(EVENT_S), self._changed:
+                await self._changed.wait_for(lambda: len(self.resumed_ms) >= calls)
+        except TimeoutError:
+            had = len(self.resumed_ms)
+            raise SandboxError(
+                f"Astergram goes on with {had} of {calls} calls after {EVENT_S:g} s ({self.log})"
+            ) from None
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self._process.kill()
 
     def forget(self) -> None:
         """What it has logged so far is not waited for any more."""
@@ -105,6 +131,8 @@ class Program:
                 line = raw.decode(errors="replace").rstrip()
                 self._tail = [*self._tail, line][-TAIL_LINES:]
                 async with self._changed:
+                    if RESUMED.search(line):
+                        self.resumed_ms.append(self._since_start_ms())
                     self._unread.append(line)
                     self._changed.notify_all()
         self._closed.set()
@@ -121,6 +149,9 @@ class Program:
                 return await self._changed.wait_for(found)  # type: ignore[arg-type]
         except TimeoutError:
             raise SandboxError(f"Astergram logged no {pattern.pattern!r} within {timeout_s:g} s ({self.log})") from None
+
+    def _since_start_ms(self) -> int:
+        return round((time.monotonic() - self._started) * 1000)
 
     async def last_lines(self) -> None:
         """Wait, after its end, until all of its log has been read."""
@@ -144,6 +175,7 @@ async def astergram(configuration: Path, log: Path, ready_s: float = READY_S) ->
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(output), os.fdopen(readable, "rb")
     )
+    started = time.monotonic()
     try:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "ari_app.cli", "run", "--config", str(configuration)),
@@ -158,11 +190,11 @@ async def astergram(configuration: Path, log: Path, ready_s: float = READY_S) ->
         raise
     finally:
         os.close(writable)
-    program = Program(process, output, log)
+    program = Program(process, output, log, started)
     async with background_tasks() as tasks:
         tasks.create_task(program.follow(), name="Astergram's log")
         try:
-            program.said_ready = await program.ready(ready_s)
+            await program.ready(ready_s)
             yield program
         finally:
             await stopped(process)

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from ari_app.sandbox.sip_phone import Codec
+from ari_app.sandbox.tones import GAP_MS
 
 Side = Literal["telegram", "phone"]
 SIDES: dict[Side, str] = {"telegram": "Anna", "phone": "phone 101"}
@@ -98,6 +99,45 @@ class CallReport:
             found.extend(f"{self.name}: {SIDES[side]} {each}" for each in wrong)
         return found
 
+    def rows(self) -> list[tuple[str, str, dict[Side, HeardTone]]]:
+        """The two lines of each part of it in the table, and who heard what meanwhile."""
+        return [(self.name.removesuffix(f"-{self.transport}"), f"{self.transport}, {self.phone_codec}", self.heard)]
+
+
+@dataclass
+class SurvivedCall(CallReport):
+    """A call during which Astergram is killed: ``heard`` until then, ``heard_after`` once the next one has the call.
+
+    ``gap_ms``: the longest gap that either side heard from the first until a key was pressed; 0 where there was none.
+    """
+
+    heard_after: dict[Side, HeardTone] = field(default_factory=dict)
+    gap_ms: int | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """As it stands in report.json."""
+        before_and_after = {"before": self.heard, "after": self.heard_after}
+        heard = {name: {side: asdict(tone) for side, tone in each.items()} for name, each in before_and_after.items()}
+        return {**super().as_json(), "heard": heard, "gap_ms": self.gap_ms}
+
+    def problems(self) -> list[str]:
+        """What is wrong with it."""
+        found = super().problems()
+        if self.failures:
+            return found
+        for side in SIDES:
+            tone = self.heard_after.get(side)
+            wrong = tone.problems() if tone else ["was not recorded"]
+            found.extend(f"{self.name}: after the kill {SIDES[side]} {each}" for each in wrong)
+        if self.gap_ms is None or self.gap_ms >= GAP_MS:
+            found.append(f"{self.name}: the longest gap across the kill was {self.gap_ms} ms")
+        return found
+
+    def rows(self) -> list[tuple[str, str, dict[Side, HeardTone]]]:
+        """Before the kill, and after it."""
+        gap = "?" if self.gap_ms is None else f"{self.gap_ms}"
+        return [*super().rows(), ("  after the kill", f"longest gap {gap} ms", self.heard_after)]
+
 
 @dataclass
 class Report:
@@ -133,10 +173,12 @@ class Report:
             ended = _coloured(call.status or "?", call.status == call.expected)
             setup = "" if call.setup_ms is None else str(call.setup_ms)
             sip_code = f"SIP {call.sip_status.split()[0]}" if call.sip_status else ""
-            sides = [_cells(side, call.heard[side]) for side in SIDES if side in call.heard]
-            first, second = [*sides, NOBODY, NOBODY][:2]
-            table.add_row(call.name.removesuffix(f"-{call.transport}"), ended, *first, setup)
-            table.add_row(f"  {call.transport}, {call.phone_codec}", sip_code, *second)
+            for first_line, second_line, heard in call.rows():
+                sides = [_cells(side, heard[side]) for side in SIDES if side in heard]
+                first, second = [*sides, NOBODY, NOBODY][:2]
+                table.add_row(first_line, ended, *first, setup)
+                table.add_row(f"  {second_line}", sip_code, *second)
+                ended = setup = ""
         return table
 
 

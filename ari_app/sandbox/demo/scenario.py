@@ -20,6 +20,7 @@ from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.sip_phone import Codec, SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE, Stage
+from ari_app.sandbox.supervisor import Supervisor
 from ari_app.sandbox.tones import measure
 from ari_app.telegram.phone import DiscardReason
 from media.types import MediaError
@@ -52,8 +53,16 @@ class Cast:
 class Scenario:
     """The calls over one transport."""
 
+    margin_s = MARGIN_S
+
     def __init__(
-        self, cast: Cast, program: Program, transport: str, seconds: float, show: Show, report: Report
+        self,
+        cast: Cast,
+        program: Program | Supervisor,
+        transport: str,
+        seconds: float,
+        show: Show,
+        report: Report,
     ) -> None:
         self._cast = cast
         self._program = program
@@ -228,7 +237,7 @@ class Scenario:
             codec=call.phone_codec,
             play=self._phone_says if call.talk else None,
             loop=False,
-            call_s=HELLO_S + PAUSE_S + self._seconds + MARGIN_S,
+            call_s=HELLO_S + PAUSE_S + self._seconds + self.margin_s,
             run_dir=self._folder / "phones" / call.name,
         )
 
@@ -240,7 +249,7 @@ class Scenario:
             (self._folder / folder).mkdir(exist_ok=True)
         for path, hz in ((self._anna_says, PERSON_HZ), (self._phone_says, PHONE_HZ)):
             if not path.exists():
-                write_talk(path, hz, self._seconds + MARGIN_S)
+                write_talk(path, hz, self._seconds + self.margin_s)
 
 
 def failure_text(error: BaseException) -> str:
