@@ -76,10 +76,10 @@ class PersonCall:
         """Callee: the app has got the call."""
         await self.person.client(functions.phone.ReceivedCallRequest(self._input))
 
-    async def accept(self, play: Path | None, record: Path | None) -> None:
-        """Callee: press Accept, and come back when the audio is connected."""
+    async def accept(self, play: Path | None, record: Path | None, *, loop: bool = False) -> None:
+        """Callee: press Accept, and come back when the audio is connected; ``loop``: play over and over."""
         requested = await self.until(types.PhoneCallRequested)
-        audio = await self._media(play, record)
+        audio = await self._media(play, record, loop=loop)
         g_b = await audio.answer(await self.person.dh_config(), requested.g_a_hash)
         await self.person.client(functions.phone.AcceptCallRequest(self._input, g_b, self.person.protocol))
         call = await self.until(types.PhoneCall)
@@ -144,11 +144,13 @@ class PersonCall:
         audio = await self._media(None, None, attach=False)
         return await audio.offer(await self.person.dh_config())
 
-    async def _media(self, play: Path | None, record: Path | None, *, attach: bool = True) -> MediaProcess:
+    async def _media(
+        self, play: Path | None, record: Path | None, *, attach: bool = True, loop: bool = False
+    ) -> MediaProcess:
         self.person.stack.push_async_callback(self.close_audio)
         self.audio = await self._opened.enter_async_context(self.person.pool.process(f"person-{self.id}"))
         if attach:
-            await self.audio.attach_files(play, record)
+            await self.audio.attach_files(play, record, loop=loop)
         return self.audio
 
     async def _connect(self, audio: MediaProcess, call: types.PhoneCall) -> None:

@@ -1,4 +1,4 @@
-"""A short soak, as `scripts/soak` runs it: calls of every kind, every fault, and nothing may be wrong."""
+"""A short soak, as `scripts/soak` runs it: calls of every kind, every fault, a kill, and nothing may be wrong."""
 
 import asyncio
 import json
@@ -37,5 +37,7 @@ async def test_a_short_soak(tmp_path: Path) -> None:
     assert (report["ok"], report["calls"], process.returncode) == (True, CALLS, 0)
     assert report["faults"].keys() == {fault.title for fault in Fault}
     assert sum(report["faults"].values()) >= FAULTS_LEAST
+    assert report["faults"][Fault.CONTROLLER_KILLED.title] >= 1
+    assert report["survivors"] >= 1
     made = [json.loads(line) for line in (folder / "calls.jsonl").read_text().splitlines()]
     assert {call["kind"] for call in made} == {kind.title for kind in Kind}

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -18,6 +20,9 @@ from ari_app.sandbox.soak.census import Census, census, descendants
 from ari_app.sandbox.soak.plan import Fault, Kind
 from ari_app.sandbox.soak.report import Report
 from ari_app.sandbox.soak.scripts import SCRIPTS
+from ari_app.sandbox.soak.talks import CONNECTED_S, GAP_MOST_MS, STAYS_S, Talk, Talks
+from ari_app.sandbox.tones import write_tone
+from media.sockets import short_address
 
 ANNA = 7
 WAIT_S = 20.0
@@ -63,6 +68,10 @@ def test_a_call_with_its_own_ending() -> None:
         (made(faults={Fault.BOT_DOWN}, trouble="no answer"), [row()], "no answer"),
         (made(faults={Fault.ARI_CUT}, talked=True, trouble="cut"), [row()], "cut"),
         (made(faults={Fault.MTPROTO_CUT}, talked=True, trouble="cut"), [row()], "cut"),
+        (made(faults={Fault.CONTROLLER_KILLED}, talked=True, trouble="cut"), [row()], "cut"),
+        (made(faults={Fault.CONTROLLER_KILLED}, talked=True), [row(status="ERROR")], "in place of ANSWER"),
+        (made(faults={Fault.CONTROLLER_KILLED}, talked=True), [row(), row(id="c2")], "2 rows in"),
+        (made(faults={Fault.CONTROLLER_KILLED}, talked=True, gap_ms=GAP_MOST_MS + 1), [row()], "nothing was heard"),
     ],
 )
 def test_what_is_wrong(call: Made, rows: list[dict[str, Any]], said: str) -> None:
@@ -82,6 +91,9 @@ def test_what_is_wrong(call: Made, rows: list[dict[str, Any]], said: str) -> Non
         (made(Kind.IN_KEYPAD, faults={Fault.BOT_DOWN}, trouble="no keypad"), [row()]),
         (made(Kind.IN_KEYPAD, faults={Fault.ARI_CUT}, talked=True, trouble="no key"), [row()]),
         (made(faults={Fault.ASTERISK_KILLED}, talked=True, trouble="cut"), [row()]),
+        (made(faults={Fault.CONTROLLER_KILLED}, trouble="ended"), [row(status="ERROR")]),
+        (made(faults={Fault.CONTROLLER_KILLED}, trouble="nobody rang"), []),
+        (made(faults={Fault.CONTROLLER_KILLED}, talked=True, gap_ms=GAP_MOST_MS), [row()]),
     ],
 )
 def test_what_is_right_for_a_call_that_a_fault_hits(call: Made, rows: list[dict[str, Any]]) -> None:
@@ -117,9 +129,44 @@ def test_the_same_seed_gives_the_same_soak() -> None:
 
 def test_every_kind_and_every_fault_comes_early() -> None:
     assert {call.kind for call in plan.calls(3, len(Kind))} == set(Kind) == set(SCRIPTS)
-    assert {planned.fault for planned in islice(plan.faults(3), len(Fault))} == set(Fault)
+    faults = set(Fault) - {Fault.CONTROLLER_KILLED}
+    assert {planned.fault for planned in islice(plan.faults(3), len(faults))} == faults
+    assert Fault.CONTROLLER_KILLED not in {planned.fault for planned in islice(plan.faults(3), 200)}
     often = Counter(call.kind for call in plan.calls(3, 2000))
     assert often[Kind.IN_CALLER_HANGS_UP] > 2 * often[Kind.OUT_NO_MEDIA]
+
+
+def test_kills_are_spread_over_the_calls() -> None:
+    assert plan.kills(1, 500, 6) == plan.kills(1, 500, 6) != plan.kills(2, 500, 6)
+    for part, number in enumerate(plan.kills(1, 500, 6)):
+        assert part * 500 / 6 < number < (part + 1) * 500 / 6
+    assert plan.kills(1, 1, 1) == [1]
+    assert plan.kills(1, 10, 0) == []
+
+
+async def test_a_kill_waits_for_somebody_who_stays() -> None:
+    talks, now = Talks(), asyncio.get_running_loop().time
+    async with asyncio.timeout(WAIT_S):
+        long = asyncio.create_task(talks.talk(now() - 10, STAYS_S))
+        short = asyncio.create_task(talks.talk(now(), 0.1))
+        async with talks.kill_is_due():
+            assert (short.done(), long.done()) == (True, False)
+            new = await talks.talk(now(), 0.0)
+        await long
+    assert (long.result().survives, short.result().survives, new.survives) == (True, False, False)
+    assert (long.result().is_known, short.result().is_known, new.is_known) == (True, True, False)
+    assert not Talk(100.0, 110.0, killed_at=100.0 + CONNECTED_S / 2).is_known
+
+
+def test_the_longest_gap_of_a_talk(tmp_path: Path) -> None:
+    person, phone, silent = (tmp_path / name for name in ("person.wav", "phone.wav", "silent.wav"))
+    write_tone(person, 440.0, 5.0)
+    write_tone(phone, 440.0, 4.9)
+    write_tone(silent, 440.0, 5.0, level_dbfs=-90.0)
+    talk = Talk(100.0, 104.9, killed_at=102.0)
+    assert talk.gap_ms(person, phone) == 0
+    assert Talk(100.0, 106.0).gap_ms(person, phone) == 1100, "the phone's is shorter"
+    assert talk.gap_ms(silent, phone) == 4900
 
 
 def test_a_census() -> None:
@@ -144,6 +191,16 @@ def test_a_census_tells_requests_from_what_is_open() -> None:
             assert census(os.getpid()).fds == before.fds + 1
 
 
+def test_a_census_knows_media_processes_whoever_has_started_them(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as closed:
+        for each, name in ((listening, f"{uuid4().hex}.sock"), (closed, f"{uuid4().hex}.sock")):
+            with short_address(tmp_path / name) as address:
+                each.bind(address)
+        assert census(os.getpid(), sockets=tmp_path).media == 0
+        listening.listen()
+        assert census(os.getpid(), sockets=tmp_path).media == 1
+
+
 def test_growth_is_wrong() -> None:
     report = Report(1, samples=[Census(4, 30 + 2 * each, 2, 8, 100.0 + 10 * each) for each in range(9)])
     report.look_for_growth()
@@ -151,7 +208,7 @@ def test_growth_is_wrong() -> None:
         "fds: 32 in the first third, 44 in the last",
         "memory: 110 MB in the first third, 170 MB in the last",
     ]
-    report.made = [made(), Made(0, ANSWERED, "101", ANNA, 1.0)]
+    report.made = [made(gap_ms=10), Made(0, ANSWERED, "101", ANNA, 1.0)]
     assert report.as_json() == {
         "ok": False,
         "calls": 1,
@@ -160,6 +217,8 @@ def test_growth_is_wrong() -> None:
         "left": {},
         "rss_mb": [110.0, 170.0],
         "fds": [32.0, 44.0],
+        "survivors": 1,
+        "gap_ms": 10,
     }
 
 

@@ -23,13 +23,16 @@ from ari_app.config import load
 from ari_app.sandbox import debian
 from ari_app.sandbox.command import run, stopped_by_sigterm
 from ari_app.sandbox.demo.folder import demo_folder
-from ari_app.sandbox.demo.program import Program, ProgramEnded, astergram
+from ari_app.sandbox.demo.program import ProgramEnded
 from ari_app.sandbox.proxy import Proxy
+from ari_app.sandbox.soak import plan
+from ari_app.sandbox.soak.api import PatientApi
 from ari_app.sandbox.soak.cast import DIALPLAN, LINES, PEOPLE, PLACES, place, set_privacy
 from ari_app.sandbox.soak.faults import Target
 from ari_app.sandbox.soak.report import SHOWN_MOST, Report
 from ari_app.sandbox.soak.soak import FAILURES, Soak
 from ari_app.sandbox.stage import LINE, stage
+from ari_app.sandbox.supervisor import Supervisor, supervised
 
 WELL, WRONG = 0, 1
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "soak"
@@ -53,6 +56,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=float, default=10.0, metavar="M", help="over which time they are spread (%(default)g)"
     )
+    parser.add_argument(
+        "--kills",
+        type=int,
+        metavar="N",
+        help=f"how often Astergram is killed by SIGKILL, and started again ({plan.KILLS_A_MINUTE:g} a minute, one at "
+        "least)",
+    )
     parser.add_argument("--seed", type=int, help="which calls and faults, in which order; it tells the one it took")
     parser.add_argument("--transport", choices=("rtp", "websocket"), default="rtp", help="of the audio (%(default)s)")
     parser.add_argument(
@@ -72,7 +82,10 @@ async def soak(options: argparse.Namespace, folder: Path) -> int:
     with stopped_by_sigterm():
         for tree in ("asterisk", "baresip"):
             await asyncio.to_thread(debian.unpack, tree)
-        console.print(f"Soak: {options.calls} calls in {options.minutes:g} minutes, seed {seed}. Logs in {folder}.")
+        console.print(
+            f"Soak: {options.calls} calls in {options.minutes:g} minutes, {_kills(options)} kills of Astergram, "
+            f"seed {seed}. Logs in {folder}."
+        )
         async with set_up(options, folder, report) as (prepared, at_work):
             try:
                 await at_work.during(prepared.run())
@@ -85,7 +98,7 @@ async def soak(options: argparse.Namespace, folder: Path) -> int:
 
 
 @asynccontextmanager
-async def set_up(options: argparse.Namespace, folder: Path, report: Report) -> AsyncIterator[tuple[Soak, Program]]:
+async def set_up(options: argparse.Namespace, folder: Path, report: Report) -> AsyncIterator[tuple[Soak, Supervisor]]:
     """Everybody in their places, and Astergram at work: it reaches Asterisk and Telegram by proxies only."""
     async with AsyncExitStack() as stack:
         setting = await stack.enter_async_context(stage(folder, dialplan=DIALPLAN, people=PEOPLE))
@@ -100,12 +113,20 @@ async def set_up(options: argparse.Namespace, folder: Path, report: Report) -> A
         )
         settings = load(configuration)
         await setting.sign_in_lines(settings)
-        at_work = await stack.enter_async_context(astergram(configuration, folder / "astergram.log"))
-        api = await stack.enter_async_context(program(settings))
+        at_work = await stack.enter_async_context(supervised(configuration, folder / "astergram.log"))
+        api = PatientApi(await stack.enter_async_context(program(settings)), at_work)
         await api.ask("POST", f"/lines/{LINE}/setup", {"steps": ["bot dialogue"]})
         places = [await stack.enter_async_context(place(setting, number)) for number in range(1, PLACES + 1)]
-        target = Target(setting, at_work.pid, settings.database, ari, mtproto)
-        yield Soak(setting, at_work, api, target, places, report, options.calls, options.minutes), at_work
+        target = Target(setting, at_work, settings.database, ari, mtproto)
+        size = (options.calls, options.minutes, _kills(options))
+        yield Soak(setting, at_work, api, target, places, report, *size), at_work
+
+
+def _kills(options: argparse.Namespace) -> int:
+    """How many, as far as there is a call for each."""
+    usual = max(1, round(options.minutes * plan.KILLS_A_MINUTE))
+    wanted: int = usual if options.kills is None else max(0, options.kills)
+    return min(int(options.calls), wanted)
 
 
 def _told(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ari_app.sandbox.soak.plan import Direction, Fault, Kind
+from ari_app.sandbox.soak.talks import GAP_MOST_MS
 
 SLACK_S = 0.5  # the program may hear of a call a moment after its script was given up
 
@@ -16,8 +17,10 @@ SLACK_S = 0.5  # the program may hear of a call a moment after its script was gi
 class Made:
     """A call that was made; times are Unix times.
 
-    ``trouble`` is what kept its script from coming to its end, ``faults`` what worked meanwhile, ``kills`` which media
-    processes were killed meanwhile, by number: one of them may have been its own.
+    ``talked``: both sides were connected with each other for a while. ``trouble`` is what kept its script from coming
+    to its end, ``faults`` what worked meanwhile, ``kills`` which media processes were killed meanwhile, by number: one
+    of them may have been its own. ``gap_ms``: the longest gap that either side heard of a talk during which the program
+    was killed, None where there was none to listen to.
     """
 
     number: int
@@ -30,6 +33,7 @@ class Made:
     trouble: str = ""
     faults: set[Fault] = field(default_factory=set)
     kills: set[int] = field(default_factory=set)
+    gap_ms: int | None = None
 
     def __str__(self) -> str:
         hit = ", ".join(sorted(fault.title for fault in self.faults)) or "no fault"
@@ -39,10 +43,6 @@ class Made:
         """For whoever looks into one of many."""
         faults = sorted(fault.title for fault in self.faults)
         return vars(self) | {"kind": self.kind.title, "faults": faults, "kills": sorted(self.kills)}
-
-    def has_talked(self) -> None:
-        """Both sides were connected with each other for a while."""
-        self.talked = True
 
     @property
     def excused(self) -> bool:
@@ -91,6 +91,8 @@ def _judged(call: Made, rows: Sequence[dict[str, Any]]) -> list[str]:
     wrong = []
     if call.trouble and not call.excused:
         wrong.append(call.trouble)
+    if (call.gap_ms or 0) > GAP_MOST_MS and not any(fault.ends_talks for fault in call.faults):
+        wrong.append(f"nothing was heard for {call.gap_ms} ms when the program was killed")
     harmed = any(fault.harms for fault in call.faults)
     wrong += [f"has no end: {_told(row)}" for row in rows if row["status"] is None or row["ended_at"] is None]
     for direction in ("in", "out", "back"):

@@ -17,6 +17,7 @@ from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import LINE, Stage
 from ari_app.sandbox.telegram.privacy import Audience
+from ari_app.sandbox.tones import write_tone
 from media.types import MediaError
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ CALL_S = 60.0  # of memory that a phone has for a call
 RENEW_S = 60.0  # for a phone to register again, which may have to wait for Asterisk
 CLEAN_FAILURES = (SandboxError, MediaError, errors.RPCError, ConnectionError, TimeoutError, OSError)
 KEYPAD_ROWS = 4
+TONE_HZ, TONE_S = 440.0, 1.0  # whole periods: it is played over and over
 
 
 class Place:
@@ -92,6 +94,9 @@ class Place:
         self.user = f"10{number}"
         self.person_id = stage.telegram.user(person.phone).id
         self.asked_back_at = 0.0
+        self.tone = self._folder(stage) / "tone.wav"
+        """What the person and the phone say in a talk."""
+        self.heard = self._folder(stage) / "heard-by-person.wav"
         self._stage = stage
         self._stack = stack
         self._registered_at = 0  # the process id of that Asterisk
@@ -103,7 +108,8 @@ class Place:
             while self._registered_at != self._stage.asterisk.pid:
                 await self._stack.aclose()
                 pid = self._stage.asterisk.pid
-                phone = SipPhone(self._stage.asterisk, self.user, call_s=CALL_S, run_dir=self._folder())
+                run_dir = self.tone.parent
+                phone = SipPhone(self._stage.asterisk, self.user, play=self.tone, call_s=CALL_S, run_dir=run_dir)
                 try:
                     self.phone = await self._stack.enter_async_context(phone)
                 except SandboxError as error:
@@ -119,6 +125,9 @@ class Place:
         self.person.forget_offers()
         with suppress(*CLEAN_FAILURES):
             await self.phone.hang_up_all()
+
+    def discard_recordings(self) -> None:
+        """What was heard is of no use any more."""
         for recording in self.phone.recordings:
             recording.unlink(missing_ok=True)
 
@@ -133,8 +142,8 @@ class Place:
         """How many keypads are in the person's chat with the line."""
         return sum(1 for message in await self.person.chat_with(LINE) if is_keypad(message))
 
-    def _folder(self) -> Path:
-        return self._stage.folder / "phones" / self.user
+    def _folder(self, stage: Stage) -> Path:
+        return stage.folder / "phones" / self.user
 
 
 def is_keypad(message: Any) -> bool:
@@ -146,7 +155,10 @@ def is_keypad(message: Any) -> bool:
 async def place(stage: Stage, number: int) -> AsyncIterator[Place]:
     """A person and a phone, with nothing to do."""
     async with stage.person(NUMBERS[number]) as person, AsyncExitStack() as stack:
-        yield Place(stage, number, person, stack)
+        made = Place(stage, number, person, stack)
+        made.tone.parent.mkdir(parents=True)
+        write_tone(made.tone, TONE_HZ, TONE_S)
+        yield made
 
 
 def set_privacy(stage: Stage) -> None:

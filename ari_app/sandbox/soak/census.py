@@ -9,11 +9,13 @@ from pathlib import Path
 
 PROC = Path("/proc")
 KB_IN_MB = 1024
+SOCKET_PATH, ACCEPTS = 7, 0x10000  # the column of a socket's path, and __SO_ACCEPTCON, in /proc/net/unix
 
 
 @dataclass(frozen=True)
 class Census:
-    """``processes``: the program and all that it has started. The rest is of the program itself; ``rss_mb`` in MiB.
+    """``processes``: the program and all that it has started. ``media``: media processes, those too that an earlier
+    program has left. The rest is of the program itself; ``rss_mb`` in MiB.
 
     ``requests``: connections that an HTTP client keeps for a while for its next requests; ``fds`` has not these.
     """
@@ -23,12 +25,16 @@ class Census:
     requests: int
     threads: int
     rss_mb: float
+    media: int = 0
 
 
-def census(pid: int, servers: Collection[int] = ()) -> Census:
-    """Count; ``servers`` are the ports that it makes requests to. Raises OSError where the program is gone."""
-    fds, sockets = _fds(pid), _sockets_to(servers)
-    requests = sum(each in sockets for each in fds)
+def census(pid: int, servers: Collection[int] = (), sockets: Path | None = None) -> Census:
+    """Count; ``servers`` are the ports that it makes requests to, ``sockets`` the folder of its media processes'.
+
+    Raises OSError where the program is gone.
+    """
+    fds, connections = _fds(pid), _sockets_to(servers)
+    requests = sum(each in connections for each in fds)
     status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines() if ":" in line)
     return Census(
         processes=1 + len(descendants(pid)),
@@ -36,6 +42,7 @@ def census(pid: int, servers: Collection[int] = ()) -> Census:
         requests=requests,
         threads=int(status["Threads"]),
         rss_mb=round(int(status["VmRSS"].split()[0]) / KB_IN_MB, 1),
+        media=len(_listening_in(sockets)) if sockets else 0,
     )
 
 
@@ -80,6 +87,13 @@ def _sockets_to(ports: Collection[int]) -> set[str]:
     """The TCP connections of this machine to these ports, as `_fds` names them (proc_net(5))."""
     rows = (line.split() for line in (PROC / "net" / "tcp").read_text().splitlines()[1:])
     return {f"socket:[{row[9]}]" for row in rows if int(row[2].rpartition(":")[2], 16) in ports}
+
+
+def _listening_in(folder: Path) -> set[str]:
+    """The Unix sockets of a folder that somebody listens on; their names are random."""
+    rows = [line.split() for line in (PROC / "net" / "unix").read_text().splitlines()[1:]]
+    listening = (row[SOCKET_PATH] for row in rows if len(row) > SOCKET_PATH and int(row[3], 16) & ACCEPTS)
+    return {path.rpartition("/")[2] for path in listening} & {path.name for path in folder.iterdir()}
 
 
 def _parent(entry: Path) -> int | None:

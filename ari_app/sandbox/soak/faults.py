@@ -18,6 +18,7 @@ from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.soak.census import grandchildren, threads
 from ari_app.sandbox.soak.plan import Fault, PlannedFault
 from ari_app.sandbox.stage import Stage
+from ari_app.sandbox.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,18 @@ ASTERISK_GONE_S = 1.0  # before it is started again, as a supervisor does
 
 @dataclass
 class Target:
-    """What is hit: ``pid`` and ``database`` of the program, and the ways by which it reaches Asterisk and Telegram."""
+    """What is hit: the program, its ``database``, and the ways by which it reaches Asterisk and Telegram."""
 
     stage: Stage
-    pid: int
+    supervisor: Supervisor
     database: Path
     ari: Proxy
     mtproto: Proxy
+
+    @property
+    def pid(self) -> int:
+        """The program's process."""
+        return self.supervisor.program.pid
 
     def inflicted(self, planned: PlannedFault) -> AbstractAsyncContextManager[None]:
         """The fault works while inside."""
@@ -47,6 +53,7 @@ class Target:
             Fault.MEDIA_KILLED: partial(self._media_killed, planned.whom),
             Fault.BOT_429: self._bot_refused,
             Fault.BOT_DOWN: self.stage.telegram.bot_api_down,
+            Fault.CONTROLLER_KILLED: self._controller_killed,
         }
         return ways[planned.fault]()
 
@@ -86,6 +93,11 @@ class Target:
         processes = [each for each in processes if threads(each) > SPARE_THREADS] or processes
         if processes:
             os.kill(processes[int(whom * len(processes))], signal.SIGSEGV)
+        yield
+
+    @asynccontextmanager
+    async def _controller_killed(self) -> AsyncIterator[None]:
+        await self.supervisor.kill()
         yield
 
     @asynccontextmanager

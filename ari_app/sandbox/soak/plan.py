@@ -87,6 +87,8 @@ class Fault(Enum):
     """Keypads and cards come late or not at all; calls are not touched."""
     BOT_DOWN = "bot api down", "", False, 2
     """Keypads and cards come late or not at all; calls are not touched."""
+    CONTROLLER_KILLED = "controller killed", "ERROR CANCEL", True, 0
+    """Who talks goes on talking; what has not come so far ends. Not one of the others: `kills` says when it comes."""
 
     def __init__(self, title: str, endings: str, hides: bool, weight: int) -> None:
         self.title = title
@@ -113,6 +115,8 @@ class Fault(Enum):
 TALK_S = (0.5, 2.5)
 PAUSE_S = (2.0, 5.0)  # between two faults
 FAULT_S = (1.0, 5.0)
+KILLS_A_MINUTE = 0.6
+KILL_WITHIN = (0.2, 0.8)  # of its part of the soak: calls come before it and after it
 
 
 @dataclass(frozen=True)
@@ -155,9 +159,15 @@ def calls(seed: int, count: int) -> Sequence[PlannedCall]:
 def faults(seed: int) -> Iterator[PlannedFault]:
     """Faults without an end, every one as often as its weight says, and each one early."""
     chance = chance_of(seed, "faults")
-    deck = list(Fault)
+    deck = [fault for fault in Fault if fault.weight]
     while True:
         chance.shuffle(deck)
         for fault in deck:
             yield PlannedFault(fault, chance.uniform(*PAUSE_S), chance.uniform(*FAULT_S), chance.random())
         deck = [fault for fault in Fault for _ in range(fault.weight)]
+
+
+def kills(seed: int, calls: int, count: int) -> list[int]:
+    """With which call's beginning each of so many kills of the program comes: one in each part of the soak."""
+    chance = chance_of(seed, "kills")
+    return [max(1, round((part + chance.uniform(*KILL_WITHIN)) * calls / count)) for part in range(count)]

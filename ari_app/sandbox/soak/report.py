@@ -52,6 +52,11 @@ class Report:
         return sum(call.number > 0 for call in self.made)
 
     @property
+    def gaps_ms(self) -> list[int]:
+        """The longest gap that was heard in each talk during which the program was killed."""
+        return [call.gap_ms for call in self.made if call.gap_ms is not None]
+
+    @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.wrong
@@ -66,6 +71,8 @@ class Report:
             "left": self.left,
             "rss_mb": list(self.thirds("rss_mb")),
             "fds": list(self.thirds("fds")),
+            "survivors": len(self.gaps_ms),
+            "gap_ms": max(self.gaps_ms, default=None),
         }
 
     def tables(self) -> list[Table]:
@@ -79,6 +86,8 @@ class Report:
         for name, times in sorted(self.faults.items()):
             faults.add_row(name, str(times))
         figures = Table("at quiet moments", "first third", "last third")
-        for what in ("fds", "threads", "processes", "rss_mb"):
+        for what in ("fds", "threads", "processes", "media", "rss_mb"):
             figures.add_row(what, *(f"{value:g}" for value in self.thirds(what)))
-        return [kinds, faults, figures]
+        gaps = Table("talks over a kill", "longest gap of any, ms")
+        gaps.add_row(str(len(self.gaps_ms)), str(max(self.gaps_ms, default="")))
+        return [kinds, faults, figures, gaps]

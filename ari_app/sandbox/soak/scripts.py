@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ari_app.api_client import Api
 from ari_app.calls.callback import AGAIN_S
 from ari_app.sandbox.person import PersonCall
 from ari_app.sandbox.processes import SandboxError
+from ari_app.sandbox.soak.api import PatientApi
 from ari_app.sandbox.soak.cast import (
     CONTACT,
     FAILING_LINE,
@@ -24,6 +24,7 @@ from ari_app.sandbox.soak.cast import (
     is_keypad,
 )
 from ari_app.sandbox.soak.plan import Kind
+from ari_app.sandbox.soak.talks import Talk, Talks
 from ari_app.sandbox.stage import LINE
 from ari_app.telegram.phone import DiscardReason
 
@@ -33,18 +34,18 @@ T = TypeVar("T")
 
 @dataclass
 class Scene:
-    """One call: its place, how long they talk (seconds), the program's API, and who is told that they have talked."""
+    """One call: its place, how long they talk (seconds), the program's API, all talks, and who is told of this one."""
 
     place: Place
     talk_s: float
-    api: Api
-    talked: Callable[[], None]
+    api: PatientApi
+    talks: Talks
+    talked: Callable[[Talk], None]
 
     async def talk(self) -> None:
-        """Both are connected for a while; the phone hears what comes from Telegram, silence as it is."""
-        await self.place.phone.wait_for("CALL_RTPESTAB")
-        await asyncio.sleep(self.talk_s)
-        self.talked()
+        """Both are connected for a while."""
+        first_packet = await self.place.phone.wait_for("CALL_RTPESTAB")
+        self.talked(await self.talks.talk(first_packet.at, self.talk_s))
 
     async def called(self) -> PersonCall:
         """The person has called, and the phone rings."""
@@ -56,7 +57,7 @@ class Scene:
         """The person has called, and the phone has answered; they talk."""
         call = await self.called()
         await self.place.phone.answer()
-        await call.confirm(None, None)
+        await call.confirm(self.place.tone, self.place.heard, loop=True)
         await self.place.phone.established()
         await self.talk()
         return call
@@ -76,7 +77,7 @@ class Scene:
     async def accepted(self) -> PersonCall:
         """The phone has called the person, who has answered; they talk."""
         call = await self.dialled()
-        await call.accept(None, None)
+        await call.accept(self.place.tone, self.place.heard, loop=True)
         await self.place.phone.established()
         await self.talk()
         return call

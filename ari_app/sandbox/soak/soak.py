@@ -13,20 +13,23 @@ import aiohttp
 from telethon import errors
 from yarl import URL
 
-from ari_app.api_client import Api, NotRunning, RequestRefused
-from ari_app.sandbox.demo.program import Program
+from ari_app.api_client import NotRunning, RequestRefused
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.soak import plan
+from ari_app.sandbox.soak.api import PatientApi
 from ari_app.sandbox.soak.audit import Made, audit
 from ari_app.sandbox.soak.cast import PLACES, Place
 from ari_app.sandbox.soak.census import Census, census
 from ari_app.sandbox.soak.faults import Target
-from ari_app.sandbox.soak.plan import Fault, Kind, PlannedCall
+from ari_app.sandbox.soak.plan import Fault, Kind, PlannedCall, PlannedFault
 from ari_app.sandbox.soak.report import FDS_SLACK, Report
 from ari_app.sandbox.soak.scripts import SCRIPTS, Scene
+from ari_app.sandbox.soak.talks import Talk, Talks
 from ari_app.sandbox.stage import LINE, Stage
+from ari_app.sandbox.supervisor import Supervisor
 from ari_app.sandbox.telegram.calls import ServerCallState
 from ari_app.tasks import background_tasks
+from media.demand import KEPT_S
 from media.types import MediaError
 
 SCRIPT_S = 45.0
@@ -37,7 +40,7 @@ WARM_S = 0.2
 OVER_S = 30.0  # for a call to be over in the program once both sides have put the phone down, whatever is away
 HEALED_S = 30.0  # for the program to be as before, once a fault is over
 QUIET_EVERY_S = 40.0
-QUIET_S = 20.0  # for what is left to go
+QUIET_S = KEPT_S + 10.0  # for what is left to go: media processes that were ready for a burst of calls take longest
 LOOK_EVERY_S = 0.25  # another program has no event for us
 CONNECTIONS_MOST = 2 + 4 * PLACES  # events and updates, and what a call may ask for at once
 TASKS_SLACK = 3  # those that answer the request itself, and a keypad that is just being hidden
@@ -61,27 +64,32 @@ class Struck:
 
 
 class Soak:
-    """Runs once. ``minutes``: over how long the calls are spread."""
+    """Runs once. ``minutes``: over how long the calls are spread; ``kills``: how often the program is killed."""
 
     def __init__(
         self,
         stage: Stage,
-        program: Program,
-        api: Api,
+        supervisor: Supervisor,
+        api: PatientApi,
         target: Target,
         places: Sequence[Place],
         report: Report,
         calls: int,
         minutes: float,
+        kills: int,
     ) -> None:
         self._stage = stage
-        self._program = program
+        self._supervisor = supervisor
         self._api = api
         self._target = target
         self._places = places
         self._report = report
         self._to_do = deque(plan.calls(report.seed, calls))
         self._every_s = minutes * 60 / max(1, calls)
+        self._kills = deque(plan.kills(report.seed, calls, kills))
+        self._begun = asyncio.Condition()  # one more call has
+        self._talks = Talks()
+        self._one_fault = asyncio.Lock()
         self._struck: list[Struck] = []
         self._scripts: set[asyncio.Timeout] = set()
         self._going = asyncio.Event()
@@ -104,6 +112,7 @@ class Soak:
         started = asyncio.get_running_loop().time()
         async with background_tasks() as tasks:
             tasks.create_task(self._strike(), name="faults")
+            tasks.create_task(self._kill(), name="kills")
             working = {tasks.create_task(self._work(place, started), name=place.user) for place in self._places}
             done = tasks.create_task(asyncio.wait(working), name="all calls")
             hush = tasks.create_task(self._hush.wait(), name="hush")
@@ -145,19 +154,28 @@ class Soak:
         self._calling.add(place)
         self._idle.clear()
         made = Made(planned.number, planned.kind, place.user, place.person_id, time.time())
+        talks: list[Talk] = []
         self._report.made.append(made)
+        async with self._begun:
+            self._begun.notify_all()
         try:
             await place.ready()
             made.began_at = time.time()
             async with asyncio.timeout(SCRIPT_S) as script:
                 self._scripts.add(script)
                 try:
-                    await SCRIPTS[planned.kind](Scene(place, planned.talk_s, self._api, made.has_talked))
+                    scene = Scene(place, planned.talk_s, self._api, self._talks, talks.append)
+                    await SCRIPTS[planned.kind](scene)
                 finally:
                     self._scripts.discard(script)
         except FAILURES as error:
             made.trouble = f"{type(error).__name__}: {error}".strip(": ")
         await place.clean()
+        for talk in talks:
+            made.talked = talk.is_known
+            if talk.survives and planned.kind.only_talks and place.phone.recordings:
+                made.gap_ms = await asyncio.to_thread(talk.gap_ms, place.heard, place.phone.recordings[-1])
+        place.discard_recordings()
         await self._over(made)
         made.ended_at = time.time()
         self._calling.discard(place)
@@ -177,28 +195,47 @@ class Soak:
 
     async def _strike(self) -> None:
         """One fault after the other, but none in a quiet moment."""
-        for number, planned in enumerate(plan.faults(self._report.seed)):
-            fault = planned.fault
+        for planned in plan.faults(self._report.seed):
             await self._going.wait()
-            if fault is Fault.ASTERISK_KILLED:  # it would take along whatever is left there
+            if planned.fault is Fault.ASTERISK_KILLED:  # it would take along whatever is left there
                 self._hushed.clear()
                 self._hush.set()
                 await self._hushed.wait()
             await asyncio.sleep(planned.after_s)
-            await self._going.wait()
-            self._calm.clear()
-            struck = Struck(fault, time.time(), number)
-            self._struck.append(struck)
-            self._report.faults[fault.title] += 1
-            if fault is Fault.ASTERISK_KILLED:
-                for script in self._scripts:
-                    script.reschedule(asyncio.get_running_loop().time() + DEAD_S)
-            async with self._target.inflicted(planned):
-                if fault is not Fault.MEDIA_KILLED:  # which is over at once
-                    await asyncio.sleep(planned.lasts_s)
-            await self._healed(fault)
-            struck.healed_at = time.time()
-            self._calm.set()
+            async with self._one_fault:
+                await self._going.wait()
+                self._calm.clear()
+                await self._inflict(planned)
+                self._calm.set()
+
+    async def _kill(self) -> None:
+        """Kill the program when it is due, with somebody talking."""
+        for number in self._kills:
+            async with self._begun:
+                await self._begun.wait_for(lambda number=number: self._report.calls >= number)  # type: ignore[misc]
+            async with self._one_fault:
+                await self._going.wait()
+                self._calm.clear()
+                async with self._talks.kill_is_due():
+                    await self._look_for_errors()  # which the next one knows nothing of
+                    await self._inflict(PlannedFault(Fault.CONTROLLER_KILLED, 0.0, 0.0, 0.0))
+                self._unexpected = 0
+                self._calm.set()
+
+    async def _inflict(self, planned: PlannedFault) -> None:
+        """Inflict a fault, and wait until all is well again."""
+        fault = planned.fault
+        struck = Struck(fault, time.time(), len(self._struck))
+        self._struck.append(struck)
+        self._report.faults[fault.title] += 1
+        if fault is Fault.ASTERISK_KILLED:
+            for script in self._scripts:
+                script.reschedule(asyncio.get_running_loop().time() + DEAD_S)
+        async with self._target.inflicted(planned):
+            if fault is not Fault.MEDIA_KILLED:  # which is over at once
+                await asyncio.sleep(planned.lasts_s)
+        await self._healed(fault)
+        struck.healed_at = time.time()
 
     async def _healed(self, fault: Fault) -> None:
         """Wait until the program says that all is well."""
@@ -223,7 +260,7 @@ class Soak:
         self._report.left = left
         self._report.samples.append(self._census())
         await self._judge()
-        self._program.forget()
+        self._supervisor.forget()
         if self._usual is None:
             self._usual = self._report.samples[0]
             self._usual_tasks = (await self._api.ask("GET", "/status"))["tasks"]
@@ -246,6 +283,7 @@ class Soak:
         if self._usual:
             found["tasks"] = status["tasks"] - self._usual_tasks - TASKS_SLACK
             found["processes"] = now.processes - self._usual.processes
+            found["media processes"] = now.media - self._usual.media
             found["files and sockets"] = now.fds - self._usual.fds - FDS_SLACK
         found = {what: count for what, count in found.items() if count > 0}
         return found or await self._keypads_left()
@@ -253,7 +291,8 @@ class Soak:
     def _census(self) -> Census:
         bot_api = URL(self._stage.telegram.bot_api_url).port
         assert bot_api
-        return census(self._program.pid, (self._target.ari.port, bot_api))
+        media = self._target.database.parent / "media"
+        return census(self._target.pid, (self._target.ari.port, bot_api), media)
 
     async def _keypads_left(self) -> dict[str, int]:
         keypads = sum([await place.keypads() for place in self._places])
@@ -274,6 +313,10 @@ class Soak:
         while (page := await self._api.ask("GET", f"/calls?since={since}&limit={PAGE}&offset={len(rows)}"))["calls"]:
             rows += page["calls"]
         self._report.wrong += audit(made, rows)
+        await self._look_for_errors()
+
+    async def _look_for_errors(self) -> None:
+        """Say what the program has counted that must not happen."""
         status = await self._api.ask("GET", "/status")
         errors_now = status["unexpected_errors"]
         if errors_now["count"] > self._unexpected:

@@ -1,0 +1,28 @@
+"""The program's API for a soak, in which the program is killed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+
+from ari_app.api_client import Api, NotRunning
+from ari_app.sandbox.supervisor import Supervisor
+
+
+class PatientApi:
+    """Asks the program that is at work; what a kill has met is asked again, of the next one."""
+
+    def __init__(self, api: Api, supervisor: Supervisor) -> None:
+        self._api = api
+        self._supervisor = supervisor
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """As `Api.ask`; raises ProgramEnded, too."""
+        while True:
+            asked = await self._supervisor.at_work()
+            try:
+                return await self._api.ask(method, path, body)
+            except (aiohttp.ClientError, NotRunning):
+                if self._supervisor.ready.is_set() and self._supervisor.program is asked:
+                    raise
