@@ -41,10 +41,10 @@ class Listener(Protocol):
     def on_signal(self, data: bytes) -> None:
         """Signalling data for the other party."""
 
-    def on_frame(self, frame: bytes) -> bytes | None:
+    def on_frame(self, frame: bytes) -> Sequence[bytes]:
         """10 ms of the other party's voice, mono s16le, 100 a second from connect on, without a pause.
 
-        In a thread of ntgcalls'. What it gives is sent: 10 ms of 48 kHz.
+        In a thread of ntgcalls'. What it gives is sent: 10 ms of 48 kHz each.
         """
 
     def on_connected(self) -> None:
@@ -168,8 +168,9 @@ class Engine:
             self._entered.thread = True
             self._enter_thread()
         try:
-            if self._open and (said := self._listener.on_frame(bytes(frames[0].data))) is not None:
-                self._send(said)
+            if self._open:
+                for said in self._listener.on_frame(bytes(frames[0].data)):
+                    self._send(said)
         except Exception as error:
             # One that reached the native thread would end the process.
             log.exception("a tick failed")

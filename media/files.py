@@ -57,15 +57,15 @@ class FilesTransport:
             heard, self._heard = self._heard, []
             self._writer.submit(_write, self._recording, heard).add_done_callback(_complain)
 
-    def pull(self) -> Pcm:
+    def pull(self) -> list[Pcm]:
         """The next tick of the file; after its end its first one again, or silence."""
         at = self._played % len(self._play) if self._loop else self._played
         tick = self._play[at : at + TICK_SAMPLES]
         self._played += len(tick)
         if len(tick) == TICK_SAMPLES:
-            return tick
+            return [tick]
         self._silent_ticks += 1
-        return np.concatenate([tick, SILENCE[len(tick) :]])
+        return [np.concatenate([tick, SILENCE[len(tick) :]])]
 
     def stats(self) -> MediaStats:
         """Ticks count as packets."""

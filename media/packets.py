@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from media.codecs import Pcm, TickPairs
+from media.codecs import TICK_MS, Pcm, TickPairs
 from media.formats import FORMATS
 from media.jitter import LEAD_IN_MS, JitterBuffer
 from media.types import Codecs, FlowStats, MediaStats
@@ -19,6 +19,7 @@ class PacketTransport(ABC):
         self._use(codecs)
         self._pairs = TickPairs()
         self._heard_at = time.monotonic()
+        self._started = False
         self._sent = self._sent_bytes = self._overflows = self._rejected = self._foreign = 0
 
     def _use(self, codecs: Codecs) -> None:
@@ -30,11 +31,12 @@ class PacketTransport(ABC):
 
     def start(self) -> None:
         """Let the jitter buffer play."""
+        self._started = True
         self._jitter.release()
 
     def push(self, sound: bytes) -> None:
-        """Send every second tick, together with the one before; take what has come meanwhile, if it is needed."""
-        if not self._jitter.decoded:
+        """Send every second tick, together with the one before."""
+        if not self._started:
             self._take_in()
         both = self._pairs.add(sound)
         if both is not None:
@@ -52,9 +54,14 @@ class PacketTransport(ABC):
         self._sent += 1
         self._sent_bytes += size
 
-    def pull(self) -> Pcm:
-        """The next tick from the jitter buffer."""
-        return self._jitter.pull(time.monotonic())
+    def pull(self) -> list[Pcm]:
+        """The next tick from the jitter buffer, with the other half of its packet."""
+        self._take_in()
+        now = time.monotonic()
+        said = [self._jitter.pull(now)]
+        if self._jitter.decoded:
+            said.append(self._jitter.pull(now + TICK_MS / 1000))
+        return said
 
     def stats(self) -> MediaStats:
         """Bytes from Asterisk are payloads, those towards it whole packets."""

@@ -22,6 +22,8 @@ class Tick:
     def __init__(self) -> None:
         self._late = 0
         self._ticks = 0
+        self._ahead = 0
+        self._to_be_metered = False
         self._from_telegram = LevelMeter()
         self._to_telegram = LevelMeter()
         self._lock = threading.Lock()
@@ -55,10 +57,11 @@ class Tick:
                 level_from_telegram_dbfs=self._from_telegram.dbfs,
             )
 
-    def take(self, frame: bytes) -> bytes | None:
+    def take(self, frame: bytes) -> list[bytes]:
         """10 ms of the person's voice, mono s16le at the transport's rate.
 
-        What they are to hear, with 48 kHz; or None while they hear nothing.
+        What is to be sent to them now, 10 ms of 48 kHz each: both halves of a packet at once, and then nothing with the
+        next tick. Telegram's codec has packets of 20 ms, too, and so gets the second half sooner.
         """
         now = time.monotonic()
         with self._lock:
@@ -66,18 +69,21 @@ class Tick:
                 self._late += 1
             self._last_at = now
             if self._transport is None:
-                return None
+                return []
             size = self._transport.rate * TICK_MS // 1000 * SAMPLE_BYTES
             if len(frame) != size:  # it may have begun with another rate
                 frame = bytes(size)
             self._ticks += 1
-            metered = self._ticks % METERED == 0
-            if metered:
+            if self._ticks % METERED == 0:
                 self._from_telegram.heard(frame)
+                self._to_be_metered = True
             self._transport.push(frame)
-            if not self._both_ways:
-                return None
+            if self._ahead or not self._both_ways:
+                self._ahead = max(0, self._ahead - 1)
+                return []
             said = self._transport.pull()
-            if metered:
-                self._to_telegram.heard(said)
-            return said.tobytes()
+            self._ahead = len(said) - 1
+            if self._to_be_metered:
+                self._to_telegram.heard(said[0])
+                self._to_be_metered = False
+            return [tick.tobytes() for tick in said]

@@ -26,8 +26,11 @@ class Transport(Protocol):
     def push(self, sound: bytes) -> None:
         """Take one tick of what the Telegram party says, s16le."""
 
-    def pull(self) -> Pcm:
-        """Give one tick of what the Telegram party is to hear."""
+    def pull(self) -> list[Pcm]:
+        """Give one tick of what the Telegram party is to hear, and the next one, too, if it is there already.
+
+        In the next tick there is no pull, then.
+        """
 
     def stats(self) -> MediaStats:
         """What was counted so far; what the transport does not know is left at its default."""

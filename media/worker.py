@@ -64,9 +64,9 @@ class Worker:
         """Pass signalling on to the controller."""
         self._tell(m.SignalOut(data=data))
 
-    def on_frame(self, frame: bytes) -> bytes | None:
+    def on_frame(self, frame: bytes) -> list[bytes]:
         """A tick of the call's clock."""
-        return self._tick.take(frame) if self._lost is None else None
+        return self._tick.take(frame) if self._lost is None else []
 
     def on_connected(self) -> None:
         """Both ways are open."""

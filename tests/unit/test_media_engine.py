@@ -48,10 +48,10 @@ class Listener:
         self.lost: asyncio.Queue[str] = asyncio.Queue()
         self.error: Exception | None = None
 
-    def on_frame(self, frame: bytes) -> bytes:
+    def on_frame(self, frame: bytes) -> list[bytes]:
         if self.error:
             raise self.error
-        return frame
+        return [frame]
 
     def on_lost(self, reason: str) -> None:
         self.lost.put_nowait(reason)

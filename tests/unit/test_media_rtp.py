@@ -106,8 +106,8 @@ def heard(packets: Iterable[RtpPacket]) -> FlowStats:
 
 
 def own_clock(patch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The transport's; it stands still by itself."""
-    clock = SimpleNamespace(now=100.0)
+    """The transport's, which stands still by itself; ``ahead``: ticks that were pulled already."""
+    clock = SimpleNamespace(now=100.0, ahead=0)
     for module in ("media.rtp", "media.packets"):
         patch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
@@ -117,7 +117,7 @@ def talk(transport: RtpTransport, clock: SimpleNamespace, ticks: int) -> None:
     """So many ticks of the call."""
     for _ in range(ticks):
         transport.push(bytes(transport.rate * TICK_MS // 1000 * SAMPLE_BYTES))
-        transport.pull()
+        clock.ahead = clock.ahead - 1 if clock.ahead else len(transport.pull()) - 1
         clock.now += TICK_MS / 1000
 
 

@@ -30,6 +30,7 @@ class Echo:
     def __init__(self) -> None:
         self.started = 0
         self.taken: list[bytes] = []
+        self.at_once = 1
         self.inside = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
@@ -42,8 +43,8 @@ class Echo:
         assert self.go_on.wait(SOON_S)
         self.taken.append(sound)
 
-    def pull(self) -> Pcm:
-        return np.frombuffer(self.taken[-1], np.int16)
+    def pull(self) -> list[Pcm]:
+        return [np.frombuffer(self.taken[-1], np.int16)] * self.at_once
 
     def stats(self) -> MediaStats:
         return MediaStats(overflows=3)
@@ -53,15 +54,15 @@ class Echo:
 
 def test_sound_goes_both_ways_from_when_telegram_can_hear() -> None:
     its, echo = Tick(), Echo()
-    assert its.take(FRAME) is None
+    assert its.take(FRAME) == []
     its.use(echo)
-    assert its.take(FRAME) is None
+    assert its.take(FRAME) == []
     assert (len(echo.taken), echo.started) == (1, 0)
     its.begin()
-    assert its.take(FRAME) == FRAME
+    assert its.take(FRAME) == [FRAME]
     assert echo.started == 1
     its.use(None)
-    assert its.take(FRAME) is None
+    assert its.take(FRAME) == []
     assert len(echo.taken) == 2
 
 
@@ -70,7 +71,18 @@ def test_a_transport_that_comes_later_begins_at_once() -> None:
     its.begin()
     its.use(echo)
     assert echo.started == 1
-    assert its.take(FRAME) == FRAME
+    assert its.take(FRAME) == [FRAME]
+
+
+def test_two_ticks_at_once_are_followed_by_none() -> None:
+    its, echo = Tick(), Echo()
+    its.begin()
+    its.use(echo)
+    echo.at_once = 2
+    assert [len(its.take(FRAME)) for _ in range(5)] == [2, 0, 2, 0, 2]
+    assert len(echo.taken) == 5, "what the person says goes out with each"
+    echo.at_once = 1
+    assert [len(its.take(FRAME)) for _ in range(4)] == [0, 1, 1, 1]
 
 
 def test_a_frame_that_is_none_is_silence() -> None:
