@@ -134,9 +134,37 @@ async def moments_of(path: Path, direction: Direction) -> list[Moment]:
 async def test_a_kill_at_any_moment(tmp_path: Path, direction: Direction) -> None:
     moments = await moments_of(tmp_path / "1", direction)
     assert len(moments) >= MOMENTS_LEAST
+    await each_is_found(tmp_path, moments, direction)
+
+
+@pytest.mark.parametrize("talks", [True, False])
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_a_kill_at_any_moment_of_the_next_run(tmp_path: Path, direction: Direction, talks: bool) -> None:
+    """Which takes up a call in which both talk until it is over, or ends one that rings."""
+    first = [each for each in await moments_of(tmp_path / "1", direction) if is_live(each, tmp_path / "live") is talks]
+    async with next_run(tmp_path / "2", first[-1].picture) as run:
+        watch = Watch(run.rig, tmp_path / "2", direction, run.told, run.rows)
+        watch.begin(run.journal)  # nothing has been done yet
+        await check(run, first[-1], direction)
+    await each_is_found(tmp_path, watch.moments, direction)
+
+
+def is_live(moment: Moment, path: Path) -> bool | None:
+    """Whether both talk by then; None where Telegram has no call yet, or it is over."""
+    path.write_bytes(moment.picture.journal)
+    with open_journal(path) as journal:
+        for left in journal.left:
+            record = json.loads(left.record or b"{}")
+            if record and record["parts"]["telegram"] and not record["ending"]:
+                return record["progress"]["talking_at"] is not None
+    return None
+
+
+async def each_is_found(folder: Path, moments: list[Moment], direction: Direction) -> None:
+    """Whatever is left at each of these moments is found by the next run."""
     for number, moment in enumerate(moments):
         try:
-            async with next_run(tmp_path / f"next {number}", moment.picture) as run:
+            async with next_run(folder / f"next {number}", moment.picture) as run:
                 await check(run, moment, direction)
         except BaseException as error:
             error.add_note(f"killed at moment {number} of {len(moments)}: {moment.name}")
