@@ -5,16 +5,20 @@ import os
 import socket
 import subprocess
 import sys
+import wave
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
+from ari_app.api_client import NotRunning
 from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.soak import plan
+from ari_app.sandbox.soak.api import PatientApi
 from ari_app.sandbox.soak.audit import Made, audit
 from ari_app.sandbox.soak.census import Census, census, descendants
 from ari_app.sandbox.soak.plan import Fault, Kind
@@ -158,6 +162,59 @@ async def test_a_kill_waits_for_somebody_who_stays() -> None:
     assert not Talk(100.0, 110.0, killed_at=100.0 + CONNECTED_S / 2).is_known
 
 
+class FakeSupervisor:
+    """Has the program ready; `kill` takes the one at work, and `start` brings the next."""
+
+    def __init__(self) -> None:
+        self.ready = asyncio.Event()
+        self.start()
+
+    def start(self) -> None:
+        self.program = object()
+        self.ready.set()
+
+    async def at_work(self) -> object:
+        await self.ready.wait()
+        return self.program
+
+
+class FakeApi:
+    """Raises what is to be raised, in order, then answers."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.asked = 0
+
+    async def ask(self, *_: Any) -> str:
+        self.asked += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+async def test_what_a_kill_has_met_is_asked_again_of_the_next_program() -> None:
+    supervisor, api = FakeSupervisor(), FakeApi(aiohttp.ServerDisconnectedError())
+    patient = PatientApi(cast(Any, api), cast(Any, supervisor))
+    supervisor.ready.clear()
+    async with asyncio.timeout(WAIT_S):
+        asking = asyncio.create_task(patient.ask("GET", "/status"))
+        await asyncio.sleep(0)
+        assert api.asked == 0, "there is none to ask"
+        supervisor.start()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await asking  # nobody had killed that one
+        api.errors.append(NotRunning("gone"))
+        asked = api.ask
+
+        async def killed_meanwhile(*given: Any) -> str:
+            supervisor.ready.clear()
+            asyncio.get_running_loop().call_soon(supervisor.start)
+            return await asked(*given)
+
+        api.ask = killed_meanwhile  # type: ignore[method-assign]
+        assert await patient.ask("GET", "/status") == "done"
+
+
 def test_the_longest_gap_of_a_talk(tmp_path: Path) -> None:
     person, phone, silent = (tmp_path / name for name in ("person.wav", "phone.wav", "silent.wav"))
     write_tone(person, 440.0, 5.0)
@@ -167,6 +224,13 @@ def test_the_longest_gap_of_a_talk(tmp_path: Path) -> None:
     assert talk.gap_ms(person, phone) == 0
     assert Talk(100.0, 106.0).gap_ms(person, phone) == 1100, "the phone's is shorter"
     assert talk.gap_ms(silent, phone) == 4900
+    transferred = tmp_path / "transferred.wav"
+    with wave.open(str(transferred), "wb") as target, wave.open(str(person), "rb") as tone:
+        target.setparams(tone.getparams())
+        sound = tone.readframes(tone.getnframes())
+        target.writeframes(sound + bytes(2 * 48000) + sound)
+    assert talk.gap_ms(transferred, phone) == 0, "as long as they talked"
+    assert Talk(100.0, 107.0).gap_ms(transferred, transferred) == 1000
 
 
 def test_a_census() -> None:

@@ -173,7 +173,7 @@ class Soak:
         await place.clean()
         for talk in talks:
             made.talked = talk.is_known
-            if talk.survives and planned.kind.only_talks and place.phone.recordings:
+            if talk.survives and place.phone.recordings:
                 made.gap_ms = await asyncio.to_thread(talk.gap_ms, place.heard, place.phone.recordings[-1])
         place.discard_recordings()
         await self._over(made)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ari_app.sandbox.tones import longest_gap_ms
+from ari_app.sandbox.tones import longest_gap_ms, measure
 
 GAP_MOST_MS = 500
 """Six calls with their phones and people, and a program that starts, leave a machine of two cores no time at moments.
@@ -44,11 +44,16 @@ class Talk:
 
     def gap_ms(self, by_person: Path, by_phone: Path) -> int:
         """The longest gap that either heard. What was not sent leaves no hole in a phone's recording: it is shorter."""
-        lasted_ms = round((self.ended_at - self.began_at) * 1000)
-        silences = [longest_gap_ms(each) for each in (by_person, by_phone)]
+        lasted_s = self.ended_at - self.began_at
+        lasted_ms = round(lasted_s * 1000)
+        gaps = []
+        for recording in (by_person, by_phone):
+            # What comes after the talk, such as a transfer, has gaps of its own.
+            first_s = measure(recording).first_sound_s
+            gaps.append(lasted_ms if first_s is None else longest_gap_ms(recording, first_s, first_s + lasted_s) or 0)
         with wave.open(str(by_phone), "rb") as phone:
             lost_ms = lasted_ms - round(phone.getnframes() / phone.getframerate() * 1000)
-        return max(lost_ms, *(lasted_ms if each is None else each for each in silences))
+        return max(lost_ms, *gaps)
 
 
 class Talks:
