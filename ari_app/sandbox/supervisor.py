@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ari_app.sandbox.demo.program import Ended, Program, ProgramEnded, astergram
+from ari_app.sandbox.demo.program import Ended, Program, astergram
+from ari_app.sandbox.processes import SandboxError
 from ari_app.tasks import background_tasks
 
 T = TypeVar("T")
 
 RESTART_S = 1.0
 """From its end to the next start: RestartSec= of scripts/systemd/astergram.service."""
+READY_S = 60.0
+"""For a start: while people talk, a busy machine has little time left for it."""
 
 
 class Supervisor:
@@ -29,22 +32,25 @@ class Supervisor:
         self._configuration = configuration
         self._log = log
         self._killed = False
-        self._failed: asyncio.Future[ProgramEnded] = asyncio.get_running_loop().create_future()
+        self._failed: asyncio.Future[SandboxError] = asyncio.get_running_loop().create_future()
 
     async def kill(self) -> Program:
-        """`kill -9` it; returns the next one, once that is ready. Raises ProgramEnded where it does not get so far."""
+        """`kill -9` it; returns the next one, once that is ready. Raises SandboxError where it does not get so far."""
         self.ready.clear()
         self._killed = True
         self.program.kill()
         return await self.at_work()
 
     async def at_work(self) -> Program:
-        """Wait until there is one that is ready. Raises ProgramEnded."""
+        """Wait until there is one that is ready. Raises SandboxError."""
         await self.during(self.ready.wait())
         return self.program
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something, whether it is killed meanwhile or not; raises ProgramEnded as soon as it ends by itself."""
+        """Do something, whether it is killed meanwhile or not.
+
+        Raises ProgramEnded as soon as it ends by itself, another SandboxError where the next one does not get ready.
+        """
         working = asyncio.create_task(work)
         either: set[asyncio.Future[Any]] = {working, self._failed}
         try:
@@ -73,7 +79,7 @@ class Supervisor:
         while not self._failed.done():
             ended_at = 0.0
             try:
-                async with astergram(self._configuration, self._log) as program:
+                async with astergram(self._configuration, self._log, READY_S) as program:
                     self.program = program
                     self._killed = False
                     self.ready.set()
@@ -81,7 +87,7 @@ class Supervisor:
                         await program.during(asyncio.Event().wait())
                     finally:
                         ended_at = time.monotonic()
-            except ProgramEnded as error:
+            except SandboxError as error:
                 if not self._killed or not ended_at:
                     self._failed.set_result(error)
             if not self._failed.done():
@@ -91,7 +97,7 @@ class Supervisor:
 
 @asynccontextmanager
 async def supervised(configuration: Path, log: Path) -> AsyncIterator[Supervisor]:
-    """Astergram, ready, until the block is left. Raises ProgramEnded where it does not get ready."""
+    """Astergram, ready, until the block is left. Raises SandboxError where it does not get ready."""
     supervisor = Supervisor(configuration, log)
     async with background_tasks() as tasks:
         tasks.create_task(supervisor.run(), name="supervisor of Astergram")

@@ -32,7 +32,7 @@ from ari_app.sandbox.soak.faults import Target
 from ari_app.sandbox.soak.report import SHOWN_MOST, Report
 from ari_app.sandbox.soak.soak import FAILURES, Soak
 from ari_app.sandbox.stage import LINE, stage
-from ari_app.sandbox.supervisor import Supervisor, supervised
+from ari_app.sandbox.supervisor import READY_S, Supervisor, supervised
 
 WELL, WRONG = 0, 1
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "soak"
@@ -110,6 +110,7 @@ async def set_up(options: argparse.Namespace, folder: Path, report: Report) -> A
             asterisk={"url": f"http://127.0.0.1:{ari.port}", "transport": options.transport},
             telegram={"port": mtproto.port},
             bot=setting.bot(),
+            media={"orphan_s": READY_S},
         )
         settings = load(configuration)
         await setting.sign_in_lines(settings)

@@ -29,6 +29,7 @@ from ari_app.sandbox.stage import LINE
 from ari_app.telegram.phone import DiscardReason
 
 RINGS_S = 20.0  # from one side's dialling to the other side's ringing
+ENDS_S = 30.0  # from one side's hanging up until the other one hears of it: the program may have to be started first
 T = TypeVar("T")
 
 
@@ -86,7 +87,7 @@ class Scene:
 async def _in_caller_hangs_up(scene: Scene) -> None:
     call = await scene.answered()
     await call.hang_up()
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _in_phone_hangs_up(scene: Scene) -> None:
@@ -106,13 +107,13 @@ async def _in_keypad(scene: Scene) -> None:
     if key != "5":
         raise SandboxError(f"the phone heard key {key} in place of 5")
     await call.hang_up()
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _in_transfer(scene: Scene) -> None:
     call = await scene.answered()
     await scene.place.phone.transfer(CONTACT)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
     await asyncio.sleep(scene.talk_s)
     await call.hang_up()
 
@@ -120,7 +121,7 @@ async def _in_transfer(scene: Scene) -> None:
 async def _in_given_up(scene: Scene) -> None:
     call = await scene.called()
     await call.hang_up(DiscardReason.MISSED)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _in_declined(scene: Scene) -> None:
@@ -132,7 +133,7 @@ async def _in_declined(scene: Scene) -> None:
 async def _in_not_answered(scene: Scene) -> None:
     call = await scene.called()
     await call.ended()
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _in_failed(scene: Scene) -> None:
@@ -143,7 +144,7 @@ async def _in_failed(scene: Scene) -> None:
 async def _out_callee_hangs_up(scene: Scene) -> None:
     call = await scene.accepted()
     await call.hang_up()
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_phone_hangs_up(scene: Scene) -> None:
@@ -158,13 +159,13 @@ async def _out_administrator(scene: Scene) -> None:
         if live["call"]["pbx_party"] == scene.place.user:
             await scene.api.ask("POST", f"/calls/{live['call']['id']}/hangup")
     await call.ended()
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_transfer(scene: Scene) -> None:
     call = await scene.accepted()
     await scene.place.phone.transfer(CONTACT)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
     await asyncio.sleep(scene.talk_s)
     await call.hang_up()
 
@@ -172,7 +173,7 @@ async def _out_transfer(scene: Scene) -> None:
 async def _out_declined(scene: Scene) -> None:
     call = await scene.dialled()
     await call.hang_up(DiscardReason.BUSY)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_called_back(scene: Scene) -> None:
@@ -180,7 +181,7 @@ async def _out_called_back(scene: Scene) -> None:
     known = {message.id for message in await place.person.chat_with(LINE)}
     call = await scene.dialled(WITH_CARD)
     await call.hang_up(DiscardReason.BUSY)
-    await place.phone.closed()
+    await place.phone.closed(ENDS_S)
     card = await _message(scene, lambda each: bool(each.buttons) and each.id not in known and not is_keypad(each))
     loop = asyncio.get_running_loop()
     await asyncio.sleep(max(0.0, place.asked_back_at + AGAIN_S - loop.time()))
@@ -193,13 +194,13 @@ async def _out_called_back(scene: Scene) -> None:
     await back.accept(None, None)
     await asyncio.sleep(scene.talk_s)
     await back.hang_up()
-    await place.phone.closed()
+    await place.phone.closed(ENDS_S)
 
 
 async def _out_not_answered(scene: Scene) -> None:
     call = await scene.dialled(SHORTLY)
     await call.ended()
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_given_up(scene: Scene) -> None:
@@ -211,7 +212,7 @@ async def _out_given_up(scene: Scene) -> None:
 async def _out_unavailable(scene: Scene) -> None:
     call = await scene.dialled()
     await call.hang_up(DiscardReason.DISCONNECT)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_no_media(scene: Scene) -> None:
@@ -221,22 +222,22 @@ async def _out_no_media(scene: Scene) -> None:
         await call.ring()
         await call.accept_without_media()
         await call.ended()
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_not_found(scene: Scene) -> None:
     await scene.dial(number=NOBODY)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_restricted(scene: Scene) -> None:
     await scene.dial(number=HERMIT)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _out_limited(scene: Scene) -> None:
     await scene.dial(LIMITED)
-    await scene.place.phone.closed()
+    await scene.place.phone.closed(ENDS_S)
 
 
 async def _before(wanted: Awaitable[T], end: Awaitable[object], what: str) -> T:

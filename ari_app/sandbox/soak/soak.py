@@ -218,7 +218,9 @@ class Soak:
                 self._calm.clear()
                 async with self._talks.kill_is_due():
                     await self._look_for_errors()  # which the next one knows nothing of
+                    self._give_scripts(SCRIPT_S)
                     await self._inflict(PlannedFault(Fault.CONTROLLER_KILLED, 0.0, 0.0, 0.0))
+                    self._give_scripts(SCRIPT_S)  # who stayed goes on only now
                 self._unexpected = 0
                 self._calm.set()
 
@@ -229,13 +231,18 @@ class Soak:
         self._struck.append(struck)
         self._report.faults[fault.title] += 1
         if fault is Fault.ASTERISK_KILLED:
-            for script in self._scripts:
-                script.reschedule(asyncio.get_running_loop().time() + DEAD_S)
+            self._give_scripts(DEAD_S)
         async with self._target.inflicted(planned):
             if fault is not Fault.MEDIA_KILLED:  # which is over at once
                 await asyncio.sleep(planned.lasts_s)
         await self._healed(fault)
         struck.healed_at = time.time()
+
+    def _give_scripts(self, seconds: float) -> None:
+        """So much time from now on, in place of what they had left."""
+        for script in self._scripts:
+            if not script.expired():
+                script.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _healed(self, fault: Fault) -> None:
         """Wait until the program says that all is well."""
