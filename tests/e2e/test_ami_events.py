@@ -252,7 +252,7 @@ async def test_a_crash_ends_the_calls_that_it_has_left(tmp_path: Path, asterisk_
             told = names(crm.telegram("TelegramStarted", "TelegramCallEnded"))
             assert (told[0], sorted(told[1:])) == ("Started", ["CallEnded", "Started"])
             assert (ended["CallID"], ended["Name"], ended["Line"]) == (answered["CallID"], "Анна", LINE)
-            assert (ended["Status"], ended["EndedBy"]) == ("ANSWER", "Asterisk")  # its leg is gone, whoever hung it up
+            assert (ended["Status"], ended["EndedBy"]) == ("ANSWER", "Astergram")  # nothing of it is left in Asterisk
 
 
 async def test_who_comes_late_asks(play: PlayMaker) -> None:
