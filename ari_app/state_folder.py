@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from media.forker import started_at
+
 LOCK = "astergram.lock"
-START_FIELD = 19
-"""Of /proc/PID/stat (proc_pid_stat(5), field 22), behind the name, which may have spaces."""
 PRIVATE = 0o600
 PRIVATE_FOLDER = 0o700
 
@@ -45,7 +45,7 @@ def held(folder: Path, command: str) -> Iterator[None]:
         with suppress(OSError):  # a full disk costs the next one the name, nothing else
             lock.truncate()
             pid = os.getpid()
-            json.dump({"command": command, "pid": pid, "began": _began(pid), "since": time.time()}, lock)
+            json.dump({"command": command, "pid": pid, "began": started_at(pid), "since": time.time()}, lock)
             lock.flush()
         yield
 
@@ -55,17 +55,11 @@ def _holder(lock: IO[str]) -> str:
     try:
         its = json.load(lock)
         since = datetime.fromtimestamp(its["since"]).astimezone()
-        if its["began"] == _began(int(its["pid"])):
+        if int(its["began"]) == started_at(int(its["pid"])):  # a reused pid is of a later process
             return f"`astergram {its['command']}` (process {its['pid']}, since {since:%Y-%m-%d %H:%M:%S})"
     except (ValueError, KeyError, TypeError, OverflowError, OSError):
         pass
     return "another Astergram"
-
-
-def _began(pid: int) -> int:
-    """When a process began, in clock ticks since the start of the machine: a reused pid began later. Raises OSError."""
-    its = Path(f"/proc/{pid}/stat").read_text()
-    return int(its.rpartition(")")[2].split()[START_FIELD])
 
 
 def give_to_owner(*paths: Path) -> None:
