@@ -126,6 +126,13 @@ def flows(request: pytest.FixtureRequest) -> Iterator[list[Call]]:
 
 
 @pytest.fixture
+async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
+    """A stage for the program as a process of its own."""
+    async with stage(tmp_path, tree=asterisk_tree) as made:
+        yield made
+
+
+@pytest.fixture
 def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
     """Makes a stage with Astergram on it, and sees to it that nothing is left of either."""
 

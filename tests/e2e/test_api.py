@@ -17,9 +17,8 @@ from aiohttp import ClientResponse
 
 from ari_app import api_client
 from ari_app.config import load
-from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.sip_phone import SipPhone
-from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
+from ari_app.sandbox.stage import ANNA, LINE, Stage
 from ari_app.web.areas import OPERATIONS
 from ari_app.web.http.openapi import document
 from ari_app.web.http.operation import Operation
@@ -159,12 +158,6 @@ def leaves(schema: dict[str, Any]) -> set[Any]:
 
 
 # --- the real program
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
-    async with stage(tmp_path, tree=asterisk_tree) as made:
-        yield made
 
 
 @pytest.fixture

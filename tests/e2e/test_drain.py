@@ -8,24 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ari_app.calls.events import Connected
 from ari_app.config import load
-from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.sip_phone import SipPhone
-from ari_app.sandbox.stage import ANNA, BORIS, LINE, Stage, stage
+from ari_app.sandbox.stage import ANNA, BORIS, LINE, Stage
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import Play, PlayMaker
 from tests.integration.command import Program, astergram, done
 
 LINES = ({"number": LINE, "max_calls": 3},)
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
-    async with stage(tmp_path, tree=asterisk_tree) as made:
-        yield made
 
 
 @asynccontextmanager

@@ -9,23 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from ari_app.calls.events import CallEnded, Connected
 from ari_app.calls.reasons import EndedOnTelegram
 from ari_app.config import load
-from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.sip_phone import SipPhone
-from ari_app.sandbox.stage import ANNA, LINE, Stage, stage
+from ari_app.sandbox.stage import ANNA, LINE, Stage
 from ari_app.sandbox.telegram.device import API_ID
 from tests.e2e.conftest import GONE_S, nothing_left_in
 from tests.integration.command import Program, astergram, done
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
-    async with stage(tmp_path, tree=asterisk_tree) as made:
-        yield made
 
 
 @asynccontextmanager

@@ -17,9 +17,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from aiohttp import ClientSession, CookieJar, TCPConnector
 
-from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.sip_phone import SipPhone
-from ari_app.sandbox.stage import ANNA, BOT, LINE, Stage, stage
+from ari_app.sandbox.stage import ANNA, BOT, LINE, Stage
 from ari_app.web.access.access import digest
 from ari_app.web.areas import OPERATIONS
 from tests.e2e.whole_program import WholeProgram, whole_program
@@ -122,12 +121,6 @@ class Life:
 
     async def line_is(self, state: str) -> None:
         await self.program.until(rf"line \{LINE}: {state}")
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
-    async with stage(tmp_path, tree=asterisk_tree) as made:
-        yield made
 
 
 @pytest.mark.timeout(300)

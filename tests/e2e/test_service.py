@@ -18,18 +18,11 @@ import pytest
 import tomli_w
 
 from ari_app.config import load
-from ari_app.sandbox.debian import Tree
-from ari_app.sandbox.stage import Stage, stage
+from ari_app.sandbox.stage import Stage
 from tests.integration.command import Program, astergram
 
 TOLD_S = 30.0
 WATCHDOG_S = 1.0
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
-    async with stage(tmp_path, tree=asterisk_tree) as made:
-        yield made
 
 
 class Told:
