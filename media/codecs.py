@@ -27,6 +27,11 @@ SILENCE.flags.writeable = False
 SILENCE_DBFS = -99.0
 
 
+def size_of(duration_ms: int, rate: int) -> int:
+    """Of so much sound of ``rate`` Hz, in bytes."""
+    return rate * duration_ms // 1000 * SAMPLE_BYTES
+
+
 class CodecError(ValueError):
     """A packet that its codec cannot read."""
 

@@ -66,7 +66,8 @@ class JitterBuffer:
         self._decoder = decoder
         self._target = TargetWait()
         self._pauses = SilenceDetector()
-        self._released = False
+        self.released = False
+        """Whether it may play."""
         self._lead_in = lead_in_ms // TICK_MS
         self._backlog = 0.0
         self._rest: Pcm = SILENCE[:0]  # decoded, but less than a tick
@@ -110,9 +111,9 @@ class JitterBuffer:
 
     def release(self) -> None:
         """Telegram can hear now: what was kept is played from its beginning, and caught up with in its pauses."""
-        if self._released:
+        if self.released:
             return
-        self._released = True
+        self.released = True
         self._note_backlog()
 
     @property
@@ -232,11 +233,11 @@ class JitterBuffer:
         self._backlog = max(0.0, self._level - self._target.samples)
 
     def _may_play(self) -> bool:
-        if self._released and self._lead_in:
+        if self.released and self._lead_in:
             self._lead_in -= 1
             self._note_backlog()
             return False
-        return self._released
+        return self.released
 
     def _ready_to_begin(self) -> bool:
         return bool(self._waiting) and self._waited(self._waiting[0]) >= self._target.samples
@@ -323,7 +324,7 @@ class JitterBuffer:
 
     def _regulate(self, tick: Pcm) -> Pcm:
         """Shorten or lengthen a pause, or in need blend two ticks, to bring the wait to its target."""
-        excess = self._mean_wait - self._target.samples
+        excess = self._excess
         if self._ticks_to_squeeze:
             self._ticks_to_squeeze -= 1
         if excess <= TOO_LONG:

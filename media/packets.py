@@ -19,7 +19,6 @@ class PacketTransport(ABC):
         self._use(codecs)
         self._pairs = TickPairs()
         self._heard_at = time.monotonic()
-        self._started = False
         self._sent = self._sent_bytes = self._overflows = self._rejected = self._foreign = 0
 
     def _use(self, codecs: Codecs) -> None:
@@ -31,12 +30,11 @@ class PacketTransport(ABC):
 
     def start(self) -> None:
         """Let the jitter buffer play."""
-        self._started = True
         self._jitter.release()
 
     def push(self, sound: bytes) -> None:
         """Send every second tick, together with the one before."""
-        if not self._started:
+        if not self._jitter.released:
             self._take_in()
         both = self._pairs.add(sound)
         if both is not None:

@@ -9,7 +9,7 @@ import socket
 from contextlib import AsyncExitStack
 
 from media import messages as m
-from media.codecs import PACKET_SAMPLES, SAMPLE_BYTES, TICK_MS
+from media.codecs import PACKET_MS, TICK_MS, size_of
 from media.formats import FORMATS
 from media.rtp import BEST, RtpPacket
 from media.udp import UdpPort
@@ -50,8 +50,9 @@ async def rehearse() -> None:
 
 def _talk(worker: Worker, asterisk: UdpPort, process: tuple[str, int]) -> None:
     spoken = FORMATS[BEST.from_asterisk]
-    payload = spoken.encoder().encode(bytes(PACKET_SAMPLES * SAMPLE_BYTES))
-    frame = bytes(FORMATS[BEST.to_asterisk].encoder().rate * TICK_MS // 1000 * SAMPLE_BYTES)
+    encoder = spoken.encoder()
+    payload = encoder.encode(bytes(size_of(PACKET_MS, encoder.rate)))
+    frame = bytes(size_of(TICK_MS, FORMATS[BEST.to_asterisk].encoder().rate))
     for number in range(PACKETS):
         packet = RtpPacket(spoken.payload_type, number, number * spoken.step, 1, payload)
         asterisk.send(packet.pack(), process)

@@ -128,7 +128,8 @@ class RtpTransport(PacketTransport):
             self._peer = str(ipaddress.ip_address(host)), port
         except ValueError as error:
             raise MediaError(f"RTP needs its peer's numeric address, and {host!r} is none") from error
-        self._use(codecs)
+        if codecs != BEST:
+            self._use(codecs)
         self._format = FORMATS[codecs.from_asterisk]
         sent = FORMATS[codecs.to_asterisk]
         self._sender = RtpSender(sent.payload_type, sent.step)

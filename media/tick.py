@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
-from media.codecs import SAMPLE_BYTES, TICK_MS
+from media.codecs import TICK_MS, size_of
 from media.silence import METERED, LevelMeter
 from media.transport import Transport
 from media.types import MediaStats
@@ -28,6 +28,7 @@ class Tick:
         self._to_telegram = LevelMeter()
         self._lock = threading.Lock()
         self._transport: Transport | None = None
+        self._size = 0  # of a frame, in bytes
         self._both_ways = False
         self._last_at: float | None = None
 
@@ -35,6 +36,7 @@ class Tick:
         """Carry sound to it and from it from now on; when this returns, no tick uses an earlier one any more."""
         with self._lock:
             self._transport = transport
+            self._size = size_of(TICK_MS, transport.rate) if transport is not None else 0
             if transport is not None and self._both_ways:
                 transport.start()
 
@@ -70,9 +72,8 @@ class Tick:
             self._last_at = now
             if self._transport is None:
                 return []
-            size = self._transport.rate * TICK_MS // 1000 * SAMPLE_BYTES
-            if len(frame) != size:  # it may have begun with another rate
-                frame = bytes(size)
+            if len(frame) != self._size:  # it may have begun with another rate
+                frame = bytes(self._size)
             self._ticks += 1
             if self._ticks % METERED == 0:
                 self._from_telegram.heard(frame)

@@ -1,6 +1,6 @@
 """Packets of tones, in each codec."""
 
-from media.codecs import PACKET_MS, SAMPLE_BYTES, SAMPLE_RATE, Pcm
+from media.codecs import PACKET_MS, SAMPLE_RATE, Pcm, size_of
 from media.formats import FORMATS
 from media.types import Codec
 
@@ -9,5 +9,5 @@ def packets_of(pcm: Pcm, codec: Codec) -> list[bytes]:
     """Of 20 ms, without a rest at the end. 48 kHz are thinned to the codec's rate: low tones need no filter."""
     encoder = FORMATS[codec].encoder()
     sound = pcm[:: SAMPLE_RATE // encoder.rate].tobytes()
-    size = encoder.rate * PACKET_MS // 1000 * SAMPLE_BYTES
+    size = size_of(PACKET_MS, encoder.rate)
     return [encoder.encode(sound[at : at + size]) for at in range(0, len(sound) - size + 1, size)]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from media.codecs import PACKET_MS, PACKET_SAMPLES, SAMPLE_BYTES, TICK_MS
+from media.codecs import PACKET_MS, PACKET_SAMPLES, SAMPLE_BYTES, TICK_MS, size_of
 from media.formats import FORMATS
 from media.opus import OpusEncoder
 from media.rtp import MalformedPacket, RtpPacket, RtpSender, RtpTransport
@@ -116,7 +116,7 @@ def own_clock(patch: pytest.MonkeyPatch) -> SimpleNamespace:
 def talk(transport: RtpTransport, clock: SimpleNamespace, ticks: int) -> None:
     """So many ticks of the call."""
     for _ in range(ticks):
-        transport.push(bytes(transport.rate * TICK_MS // 1000 * SAMPLE_BYTES))
+        transport.push(bytes(size_of(TICK_MS, transport.rate)))
         clock.ahead = clock.ahead - 1 if clock.ahead else len(transport.pull()) - 1
         clock.now += TICK_MS / 1000
 
@@ -165,7 +165,7 @@ def test_another_codec_both_ways(codec: Codec, monkeypatch: pytest.MonkeyPatch) 
     transport.attach(*ASTERISK, Codecs(codec, codec))
     transport.start()
     encoder = form.encoder()
-    payload = encoder.encode(bytes(encoder.rate * PACKET_MS // 1000 * SAMPLE_BYTES))
+    payload = encoder.encode(bytes(size_of(PACKET_MS, encoder.rate)))
     for seq in range(100):
         timestamp = (0xFFFFFF00 + seq * form.step + (seq >= 50) * 8000) & 0xFFFFFFFF
         packet = RtpPacket(form.payload_type, (65_500 + seq) & 0xFFFF, timestamp, OLD, payload)
