@@ -17,11 +17,11 @@ from ari_app.calls.registry import CallRegistry
 from ari_app.i18n import Message, message
 from ari_app.lines.health import StatusMonitor
 from ari_app.pbx.ami_delivery import AmiDelivery
-from ari_app.pbx.ami_events import AmiEvent, TelegramStarted, TelegramStatusComplete
-from ari_app.pbx.ami_lines import AmiLineReporter
-from ari_app.pbx.ami_reporter import AmiReporter
 from ari_app.pbx.ami_requests import AmiRequests, Requestable
 from ari_app.pbx.ami_spool import Spool
+from ari_app.pbx.call_reporter import CallReporter
+from ari_app.pbx.events import ReportedEvent, TelegramStarted, TelegramStatusComplete
+from ari_app.pbx.line_reporter import LineReporter
 from ari_app.store.calls import CallRow
 from ari_app.store.store import Store
 from ari_app.tasks import GuardedTasks, guarded_tasks
@@ -66,12 +66,12 @@ class AmiReports:
         crashed: Sequence[CallRow] = (),
     ) -> None:
         """Report calls and lines from now on, and take requests. ``crashed``: what an earlier run has left open."""
-        calls = AmiReporter(self._put, with_text=self._options.with_text)
-        line_reports = AmiLineReporter(self._put, lines, statuses, registry, bus)
+        calls = CallReporter(self._put, with_text=self._options.with_text)
+        line_reports = LineReporter(self._put, lines, statuses, registry, bus)
 
         def answer_status(action_id: str) -> None:
             live = list(registry.calls.values())
-            told: list[AmiEvent] = [line_reports.status(line, action_id) for line in lines.values()]
+            told: list[ReportedEvent] = [line_reports.status(line, action_id) for line in lines.values()]
             told += [calls.status(call, action_id) for call in live]
             complete = TelegramStatusComplete(
                 event_time=time.time(), lines=len(lines), calls=len(live), action_id=action_id
@@ -93,7 +93,7 @@ class AmiReports:
                 async with asyncio.timeout(DRAIN_S):
                     await self.spool.emptied()
 
-    def _put(self, event: AmiEvent) -> None:
+    def _put(self, event: ReportedEvent) -> None:
         self.spool.put(event.event, event.headers())
 
 

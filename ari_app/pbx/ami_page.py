@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ari_app.pbx.ami_events import AmiCallEvent, AmiEvent, TelegramCallEnded, headers_of, kinds
 from ari_app.pbx.ami_requests import ANSWER_S, ANSWERS, ANSWERS_S, FRESH_S, OWN_HEADERS, SIGNED
+from ari_app.pbx.events import ReportedCallEvent, ReportedEvent, TelegramCallEnded, headers_of, kinds
 
 HEAD = """\
 # Events and requests by AMI
@@ -97,12 +97,12 @@ def events_page() -> str:
         signed=_listed(SIGNED),
         own=_listed(sorted(names)),
     )
-    parts = [head, requests, "## Events", "", "Every event has:", "", *_table(AmiEvent, None)]
-    parts += ["", "Every event of a call has:", "", *_table(AmiCallEvent, AmiEvent)]
+    parts = [head, requests, "## Events", "", "Every event has:", "", *_table(ReportedEvent, None)]
+    parts += ["", "Every event of a call has:", "", *_table(ReportedCallEvent, ReportedEvent)]
     parts += ["", "As AMI shows one:", "", *_example(TelegramCallEnded)]
     for kind in kinds():
-        base = AmiCallEvent if issubclass(kind, AmiCallEvent) else AmiEvent
-        also = " and those of a call" if base is AmiCallEvent else ""
+        base = ReportedCallEvent if issubclass(kind, ReportedCallEvent) else ReportedEvent
+        also = " and those of a call" if base is ReportedCallEvent else ""
         about = " ".join((kind.__doc__ or "").split())
         own = list(_rows(kind, base))
         parts += ["", f"### {kind.event}", "", about]
@@ -110,11 +110,11 @@ def events_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _table(kind: type[AmiEvent], base: type[AmiEvent] | None) -> list[str]:
+def _table(kind: type[ReportedEvent], base: type[ReportedEvent] | None) -> list[str]:
     return ["| header | what | example |", "|---|---|---|", *_rows(kind, base)]
 
 
-def _rows(kind: type[AmiEvent], base: type[AmiEvent] | None) -> Iterator[str]:
+def _rows(kind: type[ReportedEvent], base: type[ReportedEvent] | None) -> Iterator[str]:
     known = {name for name, _ in headers_of(base)} if base else set()
     if base is None:
         yield "| `EventID` | Its number; they only grow | `1790000000123` |"
@@ -124,7 +124,7 @@ def _rows(kind: type[AmiEvent], base: type[AmiEvent] | None) -> Iterator[str]:
             yield f"| `{name}` | {each.metadata['about']} | `{each.metadata['example']}` |"
 
 
-def _example(kind: type[AmiEvent]) -> list[str]:
+def _example(kind: type[ReportedEvent]) -> list[str]:
     lines = ["Event: UserEvent", "Privilege: user,all", f"UserEvent: {kind.event}"]
     lines += [f"{name}: {each.metadata['example']}" for name, each in headers_of(kind)]
     return [f"    {line}" for line in [*lines, "EventID: 1790000000123", "ActionID: 1790000000123"]]

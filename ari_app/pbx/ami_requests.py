@@ -19,7 +19,7 @@ from ari_app.asterisk.ami import Fields
 from ari_app.asterisk.legs import is_extension
 from ari_app.calls.registry import CallRefused
 from ari_app.cooldown import Cooldown, Rate
-from ari_app.pbx.ami_events import AmiEvent, TelegramResponse
+from ari_app.pbx.events import ReportedEvent, TelegramResponse
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.profile import Target
@@ -94,7 +94,7 @@ class AmiRequests:
         self,
         services: Requestable,
         keys: Mapping[str, str],
-        put: Callable[[AmiEvent], None],
+        put: Callable[[ReportedEvent], None],
         status: Callable[[str], None],
         tasks: GuardedTasks,
         *,

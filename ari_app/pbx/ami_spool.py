@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ari_app.pbx.ami_events import TelegramEventsLost
+from ari_app.pbx.events import TelegramEventsLost
 from ari_app.store.ami_spool import AmiSpoolRepository, SpooledEvent
 from ari_app.store.store import Store, StoreUnavailable
 

@@ -1,12 +1,12 @@
-"""Events for AMI: their headers, what is reported of calls and lines, and who may ask."""
+"""Events for AMI: their headers, and the page that describes them."""
 
 import re
 from typing import Any
 
 import pytest
 
-from ari_app.pbx.ami_events import LONGEST_LINE, TelegramMessage, TelegramPause, headers_of, kinds
 from ari_app.pbx.ami_page import events_page
+from ari_app.pbx.events import LONGEST_LINE, TelegramMessage, TelegramPause, headers_of, kinds
 from ari_app.telegram.profile import CardReason
 
 RESERVED = {"Action", "Event", "UserEvent", "Response", "Privilege", "SystemName", "EventID"}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ari_app.pbx import ami_requests
-from ari_app.pbx.ami_events import AmiEvent, TelegramResponse
 from ari_app.pbx.ami_requests import ANSWERS, FRESH_S, AmiRequests, signature
+from ari_app.pbx.events import ReportedEvent, TelegramResponse
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.profile import Target
@@ -57,7 +57,7 @@ class Rig:
         self.services = Services()
         self.now = NOW
         self.asked: list[str] = []
-        self.answers: asyncio.Queue[AmiEvent] = asyncio.Queue()
+        self.answers: asyncio.Queue[ReportedEvent] = asyncio.Queue()
         self.requests = AmiRequests(
             self.services, {"crm": KEY}, self.answers.put_nowait, self.asked.append, tasks, clock=lambda: self.now
         )

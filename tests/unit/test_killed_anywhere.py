@@ -25,8 +25,8 @@ from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import Crashed
 from ari_app.calls.registry import CallRegistry
-from ari_app.pbx.ami_events import AmiEvent, TelegramCallEnded, TelegramCallOffered
-from ari_app.pbx.ami_reporter import AmiReporter
+from ari_app.pbx.call_reporter import CallReporter
+from ari_app.pbx.events import ReportedEvent, TelegramCallEnded, TelegramCallOffered
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.lists import Lists
 from tests.unit.call_rig import PASSES_S, CallRig, call_rig, flow
@@ -66,7 +66,7 @@ class Watch:
     rig: CallRig
     path: Path
     direction: Direction
-    told: list[AmiEvent] = field(default_factory=list)
+    told: list[ReportedEvent] = field(default_factory=list)
     rows: Rows = field(default_factory=Rows)
     moments: list[Moment] = field(default_factory=list)
 
@@ -117,7 +117,7 @@ async def moments_of(path: Path, direction: Direction) -> list[Moment]:
         with open_journal(path) as journal:
             watch = Watch(rig, path, direction)
             listeners = Listeners()
-            listeners.add(AmiReporter(watch.told.append, with_text=False))
+            listeners.add(CallReporter(watch.told.append, with_text=False))
             registry = CallRegistry(recorder=watch.rows, listeners=listeners, journal=CallJournal(journal))
             rig.line.lists = Lists()
             keypads, cards = cast(Any, rig.keypads), cast(Any, FakeCards())

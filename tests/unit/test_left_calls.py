@@ -42,8 +42,8 @@ from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import Crashed, EndedByPbxMeanwhile, EndedOnTelegram, NotResumed
 from ari_app.calls.registry import CallRegistry
-from ari_app.pbx.ami_events import AmiEvent, TelegramCallEnded, TelegramCallOffered
-from ari_app.pbx.ami_reporter import BEGINNINGS, AmiReporter
+from ari_app.pbx.call_reporter import BEGINNINGS, CallReporter
+from ari_app.pbx.events import ReportedEvent, TelegramCallEnded, TelegramCallOffered
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.lists import Lists
 from ari_app.telegram.profile import Target
@@ -97,7 +97,7 @@ class Picture:
     channels: dict[str, Any]
     bridges: dict[str, Any]
     subscribed: set[str]
-    told: list[AmiEvent]
+    told: list[ReportedEvent]
     rows: dict[str, CallState]
     discards: int
     known_to_telegram: bool
@@ -110,7 +110,7 @@ class FirstRun:
     rig: CallRig
     path: Path
     kind: type[CallEvent]
-    told: list[AmiEvent]
+    told: list[ReportedEvent]
     rows: Rows = field(default_factory=Rows)
     picture: Picture | None = None
 
@@ -139,12 +139,12 @@ class FirstRun:
 
 async def first_run(path: Path, direction: Direction, kind: type[CallEvent]) -> Picture:
     """Handle a call until it has had this event; the world then."""
-    told: list[AmiEvent] = []
+    told: list[ReportedEvent] = []
     async with call_rig() as rig, guarded_tasks() as tasks:
         with open_journal(path) as journal:
             run = FirstRun(rig, path, kind, told)
             listeners = Listeners()
-            listeners.add(AmiReporter(told.append, with_text=False))
+            listeners.add(CallReporter(told.append, with_text=False))
             listeners.add(run)
             registry = CallRegistry(recorder=run.rows, listeners=listeners, journal=CallJournal(journal))
             rig.line.lists, keypads = Lists(), cast(Any, rig.keypads)
@@ -195,7 +195,7 @@ class NextRun:
 
     rig: CallRig
     registry: CallRegistry
-    told: list[AmiEvent]
+    told: list[ReportedEvent]
     rows: Rows
     journal: Journal
     left: LeftCalls
@@ -232,7 +232,7 @@ async def next_run(
             left, rows, told, cards = read_left(journal), Rows(), list(picture.told), FakeCards()
             rows.states.update(picture.rows)
             listeners = Listeners()
-            listeners.add(AmiReporter(told.append, with_text=False))
+            listeners.add(CallReporter(told.append, with_text=False))
             registry = CallRegistry(recorder=rows, listeners=listeners, journal=CallJournal(journal))
             LeftCallHandler(
                 left,
@@ -255,7 +255,7 @@ async def next_run(
         assert journal.left == []
 
 
-def was_told(told: list[AmiEvent], kind: type[AmiEvent]) -> int:
+def was_told(told: list[ReportedEvent], kind: type[ReportedEvent]) -> int:
     """How often AMI was told this."""
     return sum(isinstance(each, kind) for each in told)
 

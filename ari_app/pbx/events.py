@@ -1,4 +1,4 @@
-"""The user events that Astergram sends by AMI, as types with fields: docs/events.md is made of them.
+"""What programs are told by AMI, as types with fields: docs/events.md is made of them.
 
 An event is `Event: UserEvent` with `UserEvent: <its name>` and its fields as headers; a field without a value is there,
 and empty. https://docs.asterisk.org/Latest_API/API_Documentation/AMI_Actions/UserEvent/
@@ -33,7 +33,7 @@ def _one_of(values: Iterable[Enum]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AmiEvent:
+class ReportedEvent:
     """What every event has; ``event`` is its UserEvent."""
 
     event: ClassVar[str] = ""
@@ -45,7 +45,7 @@ class AmiEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Somebody(AmiEvent):
+class _Somebody(ReportedEvent):
     """An event about a person on Telegram and one of the lines."""
 
     line: str = header("Line", "The line's number; empty where a call found none", "+79990000001")
@@ -56,7 +56,7 @@ class _Somebody(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AmiCallEvent(_Somebody):
+class ReportedCallEvent(_Somebody):
     """An event of a call."""
 
     call_id: str = header("CallID", "The call; TELEGRAM_CALL in the dialplan", "3f2a9c71d0b4")
@@ -68,7 +68,7 @@ class AmiCallEvent(_Somebody):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallOffered(AmiCallEvent):
+class TelegramCallOffered(ReportedCallEvent):
     """A call begins: a person calls a line, the dialplan calls a person, or somebody is to be called back."""
 
     event: ClassVar = "TelegramCallOffered"
@@ -76,7 +76,7 @@ class TelegramCallOffered(AmiCallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallRinging(AmiCallEvent):
+class TelegramCallRinging(ReportedCallEvent):
     """The side that is called rings: of a call back first the PBX, then Telegram. A redialled call rings again."""
 
     event: ClassVar = "TelegramCallRinging"
@@ -84,7 +84,7 @@ class TelegramCallRinging(AmiCallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallAnswered(AmiCallEvent):
+class TelegramCallAnswered(ReportedCallEvent):
     """Both parties hear each other."""
 
     event: ClassVar = "TelegramCallAnswered"
@@ -92,14 +92,14 @@ class TelegramCallAnswered(AmiCallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallTransferred(AmiCallEvent):
+class TelegramCallTransferred(ReportedCallEvent):
     """Another channel has taken the place of the PBX's; Channel, Uniqueid and Linkedid are those of the new one."""
 
     event: ClassVar = "TelegramCallTransferred"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallEnded(AmiCallEvent):
+class TelegramCallEnded(ReportedCallEvent):
     """A call is over, and both sides were told."""
 
     event: ClassVar = "TelegramCallEnded"
@@ -119,7 +119,7 @@ class TelegramCallEnded(AmiCallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallStatus(AmiCallEvent):
+class TelegramCallStatus(ReportedCallEvent):
     """A call that is not over, in answer to TelegramStatus."""
 
     event: ClassVar = "TelegramCallStatus"
@@ -130,7 +130,7 @@ class TelegramCallStatus(AmiCallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramKeypad(AmiCallEvent):
+class TelegramKeypad(ReportedCallEvent):
     """Digits were dialled on the keypad or in the chat, or the keypad came or went. Which digits is told nowhere."""
 
     event: ClassVar = "TelegramKeypad"
@@ -139,14 +139,14 @@ class TelegramKeypad(AmiCallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallbackRequested(AmiCallEvent):
+class TelegramCallbackRequested(ReportedCallEvent):
     """A person has pressed the button of their business card."""
 
     event: ClassVar = "TelegramCallbackRequested"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramCallbackEnded(AmiCallEvent):
+class TelegramCallbackEnded(ReportedCallEvent):
     """A call back is over."""
 
     event: ClassVar = "TelegramCallbackEnded"
@@ -170,7 +170,7 @@ class TelegramMessage(_Somebody):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramStarted(AmiEvent):
+class TelegramStarted(ReportedEvent):
     """Astergram has started. If an earlier run was killed, calls in which both sides talk go on, and are reported on as
     if nothing had been; of each other one comes a TelegramCallEnded, before or after, with Status ERROR and EndedBy
     Astergram. A call that had just ended may be among them.
@@ -181,7 +181,7 @@ class TelegramStarted(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramLineStatus(AmiEvent):
+class TelegramLineStatus(ReportedEvent):
     """The three status lights of a line: all of them whenever one has changed, and in answer to TelegramStatus."""
 
     event: ClassVar = "TelegramLineStatus"
@@ -199,7 +199,7 @@ class TelegramLineStatus(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramLineRemoved(AmiEvent):
+class TelegramLineRemoved(ReportedEvent):
     """A line is at work no more: removed, or stopped by an administrator."""
 
     event: ClassVar = "TelegramLineRemoved"
@@ -207,7 +207,7 @@ class TelegramLineRemoved(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramPause(AmiEvent):
+class TelegramPause(ReportedEvent):
     """Telegram limits a line: requests of one kind are not made for a time. Or that time is over."""
 
     event: ClassVar = "TelegramPause"
@@ -218,7 +218,7 @@ class TelegramPause(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramDrain(AmiEvent):
+class TelegramDrain(ReportedEvent):
     """An administrator has stopped new calls, before Astergram is to be stopped; or what came of it."""
 
     event: ClassVar = "TelegramDrain"
@@ -227,7 +227,7 @@ class TelegramDrain(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramStatusComplete(AmiEvent):
+class TelegramStatusComplete(ReportedEvent):
     """The end of the answer to TelegramStatus."""
 
     event: ClassVar = "TelegramStatusComplete"
@@ -237,7 +237,7 @@ class TelegramStatusComplete(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramResponse(AmiEvent):
+class TelegramResponse(ReportedEvent):
     """The answer to TelegramSend, TelegramCall and TelegramHangup."""
 
     event: ClassVar = "TelegramResponse"
@@ -248,16 +248,16 @@ class TelegramResponse(AmiEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramEventsLost(AmiEvent):
+class TelegramEventsLost(ReportedEvent):
     """In place of events that there was no room for, as AMI had taken none for too long."""
 
     event: ClassVar = "TelegramEventsLost"
     count: int = header("Count", "How many", "12", 0)
 
 
-def kinds() -> Iterator[type[AmiEvent]]:
+def kinds() -> Iterator[type[ReportedEvent]]:
     """All of them, in the order of the page."""
-    waiting: list[type[AmiEvent]] = [AmiEvent]
+    waiting: list[type[ReportedEvent]] = [ReportedEvent]
     found = []
     while waiting:
         kind = waiting.pop()
@@ -266,7 +266,7 @@ def kinds() -> Iterator[type[AmiEvent]]:
     yield from sorted(found, key=lambda kind: list(globals()).index(kind.__name__))
 
 
-def headers_of(kind: type[AmiEvent]) -> Iterator[tuple[str, Field[Any]]]:
+def headers_of(kind: type[ReportedEvent]) -> Iterator[tuple[str, Field[Any]]]:
     """The headers of a kind of event, each with its field; what all events have comes first."""
     for each in fields(kind):
         yield each.metadata["header"], each

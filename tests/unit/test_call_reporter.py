@@ -12,8 +12,8 @@ from ari_app.calls.events import CallBackRequested
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.scope import CallScope
-from ari_app.pbx.ami_events import AmiEvent
-from ari_app.pbx.ami_reporter import AmiReporter
+from ari_app.pbx.call_reporter import CallReporter
+from ari_app.pbx.events import ReportedEvent
 from ari_app.telegram.errors import Limited
 from tests.unit.call_rig import LINE, PASSES_S, CallRig, call_rig
 from tests.unit.fake_ari import PHONE, eventually, transferred
@@ -27,9 +27,9 @@ class Told:
     def __init__(self, registry: CallRegistry) -> None:
         self.events: list[Any] = []
         self.on_event: Callable[[], None] = lambda: None
-        registry.listeners.add(AmiReporter(self._put, with_text=False))
+        registry.listeners.add(CallReporter(self._put, with_text=False))
 
-    def _put(self, event: AmiEvent) -> None:
+    def _put(self, event: ReportedEvent) -> None:
         self.events.append(event)
         self.on_event()
 

@@ -16,9 +16,9 @@ from ari_app.i18n import message
 from ari_app.lines.health import Colour, LineStatus, StatusLight
 from ari_app.pbx.ami import AmiOptions, AmiReports
 from ari_app.pbx.ami_delivery import AmiDelivery
-from ari_app.pbx.ami_events import AmiEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause
-from ari_app.pbx.ami_lines import AmiLineReporter
 from ari_app.pbx.ami_spool import Spool
+from ari_app.pbx.events import ReportedEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause
+from ari_app.pbx.line_reporter import LineReporter
 from ari_app.store.calls import CallRow
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
@@ -36,9 +36,9 @@ class Lines:
         self.lines: dict[str, Any] = {LINE: self.line}
         self.account = GREEN
         self.now = NOW
-        self.told: list[AmiEvent] = []
+        self.told: list[ReportedEvent] = []
         self.bus = EventBus()
-        self.reporter = AmiLineReporter(
+        self.reporter = LineReporter(
             self.told.append,
             self.lines,
             cast(Any, self),
@@ -50,7 +50,7 @@ class Lines:
     def status(self, line: Any) -> LineStatus:
         return LineStatus(GREEN, self.account, GREEN)
 
-    async def changed(self) -> list[AmiEvent]:
+    async def changed(self) -> list[ReportedEvent]:
         """What is told after a change."""
         self.told.clear()
         self.bus.publish(ACCOUNT, LINE)

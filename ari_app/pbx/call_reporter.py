@@ -1,4 +1,4 @@
-"""Reports calls, cards and messages to AMI."""
+"""Reports calls, cards and messages to programs, as events."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ari_app.calls.call import Call
 from ari_app.calls.drain import DrainState
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import Crashed
-from ari_app.pbx.ami_events import (
-    AmiEvent,
+from ari_app.pbx.events import (
+    ReportedEvent,
     TelegramCallAnswered,
     TelegramCallbackEnded,
     TelegramCallbackRequested,
@@ -35,14 +35,14 @@ BEGINNINGS = (events.CallOffered, events.Dialled, events.ClickToCall, events.Cal
 """The first event of a call that somebody has begun to handle."""
 
 
-class AmiReporter:
+class CallReporter:
     """A `LineListener`; ``put`` takes each event, and never waits. ``with_text``: whether messages are told, too.
 
     ``clock`` gives Unix time.
     """
 
     def __init__(
-        self, put: Callable[[AmiEvent], None], *, with_text: bool, clock: Callable[[], float] = time.time
+        self, put: Callable[[ReportedEvent], None], *, with_text: bool, clock: Callable[[], float] = time.time
     ) -> None:
         self._put = put
         self._with_text = with_text

@@ -1,4 +1,4 @@
-"""Reports the lines to AMI: their status lights, and what Telegram limits."""
+"""Reports the lines to programs, as events: their status lights, and what Telegram limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ari_app.bus import ACCOUNT, RELOAD, EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.lines.health import LineStatus, StatusLight, StatusMonitor
-from ari_app.pbx.ami_events import AmiEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause
+from ari_app.pbx.events import ReportedEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause
 from ari_app.telegram.line import Line
 
 FOLLOWED = frozenset((ACCOUNT, "line", "lines", RELOAD))
@@ -18,12 +18,12 @@ SAME_PAUSE_S = 2.0
 """Two ends of a pause that are no farther apart are one: it is the same pause, looked at twice."""
 
 
-class AmiLineReporter:
+class LineReporter:
     """``put`` takes each event, and never waits; ``clock`` gives Unix time."""
 
     def __init__(
         self,
-        put: Callable[[AmiEvent], None],
+        put: Callable[[ReportedEvent], None],
         lines: Mapping[str, Line],
         statuses: StatusMonitor,
         registry: CallRegistry,
