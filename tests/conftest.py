@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from ari_app.tasks import FAILURES
 NEWEST, OLDEST = "22", "16"
 TREES = {NEWEST: "asterisk", OLDEST: "asterisk-16"}
 """By Asterisk's version: the sandbox's tree."""
+TURN, ROOM = Path(__file__), Path(__file__).with_name("__init__.py")
+"""What a run's workers lock: while they wait to begin a test, and, shared, while they have one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +56,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if impossible:
         config.hook.pytest_deselected(items=impossible)
         items[:] = [item for item in items if item not in impossible]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What is marked ``alone`` waits for the other workers' tests, and theirs for it, before its time limit begins."""
+    with ExitStack() as stack:
+        with _locked(TURN, fcntl.LOCK_EX):
+            stack.enter_context(_locked(ROOM, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH))
+        return (yield)
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    with path.open() as file:
+        fcntl.flock(file, how)
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # closing is not enough: a process that a test has forked has it open
 
 
 @pytest.fixture(autouse=True)

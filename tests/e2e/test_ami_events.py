@@ -216,6 +216,9 @@ async def test_events_wait_while_ami_is_away(play: PlayMaker) -> None:
         call = await anna.call(LINE)
         await phone.incoming()
         await crm.event("TelegramCallRinging")
+        reports = stage.app.services.ami
+        assert reports
+        await reports.spool.emptied()  # else Asterisk may have passed on what it had no time to confirm
         async with proxy.away():
             await phone.answer()
             await call.confirm(None, None)

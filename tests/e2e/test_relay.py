@@ -9,6 +9,7 @@ from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.sandbox.turn import PrivateTurn
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, Play, PlayMaker, heard
+from tests.e2e.pbx import Talk, hears
 
 
 def only_through(play: Play, turn: PrivateTurn) -> None:
@@ -34,6 +35,8 @@ async def test_audio_crosses_the_relay(play: PlayMaker, transport: str) -> None:
         recording = stage.recording("anna")
         await call.confirm(stage.tone("anna", PERSON_HZ), recording)
         await phone.established()
+        await hears(Talk(call, recording), PHONE_HZ)
+        await hears(phone, PERSON_HZ)
         await asyncio.sleep(TALK_S)
         await call.hang_up()
         await phone.closed()

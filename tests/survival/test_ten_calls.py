@@ -126,6 +126,7 @@ async def ended_rows(api: Api) -> list[dict[str, Any]]:
     raise AssertionError("the controller has ended")
 
 
+@pytest.mark.alone  # ten media processes, ten people and six phones are all that two cores carry
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_ten_calls_go_on_with_the_next_controller(tmp_path: Path, asterisk_tree: Tree, transport: str) -> None:
