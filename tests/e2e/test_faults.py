@@ -7,6 +7,7 @@ with another error, while people call, dial, press and write. Meanwhile a call o
 import asyncio
 import sqlite3
 import sys
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
@@ -147,12 +148,11 @@ class Faults:
         self.started[site] += 1
 
         async def broken() -> Any:
-            try:
-                return await Broken(work, ERRORS[turn](), turn)
-            finally:
-                work.close()
+            return await Broken(work, ERRORS[turn](), turn)
 
-        return broken()
+        instead = broken()
+        weakref.finalize(instead, work.close)  # also where it is cancelled before it begins
+        return instead
 
 
 def _site() -> Site:
