@@ -14,8 +14,8 @@ from ari_app.config import ConfigError, Settings, load
 from ari_app.os_words import in_words
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
-LOCAL = ("run", "doctor", "dialplan", "backup", "restore")
-"""Commands that need no running program; these load all of it."""
+LOCAL = ("doctor", "dialplan", "backup", "restore")
+"""Commands that need no running program."""
 
 WHOSE = "run this as the user that Astergram runs as"
 
@@ -45,6 +45,10 @@ async def _awaited(command: Awaitable[Any]) -> Any:
 
 
 def _commands(name: str) -> tuple[Mapping[str, Command], tuple[type[Exception], ...]]:
+    if name == "run":
+        from ari_app.cli import serve as cli_serve
+
+        return cli_serve.COMMANDS, cli_serve.FAILURES
     if name in LOCAL:
         from ari_app.cli import local as cli_local
 

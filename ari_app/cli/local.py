@@ -1,128 +1,22 @@
-"""The commands that need no running program: `astergram run`, `doctor`, `dialplan`, `backup` and `restore`."""
+"""The commands that need no running program: `astergram doctor`, `dialplan`, `backup` and `restore`."""
 
 import argparse
 import asyncio
-import logging
 import os
-import signal
-from functools import partial
-from pathlib import Path
 
 from ari_app import backup
-from ari_app.app import Astergram, installation_defaults, running
 from ari_app.asterisk.errors import AriError
-from ari_app.cli import hand_over
 from ari_app.cli.dialplan import dialplan
 from ari_app.cli.installation import read_installation
 from ari_app.cli.terminal import console, show_json
-from ari_app.config import ConfigError, Settings, load
+from ari_app.config import Settings
 from ari_app.doctor import Doctor, Grade, as_json, print_report
 from ari_app.doctor.dialplan_files import FilesError
 from ari_app.lines.settings import LineError
-from ari_app.service_manager import ServiceManager
 from ari_app.state_folder import StateHeld
 from ari_app.store.store import StoreError
-from ari_app.tasks import guarded_tasks
-from ari_app.telegram.errors import TelegramError
-from ari_app.telegram.line import LineState
-from ari_app.web.server import WebError
-from media.types import MediaError
 
-log = logging.getLogger("astergram")
-
-FAILURES: tuple[type[Exception], ...] = (
-    AriError,
-    FilesError,
-    LineError,
-    MediaError,
-    StateHeld,
-    StoreError,
-    TelegramError,
-    WebError,
-    backup.BackupError,
-)
-
-
-async def serve(settings: Settings, options: argparse.Namespace) -> None:
-    """Work until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("telethon").setLevel(logging.WARNING)
-    logging.getLogger("telethon.network").setLevel(logging.ERROR)  # each try to connect; the line tells once
-    manager = ServiceManager.of(os.environ)
-    stop, reload = asyncio.Event(), asyncio.Event()
-    told = False  # to stop by whoever runs it, and not at its terminal
-
-    def terminate() -> None:
-        nonlocal told
-        told = True
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, terminate)
-    loop.add_signal_handler(signal.SIGINT, stop.set)
-    # Of a terminal that is closed it is the end.
-    loop.add_signal_handler(signal.SIGHUP, stop.set if os.isatty(0) else reload.set)
-    async with running(settings) as app, guarded_tasks() as tasks:
-        if settings.web.enabled:
-            log.info("admin page: %s", app.web.url)
-        attempted, stopped = asyncio.ensure_future(app.first_attempt_done()), asyncio.ensure_future(stop.wait())
-        try:
-            await asyncio.wait({attempted, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if attempted.done():
-                attempted.result()  # raises what only the administrator can repair
-                manager.ready(_ready(app, settings))
-                tasks.supervise(manager.watch, "watchdog")
-                tasks.supervise(partial(_reloading, app, options.config, reload, manager), "reload")
-            await stopped
-        finally:
-            attempted.cancel()
-            stopped.cancel()
-            await asyncio.wait({attempted, stopped})
-        manager.stopping(f"stopping, with {len(app.registry.calls)} calls")
-        log.info("stopping, with %d calls", len(app.registry.calls))
-        if told and app.reload.settings.calls.on_stop == "hand_over":
-            log.info("stopped; calls that go on, for the next start: %d", await hand_over.prepare(app))
-            hand_over.leave()
-
-
-def _ready(app: Astergram, settings: Settings) -> str:
-    """Say so; what it says."""
-    ready = sum(line.state is LineState.READY for line in app.lines)
-    asterisk = app.ari.state.name.lower()
-    said = f"ready: {ready} of {len(app.lines)} lines, Asterisk at {settings.asterisk.url} {asterisk}"
-    log.info("%s", said)
-    if app.web.first_link:  # last, where it is seen
-        print(f"To set the admin page's password, open this link (once): {app.web.first_link}", flush=True)
-    return said
-
-
-async def _reloading(app: Astergram, config: Path, asked: asyncio.Event, manager: ServiceManager) -> None:
-    """Read the configuration again whenever that is asked for, until cancelled."""
-    while True:
-        await asked.wait()
-        asked.clear()
-        manager.reloading()
-        try:
-            said = await _reloaded(app, config)
-        except Exception:
-            manager.ready("the configuration could not be read again; the log says why")
-            raise
-        manager.ready(said)
-
-
-async def _reloaded(app: Astergram, config: Path) -> str:
-    """Read it, and follow it; what came of it. What is wrong with it changes nothing."""
-    try:
-        new = await asyncio.to_thread(load, config)
-        taken, restart = await app.reload.take(new, installation_defaults(new))
-    except (ConfigError, LineError) as error:
-        log.error("the configuration is not read again, and all goes on as before: %s", error)  # noqa: TRY400 - a sentence
-        return "the configuration has a mistake, and all goes on as before; the log has it"
-    said = f"configuration read again: {', '.join(taken) or 'nothing'} changed"
-    if restart:
-        said += f"; needs a restart: {', '.join(restart)}"
-    log.info("%s", said)
-    return said
+FAILURES: tuple[type[Exception], ...] = (AriError, FilesError, LineError, StateHeld, StoreError, backup.BackupError)
 
 
 async def doctor(settings: Settings, options: argparse.Namespace) -> int:
@@ -156,4 +50,4 @@ async def restore(settings: Settings, options: argparse.Namespace) -> None:
     )
 
 
-COMMANDS = {"run": serve, "doctor": doctor, "dialplan": dialplan, "backup": back_up, "restore": restore}
+COMMANDS = {"doctor": doctor, "dialplan": dialplan, "backup": back_up, "restore": restore}
