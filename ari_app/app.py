@@ -1,11 +1,15 @@
 """Makes the parts of Astergram, and hands them to each other: lines, Asterisk, media, the bot, calls, the page."""
 
+from __future__ import annotations
+
 import asyncio
+import importlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ami import Ami
@@ -29,13 +33,11 @@ from ari_app.calls.journal import JOURNAL, open_journal
 from ari_app.calls.journalled import CallJournal
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
-from ari_app.calls.left_calls import LeftCallHandler, read_left
+from ari_app.calls.left_calls import LeftCallHandler, LeftCalls, read_left
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.config import AmiSettings, Settings
-from ari_app.doctor import AmiLogin, Doctor, LineNeeds, Surroundings
-from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS, AgiAddress
 from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.factory import Accounts, LineFactory
@@ -43,7 +45,6 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
-from ari_app.lines.settings import LineSettings
 from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
 from ari_app.pbx.ami_services import AmiServices
@@ -57,9 +58,15 @@ from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.web.http.services import Services
-from ari_app.web.server import Served, serving
 from media.pool import MediaPool
 from media.types import AriLogin, MediaSettings
+
+if TYPE_CHECKING:
+    from ari_app.doctor import Surroundings
+    from ari_app.web.server import Served
+
+LEFT_S = 5.0
+"""For the calls that an earlier run has left to go on, before the page is loaded: adopting one takes milliseconds."""
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +76,7 @@ class Astergram:
     """The running program; made by `running(settings)`."""
 
     ari: AriClient
+    left: LeftCalls
     bot: Bot
     lines: LineManager
     registry: CallRegistry
@@ -79,9 +87,10 @@ class Astergram:
     reload: Reload
 
     async def first_attempt_done(self) -> None:
-        """Wait until Asterisk, each line and the bot have been tried once.
+        """Wait until Asterisk and each line have been tried once, and the calls that were left go on.
 
-        What is away is tried again without an end; raises AriRefused where only the administrator can repair it.
+        What is away is tried again without an end; raises AriRefused where only the administrator can repair it. The
+        bot, which takes seconds to load, is not waited for.
         """
         try:
             await self.ari.wait_connected()
@@ -91,7 +100,7 @@ class Astergram:
             log.warning("Asterisk is not there yet: %s", error)
         for line in self.lines:
             await line.first_attempt_done()
-        await self.bot.first_attempt_done()
+        await self.left.go_on()
 
 
 @asynccontextmanager
@@ -168,6 +177,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             await manager.installation_changed()
 
         def look_around() -> Surroundings:
+            from ari_app.surroundings import surroundings
+
             return surroundings(
                 settings,
                 manager.all_settings(),
@@ -184,7 +195,6 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             reports.begin(lines, statuses, registry, asked, bus, pbx_tasks, history.crashed)
 
         installation.on_change(follow_installation)
-        line_tasks.supervise(bot.run, "bot")
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
         line_tasks.supervise(partial(reconciling, ari, left.kept), "what is left behind in Asterisk")
         line_tasks.supervise(journal.run, "journal of calls")
@@ -204,7 +214,14 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             )
             pbx_tasks.supervise(server_of_scripts.run, "FastAGI")
 
-        # The page and the API.
+        # The page and the API, and the bot: what they need takes long to load, so people who talk come first.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEFT_S):
+                await left.go_on()
+        await asyncio.to_thread(importlib.import_module, "ari_app.web.server")
+        from ari_app.doctor import Doctor
+        from ari_app.web.server import serving
+
         services = Services(
             lines=manager,
             statuses=statuses,
@@ -220,8 +237,9 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, settings.socket))
+        line_tasks.supervise(bot.run, "bot")
         reload = Reload(settings, registry, resources, pool, installation)
-        yield Astergram(ari, bot, manager, registry, keypads, cards, services, web, reload)
+        yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)
 
 
 async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher, bus: EventBus) -> None:
@@ -266,37 +284,6 @@ def audio_settings(settings: Settings, pool: MediaPool, codecs: MediaCodecs) -> 
         media_host=settings.asterisk.media_host,
         connect_s=settings.calls.connect_s,
         away_s=settings.asterisk.away_s,
-    )
-
-
-def surroundings(
-    settings: Settings,
-    lines: Iterable[LineSettings],
-    *,
-    has_bot: bool,
-    holds_app: bool,
-    telegram_offset_s: float | None = None,
-) -> Surroundings:
-    """What the doctor has to know; ``holds_app``: whether this installation is connected to Asterisk now.
-
-    ``telegram_offset_s``: what its lines know of Telegram's clock.
-    """
-    asterisk, telegram, ami, agi = settings.asterisk, settings.telegram, settings.ami, settings.agi
-    return Surroundings(
-        ari_url=asterisk.url,
-        ari_user=asterisk.user,
-        ari_password=asterisk.password,
-        state_dir=settings.state_dir,
-        app=asterisk.app,
-        transport=asterisk.transport,
-        media_host=asterisk.media_host,
-        ami=AmiLogin(ami.host, ami.port, ami.user, ami.password, ami.events) if ami else None,
-        agi=AgiAddress(agi.host, agi.port, agi.allow) if agi else None,
-        lines=tuple(LineNeeds(each.number, each.context, each.max_calls, each.card.callback) for each in lines),
-        telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
-        bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",
-        holds_app=holds_app,
-        telegram_offset_s=telegram_offset_s,
     )
 
 

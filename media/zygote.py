@@ -4,8 +4,8 @@ It is a program of its own (``python -m media.zygote``), so a media process inhe
 secret, no thread, no open file. It is the parent of the media processes, so it is the one to learn how they ended.
 
 On its standard input, a Unix socket, come and go lines of JSON. It begins with ``{"protocol": {...}}``, the fields of
-``media.types.EngineProtocol``, with ``{"priority": 0, "reason": "..."}`` behind it where the processes' priority (nice)
-could not be raised. ``{"fork": "/path/of/socket"}`` is answered by
+``media.types.EngineProtocol``, for which a start waits, and once it can fork, with ``{"priority": 0, "reason": "..."}``
+where the processes' priority (nice) could not be raised. ``{"fork": "/path/of/socket"}`` is answered by
 ``{"forked": "/path/of/socket", "pid": 12}`` or ``{"failed": "/path/of/socket", "reason": "..."}``; an ended process is
 ``{"ended": 12, "code": 0}``, where a negative code is a signal as in ``subprocess``. It ends when its controller does;
 its media processes go on.
@@ -45,14 +45,14 @@ def main() -> None:
     """Serve the controller until it closes the socket."""
     # The terminal's Ctrl-C is the controller's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=sys.stdin.fileno())
+    _say(control, {"protocol": _protocol()})
     for name in PRELOADED:
         importlib.import_module(name)
     _rehearse()
     # What is loaded stays shared between the processes if the collector does not touch it (see gc.freeze).
     gc.collect()
     gc.freeze()
-    control = socket.socket(fileno=sys.stdin.fileno())
-    _say(control, {"protocol": _protocol()})
     if refused := raise_priority():
         _say(control, refused)
     wake_read, wake_write = os.pipe()

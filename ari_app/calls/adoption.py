@@ -5,6 +5,7 @@ needs neither this program nor that connection, does not wait for it.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,7 @@ P = TypeVar("P")
 class Adoption:
     """A call that was ``left``, and what there is of it; ``line`` is None where there is none any more.
 
-    ``until`` (a Unix time) somebody was there to see it.
+    ``until`` (a Unix time) somebody was there to see it. ``adopted`` is called once it goes on.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Adoption:
         line: Line | None,
         resources: CallResources,
         keypads: Keypads,
+        adopted: Callable[[], None] = lambda: None,
     ) -> None:
         self._scope = scope
         self._call = scope.call
@@ -75,6 +77,7 @@ class Adoption:
         self._pool = resources.audio.pool
         self._away_s = resources.audio.away_s
         self._keypads = keypads
+        self._goes_on = adopted
         self._troubles: list[str] = []  # why some of it is not there
         self._phone_call: PhoneCall | None = None
         self._audio: MediaProcess | None = None
@@ -214,6 +217,7 @@ class Adoption:
         pass_signalling(scope, phone_call, audio)
         call.dtmf.open(phone_call.date)
         call.add_event(Resumed())
+        self._goes_on()
         if self._was_transferred:
             await transferred(call, leg)
         await self._finish_connecting(leg)

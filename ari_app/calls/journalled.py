@@ -69,6 +69,11 @@ class JournalledCall:
     ending: JournalledEnding | None = None
     format: int = FORMAT
 
+    @property
+    def talks(self) -> bool:
+        """Whether both sides could hear each other, and nothing had ended that."""
+        return self.progress.talking_at is not None and self.ending is None
+
     def restored(self, observer: CallObserver) -> Call:
         """The call, as it was."""
         call = Call(self.id, self.direction, self.line, self.peer, watcher=observer)

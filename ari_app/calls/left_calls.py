@@ -1,9 +1,11 @@
 """What an earlier run of the program has left: the journal is read at the start, and each of its calls is handled."""
 
+import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from ari_app.calls.adoption import Adoption
@@ -27,6 +29,9 @@ class LeftCalls:
 
     def __init__(self, calls: Iterable[JournalledCall]) -> None:
         self._calls = {call.id: call for call in calls}
+        self._to_go_on = {call.id for call in self._calls.values() if call.talks}
+        self._all_go_on = asyncio.Event()
+        self.adopted("")
 
     @property
     def ids(self) -> frozenset[str]:
@@ -41,9 +46,20 @@ class LeftCalls:
         """What they have in Asterisk, until each has been adopted, or closed."""
         return frozenset().union(*(each.parts.asterisk_ids for each in self._calls.values()))
 
+    def adopted(self, call_id: str) -> None:
+        """One of them goes on."""
+        self._to_go_on.discard(call_id)
+        if not self._to_go_on:
+            self._all_go_on.set()
+
+    async def go_on(self) -> None:
+        """Wait until each in which both sides talked goes on, or is over."""
+        await self._all_go_on.wait()
+
     def done(self, call_id: str) -> None:
         """One of them is over."""
         self._calls.pop(call_id, None)
+        self.adopted(call_id)
 
 
 def read_left(journal: Journal) -> LeftCalls:
@@ -103,7 +119,8 @@ class LeftCallHandler:
             call = left.restored(self.registry)
             async with self.registry.resumed(call):
                 until = self.journal.written_until
-                await Adoption(CallScope(call), left, until, line, self.resources, self.keypads).run()
+                adopted = partial(self.left.adopted, call.id)
+                await Adoption(CallScope(call), left, until, line, self.resources, self.keypads, adopted).run()
             if line:
                 await self.cards.send_after(call, line, left.parts.card_asked)
         finally:

@@ -1,12 +1,13 @@
 """What a command that needs no running program has to know of the installation: configuration, lines, bot."""
 
 from ari_app import api_client
-from ari_app.app import bot_token, installation_defaults, surroundings
+from ari_app.app import bot_token, installation_defaults
 from ari_app.config import Settings
 from ari_app.doctor import Surroundings
 from ari_app.lines.installation import Installation
 from ari_app.lines.loader import load_lines
 from ari_app.store.store import open_store
+from ari_app.surroundings import surroundings
 
 
 async def read_installation(settings: Settings) -> Surroundings:

@@ -19,7 +19,7 @@ from ari_app.store.store import StoreError
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
-from ari_app.web.server import WebError
+from ari_app.web.errors import WebError
 from media.types import MediaError
 
 log = logging.getLogger("astergram")

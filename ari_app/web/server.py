@@ -21,6 +21,7 @@ from ari_app.web.access.access import ACCESS_KEY, Access
 from ari_app.web.access.signed_in import authenticate, still_in
 from ari_app.web.areas import OPERATIONS, PAGES
 from ari_app.web.connect.checkup import CHECKUP, Checkup
+from ari_app.web.errors import WebError
 from ari_app.web.http.compression import compressed
 from ari_app.web.http.context import IDENTITY, WEB, Identity, Web
 from ari_app.web.http.cookies import Cookies
@@ -42,10 +43,6 @@ SHUTDOWN_S = 2.0  # for a request that is being answered when the program stops
 LARGEST_BODY = 1024 * 1024
 SOCKET_MODE_MASK = 0o177
 HOUR_S = 3600.0
-
-
-class WebError(Exception):
-    """The page can't be served; the text says what to do."""
 
 
 @dataclass(frozen=True)

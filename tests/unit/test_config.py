@@ -37,6 +37,12 @@ def test_a_command_that_only_asks_the_program_waits_for_no_telethon() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
+def test_a_start_takes_up_the_calls_before_it_loads_what_they_do_not_need() -> None:
+    heavy = ("aiogram", "ari_app.doctor", "ari_app.web.server", "jinja2")
+    code = f"import ari_app.cli.commands, ari_app.cli.serve, sys; sys.exit(bool({{*{heavy}}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
 def test_the_smallest_file_is_enough(file: Path) -> None:
     settings = load(file)
     assert settings.telegram.api_id == 1

@@ -292,6 +292,40 @@ async def test_a_kill_at_whatever_happens(tmp_path: Path, kind: type[CallEvent],
         assert (was_told(run.told, TelegramCallOffered), was_told(run.told, TelegramCallEnded)) == (1, 1)
 
 
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_a_start_waits_for_calls_that_talk_until_they_go_on(tmp_path: Path, direction: Direction) -> None:
+    asked = asyncio.Event()
+
+    def hesitates(rig: CallRig) -> None:
+        async def before(request: str) -> None:
+            await asked.wait()
+
+        rig.ari.before = before
+
+    async with next_run(tmp_path / "2", await talking(tmp_path, direction), hesitates) as run:
+        waiting = asyncio.create_task(run.left.go_on())
+        await eventually(lambda: bool(run.registry.calls))
+        assert not waiting.done()
+        asked.set()
+        await waiting
+        (call,) = run.registry.calls.values()
+        assert Resumed in flow(call)
+        call.end(outcome.by_administrator(direction, talking=True))
+        await run.over()
+
+
+async def test_a_start_waits_for_calls_that_talked_until_they_are_over(tmp_path: Path) -> None:
+    async with next_run(tmp_path / "2", await talking(tmp_path), no_process) as run:
+        await run.left.go_on()
+        assert not run.registry.calls
+
+
+async def test_a_start_does_not_wait_for_calls_that_rang(tmp_path: Path) -> None:
+    async with next_run(tmp_path / "2", await first_run(tmp_path / "1", Direction.IN, CallOffered)) as run:
+        await run.left.go_on()
+        assert run.left.ids
+
+
 async def talking(tmp_path: Path, direction: Direction = Direction.IN) -> Picture:
     return await first_run(tmp_path / "1", direction, Connected)
 

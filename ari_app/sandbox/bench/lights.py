@@ -37,6 +37,7 @@ async def _lights(settings: Settings, setting: Stage) -> dict[str, float]:
     telegram, asterisk = setting.telegram, setting.asterisk.pid
     async with running(settings) as app:
         await app.first_attempt_done()
+        await app.bot.first_attempt_done()
 
         async def seen(what: str, name: str, colour: Colour) -> None:
             times[what] = await _until(app, name, colour)

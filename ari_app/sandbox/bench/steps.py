@@ -31,6 +31,7 @@ async def measure(rig: Rig, found: Found) -> None:
         setting.person(ANNA) as anna,
     ):
         await app.first_attempt_done()
+        await app.bot.first_attempt_done()
         async with SipPhone(setting.asterisk, "101", auto_answer=True) as phone:
             for number in range(1, rig.sizes.steps + 1):
                 rig.say(f"calls {number} of {rig.sizes.steps}, each way")

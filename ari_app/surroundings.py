@@ -1,0 +1,39 @@
+"""What the doctor has to know of this installation, by its settings."""
+
+from collections.abc import Iterable
+
+from ari_app.config import Settings
+from ari_app.doctor import AmiLogin, LineNeeds, Surroundings
+from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS, AgiAddress
+from ari_app.lines.settings import LineSettings
+
+
+def surroundings(
+    settings: Settings,
+    lines: Iterable[LineSettings],
+    *,
+    has_bot: bool,
+    holds_app: bool,
+    telegram_offset_s: float | None = None,
+) -> Surroundings:
+    """What the doctor has to know; ``holds_app``: whether this installation is connected to Asterisk now.
+
+    ``telegram_offset_s``: what its lines know of Telegram's clock.
+    """
+    asterisk, telegram, ami, agi = settings.asterisk, settings.telegram, settings.ami, settings.agi
+    return Surroundings(
+        ari_url=asterisk.url,
+        ari_user=asterisk.user,
+        ari_password=asterisk.password,
+        state_dir=settings.state_dir,
+        app=asterisk.app,
+        transport=asterisk.transport,
+        media_host=asterisk.media_host,
+        ami=AmiLogin(ami.host, ami.port, ami.user, ami.password, ami.events) if ami else None,
+        agi=AgiAddress(agi.host, agi.port, agi.allow) if agi else None,
+        lines=tuple(LineNeeds(each.number, each.context, each.max_calls, each.card.callback) for each in lines),
+        telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
+        bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",
+        holds_app=holds_app,
+        telegram_offset_s=telegram_offset_s,
+    )
