@@ -48,6 +48,7 @@ from ari_app.lines.manager import LineManager
 from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
 from ari_app.pbx.ami_services import AmiServices
+from ari_app.pbx.reporting import Reporting
 from ari_app.pbx.services import PbxServices
 from ari_app.reload import Reload
 from ari_app.reports.history import HistorySettings, open_history
@@ -190,9 +191,12 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         # What programs of the PBX are told, and ask for; before anything can happen.
         pbx_services = PbxServices(lines, registry, cards, call_tasks)
         pbx_tasks = await stack.enter_async_context(guarded_tasks())
+        readers = [reports.put] if reports else []
+        reporting = Reporting(readers, lines, statuses, registry, bus)
         if reports:
             asked = AmiServices(pbx_services, dispatcher, registry)
-            reports.begin(lines, statuses, registry, asked, bus, pbx_tasks, history.crashed)
+            reports.begin(reporting, lines, registry, asked, pbx_tasks)
+        reporting.begin(pbx_tasks, history.crashed)
 
         installation.on_change(follow_installation)
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")

@@ -1,28 +1,23 @@
-"""AMI at work: what happens is reported, requests are taken, and the connection is kept."""
+"""AMI at work: events are on their way, requests are taken, and the connection is kept."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ari_app import __version__
 from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.asterisk.reconnecting import ConnectionState
-from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.i18n import Message, message
-from ari_app.lines.health import StatusMonitor
 from ari_app.pbx.ami_delivery import AmiDelivery
 from ari_app.pbx.ami_requests import AmiRequests, Requestable
 from ari_app.pbx.ami_spool import Spool
-from ari_app.pbx.call_reporter import CallReporter
-from ari_app.pbx.events import ReportedEvent, TelegramStarted, TelegramStatusComplete
-from ari_app.pbx.line_reporter import LineReporter
-from ari_app.store.calls import CallRow
+from ari_app.pbx.events import ReportedEvent, TelegramMessage, TelegramStatusComplete
+from ari_app.pbx.reporting import Reporting
 from ari_app.store.store import Store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.line import Line
@@ -57,34 +52,31 @@ class AmiReports:
 
     def begin(
         self,
+        reporting: Reporting,
         lines: Mapping[str, Line],
-        statuses: StatusMonitor,
         registry: CallRegistry,
         services: Requestable,
-        bus: EventBus,
         tasks: GuardedTasks,
-        crashed: Sequence[CallRow] = (),
     ) -> None:
-        """Report calls and lines from now on, and take requests. ``crashed``: what an earlier run has left open."""
-        calls = CallReporter(self._put, with_text=self._options.with_text)
-        line_reports = LineReporter(self._put, lines, statuses, registry, bus)
+        """Take requests from now on. ``reporting`` has what is asked for, and `put` for its reader."""
 
         def answer_status(action_id: str) -> None:
             live = list(registry.calls.values())
-            told: list[ReportedEvent] = [line_reports.status(line, action_id) for line in lines.values()]
-            told += [calls.status(call, action_id) for call in live]
+            told: list[ReportedEvent] = [reporting.lines.status(line, action_id) for line in lines.values()]
+            told += [reporting.calls.status(call, action_id) for call in live]
             complete = TelegramStatusComplete(
                 event_time=time.time(), lines=len(lines), calls=len(live), action_id=action_id
             )
             for event in [*told, complete]:
-                self._put(event)
+                self.put(event)
 
-        registry.listeners.add(calls)
-        self._link.on_event = AmiRequests(services, self._options.keys, self._put, answer_status, tasks).take
-        for row in crashed:
-            calls.crashed(row)
-        self._put(TelegramStarted(event_time=time.time(), version=__version__))
-        tasks.supervise(line_reports.run, "lines for AMI")
+        self._link.on_event = AmiRequests(services, self._options.keys, self.put, answer_status, tasks).take
+
+    def put(self, event: ReportedEvent) -> None:
+        """One more event; never waits."""
+        if isinstance(event, TelegramMessage) and not self._options.with_text:
+            event = replace(event, text="")
+        self.spool.put(event.event, event.headers())
 
     async def sent(self) -> None:
         """Give AMI a moment to take what waits, if it takes anything."""
@@ -92,9 +84,6 @@ class AmiReports:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_S):
                     await self.spool.emptied()
-
-    def _put(self, event: ReportedEvent) -> None:
-        self.spool.put(event.event, event.headers())
 
 
 @asynccontextmanager

@@ -36,16 +36,10 @@ BEGINNINGS = (events.CallOffered, events.Dialled, events.ClickToCall, events.Cal
 
 
 class CallReporter:
-    """A `LineListener`; ``put`` takes each event, and never waits. ``with_text``: whether messages are told, too.
+    """A `LineListener`; ``put`` takes each event, and never waits. ``clock`` gives Unix time."""
 
-    ``clock`` gives Unix time.
-    """
-
-    def __init__(
-        self, put: Callable[[ReportedEvent], None], *, with_text: bool, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, put: Callable[[ReportedEvent], None], clock: Callable[[], float] = time.time) -> None:
         self._put = put
-        self._with_text = with_text
         self._clock = clock
 
     def happened(self, call: Call, event: events.CallEvent) -> None:
@@ -126,7 +120,7 @@ class CallReporter:
 
     def message_received(self, line: str, person: Person, text: str) -> None:
         """A person has written."""
-        self._put(TelegramMessage(**self._somebody(line, person), text=text if self._with_text else ""))
+        self._put(TelegramMessage(**self._somebody(line, person), text=text))
 
     def drained(self, state: DrainState, calls: int) -> None:
         """New calls are no longer taken on, or are again; or the last one is over meanwhile."""

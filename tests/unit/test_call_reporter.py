@@ -27,7 +27,7 @@ class Told:
     def __init__(self, registry: CallRegistry) -> None:
         self.events: list[Any] = []
         self.on_event: Callable[[], None] = lambda: None
-        registry.listeners.add(CallReporter(self._put, with_text=False))
+        registry.listeners.add(CallReporter(self._put))
 
     def _put(self, event: ReportedEvent) -> None:
         self.events.append(event)

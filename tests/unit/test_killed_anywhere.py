@@ -117,7 +117,7 @@ async def moments_of(path: Path, direction: Direction) -> list[Moment]:
         with open_journal(path) as journal:
             watch = Watch(rig, path, direction)
             listeners = Listeners()
-            listeners.add(CallReporter(watch.told.append, with_text=False))
+            listeners.add(CallReporter(watch.told.append))
             registry = CallRegistry(recorder=watch.rows, listeners=listeners, journal=CallJournal(journal))
             rig.line.lists = Lists()
             keypads, cards = cast(Any, rig.keypads), cast(Any, FakeCards())

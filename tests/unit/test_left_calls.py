@@ -144,7 +144,7 @@ async def first_run(path: Path, direction: Direction, kind: type[CallEvent]) -> 
         with open_journal(path) as journal:
             run = FirstRun(rig, path, kind, told)
             listeners = Listeners()
-            listeners.add(CallReporter(told.append, with_text=False))
+            listeners.add(CallReporter(told.append))
             listeners.add(run)
             registry = CallRegistry(recorder=run.rows, listeners=listeners, journal=CallJournal(journal))
             rig.line.lists, keypads = Lists(), cast(Any, rig.keypads)
@@ -232,7 +232,7 @@ async def next_run(
             left, rows, told, cards = read_left(journal), Rows(), list(picture.told), FakeCards()
             rows.states.update(picture.rows)
             listeners = Listeners()
-            listeners.add(CallReporter(told.append, with_text=False))
+            listeners.add(CallReporter(told.append))
             registry = CallRegistry(recorder=rows, listeners=listeners, journal=CallJournal(journal))
             LeftCallHandler(
                 left,

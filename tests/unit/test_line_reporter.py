@@ -17,11 +17,13 @@ from ari_app.lines.health import Colour, LineStatus, StatusLight
 from ari_app.pbx.ami import AmiOptions, AmiReports
 from ari_app.pbx.ami_delivery import AmiDelivery
 from ari_app.pbx.ami_spool import Spool
-from ari_app.pbx.events import ReportedEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause
+from ari_app.pbx.events import ReportedEvent, TelegramLineRemoved, TelegramLineStatus, TelegramPause, TelegramStarted
 from ari_app.pbx.line_reporter import LineReporter
+from ari_app.pbx.reporting import Reporting
 from ari_app.store.calls import CallRow
 from ari_app.store.store import open_store
-from ari_app.tasks import guarded_tasks
+from ari_app.tasks import FAILURES, guarded_tasks
+from ari_app.telegram.peers import Person
 from tests.unit.fake_ari import eventually
 
 LINE, NOW = "+79990000001", 1_790_000_000.0
@@ -119,9 +121,10 @@ async def reports(
         spool = Spool(store, 1000)
         link: Any = SimpleNamespace(on_event=None, last_error=None)
         services: Any = None
-        AmiReports(AmiOptions(1000, False, {}), spool, link, cast(AmiDelivery, None)).begin(
-            its.lines, cast(Any, its), registry, services, EventBus(), tasks, crashed
-        )
+        ami = AmiReports(AmiOptions(1000, False, {}), spool, link, cast(AmiDelivery, None))
+        reporting = Reporting([ami.put], its.lines, cast(Any, its), registry, EventBus())
+        ami.begin(reporting, its.lines, registry, services, tasks)
+        reporting.begin(tasks, crashed)
         yield spool, link
 
 
@@ -137,6 +140,29 @@ async def test_what_a_killed_program_left_open_is_over_before_it_has_started(tmp
     assert (ended.headers["CallID"], ended.headers["EndedBy"], ended.headers["Status"]) == ("1", "Astergram", "ERROR")
     assert (ended.headers["Name"], ended.headers["TelegramID"]) == ("Anna", "20")
     assert ended.headers["Reason"] == str(Crashed())
+
+
+async def test_texts_are_told_only_where_that_is_set(tmp_path: Path) -> None:
+    registry, anna = CallRegistry(), Person(20, "", "", "Anna")
+    async with reports(tmp_path, Lines(), registry) as (spool, _):
+        registry.listeners.message_received(LINE, anna, "Call me")
+        await eventually(lambda: len(spool) == 3)
+        told = next(each for each in spool._waiting if each.name == "TelegramMessage")
+    assert told.headers["Text"] == ""
+
+
+async def test_a_reader_that_fails_is_kept_from_the_others() -> None:
+    its = Lines()
+
+    def fails(event: ReportedEvent) -> None:
+        raise RuntimeError("on fire")
+
+    before = FAILURES.count
+    registry = CallRegistry()
+    async with guarded_tasks() as tasks:
+        Reporting([fails, its.told.append], {}, cast(Any, its), registry, its.bus).begin(tasks)
+    assert [type(each) for each in its.told] == [TelegramStarted]
+    assert FAILURES.count == before + 1
 
 
 async def test_who_asks_gets_all_of_it(tmp_path: Path) -> None:
