@@ -59,6 +59,7 @@ from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.web.http.services import Services
+from ari_app.webhooks.webhooks import open_webhooks
 from media.pool import MediaPool
 from media.types import AriLogin, MediaSettings
 
@@ -136,6 +137,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         await stack.enter_async_context(ari)
 
         reports = await stack.enter_async_context(ami_reports(settings.ami, store, bus))
+        webhooks = await stack.enter_async_context(open_webhooks(store, on_change=partial(bus.publish, "webhooks")))
 
         # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
         line_tasks = await stack.enter_async_context(guarded_tasks())
@@ -191,7 +193,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         # What programs of the PBX are told, and ask for; before anything can happen.
         pbx_services = PbxServices(lines, registry, cards, call_tasks)
         pbx_tasks = await stack.enter_async_context(guarded_tasks())
-        readers = [reports.put] if reports else []
+        readers = [reports.put, webhooks.put] if reports else [webhooks.put]
         reporting = Reporting(readers, lines, statuses, registry, bus)
         if reports:
             asked = AmiServices(pbx_services, dispatcher, registry)
@@ -238,6 +240,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             installation=installation,
             store=store,
             bus=bus,
+            webhooks=webhooks,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, settings.socket))

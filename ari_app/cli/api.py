@@ -15,6 +15,7 @@ from ari_app.api_client import Api, NotRunning, RequestRefused, program
 from ari_app.cli import calls as cli_calls
 from ari_app.cli import drain as cli_drain
 from ari_app.cli import lines as cli_lines
+from ari_app.cli import webhooks as cli_webhooks
 from ari_app.cli.settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli.terminal import show_json
 from ari_app.config import Settings
@@ -63,6 +64,7 @@ async def status(options: argparse.Namespace, api: Api) -> None:
 def troubles(found: dict[str, Any]) -> list[str]:
     """What is wrong with the program itself, in sentences."""
     database, errors, shortage = found["database"], found["unexpected_errors"], found["admission"]["shortage"]
+    webhooks = found["webhooks"]
     try:
         zone: tzinfo = ZoneInfo(found["timezone"])
     except (KeyError, ValueError):  # the machine's own has no name, only an offset
@@ -80,6 +82,10 @@ def troubles(found: dict[str, Any]) -> list[str]:
         )
     if shortage:
         said.append(f"One more call is refused. {shortage}")
+    if webhooks["trouble"]:
+        said.append(
+            f"{webhooks['trouble']} Events that wait: {webhooks['waiting']}, lost since the start: {webhooks['lost']}."
+        )
     if errors["count"]:
         said.append(
             f"Unexpected errors since the start: {errors['count']}, the last one in {errors['last_in']} "
@@ -130,4 +136,5 @@ COMMANDS = {
     "web": partial(ask, web),
     "status": partial(ask, status),
     "drain": partial(ask, cli_drain.run),
+    "webhook": partial(ask, cli_webhooks.run),
 }

@@ -41,6 +41,11 @@ def live_call_ids(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any
     return [live["call"]["id"] for live in _asked(parsed_args, "/calls/live")]
 
 
+def webhook_ids(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Those of the running program."""
+    return [webhook["id"] for webhook in _asked(parsed_args, "/webhooks")]
+
+
 def line_keys(prefix: str = "", **_: Any) -> list[str]:
     """What can be set for a line."""
     from ari_app.lines.settings import LineSettings

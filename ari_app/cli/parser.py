@@ -19,6 +19,8 @@ SHELLS = ("bash", "zsh", "fish")
 PBX = ("vanilla", "freepbx", "mikopbx")
 ASTERISK = Path("/etc/asterisk")
 LINE = "+79990000001"
+URL = "https://crm.example.com/astergram"
+ID = "0123456789ab"
 EXIT_STATUSES = """\
 exit status:
   0 done
@@ -77,6 +79,7 @@ def parser() -> Parser:
     add("status", "how the running program is, and each line", "status", "status --json", json=True)
     _lines(commands)
     _calls(commands)
+    _webhooks(commands)
     whole = add(
         "settings",
         "show or change company, timezone, api_id, api_hash and bot_token",
@@ -231,6 +234,64 @@ def _calls(commands: Any) -> None:
             made.add_argument("id", metavar="ID", help="as `astergram calls list` shows it"),
             cli_complete.call_ids if name == "show" else cli_complete.live_call_ids,
         )
+
+
+def _webhooks(commands: Any) -> None:
+    webhook = commands.add_parser(
+        "webhook",
+        help="send what happens to programs, by signed HTTP requests",
+        examples=("webhook add https://crm.example.com/astergram", "webhook list"),
+    )
+    add = _Adder.of(webhook)
+    add("list", "every webhook, and how it is", "webhook list", "webhook list --json", json=True)
+    new = add(
+        "add",
+        "add a webhook, and print its secret, the only time",
+        f"webhook add {URL}",
+        f"webhook add {URL} --event call.ended --event message --message-text",
+        json=True,
+    )
+    new.add_argument("url", metavar="URL", help="where a program takes POST requests")
+
+    def action(name: str, text: str, *examples: str, json: bool = False) -> Parser:
+        made = add(name, text, *(f"webhook {name} {ID}{each}" for each in examples), json=json)
+        _completed(made.add_argument("id", metavar="ID", help="as `webhook list` shows it"), cli_complete.webhook_ids)
+        return made
+
+    change = action("set", "change a webhook; it takes effect at once", f" --url {URL}", " --off", " --all-events")
+    change.add_argument("--url", metavar="URL", help="where it is sent to")
+    switch = change.add_mutually_exclusive_group()
+    switch.add_argument("--on", dest="enabled", action="store_true", default=None, help="send events to it")
+    switch.add_argument("--off", dest="enabled", action="store_false", help="send no events to it")
+    change.add_argument("--all-events", action="store_true", help="it gets every event")
+    for made in (new, change):
+        made.add_argument(
+            "--event",
+            dest="events",
+            action="append",
+            metavar="TYPE",
+            help="such as call.ended; several times for several",
+        )
+        made.add_argument(
+            "--message-text",
+            action=argparse.BooleanOptionalAction,
+            default=None,
+            help="whether texts of people are sent",
+        )
+    action("test", "send an event that tells of nothing", "", json=True)
+    sent = action("deliveries", "what was sent, or waits", "", " --state failed", json=True)
+    sent.add_argument("--state", choices=("waiting", "delivered", "failed", "lost"), help="only such ones")
+    sent.add_argument(
+        "--last", type=_up_to(MOST_CALLS), default=20, metavar="N", help=f"how many, 1 to {MOST_CALLS} (%(default)s)"
+    )
+    again = action("resend", "send an event again", " 1790000000123", json=True)
+    again.add_argument("delivery", type=_up_to(2**63 - 1), metavar="DELIVERY", help="as `webhook deliveries` shows it")
+    for name, text in (
+        ("secret", "make another secret, and print it, the only time"),
+        ("remove", "remove a webhook, with what waits for it"),
+    ):
+        made = action(name, text, "", " --yes", json=name == "secret")
+        made.add_argument("--yes", action="store_true", help="do it without asking")
 
 
 def _dialplan(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""The sample configurations and the pages of settings and AMI's events, made from the types: `scripts/reference`."""
+"""The sample configurations and the pages of settings and events, made from the types: `scripts/reference`."""
 
 import json
 import sys
@@ -16,6 +16,7 @@ from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import CardSettings, LineSettings
 from ari_app.pbx.ami_page import events_page
 from ari_app.telegram.texts import LineTexts, Texts
+from ari_app.webhooks.webhooks_page import webhooks_page
 
 WIDTH = 110
 FILE = """\
@@ -61,6 +62,7 @@ def documents() -> dict[str, str]:
         "line.sample.toml": _line(),
         "settings.md": _page(),
         "events.md": events_page(),
+        "webhooks.md": webhooks_page(),
     }
 
 

@@ -166,7 +166,9 @@ class TelegramMessage(_Somebody):
     """A person has written to a line what was not dialled."""
 
     event: ClassVar = "TelegramMessage"
-    text: str = header("Text", "Only with message_text in [ami]; line breaks are spaces", "Call me tomorrow, please")
+    text: str = header(
+        "Text", "Only where message_text is on; by AMI, line breaks are spaces", "Call me tomorrow, please"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

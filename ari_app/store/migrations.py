@@ -124,6 +124,17 @@ def ami_events(db: Database) -> None:
     db.table("ami_events").create({"id": int, "name": str, "headers": str}, pk="id")
 
 
+def webhooks(db: Database) -> None:
+    """Where events are sent by HTTP, and what became of each."""
+    texts = dict.fromkeys(("id", "url", "events", "secret"), str)
+    db.table("webhooks").create({**texts, "enabled": int, "message_text": int, "made_at": float}, pk="id")
+    texts = dict.fromkeys(("webhook", "event_id", "type", "key", "body", "state", "answer", "error"), str)
+    times = dict.fromkeys(("made_at", "since", "next_at", "last_at"), float)
+    db.table("webhook_deliveries").create({"id": int, **texts, **times, "attempts": int, "status": int}, pk="id")
+    db.table("webhook_deliveries").create_index(["webhook", "id"])
+    db.execute("CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (id) WHERE state = 'waiting'")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -137,4 +148,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     card_files,
     typed_events,
     ami_events,
+    webhooks,
 )

@@ -22,6 +22,8 @@ from ari_app.web.overview.api import operations as status_operations
 from ari_app.web.overview.pages import routes as overview_pages
 from ari_app.web.settings.api import operations as installation_operations
 from ari_app.web.settings.pages import routes as settings_pages
+from ari_app.web.webhooks.api import operations as webhook_operations
+from ari_app.web.webhooks.pages import routes as webhook_pages
 
 PAGES = (
     connect_pages,
@@ -37,6 +39,7 @@ PAGES = (
     live_pages,
     overview_pages,
     settings_pages,
+    webhook_pages,
 )
 
 OPERATIONS = (
@@ -49,4 +52,5 @@ OPERATIONS = (
     *lines_operations,
     *card_file_operations,
     *signin_operations,
+    *webhook_operations,
 )

@@ -107,12 +107,15 @@ async def test_axe_finds_nothing_on_any_page(tmp_path: Path, chromium: Tree) -> 
             await site.services.card_files.put(number, "picture", "us.png", png())
             calls = some_calls(60, time.time(), seed=1)  # more than a page shows
             await put_into(site.services.store, *calls)
+            hook = await site.services.webhooks.add({"url": "http://127.0.0.1:1/hook"})
+            site.services.webhooks.test(hook.id)
+            hooks = "/settings/webhooks"
             async with talking(site.services.registry) as call:
                 for path in (
                     "/", "/lines", "/lines/add", "/lines/add?application", line, f"{line}/settings", f"{line}/card",
                     f"{line}/lists", f"{line}/limits", f"{line}/texts/en", f"{line}/setup", f"{line}/try",
                     f"{line}/signin", "/calls?page=2", f"/calls/{calls[0].id}", f"/calls/{call.id}", "/charts",
-                    "/connect", "/connect/freepbx", "/settings", "/nothing-there",
+                    "/connect", "/connect/freepbx", "/settings", hooks, f"{hooks}/{hook.id}", "/nothing-there",
                 ):  # fmt: skip
                     await examination.of(site, path)
                 call.end(by_administrator(Direction.IN, talking=True))

@@ -53,7 +53,12 @@ NEVER_DONE = {
     "POST /api/calls/{id}/hangup",  # no call lives meanwhile: test_a_call_is_seen_and_ended
 }
 SECRET = re.compile(r"password|hash|secret|token|session|key$", re.IGNORECASE)
-SHOWN_ONCE = {("make_token", "token"), ("make_link", "link")}
+SHOWN_ONCE = {
+    ("make_token", "token"),
+    ("make_link", "link"),
+    ("add_webhook", "secret"),
+    ("renew_webhook_secret", "secret"),
+}
 NO_SECRET = {"password_hint"}
 
 

@@ -33,6 +33,7 @@ from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import HEARTBEAT_S
 from ari_app.web.server import Served, serving
+from ari_app.webhooks.webhooks import open_webhooks
 
 NOBODY = "http://127.0.0.1:1"
 SCHEMATHESIS_S = 110.0
@@ -83,7 +84,11 @@ async def site(
 ) -> AsyncIterator[Site]:
     """Serve the page; parts of `Services` by name. Those that aren't named are real, with no lines and no calls."""
     clock, steady = clock or Clock(1_800_000_000.0), Clock(1000.0)
-    async with open_store(folder / "astergram.db") as store, guarded_tasks() as tasks:
+    async with (
+        open_store(folder / "astergram.db") as store,
+        guarded_tasks() as tasks,
+        open_webhooks(store) as webhooks,
+    ):
         installation = Installation(store, InstallationSettings())
         await installation.load()
         bus = services.get("bus") or EventBus()
@@ -101,6 +106,7 @@ async def site(
             "dispatcher": nothing,
             "card_files": CardFiles(store),
             "history": History(store, clock=clock),
+            "webhooks": webhooks,
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
         made = Services(**(parts | services))

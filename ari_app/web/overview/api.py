@@ -38,6 +38,19 @@ class AmiStatus(BaseModel):
     given_up: int
 
 
+class WebhookStatus(BaseModel):
+    """Events for all webhooks since the start; `trouble` says which takes none, and why.
+
+    `waiting` ones are sent again; of `lost` ones there were too many, `given_up` ones were not taken within a day.
+    """
+
+    trouble: str | None
+    delivered: int
+    waiting: int
+    lost: int
+    given_up: int
+
+
 class AdmissionStatus(BaseModel):
     """Whether one more call is taken on, all lines together. `shortage` says why it would be refused, and what to do.
 
@@ -83,13 +96,14 @@ class ProgramStatus(BaseModel):
     )
     database: DatabaseStatus
     ami: AmiStatus | None = Field(description="null where no events are sent.")
+    webhooks: WebhookStatus
     unexpected_errors: ErrorsStatus
 
 
 async def get_status(asked: Asked) -> ProgramStatus:
     """How the program is."""
     its, queue, failures = asked.services, asked.services.store.queue, asked.services.failures
-    ami, translate = its.ami, translator_of(asked.request)
+    ami, hooks, translate = its.ami, its.webhooks, translator_of(asked.request)
     last = failures.last[-1] if failures.last else None
     return ProgramStatus(
         version=__version__,
@@ -114,6 +128,13 @@ async def get_status(asked: Asked) -> ProgramStatus:
         )
         if ami
         else None,
+        webhooks=WebhookStatus(
+            trouble=translate(hooks.trouble) if hooks.trouble else None,
+            delivered=hooks.delivered,
+            waiting=hooks.waiting,
+            lost=hooks.lost,
+            given_up=hooks.given_up,
+        ),
         unexpected_errors=ErrorsStatus(
             count=failures.count, last_at=last.at if last else None, last_in=last.task if last else None
         ),

@@ -80,6 +80,7 @@ def _trouble(request: web.Request) -> dict[str, Any]:
         "waiting": its.store.queue,
         "failures": its.failures,
         "ami": its.ami,
+        "webhooks": its.webhooks,
         "shortage": registry.shortage,
         "drain": registry.drain,
         "calls": len(registry.calls),

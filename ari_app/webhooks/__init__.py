@@ -1,0 +1,1 @@
+"""Tells programs what happens by HTTP: signed requests, again until they are taken."""
