@@ -64,6 +64,11 @@ class Api:
             async for chunk in answer.content.iter_any():
                 file.write(chunk)
 
+    async def watch(self, path: str) -> bytes:
+        """What programs that watch this one get, as it is; ``path`` is all of it: /ready, /metrics."""
+        async with self._session.get(path) as answer:
+            return await answer.read() if answer.ok else await _said(answer)
+
     async def events(self, *kinds: str) -> AsyncGenerator[dict[str, Any], None]:
         """The data of each event of some kinds from now on (server-sent events); a first empty one when it listens.
 

@@ -52,6 +52,8 @@ from ari_app.pbx.reporting import Reporting
 from ari_app.pbx.services import PbxServices
 from ari_app.reload import Reload
 from ari_app.reports.history import HistorySettings, open_history
+from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
+from ari_app.reports.outbox import OutboxFigures
 from ari_app.state_folder import held
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import guarded_tasks
@@ -190,6 +192,15 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
                 telegram_offset_s=manager.telegram_offset_s,
             )
 
+        # What is counted from the first call on.
+        connections: dict[str, AsteriskLink] = {"ari": ari, **({"ami": reports.link} if reports else {})}
+
+        def outboxes() -> dict[str, OutboxFigures]:
+            return {**({"ami": reports.figures} if reports else {}), **webhooks.figures}
+
+        metrics = Metrics(Sources(lines, statuses, registry, store.queue, connections, outboxes))
+        listeners.add(metrics.calls)
+
         # What programs of the PBX are told, and ask for; before anything can happen.
         pbx_services = PbxServices(lines, registry, cards, call_tasks)
         pbx_tasks = await stack.enter_async_context(guarded_tasks())
@@ -241,6 +252,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             store=store,
             bus=bus,
             webhooks=webhooks,
+            metrics=metrics,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, settings.socket))

@@ -128,6 +128,11 @@ class AriClient:
         return self._socket.last_error
 
     @property
+    def connects(self) -> int:
+        """How often the event WebSocket was connected."""
+        return self._socket.connects
+
+    @property
     def refusal(self) -> AriRefused | None:
         """Why Asterisk refuses requests, where it does: its password may be changed while the WebSocket stays up."""
         return self._rest.refusal

@@ -30,6 +30,8 @@ class Reconnecting(ABC):
         self.state = ConnectionState.CONNECTING
         self.last_error: AriError | None = None
         """Why it is not connected; None while it is."""
+        self.connects = 0
+        """How often it was connected."""
         self._backoff = backoff
 
     async def run(self) -> None:
@@ -66,6 +68,7 @@ class Reconnecting(ABC):
         """Its state may be another one; must not wait."""
 
     def _set(self, state: ConnectionState, error: AriError | None) -> None:
+        self.connects += state is ConnectionState.CONNECTED
         self.state = state
         self.last_error = error
         self._changed()

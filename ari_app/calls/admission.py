@@ -81,7 +81,9 @@ class Admission:
 
     async def _take(self, live: Collection[Call], turn: int) -> None:
         media = {
-            call.audio.pid: MediaReading(0.0, call.talking, call.ticks_late) for call in live if call.audio is not None
+            call.audio.pid: MediaReading(0.0, call.talking, call.stats.ticks_late if call.stats else None)
+            for call in live
+            if call.audio is not None
         }
         talking = [pid for pid, its in media.items() if its.talking]
         weighed = talking[turn % len(talking)] if talking else None

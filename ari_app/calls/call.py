@@ -75,7 +75,7 @@ class Call:
         self.talked_s = 0.0  # of a call that is over
         self.parts = CallParts()
         self.audio: MediaProcess | None = None
-        self.ticks_late: int | None = None  # of its audio, once that was measured
+        self.stats: MediaStats | None = None  # of its audio, as it was measured last
         self.dtmf = DtmfQueue(self.add_event)
         self._observer = watcher
         self._clock = clock
@@ -206,7 +206,7 @@ class Call:
 
     def measured(self, stats: MediaStats) -> None:
         """Its audio was measured."""
-        self.ticks_late = stats.ticks_late
+        self.stats = stats
         sample = Sample.of(self.lasted_s, stats)
         self.samples.add(sample)
         if self._observer:

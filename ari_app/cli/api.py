@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from ari_app.cli import webhooks as cli_webhooks
 from ari_app.cli.settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli.terminal import show_json
 from ari_app.config import Settings
+from ari_app.web.http.errors import METRICS, READY
 
 FAILURES: tuple[type[Exception], ...] = (NotRunning, RequestRefused)
 UNTRIED = "untried"  # no setting: a bot's token is set without asking Telegram about it
@@ -104,6 +106,19 @@ def duration(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
 
 
+async def ready(options: argparse.Namespace, api: Api) -> None:
+    """`astergram ready`."""
+    found = json.loads(await api.watch(READY))
+    if options.json:
+        return show_json(found)
+    return print(f"ready, with {found['lines_ready']} of {found['lines']} lines")
+
+
+async def metrics(options: argparse.Namespace, api: Api) -> None:
+    """`astergram metrics`."""
+    print((await api.watch(METRICS)).decode(), end="")
+
+
 async def installation(options: argparse.Namespace, api: Api) -> None:
     """`astergram settings ...`."""
     known, version = await api.read("/installation")
@@ -137,4 +152,6 @@ COMMANDS = {
     "status": partial(ask, status),
     "drain": partial(ask, cli_drain.run),
     "webhook": partial(ask, cli_webhooks.run),
+    "ready": partial(ask, ready),
+    "metrics": partial(ask, metrics),
 }

@@ -101,6 +101,8 @@ def parser() -> Parser:
     way = drain.add_mutually_exclusive_group()
     way.add_argument("--limit", type=_up_to(LONGEST_DRAIN_S), metavar="SECONDS", help="wait no longer than that")
     way.add_argument("--cancel", action="store_true", help="take calls again")
+    add("ready", "whether calls can be taken; exit status 1 where they can't", "ready", json=True)
+    add("metrics", "print the figures for Prometheus", "metrics")
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
     _dialplan(commands)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))

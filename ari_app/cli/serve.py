@@ -18,7 +18,6 @@ from ari_app.state_folder import StateHeld
 from ari_app.store.store import StoreError
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.errors import TelegramError
-from ari_app.telegram.line import LineState
 from ari_app.web.errors import WebError
 from media.types import MediaError
 
@@ -79,9 +78,9 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
 
 def _ready(app: Astergram, settings: Settings) -> str:
     """Say so; what it says."""
-    ready = sum(line.state is LineState.READY for line in app.lines)
+    readiness = app.services.statuses.readiness()
     asterisk = app.ari.state.name.lower()
-    said = f"ready: {ready} of {len(app.lines)} lines, Asterisk at {settings.asterisk.url} {asterisk}"
+    said = f"ready: {readiness.ready_lines} of {readiness.lines} lines, Asterisk at {settings.asterisk.url} {asterisk}"
     log.info("%s", said)
     if app.web.first_link:  # last, where it is seen
         print(f"To set the admin page's password, open this link (once): {app.web.first_link}", flush=True)

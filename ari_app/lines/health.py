@@ -75,6 +75,33 @@ class LineStatus:
         )
 
 
+@dataclass(frozen=True)
+class Readiness:
+    """Whether calls can be taken: Asterisk is connected, calls are not being drained, and so many lines are ready."""
+
+    asterisk: bool
+    draining: bool
+    lines: int
+    ready_lines: int
+
+    @property
+    def lacks(self) -> Mapping[str, Message]:
+        """What is in the way, by where; it names nobody, for anybody may read it. Without any line nothing is: the
+        program waits for its administrator.
+        """
+        found = {
+            "asterisk": message("Asterisk is not connected.") if not self.asterisk else None,
+            "lines": message("No line is ready.") if self.lines and not self.ready_lines else None,
+            "drain": Draining.template if self.draining else None,
+        }
+        return {where: sentence for where, sentence in found.items() if sentence}
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is."""
+        return not self.lacks
+
+
 class StatusMonitor:
     """The statuses of all lines, and since when they are what they are. ``clock`` gives Unix time."""
 
@@ -97,10 +124,28 @@ class StatusMonitor:
 
     def status(self, line: Line) -> LineStatus:
         """A line's, now."""
-        calls = drained_status() if self._drain.active else asterisk_status(self._ari)
-        status = LineStatus(calls, account_status(line), bot_status(self._bot, line))
-        self._statuses[line.number] = status = status.after(self._statuses.get(line.number), self._clock())
+        status = self.lights(line).after(self._statuses.get(line.number), self._clock())
+        self._statuses[line.number] = status
         return status
+
+    def lights(self, line: Line) -> LineStatus:
+        """A line's, now, without since when; where all lines are asked at once."""
+        calls = drained_status() if self._drain.active else asterisk_status(self._ari)
+        return LineStatus(calls, account_status(line), bot_status(self._bot, line))
+
+    def readiness(self) -> Readiness:
+        """Whether calls can be taken, now."""
+        lights = [account_status(line) for line in self._lines.values()]
+        return Readiness(
+            asterisk=asterisk_status(self._ari).colour is Colour.GREEN,
+            draining=self._drain.active,
+            lines=len(lights),
+            # Ready, and not frozen; one that Telegram has paused takes calls.
+            ready_lines=sum(
+                line.state is LineState.READY and light.colour is not Colour.RED
+                for line, light in zip(self._lines.values(), lights, strict=True)
+            ),
+        )
 
     async def run(self) -> None:
         """Publish "line" for each whose status has changed, until cancelled."""

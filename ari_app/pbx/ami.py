@@ -18,6 +18,7 @@ from ari_app.pbx.ami_requests import AmiRequests, Requestable
 from ari_app.pbx.ami_spool import Spool
 from ari_app.pbx.events import ReportedEvent, TelegramMessage, TelegramStatusComplete
 from ari_app.pbx.reporting import Reporting
+from ari_app.reports.outbox import OutboxFigures
 from ari_app.store.store import Store
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.line import Line
@@ -42,12 +43,17 @@ class AmiReports:
         self.spool = spool
         self.delivery = delivery
         self._options = options
-        self._link = link
+        self.link = link
+
+    @property
+    def figures(self) -> OutboxFigures:
+        """For the metrics."""
+        return OutboxFigures(len(self.spool), self.delivery.sent, self.spool.lost, self.delivery.given_up)
 
     @property
     def trouble(self) -> Message | None:
         """Why events wait; None while AMI takes them."""
-        error = self._link.last_error
+        error = self.link.last_error
         return message("AMI takes no events now. {error}", error=error) if error else None
 
     def begin(
@@ -70,7 +76,7 @@ class AmiReports:
             for event in [*told, complete]:
                 self.put(event)
 
-        self._link.on_event = AmiRequests(services, self._options.keys, self.put, answer_status, tasks).take
+        self.link.on_event = AmiRequests(services, self._options.keys, self.put, answer_status, tasks).take
 
     def put(self, event: ReportedEvent) -> None:
         """One more event; never waits."""
@@ -80,7 +86,7 @@ class AmiReports:
 
     async def sent(self) -> None:
         """Give AMI a moment to take what waits, if it takes anything."""
-        if self._link.state is ConnectionState.CONNECTED:
+        if self.link.state is ConnectionState.CONNECTED:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_S):
                     await self.spool.emptied()

@@ -129,7 +129,8 @@ class Line:
         self._online: Online | None = None
         self._first_attempt = asyncio.Event()
         self._session_asked_from = 0.0  # on the loop's clock: Telegram may want to be asked later
-        self._times_ready = 0
+        self.times_ready = 0
+        """How often it has become ready."""
         self._became_ready = asyncio.Event()
         self.use(profile)
 
@@ -278,9 +279,9 @@ class Line:
 
     async def until_ready(self, after: int = 0) -> int:
         """Wait until it can take and place calls, for the next time ``after`` that one; gives which time it is."""
-        while self.state is not LineState.READY or self._times_ready <= after:
+        while self.state is not LineState.READY or self.times_ready <= after:
             await self._became_ready.wait()
-        return self._times_ready
+        return self.times_ready
 
     async def first_attempt_done(self) -> LineState:
         """Wait until the first try to connect is over."""
@@ -439,7 +440,7 @@ class Line:
             level = logging.INFO if state is LineState.READY else logging.WARNING
             line_log(log, self.number).log(level, "%s: %s", state.value, condition)
         if state is LineState.READY is not self.state:
-            self._times_ready += 1
+            self.times_ready += 1
             self._became_ready.set()
             self._became_ready = asyncio.Event()
         self.state, self.condition = state, condition

@@ -18,6 +18,7 @@ from ari_app.web.lines.setup import routes as line_setup_pages
 from ari_app.web.lines.signin import routes as signin_pages
 from ari_app.web.lines.signin_api import operations as signin_operations
 from ari_app.web.lines.texts import routes as line_texts_pages
+from ari_app.web.monitoring.api import operations as monitoring_operations
 from ari_app.web.overview.api import operations as status_operations
 from ari_app.web.overview.pages import routes as overview_pages
 from ari_app.web.settings.api import operations as installation_operations
@@ -53,4 +54,5 @@ OPERATIONS = (
     *card_file_operations,
     *signin_operations,
     *webhook_operations,
+    *monitoring_operations,
 )

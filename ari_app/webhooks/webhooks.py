@@ -15,6 +15,7 @@ from yarl import URL
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import LineError, SettingRefused
 from ari_app.pbx.events import ReportedEvent
+from ari_app.reports.outbox import OutboxFigures
 from ari_app.store.store import Store
 from ari_app.store.webhooks import DeliveryRow, DeliveryState, WebhookRepository, WebhookRow
 from ari_app.tasks import GuardedTasks, guarded_tasks
@@ -189,6 +190,12 @@ class Webhooks:
     def given_up(self) -> int:
         """Events that were not taken in time, since the start."""
         return sum(each.queue.given_up for each in self._outboxes.values())
+
+    @property
+    def figures(self) -> dict[str, OutboxFigures]:
+        """For the metrics: of each by its id, which is no secret as an address may be."""
+        queues = {f"webhook {id}": each.queue for id, each in self._outboxes.items()}
+        return {to: OutboxFigures(len(its), its.delivered, its.lost, its.given_up) for to, its in queues.items()}
 
     @property
     def trouble(self) -> Message | None:

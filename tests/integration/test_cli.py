@@ -94,6 +94,14 @@ def shell(config: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(config, capsys)
 
 
+# What is watched
+
+
+async def test_whether_it_is_ready_and_its_figures(shell: Shell) -> None:
+    assert "Asterisk is not connected" in await shell.fails("ready")
+    assert "# TYPE astergram_live_calls gauge\n" in await shell.run("metrics")
+
+
 # What is shown
 
 

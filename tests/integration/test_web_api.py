@@ -13,7 +13,7 @@ from ari_app.web.server import LARGEST_BODY
 from tests.integration.web_helpers import PASSWORD, Browser, Site, held_to_its_document, program, signed_in, site
 
 PROBLEM_JSON = "application/problem+json"
-OURS = "^/api/(access|status)"  # other areas need parts that aren't served here
+OURS = "^/(api/(access|status)|health|metrics)"  # other areas need parts that aren't served here
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,8 @@ from aiohttp import ClientResponse, ClientSession, CookieJar, TCPConnector, Unix
 from pydantic import SecretStr
 from yarl import URL
 
-from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.errors import AriUnreachable
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.doctor import Doctor
@@ -26,6 +28,7 @@ from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.reports.history import History
+from ari_app.reports.metrics import Metrics, Sources
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.bot import Bot
@@ -94,6 +97,7 @@ async def site(
         bus = services.get("bus") or EventBus()
         registry = services.get("registry") or CallRegistry(bus)
         lines = Lines()
+        away: Any = SimpleNamespace(state=ConnectionState.WAITING, last_error=AriUnreachable(NOBODY), base=NOBODY)
         nothing: Any = None  # what nobody asks where no line is
         parts: dict[str, Any] = {
             "store": store,
@@ -101,7 +105,7 @@ async def site(
             "registry": registry,
             "installation": installation,
             "lines": LineManager(store, lines, nothing, nothing, registry, bus, tasks),
-            "statuses": StatusMonitor(lines, AriClient(NOBODY, "astergram", "secret", "telegram"), Bot(), bus),
+            "statuses": StatusMonitor(lines, away, Bot(), bus, registry.drain),
             "account_setup": nothing,
             "dispatcher": nothing,
             "card_files": CardFiles(store),
@@ -109,7 +113,11 @@ async def site(
             "webhooks": webhooks,
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
-        made = Services(**(parts | services))
+        parts |= services
+        if "metrics" not in parts:
+            sources = Sources(lines, parts["statuses"], parts["registry"], store.queue)
+            parts["metrics"] = Metrics(sources)
+        made = Services(**parts)
         web = WebSettings.model_validate({"port": 0, **(settings or {})})
         sock = folder / "astergram.sock"
         async with serving(made, web, sock, clock=clock, steady=steady, heartbeat_s=heartbeat_s) as served:

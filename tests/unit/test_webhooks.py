@@ -21,6 +21,7 @@ from ari_app.pbx.events import (
     TelegramResponse,
     TelegramStarted,
 )
+from ari_app.reports.outbox import OutboxFigures
 from ari_app.store.store import Store, open_store
 from ari_app.store.webhooks import DeliveryRow, WebhookRow
 from ari_app.tasks import guarded_tasks
@@ -92,6 +93,7 @@ async def test_what_happens_is_sent_signed(store: Store) -> None:
         hooks.put(offered("1"))
         hooks.put(ended("1"))
         await eventually(lambda: hooks.delivered == 2)
+        assert hooks.figures == {f"webhook {hook.id}": OutboxFigures(waiting=0, sent=2, lost=0, given_up=0)}
         assert [each["type"] for each in its.verified(hook.secret)] == ["call.offered", "call.ended"]
         headers, _ = its.requests[0]
         assert headers["content-type"] == "application/json"

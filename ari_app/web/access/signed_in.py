@@ -7,11 +7,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ari_app.i18n import message
+from ari_app.networks import address_of
 from ari_app.store.errors import StoreUnavailable
 from ari_app.web.access.access import access_of
 from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
 from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
-from ari_app.web.http.errors import PageError, is_api
+from ari_app.web.http.errors import METRICS, PROBES, PageError, is_api
 from ari_app.web.http.middlewares import BEARER, LIVE_HEADER, OPEN_PATHS, SAFE_METHODS, UNATTENDED_PATHS, remote
 
 log = logging.getLogger(__name__)
@@ -24,10 +25,15 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     authorization = request.headers.get("Authorization", "")
     secret = request.cookies.get(its.cookies.session, "")
     new_visitor = ""
+    if request.path in PROBES:  # asked every few seconds, and who asks does not matter
+        request[IDENTITY] = Identity("network", None)
+        return await handler(request)
     if is_api(request) and authorization:
         request[IDENTITY] = await _bearer(request, authorization)
     elif secret and (session := await access_of(request).session(secret, used=_is_use(request))):
         request[IDENTITY] = Identity("session", "write", session.digest, csrf_of(secret))
+    elif request.path == METRICS and _may_scrape(request):
+        request[IDENTITY] = Identity("network", "read")
     else:
         visitor = request.cookies.get(its.cookies.visitor, "")
         if not visitor and request.path in OPEN_PATHS:
@@ -37,6 +43,15 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     if new_visitor and not response.prepared and its.cookies.visitor not in response.cookies:
         its.cookies.set_visitor(response, new_visitor)
     return response
+
+
+def _may_scrape(request: web.Request) -> bool:
+    """Whether the figures may be read from there without a token."""
+    try:
+        address = address_of(remote(request))
+    except ValueError:  # no address: a socket's
+        return False
+    return any(address in network for network in web_of(request).settings.metrics_allow)
 
 
 def _is_use(request: web.Request) -> bool:

@@ -38,10 +38,12 @@ class Web:
 class Identity:
     """Who is asking, and what they may: nobody has no right, a visitor has not signed in (yet).
 
+    ``kind``: a network is one whose programs need no token for what they ask.
+
     ``digest``: of their session or token. ``csrf``: what their pages have to send back with each change.
     """
 
-    kind: Literal["visitor", "session", "token", "socket"]
+    kind: Literal["visitor", "session", "token", "socket", "network"]
     right: Right | None
     digest: str = ""
     csrf: str = ""

@@ -13,6 +13,10 @@ from ari_app.i18n import Message
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+HEALTH, READY, METRICS = "/health", "/ready", "/metrics"
+"""Where programs that watch others look for it."""
+PROBES = frozenset({HEALTH, READY})
+PROGRAM_PATHS = PROBES | {"/api", METRICS}
 
 
 class PageError(Exception):
@@ -34,7 +38,7 @@ class PageError(Exception):
 
 def is_api(request: web.BaseRequest) -> bool:
     """Whether a program is asking."""
-    return request.path == "/api" or request.path.startswith("/api/")
+    return request.path in PROGRAM_PATHS or request.path.startswith("/api/")
 
 
 def is_htmx(request: web.BaseRequest) -> bool:

@@ -12,10 +12,10 @@ from aiohttp.typedefs import Handler
 
 from ari_app.i18n import message
 from ari_app.web.http.context import IDENTITY, web_of
-from ari_app.web.http.errors import PageError, is_api, is_htmx
+from ari_app.web.http.errors import PROBES, PageError, is_api, is_htmx
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS = frozenset({"/login", "/password", "/choices", "/alive"})
+OPEN_PATHS = frozenset({"/login", "/password", "/choices", "/alive"}) | PROBES
 UNATTENDED_PATHS = frozenset({"/events", "/api/events", "/alive"})
 LIVE_HEADER = "X-Live"
 """Sent with what a page asks for when an event comes; the macro `live` in components.html adds it."""

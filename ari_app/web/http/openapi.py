@@ -90,10 +90,12 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "operationId": operation.function.__name__,
         "summary": operation.summary,
-        "description": f"Needs a token that may {operation.right}.",
-        "tags": [operation.path.split("/")[2]],
+        "description": f"Needs a token that may {operation.right}." if operation.right else "Needs no token.",
+        "tags": [operation.path.removeprefix("/api").split("/")[1]],
         "responses": _responses(operation, schemas),
     }
+    if operation.right is None:
+        made["security"] = []
     if parameters:
         made["parameters"] = parameters
     if operation.body:
@@ -115,7 +117,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         good["content"] = {each: {"schema": {"type": "string"}} for each in operation.media_type.split(", ")}
     elif status == HTTPStatus.OK:
         status = HTTPStatus.NO_CONTENT
-    statuses = {401, 403, 503, *operation.errors}  # 503: the database can't be used at the moment
+    # 503: the database can't be used at the moment
+    statuses = {401, 403, 503, *operation.errors} if operation.right else {*operation.errors}
     if operation.places or operation.query or operation.body:
         statuses.add(422)
     if operation.places:

@@ -65,6 +65,7 @@ class Operation:
     ``function`` is `async def f(asked: Asked, ...)`: parameters named in ``path`` as {name} come from there, `query`
     and `body` are pydantic models, and what it returns (a model, a list of models, None) is the answer, as JSON. One
     that returns a `web.StreamResponse` answers by itself; ``media_type`` says with what (one, or several: "a, b").
+    ``right``: what whoever asks has to have; None: nothing, it is open to everybody.
     ``errors``: which exceptions are answered with which status; their text (`.sentence`, else `str`) is the detail.
     ``versioned``: its answer has an ETag, and what changes something obeys If-Match.
     ``largest``: it takes a file of so many bytes at most, as its `content`, in place of JSON.
@@ -74,7 +75,7 @@ class Operation:
     path: str
     function: Callable[..., Awaitable[Any]]
     summary: str
-    right: Right = "read"
+    right: Right | None = "read"
     errors: Mapping[int, type[Exception] | tuple[type[Exception], ...]] = field(default_factory=dict)
     status: int = 200
     media_type: str = "application/json"
@@ -110,7 +111,7 @@ class Operation:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; raises PageError."""
-        if not identity(request).may(self.right):
+        if self.right and not identity(request).may(self.right):
             raise PageError(403, message("This API token may read only."))
         arguments: dict[str, Any] = {}
         try:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ari_app.lines.manager import LineManager
     from ari_app.pbx.ami import AmiReports
     from ari_app.reports.history import History
+    from ari_app.reports.metrics import Metrics
     from ari_app.webhooks.webhooks import Webhooks
 
 
@@ -41,6 +42,7 @@ class Services:
     store: Store
     bus: EventBus
     webhooks: Webhooks
+    metrics: Metrics
     ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 

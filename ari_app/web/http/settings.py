@@ -49,6 +49,13 @@ class WebSettings(BaseModel):
             message("Trusted proxies"), message("Networks whose X-Forwarded-For is believed, such as 127.0.0.1/32.")
         ),
     ] = ()
+    metrics_allow: Annotated[
+        tuple[Network, ...],
+        Setting(
+            message("Who may read /metrics without a token"),
+            message("Addresses or networks, such as 192.0.2.10. A proxy that is not in proxies hides who asks."),
+        ),
+    ] = ()
     session_hours: Annotated[float, Setting(message("Longest session of a browser"), unit=message("h"))] = Field(
         12.0 * 14, gt=0
     )
