@@ -97,6 +97,8 @@ TREES: Mapping[str, Recipe] = {
     # Half of what baresip-core depends on is for video modules, which a phone of ours never loads.
     "baresip": Recipe(OWN, ("baresip-core",), without=r"lib(llvm|z3|gl|directfb|icu|codec2|drm|vpx|x11|xcb|xml2)"),
     "coturn": Recipe(OWN, ("coturn",)),
+    # Two static programs: the server and promtool. The rest is for its own page.
+    "prometheus": Recipe(OWN, ("prometheus",), dependencies=False),
     "chromium": Recipe(OWN, ("chromium", "chromium-driver", "fonts-dejavu-core"), files=((FONTS, FONTS_TEXT),)),
     "pip": Recipe(OWN, ("python3-pip-whl", "ca-certificates"), dependencies=False),
 }

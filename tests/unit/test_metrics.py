@@ -325,12 +325,15 @@ async def test_two_programs_in_one_process_share_nothing(tmp_path: Path) -> None
         assert not (await other.read()).has("calls_total")
 
 
-PAGE = Path(__file__).parents[2] / "docs/monitoring.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "monitoring.md"
+SELECTOR = re.compile(r"\b((?:astergram|process)_\w+)(?:\{([^}]*)\})?")
+SET_BY_PROMETHEUS = {"job", "instance"}
 
 
 @asynccontextmanager
-async def everything(folder: Path) -> AsyncIterator[str]:
-    """The text of a program in which each metric has a value."""
+async def everything(folder: Path) -> AsyncIterator[Program]:
+    """A program in which each metric has a value."""
     load = SimpleNamespace(
         cpu_percent=40.0, call_cpu_percent=2.5, late_percent=0.5, free_mb=512.0, call_mb=10.0, room=lambda limits: ()
     )
@@ -340,6 +343,9 @@ async def everything(folder: Path) -> AsyncIterator[str]:
         program = Program(store.queue, admission=admission)
         program.lines[LINE] = line(pauses={"phone.requestCall": (12.5, "FLOOD_WAIT_30")})
         registry = program.registry
+        async with registry.admit(Direction.IN, LINE, "7001", 1) as answered:
+            answered.mark_media_up()
+            answered.end(hung_up(Direction.IN))
         async with registry.admit(Direction.IN, LINE, "7001", 1) as call:
             call.mark_ringing()
             call.mark_media_up()
@@ -349,11 +355,12 @@ async def everything(folder: Path) -> AsyncIterator[str]:
                     pass
             registry.listeners.card_sent(LINE, ANNA, CardReason.MISSED)
             registry.listeners.message_received(LINE, ANNA, "hello")
-            yield (await program.read()).text
+            yield program
 
 
 async def test_the_page_has_each_metric_with_its_labels(tmp_path: Path) -> None:
-    async with everything(tmp_path) as text:
+    async with everything(tmp_path) as program:
+        text = (await program.read()).text
         told = {
             family.name + ("_total" if family.type == "counter" else ""): {
                 label for sample in family.samples for label in sample.labels if label != "le"
@@ -363,3 +370,17 @@ async def test_the_page_has_each_metric_with_its_labels(tmp_path: Path) -> None:
         }
     rows = re.findall(r"^\| `(astergram_\w+)` \|(.*?)\| ", PAGE.read_text(), re.MULTILINE)
     assert told == {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+
+
+@pytest.mark.parametrize("file", ["monitoring/grafana.json", "monitoring/alerts.yml"])
+async def test_queries_ask_for_what_there_is(tmp_path: Path, file: str) -> None:
+    """Each name and label; tests/integration/test_monitoring.py has Prometheus itself run them."""
+    async with everything(tmp_path) as program:
+        told = {name: {label for label, _ in labels} for name, labels in (await program.read()).samples}
+    text = (DOCS / file).read_text().replace("\\", "")
+    asked = {
+        (name, label) for name, labels in SELECTOR.findall(text) for label in re.findall(r"(\w+)=", labels) or [""]
+    }
+    assert len(asked) > 20
+    assert not [name for name, _ in asked if name not in told]
+    assert not [(name, label) for name, label in asked if label and label not in told[name] | SET_BY_PROMETHEUS]
