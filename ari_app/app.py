@@ -125,7 +125,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         left = read_left(journal)
         days = HistorySettings(settings.calls.history_days)
         history = await stack.enter_async_context(open_history(store, days, but=left.ids))
-        media = MediaSettings(orphan_grace_s=settings.media.orphan_s, ari=ari_login(settings))
+        media = MediaSettings(settings.log.format, settings.media.orphan_s, ari_login(settings))
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
         )

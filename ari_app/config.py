@@ -24,6 +24,7 @@ from ari_app.suggest import alike, dotted_keys
 from ari_app.web.http.settings import WebSettings
 from ari_app.wrong import reason
 from ari_app.zones import Timezone
+from media.logs import LogFormat
 
 ENV_PREFIX = "ASTERGRAM_"
 ENV_DELIMITER = "__"
@@ -174,6 +175,18 @@ class AgiSettings(_Section):
     ] = Field(3.0, gt=0)
 
 
+class LogSettings(_Section):
+    """The log, on standard error; how much of it, `log_level` says."""
+
+    format: Annotated[
+        LogFormat,
+        Setting(
+            message("Format of the log"),
+            message("plain: text. json: an object a line, for programs that collect logs (docs/monitoring.md)."),
+        ),
+    ] = "plain"
+
+
 class CallSettings(_Section):
     """What bounds every call, and how long calls are kept."""
 
@@ -280,6 +293,7 @@ class Settings(BaseSettings):
             ),
         ),
     ] = ""
+    log: LogSettings = LogSettings()
     asterisk: AsteriskSettings
     telegram: TelegramSettings = TelegramSettings()
     bot: BotSettings = BotSettings()

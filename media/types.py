@@ -6,6 +6,8 @@ Nothing here imports a native library, so the controller and its adapters may im
 from dataclasses import dataclass, field
 from typing import Literal
 
+from media.logs import LogFormat
+
 Codec = Literal["opus", "g722", "alaw"]
 """By Asterisk's name of it."""
 
@@ -88,6 +90,7 @@ class AriLogin:
 class MediaSettings:
     """How media processes behave; all times in seconds."""
 
+    log_format: LogFormat = "plain"
     orphan_grace_s: float = 10.0
     """How long a process goes on talking after its controller is gone."""
     ari: AriLogin | None = None

@@ -22,6 +22,7 @@ from media import messages as m
 from media.engine import Engine, engine
 from media.files import FilesTransport
 from media.hang_up import HANG_UP_S, hang_up
+from media.logs import about
 from media.rtp import RtpTransport
 from media.tick import Tick
 from media.transport import Transport
@@ -226,6 +227,7 @@ async def main(listening: socket.socket, path: Path) -> None:
     """Serve controllers, one at a time, until the call is to end; then close everything within ``END_TIMEOUT_S``."""
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as resources:
         worker = Worker(resources)
+        resources.enter_context(about(lambda: {"call": worker.call_id or ""}))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.ended.set)
         controllers = tasks.create_task(_serve_controllers(worker, listening), name="controllers")
         controllers.add_done_callback(lambda _: worker.ended.set())
@@ -247,7 +249,7 @@ async def _serve_controllers(worker: Worker, listening: socket.socket) -> None:
             async with asyncio.timeout(patience):
                 connection, _ = await asyncio.get_running_loop().sock_accept(listening)
         except TimeoutError:
-            log.warning("call %s: no controller for %s s; ending the call", worker.call_id, patience)
+            log.warning("no controller for %s s; ending the call", patience)
             return
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=m.MAX_LINE)
         await worker.serve(reader, writer)

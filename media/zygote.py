@@ -27,6 +27,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from media.logs import LogFormat, formatter
 from media.sockets import short_address
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,11 @@ EXIT_SOFTWARE = 70
 """sysexits.h: an internal error."""
 
 
-def main() -> None:
+def main(log_format: LogFormat = "plain") -> None:
     """Serve the controller until it closes the socket."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(log_format, "media[%(process)d] %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     # The terminal's Ctrl-C is the controller's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=sys.stdin.fileno())
@@ -84,9 +88,6 @@ def main() -> None:
 def _rehearse() -> None:
     from media.rehearsal import rehearse
 
-    logging.basicConfig(
-        format="media[%(process)d] %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr
-    )
     try:
         asyncio.run(rehearse())
     except Exception:
@@ -184,4 +185,4 @@ def _listen(path: str) -> socket.socket:
 
 
 if __name__ == "__main__":
-    main()
+    main("json" if sys.argv[1:] == ["json"] else "plain")

@@ -13,6 +13,7 @@ from ari_app.calls.outcome import Ending
 from ari_app.logs import call_log
 from ari_app.tasks import FAILURES, finish, was_cancelled
 from ari_app.telegram.errors import CallDiscarded
+from media.logs import about
 
 REASON_S = 3.0  # between noticing that a side has ended and its reason
 CLOSE_S = 5.0  # for telling the parties and closing all that a call has opened
@@ -124,6 +125,12 @@ class CallScope(Scope):
         The first ending cancels the handler; both parties are told of it at the same time, and then all is closed, last
         opened first. Nothing interrupts the closing, nor ``first``, which is done before, within ``first_s``.
         """
+        with about(lambda: {"line": self.call.line, "call": self.call.id}):
+            await self._run(handler, first, first_s)
+
+    async def _run(
+        self, handler: Coroutine[Any, Any, None], first: Coroutine[Any, Any, None] | None, first_s: float
+    ) -> None:
         cancelled = None
         try:
             if first:

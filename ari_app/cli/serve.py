@@ -19,6 +19,7 @@ from ari_app.store.store import StoreError
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.errors import TelegramError
 from ari_app.web.errors import WebError
+from media.logs import formatter
 from media.types import MediaError
 
 log = logging.getLogger("astergram")
@@ -36,7 +37,9 @@ FAILURES: tuple[type[Exception], ...] = (
 
 async def serve(settings: Settings, options: argparse.Namespace) -> None:
     """Work until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(settings.log.format, "%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
     logging.getLogger("telethon").setLevel(logging.WARNING)
     logging.getLogger("telethon.network").setLevel(logging.ERROR)  # each try to connect; the line tells once
     manager = ServiceManager.of(os.environ)

@@ -27,6 +27,7 @@ from ari_app.telegram.errors import NotReady
 from ari_app.telegram.line import Line
 from ari_app.telegram.session_file import adopt, remove_session, replaced_session, retire, signin_session
 from ari_app.wrong import Wrong
+from media.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -303,9 +304,10 @@ class LineManager:
         """Hold a line, once those have ended that held it before."""
         if before:
             await asyncio.wait(before)
-        async with guarded_tasks() as tasks:
-            tasks.supervise(lambda: self._chats.run(line), f"line {line.number}: clean-up")
-            await line.run()
+        with about(lambda: {"line": line.number}):
+            async with guarded_tasks() as tasks:
+                tasks.supervise(lambda: self._chats.run(line), f"line {line.number}: clean-up")
+                await line.run()
 
     async def _stop(self, number: str) -> None:
         for _ in range(STOPS):

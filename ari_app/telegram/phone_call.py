@@ -16,7 +16,7 @@ from telethon import utils
 from telethon.tl import functions, types
 
 from ari_app.backoff import Backoff
-from ari_app.logs import call_log
+from ari_app.logs import telegram_call_log
 from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections, incompatible_versions
 from ari_app.telegram.discard import Discarded, DiscardReason
@@ -175,10 +175,12 @@ class PhoneCall:
             told = True
         except (CallDiscarded, CallUnknown) as over:
             told = True
-            call_log(log, self.id).debug("%s", over)
+            telegram_call_log(log, self.id).debug("%s", over)
         except TelegramError as error:
             told = not isinstance(error, PASSING)
-            call_log(log, self.id).warning("could not tell Telegram that it ended (%s): %s", reason.name, error)
+            telegram_call_log(log, self.id).warning(
+                "could not tell Telegram that it ended (%s): %s", reason.name, error
+            )
         finally:
             if not told:
                 self._control.spawn(self._discard_again(request), f"end of Telegram's call {self.id}")
@@ -194,12 +196,12 @@ class PhoneCall:
             except PASSING:
                 continue
             except TelegramError as error:
-                call_log(log, self.id).debug("%s", error)
+                telegram_call_log(log, self.id).debug("%s", error)
             except Exception as error:  # noqa: BLE001 - recorded
                 FAILURES.add(f"end of Telegram's call {self.id}", error)
                 continue
-            return call_log(log, self.id).info("Telegram knows now that it has ended")
-        return call_log(log, self.id).warning("Telegram could not be told that it has ended")
+            return telegram_call_log(log, self.id).info("Telegram knows now that it has ended")
+        return telegram_call_log(log, self.id).warning("Telegram could not be told that it has ended")
 
     def take(self, update: Any) -> None:
         """An updatePhoneCall or its TL phoneCall* object for this call."""

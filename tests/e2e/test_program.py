@@ -1,6 +1,7 @@
 """The `astergram` command, as a process of its own."""
 
 import asyncio
+import json
 import signal
 import tomllib
 from collections.abc import AsyncIterator
@@ -68,6 +69,16 @@ async def test_the_link_for_the_password_is_printed_last(sandbox: Stage) -> None
     (stopping,) = (number for number, line in enumerate(printed) if "stopping" in line)
     assert "ready: 0 of 0 lines" in printed[at - 1]
     assert stopping == at + 1
+
+
+async def test_a_log_of_json_is_an_object_a_line(sandbox: Stage) -> None:
+    async with at_work(sandbox, log={"format": "json"}) as (_, program):
+        await program.until("open this link")
+        program.process.send_signal(signal.SIGTERM)
+        assert await program.ends() == 0
+    entries = [json.loads(line) for line in program.printed.splitlines() if line and "open this link" not in line]
+    assert {"ready: 0 of 0 lines" in entry["message"] for entry in entries} == {True, False}
+    assert all({"time", "level", "logger", "message"} <= entry.keys() for entry in entries)
 
 
 async def test_sign_in_by_qr_set_up_change_and_remove(sandbox: Stage) -> None:
