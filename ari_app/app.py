@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ from ari_app.reload import Reload
 from ari_app.reports.history import HistorySettings, open_history
 from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
 from ari_app.reports.outbox import OutboxFigures
+from ari_app.reports.traces import tracing
 from ari_app.state_folder import held
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import guarded_tasks
@@ -200,6 +202,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
 
         metrics = Metrics(Sources(lines, statuses, registry, store.queue, connections, outboxes))
         listeners.add(metrics.calls)
+        if traces := await stack.enter_async_context(tracing(os.environ, names_people=settings.traces.people)):
+            listeners.add(traces)
 
         # What programs of the PBX are told, and ask for; before anything can happen.
         pbx_services = PbxServices(lines, registry, cards, call_tasks)

@@ -187,6 +187,18 @@ class LogSettings(_Section):
     ] = "plain"
 
 
+class TraceSettings(_Section):
+    """Spans of calls by OpenTelemetry; the OTEL_* variables say where they go (docs/monitoring.md)."""
+
+    people: Annotated[
+        bool,
+        Setting(
+            message("People are named in spans"),
+            message("Phone numbers and usernames of who calls and is called. Lines are always named."),
+        ),
+    ] = False
+
+
 class CallSettings(_Section):
     """What bounds every call, and how long calls are kept."""
 
@@ -293,7 +305,6 @@ class Settings(BaseSettings):
             ),
         ),
     ] = ""
-    log: LogSettings = LogSettings()
     asterisk: AsteriskSettings
     telegram: TelegramSettings = TelegramSettings()
     bot: BotSettings = BotSettings()
@@ -302,6 +313,8 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     calls: CallSettings = CallSettings()
     media: MediaSection = MediaSection()
+    log: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
 
     @property
     def database(self) -> Path:
