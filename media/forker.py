@@ -158,6 +158,7 @@ class Forker:
         root = str(Path(media.__file__).parent.parent)
         environment["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         environment["OPENBLAS_NUM_THREADS"] = "1"  # its thread pool would not survive the fork, and nothing needs it
+        environment["MALLOC_ARENA_MAX"] = "1"  # mallopt(3): glibc has one for each few threads, each half empty
         try:
             zygote = await asyncio.create_subprocess_exec(
                 sys.executable,
