@@ -89,6 +89,9 @@ def _rehearse() -> None:
     from media.rehearsal import rehearse
 
     try:
+        # The imports have filled it with thousands of names. Each that a call replaces there is written to, for its
+        # reference is counted, and its page is shared no longer.
+        sys._clear_type_cache()
         asyncio.run(rehearse())
     except Exception:
         log.warning("calls will need more memory, for their rehearsal failed", exc_info=True)
