@@ -3,9 +3,11 @@
 An event says on which side it happened and which way it went, seen from Astergram, and has its words for people.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from ari_app.calls.facts import Fact
@@ -57,6 +59,11 @@ class TimedEvent:
     def as_data(self) -> dict[str, Any]:
         """For JSON."""
         return {"at_s": round(self.at_s, 3)} | self.event.as_data()
+
+    @cached_property
+    def json(self) -> bytes:
+        """`as_data`, encoded once: whenever a call has one more event, the journal writes all that it has."""
+        return json.dumps(self.as_data(), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
     @classmethod
     def of_data(cls, data: Mapping[str, Any]) -> Self:

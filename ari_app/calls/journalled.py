@@ -107,16 +107,7 @@ _RECORDS: TypeAdapter[JournalledCall] = TypeAdapter(JournalledCall)
 
 def record_of(call: Call) -> bytes:
     """The record of a live call; the middle of its events is left out where it has more than a record holds."""
-    kept: Sequence[TimedEvent] = call.events
-    while len(record := _record_of(call, kept)) > MOST_BYTES and len(kept) > 2 * FIRST_EVENTS:
-        last = len(kept) // 2 - FIRST_EVENTS
-        omitted = TimedEvent(kept[FIRST_EVENTS].at_s, EventsOmitted())
-        kept = [*kept[:FIRST_EVENTS], omitted, *kept[-max(last, 1) :]]
-    return record
-
-
-def _record_of(call: Call, events: Sequence[TimedEvent]) -> bytes:
-    return _RECORDS.dump_json(
+    record = _RECORDS.dump_json(
         JournalledCall(
             id=call.id,
             direction=call.direction,
@@ -127,10 +118,31 @@ def _record_of(call: Call, events: Sequence[TimedEvent]) -> bytes:
             pbx_party=call.pbx_party,
             channel=call.channel,
             person=call.person.as_json() if call.person else "",
-            events=tuple(each.as_data() for each in events),
             ending=JournalledEnding.of(call.ending) if call.ending else None,
-        )
-    )
+        ),
+        exclude={"events"},
+    ).removesuffix(b"}")
+    begin, end = b',"events":[', b"]}"
+    return record + begin + _encoded(call.events, MOST_BYTES - len(record + begin + end)) + end
+
+
+def _encoded(events: Sequence[TimedEvent], most: int) -> bytes:
+    """Events in JSON, with commas between them, in ``most`` bytes: the first and the last of them, if not all."""
+    encoded = [each.json for each in events]
+    room = most - sum(len(each) + 1 for each in encoded)
+    if room >= 0:
+        return b",".join(encoded)
+    first = encoded[:FIRST_EVENTS]
+    while sum(map(len, first)) > most // 2:
+        first.pop()
+    last = encoded[len(first) :]
+    omitted = TimedEvent(events[len(first)].at_s, EventsOmitted()).json
+    room -= len(omitted) + 1
+    left_out = 0
+    while room < 0:
+        room += len(last[left_out]) + 1
+        left_out += 1
+    return b",".join([*first, omitted, *last[left_out:]])
 
 
 def read(record: bytes) -> JournalledCall:
