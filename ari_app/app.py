@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.drain import Drain
 from ari_app.calls.journal import JOURNAL, open_journal
-from ari_app.calls.journalled import CallJournal
+from ari_app.calls.journalled import CallJournal, JournalledCall
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
 from ari_app.calls.left_calls import LeftCallHandler, LeftCalls, read_left
@@ -140,7 +140,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         stack.enter_context(ari.events.attached("", arrivals.put_nowait))
         await stack.enter_async_context(ari)
 
-        reports = await stack.enter_async_context(ami_reports(settings.ami, store, bus))
+        reports = await stack.enter_async_context(ami_reports(settings.ami, store, bus, left.all()))
         webhooks = await stack.enter_async_context(open_webhooks(store, on_change=partial(bus.publish, "webhooks")))
 
         # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
@@ -276,14 +276,17 @@ async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher
 
 
 @asynccontextmanager
-async def ami_reports(ami: AmiSettings | None, store: Store, bus: EventBus) -> AsyncIterator[AmiReports | None]:
-    """What AMI is told; None where it is told nothing."""
+async def ami_reports(
+    ami: AmiSettings | None, store: Store, bus: EventBus, left: Sequence[JournalledCall] = ()
+) -> AsyncIterator[AmiReports | None]:
+    """What AMI is told, also of calls that were ``left``; None where it is told nothing."""
     if ami is None or not ami.events:
         yield None
         return
     keys = {user: key.get_secret_value() for user, key in ami.requesters.items()}
     options = AmiOptions(ami.queue, ami.message_text, keys)
-    async with open_ami_reports(store, ami_client(ami), options, partial(bus.publish, "storage")) as reports:
+    changed = partial(bus.publish, "storage")
+    async with open_ami_reports(store, ami_client(ami), options, changed, left) as reports:
         yield reports
 
 

@@ -74,7 +74,7 @@ class JournalledCall:
         """Whether both sides could hear each other, and nothing had ended that."""
         return self.progress.talking_at is not None and self.ending is None
 
-    def restored(self, observer: CallObserver) -> Call:
+    def restored(self, observer: CallObserver | None) -> Call:
         """The call, as it was."""
         call = Call(self.id, self.direction, self.line, self.peer, watcher=observer)
         call.pbx_party, call.channel, call.parts = self.pbx_party, self.channel, self.parts

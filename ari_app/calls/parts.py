@@ -94,6 +94,7 @@ class CallParts:
 
     ``asked_for``: whom Telegram was asked to call (a user's id), where it has not answered yet.
     ``card_asked``: what the dialplan said of a card after this call. ``card_id``: the card that it is a call back of.
+    ``offer_event``: the EventID by which AMI is told that it begins.
     """
 
     telegram: TelegramPart | None = None
@@ -104,6 +105,7 @@ class CallParts:
     keypad: KeypadPart | None = None
     card_asked: bool | None = None
     card_id: str = ""
+    offer_event: int | None = None
 
     @property
     def asterisk_ids(self) -> frozenset[str]:

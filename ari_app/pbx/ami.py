@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.ami_link import AmiLink
 from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.calls.call import Call
+from ari_app.calls.journalled import JournalledCall
 from ari_app.calls.registry import CallRegistry
 from ari_app.i18n import Message, message
 from ari_app.pbx.ami_delivery import AmiDelivery
 from ari_app.pbx.ami_requests import AmiRequests, Requestable
 from ari_app.pbx.ami_spool import Spool
-from ari_app.pbx.events import ReportedEvent, TelegramMessage, TelegramStatusComplete
+from ari_app.pbx.call_reporter import BEGINNINGS, CallReporter
+from ari_app.pbx.events import ReportedEvent, TelegramCallOffered, TelegramMessage, TelegramStatusComplete
 from ari_app.pbx.reporting import Reporting
 from ari_app.reports.outbox import OutboxFigures
 from ari_app.store.store import Store
@@ -44,6 +47,7 @@ class AmiReports:
         self.delivery = delivery
         self._options = options
         self.link = link
+        self._calls: Mapping[str, Call] = {}
 
     @property
     def figures(self) -> OutboxFigures:
@@ -76,13 +80,16 @@ class AmiReports:
             for event in [*told, complete]:
                 self.put(event)
 
+        self._calls = registry.calls
         self.link.on_event = AmiRequests(services, self._options.keys, self.put, answer_status, tasks).take
 
     def put(self, event: ReportedEvent) -> None:
         """One more event; never waits."""
         if isinstance(event, TelegramMessage) and not self._options.with_text:
             event = replace(event, text="")
-        self.spool.put(event.event, event.headers())
+        event_id = self.spool.put(event.event, event.headers())
+        if isinstance(event, TelegramCallOffered) and (call := self._calls.get(event.call_id)):
+            call.opened(offer_event=event_id)  # before AMI can have it: a killed program has perhaps not kept it
 
     async def sent(self) -> None:
         """Give AMI a moment to take what waits, if it takes anything."""
@@ -94,14 +101,22 @@ class AmiReports:
 
 @asynccontextmanager
 async def open_ami_reports(
-    store: Store, connect: Callable[[], Ami], options: AmiOptions, on_change: Callable[[], None] = lambda: None
+    store: Store,
+    connect: Callable[[], Ami],
+    options: AmiOptions,
+    on_change: Callable[[], None] = lambda: None,
+    left: Iterable[JournalledCall] = (),
 ) -> AsyncIterator[AmiReports]:
     """Send what is reported for as long as the context lasts, and for a moment longer what is left.
 
-    ``connect`` makes a connection; ``on_change`` is called when events begin to wait, or no longer do.
+    ``connect`` makes a connection; ``on_change`` is called when events begin to wait, or no longer do. ``left``: the
+    calls that an earlier run has left, of which AMI is told that they have begun, if it may not have been.
     """
     spool = Spool(store, options.most)
     await spool.load()
+    for call in left:
+        if offer := offered(call):
+            spool.restore(call.parts.offer_event, offer.event, offer.headers())
     link = AmiLink(connect, on_change=on_change)
     delivery = AmiDelivery(spool, link)
     async with guarded_tasks() as tasks:
@@ -112,3 +127,14 @@ async def open_ami_reports(
             yield reports
         finally:
             await reports.sent()
+
+
+def offered(left: JournalledCall) -> TelegramCallOffered | None:
+    """How it was told, or was to be told, that a call begins; None where that had not come yet."""
+    told: list[ReportedEvent] = []
+    call = left.restored(None)
+    reporter = CallReporter(told.append, clock=lambda: call.began_at)
+    for each in call.events:
+        if isinstance(each.event, BEGINNINGS):
+            reporter.happened(call, each.event)
+    return next((each for each in told if isinstance(each, TelegramCallOffered)), None)

@@ -33,6 +33,7 @@ class Spool:
         self._last_id = 0
         self._own_from = 0
         self._taken: int | None = None
+        self._taken_before = 0  # as an earlier run has left it
         self._unwritten: dict[int, SpooledEvent] = {}
         self._writing = self._outdated = False
         self._filled = asyncio.Event()
@@ -45,7 +46,7 @@ class Spool:
     async def load(self) -> None:
         """Have what an earlier run has left, before anything else is put."""
         try:
-            events, self._last_id = await self._repository.all()
+            events, self._taken_before, self._last_id = await self._repository.all()
         except StoreUnavailable as error:
             log.warning("events that wait for AMI from an earlier run are not sent before the next start: %s", error)
             self._own_from = round(self._clock() * 1000)
@@ -53,13 +54,30 @@ class Spool:
         for event in events:
             self._add(event)
 
-    def put(self, name: str, headers: Mapping[str, str]) -> None:
-        """One more event."""
+    def restore(self, event_id: int | None, name: str, headers: Mapping[str, str]) -> None:
+        """An event of a call that an earlier run has put with this number, or was killed before it could.
+
+        It waits, with this number, unless it is known to have been kept or taken; before anything else is put.
+        """
+        its = name, headers["CallID"]
+        if any((each.name, each.headers.get("CallID")) == its for each in self._waiting):
+            return
+        if event_id is None:
+            self.put(name, headers)
+        elif event_id > self._taken_before:
+            self._last_id = max(self._last_id, event_id)
+            event = self._unwritten[event_id] = SpooledEvent(event_id, name, headers)
+            self._add(event)
+            self._waiting = deque(sorted(self._waiting, key=lambda each: each.id))
+            self._write()
+
+    def put(self, name: str, headers: Mapping[str, str]) -> int:
+        """One more event; its number."""
         self._last_id = max(self._last_id + 1, round(self._clock() * 1000))
-        event = SpooledEvent(self._last_id, name, headers)
-        self._unwritten[event.id] = event
+        event = self._unwritten[self._last_id] = SpooledEvent(self._last_id, name, headers)
         self._add(event)
         self._write()
+        return self._last_id
 
     async def first(self) -> SpooledEvent:
         """Wait for the oldest event; it stays until it is `taken`."""

@@ -28,15 +28,19 @@ class AmiSpoolRepository:
 
     store: Store
 
-    async def all(self) -> tuple[list[SpooledEvent], int]:
-        """In their order, and the highest number that was ever given. Raises StoreUnavailable."""
+    async def all(self) -> tuple[list[SpooledEvent], int, int]:
+        """In their order, the last number that is known to be taken, and the highest that was ever given.
+
+        0 where there is none. Raises StoreUnavailable.
+        """
 
         def read(db: Database) -> list[tuple[int, str, str]]:
             return list(db.execute("SELECT id, name, headers FROM ami_events ORDER BY id"))
 
         rows = await self.store.run(read)
         events = [SpooledEvent(id, name, json.loads(headers)) for id, name, headers in rows if name != MARK]
-        return events, rows[-1][0] if rows else 0
+        taken = next((id for id, name, _ in rows if name == MARK), 0)
+        return events, taken, rows[-1][0] if rows else 0
 
     def apply(
         self, events: Sequence[SpooledEvent], over: range, but: Collection[int], taken: int | None, done: Done

@@ -76,6 +76,32 @@ async def test_what_waits_is_there_after_a_restart(store: Store) -> None:
     assert len(await spool_of(store)) == 0
 
 
+async def test_what_was_kept_or_taken_is_not_restored(store: Store) -> None:
+    first = await spool_of(store)
+    taken = first.put("offered", {"CallID": "taken"})
+    kept = first.put("offered", {"CallID": "kept"})
+    await first.first()
+    first.taken()
+    later = await spool_of(store)
+    for number, call_id in ((taken, "taken"), (kept, "kept"), (None, "kept")):
+        later.restore(number, "offered", {"CallID": call_id})
+    assert [(event.id, event.headers["CallID"]) for event in later._waiting] == [(kept, "kept")]
+
+
+async def test_what_was_put_and_lost_has_its_number_again(store: Store) -> None:
+    spool = await spool_of(store)
+    put(spool, 1, 2)
+    lost = spool._last_id - 1
+    again = Spool(store, MOST, clock=lambda: NOW)
+    await again.load()
+    del again._waiting[0]  # as if the program had been killed before it was kept
+    again.restore(lost, "1", {"CallID": "1"})
+    again.restore(None, "3", {"CallID": "1"})
+    assert [(event.id, event.name) for event in again._waiting] == [(lost, "1"), (lost + 1, "2"), (lost + 2, "3")]
+    last = await spool_of(store)
+    assert await emptied(last) == ["1", "2", "3"]
+
+
 async def test_the_oldest_go_where_there_is_no_room(store: Store) -> None:
     spool = await spool_of(store, 3)
     put(spool, *range(6))
