@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ from ari_app.asterisk.resources import Channel
 
 logger = logging.getLogger(__name__)
 
-NO_DIAL_TIMEOUT = -1
-"""ARI's default would end an unanswered dialplan leg after 30 s; how long to ring is the dialplan's business."""
+GIVES_UP_LATER_S = 5.0
+"""So much later than this program, Asterisk gives up a dialplan leg that nobody has answered: this one was killed then.
+ARI's own default, 30 s, would cut short what is the dialplan's business."""
 GIVE_BACK_TIMEOUT_S = 2.0
 """For giving a channel back to the dialplan, which takes some requests; each may stall."""
 TELL_S = 1.0
@@ -349,10 +351,12 @@ async def dialplan_leg(
     variables: Mapping[str, str] | None = None,
     formats: str = "opus",
     channel_id: str = "",
+    ring_s: float | None = None,
 ) -> AsyncIterator[DialplanLeg]:
     """Call ``extension`` in ``context`` as ``caller_id``.
 
-    ``channel_id`` is a `new_id` of the client's, where somebody is to know it before. ``variables`` are set on the
+    ``channel_id`` is a `new_id` of the client's, where somebody is to know it before; ``ring_s`` how long its answer is
+    waited for, without an end where it is None. ``variables`` are set on the
     dialplan's channel: ``__NAME`` for one that its children inherit. Raises AriError if the call cannot be placed,
     ValueError for an extension or context that would not stay one.
     """
@@ -367,7 +371,7 @@ async def dialplan_leg(
         endpoint=f"Local/{extension}@{context}/n",
         app=client.app,
         callerId=str(caller_id),
-        timeout=NO_DIAL_TIMEOUT,
+        timeout=-1 if ring_s is None else math.ceil(ring_s + GIVES_UP_LATER_S),
         variables=variables or {},
         channelId=leg.id,
         otherChannelId=leg.id + FAR_SUFFIX,

@@ -15,7 +15,7 @@ from ari_app.asterisk.errors import LegEnded, best_effort
 from ari_app.asterisk.legs import Leg, dialplan_leg
 from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
-from ari_app.calls.audio import codecs_for
+from ari_app.calls.audio import codecs_for, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.card import Cards
 from ari_app.calls.cdr import dialplan_variables
@@ -23,6 +23,7 @@ from ari_app.calls.conversation import attach_leg, ended_in_asterisk
 from ari_app.calls.events import CallBackRequested, CallEvent, PbxRinging
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
+from ari_app.calls.parts import LegPart
 from ari_app.calls.registry import CallRefused, CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
@@ -60,27 +61,35 @@ async def callback(
     line.limits.check()
     callee = await line.find(dialled)
     call.person = person = line.templates.with_language(callee.person)
-    leg = await scope.enter(
-        dialplan_leg(
-            resources.ari,
-            extension=target.extension,
-            context=target.context,
-            caller_id=CallerId(name=person.name, number=person.number),
-            variables={**call.variables(), **dialplan_variables(line), "TELEGRAM_CALLBACK": "1"},
-            formats=codecs_for(call, resources.audio).from_asterisk,
+    channel_id = resources.ari.new_id()
+    async with scope.attempt() as ringing:
+        # Should this program be killed, and no other one come, the process hangs up: the phone would ring on.
+        audio = await open_audio(ringing, resources.audio)
+        await audio.in_asterisk(channel_id)
+        call.opened(leg=LegPart("dialplan", channel_id))
+        leg = await scope.enter(
+            dialplan_leg(
+                resources.ari,
+                extension=target.extension,
+                context=target.context,
+                caller_id=CallerId(name=person.name, number=person.number),
+                variables={**call.variables(), **dialplan_variables(line), "TELEGRAM_CALLBACK": "1"},
+                formats=codecs_for(call, resources.audio).from_asterisk,
+                channel_id=channel_id,
+                ring_s=AGENT_S,
+            )
         )
-    )
-    call.pbx_party = target.extension
-    attach_leg(scope, leg)
-    scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
-    call.add_event(PbxRinging(target.extension, target.context))
-    try:
-        async with asyncio.timeout(AGENT_S):
-            await leg.answered()
-    except LegEnded as ended:
-        return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
-    except TimeoutError:
-        return call.end(outcome.not_answered(AGENT_S))
+        call.pbx_party = target.extension
+        attach_leg(scope, leg)
+        scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
+        call.add_event(PbxRinging(target.extension, target.context))
+        try:
+            async with asyncio.timeout(AGENT_S):
+                await leg.answered()
+        except LegEnded as ended:
+            return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
+        except TimeoutError:
+            return call.end(outcome.not_answered(AGENT_S))
     scope.end_when(ended_in_asterisk(call, leg))
     call.mark_pbx_answered(target.extension, target.context)
     calling()

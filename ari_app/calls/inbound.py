@@ -13,6 +13,7 @@ from ari_app.calls.conversation import attach_leg, attach_phone_call, converse, 
 from ari_app.calls.events import CallOffered, PbxRinging
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outcome import Direction
+from ari_app.calls.parts import LegPart
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import Scope
 from ari_app.telegram.line import Line
@@ -36,7 +37,9 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
     await scope.enter(keypads.shown_to(call, line, caller, offer.peer))
 
     extension, channel_id = line.number.removeprefix("+"), ari.new_id()
-    await audio.in_asterisk(channel_id)  # before it rings anywhere
+    # Whoever goes on, or ends it, after a kill has to know of it before it rings anywhere.
+    await audio.in_asterisk(channel_id)
+    call.opened(leg=LegPart("dialplan", channel_id))
     leg = await scope.enter(
         dialplan_leg(
             ari,
@@ -46,6 +49,7 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
             variables={**call.variables(), **dialplan_variables(line)},
             formats=codecs_for(call, settings).from_asterisk,
             channel_id=channel_id,
+            ring_s=RING_IN_S,
         )
     )
     call.pbx_party = extension

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ari_app.api_client import program as api
 from ari_app.calls.events import Connected, Resumed
 from ari_app.config import load
 from ari_app.sandbox.debian import Tree
@@ -97,6 +98,22 @@ async def test_an_incoming_call_that_rings(sandbox: Stage) -> None:
         await killed(sandbox, program)
         assert await nothing_left_in(sandbox.asterisk) == []
         await phone.closed()
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_call_back_that_rings(sandbox: Stage, answers: bool) -> None:
+    """Telegram has not been asked for anything by then. Who answers is in Stasis, and hears nobody."""
+    async with at_work(sandbox, "rtp", orphan_s=3.0) as program, SipPhone(sandbox.asterisk, "101") as phone:
+        async with api(load(sandbox.folder / "astergram.toml")) as asked:
+            await asked.ask("POST", f"/lines/{LINE}/test-call", {"destination": ANNA})
+        await phone.incoming()
+        program.process.kill()
+        if answers:
+            await phone.answer()
+            await phone.established()
+        await killed(sandbox, program)
+        await phone.closed()
+        assert await nothing_left_in(sandbox.asterisk) == []
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -72,10 +72,10 @@ class Supervised:
         """Stop it as an administrator does."""
         await self._running.aclose()
 
-    async def ask(self, method: str, path: str) -> Any:
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The controller's API."""
         async with program(self.settings) as api:
-            return await api.ask(method, path)
+            return await api.ask(method, path, body)
 
     async def live(self) -> dict[str, dict[str, Any]]:
         """The calls now, by direction."""

@@ -235,3 +235,17 @@ async def test_calls_that_only_ring_are_ended_on_both_sides(supervised: Supervis
             await them.ended_for_ami(call_id)
             assert them.told(call_id) == ["CallOffered", "CallRinging", "CallEnded"]
         await them.anna.sees(LINE, lambda messages: not messages)
+
+
+async def test_a_phone_that_rings_for_a_call_back_is_ended_at_once(supervised: SupervisedMaker) -> None:
+    async with supervised() as its, cast(its) as them:
+        call_id = (await its.ask("POST", f"/lines/{LINE}/test-call", {"destination": ANNA}))["id"]
+        await them.first.incoming()
+        await its.kill()
+        await its.start()
+        await them.first.closed()
+        call = (await its.ended(call_id))["call"]
+        assert (call["status"], call["cause"], call["answered"]) == ("ERROR", 41, False)
+        assert call["detail"] == "The program stopped during the call."
+        await them.ended_for_ami(call_id)
+        assert them.told(call_id) == ["CallOffered", "CallRinging", "CallEnded"]
