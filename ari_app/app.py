@@ -36,6 +36,7 @@ from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
 from ari_app.calls.left_calls import LeftCallHandler, LeftCalls, read_left
 from ari_app.calls.listeners import Listeners
+from ari_app.calls.outbound import return_lost
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.config import AmiSettings, Settings
@@ -217,7 +218,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
 
         installation.on_change(follow_installation)
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
-        line_tasks.supervise(partial(reconciling, ari, left.kept), "what is left behind in Asterisk")
+        line_tasks.supervise(partial(reconciling, ari, left.kept, return_lost), "what is left behind in Asterisk")
         line_tasks.supervise(journal.run, "journal of calls")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")

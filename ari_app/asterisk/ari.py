@@ -332,6 +332,9 @@ class AriClient:
         except AriError as error:
             logger.warning("Channel %s could not be hung up; it is tried again: %s", channel_id, error)
             self.not_closed(channel_id, NORMAL_CLEARING)
+        except BaseException:
+            self.not_closed(channel_id, NORMAL_CLEARING)
+            raise
 
     async def _let_go(self, channel_id: str, left: asyncio.Event, attached: ExitStack) -> None:
         with attached:

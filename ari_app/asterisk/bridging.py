@@ -136,7 +136,13 @@ def _made_here(client: AriClient, channel: Channel) -> bool:
     return client.owns(channel.id) and not client.owns_far(channel.id)
 
 
-async def reconcile(client: AriClient, keep: Collection[str] = ()) -> StaleObjects:
+GiveBack = Callable[[Channel], Awaitable[None]]
+"""Gives a channel that the dialplan has sent back to it. Raises AriError."""
+
+
+async def reconcile(
+    client: AriClient, keep: Collection[str] = (), give_back: GiveBack = Channel.continueInDialplan
+) -> StaleObjects:
     """Remove the stale objects. Returns what was removed. Raises the first error, after all the others were tried."""
     found = await stale_objects(client, keep)
     if not all(_made_here(client, channel) for channel in found.channels):
@@ -147,8 +153,11 @@ async def reconcile(client: AriClient, keep: Collection[str] = ()) -> StaleObjec
     errors: list[Exception] = []
     removed = StaleObjects([], [])
     for channel in found.channels:
-        cause = client.left.get(channel.id) or CONGESTION
-        if await _removed(channel.hangup(reason_code=cause), errors):
+        if channel.sent_by_dialplan and channel.id not in client.left:
+            removing = give_back(channel)
+        else:
+            removing = channel.hangup(reason_code=client.left.get(channel.id) or CONGESTION)
+        if await _removed(removing, errors):
             removed.channels.append(channel)
     for bridge in found.bridges:
         if await _removed(bridge.destroy(), errors):
@@ -172,10 +181,15 @@ async def _removed(request: Awaitable[None], errors: list[Exception]) -> bool:
     return True
 
 
-async def reconciling(client: AriClient, keep: Callable[[], Collection[str]] = tuple) -> None:
+async def reconciling(
+    client: AriClient,
+    keep: Callable[[], Collection[str]] = tuple,
+    give_back: GiveBack = Channel.continueInDialplan,
+) -> None:
     """Remove what is left behind after each connect, after each closing that failed, and every ``EVERY_S``.
 
-    ``keep``: the ids of what somebody is about to adopt. What fails is tried again, with backoff, until it is done.
+    ``keep``: the ids of what somebody is about to adopt. ``give_back``: what is done with a phone's channel. What fails
+    is tried again, with backoff, until it is done.
     """
     failures, told = 0, ""
     while True:
@@ -183,7 +197,7 @@ async def reconciling(client: AriClient, keep: Callable[[], Collection[str]] = t
         client.to_reconcile.clear()
         known = set(client.left)
         try:
-            await reconcile(client, keep())
+            await reconcile(client, keep(), give_back)
         except AriError as error:
             failures += 1
             pause_s = RETRY.pause_s(failures)

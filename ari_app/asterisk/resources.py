@@ -50,6 +50,14 @@ class Channel:
         return str(dialplan["app_data"]).partition(",")[0] if dialplan["app_name"] == "Stasis" else ""
 
     @property
+    def sent_by_dialplan(self) -> bool:
+        """Whether it was at a Stasis() line with arguments: what ARI has made, or a transfer brought, has none.
+
+        False where Asterisk does not tell (before 16.12).
+        """
+        return bool(self.stasis_app and "," in self.json["dialplan"]["app_data"])
+
+    @property
     def channelvars(self) -> dict[str, str]:
         """The variables in the snapshot (for external media: where its audio is)."""
         return dict(self.json.get("channelvars", {}))

@@ -7,8 +7,9 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from ari_app.asterisk.errors import AriError, best_effort
+from ari_app.asterisk.errors import AriError, AriNotFound, best_effort
 from ari_app.asterisk.legs import IncomingLeg, Leg
+from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
 from ari_app.calls.audio import connect_telegram, join_asterisk, open_audio
 from ari_app.calls.away import asterisk_away
@@ -178,6 +179,19 @@ async def return_to_dialplan(leg: IncomingLeg, row: OutgoingRow, ending: Ending)
     except AriError as error:
         log.info("channel %s could not go on in the dialplan: %s", leg.id, error)
         leg.cause = int(ending.cause)  # it is hung up with
+
+
+async def return_lost(channel: Channel) -> None:
+    """As `return_to_dialplan`, for a channel whose call nobody knows. Raises AriError."""
+    try:
+        was = await channel.getChannelVar(variable="TELEGRAM_STATUS")
+    except AriNotFound:  # the variable, or the channel, which is seen next
+        was = ""
+    status = Status.ANSWER if was == Status.ANSWER.value else Status.ERROR
+    await channel.setChannelVar(variable="TELEGRAM_CAUSE", value=str(int(Cause.TEMPORARY_FAILURE)))
+    await channel.setChannelVar(variable="TELEGRAM_STATUS", value=status.value)
+    await channel.continueInDialplan()
+    log.warning("the call of channel %s is lost: its dialplan goes on, with %s", channel.name, status.value)
 
 
 async def _pass_ringing(call: Call, phone_call: OutgoingCall, party: PbxParty) -> None:

@@ -16,6 +16,7 @@ from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriRefus
 from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
 from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.calls.outbound import return_lost
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.tasks import guarded_tasks
 
@@ -27,6 +28,7 @@ from .ari_helpers import (
     calls_telegram,
     channels_are,
     connected,
+    global_variable,
     nothing_is_left,
     reaches_state,
 )
@@ -330,6 +332,20 @@ async def test_what_a_changed_password_leaves_behind_is_removed_when_it_is_put_r
         assert client.state is ConnectionState.CONNECTED
         assert len((await asterisk.cli("core show channels concise")).splitlines()) == 3
         await _password(asterisk, "another", right)
+        await channels_are(client, set())
+        await nothing_is_left(client)
+
+
+@pytest.mark.asterisk_16
+async def test_a_caller_whose_program_was_killed_goes_on_in_the_dialplan(asterisk: PrivateAsterisk) -> None:
+    """They would hear it ring in Stasis for as long as they like."""
+    async with connected(asterisk) as killed, killed.subscribe() as application, asyncio.timeout(WAIT_S):
+        await calls_telegram(killed)
+        await application.next(events.STASIS_START)
+    async with connected(asterisk) as client:
+        removed = await reconcile(client, give_back=return_lost)
+        assert [channel.id for channel in removed.channels] == ["caller-far"]
+        assert await global_variable(asterisk, "SEEN") == "ERROR"
         await channels_are(client, set())
         await nothing_is_left(client)
 

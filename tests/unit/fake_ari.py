@@ -124,6 +124,9 @@ class FakeAri:
                 return web.json_response(made)
             case "POST", _ if kind == "channels" and rest.partition("/")[0] not in found:
                 return web.json_response({"message": "Channel not found"}, status=404)
+            case "POST", _ if rest.endswith("/continue"):
+                channel_id = rest.partition("/")[0]
+                found[channel_id] = {**found[channel_id], "dialplan": within("NoOp")}
             case "POST", _ if rest.endswith("/variable"):
                 self.variables[rest.partition("/")[0]][query["variable"]] = query["value"]
         return web.Response(status=204)

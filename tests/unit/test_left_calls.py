@@ -38,6 +38,7 @@ from ari_app.calls.journal import Journal, open_journal
 from ari_app.calls.journalled import FORMAT, CallJournal
 from ari_app.calls.left_calls import LeftCallHandler, LeftCalls, read_left
 from ari_app.calls.listeners import Listeners
+from ari_app.calls.outbound import return_lost
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import Crashed, EndedByPbxMeanwhile, EndedOnTelegram, NotResumed
@@ -174,6 +175,7 @@ async def begun(rig: CallRig, it: CallDispatcher, direction: Direction) -> Call:
     elif direction is Direction.OUT:
         async with rig.client.subscribe() as its:
             rig.ari.channels[CHANNEL] = dict(PHONE)
+            rig.ari.subscribed.add(CHANNEL)
             await rig.ari.event(STASIS_START, channel=PHONE, args=["@anna"])
             start = await its.next(STASIS_START)
         assert isinstance(start, StasisStart)
@@ -245,7 +247,7 @@ async def next_run(
                 rows,
                 tasks,
             ).begin()
-            reconciler.supervise(lambda: reconciling(rig.client, left.kept), "what is left behind")
+            reconciler.supervise(lambda: reconciling(rig.client, left.kept, return_lost), "what is left behind")
             yield NextRun(rig, registry, told, rows, journal, left, cards)
             await eventually(lambda: not left.ids)
             ours = {each for each in rig.ari.channels if each != CHANNEL}

@@ -19,6 +19,8 @@ from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
 from ari_app.asterisk.rest import Rest
 from ari_app.backoff import Backoff
+from ari_app.calls.outbound import return_lost
+from ari_app.calls.outcome import Status
 from ari_app.lines.health import Colour, asterisk_status
 from ari_app.tasks import guarded_tasks
 
@@ -158,6 +160,25 @@ async def test_the_dialplans_half_is_left_to_end_by_itself() -> None:
         fake.channels = {each: {"id": each, "state": "Up", "dialplan": place} for each, place in places.items()}
         fake.subscribed = set(fake.channels)
         assert [each.id for each in (await reconcile(client)).channels] == [stale, calling]
+
+
+async def test_a_phone_of_whose_call_nobody_knows_goes_on_in_its_dialplan() -> None:
+    """As it arrived, or answered; one that a transfer has brought would call whom it was transferred to again."""
+    async with fake_ari() as fake, connected(fake) as client:
+        phones = {"rings": "", "talked": Status.ANSWER.value}
+        for each, status in phones.items():
+            fake.channels[each] = {**PHONE, "id": each}
+            fake.variables[each] = {"TELEGRAM_STATUS": status}
+        fake.channels["transferred"] = {**PHONE, "id": "transferred", "dialplan": within("Stasis", APP)}
+        fake.subscribed = set(fake.channels)
+        removed = await reconcile(client, give_back=return_lost)
+        assert {each.id for each in removed.channels} == {"transferred", *phones}
+        assert set(fake.channels) == set(phones)
+        for each, status in phones.items():
+            assert fake.asked(f"POST /channels/{each}/continue") == 1
+            expected = {"TELEGRAM_STATUS": status or Status.ERROR.value, "TELEGRAM_CAUSE": "41"}
+            assert fake.variables[each] == expected
+        assert not await reconcile(client, give_back=return_lost)
 
 
 async def test_an_asterisk_that_does_not_tell_where_a_channel_is_keeps_live_calls() -> None:
