@@ -158,6 +158,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             settings.bot.api_url,
             on_change=partial(bus.publish, BOT),
             on_language=languages.learn,
+            polled_until=journal.written_until if left.ids else 0.0,  # who talks has perhaps just pressed a key
         )
         listeners = Listeners()
         ports = RtpPorts(ari, ami_client(settings.ami), asterisk.transport) if settings.ami else None

@@ -117,7 +117,8 @@ class Bot:
     """The bot at work for as long as its `run` goes on; without a token it says that there is none.
 
     ``on_change`` is called when `state` or `sentence` has changed; ``on_language`` gets the Telegram id and language
-    (IETF tag) of whoever pressed a button. ``clock`` gives Unix time.
+    (IETF tag) of whoever pressed a button. ``polled_until``: until when an earlier run of the program has fetched what
+    was pressed, 0 where nobody knows. It and ``clock`` are Unix time.
     """
 
     def __init__(
@@ -127,12 +128,14 @@ class Bot:
         *,
         on_change: Callable[[], None] = lambda: None,
         on_language: Callable[[int, str], None] = lambda *_: None,
+        polled_until: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._token = token
         self._api_url = api_url
         self._on_change = on_change
         self._on_language = on_language
+        self._polled_until = polled_until
         self._clock = clock
         self.username = ""
         self.refused = 0
@@ -231,7 +234,8 @@ class Bot:
         self._offset = None
         bot_id = token.partition(":")[0]
         if bot_id != self._bot_id:
-            self._bot_id, self._emptied_at = bot_id, -math.inf
+            ago_s = math.inf if self._bot_id else max(0.0, self._clock() - self._polled_until)
+            self._bot_id, self._emptied_at = bot_id, asyncio.get_running_loop().time() - ago_s
         try:
             opening = await asyncio.to_thread(_open, token, self._api_url)
         except TokenRefused:

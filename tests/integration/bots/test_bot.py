@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,12 +34,13 @@ async def until(true: Callable[[], bool]) -> None:
 class Watched:
     """A bot at work, and each state that it told."""
 
-    def __init__(self, token: str, api_url: str) -> None:
+    def __init__(self, token: str, api_url: str, polled_until: float = 0.0) -> None:
         self.changed = asyncio.Event()
         self.states: list[BotState] = []
         self.presses: list[Press] = []
         self.languages: dict[int, str] = {}
-        self.bot = Bot(token, api_url, on_change=self._change, on_language=self.languages.__setitem__)
+        on_language = self.languages.__setitem__
+        self.bot = Bot(token, api_url, on_change=self._change, on_language=on_language, polled_until=polled_until)
         self.bot.on_press("test", self._press)
 
     def _change(self) -> None:
@@ -65,8 +67,8 @@ class Watched:
 
 
 @asynccontextmanager
-async def at_work(token: str, api_url: str) -> AsyncIterator[Watched]:
-    watched = Watched(token, api_url)
+async def at_work(token: str, api_url: str, polled_until: float = 0.0) -> AsyncIterator[Watched]:
+    watched = Watched(token, api_url, polled_until)
     async with background_tasks() as tasks:
         tasks.create_task(watched.bot.run())
         yield watched
@@ -234,6 +236,19 @@ async def test_presses_that_have_waited_are_not_done(telegram: LocalTelegram, an
             assert [(await each).message for each in pressing] == [LATE] * 3
             assert (await message.click()).message == "pressed test:1"
             assert len(watched.presses) == 1
+
+
+async def test_presses_between_two_runs_are_done(telegram: LocalTelegram, anna: Device, boris: Device) -> None:
+    """Who talks presses a key while the program is started again."""
+    token = telegram.bot(KEYPAD_BOT).token
+    async with at_work(token, telegram.bot_api_url) as watched:
+        await watched.becomes(BotState.READY)
+        message = await watched.shows(anna, boris)
+    async with background_tasks() as tasks:
+        pressing = tasks.create_task(message.click())
+        await until(lambda: telegram.waiting(KEYPAD_BOT) == 1)
+        async with at_work(token, telegram.bot_api_url, time.time() - 1.0):
+            assert (await pressing).message == "pressed test:1"
 
 
 async def test_presses_of_a_short_while_are_done(
