@@ -9,6 +9,10 @@ from media.formats import FORMATS
 from media.jitter import LEAD_IN_MS, JitterBuffer
 from media.types import Codecs, FlowStats, MediaStats
 
+UNHEARD_TICKS = 100 // TICK_MS
+"""Of the lead-in: Telegram's encoder begins a moment after Telegram media has connected, and what it did not hear would
+be counted as a part of its packets (`media.tick`)."""
+
 
 class PacketTransport(ABC):
     """A `media.transport.Transport` of packets."""
@@ -19,6 +23,7 @@ class PacketTransport(ABC):
         self._use(codecs)
         self._pairs = TickPairs()
         self._heard_at = time.monotonic()
+        self._unheard = UNHEARD_TICKS
         self._sent = self._sent_bytes = self._overflows = self._rejected = self._foreign = 0
 
     def _use(self, codecs: Codecs) -> None:
@@ -53,10 +58,13 @@ class PacketTransport(ABC):
         self._sent_bytes += size
 
     def pull(self) -> list[Pcm]:
-        """The next tick from the jitter buffer, with the other half of its packet."""
+        """The next tick from the jitter buffer, with the other half of its packet; none that nobody would hear."""
         self._take_in()
         now = time.monotonic()
         said = [self._jitter.pull(now)]
+        if self._unheard:
+            self._unheard -= 1
+            return []
         if self._jitter.decoded:
             said.append(self._jitter.pull(now + TICK_MS / 1000))
         return said

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 from media.codecs import TICK_MS, size_of
-from media.silence import METERED, LevelMeter
+from media.silence import ALWAYS_QUIET, METERED, LevelMeter, rms
 from media.transport import Transport
 from media.types import MediaStats
 
@@ -23,6 +23,7 @@ class Tick:
         self._late = 0
         self._ticks = 0
         self._ahead = 0
+        self._odd = False  # what Telegram's codec has been given has no even number of ticks
         self._to_be_metered = False
         self._from_telegram = LevelMeter()
         self._to_telegram = LevelMeter()
@@ -63,7 +64,8 @@ class Tick:
         """10 ms of the person's voice, mono s16le at the transport's rate.
 
         What is to be sent to them now, 10 ms of 48 kHz each: both halves of a packet at once, and then nothing with the
-        next tick. Telegram's codec has packets of 20 ms, too, and so gets the second half sooner.
+        next tick. Telegram's codec has packets of 60 ms: one that a second half completes goes 10 ms sooner so. Where
+        first halves complete them, one is left out as soon as it is quiet.
         """
         now = time.monotonic()
         with self._lock:
@@ -83,8 +85,11 @@ class Tick:
                 self._ahead = max(0, self._ahead - 1)
                 return []
             said = self._transport.pull()
-            self._ahead = len(said) - 1
-            if self._to_be_metered:
+            self._ahead = max(0, len(said) - 1)
+            if said and self._to_be_metered:
                 self._to_telegram.heard(said[0])
                 self._to_be_metered = False
+            if self._odd and len(said) == 2 and rms(said[0]) <= ALWAYS_QUIET:
+                del said[0]
+            self._odd ^= len(said) % 2 == 1
             return [tick.tobytes() for tick in said]

@@ -29,7 +29,7 @@ class Transport(Protocol):
     def pull(self) -> list[Pcm]:
         """Give one tick of what the Telegram party is to hear, and the next one, too, if it is there already.
 
-        In the next tick there is no pull, then.
+        In the next tick there is no pull, then. None while nothing is to be sent.
         """
 
     def stats(self) -> MediaStats:

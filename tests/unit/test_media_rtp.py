@@ -8,7 +8,9 @@ import pytest
 
 from media.codecs import PACKET_MS, PACKET_SAMPLES, SAMPLE_BYTES, TICK_MS, size_of
 from media.formats import FORMATS
+from media.jitter import LEAD_IN_MS
 from media.opus import OpusEncoder
+from media.packets import UNHEARD_TICKS
 from media.rtp import MalformedPacket, RtpPacket, RtpSender, RtpTransport
 from media.types import Codec, Codecs, FlowStats
 from media.udp import Datagram
@@ -117,8 +119,22 @@ def talk(transport: RtpTransport, clock: SimpleNamespace, ticks: int) -> None:
     """So many ticks of the call."""
     for _ in range(ticks):
         transport.push(bytes(size_of(TICK_MS, transport.rate)))
-        clock.ahead = clock.ahead - 1 if clock.ahead else len(transport.pull()) - 1
+        clock.ahead = clock.ahead - 1 if clock.ahead else max(0, len(transport.pull()) - 1)
         clock.now += TICK_MS / 1000
+
+
+def test_the_first_of_the_lead_in_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telegram's encoder may not have begun: then it would be unknown which tick completes a packet of its."""
+    clock = own_clock(monkeypatch)
+    transport = RtpTransport(Port())  # type: ignore[arg-type]
+    transport.attach(*ASTERISK)
+    transport.start()
+    given = []
+    for _ in range(UNHEARD_TICKS + 3):
+        given.append(len(transport.pull()))
+        clock.now += TICK_MS / 1000
+    assert given == [0] * UNHEARD_TICKS + [1] * 3
+    assert UNHEARD_TICKS * TICK_MS < LEAD_IN_MS
 
 
 def test_a_pressed_key_in_the_stream_is_no_loss() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from media import arrival, direct, tick
 from media.codecs import SAMPLE_RATE, TICK_SAMPLES, Pcm
+from media.silence import METERED
 from media.tick import Tick
 from media.types import MediaStats
 from media.udp import UdpPort
@@ -83,6 +84,27 @@ def test_two_ticks_at_once_are_followed_by_none() -> None:
     assert len(echo.taken) == 5, "what the person says goes out with each"
     echo.at_once = 1
     assert [len(its.take(FRAME)) for _ in range(4)] == [0, 1, 1, 1]
+
+
+def test_a_quiet_tick_is_left_out_where_first_halves_complete_telegrams_packets() -> None:
+    its, echo = Tick(), Echo()
+    its.begin()
+    its.use(echo)
+    assert len(its.take(FRAME)) == 1
+    echo.at_once = 2
+    quiet = bytes(len(FRAME))
+    assert [len(its.take(frame)) for frame in (FRAME, FRAME, FRAME, quiet)] == [2, 0, 2, 0], "never of speech"
+    assert [len(its.take(quiet)) for _ in range(6)] == [1, 0, 2, 0, 2, 0]
+
+
+def test_a_transport_may_have_nothing_to_say_yet() -> None:
+    its, echo = Tick(), Echo()
+    its.begin()
+    its.use(echo)
+    echo.at_once = 0
+    assert [its.take(FRAME) for _ in range(METERED)] == [[]] * METERED
+    echo.at_once = 1
+    assert its.take(FRAME) == [FRAME]
 
 
 def test_a_frame_that_is_none_is_silence() -> None:
