@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from ari_app import zones
@@ -16,6 +17,7 @@ from ari_app.api_client import Api, NotRunning, RequestRefused, program
 from ari_app.cli import calls as cli_calls
 from ari_app.cli import drain as cli_drain
 from ari_app.cli import lines as cli_lines
+from ari_app.cli import users as cli_users
 from ari_app.cli import webhooks as cli_webhooks
 from ari_app.cli.settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
 from ari_app.cli.terminal import show_json
@@ -137,7 +139,8 @@ async def installation(options: argparse.Namespace, api: Api) -> None:
 
 async def web(options: argparse.Namespace, api: Api) -> None:
     """`astergram web link`."""
-    answer = await api.ask("POST", "/access/link")
+    place = f"/users/{quote(options.user, safe='')}/link" if options.user else "/access/link"
+    answer = await api.ask("POST", place)
     if options.json:
         show_json(answer)
     else:
@@ -148,6 +151,7 @@ COMMANDS = {
     "line": partial(ask, cli_lines.run),
     "calls": partial(ask, cli_calls.run),
     "settings": partial(ask, installation),
+    "user": partial(ask, cli_users.run),
     "web": partial(ask, web),
     "status": partial(ask, status),
     "drain": partial(ask, cli_drain.run),

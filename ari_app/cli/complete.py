@@ -46,6 +46,11 @@ def webhook_ids(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) 
     return [webhook["id"] for webhook in _asked(parsed_args, "/webhooks")]
 
 
+def users(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The users of the admin page."""
+    return [user["name"] for user in _asked(parsed_args, "/users")]
+
+
 def line_keys(prefix: str = "", **_: Any) -> list[str]:
     """What can be set for a line."""
     from ari_app.lines.settings import LineSettings

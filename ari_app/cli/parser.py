@@ -15,6 +15,7 @@ from ari_app.suggest import did_you_mean
 
 MOST_CALLS = 100
 LONGEST_DRAIN_S = 7 * 86400
+ROLES = ("viewer", "operator", "administrator")
 SHELLS = ("bash", "zsh", "fish")
 PBX = ("vanilla", "freepbx", "mikopbx")
 ASTERISK = Path("/etc/asterisk")
@@ -105,9 +106,12 @@ def parser() -> Parser:
     add("metrics", "print the figures for Prometheus", "metrics")
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
     _dialplan(commands)
+    _users(commands)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))
     pages = _Adder.of(web)
-    pages("link", "print a link to set a (forgotten) password", "web link", json=True)
+    link = pages("link", "print a link to set a (forgotten) password", "web link", "web link anna", json=True)
+    user = link.add_argument("user", nargs="?", default="", metavar="USER", help="the first administrator, if left out")
+    _completed(user, cli_complete.users)
     put = add("backup", "copy database and sessions into one file", "backup astergram-backup.tar.gz")
     get = add(
         "restore",
@@ -294,6 +298,37 @@ def _webhooks(commands: Any) -> None:
     ):
         made = action(name, text, "", " --yes", json=name == "secret")
         made.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def _users(commands: Any) -> None:
+    user = commands.add_parser(
+        "user", help="who may use the admin page", examples=("user list", "user add anna --role operator")
+    )
+    add = _Adder.of(user)
+    add("list", "every user with their role", "user list", "user list --json", json=True)
+    new = add(
+        "add",
+        "add a user; the password is asked for",
+        "user add anna --role operator",
+        "user add anna --role viewer --link     # prints a link by which they set it",
+        "user add anna --password -             # reads it from standard input",
+        json=True,
+    )
+    role = add("role", "give a user another role", "user role anna administrator", json=True)
+    password = add("password", "set a user's password, which is asked for", "user password anna")
+    remove = add("remove", "remove a user; they are signed out", "user remove anna", "user remove anna --yes")
+    for made in (new, role, password, remove):
+        name = made.add_argument("name", metavar="USER", help="the user's name")
+        if made is not new:
+            _completed(name, cli_complete.users)
+    role.add_argument("role", choices=ROLES)
+    new.add_argument("--role", choices=ROLES, default=ROLES[0], help="what they may do (%(default)s)")
+    new.add_argument("--link", action="store_true", help="print a link by which they set their password")
+    for made in (new, password):
+        made.add_argument(
+            "--password", choices=("-",), metavar="-", help="read the password from standard input, one line"
+        )
+    remove.add_argument("--yes", action="store_true", help="do it without asking")
 
 
 def _dialplan(commands: Any) -> None:

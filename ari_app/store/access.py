@@ -1,7 +1,7 @@
-"""Who may use the admin page: one password, links to set it, browser sessions and API tokens.
+"""Who is let into the admin page and the API: browser sessions and API tokens.
 
-Nothing here lets anybody in by itself: the password is kept as argon2's hash, all else as SHA-256. Times are Unix
-times. What waits for the database raises StoreUnavailable.
+Nothing here lets anybody in by itself: secrets are kept as SHA-256. Times are Unix times. What waits for the database
+raises StoreUnavailable.
 """
 
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from ari_app.store.store import Store
+from ari_app.store.users import UserRow, user_in
 from ari_app.store.write_queue import Done
-
-ONLY = 1  # the key of a table with one row
 
 
 @dataclass(frozen=True)
 class SessionRow:
-    """A browser that is signed in: when it signed in, when it last asked, from where, and what it calls itself."""
+    """A browser that is signed in: whose, when it signed in, when it last asked, from where, what it calls itself."""
 
     digest: str
+    user_id: int
     started_at: float
     seen_at: float
     address: str
@@ -42,50 +42,6 @@ class AccessRepository:
 
     store: Store
 
-    async def password(self) -> str | None:
-        """The password's hash; None as long as nobody has set one."""
-
-        def read(db: Database) -> str | None:
-            return next((row["hash"] for row in db.table("web_password").rows), None)
-
-        return await self.store.run(read)
-
-    async def set_password(self, hashed: str, link: str | None = None, *, revoke_tokens: bool = False) -> bool:
-        """Set the password, end every session and forget the link; False, and nothing done, if ``link`` isn't kept.
-
-        ``revoke_tokens``: forget every API token as well.
-        """
-
-        def write(db: Database) -> bool:
-            if link is not None and not any(db.table("web_link").rows_where("digest = ?", [link])):
-                return False
-            db.table("web_password").upsert({"id": ONLY, "hash": hashed}, pk="id")
-            db.table("web_sessions").delete_where()
-            db.table("web_link").delete_where()
-            if revoke_tokens:
-                db.table("web_tokens").delete_where()
-            return True
-
-        return await self.store.run(write)
-
-    def rehash_password(self, before: str, hashed: str) -> None:
-        """Keep the same password in another form; never waits."""
-        sql = "UPDATE web_password SET hash = ? WHERE hash = ?"
-        self.store.later(("password",), lambda db: db.execute(sql, [hashed, before]))
-
-    async def put_link(self, digest: str, made_at: float) -> None:
-        """A link to set the password, in place of an earlier one."""
-        row = {"id": ONLY, "digest": digest, "made_at": made_at}
-        await self.store.run(lambda db: db.table("web_link").upsert(row, pk="id"))
-
-    async def link_made_at(self, digest: str) -> float | None:
-        """When a link was made; None where there is no such link."""
-
-        def read(db: Database) -> float | None:
-            return next((row["made_at"] for row in db.table("web_link").rows_where("digest = ?", [digest])), None)
-
-        return await self.store.run(read)
-
     def start_session(self, session: SessionRow, expired_before: tuple[float, float], done: Done) -> None:
         """Keep a session; those started, or last seen, before these times are forgotten. Never waits."""
 
@@ -95,20 +51,22 @@ class AccessRepository:
 
         self.store.later(("session itself", session.digest), write, done)
 
-    async def session(self, digest: str) -> SessionRow | None:
-        """The session with this digest."""
+    async def session(self, digest: str) -> tuple[SessionRow, UserRow] | None:
+        """The session with this digest, and whose it is."""
 
-        def read(db: Database) -> SessionRow | None:
-            rows = db.table("web_sessions").rows_where("digest = ?", [digest])
-            return next((SessionRow(**row) for row in rows), None)
+        def read(db: Database) -> tuple[SessionRow, UserRow] | None:
+            sessions = db.table("web_sessions").rows_where("digest = ?", [digest])
+            session = next((SessionRow(**row) for row in sessions), None)
+            users = db.table("users").rows_where("id = ?", [session.user_id]) if session else ()
+            return next(((session, user_in(row)) for row in users if session), None)
 
         return await self.store.run(read)
 
-    async def sessions(self) -> list[SessionRow]:
-        """All of them, the latest seen first."""
+    async def sessions(self, user_id: int) -> list[SessionRow]:
+        """All of a user."""
 
         def read(db: Database) -> list[SessionRow]:
-            return [SessionRow(**row) for row in db.table("web_sessions").rows_where(order_by="seen_at desc")]
+            return [SessionRow(**row) for row in db.table("web_sessions").rows_where("user_id = ?", [user_id])]
 
         return await self.store.run(read)
 
@@ -123,9 +81,10 @@ class AccessRepository:
             ("session itself", digest), lambda db: db.table("web_sessions").delete_where("digest = ?", [digest]), done
         )
 
-    async def end_other_sessions(self, digest: str) -> None:
-        """Forget every session but this one."""
-        await self.store.run(lambda db: db.table("web_sessions").delete_where("digest != ?", [digest]))
+    async def end_other_sessions(self, user_id: int, digest: str) -> None:
+        """Forget every session of a user but this one."""
+        others = ("user_id = ? AND digest != ?", [user_id, digest])
+        await self.store.run(lambda db: db.table("web_sessions").delete_where(*others))
 
     async def make_token(self, digest: str, name: str, right: str, made_at: float) -> TokenRow:
         """Keep a new API token."""

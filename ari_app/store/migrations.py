@@ -5,6 +5,7 @@ A migration that has been released is never changed; a new one is added to the e
 
 import json
 import logging
+import time
 from collections.abc import Callable
 
 from sqlite_utils import Database
@@ -135,6 +136,24 @@ def webhooks(db: Database) -> None:
     db.execute("CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (id) WHERE state = 'waiting'")
 
 
+def users(db: Database) -> None:
+    """Users with roles. Whoever knew the one password so far is the administrator `admin`; sessions go on."""
+    # AUTOINCREMENT: nobody ever gets the id, and perhaps a late session, of a user who was removed.
+    db.execute(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, "
+        "hash TEXT, made_at REAL NOT NULL, signed_in_at REAL)"
+    )
+    hashed = next((row["hash"] for row in db.table("web_password").rows), None)
+    admin = {"id": 1, "name": "admin", "role": "administrator", "hash": hashed, "made_at": time.time()}
+    db.table("users").insert(admin)
+    db.table("web_links").create({"user_id": int, "digest": str, "made_at": float}, pk="user_id")
+    for row in list(db.table("web_link").rows):
+        db.table("web_links").insert({"user_id": 1, "digest": row["digest"], "made_at": row["made_at"]})
+    db.table("web_sessions").add_column("user_id", int, not_null_default=1)
+    db.table("web_password").drop()
+    db.table("web_link").drop()
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -149,4 +168,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     typed_events,
     ami_events,
     webhooks,
+    users,
 )

@@ -1,7 +1,10 @@
-"""The areas of the page and of the API; a new one is named here."""
+"""The areas of the page and of the API, and who may what; a new one is named here."""
 
+from ari_app.web.access.account import routes as account_pages
 from ari_app.web.access.api import operations as access_operations
 from ari_app.web.access.pages import routes as access_pages
+from ari_app.web.access.users_api import operations as user_operations
+from ari_app.web.access.users_pages import routes as user_pages
 from ari_app.web.calls.api import operations as call_operations
 from ari_app.web.calls.pages import routes as call_pages
 from ari_app.web.charts.api import operations as figure_operations
@@ -9,6 +12,7 @@ from ari_app.web.charts.pages import routes as chart_pages
 from ari_app.web.connect.api import operations as connect_operations
 from ari_app.web.connect.pages import routes as connect_pages
 from ari_app.web.http.live import routes as live_pages
+from ari_app.web.http.roles import ANYBODY, Need, Role, RouteRoles
 from ari_app.web.lines.api import operations as lines_operations
 from ari_app.web.lines.card_files import routes as card_file_pages
 from ari_app.web.lines.card_files_api import operations as card_file_operations
@@ -31,6 +35,8 @@ PAGES = (
     chart_pages,
     call_pages,
     access_pages,
+    account_pages,
+    user_pages,
     lines_pages,
     line_settings_pages,
     card_file_pages,
@@ -49,6 +55,7 @@ OPERATIONS = (
     *call_operations,
     *status_operations,
     *access_operations,
+    *user_operations,
     *installation_operations,
     *lines_operations,
     *card_file_operations,
@@ -56,3 +63,74 @@ OPERATIONS = (
     *webhook_operations,
     *monitoring_operations,
 )
+
+_LINE, _API_LINE = "/lines/{number}", "/api/lines/{number}"
+_NEEDS: dict[Need, tuple[str, ...]] = {
+    ANYBODY: (
+        "GET /static",
+        "GET /login",
+        "POST /login",
+        "GET /password",
+        "POST /password",
+        "POST /choices",
+        "GET /alive",
+        "GET /health",
+        "GET /ready",
+    ),
+    Role.VIEWER: (
+        # Of one's own.
+        "POST /logout",
+        "POST /account/password",
+        "POST /account/sessions/others",
+        "POST /api/access/password",
+        # What changes nothing.
+        f"POST {_LINE}/texts/{{language}}/preview/{{name}}",
+        f"POST {_API_LINE}/texts/preview",
+    ),
+    Role.OPERATOR: (
+        "POST /calls/{id}/hangup",
+        "POST /api/calls/{id}/hangup",
+        f"GET {_LINE}/try",
+        f"GET {_LINE}/try/call",
+        f"POST {_LINE}/try",
+        f"POST {_API_LINE}/test-call",
+        "POST /connect/{flavour}/examine",
+        "POST /api/doctor",
+    ),
+    Role.ADMINISTRATOR: (
+        "GET /settings",
+        "GET /users",
+        # Their addresses may hold secrets.
+        "GET /settings/webhooks",
+        "GET /settings/webhooks/list",
+        "GET /settings/webhooks/{id}",
+        "GET /settings/webhooks/{id}/deliveries",
+        "GET /api/webhooks",
+        "GET /api/webhooks/{id}",
+        "GET /api/webhooks/{id}/deliveries",
+        "GET /api/users",
+        "GET /lines/add",
+        f"GET {_LINE}/{{tab}}",
+        f"GET {_LINE}/texts",
+        f"GET {_LINE}/texts/{{language}}",
+        f"GET {_LINE}/setup",
+        f"GET {_LINE}/setup/steps",
+        # What signs a line in: a QR code is a key.
+        f"GET {_LINE}/signin",
+        f"GET {_LINE}/signin/view",
+        f"GET {_API_LINE}/sign-in",
+    ),
+}
+ROLES = RouteRoles(
+    {(method, path): need for need, routes in _NEEDS.items() for method, path in map(str.split, routes)},
+    people_only=frozenset(
+        {
+            ("POST", "/api/access/tokens"),
+            ("POST", "/api/users"),
+            ("PATCH", "/api/users/{name}"),
+            ("PUT", "/api/users/{name}/password"),
+            ("POST", "/api/users/{name}/link"),
+        }
+    ),
+)
+"""All else needs a viewer where it reads, an administrator where it changes something."""

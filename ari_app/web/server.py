@@ -16,10 +16,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from ari_app.os_words import in_words
-from ari_app.store.access import AccessRepository
 from ari_app.web.access.access import ACCESS_KEY, Access
 from ari_app.web.access.signed_in import authenticate, still_in
-from ari_app.web.areas import OPERATIONS, PAGES
+from ari_app.web.areas import OPERATIONS, PAGES, ROLES
 from ari_app.web.connect.checkup import CHECKUP, Checkup
 from ari_app.web.errors import WebError
 from ari_app.web.http.compression import compressed
@@ -27,8 +26,9 @@ from ari_app.web.http.context import IDENTITY, WEB, Identity, Web
 from ari_app.web.http.cookies import Cookies
 from ari_app.web.http.flash import FLASHES, Flashes
 from ari_app.web.http.headers import add_headers
-from ari_app.web.http.middlewares import check_host, csrf_protect, require_sign_in
+from ari_app.web.http.middlewares import check_host, csrf_protect, require_role
 from ari_app.web.http.mount import mount
+from ari_app.web.http.roles import ROUTE_ROLES, Role
 from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import HEARTBEAT_S, STREAMS, Streams
@@ -76,6 +76,7 @@ class Parts:
         app[FLASHES] = self.flashes
         app[STREAMS] = self.streams
         app[CHECKUP] = self.checkup
+        app[ROUTE_ROLES] = ROLES
 
 
 @asynccontextmanager
@@ -100,9 +101,7 @@ async def serving(
         port = listening.getsockname()[1] if listening else settings.port
         url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
         session_s = settings.session_hours * HOUR_S
-        access = Access(
-            AccessRepository(services.store), services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady
-        )
+        access = Access(services.store, services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady)
         its = Web(
             url=url,
             settings=settings,
@@ -128,20 +127,20 @@ async def serving(
         first_link = ""
         if listening:
             await _serve(stack, _page(parts), listening)
-            if not await access.has_password():
-                first_link = f"{url}/password?link={await access.new_link()}"
+            if not await access.users.any_password():
+                first_link = f"{url}/password?link={await access.users.new_link(await access.users.first())}"
         yield Served(url, first_link, port if listening else 0)
 
 
 def _page(parts: Parts) -> web.Application:
     app = web.Application(
-        middlewares=[compressed, error_pages, check_host, authenticate, require_sign_in, larger_files, csrf_protect],
+        middlewares=[compressed, error_pages, check_host, authenticate, require_role, larger_files, csrf_protect],
         client_max_size=LARGEST_BODY,
     )
     parts.put_into(app)
     for routes in PAGES:
         app.add_routes(routes)
-    mount(app, OPERATIONS)
+    mount(app, OPERATIONS, ROLES)
     app.router.add_static("/static/", STATIC)
     app.on_response_prepare.append(add_headers)
     return app
@@ -150,12 +149,12 @@ def _page(parts: Parts) -> web.Application:
 def _api(parts: Parts) -> web.Application:
     @web.middleware
     async def administrator(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[IDENTITY] = Identity("socket", "write")
+        request[IDENTITY] = Identity("socket", Role.ADMINISTRATOR)
         return await handler(request)
 
     app = web.Application(middlewares=[error_pages, administrator], client_max_size=LARGEST_BODY)
     parts.put_into(app)
-    mount(app, OPERATIONS)
+    mount(app, OPERATIONS, ROLES)
     return app
 
 

@@ -14,7 +14,7 @@ from ari_app.calls.outcome import Direction, by_administrator
 from ari_app.lines.health import Colour
 from ari_app.sandbox.debian import Tree
 from ari_app.telegram.peers import Person
-from ari_app.web.access.access import Access
+from ari_app.web.access.sessions import Sessions
 from ari_app.web.http.settings import WebSettings
 from ari_app.web.server import serving
 from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, goes_on, screenshot, set_first_password, window
@@ -109,36 +109,36 @@ async def test_every_tab_hears_of_the_sign_out_in_one_of_them(site: Site, admini
 @pytest.mark.parametrize(
     ("step", "button", "answered"),
     [
-        ("log_out", "header form button", "/login"),
-        ("start_session", "form[action='/settings/password'] button", "/settings"),
+        ("end", "header form button", "/login"),
+        ("start", "form[action='/account/password'] button", "/account"),
     ],
 )
 async def test_a_late_answer_is_not_lost_to_the_end_of_the_session(
     site: Site, administrator: Admin, monkeypatch: pytest.MonkeyPatch, step: str, button: str, answered: str
 ) -> None:
     """Signing out and a new password end the session, and its stream, before the browser has the answer."""
-    taken = getattr(Access, step)
+    taken = getattr(Sessions, step)
 
     async def late(*given: Any) -> Any:
-        if step == "log_out":
+        if step == "end":
             await taken(*given)
         await other.wait_for_url("**/login?next=/calls")
-        return None if step == "log_out" else await taken(*given)
+        return None if step == "end" else await taken(*given)
 
     async with administrator(site.served, away=True) as page:
         other = await page.context.new_page()
         await other.goto("/calls")
         await goes_on(other)
-        await page.goto("/settings")
+        await page.goto("/account")
         await goes_on(page)
         await page.fill("[name=old_password]", PASSWORD)
         await page.fill("[name=new_password]", NEW_PASSWORD)
         await page.fill("[name=password_again]", NEW_PASSWORD)
-        monkeypatch.setattr(Access, step, late)
+        monkeypatch.setattr(Sessions, step, late)
         await page.click(button)
         await expect(page.locator("form[action='/login'], .toast")).to_have_count(1)
         await expect(page).to_have_url(site.url + answered)
-        if answered == "/settings":
+        if answered == "/account":
             await expect(page.locator(".toast")).to_contain_text("The password is changed.")
 
 

@@ -48,11 +48,11 @@ async def test_language_and_theme(play: PlayMaker, admin: Admin) -> None:
 
 async def test_signing_out_and_in_and_another_password(play: PlayMaker, admin: Admin) -> None:
     async with play() as stage, admin(stage, away=True) as page:
-        await page.goto("/settings")
+        await page.goto("/account")
         await page.fill("[name=old_password]", PASSWORD)
         await page.fill("[name=new_password]", ANOTHER)
-        await page.fill("form[action='/settings/password'] [name=password_again]", ANOTHER)
-        await page.click("form[action='/settings/password'] button")
+        await page.fill("form[action='/account/password'] [name=password_again]", ANOTHER)
+        await page.click("form[action='/account/password'] button")
         await expect(page.locator(".toast").first).to_be_visible()
         await page.click("header form button")
         await expect(page).to_have_url(re.compile("/login"))

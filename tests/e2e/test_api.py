@@ -19,9 +19,10 @@ from ari_app import api_client
 from ari_app.config import load
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE, Stage
-from ari_app.web.areas import OPERATIONS
+from ari_app.web.areas import OPERATIONS, ROLES
 from ari_app.web.http.openapi import document
 from ari_app.web.http.operation import Operation
+from ari_app.web.http.roles import Role
 from tests.e2e.whole_program import WholeProgram, api, whole_program
 from tests.integration.web_helpers import Browser
 
@@ -50,12 +51,18 @@ NEVER_DONE = {
     "POST /api/access/link",  # by the Unix socket only
     "POST /api/access/password",  # it knows no password
     "POST /api/access/tokens",  # not by a token
+    "POST /api/users",  # nor these
+    "PATCH /api/users/{name}",
+    "PUT /api/users/{name}/password",
+    "POST /api/users/{name}/link",
+    "DELETE /api/users/{name}",  # the only one
     "POST /api/calls/{id}/hangup",  # no call lives meanwhile: test_a_call_is_seen_and_ended
 }
 SECRET = re.compile(r"password|hash|secret|token|session|key$", re.IGNORECASE)
 SHOWN_ONCE = {
     ("make_token", "token"),
     ("make_link", "link"),
+    ("make_user_link", "link"),
     ("add_webhook", "secret"),
     ("renew_webhook_secret", "secret"),
 }
@@ -84,7 +91,7 @@ def name(operation: Operation) -> str:
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(json.dumps(document(OPERATIONS)))
+    made: dict[str, Any] = json.loads(json.dumps(document(OPERATIONS, ROLES)))
     return made
 
 
@@ -102,7 +109,7 @@ def test_names_are_unique() -> None:
 def test_a_name_of_the_document_means_one_thing(described: dict[str, Any]) -> None:
     """Two models of one name would be described as one of them."""
     for each in OPERATIONS:
-        alone = json.loads(json.dumps(document([each])))["components"]["schemas"]
+        alone = json.loads(json.dumps(document([each], ROLES)))["components"]["schemas"]
         for model, schema in alone.items():
             assert described["components"]["schemas"][model] == schema, f"{name(each)}: another {model} takes its place"
 
@@ -113,7 +120,8 @@ def test_an_operation_says_what_it_does_and_how_it_refuses(operation: Operation,
     assert said["operationId"] == name(operation)
     assert said["summary"]
     assert said["tags"]
-    assert operation.right in said["description"]
+    need = ROLES.need(operation.method, operation.path)
+    assert (need.value if isinstance(need, Role) else "no token") in said["description"]
     statuses = set(said["responses"])
     assert {"401", "403"} <= statuses
     assert ("404" in statuses) or not operation.places
@@ -318,9 +326,10 @@ async def test_a_token_that_may_read_changes_nothing(program: WholeProgram) -> N
         before = await (await its.get("/api/lines")).json()
         for operation in OPERATIONS:
             path = operation.path
-            for place, value in (("number", LINE), ("id", "1"), ("flavour", "vanilla"), ("kind", "picture")):
+            places = {"number": LINE, "id": "1", "flavour": "vanilla", "kind": "picture", "name": "anna"}
+            for place, value in places.items():
                 path = path.replace(f"{{{place}}}", value)
-            if operation.right == "write":
+            if not ROLES.may(Role.VIEWER, operation.path, operation.method):
                 assert (await its.ask(operation.method, path, json={})).status == 403, label(operation)
             assert (await nobody.ask(operation.method, path)).status == 401, label(operation)
         assert await (await its.get("/api/lines")).json() == before

@@ -19,7 +19,7 @@ from aiohttp import ClientSession, CookieJar, TCPConnector
 
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BOT, LINE, Stage
-from ari_app.web.access.access import digest
+from ari_app.web.access.secrets import digest
 from ari_app.web.areas import OPERATIONS
 from tests.e2e.whole_program import WholeProgram, whole_program
 from tests.integration.command import ENV

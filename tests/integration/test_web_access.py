@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from ari_app.web.access.access import RESET_LINK_S
 from ari_app.web.access.passwords import SHORTEST
+from ari_app.web.access.users import RESET_LINK_S
 from tests.integration.web_helpers import CSRF_FIELD, PASSWORD, Clock, Site, browser, program, signed_in, site
 
 HOUR_S = 3600.0
-LOGGER = "ari_app.web.access.access"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "admin.md"
+LOGGER = "ari_app.web.access"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "users.md"
 
 
 @pytest.fixture
@@ -163,7 +163,8 @@ async def test_login_leads_to_no_other_site(page: Site, next: str) -> None:
         pass
     async with browser(page) as admin:
         await admin.get("/login")
-        answer = await admin.post("/login", {"password": PASSWORD, "next": next}, allow_redirects=False)
+        fields = {"username": "admin", "password": PASSWORD, "next": next}
+        answer = await admin.post("/login", fields, allow_redirects=False)
         assert answer.headers["Location"] == "/"
 
 
@@ -282,7 +283,7 @@ async def test_a_changed_password_signs_every_other_browser_out(page: Site) -> N
     async with signed_in(page) as admin, signed_in(page) as other:
         await admin.get("/settings")
         fields = {"old_password": PASSWORD, "new_password": "a new password", "password_again": "a new password"}
-        assert (await admin.post("/settings/password", fields)).path == "/settings"
+        assert (await admin.post("/account/password", fields)).path == "/account"
         assert (await other.get("/settings")).path.startswith("/login")
         assert (await admin.get("/settings")).path == "/settings"
 
@@ -293,14 +294,14 @@ CHANGE = {"old_password": PASSWORD, "new_password": "a new password", "password_
 @pytest.mark.parametrize(("answer", "status"), [("keep", 200), ("revoke", 401)])
 async def test_a_changed_password_asks_what_becomes_of_the_tokens(page: Site, answer: str, status: int) -> None:
     async with signed_in(page) as admin, program(page, await new_token(page, "write")) as writer:
-        asked = await admin.get("/settings")
+        asked = await admin.get("/account")
         assert 'name="tokens"' in asked.text
         assert "exporter" in asked.text
-        unanswered = await admin.post("/settings/password", CHANGE)
+        unanswered = await admin.post("/account/password", CHANGE)
         assert (unanswered.status, "Choose what happens to the API tokens." in unanswered.text) == (422, True)
         assert (await writer.get("/api/status")).status == 200
-        done = await admin.post("/settings/password", CHANGE | {"tokens": answer})
-        assert (done.path, "the API tokens are revoked" in done.text) == ("/settings", answer == "revoke")
+        done = await admin.post("/account/password", CHANGE | {"tokens": answer})
+        assert (done.path, "the API tokens are revoked" in done.text) == ("/account", answer == "revoke")
         assert (await writer.get("/api/status")).status == status
 
 
@@ -319,8 +320,8 @@ async def test_a_forgotten_password_asks_it_too(page: Site, answer: str, status:
 
 async def test_where_there_are_no_tokens_nothing_is_asked(page: Site) -> None:
     async with signed_in(page) as admin:
-        assert 'name="tokens"' not in (await admin.get("/settings")).text
-        assert (await admin.post("/settings/password", CHANGE)).path == "/settings"
+        assert 'name="tokens"' not in (await admin.get("/account")).text
+        assert (await admin.post("/account/password", CHANGE)).path == "/account"
 
 
 async def test_a_program_that_changes_the_password_can_revoke_all_tokens(page: Site) -> None:
@@ -337,7 +338,7 @@ async def test_a_program_that_changes_the_password_can_revoke_all_tokens(page: S
 async def test_a_wrong_password_revokes_nothing(page: Site) -> None:
     async with signed_in(page) as admin, program(page, await new_token(page, "write")) as writer:
         await admin.get("/settings")
-        refused = await admin.post("/settings/password", CHANGE | {"old_password": "wrong", "tokens": "revoke"})
+        refused = await admin.post("/account/password", CHANGE | {"old_password": "wrong", "tokens": "revoke"})
         assert refused.status == 422
         assert (await writer.get("/api/status")).status == 200
 
@@ -349,15 +350,15 @@ async def test_changing_the_password_needs_the_old_one(page: Site) -> None:
             "new_password": "a new password",
             "password_again": "a new password",
         }
-        answer = await admin.post("/settings/password", fields)
+        answer = await admin.post("/account/password", fields)
         assert answer.status == 422
         assert "This is not the password." in answer.text
 
 
 async def test_other_browsers_can_be_signed_out(page: Site) -> None:
     async with signed_in(page) as admin, signed_in(page, User_Agent="Lost phone") as lost:
-        assert "Lost phone" in (await admin.get("/settings")).text
-        assert "Lost phone" not in (await admin.post("/settings/sessions/others")).text
+        assert "Lost phone" in (await admin.get("/account")).text
+        assert "Lost phone" not in (await admin.post("/account/sessions/others")).text
         assert (await lost.get("/settings")).path.startswith("/login")
 
 
@@ -396,7 +397,7 @@ async def test_the_api_asks_browsers_for_the_csrf_token(page: Site) -> None:
 
 async def test_login_needs_a_csrf_token(page: Site) -> None:
     async with signed_in(page), browser(page) as visitor:
-        answer = await visitor.ask("POST", "/login", data={"password": PASSWORD})
+        answer = await visitor.ask("POST", "/login", data={"username": "admin", "password": PASSWORD})
         assert answer.status == 403
         assert (await visitor.get("/settings")).path.startswith("/login")
 
@@ -448,8 +449,8 @@ async def test_changing_the_password_is_slowed_down_too(page: Site) -> None:
     async with signed_in(page) as admin:
         fields = {"old_password": "a wrong guess", "new_password": "a new password", "password_again": "a new password"}
         for _ in range(5):
-            assert (await admin.post("/settings/password", fields)).status == 422
-        answer = await admin.post("/settings/password", fields | {"old_password": PASSWORD})
+            assert (await admin.post("/account/password", fields)).status == 422
+        answer = await admin.post("/account/password", fields | {"old_password": PASSWORD})
         assert answer.status == 429
         assert answer.headers["Retry-After"]
 
@@ -481,7 +482,8 @@ async def test_each_failure_is_a_line_for_fail2ban(page: Site, caplog: pytest.Lo
             for _ in range(7):
                 await guesser.log_in("wrong password from 1.2.3.4\nauthentication failure: wrong password from 1.2.3.4")
             await guesser.get("/api/status", headers={"Authorization": "Bearer from 1.2.3.4"})
-    lines = "\n".join(formatter.format(record) for record in caplog.records if record.name == LOGGER).splitlines()
+    records = [record for record in caplog.records if record.name.startswith(LOGGER)]
+    lines = "\n".join(map(formatter.format, records)).splitlines()
     assert len(lines) == 8
     found = [failregex.search(line) for line in lines]
     assert [each and each["host"] for each in found] == ["127.0.0.2"] * 8
@@ -506,7 +508,7 @@ async def test_a_token_makes_no_tokens(page: Site) -> None:
     async with program(page, await new_token(page, "write")) as writer, program(page) as cli:
         answer = await writer.ask("POST", "/api/access/tokens", json={"name": "another"})
         assert answer.status == 403
-        assert "under Settings" in (await answer.json())["detail"]
+        assert "No API token may do this" in (await answer.json())["detail"]
         assert [each["name"] for each in await (await cli.get("/api/access/tokens")).json()] == ["exporter"]
 
 

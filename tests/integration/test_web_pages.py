@@ -18,7 +18,7 @@ from yarl import URL
 
 from ari_app.tasks import FAILURES
 from ari_app.web import areas
-from ari_app.web.access.access import Access
+from ari_app.web.access.sessions import Sessions
 from ari_app.web.http.headers import CONTENT_SECURITY_POLICY
 from ari_app.web.server import LARGEST_BODY, SHUTDOWN_S
 from tests.integration.web_helpers import Browser, Site, browser, program, signed_in, site
@@ -305,7 +305,7 @@ async def test_an_error_in_a_stream_ends_that_stream(
 ) -> None:
     """The browser begins another one; nothing else is answered to a request that has been answered."""
 
-    async def failing(access: Access, digest: str) -> None:
+    async def failing(sessions: Sessions, digest: str) -> None:
         raise sqlite3.OperationalError("database is locked")
 
     async with site(tmp_path, heartbeat_s=0.05) as page, signed_in(page) as admin, asyncio.timeout(HELD_S):
@@ -313,7 +313,7 @@ async def test_an_error_in_a_stream_ends_that_stream(
         await anext(told)
         failures = FAILURES.count
         with monkeypatch.context() as broken:
-            broken.setattr(Access, "living", failing)
+            broken.setattr(Sessions, "living", failing)
             assert {kind for kind, _ in await _rest(told)} <= {"heartbeat"}
         assert FAILURES.count == failures + 1
         assert FAILURES.last[-1].task.startswith("live events")

@@ -233,10 +233,10 @@ class Browser:
         fields = {"link": secret, "password": password, "password_again": password if again is None else again}
         return await self.post("/password", fields)
 
-    async def log_in(self, password: str = PASSWORD, next: str = "") -> Answer:
+    async def log_in(self, password: str = PASSWORD, next: str = "", name: str = "admin") -> Answer:
         """Open the page to sign in, and do so."""
         await self.get("/login")
-        return await self.post("/login", {"password": password, "next": next})
+        return await self.post("/login", {"username": name, "password": password, "next": next})
 
 
 @asynccontextmanager
@@ -294,3 +294,16 @@ async def held_to_its_document(of: Site, folder: Path, paths: str, *options: str
             running.kill()
             await running.wait()
     assert running.returncode == 0, said.decode()
+
+
+@asynccontextmanager
+async def user(of: Site, role: str, name: str = "", **headers: str) -> AsyncIterator[Browser]:
+    """A browser that is signed in as a user of some role; who is made if they aren't there."""
+    name = name or f"the-{role}"
+    async with program(of) as cli:
+        made = await cli.ask("POST", "/api/users", json={"name": name, "role": role, "password": PASSWORD})
+        assert made.status in (201, 409), made.text
+    async with browser(of, **headers) as opened:
+        answer = await opened.log_in(name=name)
+        assert answer.path == "/", answer.text
+        yield opened

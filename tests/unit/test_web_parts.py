@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from ari_app.bus import EventBus
 from ari_app.i18n import message
-from ari_app.web.access.access import digest
 from ari_app.web.access.passwords import Passwords
-from ari_app.web.access.throttle import FIRST_DELAY_S, FREE_TRIES, LONGEST_DELAY_S, MOST_ADDRESSES, Throttle
+from ari_app.web.access.secrets import digest
+from ari_app.web.access.throttle import ADDRESSES, MOST, USERS, Throttle, TryLimits
 from ari_app.web.http.cookies import csrf_of
 from ari_app.web.http.flash import MOST_MESSAGES, Flashes, FlashMessage
 from ari_app.web.http.settings import WebSettings
@@ -42,17 +42,19 @@ class Clock:
 # What slows guesses down
 
 
-def test_each_wrong_password_doubles_the_delay_up_to_a_limit() -> None:
+@pytest.mark.parametrize(("limits", "who"), [(ADDRESSES, "192.0.2.1"), (USERS, "anna")])
+def test_each_wrong_password_doubles_the_delay_up_to_a_limit(limits: TryLimits, who: str) -> None:
     clock = Clock()
-    throttle = Throttle(clock)
+    throttle = Throttle(clock, limits)
     delays = []
-    for _ in range(FREE_TRIES + 12):
-        throttle.wrong("192.0.2.1")
-        delays.append(throttle.wait_s("192.0.2.1"))
+    for _ in range(limits.free_tries + 12):
+        throttle.wrong(who)
+        delays.append(throttle.wait_s(who))
         clock.now += delays[-1]
-    assert delays[: FREE_TRIES - 1] == [0.0] * (FREE_TRIES - 1)
-    assert delays[FREE_TRIES - 1 : FREE_TRIES + 2] == [FIRST_DELAY_S, 2 * FIRST_DELAY_S, 4 * FIRST_DELAY_S]
-    assert delays[-1] == LONGEST_DELAY_S
+    free, first = limits.free_tries, limits.first_delay_s
+    assert delays[: free - 1] == [0.0] * (free - 1)
+    assert delays[free - 1 : free + 2] == [first, 2 * first, 4 * first]
+    assert delays[-1] == limits.longest_delay_s
 
 
 @pytest.mark.parametrize(
@@ -67,16 +69,16 @@ def test_each_wrong_password_doubles_the_delay_up_to_a_limit() -> None:
 )
 def test_an_ipv6_customer_is_one_address(guesser: str, other: str, same: bool) -> None:
     throttle = Throttle(Clock())
-    for _ in range(FREE_TRIES):
+    for _ in range(ADDRESSES.free_tries):
         throttle.wrong(guesser)
     assert (throttle.wait_s(other) > 0) is same
 
 
 def test_guesses_from_everywhere_take_bounded_memory() -> None:
     throttle = Throttle(Clock())
-    for number in range(MOST_ADDRESSES + 10):
+    for number in range(MOST + 10):
         throttle.wrong(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(throttle._tries) == MOST_ADDRESSES
+    assert len(throttle._tries) == MOST
 
 
 # Secrets
@@ -88,6 +90,7 @@ async def test_a_password_that_is_far_too_long_is_not_even_hashed() -> None:
     assert await passwords.matches(hashed, "correct horse battery")
     assert not await passwords.matches(hashed, "x" * 10_000_000)
     assert not await passwords.matches("no hash", "correct horse battery")
+    assert not await passwords.matches(None, "correct horse battery")
 
 
 def test_neither_the_kept_digest_nor_the_csrf_token_is_the_secret() -> None:

@@ -1,67 +1,26 @@
-"""Who may use the admin page and the API: the password, links to set it, sessions, tokens.
+"""Who may use the admin page and the API: signing in, and the parts that know of users, sessions and tokens."""
 
-By hand: aiohttp-session keeps what it knows in the cookie or in a server beside; here sessions are listed, and ended.
-"""
-
-import hashlib
 import logging
-import math
-import secrets
 from collections.abc import Callable
-from dataclasses import replace
 
 from aiohttp import web
 
 from ari_app.bus import EventBus
-from ari_app.i18n import Message, message
-from ari_app.store.access import AccessRepository, SessionRow, TokenRow
-from ari_app.web.access.passwords import LONGEST, SHORTEST, Passwords
-from ari_app.web.access.throttle import Throttle
-from ari_app.web.http.context import ACCESS, Right
-from ari_app.web.http.cookies import SECRET_BYTES
+from ari_app.i18n import message
+from ari_app.store.access import AccessRepository
+from ari_app.store.store import Store
+from ari_app.store.users import UserRepository, UserRow
+from ari_app.web.access.passwords import Passwords
+from ari_app.web.access.refusals import TooManyTries, WrongPassword, acceptable
+from ari_app.web.access.sessions import Sessions
+from ari_app.web.access.throttle import ADDRESSES, USERS, Throttle
+from ari_app.web.access.tokens import Tokens
+from ari_app.web.access.users import LONGEST_NAME, Users
 
 log = logging.getLogger(__name__)
 
-TOKEN_PREFIX = "astergram_"  # noqa: S105 - so that secret scanners and people know what it is
-RESET_LINK_S = 3600.0
-SEEN_EVERY_S = 60.0  # when somebody last asked is written down no more often
-LONGEST_AGENT = 200
-REVOKED = "; every API token is revoked"
-
-
-class AccessRefused(Exception):
-    """Somebody may not do something; the sentence says why."""
-
-    def __init__(self, sentence: Message) -> None:
-        super().__init__(str(sentence))
-        self.sentence = sentence
-
-
-class PasswordRefused(AccessRefused):
-    """A new password is too short, or too long."""
-
-
-class WrongPassword(AccessRefused):
-    """It is not the password."""
-
-
-class LinkRefused(AccessRefused):
-    """A link to set the password does not work (any more)."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            message("This link does not work any more. Run `astergram web link` on the server for a new one.")
-        )
-
-
-class TooManyTries(AccessRefused):
-    """An address has to wait, for ``wait_s`` seconds."""
-
-    def __init__(self, wait_s: float) -> None:
-        self.wait_s = math.ceil(wait_s)
-        super().__init__(
-            message("Too many wrong passwords from your address. Try again in {seconds} s.", seconds=self.wait_s)
-        )
+SIGN_IN = message("The user name or the password is wrong.")
+OWN = message("This is not the password.")
 
 
 class Access:
@@ -69,169 +28,62 @@ class Access:
 
     def __init__(
         self,
-        kept: AccessRepository,
+        store: Store,
         bus: EventBus,
         session_s: float,
         idle_s: float,
         clock: Callable[[], float],
         steady: Callable[[], float],
     ) -> None:
-        self._kept = kept
-        self._bus = bus
-        self._session_s = session_s
-        self._idle_s = idle_s
-        self._clock = clock
-        # What the database has not been told yet: nobody is kept out, or stays in, because it can't be written.
-        self._started: dict[str, SessionRow] = {}
-        self._ended: set[str] = set()
+        kept = AccessRepository(store)
+        self._users = UserRepository(store)
         self._passwords = Passwords()
-        self._throttle = Throttle(steady)
+        self._clock = clock
+        self._addresses = Throttle(steady, ADDRESSES)
+        self._names = Throttle(steady, USERS)
+        self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock)
+        self.users = Users(self._users, self.sessions, self._passwords, bus, clock)
+        self.tokens = Tokens(kept, bus, clock)
 
-    async def has_password(self) -> bool:
-        """Whether somebody has set it."""
-        return await self._kept.password() is not None
+    async def sign_in(self, name: str, password: str, address: str) -> UserRow:
+        """The user who signs in; raises WrongPassword, TooManyTries."""
+        user = await self.users.find(name)
+        await self._check(user, name.lower()[:LONGEST_NAME], password, address, WrongPassword(SIGN_IN))
+        assert user is not None
+        self._users.sign_in(user.id, self._clock())
+        return user
 
-    async def new_link(self) -> str:
-        """The secret of a new link to set the password, in place of an earlier link.
-
-        It works once; for RESET_LINK_S where there is a password already, else until there is one.
-        """
-        secret = secrets.token_urlsafe(SECRET_BYTES)
-        await self._kept.put_link(digest(secret), self._clock())
-        return secret
-
-    async def check_link(self, secret: str) -> None:
-        """Raises LinkRefused for a link that does not work."""
-        made_at = await self._kept.link_made_at(digest(secret))
-        if made_at is None or (await self.has_password() and self._clock() - made_at >= RESET_LINK_S):
-            raise LinkRefused
-
-    async def set_password(self, link: str, password: str, *, revoke_tokens: bool = False) -> None:
-        """Set the password by a link, and end every session; raises LinkRefused, PasswordRefused."""
-        await self.check_link(link)
-        hashed = await self._passwords.hashed(acceptable(password))
-        if not await self._kept.set_password(hashed, digest(link), revoke_tokens=revoke_tokens):
-            raise LinkRefused  # somebody else was faster
-        self._end_started()
-        self._bus.publish(ACCESS)
-        log.info("the password of the admin page was set by a link%s", REVOKED if revoke_tokens else "")
-
-    async def change_password(self, old: str, new: str, address: str, *, revoke_tokens: bool = False) -> None:
-        """Change the password, and end every session; raises WrongPassword, TooManyTries, PasswordRefused."""
+    async def change_password(
+        self, user: UserRow, old: str, new: str, address: str, *, revoke_tokens: bool = False
+    ) -> None:
+        """Change a user's own password, and end their sessions; raises WrongPassword, TooManyTries, PasswordRefused."""
         acceptable(new)
-        await self.check_password(old, address)
-        await self._kept.set_password(await self._passwords.hashed(new), revoke_tokens=revoke_tokens)
-        self._end_started()
-        self._bus.publish(ACCESS)
-        revoked = REVOKED if revoke_tokens else ""
-        log.info("the password of the admin page was changed from %s%s", address, revoked)
+        await self._check(user, user.name, old, address, WrongPassword(OWN))
+        await self.users.set_password(user, new, revoke_tokens=revoke_tokens)
 
-    async def check_password(self, password: str, address: str) -> None:
-        """Raises WrongPassword, and TooManyTries for an address that has to wait.
+    async def _check(self, user: UserRow | None, name: str, password: str, address: str, wrong: WrongPassword) -> None:
+        """Raise ``wrong``, or TooManyTries for an address, or of a name, that has to wait.
 
-        Each failure is one line in the log; docs/admin.md promises its form to fail2ban.
+        Each failure is one line in the log; docs/users.md promises its form to fail2ban. It takes as long where there
+        is no such user.
         """
-        if wait_s := self._throttle.wait_s(address):
+        if wait_s := self._addresses.wait_s(address):
             log.warning("authentication failure: too many wrong passwords from %s", address)
             raise TooManyTries(wait_s)
-        self._throttle.wrong(address)
-        hashed = await self._kept.password()
-        if hashed is None or not await self._passwords.matches(hashed, password):
+        if wait_s := self._names.wait_s(name):
+            log.warning("authentication failure: too many wrong passwords from %s", address)
+            said = message("Too many wrong passwords for this user. Try again in {seconds} s.", seconds=int(wait_s) + 1)
+            raise TooManyTries(wait_s, said)
+        self._addresses.wrong(address)
+        self._names.wrong(name)
+        hashed = user.hash if user else None
+        if not await self._passwords.matches(hashed, password) or user is None or hashed is None:
             log.warning("authentication failure: wrong password from %s", address)
-            raise WrongPassword(message("This is not the password."))
-        self._throttle.right(address)
+            raise wrong
+        self._addresses.right(address)
+        self._names.right(name)
         if self._passwords.outdated(hashed):
-            self._kept.rehash_password(hashed, await self._passwords.hashed(password))
-
-    async def start_session(self, address: str, agent: str) -> str:
-        """The secret of a new session."""
-        secret, now = secrets.token_urlsafe(SECRET_BYTES), self._clock()
-        session = SessionRow(digest(secret), now, now, address, agent[:LONGEST_AGENT])
-        self._started[session.digest] = session
-
-        def done(kept: bool) -> None:
-            self._started.pop(session.digest, None)
-
-        self._kept.start_session(session, (now - self._session_s, now - self._idle_s), done)
-        return secret
-
-    async def session(self, secret: str, *, used: bool) -> SessionRow | None:
-        """The session that a browser's secret belongs to; None for none, or one expired.
-
-        ``used``: somebody is at the browser, which puts off the end that idleness makes.
-        """
-        session = await self.living(digest(secret))
-        if used and session and self._clock() - session.seen_at >= SEEN_EVERY_S:
-            self._kept.see_session(session.digest, self._clock())
-            if session.digest in self._started:
-                self._started[session.digest] = replace(session, seen_at=self._clock())
-        return session
-
-    async def living(self, session_digest: str) -> SessionRow | None:
-        """A session, unless it has expired or ended."""
-        started = self._started.get(session_digest)
-        session, now = started or await self._kept.session(session_digest), self._clock()
-        if session_digest in self._ended:
-            return None
-        if session and now - session.started_at < self._session_s and now - session.seen_at < self._idle_s:
-            return session
-        return None
-
-    async def sessions(self) -> list[SessionRow]:
-        """Those that have not expired, the latest seen first."""
-        known = {each.digest: each for each in await self._kept.sessions()} | self._started
-        living = [each for each in known.values() if await self.living(each.digest)]
-        return sorted(living, key=lambda each: -each.seen_at)
-
-    async def log_out(self, session_digest: str) -> None:
-        """End a session."""
-        self._end(session_digest)
-        self._bus.publish(ACCESS)
-
-    async def log_out_others(self, session_digest: str) -> None:
-        """End every session but this one."""
-        await self._kept.end_other_sessions(session_digest)
-        self._end_started(but=session_digest)
-        self._bus.publish(ACCESS)
-
-    def _end_started(self, but: str = "") -> None:
-        """End the sessions that the database has not been told of, too: else they would be written afterwards."""
-        for each in self._started.keys() - {but}:
-            self._end(each)
-
-    def _end(self, session_digest: str) -> None:
-        self._started.pop(session_digest, None)
-        self._ended.add(session_digest)
-
-        def done(kept: bool) -> None:
-            if kept:
-                self._ended.discard(session_digest)
-
-        self._kept.end_session(session_digest, done)
-
-    async def make_token(self, name: str, right: Right) -> tuple[str, TokenRow]:
-        """A new API token: its secret, which nobody can see again, and what is kept of it."""
-        secret = TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-        return secret, await self._kept.make_token(digest(secret), name, right, self._clock())
-
-    async def token(self, secret: str, address: str) -> TokenRow | None:
-        """The token with that secret, which is used thereby; None, and a line in the log, where there is none."""
-        token = await self._kept.token(digest(secret))
-        if token is None:
-            log.warning("authentication failure: wrong API token from %s", address)
-        elif token.used_at is None or self._clock() - token.used_at >= SEEN_EVERY_S:
-            self._kept.use_token(token.id, self._clock())
-        return token
-
-    async def tokens(self) -> list[TokenRow]:
-        """All of them, the oldest first."""
-        return await self._kept.tokens()
-
-    async def revoke_token(self, id: int) -> bool:
-        """Make a token worthless at once; False where there is none."""
-        revoked = await self._kept.revoke_token(id)
-        self._bus.publish(ACCESS)
-        return revoked
+            self._users.rehash_password(user.id, hashed, await self._passwords.hashed(password))
 
 
 ACCESS_KEY = web.AppKey("access", Access)
@@ -240,17 +92,3 @@ ACCESS_KEY = web.AppKey("access", Access)
 def access_of(request: web.Request) -> Access:
     """That of the page."""
     return request.config_dict[ACCESS_KEY]
-
-
-def acceptable(password: str) -> str:
-    """A password that may be set; raises PasswordRefused. Length is what counts, so there are no other rules."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise PasswordRefused(
-            message("A password has {shortest} to {longest} characters.", shortest=SHORTEST, longest=LONGEST)
-        )
-    return password
-
-
-def digest(secret: str) -> str:
-    """What is kept of a random secret."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,10 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.i18n import message
 from ari_app.store.access import TokenRow
-from ari_app.web.access.access import AccessRefused, PasswordRefused, TooManyTries, WrongPassword, access_of
+from ari_app.web.access.access import access_of
 from ari_app.web.access.passwords import LONGEST, SHORTEST
+from ari_app.web.access.refusals import AccessRefused, PasswordRefused, TooManyTries, UnknownUser, WrongPassword
+from ari_app.web.access.users import FIRST, LONGEST_NAME
 from ari_app.web.http.middlewares import remote
 from ari_app.web.http.operation import Asked, Operation
+from ari_app.web.http.roles import Role
 
 TokenId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
@@ -46,13 +49,17 @@ class MadeToken(Token):
 
 
 class PasswordChange(BaseModel):
-    """The password now, and the one to come; `revoke_tokens`: no API token works any more then, this one included."""
+    """One's password now, and the one to come; `user` is whose, where no browser asks.
+
+    `revoke_tokens`, an administrator's: no API token works any more then, this one included.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     old: str = Field(max_length=LONGEST)
     new: str = Field(min_length=SHORTEST, max_length=LONGEST)
     revoke_tokens: bool = False
+    user: str = Field(FIRST, max_length=LONGEST_NAME)
 
 
 class Link(BaseModel):
@@ -71,35 +78,37 @@ class NotFromHere(AccessRefused):
 
 async def list_tokens(asked: Asked) -> list[Token]:
     """All API tokens."""
-    return [Token.of(kept) for kept in await access_of(asked.request).tokens()]
+    return [Token.of(kept) for kept in await access_of(asked.request).tokens.all()]
 
 
 async def make_token(asked: Asked, body: NewToken) -> MadeToken:
     """A new one; who has a token can't make itself another, which would outlive it."""
-    if asked.who.kind == "token":
-        raise NotFromHere(message("An API token makes no other one: make it on the page, under Settings."))
-    secret, kept = await access_of(asked.request).make_token(body.name, body.right)
+    secret, kept = await access_of(asked.request).tokens.make(body.name, body.right)
     return MadeToken(**vars(kept), token=secret)
 
 
 async def revoke_token(asked: Asked, id: TokenId) -> None:
     """Revoke one."""
-    if not await access_of(asked.request).revoke_token(id):
+    if not await access_of(asked.request).tokens.revoke(id):
         raise UnknownToken(message("There is no API token {id}.", id=id))
 
 
 async def change_password(asked: Asked, body: PasswordChange) -> None:
-    """Change the password; every browser is signed out."""
-    await access_of(asked.request).change_password(
-        body.old, body.new, remote(asked.request), revoke_tokens=body.revoke_tokens
-    )
+    """Change one's own password; all one's browsers are signed out."""
+    access, who = access_of(asked.request), asked.who
+    if body.revoke_tokens and not who.may(Role.ADMINISTRATOR):
+        raise NotFromHere(message("Only an administrator may revoke the API tokens."))
+    user = await access.users.one(who.name if who.kind == "session" else body.user)
+    address = remote(asked.request)
+    await access.change_password(user, body.old, body.new, address, revoke_tokens=body.revoke_tokens)
 
 
 async def make_link(asked: Asked) -> Link:
-    """A new link to set the password."""
+    """A new link for the first administrator to set their password."""
     if asked.who.kind != "socket":
         raise NotFromHere(message("Run `astergram web link` on the server."))
-    return Link(link=f"{asked.web.url}/password?link={await access_of(asked.request).new_link()}")
+    users = access_of(asked.request).users
+    return Link(link=f"{asked.web.url}/password?link={await users.new_link(await users.first())}")
 
 
 operations = (
@@ -109,8 +118,6 @@ operations = (
         "/api/access/tokens",
         make_token,
         "Make an API token; for a browser's session and over the Unix socket only",
-        right="write",
-        errors={403: NotFromHere},
         status=201,
     ),
     Operation(
@@ -118,23 +125,20 @@ operations = (
         "/api/access/tokens/{id}",
         revoke_token,
         "Revoke an API token",
-        right="write",
         errors={404: UnknownToken},
     ),
     Operation(
         "POST",
         "/api/access/password",
         change_password,
-        "Change the password",
-        right="write",
-        errors={403: WrongPassword, 422: PasswordRefused, 429: TooManyTries},
+        "Change one's own password",
+        errors={403: (WrongPassword, NotFromHere), 404: UnknownUser, 422: PasswordRefused, 429: TooManyTries},
     ),
     Operation(
         "POST",
         "/api/access/link",
         make_link,
-        "Make a link to set a forgotten password; over the Unix socket only",
-        right="write",
+        "Make a link for the first administrator to set their password; over the Unix socket only",
         errors={403: NotFromHere},
         status=201,
     ),

@@ -13,7 +13,8 @@ from ari_app.web.access.access import access_of
 from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
 from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
 from ari_app.web.http.errors import METRICS, PROBES, PageError, is_api
-from ari_app.web.http.middlewares import BEARER, LIVE_HEADER, OPEN_PATHS, SAFE_METHODS, UNATTENDED_PATHS, remote
+from ari_app.web.http.middlewares import BEARER, LIVE_HEADER, UNATTENDED_PATHS, is_open, remote
+from ari_app.web.http.roles import SAFE_METHODS, Role
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +31,16 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         return await handler(request)
     if is_api(request) and authorization:
         request[IDENTITY] = await _bearer(request, authorization)
-    elif secret and (session := await access_of(request).session(secret, used=_is_use(request))):
-        request[IDENTITY] = Identity("session", "write", session.digest, csrf_of(secret))
+    elif secret and (living := await access_of(request).sessions.of(secret, used=_is_use(request))):
+        session, user = living
+        request[IDENTITY] = Identity(
+            "session", Role(user.role), session.digest, csrf_of(secret), name=user.name, user_id=user.id
+        )
     elif request.path == METRICS and _may_scrape(request):
-        request[IDENTITY] = Identity("network", "read")
+        request[IDENTITY] = Identity("network", Role.VIEWER)
     else:
         visitor = request.cookies.get(its.cookies.visitor, "")
-        if not visitor and request.path in OPEN_PATHS:
+        if not visitor and is_open(request):
             visitor = new_visitor = secrets.token_urlsafe(SECRET_BYTES)
         request[IDENTITY] = Identity("visitor", None, csrf=csrf_of(visitor) if visitor else "")
     response = await handler(request)
@@ -64,10 +68,11 @@ def _is_use(request: web.Request) -> bool:
 async def _bearer(request: web.Request, authorization: str) -> Identity:
     if authorization[: len(BEARER)].lower() != BEARER:
         raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
-    token = await access_of(request).token(authorization[len(BEARER) :].strip(), remote(request))
+    token = await access_of(request).tokens.of(authorization[len(BEARER) :].strip(), remote(request))
     if token is None:
         raise PageError(401, message("This API token is unknown. It may have been revoked."))
-    return Identity("token", "write" if token.right == "write" else "read", token_id=token.id)
+    role = Role.ADMINISTRATOR if token.right == "write" else Role.VIEWER
+    return Identity("token", role, name=token.name, token_id=token.id)
 
 
 async def still_in(request: web.Request) -> bool:
@@ -75,9 +80,9 @@ async def still_in(request: web.Request) -> bool:
     who, access = identity(request), access_of(request)
     try:
         if who.kind == "session":
-            return await access.living(who.digest) is not None
+            return await access.sessions.living(who.digest) is not None
         if who.kind == "token":
-            return any(token.id == who.token_id for token in await access.tokens())
+            return any(token.id == who.token_id for token in await access.tokens.all())
     except StoreUnavailable as error:
         log.warning("live events go on unchecked until the next time: %s", error)
     return True

@@ -71,5 +71,5 @@ def _told(asked: Asked, examined: Examined) -> Examination:
 operations = (
     Operation("GET", "/api/connect/{flavour}", get_connect, "What connects an Asterisk, to copy"),
     Operation("GET", "/api/doctor", get_examination, "What the doctor found lately"),
-    Operation("POST", "/api/doctor", examine, "Examine the installation anew", right="write"),
+    Operation("POST", "/api/doctor", examine, "Examine the installation anew"),
 )

@@ -9,13 +9,12 @@ from typing import Literal
 from aiohttp import web
 
 from ari_app.web.http.cookies import Cookies
+from ari_app.web.http.roles import Role
 from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
 
 ACCESS = "access"
 """The event that is published when a session or a token has ended."""
-
-Right = Literal["read", "write"]
 
 
 @dataclass(frozen=True)
@@ -36,22 +35,23 @@ class Web:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is asking, and what they may: nobody has no right, a visitor has not signed in (yet).
+    """Who is asking, and what they may: a visitor has not signed in (yet), and no role.
 
-    ``kind``: a network is one whose programs need no token for what they ask.
-
+    ``kind``: a network is one whose programs need no token for what they ask. ``name``: the user's, or the token's.
     ``digest``: of their session or token. ``csrf``: what their pages have to send back with each change.
     """
 
     kind: Literal["visitor", "session", "token", "socket", "network"]
-    right: Right | None
+    role: Role | None
     digest: str = ""
     csrf: str = ""
+    name: str = ""
+    user_id: int | None = None
     token_id: int | None = None
 
-    def may(self, right: Right) -> bool:
-        """Whether they have it; who may write may read."""
-        return self.right == "write" or self.right == right
+    def may(self, role: Role) -> bool:
+        """Whether they have that role, or one that may more."""
+        return self.role is not None and self.role.has(role)
 
 
 WEB = web.AppKey("web", Web)

@@ -22,4 +22,4 @@ async def alive(request: web.Request) -> web.Response:
     With the token that the form has to have, for the session may be a newer one than the page.
     """
     who = identity(request)
-    return web.Response(status=204, headers={CSRF_HEADER: who.csrf}) if who.right else web.Response(status=401)
+    return web.Response(status=204, headers={CSRF_HEADER: who.csrf}) if who.role else web.Response(status=401)

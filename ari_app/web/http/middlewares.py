@@ -12,16 +12,15 @@ from aiohttp.typedefs import Handler
 
 from ari_app.i18n import message
 from ari_app.web.http.context import IDENTITY, web_of
-from ari_app.web.http.errors import PROBES, PageError, is_api, is_htmx
+from ari_app.web.http.errors import PageError, is_api, is_htmx
+from ari_app.web.http.roles import ANYBODY, SAFE_METHODS, route_of, route_roles_of
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS = frozenset({"/login", "/password", "/choices", "/alive"}) | PROBES
 UNATTENDED_PATHS = frozenset({"/events", "/api/events", "/alive"})
 LIVE_HEADER = "X-Live"
 """Sent with what a page asks for when an event comes; the macro `live` in components.html adds it."""
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
 BEARER = "bearer "
-VISITOR_SECRET = web.RequestKey("visitor_secret", str)
+NOT_YOUR_ROLE = message("Your role does not allow this: ask an administrator.")
 
 
 @web.middleware
@@ -53,10 +52,19 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def is_open(request: web.Request) -> bool:
+    """Whether what is asked for is there for those, too, who have not signed in."""
+    route, roles = route_of(request), route_roles_of(request)
+    return roles.need(*route) == ANYBODY if route else roles.is_open(request.path)
+
+
 @web.middleware
-async def require_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Send who has not signed in to the page where they can."""
-    if request[IDENTITY].right is None and request.path not in OPEN_PATHS and not request.path.startswith("/static/"):
+async def require_role(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Send who has not signed in to the page where they can, and refuse what somebody's role may not do."""
+    who, route, roles = request[IDENTITY], route_of(request), route_roles_of(request)
+    if is_open(request):
+        return await handler(request)
+    if who.role is None:
         if is_api(request):
             raise PageError(401, message("Sign in, or send an API token: Authorization: Bearer TOKEN."))
         if is_htmx(request):
@@ -65,6 +73,8 @@ async def require_sign_in(request: web.Request, handler: Handler) -> web.StreamR
             raise PageError(401, message("Sign in first."))
         back = quote(request.path_qs, safe="/") if request.method == "GET" else "/"
         raise web.HTTPSeeOther("/login" if back == "/" else f"/login?next={quote(back)}")
+    if route and not roles.may(who.role, route[1], route[0]):
+        raise PageError(403, message("This API token may not do this.") if who.kind == "token" else NOT_YOUR_ROLE)
     return await handler(request)
 
 

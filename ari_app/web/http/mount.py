@@ -6,12 +6,13 @@ from aiohttp import web
 
 from ari_app.web.http.openapi import document
 from ari_app.web.http.operation import Operation
+from ari_app.web.http.roles import RouteRoles
 
 
-def mount(app: web.Application, operations: Iterable[Operation]) -> None:
+def mount(app: web.Application, operations: Iterable[Operation], roles: RouteRoles) -> None:
     """Serve the operations, and the document that describes them."""
     operations = tuple(operations)
-    described = document(operations)
+    described = document(operations, roles)
 
     async def openapi(request: web.Request) -> web.Response:
         return web.json_response(described)

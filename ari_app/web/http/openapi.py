@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 from ari_app import __version__
 from ari_app.web.http.errors import PROBLEM_JSON
 from ari_app.web.http.operation import ETAG, IF_MATCH, Operation
+from ari_app.web.http.roles import ANYBODY, Role, RouteRoles
 
 SCHEMAS = "#/components/schemas/{model}"
 BINARY = {"type": "string", "format": "binary"}
@@ -46,12 +47,12 @@ class Problem(BaseModel):
     differs: list[Differs] = Field([], description="With 412: what differs now from what was sent.")
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
+def document(operations: Iterable[Operation], roles: RouteRoles) -> dict[str, Any]:
     """The document, as JSON takes it."""
     schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, roles, schemas)
     schemas["Problem"] = _schema(TypeAdapter(Problem), "serialization", schemas, inline=True)
     return {
         "openapi": "3.1.0",
@@ -72,7 +73,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(operation: Operation, roles: RouteRoles, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": _schema(adapter, "validation", schemas)}
         for name, adapter in operation.places.items()
@@ -90,11 +91,11 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "operationId": operation.function.__name__,
         "summary": operation.summary,
-        "description": f"Needs a token that may {operation.right}." if operation.right else "Needs no token.",
+        "description": _needs(operation, roles),
         "tags": [operation.path.removeprefix("/api").split("/")[1]],
-        "responses": _responses(operation, schemas),
+        "responses": _responses(operation, roles, schemas),
     }
-    if operation.right is None:
+    if roles.need(operation.method, operation.path) == ANYBODY:
         made["security"] = []
     if parameters:
         made["parameters"] = parameters
@@ -106,7 +107,15 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+def _needs(operation: Operation, roles: RouteRoles) -> str:
+    need = roles.need(operation.method, operation.path)
+    if not isinstance(need, Role):
+        return "Needs no token."
+    no_token = "" if (operation.method, operation.path) not in roles.people_only else " No API token may do this."
+    return f"Needs the role {need.value}.{no_token}"
+
+
+def _responses(operation: Operation, roles: RouteRoles, schemas: dict[str, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": operation.summary}
     status = operation.status
     if operation.versioned:
@@ -118,7 +127,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     elif status == HTTPStatus.OK:
         status = HTTPStatus.NO_CONTENT
     # 503: the database can't be used at the moment
-    statuses = {401, 403, 503, *operation.errors} if operation.right else {*operation.errors}
+    is_open = roles.need(operation.method, operation.path) == ANYBODY
+    statuses = {*operation.errors} if is_open else {401, 403, 503, *operation.errors}
     if operation.places or operation.query or operation.body:
         statuses.add(422)
     if operation.places:

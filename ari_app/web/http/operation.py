@@ -12,8 +12,9 @@ from aiohttp import ETag, web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ari_app.i18n import Message, message
-from ari_app.web.http.context import Identity, Right, Web, identity, web_of
+from ari_app.web.http.context import Identity, Web, identity, web_of
 from ari_app.web.http.errors import PageError
+from ari_app.web.http.roles import route_of, route_roles_of
 from ari_app.web.http.services import Services
 from ari_app.wrong import Wrong, wrong_in
 
@@ -75,7 +76,6 @@ class Operation:
     path: str
     function: Callable[..., Awaitable[Any]]
     summary: str
-    right: Right | None = "read"
     errors: Mapping[int, type[Exception] | tuple[type[Exception], ...]] = field(default_factory=dict)
     status: int = 200
     media_type: str = "application/json"
@@ -111,8 +111,6 @@ class Operation:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; raises PageError."""
-        if self.right and not identity(request).may(self.right):
-            raise PageError(403, message("This API token may read only."))
         arguments: dict[str, Any] = {}
         try:
             for name, adapter in self.places.items():
@@ -125,6 +123,7 @@ class Operation:
             arguments["body"] = _checked(self.body, await _json(request), message("What was sent is not valid."))
         if self.largest:
             arguments["content"] = await request.clone(client_max_size=self.largest).read()
+        check_people_only(request)
         asked = Asked(request)
         try:
             returned = await self.function(asked, **arguments)
@@ -150,6 +149,12 @@ class Operation:
                     headers[ETAG] = f'"{version}"'
                 return PageError(status, sentence, headers, _details(error))
         raise AssertionError(f"{error!r} is in no row of {self.errors}")
+
+
+def check_people_only(request: web.Request) -> None:
+    """Refuse a token what would outlive it; raises PageError."""
+    if identity(request).kind == "token" and route_of(request) in route_roles_of(request).people_only:
+        raise PageError(403, message("No API token may do this: do it on the page, or on the server's command line."))
 
 
 def _flat(errors: Mapping[int, type[Exception] | tuple[type[Exception], ...]]) -> list[type[Exception]]:

@@ -81,7 +81,6 @@ operations = (
         FILE,
         put_card_file,
         "Upload a card's file",
-        right="write",
         errors={404: NoSuchLine, 422: CardFileRefused},
         largest=LARGEST_FILE,
     ),
@@ -90,7 +89,6 @@ operations = (
         FILE,
         remove_card_file,
         "Remove a card's file",
-        right="write",
         errors={404: (NoSuchLine, NoSuchCardFile)},
     ),
 )

@@ -58,8 +58,8 @@ async def get_metrics(asked: Asked) -> web.Response:
 
 
 operations = (
-    Operation("GET", HEALTH, get_health, "Whether the program answers", right=None),
-    Operation("GET", READY, get_ready, "Whether calls can be taken", right=None, errors={503: CannotTakeCalls}),
+    Operation("GET", HEALTH, get_health, "Whether the program answers"),
+    Operation("GET", READY, get_ready, "Whether calls can be taken", errors={503: CannotTakeCalls}),
     Operation(
         "GET",
         METRICS,

@@ -184,7 +184,7 @@ async def hear_events(asked: Asked) -> web.StreamResponse:
 operations = (
     Operation("GET", "/api/status", get_status, "How the program is"),
     Operation("GET", "/api/drain", get_drain, "Whether new calls are taken on"),
-    Operation("PUT", "/api/drain", begin_drain, "Take no new calls", right="write"),
-    Operation("DELETE", "/api/drain", cancel_drain, "Take calls again", right="write"),
+    Operation("PUT", "/api/drain", begin_drain, "Take no new calls"),
+    Operation("DELETE", "/api/drain", cancel_drain, "Take calls again"),
     Operation("GET", "/api/events", hear_events, "Live events (server-sent events)", media_type="text/event-stream"),
 )

@@ -84,7 +84,6 @@ operations = (
         "/api/installation",
         change_installation,
         "Change what is set for the whole installation",
-        right="write",
         errors={409: BotUntried, 412: SettingsChanged, 422: SettingRefused},
         versioned=True,
     ),

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from ari_app import __version__, zones
 from ari_app.web.http.context import identity, web_of
 from ari_app.web.http.errors import is_htmx
 from ari_app.web.http.flash import flashes_of
+from ari_app.web.http.roles import route_roles_of
 from ari_app.web.ui import formats
 from ari_app.web.ui.languages import SOURCE_LANGUAGE, Language, languages, preferred, reader_locale
 
@@ -76,6 +78,7 @@ class Templates:
             "request": request,
             "path": request.path,
             "who": who,
+            "may": partial(route_roles_of(request).may, who.role),
             "csrf": who.csrf,
             "language": language,
             "languages": self.languages.values(),

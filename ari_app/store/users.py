@@ -1,0 +1,152 @@
+"""Who may use the admin page: users with their roles, and links to set a password.
+
+A password is kept as argon2's hash, a link as SHA-256. Times are Unix times. What waits for the database raises
+StoreUnavailable.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from ari_app.store.store import Store
+
+ADMINISTRATOR = "administrator"
+"""The role of which one user always remains."""
+
+
+class LastAdministrator(Exception):
+    """Nobody would be left who may change anything, so nothing was done."""
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """A user; ``hash`` is None for one without a password, ``signed_in_at`` for one who has never been here."""
+
+    id: int
+    name: str
+    role: str
+    hash: str | None
+    made_at: float
+    signed_in_at: float | None
+
+
+COLUMNS = tuple(UserRow.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class UserRepository:
+    """All of them."""
+
+    store: Store
+
+    async def all(self) -> list[UserRow]:
+        """By name."""
+        return await self.store.run(lambda db: [user_in(row) for row in db.table("users").rows_where(order_by="name")])
+
+    async def one(self, name: str) -> UserRow | None:
+        """The user of this name."""
+        return await self.store.run(lambda db: _first(db.table("users").rows_where("name = ?", [name])))
+
+    async def by_id(self, id: int) -> UserRow | None:
+        """The same by what never changes."""
+        return await self.store.run(lambda db: _first(db.table("users").rows_where("id = ?", [id])))
+
+    async def first_administrator(self) -> UserRow | None:
+        """The one who has been it for longest."""
+        where = ("role = ?", [ADMINISTRATOR])
+        return await self.store.run(lambda db: _first(db.table("users").rows_where(*where, order_by="id")))
+
+    async def any_password(self) -> bool:
+        """Whether somebody has one."""
+        return await self.store.run(lambda db: any(db.table("users").rows_where("hash IS NOT NULL", limit=1)))
+
+    async def add(self, name: str, role: str, hashed: str | None, made_at: float) -> UserRow | None:
+        """A new user; None, and nothing done, where there is one of that name."""
+
+        def write(db: Database) -> UserRow | None:
+            if _first(db.table("users").rows_where("name = ?", [name])):
+                return None
+            row = {"name": name, "role": role, "hash": hashed, "made_at": made_at, "signed_in_at": None}
+            made = db.table("users").insert(row)
+            assert made.last_pk is not None
+            return UserRow(made.last_pk, name, role, hashed, made_at, None)
+
+        return await self.store.run(write)
+
+    async def set_role(self, id: int, role: str) -> None:
+        """Another role; raises LastAdministrator."""
+
+        def write(db: Database) -> None:
+            db.execute("UPDATE users SET role = ? WHERE id = ?", [role, id])
+            _check_administered(db)
+
+        await self.store.run(write)
+
+    async def remove(self, id: int) -> None:
+        """Forget a user, and end their sessions; raises LastAdministrator."""
+
+        def write(db: Database) -> None:
+            db.table("users").delete_where("id = ?", [id])
+            _check_administered(db)
+            db.table("web_sessions").delete_where("user_id = ?", [id])
+            db.table("web_links").delete_where("user_id = ?", [id])
+
+        await self.store.run(write)
+
+    async def set_password(self, id: int, hashed: str, link: str | None = None, *, revoke_tokens: bool = False) -> bool:
+        """Set a password, end the user's sessions, forget their link; False, and nothing done, if ``link`` isn't kept.
+
+        ``revoke_tokens``: forget every API token as well.
+        """
+
+        def write(db: Database) -> bool:
+            if link is not None and not any(db.table("web_links").rows_where("digest = ? AND user_id = ?", [link, id])):
+                return False
+            db.execute("UPDATE users SET hash = ? WHERE id = ?", [hashed, id])
+            db.table("web_sessions").delete_where("user_id = ?", [id])
+            db.table("web_links").delete_where("user_id = ?", [id])
+            if revoke_tokens:
+                db.table("web_tokens").delete_where()
+            return True
+
+        return await self.store.run(write)
+
+    def rehash_password(self, id: int, before: str, hashed: str) -> None:
+        """Keep the same password in another form; never waits."""
+        sql = "UPDATE users SET hash = ? WHERE id = ? AND hash = ?"
+        self.store.later(("password", id), lambda db: db.execute(sql, [hashed, id, before]))
+
+    def sign_in(self, id: int, at: float) -> None:
+        """A user has signed in; never waits."""
+        sql = "UPDATE users SET signed_in_at = ? WHERE id = ?"
+        self.store.later(("user", id), lambda db: db.execute(sql, [at, id]))
+
+    async def put_link(self, id: int, digest: str, made_at: float) -> None:
+        """A link to set a user's password, in place of an earlier one."""
+        row = {"user_id": id, "digest": digest, "made_at": made_at}
+        await self.store.run(lambda db: db.table("web_links").upsert(row, pk="user_id"))
+
+    async def link(self, digest: str) -> tuple[UserRow, float] | None:
+        """Whose link it is, and when it was made; None where there is no such link."""
+
+        def read(db: Database) -> tuple[UserRow, float] | None:
+            link = next(iter(db.table("web_links").rows_where("digest = ?", [digest])), None)
+            user = _first(db.table("users").rows_where("id = ?", [link["user_id"]])) if link else None
+            return (user, link["made_at"]) if link and user else None
+
+        return await self.store.run(read)
+
+
+def user_in(row: dict[str, object]) -> UserRow:
+    """The user in a row of the table."""
+    return UserRow(**{name: row[name] for name in COLUMNS})  # type: ignore[arg-type]
+
+
+def _first(rows: Iterable[dict[str, object]]) -> UserRow | None:
+    return next((user_in(row) for row in rows), None)
+
+
+def _check_administered(db: Database) -> None:
+    if not any(db.table("users").rows_where("role = ?", [ADMINISTRATOR], limit=1)):
+        raise LastAdministrator

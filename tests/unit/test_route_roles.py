@@ -1,0 +1,54 @@
+"""Who may use which route: each one of the page and of the API, with each role, and with none."""
+
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+
+from ari_app.web import areas
+from ari_app.web.areas import ROLES
+from ari_app.web.http.mount import mount
+from ari_app.web.http.roles import ANYBODY, SAFE_METHODS, Role
+
+OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/password"), ("POST", "/password"), ("POST", "/choices")}
+"""For whoever has not signed in."""
+ANSWERS_ANYBODY = {("GET", "/static"), ("GET", "/alive"), ("GET", "/health"), ("GET", "/ready")}
+OWN = {"/logout", "/account/password", "/account/sessions/others", "/api/access/password"}
+CHANGES_NOTHING = ("preview", "preview/{name}")
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    """Each route, as the router names it."""
+    app = web.Application()
+    for each in areas.PAGES:
+        app.add_routes(each)
+    mount(app, areas.OPERATIONS, ROLES)
+    for route in app.router.routes():
+        if route.method != "HEAD":
+            assert route.resource is not None
+            yield route.method, route.resource.canonical
+
+
+ALL = sorted(set(routes()))
+
+
+def test_the_table_names_no_route_that_there_is_not() -> None:
+    assert (set(ROLES.exceptions) | ROLES.people_only) - set(ALL) - {("GET", "/static")} == set()
+
+
+@pytest.mark.parametrize("route", ALL, ids=" ".join)
+def test_who_may_use_a_route(route: tuple[str, str]) -> None:
+    method, path = route
+    assert ROLES.may(None, path, method) is (route in OPEN | ANSWERS_ANYBODY)
+    assert ROLES.may(Role.ADMINISTRATOR, path, method)
+    if method not in SAFE_METHODS and route not in OPEN and path not in OWN and not path.endswith(CHANGES_NOTHING):
+        assert not ROLES.may(Role.VIEWER, path, method), "a viewer changes nothing"
+    if ROLES.may(Role.VIEWER, path, method):
+        assert ROLES.may(Role.OPERATOR, path, method)
+    assert ROLES.need("HEAD", path) == ROLES.need("GET", path)
+
+
+def test_a_new_route_is_read_by_viewers_and_changed_by_administrators() -> None:
+    assert ROLES.need("GET", "/new") is Role.VIEWER
+    assert all(ROLES.need(method, "/new") is Role.ADMINISTRATOR for method in ("POST", "PUT", "PATCH", "DELETE"))
+    assert ROLES.need("GET", "/static") == ANYBODY
