@@ -53,6 +53,7 @@ from ari_app.pbx.ami_services import AmiServices
 from ari_app.pbx.reporting import Reporting
 from ari_app.pbx.services import PbxServices
 from ari_app.reload import Reload
+from ari_app.reports.audit import AuditLog
 from ari_app.reports.history import HistorySettings, open_history
 from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
 from ari_app.reports.outbox import OutboxFigures
@@ -126,6 +127,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         languages = await open_languages(store)
         journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))
         left = read_left(journal)
+        audit = AuditLog(store, settings.web.audit_days)
         days = HistorySettings(settings.calls.history_days)
         history = await stack.enter_async_context(open_history(store, days, but=left.ids))
         media = MediaSettings(settings.log.format, settings.media.orphan_s, ari_login(settings))
@@ -213,7 +215,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         readers = [reports.put, webhooks.put] if reports else [webhooks.put]
         reporting = Reporting(readers, lines, statuses, registry, bus)
         if reports:
-            asked = AmiServices(pbx_services, dispatcher, registry)
+            asked = AmiServices(pbx_services, dispatcher, registry, audit)
             reports.begin(reporting, lines, registry, asked, pbx_tasks)
         reporting.begin(pbx_tasks, history.crashed)
 
@@ -221,6 +223,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
         line_tasks.supervise(partial(reconciling, ari, left.kept, return_lost), "what is left behind in Asterisk")
         line_tasks.supervise(journal.run, "journal of calls")
+        line_tasks.supervise(audit.prune, "pruning of the audit log")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
         line_tasks.supervise(partial(admission.run, registry.live), "load of the machine")
@@ -259,6 +262,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             bus=bus,
             webhooks=webhooks,
             metrics=metrics,
+            audit=audit,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, settings.socket))

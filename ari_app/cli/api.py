@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 
 from ari_app import zones
 from ari_app.api_client import Api, NotRunning, RequestRefused, program
+from ari_app.cli import audit as cli_audit
 from ari_app.cli import calls as cli_calls
 from ari_app.cli import drain as cli_drain
 from ari_app.cli import lines as cli_lines
+from ari_app.cli import tokens as cli_tokens
 from ari_app.cli import users as cli_users
 from ari_app.cli import webhooks as cli_webhooks
 from ari_app.cli.settings import VERSION, as_toml, ask_secrets, pairs, refuse_unknown, versioned
@@ -151,6 +153,8 @@ COMMANDS = {
     "line": partial(ask, cli_lines.run),
     "calls": partial(ask, cli_calls.run),
     "settings": partial(ask, installation),
+    "audit": partial(ask, cli_audit.run),
+    "token": partial(ask, cli_tokens.run),
     "user": partial(ask, cli_users.run),
     "web": partial(ask, web),
     "status": partial(ask, status),

@@ -15,6 +15,9 @@ from ari_app.suggest import did_you_mean
 
 MOST_CALLS = 100
 LONGEST_DRAIN_S = 7 * 86400
+SCOPES = ("read", "calls", "admin")
+MOST_DAYS = 3650
+MOST_ID = 2**31
 ROLES = ("viewer", "operator", "administrator")
 SHELLS = ("bash", "zsh", "fish")
 PBX = ("vanilla", "freepbx", "mikopbx")
@@ -107,6 +110,8 @@ def parser() -> Parser:
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
     _dialplan(commands)
     _users(commands)
+    _tokens(commands)
+    _audit(commands)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))
     pages = _Adder.of(web)
     link = pages("link", "print a link to set a (forgotten) password", "web link", "web link anna", json=True)
@@ -329,6 +334,38 @@ def _users(commands: Any) -> None:
             "--password", choices=("-",), metavar="-", help="read the password from standard input, one line"
         )
     remove.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def _tokens(commands: Any) -> None:
+    token = commands.add_parser("token", help="API tokens", examples=("token list", "token add CRM --scope calls"))
+    add = _Adder.of(token)
+    add("list", "every API token, without its secret", "token list", "token list --json", json=True)
+    new = add(
+        "add",
+        "make an API token, and print it: it can't be shown again",
+        "token add CRM --scope calls --days 90",
+        json=True,
+    )
+    new.add_argument("name", metavar="NAME", help="what it is for")
+    new.add_argument("--scope", choices=SCOPES, default=SCOPES[0], help="what it may do (%(default)s)")
+    new.add_argument("--days", type=_up_to(MOST_DAYS), metavar="N", help="after which it expires")
+    revoke = add("revoke", "revoke an API token", "token revoke 3")
+    revoke.add_argument("id", type=_up_to(MOST_ID), metavar="ID", help="as `astergram token list` shows it")
+
+
+def _audit(commands: Any) -> None:
+    audit = commands.add_parser("audit", help="who did what", examples=("audit list", "audit export audit.csv"))
+    add = _Adder.of(audit)
+    found = add("list", "the last entries of the audit log", "audit list --last 100", "audit list --json", json=True)
+    found.add_argument(
+        "--last", type=_up_to(MOST_CALLS), default=20, metavar="N", help=f"how many, 1 to {MOST_CALLS} (%(default)s)"
+    )
+    export = add(
+        "export", "write it as CSV, into a file that only you can read", "audit export audit.csv", "audit export -"
+    )
+    export.add_argument("file", type=Path, metavar="FILE", help="- is standard output")
+    for made in (found, export):
+        made.add_argument("--find", default="", metavar="TEXT", help="a name, an address, a line, a user")
 
 
 def _dialplan(commands: Any) -> None:

@@ -53,6 +53,9 @@ class Requestable(Protocol):
     def hang_up(self, call_id: str) -> bool:
         """End a call; False where there is no such one."""
 
+    def record(self, user: str, request: str, subject: str) -> None:
+        """Tell the audit log that a request of a User was carried out."""
+
 
 PERHAPS = "it may have been done all the same"
 
@@ -166,6 +169,7 @@ class AmiRequests:
         try:
             async with asyncio.timeout(ANSWER_S):
                 said = await SERVED[headers["UserEvent"]](self._services, headers)
+            self._services.record(headers["User"], headers["UserEvent"], headers.get("To") or headers.get("CallID", ""))
         except TimeoutError:
             said = NotDone(f"no answer of Telegram's within {ANSWER_S:g} s; {PERHAPS}")
         except (NotDone, TelegramError, Told, CallRefused) as error:

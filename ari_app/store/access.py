@@ -4,7 +4,7 @@ Nothing here lets anybody in by itself: secrets are kept as SHA-256. Times are U
 raises StoreUnavailable.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlite_utils import Database
 
@@ -27,13 +27,18 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class TokenRow:
-    """An API token; ``used_at`` is None before its first use."""
+    """An API token; ``used_at`` is None before its first use, ``expires_at`` for one without an end.
+
+    ``made_by``: a user's name; empty by the command line, and of older ones.
+    """
 
     id: int
     name: str
-    right: str
+    scope: str
     made_at: float
-    used_at: float | None
+    used_at: float | None = None
+    expires_at: float | None = None
+    made_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,14 +91,15 @@ class AccessRepository:
         others = ("user_id = ? AND digest != ?", [user_id, digest])
         await self.store.run(lambda db: db.table("web_sessions").delete_where(*others))
 
-    async def make_token(self, digest: str, name: str, right: str, made_at: float) -> TokenRow:
-        """Keep a new API token."""
+    async def make_token(self, digest: str, token: TokenRow) -> TokenRow:
+        """Keep a new API token; it gets its id."""
 
         def write(db: Database) -> TokenRow:
-            row = {"digest": digest, "name": name, "right": right, "made_at": made_at, "used_at": None}
+            row = {**vars(token), "digest": digest}
+            del row["id"]
             made = db.table("web_tokens").insert(row)
             assert made.last_pk is not None
-            return TokenRow(made.last_pk, name, right, made_at, None)
+            return replace(token, id=made.last_pk)
 
         return await self.store.run(write)
 
@@ -118,11 +124,13 @@ class AccessRepository:
         sql = "UPDATE web_tokens SET used_at = ? WHERE id = ?"
         self.store.later(("token", id), lambda db: db.execute(sql, [used_at, id]))
 
-    async def revoke_token(self, id: int) -> bool:
-        """Forget a token; False where there was none."""
+    async def revoke_token(self, id: int) -> TokenRow | None:
+        """Forget a token, which is returned; None where there was none."""
 
-        def write(db: Database) -> bool:
-            return db.execute("DELETE FROM web_tokens WHERE id = ?", [id]).rowcount > 0
+        def write(db: Database) -> TokenRow | None:
+            token = next((_token(row) for row in db.table("web_tokens").rows_where("id = ?", [id])), None)
+            db.table("web_tokens").delete_where("id = ?", [id])
+            return token
 
         return await self.store.run(write)
 

@@ -154,6 +154,21 @@ def users(db: Database) -> None:
     db.table("web_link").drop()
 
 
+def token_scopes(db: Database) -> None:
+    """Tokens with a scope and an end. What could write could do everything."""
+    db.execute('ALTER TABLE web_tokens RENAME COLUMN "right" TO scope')
+    db.execute("UPDATE web_tokens SET scope = 'admin' WHERE scope = 'write'")
+    db.table("web_tokens").add_column("expires_at", float)
+    db.table("web_tokens").add_column("made_by", str, not_null_default="")
+
+
+def audit_log(db: Database) -> None:
+    """Who did what."""
+    texts = dict.fromkeys(("kind", "who", "address", "action", "subject", "changes", "search"), str)
+    db.table("audit").create({"id": int, "at": float, **texts}, pk="id")
+    db.table("audit").create_index(["at"])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -169,4 +184,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     ami_events,
     webhooks,
     users,
+    token_scopes,
+    audit_log,
 )

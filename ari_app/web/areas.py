@@ -5,6 +5,8 @@ from ari_app.web.access.api import operations as access_operations
 from ari_app.web.access.pages import routes as access_pages
 from ari_app.web.access.users_api import operations as user_operations
 from ari_app.web.access.users_pages import routes as user_pages
+from ari_app.web.audit.api import operations as audit_operations
+from ari_app.web.audit.pages import routes as audit_pages
 from ari_app.web.calls.api import operations as call_operations
 from ari_app.web.calls.pages import routes as call_pages
 from ari_app.web.charts.api import operations as figure_operations
@@ -37,6 +39,7 @@ PAGES = (
     access_pages,
     account_pages,
     user_pages,
+    audit_pages,
     lines_pages,
     line_settings_pages,
     card_file_pages,
@@ -56,6 +59,7 @@ OPERATIONS = (
     *status_operations,
     *access_operations,
     *user_operations,
+    *audit_operations,
     *installation_operations,
     *lines_operations,
     *card_file_operations,
@@ -109,6 +113,10 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /api/webhooks/{id}",
         "GET /api/webhooks/{id}/deliveries",
         "GET /api/users",
+        "GET /audit",
+        "GET /audit.csv",
+        "GET /api/audit",
+        "GET /api/audit.csv",
         "GET /lines/add",
         f"GET {_LINE}/{{tab}}",
         f"GET {_LINE}/texts",

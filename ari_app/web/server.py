@@ -19,6 +19,7 @@ from ari_app.os_words import in_words
 from ari_app.web.access.access import ACCESS_KEY, Access
 from ari_app.web.access.signed_in import authenticate, still_in
 from ari_app.web.areas import OPERATIONS, PAGES, ROLES
+from ari_app.web.audit.recording import recorded
 from ari_app.web.connect.checkup import CHECKUP, Checkup
 from ari_app.web.errors import WebError
 from ari_app.web.http.compression import compressed
@@ -39,6 +40,8 @@ from media.sockets import short_address
 
 log = logging.getLogger(__name__)
 
+RULES = (compressed, error_pages, check_host, authenticate, require_role, larger_files, csrf_protect)
+"""What every request of a browser or a token passes, in this order."""
 SHUTDOWN_S = 2.0  # for a request that is being answered when the program stops
 LARGEST_BODY = 1024 * 1024
 SOCKET_MODE_MASK = 0o177
@@ -134,7 +137,16 @@ async def serving(
 
 def _page(parts: Parts) -> web.Application:
     app = web.Application(
-        middlewares=[compressed, error_pages, check_host, authenticate, require_role, larger_files, csrf_protect],
+        middlewares=[
+            compressed,
+            error_pages,
+            check_host,
+            authenticate,
+            require_role,
+            larger_files,
+            csrf_protect,
+            recorded,
+        ],
         client_max_size=LARGEST_BODY,
     )
     parts.put_into(app)
@@ -152,7 +164,7 @@ def _api(parts: Parts) -> web.Application:
         request[IDENTITY] = Identity("socket", Role.ADMINISTRATOR)
         return await handler(request)
 
-    app = web.Application(middlewares=[error_pages, administrator], client_max_size=LARGEST_BODY)
+    app = web.Application(middlewares=[error_pages, administrator, recorded], client_max_size=LARGEST_BODY)
     parts.put_into(app)
     mount(app, OPERATIONS, ROLES)
     return app

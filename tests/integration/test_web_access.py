@@ -527,6 +527,37 @@ async def test_a_revoked_token_is_worth_nothing(page: Site) -> None:
         assert (await cli.ask("DELETE", f"/api/access/tokens/{kept[0]['id']}")).status == 404
 
 
+async def test_a_token_of_a_scope_may_what_it_says_until_it_expires(page: Site) -> None:
+    body = {"name": "dialler", "scope": "calls", "expires_at": page.clock.now + 60}
+    async with program(page) as cli:
+        made = await (await cli.ask("POST", "/api/access/tokens", json=body)).json()
+        assert (made["scope"], made["right"], made["expires_at"]) == ("calls", "read", page.clock.now + 60)
+        async with program(page, made["token"]) as dialler:
+            assert (await (await dialler.get("/api/account")).json())["role"] == "operator"
+            assert (await dialler.ask("POST", "/api/calls/0123456789ab/hangup")).status == 404
+            assert (await dialler.ask("PATCH", "/api/installation", json={"company": "Acme"})).status == 403
+            page.clock.now += 60
+            answer = await dialler.get("/api/account")
+            assert (answer.status, "expired" in answer.text) == (401, True)
+        for wrong in ({"scope": "all"}, {"expires_at": -1}, {"expires_at": "soon"}):
+            assert (await cli.ask("POST", "/api/access/tokens", json={"name": "x", **wrong})).status == 422
+
+
+async def test_a_token_is_made_on_the_page_with_its_scope_and_its_end(page: Site) -> None:
+    async with signed_in(page) as admin:
+        await admin.get("/settings")
+        await admin.post("/settings/tokens", {"name": "CRM", "scope": "admin", "lasts": "30"})
+        await admin.post("/settings/tokens", {"name": "odd", "scope": "root", "lasts": "9999999"})
+        async with program(page) as cli:
+            crm, odd = await (await cli.get("/api/access/tokens")).json()
+        assert (crm["scope"], crm["made_by"], crm["expires_at"]) == ("admin", "admin", page.clock.now + 30 * 86400)
+        assert (odd["scope"], odd["expires_at"]) == ("read", None)
+        page.clock.now += 31 * 86400
+        async with browser(page) as later:
+            await later.log_in()
+            assert "expired" in (await later.get("/settings")).text
+
+
 @pytest.mark.parametrize("id", ["0", "9" * 30, "9" * 5000, "one", "²"], ids=len)
 async def test_revoking_a_token_that_there_is_not(page: Site, id: str) -> None:
     async with signed_in(page) as admin:

@@ -27,6 +27,7 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
+from ari_app.reports.audit import AuditLog
 from ari_app.reports.history import History
 from ari_app.reports.metrics import Metrics, Sources
 from ari_app.store.store import open_store
@@ -111,6 +112,7 @@ async def site(
             "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "webhooks": webhooks,
+            "audit": AuditLog(store, clock=clock),
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
         parts |= services

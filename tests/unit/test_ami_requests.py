@@ -30,6 +30,7 @@ class Services:
         self.done: list[Any] = []
         self.error: Exception | None = None
         self.hangs = False
+        self.recorded: list[tuple[str, str, str]] = []
 
     async def send(self, line: str | None, to: str, text: str) -> None:
         await self._do(line, to, text)
@@ -37,6 +38,9 @@ class Services:
     async def call(self, line: str | None, to: str, target: Target) -> str:
         await self._do(line, to, target)
         return "call1"
+
+    def record(self, user: str, request: str, subject: str) -> None:
+        self.recorded.append((user, request, subject))
 
     def hang_up(self, call_id: str) -> bool:
         self.done.append(call_id)
@@ -88,6 +92,11 @@ async def test_what_is_asked_is_done_and_answered() -> None:
         assert (await it.answer())[0] == "Success"
         it.ask("TelegramHangup", ActionID="3", CallID="call1")
         assert (await it.answer())[0] == "Success"
+        assert [(user, request) for user, request, _ in it.services.recorded] == [
+            ("crm", "TelegramSend"),
+            ("crm", "TelegramCall"),
+            ("crm", "TelegramHangup"),
+        ]
         assert it.services.done == [
             (None, "@anna", "Hello"),
             ("+7999", "@anna", Target("101", "phones")),

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from ari_app.web import areas
 from ari_app.web.areas import ROLES
+from ari_app.web.audit.actions import ACTIONS, NOT_RECORDED, RECORDED, action_of
 from ari_app.web.http.mount import mount
 from ari_app.web.http.roles import ANYBODY, SAFE_METHODS, Role
 
@@ -52,3 +53,15 @@ def test_a_new_route_is_read_by_viewers_and_changed_by_administrators() -> None:
     assert ROLES.need("GET", "/new") is Role.VIEWER
     assert all(ROLES.need(method, "/new") is Role.ADMINISTRATOR for method in ("POST", "PUT", "PATCH", "DELETE"))
     assert ROLES.need("GET", "/static") == ANYBODY
+
+
+@pytest.mark.parametrize("route", ALL, ids=" ".join)
+def test_the_audit_log_has_words_for_whatever_changes_something(route: tuple[str, str]) -> None:
+    action = action_of(*route)
+    if route[0] not in SAFE_METHODS:
+        assert action or route in NOT_RECORDED
+    assert not action or action in ACTIONS, "give it words in web/audit/actions.py"
+
+
+def test_the_audit_log_knows_no_route_that_there_is_not() -> None:
+    assert (set(RECORDED) | NOT_RECORDED) - set(ALL) == set()

@@ -1,6 +1,6 @@
 """Who may use the page and the API."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,37 +9,51 @@ from ari_app.store.access import TokenRow
 from ari_app.web.access.access import access_of
 from ari_app.web.access.passwords import LONGEST, SHORTEST
 from ari_app.web.access.refusals import AccessRefused, PasswordRefused, TooManyTries, UnknownUser, WrongPassword
+from ari_app.web.access.tokens import note_token
 from ari_app.web.access.users import FIRST, LONGEST_NAME
 from ari_app.web.http.middlewares import remote
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.http.roles import Role
 
 TokenId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Scope = Literal["read", "calls", "admin"]
+LATEST = 32503680000.0  # the year 3000
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 
 class Token(BaseModel):
-    """An API token; times are Unix times."""
+    """An API token; times are Unix times, `expires_at` is null for one without an end.
+
+    `made_by`: a user's name; empty by the command line. `right` is the older name of the scope: "write" is admin.
+    """
 
     id: int
     name: str
+    scope: Scope
     right: Literal["read", "write"]
     made_at: float
     used_at: float | None
+    expires_at: float | None
+    made_by: str
 
     @classmethod
     def of(cls, kept: TokenRow) -> "Token":
         """What is shown of it."""
-        return cls.model_validate(vars(kept))
+        return cls.model_validate(_shown(kept))
 
 
 class NewToken(BaseModel):
-    """What a token is for, and what it may do."""
+    """What a token is for, what it may do, and until when (a Unix time); read if nothing is said of its scope.
+
+    `right` is the older name of the scope: "write" is admin.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=100, pattern=PRINTABLE)
-    right: Literal["read", "write"] = "read"
+    scope: Scope | None = None
+    right: Literal["read", "write"] | None = None
+    expires_at: float | None = Field(None, ge=0, le=LATEST, allow_inf_nan=False)
 
 
 class MadeToken(Token):
@@ -83,14 +97,22 @@ async def list_tokens(asked: Asked) -> list[Token]:
 
 async def make_token(asked: Asked, body: NewToken) -> MadeToken:
     """A new one; who has a token can't make itself another, which would outlive it."""
-    secret, kept = await access_of(asked.request).tokens.make(body.name, body.right)
-    return MadeToken(**vars(kept), token=secret)
+    scope = body.scope or ("admin" if body.right == "write" else "read")
+    tokens = access_of(asked.request).tokens
+    secret, kept = await tokens.make(body.name, scope, body.expires_at, asked.who.name)
+    note_token(asked.request, kept, made=True)
+    return MadeToken.model_validate(_shown(kept) | {"token": secret})
 
 
 async def revoke_token(asked: Asked, id: TokenId) -> None:
     """Revoke one."""
-    if not await access_of(asked.request).tokens.revoke(id):
+    if (token := await access_of(asked.request).tokens.revoke(id)) is None:
         raise UnknownToken(message("There is no API token {id}.", id=id))
+    note_token(asked.request, token, made=False)
+
+
+def _shown(kept: TokenRow) -> dict[str, Any]:
+    return vars(kept) | {"right": "write" if kept.scope == "admin" else "read"}
 
 
 async def change_password(asked: Asked, body: PasswordChange) -> None:
@@ -117,7 +139,7 @@ operations = (
         "POST",
         "/api/access/tokens",
         make_token,
-        "Make an API token; for a browser's session and over the Unix socket only",
+        "Make an API token",
         status=201,
     ),
     Operation(

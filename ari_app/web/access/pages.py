@@ -6,15 +6,18 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from ari_app.i18n import message
+from ari_app.reports.audit import Actor
 from ari_app.store.users import UserRow
 from ari_app.web.access.access import access_of
 from ari_app.web.access.account import Unanswered, signed_in, tokens_to_ask_for, tokens_too
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.access.refusals import AccessRefused, LinkRefused, PasswordRefused, TooManyTries
 from ari_app.web.access.users import FIRST
-from ari_app.web.http.context import identity, web_of
+from ari_app.web.audit.actions import SIGN_IN_FAILED, SIGNED_IN
+from ari_app.web.http.context import identity, services, web_of
 from ari_app.web.http.forms import form
 from ari_app.web.http.middlewares import remote
+from ari_app.web.http.notes import notes_of
 from ari_app.web.ui.render import LANGUAGE_CHOICE, THEME_CHOICE, THEMES, render, templates_of
 
 routes = web.RouteTableDef()
@@ -47,14 +50,19 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     """Sign in, and go on to the page that was wanted."""
     fields = await form(request)
     name, wanted = fields.get("username", ""), fields.get("next", "")
+    address, audit = remote(request), services(request).audit
     try:
-        user = await access_of(request).sign_in(name, fields.get("password", ""), remote(request))
+        user = await access_of(request).sign_in(name, fields.get("password", ""), address)
     except AccessRefused as refused:
+        # Only a name that there is: what else was typed there may be a password.
+        known = await access_of(request).users.find(name)
+        audit.record(Actor("visitor", address=address), SIGN_IN_FAILED, known.name if known else "")
         status = 429 if isinstance(refused, TooManyTries) else 403
         page = await _login_page(request, status, next=wanted, typed=name, error=refused.sentence)
         if isinstance(refused, TooManyTries):
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
+    audit.record(Actor("user", user.name, address), SIGNED_IN)
     return await signed_in(request, user, _local(wanted))
 
 
@@ -95,6 +103,7 @@ async def set_password(request: web.Request) -> web.StreamResponse:
         return await _password_page(request, user, 422, link=link, error_of_tokens=refused.sentence)
     except AccessRefused as refused:
         return await _password_page(request, user, 422, link=link, error=refused.sentence)
+    notes_of(request).who = user.name
     return await signed_in(request, user, "/")
 
 

@@ -10,6 +10,7 @@ from ari_app.i18n import message
 from ari_app.networks import address_of
 from ari_app.store.errors import StoreUnavailable
 from ari_app.web.access.access import access_of
+from ari_app.web.access.tokens import SCOPES, TokenExpired
 from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
 from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
 from ari_app.web.http.errors import METRICS, PROBES, PageError, is_api
@@ -68,11 +69,13 @@ def _is_use(request: web.Request) -> bool:
 async def _bearer(request: web.Request, authorization: str) -> Identity:
     if authorization[: len(BEARER)].lower() != BEARER:
         raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
-    token = await access_of(request).tokens.of(authorization[len(BEARER) :].strip(), remote(request))
+    try:
+        token = await access_of(request).tokens.of(authorization[len(BEARER) :].strip(), remote(request))
+    except TokenExpired as expired:
+        raise PageError(401, expired.sentence) from None
     if token is None:
         raise PageError(401, message("This API token is unknown. It may have been revoked."))
-    role = Role.ADMINISTRATOR if token.right == "write" else Role.VIEWER
-    return Identity("token", role, name=token.name, token_id=token.id)
+    return Identity("token", SCOPES[token.scope], name=token.name, token_id=token.id)
 
 
 async def still_in(request: web.Request) -> bool:
@@ -82,7 +85,7 @@ async def still_in(request: web.Request) -> bool:
         if who.kind == "session":
             return await access.sessions.living(who.digest) is not None
         if who.kind == "token":
-            return any(token.id == who.token_id for token in await access.tokens.all())
+            return await access.tokens.is_good(who.token_id)
     except StoreUnavailable as error:
         log.warning("live events go on unchecked until the next time: %s", error)
     return True

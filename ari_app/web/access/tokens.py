@@ -2,18 +2,38 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
 
 from ari_app.bus import EventBus
+from ari_app.i18n import Message, message
 from ari_app.store.access import AccessRepository, TokenRow
+from ari_app.web.access.refusals import AccessRefused
 from ari_app.web.access.secrets import digest
 from ari_app.web.access.sessions import SEEN_EVERY_S
 from ari_app.web.http.context import ACCESS
 from ari_app.web.http.cookies import SECRET_BYTES
+from ari_app.web.http.notes import notes_of
+from ari_app.web.http.roles import Role
 
 log = logging.getLogger(__name__)
 
+SCOPES: Mapping[str, Role] = {"read": Role.VIEWER, "calls": Role.OPERATOR, "admin": Role.ADMINISTRATOR}
+"""What a token may do: as much as a user of that role."""
+SCOPE_NAMES: Mapping[str, Message] = {
+    "read": message("read"),
+    "calls": message("read, calls and texts"),
+    "admin": message("everything"),
+}
 PREFIX = "astergram_"  # so that secret scanners and people know what it is
+
+
+class TokenExpired(AccessRefused):
+    """A token was good once."""
+
+    def __init__(self) -> None:
+        super().__init__(message("This API token has expired: make a new one under Settings."))
 
 
 class Tokens:
@@ -24,26 +44,51 @@ class Tokens:
         self._bus = bus
         self._clock = clock
 
-    async def make(self, name: str, right: str) -> tuple[str, TokenRow]:
+    async def make(self, name: str, scope: str, expires_at: float | None, made_by: str) -> tuple[str, TokenRow]:
         """A new API token: its secret, which nobody can see again, and what is kept of it."""
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-        return secret, await self._kept.make_token(digest(secret), name, right, self._clock())
+        token = TokenRow(0, name, scope, self._clock(), expires_at=expires_at, made_by=made_by)
+        return secret, await self._kept.make_token(digest(secret), token)
 
     async def of(self, secret: str, address: str) -> TokenRow | None:
-        """The token with that secret, which is used thereby; None, and a line in the log, where there is none."""
+        """The token with that secret, which is used thereby; None, and a line in the log, where there is none.
+
+        Raises TokenExpired.
+        """
         token = await self._kept.token(digest(secret))
         if token is None:
             log.warning("authentication failure: wrong API token from %s", address)
-        elif token.used_at is None or self._clock() - token.used_at >= SEEN_EVERY_S:
+            return None
+        if self.has_expired(token):
+            log.info("API token %s has expired; it was used from %s", token.name, address)
+            raise TokenExpired
+        if token.used_at is None or self._clock() - token.used_at >= SEEN_EVERY_S:
             self._kept.use_token(token.id, self._clock())
         return token
+
+    def has_expired(self, token: TokenRow) -> bool:
+        """Whether its time is over."""
+        return token.expires_at is not None and self._clock() >= token.expires_at
+
+    async def is_good(self, id: int | None) -> bool:
+        """Whether there is such a token, and its time is not over."""
+        return any(token.id == id and not self.has_expired(token) for token in await self.all())
 
     async def all(self) -> list[TokenRow]:
         """All of them, the oldest first."""
         return await self._kept.tokens()
 
-    async def revoke(self, id: int) -> bool:
-        """Make a token worthless at once; False where there is none."""
+    async def revoke(self, id: int) -> TokenRow | None:
+        """Make a token, which is returned, worthless at once; None where there is none."""
         revoked = await self._kept.revoke_token(id)
         self._bus.publish(ACCESS)
         return revoked
+
+
+def note_token(request: web.Request, token: TokenRow, *, made: bool) -> None:
+    """For the audit log: a token that was made, or revoked."""
+    notes = notes_of(request)
+    notes.subject = token.name
+    notes.changes["scope"] = (None, token.scope) if made else (token.scope, None)
+    if made and token.expires_at is not None:
+        notes.changes["expires_at"] = (None, token.expires_at)

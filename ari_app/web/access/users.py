@@ -5,6 +5,8 @@ import re
 import secrets
 from collections.abc import Callable
 
+from aiohttp import web
+
 from ari_app.bus import EventBus
 from ari_app.i18n import message
 from ari_app.store.users import LastAdministrator, UserRepository, UserRow
@@ -21,6 +23,7 @@ from ari_app.web.access.secrets import digest
 from ari_app.web.access.sessions import Sessions
 from ari_app.web.http.context import ACCESS
 from ari_app.web.http.cookies import SECRET_BYTES
+from ari_app.web.http.notes import notes_of
 from ari_app.web.http.roles import Role
 
 log = logging.getLogger(__name__)
@@ -91,8 +94,8 @@ class Users:
         log.info("user %s was added, as %s", user.name, role.value)
         return user
 
-    async def set_role(self, name: str, role: Role) -> None:
-        """Another role, at once; raises UnknownUser, LastAdministratorKept."""
+    async def set_role(self, name: str, role: Role) -> UserRow:
+        """Another role, at once; the user as they were. Raises UnknownUser, LastAdministratorKept."""
         user = await self.one(name)
         try:
             await self._kept.set_role(user.id, role.value)
@@ -100,9 +103,10 @@ class Users:
             raise LastAdministratorKept from None
         self._bus.publish(ACCESS)
         log.info("user %s is %s now", user.name, role.value)
+        return user
 
-    async def remove(self, name: str) -> None:
-        """Forget a user, and end their sessions; raises UnknownUser, LastAdministratorKept."""
+    async def remove(self, name: str) -> UserRow:
+        """Forget a user, who is returned, and end their sessions; raises UnknownUser, LastAdministratorKept."""
         user = await self.one(name)
         try:
             await self._kept.remove(user.id)
@@ -110,6 +114,7 @@ class Users:
             raise LastAdministratorKept from None
         self._ended(user)
         log.info("user %s was removed", user.name)
+        return user
 
     async def set_password(self, user: UserRow, password: str, *, revoke_tokens: bool = False) -> None:
         """Set a user's password, and end their sessions; raises PasswordRefused."""
@@ -152,3 +157,10 @@ class Users:
     def _ended(self, user: UserRow) -> None:
         self._sessions.end_started(user.id)
         self._bus.publish(ACCESS)
+
+
+def note_role(request: web.Request, user: UserRow, before: str | None, after: str | None) -> None:
+    """For the audit log: a user, and their role before and after."""
+    notes = notes_of(request)
+    notes.subject = user.name
+    notes.changes["role"] = (before, after)

@@ -8,7 +8,7 @@ from ari_app.store.users import UserRow
 from ari_app.web.access.access import access_of
 from ari_app.web.access.passwords import LONGEST, SHORTEST
 from ari_app.web.access.refusals import LastAdministratorKept, PasswordRefused, UnknownUser, UserExists, UserRefused
-from ari_app.web.access.users import LONGEST_NAME
+from ari_app.web.access.users import LONGEST_NAME, note_role
 from ari_app.web.http.context import identity
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.http.roles import Role
@@ -92,13 +92,16 @@ async def list_users(asked: Asked) -> list[User]:
 
 async def add_user(asked: Asked, body: NewUser) -> User:
     """A new one."""
-    return User.of(await access_of(asked.request).users.add(body.name, body.role, body.password))
+    user = await access_of(asked.request).users.add(body.name, body.role, body.password)
+    note_role(asked.request, user, None, user.role)
+    return User.of(user)
 
 
 async def change_user(asked: Asked, name: Name, body: UserChange) -> User:
     """Another role, at once."""
     its = access_of(asked.request).users
-    await its.set_role(name, body.role)
+    was = await its.set_role(name, body.role)
+    note_role(asked.request, was, was.role, body.role.value)
     return User.of(await its.one(name))
 
 
@@ -116,7 +119,8 @@ async def make_user_link(asked: Asked, name: Name) -> UserLink:
 
 async def remove_user(asked: Asked, name: Name) -> None:
     """Forget them; their sessions end."""
-    await access_of(asked.request).users.remove(name)
+    was = await access_of(asked.request).users.remove(name)
+    note_role(asked.request, was, was.role, None)
 
 
 operations = (

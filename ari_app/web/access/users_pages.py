@@ -7,10 +7,11 @@ from aiohttp import web
 from ari_app.i18n import message
 from ari_app.web.access.access import access_of
 from ari_app.web.access.refusals import AccessRefused, UnknownUser, UserRefused
-from ari_app.web.access.users import INVITATION_S, LONGEST_NAME, RESET_LINK_S
+from ari_app.web.access.users import INVITATION_S, LONGEST_NAME, RESET_LINK_S, note_role
 from ari_app.web.http.context import identity, web_of
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
+from ari_app.web.http.notes import notes_of
 from ari_app.web.http.roles import MAY, NAMES, Role
 from ari_app.web.ui.render import render, translator_of
 
@@ -47,6 +48,7 @@ async def add(request: web.Request) -> web.StreamResponse:
         user = await its.add(fields.get("name", ""), _role(fields.get("role", "")))
     except UserRefused as refused:
         return await _page(request, 422, typed=fields, errors={refused.field: refused.sentence})
+    note_role(request, user, None, user.role)
     return await _page(request, made=await _link(request, user.name))
 
 
@@ -55,12 +57,15 @@ async def set_role(request: web.Request) -> web.StreamResponse:
     """Another role."""
     name = request.match_info["name"]
     try:
-        await access_of(request).users.set_role(name, _role((await form(request)).get("role", "")))
+        role = _role((await form(request)).get("role", ""))
+        was = await access_of(request).users.set_role(name, role)
     except UnknownUser:
         raise web.HTTPNotFound from None
     except AccessRefused as refused:
+        notes_of(request).failed = True
         flash(request, refused.sentence, "failed")
     else:
+        note_role(request, was, was.role, role.value)
         flash(request, message("Saved."))
     raise web.HTTPSeeOther("/" if name == identity(request).name else "/users")
 
@@ -76,12 +81,14 @@ async def remove(request: web.Request) -> web.StreamResponse:
     """Remove one."""
     name = request.match_info["name"]
     try:
-        await access_of(request).users.remove(name)
+        was = await access_of(request).users.remove(name)
     except UnknownUser:
         raise web.HTTPNotFound from None
     except AccessRefused as refused:
+        notes_of(request).failed = True
         flash(request, refused.sentence, "failed")
     else:
+        note_role(request, was, was.role, None)
         flash(request, message("The user {name} is removed.", name=name))
     raise web.HTTPSeeOther("/users")
 

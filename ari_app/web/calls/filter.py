@@ -51,14 +51,15 @@ class CallFilter:
     def query(self, zone: tzinfo) -> Query:
         """For the history; days begin at midnight in ``zone``."""
         answered = {ANSWERED: True, UNANSWERED: False}.get(self.result)
+        since, until = days_between(self.first, self.last, zone)
         return Query(
             text=self.text,
             line=self.line,
             direction=self.direction or None,
             status=self.result if self.result and answered is None else None,
             answered=answered,
-            since=_midnight(self.first, zone) if self.first else None,
-            until=_midnight(self.last + timedelta(days=1), zone) if self.last else None,
+            since=since,
+            until=until,
         )
 
     @property
@@ -103,6 +104,12 @@ def page_number(value: str) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) < len(str(MOST_PAGES)) and int(value)):
         raise PageError(422, message("There is no such page: {value}", value=value))
     return int(value)
+
+
+def days_between(first: date | None, last: date | None, zone: tzinfo) -> tuple[float | None, float | None]:
+    """From the beginning of a day to the end of another, as Unix times."""
+    since = _midnight(first, zone) if first else None
+    return since, _midnight(last + timedelta(days=1), zone) if last else None
 
 
 def _midnight(day: date, zone: tzinfo) -> float:

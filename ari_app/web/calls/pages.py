@@ -9,6 +9,7 @@ from ari_app.web.calls.views import call_flow, csv_answer, line_names
 from ari_app.web.http.context import services
 from ari_app.web.http.errors import PageError, is_htmx
 from ari_app.web.http.flash import flash
+from ari_app.web.http.notes import notes_of
 from ari_app.web.ui import words
 from ari_app.web.ui.drawings import Drawings
 from ari_app.web.ui.render import render, translator_of
@@ -73,6 +74,7 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     if services(request).registry.hang_up(id):
         flash(request, message("The call is being ended."))
     else:
+        notes_of(request).failed = True
         flash(request, message("The call was over already."), "failed")
     if is_htmx(request):
         return render(request, "calls/nothing.html")

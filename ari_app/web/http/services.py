@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ari_app.lines.installation import Installation
     from ari_app.lines.manager import LineManager
     from ari_app.pbx.ami import AmiReports
+    from ari_app.reports.audit import AuditLog
     from ari_app.reports.history import History
     from ari_app.reports.metrics import Metrics
     from ari_app.webhooks.webhooks import Webhooks
@@ -43,6 +44,7 @@ class Services:
     bus: EventBus
     webhooks: Webhooks
     metrics: Metrics
+    audit: AuditLog
     ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 

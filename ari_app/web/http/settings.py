@@ -67,6 +67,10 @@ class WebSettings(BaseModel):
         ),
     ] = Field(24.0, gt=0)
 
+    audit_days: Annotated[int, Setting(message("How long an entry stays in the audit log"), unit=message("days"))] = (
+        Field(400, ge=1)
+    )
+
     @property
     def secure(self) -> bool:
         """Whether browsers come by TLS."""

@@ -13,6 +13,7 @@ from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.setup import Step, StepState, StepView
 from ari_app.telegram.texts import Language, TemplateError, TextName
+from ari_app.web.http.notes import notes_of
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.lines import preview
 from ari_app.web.ui.render import translator_of
@@ -186,7 +187,10 @@ async def log_out_line(asked: Asked, number: Number) -> None:
 
 async def make_test_call(asked: Asked, number: Number, body: TestCall) -> BegunCall:
     """Ring the line's extension, and then call somebody on Telegram."""
-    return BegunCall(id=await asked.services.dispatcher.test_call(asked.services.lines.line(number), body.destination))
+    its = asked.services
+    begun = BegunCall(id=await its.dispatcher.test_call(its.lines.line(number), body.destination))
+    notes_of(asked.request).subject = f"{number} → {body.destination}"
+    return begun
 
 
 async def preview_text(asked: Asked, number: Number, body: PreviewedText) -> Drawn:

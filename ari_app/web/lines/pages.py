@@ -11,6 +11,7 @@ from ari_app.web.http.edits import Edit
 from ari_app.web.http.errors import is_htmx
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
+from ari_app.web.http.notes import notes_of
 from ari_app.web.lines.line import LINE, number_of, render_line
 from ari_app.web.lines.listing import line_list, part_of
 from ari_app.web.settings import forms as installation_form
@@ -114,6 +115,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     try:
         await services(request).lines.log_out(number)
     except TelegramError as error:
+        notes_of(request).failed = True
         flash(request, message("It could not be logged out. {error}", error=error), "failed")
     else:
         flash(request, message("The line is logged out."))

@@ -11,6 +11,7 @@ from ari_app.telegram.setup import Step, StepView
 from ari_app.web.calls.views import call_flow
 from ari_app.web.http.context import services, web_of
 from ari_app.web.http.forms import form
+from ari_app.web.http.notes import notes_of
 from ari_app.web.lines.line import LINE, number_of, render_line
 from ari_app.web.ui import words
 
@@ -108,6 +109,7 @@ async def call(request: web.Request) -> web.StreamResponse:
     try:
         its = services(request)
         await its.dispatcher.test_call(its.lines.line(number), destination)
+        notes_of(request).subject = f"{number} → {destination}"
     except CallRefused as refused:
         return _test(request, "lines/try.html", 422, destination, refused.ending.reason.sentence)
     except (MalformedDestination, TelegramError) as refused:

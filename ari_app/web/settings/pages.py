@@ -10,7 +10,8 @@ from ari_app.lines.installation import BotUntried
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.web.access.access import access_of
-from ari_app.web.http.context import services, web_of
+from ari_app.web.access.tokens import SCOPE_NAMES, SCOPES, note_token
+from ari_app.web.http.context import identity, services, web_of
 from ari_app.web.http.edits import MEANWHILE
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
@@ -20,6 +21,8 @@ from ari_app.web.ui.render import render
 routes = web.RouteTableDef()
 
 LONGEST_NAME = 100
+LASTS_DAYS = ("30", "90", "365")
+DAY_S = 86400.0
 ID_DIGITS = 18  # of a token: what SQLite can hold, and int() can read
 
 
@@ -40,6 +43,8 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "errors": {},
         "tokens": await access_of(request).tokens.all(),
         "made": None,
+        "scopes": SCOPE_NAMES,
+        "lasts_days": LASTS_DAYS,
         "about": installation_form.ABOUT,
         "timezones": zones.names(),
         "machines_zone": zones.name_of(zones.MACHINE),
@@ -76,13 +81,18 @@ async def change_installation(request: web.Request) -> web.StreamResponse:
 async def make_token(request: web.Request) -> web.StreamResponse:
     """A new API token; the answer shows it, the only time."""
     fields = await form(request)
-    name, right = fields.get("name", ""), fields.get("right", "")
+    name, scope, lasts = fields.get("name", ""), fields.get("scope", ""), fields.get("lasts", "")
     wrong: Message | None = None
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
         wrong = message("Give the token a name of up to {longest} characters.", longest=LONGEST_NAME)
     if wrong:
         return await _page(request, 422, errors={"name": wrong})
-    secret, kept = await access_of(request).tokens.make(name, "write" if right == "write" else "read")
+    days = int(lasts) if lasts in LASTS_DAYS else None
+    expires_at = web_of(request).clock() + days * DAY_S if days else None
+    tokens = access_of(request).tokens
+    scope = scope if scope in SCOPES else "read"
+    secret, kept = await tokens.make(name, scope, expires_at, identity(request).name)
+    note_token(request, kept, made=True)
     return await _page(request, made=(kept.name, secret))
 
 
@@ -90,7 +100,9 @@ async def make_token(request: web.Request) -> web.StreamResponse:
 async def revoke_token(request: web.Request) -> web.StreamResponse:
     """Revoke one."""
     id = request.match_info["id"]
-    if not (id.isdecimal() and len(id) <= ID_DIGITS and await access_of(request).tokens.revoke(int(id))):
+    token = await access_of(request).tokens.revoke(int(id)) if id.isdecimal() and len(id) <= ID_DIGITS else None
+    if token is None:
         raise web.HTTPNotFound
+    note_token(request, token, made=False)
     flash(request, message("The token is revoked."))
     raise web.HTTPSeeOther("/settings")

@@ -1,0 +1,57 @@
+"""The audit log, for an administrator."""
+
+from aiohttp import web
+
+from ari_app.i18n import Message, message
+from ari_app.store.audit import AuditQuery
+from ari_app.web.audit.actions import ACTIONS
+from ari_app.web.audit.filter import AuditFilter
+from ari_app.web.http.context import services
+from ari_app.web.ui.render import render, translator_of
+
+routes = web.RouteTableDef()
+
+ON_A_PAGE = 50
+KIND_NAMES: dict[str, Message] = {
+    "user": message("User"),
+    "token": message("API token"),
+    "command line": message("Command line"),
+    "AMI": message("AMI request"),
+    "visitor": message("Not signed in"),
+}
+
+
+@routes.get("/audit")
+async def audit(request: web.Request) -> web.StreamResponse:
+    """A page of it."""
+    chosen, its, translate = AuditFilter.of(request.query), services(request), translator_of(request)
+    found = await its.audit.find(chosen.query(its.zone), (chosen.page - 1) * ON_A_PAGE, ON_A_PAGE)
+    return render(
+        request,
+        "audit/index.html",
+        chosen=chosen,
+        found=found,
+        pages=-(-found.total // ON_A_PAGE),
+        actions=sorted(((name, translate(said)) for name, said in ACTIONS.items()), key=lambda each: each[1]),
+        kinds=[(name, translate(said)) for name, said in KIND_NAMES.items()],
+        words=ACTIONS,
+        kind_names=KIND_NAMES,
+    )
+
+
+@routes.get("/audit.csv")
+async def export(request: web.Request) -> web.StreamResponse:
+    """All entries that fit, as CSV."""
+    return await csv_answer(request, AuditFilter.of(request.query).query(services(request).zone))
+
+
+async def csv_answer(request: web.Request, query: AuditQuery) -> web.StreamResponse:
+    """Answer with all entries that fit, as they are read."""
+    response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="audit.csv"'})
+    response.content_type, response.charset = "text/csv", "utf-8"
+    await response.prepare(request)
+    its = services(request)
+    async for piece in its.audit.export_csv(query, its.zone):
+        await response.write(piece.encode())
+    await response.write_eof()
+    return response

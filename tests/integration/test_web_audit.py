@@ -1,0 +1,209 @@
+"""The audit log: what is in it of what was done, and that no secret is."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ari_app.api_client import program as api_of
+from ari_app.cli import audit as cli_audit
+from ari_app.cli.parser import parse
+from ari_app.lines.settings import LineSettings
+from ari_app.reports.audit import COMMAND_LINE, Actor, AuditLog, differences, entry
+from ari_app.reports.export import BOM
+from ari_app.sandbox.telegram import LocalTelegram
+from ari_app.store.audit import AuditQuery, add_at_once
+from ari_app.store.migrations import MIGRATIONS
+from ari_app.store.store import open_store
+from ari_app.tasks import guarded_tasks
+from tests.integration.web_calls import talking
+from tests.integration.web_helpers import PASSWORD, Clock, Site, browser, program, signed_in, site, user
+from tests.integration.web_lines import LINE, lines_site
+from tests.unit.storage_trouble import locked
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path) as served:
+        yield served
+
+
+async def entries(page: Site, **query: str) -> list[dict[str, Any]]:
+    """The oldest first."""
+    async with program(page) as cli:
+        answer = await cli.ask("GET", "/api/audit", params=query)
+        return list(reversed((await answer.json())["entries"]))
+
+
+async def test_who_signs_in_and_who_does_not(page: Site) -> None:
+    async with signed_in(page) as admin, browser(page, "127.0.0.2") as guesser:
+        await guesser.log_in("a wrong guess")
+        await guesser.log_in("a wrong guess", name="nobody")
+        await guesser.log_in("a wrong guess", name=PASSWORD)
+        await guesser.log_in()
+        await admin.get("/")
+        await admin.post("/logout")
+        told = [(each["action"], each["kind"], each["who"], each["address"]) for each in await entries(page)]
+    assert told == [
+        ("password set by link", "user", "admin", "127.0.0.1"),
+        ("sign-in failed", "visitor", "", "127.0.0.2"),
+        ("sign-in failed", "visitor", "", "127.0.0.2"),
+        ("sign-in failed", "visitor", "", "127.0.0.2"),
+        ("sign-in", "user", "admin", "127.0.0.2"),
+        ("sign-out", "user", "admin", "127.0.0.1"),
+    ]
+    failed = [each["subject"] for each in await entries(page, action="sign-in failed")]
+    assert failed == ["admin", "", ""]  # what else was typed as a name may be a password
+
+
+async def test_settings_are_told_before_and_after_but_no_secret(page: Site) -> None:
+    async with signed_in(page) as admin, program(page) as cli:
+        await admin.get("/settings")
+        fields = {"company": "Acme", "api_id": "12345", "api_hash": "0123456789abcdef0123456789abcdef"}
+        assert (await admin.post("/settings/installation", fields)).path == "/settings"
+        await cli.ask("PATCH", "/api/installation", json={"api_hash": "f" * 32, "company": "Acme Ltd"})
+        await cli.ask("PATCH", "/api/installation", json={"timezone": "Nowhere"})
+        by_page, by_command = await entries(page, action="settings changed")
+    assert by_page["changes"] == {"company": ["", "Acme"], "api_id": [None, 12345], "api_hash": [None, "set"]}
+    assert by_command["changes"] == {"company": ["Acme", "Acme Ltd"], "api_hash": ["set", "set"]}
+    assert (by_page["kind"], by_page["who"], by_command["kind"], by_command["who"]) == (
+        "user", "admin", "command line", "",
+    )  # fmt: skip
+    assert "0123456789abcdef" not in json.dumps(await entries(page))
+
+
+async def test_users_and_tokens_are_told_with_what_they_may(page: Site) -> None:
+    async with signed_in(page) as admin, program(page) as cli, user(page, "viewer", "anna"):
+        await admin.get("/users")
+        await admin.post("/users/anna/role", {"role": "operator"})
+        await admin.post("/users/nobody/role", {"role": "operator"})
+        await admin.post("/users/admin/role", {"role": "operator"})  # the only administrator
+        await admin.post("/users/anna/link")
+        await admin.post("/users/anna/remove")
+        made = await (await cli.ask("POST", "/api/access/tokens", json={"name": "CRM", "right": "write"})).json()
+        async with program(page, made["token"]) as crm:
+            await crm.ask("PATCH", "/api/installation", json={"company": "Acme"})
+        await cli.ask("DELETE", f"/api/access/tokens/{made['id']}")
+        told = [(each["action"], each["who"], each["subject"], each["changes"]) for each in await entries(page)]
+    assert told[1:] == [
+        ("user added", "", "anna", {"role": [None, "viewer"]}),
+        ("sign-in", "anna", "", {}),
+        ("role changed", "admin", "anna", {"role": ["viewer", "operator"]}),
+        ("password link made", "admin", "anna", {}),
+        ("user removed", "admin", "anna", {"role": ["operator", None]}),
+        ("token made", "", "CRM", {"scope": [None, "admin"]}),
+        ("settings changed", "CRM", "", {"company": ["", "Acme"]}),
+        ("token revoked", "", "CRM", {"scope": ["admin", None]}),
+    ]
+    assert made["token"] not in json.dumps(await entries(page))
+
+
+async def test_what_is_done_with_lines_and_calls(tmp_path: Path) -> None:
+    settings = [LineSettings.of({"number": LINE, "name": "Sales"})]
+    async with LocalTelegram(tmp_path / "telegram.db") as telegram, lines_site(tmp_path, telegram, settings) as shown:
+        page = shown.site
+        async with signed_in(page) as admin, program(page) as cli:
+            await cli.ask("PATCH", f"/api/lines/{LINE}/settings", json={"max_calls": 3, "card": {"missed": True}})
+            await cli.ask("POST", "/api/lines", json={"number": "+79990000002"})
+            await cli.ask("DELETE", "/api/lines/+79990000002")
+            await cli.ask("PUT", "/api/drain")
+            await cli.ask("DELETE", "/api/drain")
+            await admin.get("/calls.csv")
+            async with talking(page.services.registry) as call:
+                await cli.ask("POST", f"/api/calls/{call.id}/hangup")
+                page.services.registry.hang_up(call.id)
+            await cli.ask("POST", f"/api/calls/{call.id}/hangup")  # over
+            told = [(each["action"], each["subject"]) for each in (await entries(page))[1:]]
+            (changed,) = await entries(page, action="line changed")
+    assert told == [
+        ("line changed", LINE),
+        ("line added", "+79990000002"),
+        ("line removed", "+79990000002"),
+        ("drain begun", ""),
+        ("drain cancelled", ""),
+        ("calls exported", ""),
+        ("call ended", call.id),
+    ]
+    assert changed["changes"] == {"card.missed": [False, True], "max_calls": [1, 3]}
+
+
+async def test_it_is_found_and_exported(page: Site) -> None:
+    async with signed_in(page) as admin, program(page) as cli:
+        for company in ("=Acme", "<b>Acme</b>"):
+            await cli.ask("PATCH", "/api/installation", json={"company": company})
+        shown = await admin.get("/audit?by=command+line&action=settings+changed")
+        assert ("&lt;b&gt;Acme" in shown.text, "<b>Acme" in shown.text) == (True, False)
+        assert "Password set by a link" not in shown.text.partition("<table")[2]
+        assert (await admin.get("/audit?from=2020-01-01&to=2020-01-02")).text.count("<table") == 0
+        assert (await admin.get("/audit?action=nothing")).status == 422
+        exported = await admin.get("/audit.csv?by=command+line")
+        rows = list(csv.DictReader(io.StringIO(exported.text.removeprefix(BOM))))
+        assert [row["changes"] for row in rows] == ["company: =Acme → <b>Acme</b>", "company: – → =Acme"]
+        assert (await entries(page))[-1]["action"] == "audit log exported"
+        found = await (await cli.get("/api/audit?limit=1&offset=1&kind=command+line")).json()
+        assert (found["total"], found["entries"][0]["changes"]) == (2, {"company": ["", "=Acme"]})
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_it_is_for_administrators(page: Site, role: str) -> None:
+    async with signed_in(page), user(page, role) as reader:
+        for path in ("/audit", "/audit.csv", "/api/audit", "/api/audit.csv"):
+            assert (await reader.get(path)).status == 403
+
+
+async def test_the_command_line_shows_it(page: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    settings: Any = SimpleNamespace(socket=page.socket)
+    async with signed_in(page), program(page) as cli, api_of(settings) as api:
+        await cli.ask("PATCH", "/api/installation", json={"company": "Acme"})
+        await cli_audit.run(parse(["audit", "list"]), api)
+        assert "settings changed" in capsys.readouterr().out
+        await cli_audit.run(parse(["audit", "list", "--find", "127.0.0.1", "--json"]), api)
+        assert [each["action"] for each in json.loads(capsys.readouterr().out)] == ["password set by link"]
+        await cli_audit.run(parse(["audit", "export", str(tmp_path / "audit.csv")]), api)
+    assert "Acme" in (tmp_path / "audit.csv").read_text()
+
+
+# By itself
+
+
+async def test_old_entries_go(tmp_path: Path) -> None:
+    clock = Clock(1_000_000_000.0)
+    async with open_store(tmp_path / "astergram.db") as store:
+        log = AuditLog(store, days=10, clock=clock)
+        log.record(Actor("user", "anna", "192.0.2.1"), "old")
+        clock.now += 10 * 86400 + 1
+        log.record(Actor("user", "anna", "192.0.2.1"), "new")
+        async with guarded_tasks() as tasks:
+            tasks.supervise(log.prune, "pruning")
+            while (await log.find(AuditQuery())).total > 1:
+                pass
+        assert [row.action for row in (await log.find(AuditQuery())).rows] == ["new"]
+
+
+async def test_a_backup_is_in_the_log_whether_the_program_runs_or_not(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "astergram.db") as store:
+        add_at_once(tmp_path / "astergram.db", entry(5.0, COMMAND_LINE, "backup made", "backup.tar.gz"))
+        (row,) = (await AuditLog(store).find(AuditQuery())).rows
+        assert (row.at, row.kind, row.subject) == (5.0, "command line", "backup.tar.gz")
+    async with open_store(tmp_path / "old.db", MIGRATIONS[:5]):
+        add_at_once(tmp_path / "old.db", entry(5.0, COMMAND_LINE, "backup made", "backup.tar.gz"))
+
+
+async def test_nobody_waits_for_it(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "astergram.db") as store:
+        log = AuditLog(store)
+        async with locked(store, tmp_path / "astergram.db"):
+            log.record(Actor("user", "anna"), "settings changed", changes={"company": ("", "Acme")})
+        assert (await log.find(AuditQuery())).total == 1
+
+
+def test_only_what_differs_is_told() -> None:
+    before = LineSettings.of({"number": LINE, "api_id": 1, "api_hash": "a" * 32})
+    after = LineSettings.of({"number": LINE, "api_id": 1, "api_hash": "b" * 32, "name": "Sales"})
+    assert differences(before, after) == {"api_hash": ("set", "set"), "name": ("", "Sales")}
+    assert differences(before, before) == {}
