@@ -322,7 +322,13 @@ def _users(commands: Any) -> None:
     role = add("role", "give a user another role", "user role anna administrator", json=True)
     password = add("password", "set a user's password, which is asked for", "user password anna")
     remove = add("remove", "remove a user; they are signed out", "user remove anna", "user remove anna --yes")
-    for made in (new, role, password, remove):
+    lost = add(
+        "two-factor-off",
+        "turn two-factor authentication off, for a user who has lost their device",
+        "user two-factor-off anna",
+        "user two-factor-off anna --yes",
+    )
+    for made in (new, role, password, remove, lost):
         name = made.add_argument("name", metavar="USER", help="the user's name")
         if made is not new:
             _completed(name, cli_complete.users)
@@ -333,7 +339,8 @@ def _users(commands: Any) -> None:
         made.add_argument(
             "--password", choices=("-",), metavar="-", help="read the password from standard input, one line"
         )
-    remove.add_argument("--yes", action="store_true", help="do it without asking")
+    for made in (remove, lost):
+        made.add_argument("--yes", action="store_true", help="do it without asking")
 
 
 def _tokens(commands: Any) -> None:

@@ -39,6 +39,10 @@ async def run(options: argparse.Namespace, api: Api) -> None:
         case "password":
             await api.ask("PUT", f"{place}/password", {"password": await _password(options)})
             print(f"the password of user {options.name} is set; their browsers are signed out")
+        case "two-factor-off":
+            await confirm(f"two-factor authentication of user {options.name} is turned off", yes=options.yes)
+            await api.ask("DELETE", f"{place}/two-factor")
+            print(f"two-factor authentication of user {options.name} is off")
         case "remove":
             await confirm(f"user {options.name} is removed, and signed out", yes=options.yes)
             await api.ask("DELETE", place)
@@ -62,7 +66,7 @@ async def _password(options: argparse.Namespace) -> str:
 def _show(users: list[dict[str, Any]], zone: tzinfo) -> None:
     """One line for each; times are those of ``zone``."""
     table = Table(box=None, pad_edge=False)
-    for column in ("User name", "Role", "Password", f"Last sign-in ({zones.name_of(zone)})"):
+    for column in ("User name", "Role", "Password", "Two-factor", f"Last sign-in ({zones.name_of(zone)})"):
         table.add_column(column)
     for user in users:
         at = user["signed_in_at"]
@@ -70,6 +74,7 @@ def _show(users: list[dict[str, Any]], zone: tzinfo) -> None:
             user["name"],
             user["role"],
             "set" if user["has_password"] else "not set",
+            "on" if user["two_factor"] else "off",
             f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M:%S}" if at else "",
         )
     show(table)

@@ -169,6 +169,13 @@ def audit_log(db: Database) -> None:
     db.table("audit").create_index(["at"])
 
 
+def two_factor(db: Database) -> None:
+    """What users' devices make codes of, the last step of which a code was used, and recovery codes."""
+    db.table("users").add_column("totp", str)
+    db.table("users").add_column("totp_last", int, not_null_default=0)
+    db.table("recovery_codes").create({"user_id": int, "digest": str}, pk=("user_id", "digest"))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -186,4 +193,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     users,
     token_scopes,
     audit_log,
+    two_factor,
 )

@@ -21,7 +21,11 @@ class LastAdministrator(Exception):
 
 @dataclass(frozen=True)
 class UserRow:
-    """A user; ``hash`` is None for one without a password, ``signed_in_at`` for one who has never been here."""
+    """A user; ``hash`` is None for one without a password, ``signed_in_at`` for one who has never been here.
+
+    ``totp``: the secret that their device makes codes of, if it does; ``totp_last``: the last step of which one was
+    used.
+    """
 
     id: int
     name: str
@@ -29,6 +33,8 @@ class UserRow:
     hash: str | None
     made_at: float
     signed_in_at: float | None
+    totp: str | None = None
+    totp_last: int = 0
 
 
 COLUMNS = tuple(UserRow.__dataclass_fields__)
@@ -91,6 +97,7 @@ class UserRepository:
             _check_administered(db)
             db.table("web_sessions").delete_where("user_id = ?", [id])
             db.table("web_links").delete_where("user_id = ?", [id])
+            db.table("recovery_codes").delete_where("user_id = ?", [id])
 
         await self.store.run(write)
 
@@ -121,6 +128,32 @@ class UserRepository:
         """A user has signed in; never waits."""
         sql = "UPDATE users SET signed_in_at = ? WHERE id = ?"
         self.store.later(("user", id), lambda db: db.execute(sql, [at, id]))
+
+    async def set_two_factor(self, id: int, totp: str | None, codes: Iterable[str]) -> None:
+        """What a user's device makes codes of, None for nothing, and the digests of their recovery codes."""
+
+        def write(db: Database) -> None:
+            last = "CASE WHEN totp IS ? THEN totp_last ELSE 0 END"
+            db.execute(f"UPDATE users SET totp = ?, totp_last = {last} WHERE id = ?", [totp, totp, id])  # noqa: S608
+            db.table("recovery_codes").delete_where("user_id = ?", [id])
+            db.table("recovery_codes").insert_all({"user_id": id, "digest": each} for each in codes)
+
+        await self.store.run(write)
+
+    async def recovery_codes(self, id: int) -> list[str]:
+        """The digests of those that were not used."""
+        rows = ("user_id = ?", [id])
+        return await self.store.run(lambda db: [row["digest"] for row in db.table("recovery_codes").rows_where(*rows)])
+
+    def spend_recovery_code(self, id: int, digest: str) -> None:
+        """A recovery code was used; never waits."""
+        code = ("user_id = ? AND digest = ?", [id, digest])
+        self.store.later(("recovery code", digest), lambda db: db.table("recovery_codes").delete_where(*code))
+
+    def use_code(self, id: int, step: int) -> None:
+        """The code of a step was used; never waits."""
+        sql = "UPDATE users SET totp_last = max(totp_last, ?) WHERE id = ?"
+        self.store.later(("code", id), lambda db: db.execute(sql, [step, id]))
 
     async def put_link(self, id: int, digest: str, made_at: float) -> None:
         """A link to set a user's password, in place of an earlier one."""

@@ -3,6 +3,7 @@
 from ari_app.web.access.account import routes as account_pages
 from ari_app.web.access.api import operations as access_operations
 from ari_app.web.access.pages import routes as access_pages
+from ari_app.web.access.two_factor_pages import routes as two_factor_pages
 from ari_app.web.access.users_api import operations as user_operations
 from ari_app.web.access.users_pages import routes as user_pages
 from ari_app.web.audit.api import operations as audit_operations
@@ -38,6 +39,7 @@ PAGES = (
     call_pages,
     access_pages,
     account_pages,
+    two_factor_pages,
     user_pages,
     audit_pages,
     lines_pages,
@@ -74,6 +76,7 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /static",
         "GET /login",
         "POST /login",
+        "POST /login/code",
         "GET /password",
         "POST /password",
         "POST /choices",
@@ -85,6 +88,9 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         # Of one's own.
         "POST /logout",
         "POST /account/password",
+        "POST /account/two-factor",
+        "POST /account/two-factor/codes",
+        "POST /account/two-factor/off",
         "POST /account/sessions/others",
         "POST /api/access/password",
         # What changes nothing.
@@ -138,6 +144,7 @@ ROLES = RouteRoles(
             ("PATCH", "/api/users/{name}"),
             ("PUT", "/api/users/{name}/password"),
             ("POST", "/api/users/{name}/link"),
+            ("DELETE", "/api/users/{name}/two-factor"),
         }
     ),
 )

@@ -115,8 +115,8 @@ async def test_axe_finds_nothing_on_any_page(tmp_path: Path, chromium: Tree) -> 
                     "/", "/lines", "/lines/add", "/lines/add?application", line, f"{line}/settings", f"{line}/card",
                     f"{line}/lists", f"{line}/limits", f"{line}/texts/en", f"{line}/setup", f"{line}/try",
                     f"{line}/signin", "/calls?page=2", f"/calls/{calls[0].id}", f"/calls/{call.id}", "/charts",
-                    "/connect", "/connect/freepbx", "/settings", "/users", "/audit", "/account", hooks,
-                    f"{hooks}/{hook.id}", "/nothing-there",
+                    "/connect", "/connect/freepbx", "/settings", "/users", "/audit", "/account",
+                    "/account/two-factor", hooks, f"{hooks}/{hook.id}", "/nothing-there",
                 ):  # fmt: skip
                     await examination.of(site, path)
                 call.end(by_administrator(Direction.IN, talking=True))

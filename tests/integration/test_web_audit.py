@@ -50,6 +50,7 @@ async def test_who_signs_in_and_who_does_not(page: Site) -> None:
         await admin.post("/logout")
         told = [(each["action"], each["kind"], each["who"], each["address"]) for each in await entries(page)]
     assert told == [
+        ("sign-in", "user", "admin", "127.0.0.1"),
         ("password set by link", "user", "admin", "127.0.0.1"),
         ("sign-in failed", "visitor", "", "127.0.0.2"),
         ("sign-in failed", "visitor", "", "127.0.0.2"),
@@ -90,7 +91,7 @@ async def test_users_and_tokens_are_told_with_what_they_may(page: Site) -> None:
             await crm.ask("PATCH", "/api/installation", json={"company": "Acme"})
         await cli.ask("DELETE", f"/api/access/tokens/{made['id']}")
         told = [(each["action"], each["who"], each["subject"], each["changes"]) for each in await entries(page)]
-    assert told[1:] == [
+    assert told[2:] == [
         ("user added", "", "anna", {"role": [None, "viewer"]}),
         ("sign-in", "anna", "", {}),
         ("role changed", "admin", "anna", {"role": ["viewer", "operator"]}),
@@ -118,7 +119,7 @@ async def test_what_is_done_with_lines_and_calls(tmp_path: Path) -> None:
                 await cli.ask("POST", f"/api/calls/{call.id}/hangup")
                 page.services.registry.hang_up(call.id)
             await cli.ask("POST", f"/api/calls/{call.id}/hangup")  # over
-            told = [(each["action"], each["subject"]) for each in (await entries(page))[1:]]
+            told = [(each["action"], each["subject"]) for each in (await entries(page))[2:]]
             (changed,) = await entries(page, action="line changed")
     assert told == [
         ("line changed", LINE),
@@ -163,7 +164,10 @@ async def test_the_command_line_shows_it(page: Site, capsys: pytest.CaptureFixtu
         await cli_audit.run(parse(["audit", "list"]), api)
         assert "settings changed" in capsys.readouterr().out
         await cli_audit.run(parse(["audit", "list", "--find", "127.0.0.1", "--json"]), api)
-        assert [each["action"] for each in json.loads(capsys.readouterr().out)] == ["password set by link"]
+        assert [each["action"] for each in json.loads(capsys.readouterr().out)] == [
+            "password set by link",
+            "sign-in",
+        ]
         await cli_audit.run(parse(["audit", "export", str(tmp_path / "audit.csv")]), api)
     assert "Acme" in (tmp_path / "audit.csv").read_text()
 

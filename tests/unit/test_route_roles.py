@@ -11,10 +11,25 @@ from ari_app.web.audit.actions import ACTIONS, NOT_RECORDED, RECORDED, action_of
 from ari_app.web.http.mount import mount
 from ari_app.web.http.roles import ANYBODY, SAFE_METHODS, Role
 
-OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/password"), ("POST", "/password"), ("POST", "/choices")}
+OPEN = {
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("POST", "/login/code"),
+    ("GET", "/password"),
+    ("POST", "/password"),
+    ("POST", "/choices"),
+}
 """For whoever has not signed in."""
 ANSWERS_ANYBODY = {("GET", "/static"), ("GET", "/alive"), ("GET", "/health"), ("GET", "/ready")}
-OWN = {"/logout", "/account/password", "/account/sessions/others", "/api/access/password"}
+OWN = {
+    "/logout",
+    "/account/password",
+    "/account/sessions/others",
+    "/account/two-factor",
+    "/account/two-factor/codes",
+    "/account/two-factor/off",
+    "/api/access/password",
+}
 CHANGES_NOTHING = ("preview", "preview/{name}")
 
 

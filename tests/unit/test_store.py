@@ -123,6 +123,7 @@ ROWS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 RENAMED = {
     ("calls", "near"): "pbx_party", ("calls", "detail"): "reason", ("call_details", "ladder"): "events",
+    ("web_tokens", "right"): "scope",
 }  # fmt: skip
 MOVED = {"web_password": "users", "web_link": "web_links"}
 GONE = {("web_password", "id"), ("web_link", "id")}

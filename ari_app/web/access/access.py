@@ -15,6 +15,7 @@ from ari_app.web.access.refusals import TooManyTries, WrongPassword, acceptable
 from ari_app.web.access.sessions import Sessions
 from ari_app.web.access.throttle import ADDRESSES, USERS, Throttle
 from ari_app.web.access.tokens import Tokens
+from ari_app.web.access.two_factor import TwoFactor, WrongCode
 from ari_app.web.access.users import LONGEST_NAME, Users
 
 log = logging.getLogger(__name__)
@@ -44,21 +45,52 @@ class Access:
         self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock)
         self.users = Users(self._users, self.sessions, self._passwords, bus, clock)
         self.tokens = Tokens(kept, bus, clock)
+        self.two_factor = TwoFactor(self._users, bus, clock, steady)
 
     async def sign_in(self, name: str, password: str, address: str) -> UserRow:
-        """The user who signs in; raises WrongPassword, TooManyTries."""
+        """Whose name and password it is; with two-factor authentication a code is still to come.
+
+        Raises WrongPassword, TooManyTries.
+        """
         user = await self.users.find(name)
         await self._check(user, name.lower()[:LONGEST_NAME], password, address, WrongPassword(SIGN_IN))
         assert user is not None
-        self._users.sign_in(user.id, self._clock())
+        if user.totp is None:
+            self.signed_in(user, address)
         return user
+
+    async def sign_in_with_code(self, challenge: str, code: str, address: str) -> tuple[UserRow, bool]:
+        """Who signs in, and whether it was with a recovery code; raises WrongCode, ChallengeOver, TooManyTries."""
+        user = await self.two_factor.challenged(challenge)
+        self._check_wait(user.name, address)
+        self._addresses.wrong(address)
+        self._names.wrong(user.name)
+        try:
+            recovery = await self.two_factor.check(challenge, user, code)
+        except WrongCode:
+            log.warning("authentication failure: wrong password from %s", address)
+            raise
+        self.signed_in(user, address)
+        return user, recovery
+
+    def signed_in(self, user: UserRow, address: str) -> None:
+        """They are who they say."""
+        self._addresses.right(address)
+        self._names.right(user.name)
+        self._users.sign_in(user.id, self._clock())
+
+    async def check_own(self, user: UserRow, password: str, address: str) -> None:
+        """Have somebody who is signed in say their password again; raises WrongPassword, TooManyTries."""
+        await self._check(user, user.name, password, address, WrongPassword(OWN))
+        self._addresses.right(address)
+        self._names.right(user.name)
 
     async def change_password(
         self, user: UserRow, old: str, new: str, address: str, *, revoke_tokens: bool = False
     ) -> None:
         """Change a user's own password, and end their sessions; raises WrongPassword, TooManyTries, PasswordRefused."""
         acceptable(new)
-        await self._check(user, user.name, old, address, WrongPassword(OWN))
+        await self.check_own(user, old, address)
         await self.users.set_password(user, new, revoke_tokens=revoke_tokens)
 
     async def _check(self, user: UserRow | None, name: str, password: str, address: str, wrong: WrongPassword) -> None:
@@ -67,6 +99,17 @@ class Access:
         Each failure is one line in the log; docs/users.md promises its form to fail2ban. It takes as long where there
         is no such user.
         """
+        self._check_wait(name, address)
+        self._addresses.wrong(address)
+        self._names.wrong(name)
+        hashed = user.hash if user else None
+        if not await self._passwords.matches(hashed, password) or user is None or hashed is None:
+            log.warning("authentication failure: wrong password from %s", address)
+            raise wrong
+        if self._passwords.outdated(hashed):
+            self._users.rehash_password(user.id, hashed, await self._passwords.hashed(password))
+
+    def _check_wait(self, name: str, address: str) -> None:
         if wait_s := self._addresses.wait_s(address):
             log.warning("authentication failure: too many wrong passwords from %s", address)
             raise TooManyTries(wait_s)
@@ -74,16 +117,6 @@ class Access:
             log.warning("authentication failure: too many wrong passwords from %s", address)
             said = message("Too many wrong passwords for this user. Try again in {seconds} s.", seconds=int(wait_s) + 1)
             raise TooManyTries(wait_s, said)
-        self._addresses.wrong(address)
-        self._names.wrong(name)
-        hashed = user.hash if user else None
-        if not await self._passwords.matches(hashed, password) or user is None or hashed is None:
-            log.warning("authentication failure: wrong password from %s", address)
-            raise wrong
-        self._addresses.right(address)
-        self._names.right(name)
-        if self._passwords.outdated(hashed):
-            self._users.rehash_password(user.id, hashed, await self._passwords.hashed(password))
 
 
 ACCESS_KEY = web.AppKey("access", Access)

@@ -12,6 +12,7 @@ from ari_app.web.access.access import access_of
 from ari_app.web.access.account import Unanswered, signed_in, tokens_to_ask_for, tokens_too
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.access.refusals import AccessRefused, LinkRefused, PasswordRefused, TooManyTries
+from ari_app.web.access.two_factor import ChallengeOver
 from ari_app.web.access.users import FIRST
 from ari_app.web.audit.actions import SIGN_IN_FAILED, SIGNED_IN
 from ari_app.web.http.context import identity, services, web_of
@@ -62,8 +63,36 @@ async def log_in(request: web.Request) -> web.StreamResponse:
         if isinstance(refused, TooManyTries):
             page.headers["Retry-After"] = str(refused.wait_s)
         return page
-    audit.record(Actor("user", user.name, address), SIGNED_IN)
-    return await signed_in(request, user, _local(wanted))
+    return await _let_in(request, user, _local(wanted))
+
+
+async def _let_in(request: web.Request, user: UserRow, wanted: str) -> web.StreamResponse:
+    """Sign in whoever has shown that they know the password, or ask for the code of their device first."""
+    if user.totp is not None:
+        challenge = access_of(request).two_factor.challenge(user)
+        return render(request, "access/code.html", challenge=challenge, next=wanted, error=None)
+    services(request).audit.record(Actor("user", user.name, remote(request)), SIGNED_IN)
+    return await signed_in(request, user, wanted)
+
+
+@routes.post("/login/code")
+async def enter_code(request: web.Request) -> web.StreamResponse:
+    """The second step: a code of the user's device, or a recovery code."""
+    fields, address = await form(request), remote(request)
+    challenge, wanted = fields.get("challenge", ""), _local(fields.get("next", ""))
+    access, audit = access_of(request), services(request).audit
+    try:
+        user, recovery = await access.sign_in_with_code(challenge, fields.get("code", ""), address)
+    except ChallengeOver as over:
+        return await _login_page(request, 403, next=wanted, error=over.sentence)
+    except AccessRefused as refused:
+        audit.record(Actor("visitor", address=address), SIGN_IN_FAILED)
+        status = 429 if isinstance(refused, TooManyTries) else 403
+        values = {"challenge": challenge, "next": wanted, "error": refused.sentence}
+        return render(request, "access/code.html", status=status, **values)
+    how = {"recovery code": ("", "used")} if recovery else None
+    audit.record(Actor("user", user.name, address), SIGNED_IN, changes=how)
+    return await signed_in(request, user, "/account/two-factor" if recovery else wanted)
 
 
 @routes.get("/password")
@@ -104,7 +133,7 @@ async def set_password(request: web.Request) -> web.StreamResponse:
     except AccessRefused as refused:
         return await _password_page(request, user, 422, link=link, error=refused.sentence)
     notes_of(request).who = user.name
-    return await signed_in(request, user, "/")
+    return await _let_in(request, user, "/")
 
 
 @routes.post("/logout")

@@ -35,7 +35,13 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     elif secret and (living := await access_of(request).sessions.of(secret, used=_is_use(request))):
         session, user = living
         request[IDENTITY] = Identity(
-            "session", Role(user.role), session.digest, csrf_of(secret), name=user.name, user_id=user.id
+            "session",
+            Role(user.role),
+            session.digest,
+            csrf_of(secret),
+            name=user.name,
+            user_id=user.id,
+            must_enrol=user.role in its.settings.require_two_factor and user.totp is None,
         )
     elif request.path == METRICS and _may_scrape(request):
         request[IDENTITY] = Identity("network", Role.VIEWER)

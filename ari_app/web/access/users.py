@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -152,7 +153,7 @@ class Users:
             raise LinkRefused  # somebody else was faster
         self._ended(user)
         log.info("the password of user %s was set by a link%s", user.name, REVOKED if revoke_tokens else "")
-        return user
+        return replace(user, hash=hashed)
 
     def _ended(self, user: UserRow) -> None:
         self._sessions.end_started(user.id)

@@ -23,6 +23,7 @@ class User(BaseModel):
     name: str
     role: Role
     has_password: bool
+    two_factor: bool
     made_at: float
     signed_in_at: float | None
 
@@ -33,6 +34,7 @@ class User(BaseModel):
             name=row.name,
             role=Role(row.role),
             has_password=row.hash is not None,
+            two_factor=row.totp is not None,
             made_at=row.made_at,
             signed_in_at=row.signed_in_at,
         )
@@ -123,6 +125,12 @@ async def remove_user(asked: Asked, name: Name) -> None:
     note_role(asked.request, was, was.role, None)
 
 
+async def turn_user_two_factor_off(asked: Asked, name: Name) -> None:
+    """For a user who has lost their device, and their recovery codes."""
+    access = access_of(asked.request)
+    await access.two_factor.turn_off(await access.users.one(name))
+
+
 operations = (
     Operation("GET", "/api/account", get_account, "Who asks, and what they may"),
     Operation("GET", "/api/users", list_users, "The users"),
@@ -155,6 +163,13 @@ operations = (
         "Make a link by which a user sets their password",
         errors={404: UnknownUser},
         status=201,
+    ),
+    Operation(
+        "DELETE",
+        "/api/users/{name}/two-factor",
+        turn_user_two_factor_off,
+        "Turn a user's two-factor authentication off",
+        errors={404: UnknownUser},
     ),
     Operation(
         "DELETE",

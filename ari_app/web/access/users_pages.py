@@ -93,6 +93,18 @@ async def remove(request: web.Request) -> web.StreamResponse:
     raise web.HTTPSeeOther("/users")
 
 
+@routes.post(USER + "/two-factor/off")
+async def turn_two_factor_off(request: web.Request) -> web.StreamResponse:
+    """For a user who has lost their device, and their recovery codes."""
+    access, name = access_of(request), request.match_info["name"]
+    try:
+        await access.two_factor.turn_off(await access.users.one(name))
+    except UnknownUser:
+        raise web.HTTPNotFound from None
+    flash(request, message("Two-factor authentication of {name} is off.", name=name))
+    raise web.HTTPSeeOther("/users")
+
+
 async def _link(request: web.Request, name: str) -> dict[str, Any]:
     """What the page shows of a new link."""
     its = access_of(request).users

@@ -18,6 +18,9 @@ ACTIONS: Mapping[str, Message] = {
     "user added": message("User added"),
     "role changed": message("Role changed"),
     "user removed": message("User removed"),
+    "two-factor on": message("Two-factor authentication turned on"),
+    "two-factor off": message("Two-factor authentication turned off"),
+    "recovery codes made": message("Recovery codes made"),
     "token made": message("API token made"),
     "token revoked": message("API token revoked"),
     "settings changed": message("Settings changed"),
@@ -58,6 +61,13 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
     "user added": ("POST /users", "POST /api/users"),
     "role changed": ("POST /users/{name}/role", "PATCH /api/users/{name}"),
     "user removed": ("POST /users/{name}/remove", "DELETE /api/users/{name}"),
+    "two-factor on": ("POST /account/two-factor",),
+    "two-factor off": (
+        "POST /account/two-factor/off",
+        "POST /users/{name}/two-factor/off",
+        "DELETE /api/users/{name}/two-factor",
+    ),
+    "recovery codes made": ("POST /account/two-factor/codes",),
     "token made": ("POST /settings/tokens", "POST /api/access/tokens"),
     "token revoked": ("POST /settings/tokens/{id}/revoke", "DELETE /api/access/tokens/{id}"),
     "settings changed": ("POST /settings/installation", "PATCH /api/installation", "POST /lines/add/application"),
@@ -109,6 +119,7 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
 }
 NOT_RECORDED = frozenset(
     {
+        ("POST", "/login/code"),
         ("POST", "/login"),  # it says so itself, with who it was
         ("POST", "/choices"),
         ("POST", f"{_LINE}/texts/{{language}}/preview/{{name}}"),

@@ -48,6 +48,8 @@ class Identity:
     name: str = ""
     user_id: int | None = None
     token_id: int | None = None
+    must_enrol: bool = False
+    """Their role needs two-factor authentication, and they have none yet: they may do nothing else."""
 
     def may(self, role: Role) -> bool:
         """Whether they have that role, or one that may more."""

@@ -20,6 +20,9 @@ LIVE_HEADER = "X-Live"
 """Sent with what a page asks for when an event comes; the macro `live` in components.html adds it."""
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
 BEARER = "bearer "
+ENROL = "/account/two-factor"
+WHERE_TO_ENROL = frozenset({ENROL, "/logout", "/events"})
+"""For somebody whose role needs two-factor authentication, and who has none yet."""
 NOT_YOUR_ROLE = message("Your role does not allow this: ask an administrator.")
 
 
@@ -73,6 +76,10 @@ async def require_role(request: web.Request, handler: Handler) -> web.StreamResp
             raise PageError(401, message("Sign in first."))
         back = quote(request.path_qs, safe="/") if request.method == "GET" else "/"
         raise web.HTTPSeeOther("/login" if back == "/" else f"/login?next={quote(back)}")
+    if who.must_enrol and route and route[1] not in WHERE_TO_ENROL:
+        if is_api(request) or is_htmx(request) or request.method not in SAFE_METHODS:
+            raise PageError(403, message("Your role needs two-factor authentication: turn it on first."))
+        raise web.HTTPSeeOther(ENROL)
     if route and not roles.may(who.role, route[1], route[0]):
         raise PageError(403, message("This API token may not do this.") if who.kind == "token" else NOT_YOUR_ROLE)
     return await handler(request)

@@ -1,6 +1,6 @@
 """[web]: the admin page."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -67,6 +67,13 @@ class WebSettings(BaseModel):
         ),
     ] = Field(24.0, gt=0)
 
+    require_two_factor: Annotated[
+        tuple[Literal["administrator", "operator", "viewer"], ...],
+        Setting(
+            message("Roles that need two-factor authentication"),
+            message("Who has none yet has to turn it on when they next sign in."),
+        ),
+    ] = ()
     audit_days: Annotated[int, Setting(message("How long an entry stays in the audit log"), unit=message("days"))] = (
         Field(400, ge=1)
     )

@@ -1,0 +1,164 @@
+"""Two-factor authentication: time-based one-time passwords (TOTP, RFC 6238), and recovery codes for a lost device."""
+
+import hmac
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyotp
+
+from ari_app.bus import EventBus
+from ari_app.i18n import message
+from ari_app.store.users import UserRepository, UserRow
+from ari_app.web.access.refusals import AccessRefused
+from ari_app.web.access.secrets import digest
+from ari_app.web.http.context import ACCESS
+
+log = logging.getLogger(__name__)
+
+ISSUER = "Astergram"
+STEP_S = 30
+WINDOW = 1  # steps by which a device's clock may be off, either way (RFC 6238, 5.2)
+RECOVERY_CODES = 10
+CODE_SIGNS, CODE_LENGTH = "abcdefghjkmnpqrstuvwxyz23456789", 12  # none that is taken for another; 59 bits
+CHALLENGE_S = 300.0  # between the password and the code
+CHALLENGE_TRIES = 5
+MOST_WAITING = 1000  # who have entered their password, and a code is awaited of them
+
+
+class WrongCode(AccessRefused):
+    """It is not the code now, or it was used already."""
+
+    def __init__(self) -> None:
+        super().__init__(message("This is not the code. Each code works once; wait for the next one."))
+
+
+class ChallengeOver(AccessRefused):
+    """The password was too long ago, or too many codes were wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(message("Enter your password once more: that took too long, or there were too many codes."))
+
+
+@dataclass
+class _Challenge:
+    user_id: int
+    hash: str | None  # of the password that was right
+    until: float
+    tries: int = 0
+
+
+class TwoFactor:
+    """Codes of all users. ``clock`` gives Unix time, as their devices have it; ``steady`` one that nobody sets.
+
+    What the database has not been told yet counts all the same: no code works twice because it can't be written.
+    """
+
+    def __init__(
+        self, kept: UserRepository, bus: EventBus, clock: Callable[[], float], steady: Callable[[], float]
+    ) -> None:
+        self._kept = kept
+        self._bus = bus
+        self._clock = clock
+        self._steady = steady
+        self._offered: dict[int, str] = {}  # secrets that nobody has confirmed yet
+        self._last: dict[str, int] = {}  # the latest step of which a secret's code was used
+        self._spent: set[str] = set()
+        self._waiting: OrderedDict[str, _Challenge] = OrderedDict()
+
+    # Turning it on and off
+
+    def offer(self, user: UserRow) -> str:
+        """A secret for a device; the same until it is confirmed."""
+        return self._offered.setdefault(user.id, pyotp.random_base32())
+
+    def address(self, user: UserRow) -> str:
+        """What an authenticator app reads from a QR code."""
+        return str(pyotp.TOTP(self.offer(user)).provisioning_uri(name=user.name, issuer_name=ISSUER))
+
+    async def confirm(self, user: UserRow, code: str) -> list[str]:
+        """Turn it on, once the device gives the right code; the recovery codes. Raises WrongCode."""
+        secret = self.offer(user)
+        self._use(secret, code)
+        codes = _new_codes()
+        await self._kept.set_two_factor(user.id, secret, [digest(each) for each in codes])
+        self._offered.pop(user.id, None)
+        self._bus.publish(ACCESS)
+        log.info("user %s has turned two-factor authentication on", user.name)
+        return [_readable(each) for each in codes]
+
+    async def new_codes(self, user: UserRow) -> list[str]:
+        """Other recovery codes, in place of those that there are."""
+        codes = _new_codes()
+        await self._kept.set_two_factor(user.id, user.totp, [digest(each) for each in codes])
+        return [_readable(each) for each in codes]
+
+    async def codes_left(self, user: UserRow) -> int:
+        """How many recovery codes have not been used."""
+        return len(set(await self._kept.recovery_codes(user.id)) - self._spent)
+
+    async def turn_off(self, user: UserRow) -> None:
+        """Turn it off, for a lost device, too."""
+        await self._kept.set_two_factor(user.id, None, [])
+        self._bus.publish(ACCESS)
+        log.info("two-factor authentication of user %s was turned off", user.name)
+
+    # Signing in
+
+    def challenge(self, user: UserRow) -> str:
+        """The secret of a browser whose user has entered their password, and is asked for a code."""
+        secret = secrets.token_urlsafe()
+        self._waiting[secret] = _Challenge(user.id, user.hash, self._steady() + CHALLENGE_S)
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.popitem(last=False)
+        return secret
+
+    async def challenged(self, secret: str) -> UserRow:
+        """Who is to enter a code, which is counted as a try; raises ChallengeOver."""
+        waiting = self._waiting.get(secret)
+        if waiting is None:
+            raise ChallengeOver
+        waiting.tries += 1
+        user = await self._kept.by_id(waiting.user_id)
+        over = waiting.tries > CHALLENGE_TRIES or self._steady() >= waiting.until
+        if over or user is None or user.totp is None or user.hash != waiting.hash:
+            self._waiting.pop(secret, None)
+            raise ChallengeOver
+        return user
+
+    async def check(self, secret: str, user: UserRow, code: str) -> bool:
+        """Let them in with a code of the device, or a recovery code (then True); raises WrongCode."""
+        plain = "".join(sign for sign in code.lower() if sign.isalnum())
+        recovery = digest(plain)
+        used = recovery in await self._kept.recovery_codes(user.id) and recovery not in self._spent
+        if used:
+            self._spent.add(recovery)
+            self._kept.spend_recovery_code(user.id, recovery)
+            log.warning("user %s has signed in with a recovery code", user.name)
+        else:
+            assert user.totp is not None
+            step = self._use(user.totp, plain, user.totp_last)
+            self._kept.use_code(user.id, step)
+        self._waiting.pop(secret, None)
+        return used
+
+    def _use(self, secret: str, code: str, last: int = 0) -> int:
+        """The step that a code is of; raises WrongCode, also for one that was used, or is older than one used."""
+        now, totp = int(self._clock() // STEP_S), pyotp.TOTP(secret)
+        plain = "".join(code.split())
+        last = max(last, self._last.get(secret, 0))
+        for step in range(now - WINDOW, now + WINDOW + 1):
+            if step > last and hmac.compare_digest(totp.generate_otp(step).encode(), plain.encode()):
+                self._last[secret] = step
+                return step
+        raise WrongCode
+
+
+def _new_codes() -> list[str]:
+    return ["".join(secrets.choice(CODE_SIGNS) for _ in range(CODE_LENGTH)) for _ in range(RECOVERY_CODES)]
+
+
+def _readable(code: str) -> str:
+    return "-".join(code[place : place + 4] for place in range(0, CODE_LENGTH, 4))

@@ -1,0 +1,88 @@
+"""One's own two-factor authentication: turned on with an authenticator app, and off again."""
+
+from typing import Any
+
+import segno
+from aiohttp import web
+from markupsafe import Markup
+
+from ari_app.i18n import message
+from ari_app.web.access.access import access_of
+from ari_app.web.access.account import own
+from ari_app.web.access.refusals import AccessRefused
+from ari_app.web.http.context import identity
+from ari_app.web.http.flash import flash
+from ari_app.web.http.forms import form
+from ari_app.web.http.middlewares import remote
+from ari_app.web.ui.render import render
+
+routes = web.RouteTableDef()
+
+PLACE = "/account/two-factor"
+QR_MODULE_PX, QR_BORDER = 6, 4
+
+
+@routes.get(PLACE)
+async def show(request: web.Request) -> web.StreamResponse:
+    """Whether it is on, and how to turn it on."""
+    return await _page(request)
+
+
+async def _page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
+    its, user = access_of(request).two_factor, await own(request)
+    base: dict[str, Any] = {
+        "user": user,
+        "needed": identity(request).must_enrol,
+        "codes": None,
+        "left": await its.codes_left(user) if user.totp else 0,
+        "errors": {},
+        "secret": "",
+        "qr": "",
+    }
+    if user.totp is None:
+        base |= {"secret": its.offer(user), "qr": _qr(its.address(user))}
+    return render(request, "access/two_factor.html", status=status, **(base | values))
+
+
+@routes.post(PLACE)
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """Turn it on; the answer shows the recovery codes, the only time."""
+    its, user = access_of(request).two_factor, await own(request)
+    if user.totp is not None:
+        raise web.HTTPSeeOther(PLACE)
+    try:
+        codes = await its.confirm(user, (await form(request)).get("code", ""))
+    except AccessRefused as refused:
+        return await _page(request, 422, errors={"code": refused.sentence})
+    return await _page(request, codes=codes)
+
+
+@routes.post(PLACE + "/codes")
+async def new_codes(request: web.Request) -> web.StreamResponse:
+    """Other recovery codes, for whoever says their password again."""
+    user = await own(request)
+    if user.totp is None:
+        raise web.HTTPSeeOther(PLACE)
+    try:
+        await access_of(request).check_own(user, (await form(request)).get("password", ""), remote(request))
+    except AccessRefused as refused:
+        return await _page(request, 422, errors={"password": refused.sentence})
+    return await _page(request, codes=await access_of(request).two_factor.new_codes(user))
+
+
+@routes.post(PLACE + "/off")
+async def turn_off(request: web.Request) -> web.StreamResponse:
+    """Turn it off, for whoever says their password again."""
+    user = await own(request)
+    try:
+        await access_of(request).check_own(user, (await form(request)).get("password", ""), remote(request))
+    except AccessRefused as refused:
+        return await _page(request, 422, errors={"password": refused.sentence})
+    await access_of(request).two_factor.turn_off(user)
+    flash(request, message("Two-factor authentication is off."))
+    raise web.HTTPSeeOther(PLACE)
+
+
+def _qr(address: str) -> Markup:
+    svg = segno.make(address, error="m").svg_inline(scale=QR_MODULE_PX, border=QR_BORDER, omitsize=True, svgclass="qr")
+    return Markup(svg)  # noqa: S704 - segno's own, of numbers
