@@ -17,7 +17,9 @@ from ari_app.telegram.errors import Limited, TelegramError
 from ari_app.telegram.peers import bot_peer
 from ari_app.telegram.session import Session
 
-SETTLE_S = 15.0  # a bot that has just been started, or been given another token
+SETTLE_S = 60.0
+"""For a bot that has just been started, or been given another token: loading what it needs takes seconds, and longer
+on a busy machine. No call waits for it."""
 LATEST = 100  # messages of one chat, as many as Telegram gives at once
 SERVER_TROUBLE = 500
 
