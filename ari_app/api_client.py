@@ -34,9 +34,13 @@ class Api:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def ask(self, method: str, path: str, body: Any = None, version: str = "") -> Any:
-        """The answer to a request; ``path`` is what follows /api. ``version``: only if it is still this one."""
+    async def ask(self, method: str, path: str, body: Any = None, version: str = "", key: str = "") -> Any:
+        """The answer to a request; ``path`` is what follows /api. ``version``: only if it is still this one.
+
+        ``key``: it is not carried out again where it was already.
+        """
         headers = {"If-Match": f'"{version}"'} if version else {}
+        headers |= {"Idempotency-Key": key} if key else {}
         async with self._session.request(method, f"/api{path}", json=body, headers=headers) as answer:
             return await _said(answer)
 

@@ -50,6 +50,7 @@ from ari_app.lines.manager import LineManager
 from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
 from ari_app.pbx.ami_services import AmiServices
+from ari_app.pbx.placing import CallPlacer
 from ari_app.pbx.reporting import Reporting
 from ari_app.pbx.services import PbxServices
 from ari_app.reload import Reload
@@ -211,11 +212,12 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
 
         # What programs of the PBX are told, and ask for; before anything can happen.
         pbx_services = PbxServices(lines, registry, cards, call_tasks)
+        placer = CallPlacer(pbx_services, dispatcher, store)
         pbx_tasks = await stack.enter_async_context(guarded_tasks())
         readers = [reports.put, webhooks.put] if reports else [webhooks.put]
         reporting = Reporting(readers, lines, statuses, registry, bus)
         if reports:
-            asked = AmiServices(pbx_services, dispatcher, registry, audit)
+            asked = AmiServices(pbx_services, placer, registry, audit)
             reports.begin(reporting, lines, registry, asked, pbx_tasks)
         reporting.begin(pbx_tasks, history.crashed)
 
@@ -253,6 +255,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             statuses=statuses,
             account_setup=AccountSetup(manager, bot, bus),
             dispatcher=dispatcher,
+            placer=placer,
             card_files=CardFiles(store),
             registry=registry,
             history=history,

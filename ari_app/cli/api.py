@@ -152,6 +152,7 @@ async def web(options: argparse.Namespace, api: Api) -> None:
 COMMANDS = {
     "line": partial(ask, cli_lines.run),
     "calls": partial(ask, cli_calls.run),
+    "call": partial(ask, cli_calls.place),
     "settings": partial(ask, installation),
     "audit": partial(ask, cli_audit.run),
     "token": partial(ask, cli_tokens.run),

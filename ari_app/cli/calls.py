@@ -49,6 +49,14 @@ async def run(options: argparse.Namespace, api: Api) -> None:
             print(f"{options.file} is written")
 
 
+async def place(options: argparse.Namespace, api: Api) -> None:
+    """`astergram call`; raises RequestRefused."""
+    line = f"+{options.line.removeprefix('+')}" if options.line else None
+    wanted = {"to": options.to, "from": options.source, "line": line}
+    call = await api.ask("POST", "/calls", wanted, key=options.key or "")
+    show_json(call) if options.json else print(f"call {call['id']} has begun")
+
+
 def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
     """One line for each; times are those of ``zone``."""
     table = Table(box=None, pad_edge=False)

@@ -84,6 +84,20 @@ def parser() -> Parser:
     _lines(commands)
     _calls(commands)
     _webhooks(commands)
+    call = add(
+        "call",
+        "ring somebody in the PBX, then call a person on Telegram",
+        "call +79990000002 --from 101@phones",
+        f"call @anna --from 101@phones --line {LINE}",
+        json=True,
+    )
+    call.add_argument("to", metavar="TO", help="+79990000002, @name or tg# and a Telegram id")
+    call.add_argument("--from", dest="source", required=True, metavar="EXTENSION@CONTEXT", help="who rings first")
+    _completed(
+        call.add_argument("--line", metavar="NUMBER", help="the line; without it, the one that fits best"),
+        cli_complete.numbers,
+    )
+    call.add_argument("--key", metavar="KEY", help="the same key never places a second call, also after a restart")
     whole = add(
         "settings",
         "show or change company, timezone, api_id, api_hash and bot_token",

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ari_app.asterisk.ami import Fields
-from ari_app.asterisk.legs import is_extension
 from ari_app.calls.registry import CallRefused
 from ari_app.cooldown import Cooldown, Rate
 from ari_app.pbx.events import ReportedEvent, TelegramResponse
+from ari_app.pbx.placing import target_of
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.profile import Target
@@ -200,8 +200,7 @@ async def _send(services: Requestable, headers: Mapping[str, str]) -> Answered:
 
 async def _call(services: Requestable, headers: Mapping[str, str]) -> Answered:
     to, exten = _required(headers, "To"), _required(headers, "Exten")
-    target = Target.parse(exten)
-    if not (target and is_extension(target.extension) and is_extension(target.context)):
+    if (target := target_of(exten)) is None:
         raise NotDone(f"Exten is {exten!r}: give EXTENSION@CONTEXT, such as 101@phones")
     call_id = await services.call(_line(headers), to, target)
     return Answered(f"{exten} rings; {to} is called when it answers.", call_id)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.registry import CallRegistry
+from ari_app.pbx.placing import CallPlacer
 from ari_app.pbx.services import PbxServices
 from ari_app.reports.audit import Actor, AuditLog
 from ari_app.telegram.profile import Target
@@ -19,7 +19,7 @@ class AmiServices:
     """`Requestable`, by the program's own parts."""
 
     services: PbxServices
-    dispatcher: CallDispatcher
+    placer: CallPlacer
     registry: CallRegistry
     audit: AuditLog
 
@@ -29,7 +29,7 @@ class AmiServices:
 
     async def call(self, line: str | None, to: str, target: Target) -> str:
         """Ring somebody in the PBX, then call a person; the call's id."""
-        return await self.dispatcher.click_to_call(self.services.choose(line), to, target)
+        return await self.placer.place(line, to, target)
 
     def hang_up(self, call_id: str) -> bool:
         """End a call; False where there is no such one."""

@@ -176,6 +176,11 @@ def two_factor(db: Database) -> None:
     db.table("recovery_codes").create({"user_id": int, "digest": str}, pk=("user_id", "digest"))
 
 
+def placed_calls(db: Database) -> None:
+    """Calls that programs have asked for under a key, so that none is placed twice."""
+    db.table("placed_calls").create({"key": str, "request": str, "call": str, "made_at": float}, pk="key")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -194,4 +199,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     token_scopes,
     audit_log,
     two_factor,
+    placed_calls,
 )

@@ -98,6 +98,8 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         f"POST {_API_LINE}/texts/preview",
     ),
     Role.OPERATOR: (
+        "POST /calls",
+        "POST /api/calls",
         "POST /calls/{id}/hangup",
         "POST /api/calls/{id}/hangup",
         f"GET {_LINE}/try",

@@ -32,7 +32,8 @@ from tests.pictures import png
 HEIGHT = 900
 LANGUAGES, THEMES, WIDTHS = ("en", "ru"), ("light", "dark"), (360, 768, 1280)
 PARTS = re.compile(
-    r"/(now|view|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+)$|\.csv$"
+    r"/(now|view|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+|webhooks/list"
+    r"|deliveries)$|\.csv$"
 )
 """What is fetched besides pages, files included, and what leads on to one."""
 FOCUSED = """() => {

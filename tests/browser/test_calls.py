@@ -35,6 +35,27 @@ def confirming(page: Page) -> list[str]:
     return asked
 
 
+async def test_a_call_is_placed_on_the_overview(play: PlayMaker, admin: Admin) -> None:
+    """The phone rings, then the person, and the page shows the call."""
+    async with (
+        play() as stage,
+        admin(stage) as page,
+        stage.phone(auto_answer=True) as phone,
+        stage.person(ANNA) as anna,
+    ):
+        await page.get_by_text("Place a call").click()
+        await page.get_by_label("Who rings first").fill("101@phones")
+        await page.get_by_label("Whom to call").fill(ANNA)
+        await page.get_by_role("button", name="Place the call").click()
+        await page.wait_for_url("**/calls/*")
+        call = await anna.incoming()
+        await call.ring()
+        await call.accept(None, None)
+        await phone.established()
+        await expect(page.locator("h2 .badge")).to_have_text("Talking")
+        await call.hang_up()
+
+
 async def test_a_call_comes_goes_on_and_is_ended_on_the_overview(play: PlayMaker, admin: Admin) -> None:
     """It appears by itself, its meters and its time move, the button ends it, and it is in the history."""
     async with play() as stage, admin(stage) as page, stage.phone(auto_answer=True), stage.person(ANNA) as anna:

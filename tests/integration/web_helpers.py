@@ -109,6 +109,7 @@ async def site(
             "statuses": StatusMonitor(lines, away, Bot(), bus, registry.drain),
             "account_setup": nothing,
             "dispatcher": nothing,
+            "placer": nothing,
             "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "webhooks": webhooks,

@@ -5,16 +5,22 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.calls.progress import CallState
+from ari_app.calls.registry import CallRefused
 from ari_app.i18n import Message, message
+from ari_app.lines.settings import SettingRefused
+from ari_app.pbx.placing import NO_TARGET, KeyInUse, KeyReused, target_of
 from ari_app.reports.history import CallRecord, end_reason
 from ari_app.store.calls import CallRow, Query
+from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.peers import MalformedDestination
 from ari_app.web.calls.views import FlowRow, call_flow, csv_answer
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.ui import words
 from ari_app.web.ui.render import translator_of
+from ari_app.wrong import Wrong
 
 CallId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
@@ -151,6 +157,46 @@ class PageWanted(CallsWanted):
     limit: int = Field(50, ge=1, le=500)
 
 
+class NewCall(BaseModel):
+    """A call: `from` in the PBX rings first, and `to` is called when it answers.
+
+    Without `line` it goes through the line for that extension, the default one, or the least busy one.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=NO_CONTROLS,
+        examples=["+79990000002"],
+        description="As Stasis(telegram,...) takes it: +79990000002, @anna or tg#5000000002.",
+    )
+    from_: str = Field(
+        alias="from",
+        max_length=200,
+        pattern=r"^[^@\s]+@[^@\s]+$",
+        examples=["101@phones"],
+        description="EXTENSION@CONTEXT.",
+    )
+    line: str | None = Field(None, pattern=r"^\+[0-9]{5,15}$", examples=["+79990000001"])
+
+
+class PlacedCall(BaseModel):
+    """The call that has begun: GET /api/calls/{id} tells how it goes, and what came of it."""
+
+    id: str
+
+
+async def place_call(asked: Asked, body: NewCall) -> PlacedCall:
+    """Ring somebody in the PBX, then call a person; a request with the same Idempotency-Key places no second call."""
+    if (target := target_of(body.from_)) is None:
+        raise SettingRefused(Wrong("from", NO_TARGET))
+    id = await asked.services.placer.place(body.line, body.to, target, asked.key)
+    asked.headers["Location"] = f"/api/calls/{id}"
+    return PlacedCall(id=id)
+
+
 async def list_live_calls(asked: Asked) -> list[LiveCall]:
     """The calls now, the newest first."""
     return [_live(record, asked.web.clock()) for record in asked.services.history.live()]
@@ -205,6 +251,15 @@ def _live(record: CallRecord, now: float) -> LiveCall:
 
 operations = (
     Operation("GET", "/api/calls", find_calls, "Calls of the history, live ones too"),
+    Operation(
+        "POST",
+        "/api/calls",
+        place_call,
+        "Place a call",
+        status=202,
+        errors={409: (TelegramError, CallRefused, KeyInUse), 422: (MalformedDestination, SettingRefused, KeyReused)},
+        keyed=True,
+    ),
     Operation("GET", "/api/calls.csv", export_calls, "The same as CSV", media_type="text/csv"),
     Operation("GET", "/api/calls/live", list_live_calls, "The calls now"),
     Operation("GET", "/api/calls/{id}", get_call, "One call with its steps and its audio", errors={404: UnknownCall}),

@@ -1,14 +1,21 @@
 """The call history: found, exported, and each call opened; live calls are ended from here."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from ari_app.calls.progress import CallState
-from ari_app.i18n import message
+from ari_app.calls.registry import CallRefused
+from ari_app.i18n import Message, message
+from ari_app.pbx.placing import NO_TARGET, KeyRefused, target_of
+from ari_app.telegram.errors import TelegramError
+from ari_app.telegram.peers import MalformedDestination
 from ari_app.web.calls.filter import RESULTS, CallFilter
-from ari_app.web.calls.views import call_flow, csv_answer, line_names
+from ari_app.web.calls.views import call_flow, csv_answer, line_names, placing
 from ari_app.web.http.context import services
 from ari_app.web.http.errors import PageError, is_htmx
 from ari_app.web.http.flash import flash
+from ari_app.web.http.forms import form
 from ari_app.web.http.notes import notes_of
 from ari_app.web.ui import words
 from ari_app.web.ui.drawings import Drawings
@@ -41,6 +48,31 @@ async def calls(request: web.Request) -> web.StreamResponse:
     if is_htmx(request) and not live:
         page.headers["HX-Push-Url"] = chosen.address("/calls")
     return page
+
+
+@routes.post("/calls")
+async def place_call(request: web.Request) -> web.StreamResponse:
+    """Ring somebody in the PBX, then call a person; a form that is sent twice places one call."""
+    fields = await form(request)
+    wrong = await _placed(request, fields)
+    if isinstance(wrong, str):
+        flash(request, message("It rings in the PBX; the person is called when somebody answers there."))
+        raise web.HTTPSeeOther(f"/calls/{wrong}")
+    where, sentence = wrong
+    return render(request, "calls/place.html", status=422, **placing(request, fields), errors={where: sentence})
+
+
+async def _placed(request: web.Request, fields: Mapping[str, str]) -> str | tuple[str, Message]:
+    """The call's id; or what keeps it from being placed, with the field that it is about."""
+    to, line, key = fields.get("to", ""), fields.get("line", ""), fields.get("key", "")
+    if (target := target_of(fields.get("from", ""))) is None:
+        return "from", NO_TARGET
+    try:
+        return await services(request).placer.place(line or None, to, target, key)
+    except CallRefused as refused:
+        return "to", refused.ending.reason.sentence
+    except (MalformedDestination, TelegramError, KeyRefused) as refused:
+        return "to", message("{error}", error=refused)
 
 
 @routes.get("/calls.csv")

@@ -1,6 +1,9 @@
 """Calls as pages and API show them."""
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -53,6 +56,12 @@ def call_flow(call: CallRecord | Call) -> list[FlowRow]:
 def line_names(lines: LineManager) -> dict[str, str]:
     """Each line's number with its name, if it has one."""
     return {each.number: f"{each.name} ({each.number})" if each.name else each.number for each in lines.all_settings()}
+
+
+def placing(request: web.Request, fields: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """For the form that places a call; ``fields``: as it was sent."""
+    wanted = {"from": "", "to": "", "line": "", **(fields or {}), "key": uuid.uuid4().hex}
+    return {"wanted": wanted, "names": line_names(services(request).lines)}
 
 
 async def csv_answer(request: web.Request, query: Query) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from ari_app import __version__
 from ari_app.web.http.errors import PROBLEM_JSON
-from ari_app.web.http.operation import ETAG, IF_MATCH, Operation
+from ari_app.web.http.operation import ETAG, IDEMPOTENCY_KEY, IF_MATCH, Operation
 from ari_app.web.http.roles import ANYBODY, Role, RouteRoles
 
 SCHEMAS = "#/components/schemas/{model}"
@@ -19,6 +19,14 @@ IF_MATCH_PARAMETER = {
     "required": False,
     "schema": {"type": "string"},
     "description": "The ETag of what was read; where it is another one now, nothing is changed.",
+}
+
+KEY_PARAMETER = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": "What the request is known by: sent again with the same, it is not carried out again.",
 }
 
 
@@ -88,6 +96,8 @@ def _operation(operation: Operation, roles: RouteRoles, schemas: dict[str, Any])
         ]
     if operation.versioned and operation.body:
         parameters.append(IF_MATCH_PARAMETER)
+    if operation.keyed:
+        parameters.append(KEY_PARAMETER)
     made: dict[str, Any] = {
         "operationId": operation.function.__name__,
         "summary": operation.summary,

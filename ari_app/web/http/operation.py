@@ -20,6 +20,8 @@ from ari_app.wrong import Wrong, wrong_in
 
 PLACE = re.compile(r"{(\w+)}")
 ETAG, IF_MATCH = "ETag", "If-Match"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
 ANY = ETag("*")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -54,6 +56,16 @@ class Asked:
         tags = self.request.if_match or ()
         return None if ANY in tags else frozenset(tag.value for tag in tags if not tag.is_weak)
 
+    @property
+    def key(self) -> str:
+        """What a request is known by, should it be sent again (Idempotency-Key); empty for none. Raises PageError."""
+        key = self.request.headers.get(IDEMPOTENCY_KEY)
+        if key is None:
+            return ""
+        if not KEY.fullmatch(key) or not (bare := key.strip('"')):
+            raise PageError(422, message("Idempotency-Key takes 1 to 255 printable characters of ASCII."))
+        return bare
+
     def answers_version(self, version: str) -> None:
         """Tell the version of what is answered (ETag, RFC 9110)."""
         self.headers[ETAG] = f'"{version}"'
@@ -69,6 +81,7 @@ class Operation:
     ``right``: what whoever asks has to have; None: nothing, it is open to everybody.
     ``errors``: which exceptions are answered with which status; their text (`.sentence`, else `str`) is the detail.
     ``versioned``: its answer has an ETag, and what changes something obeys If-Match.
+    ``keyed``: it obeys Idempotency-Key (draft-ietf-httpapi-idempotency-key-header).
     ``largest``: it takes a file of so many bytes at most, as its `content`, in place of JSON.
     """
 
@@ -81,6 +94,7 @@ class Operation:
     media_type: str = "application/json"
     versioned: bool = False
     largest: int = 0
+    keyed: bool = False
 
     @cached_property
     def hints(self) -> dict[str, Any]:

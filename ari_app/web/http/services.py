@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ari_app.lines.installation import Installation
     from ari_app.lines.manager import LineManager
     from ari_app.pbx.ami import AmiReports
+    from ari_app.pbx.placing import CallPlacer
     from ari_app.reports.audit import AuditLog
     from ari_app.reports.history import History
     from ari_app.reports.metrics import Metrics
@@ -35,6 +36,7 @@ class Services:
     statuses: StatusMonitor
     account_setup: AccountSetup
     dispatcher: CallDispatcher
+    placer: CallPlacer
     card_files: CardFiles
     registry: CallRegistry
     history: History
