@@ -45,8 +45,11 @@ class LineReporter:
         with self._bus.subscribe() as changes:
             while True:
                 self._report()
-                while (await changes.get()).kind not in FOLLOWED:
-                    pass
+                kinds: set[str] = set()
+                while not kinds & FOLLOWED:
+                    kinds.add((await changes.get()).kind)
+                    while not changes.empty():  # what came together is looked at together
+                        kinds.add(changes.get_nowait().kind)
 
     def status(self, line: Line, action_id: str = "") -> TelegramLineStatus:
         """A line now."""

@@ -38,6 +38,7 @@ class Lines:
         self.lines: dict[str, Any] = {LINE: self.line}
         self.account = GREEN
         self.now = NOW
+        self.looks = 0
         self.told: list[ReportedEvent] = []
         self.bus = EventBus()
         self.reporter = LineReporter(
@@ -50,6 +51,7 @@ class Lines:
         )
 
     def status(self, line: Any) -> LineStatus:
+        self.looks += 1
         return LineStatus(GREEN, self.account, GREEN)
 
     async def changed(self) -> list[ReportedEvent]:
@@ -102,6 +104,16 @@ async def test_a_pause_is_told_when_it_begins_grows_and_ends() -> None:
         [over] = await its.changed()
         assert isinstance(over, TelegramPause)
         assert over.seconds == 0
+
+
+async def test_what_changes_together_is_looked_at_once() -> None:
+    """A thousand lines that connect at one time would else be looked at a million times."""
+    async with reporting() as its:
+        before = its.looks
+        for _ in range(100):
+            its.bus.publish(ACCOUNT, LINE)
+        await its.changed()
+        assert its.looks - before <= 2
 
 
 async def test_a_line_that_goes_is_told_with_its_pauses() -> None:
