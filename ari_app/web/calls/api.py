@@ -17,6 +17,7 @@ from ari_app.store.calls import CallRow, Query
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.web.calls.views import FlowRow, call_flow, csv_answer
+from ari_app.web.http.notes import notes_of
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.ui import words
 from ari_app.web.ui.render import translator_of
@@ -192,6 +193,7 @@ async def place_call(asked: Asked, body: NewCall) -> PlacedCall:
     """Ring somebody in the PBX, then call a person; a request with the same Idempotency-Key places no second call."""
     if (target := target_of(body.from_)) is None:
         raise SettingRefused(Wrong("from", NO_TARGET))
+    notes_of(asked.request).subject = f"{body.from_} → {body.to}"
     id = await asked.services.placer.place(body.line, body.to, target, asked.key)
     asked.headers["Location"] = f"/api/calls/{id}"
     return PlacedCall(id=id)

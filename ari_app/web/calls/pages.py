@@ -67,6 +67,7 @@ async def _placed(request: web.Request, fields: Mapping[str, str]) -> str | tupl
     to, line, key = fields.get("to", ""), fields.get("line", ""), fields.get("key", "")
     if (target := target_of(fields.get("from", ""))) is None:
         return "from", NO_TARGET
+    notes_of(request).subject = f"{fields['from']} → {to}"
     try:
         return await services(request).placer.place(line or None, to, target, key)
     except CallRefused as refused:
