@@ -66,7 +66,7 @@ async def test_a_viewer_sees_much_and_changes_nothing(tmp_path: Path, administra
 
 
 async def test_two_factor_authentication_from_its_beginning(tmp_path: Path, administrator: Admin) -> None:
-    async with calls_site(tmp_path) as site, administrator(site.served) as page:
+    async with calls_site(tmp_path) as site, administrator(site.served, away=True) as page:
         await page.goto(f"{site.url}/account/two-factor")
         await examined(page, "/account/two-factor")
         totp = pyotp.TOTP((await page.locator("figure.code code").inner_text()).strip())
