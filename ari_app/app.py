@@ -159,6 +159,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         bot = Bot(
             bot_token(installation),
             settings.bot.api_url,
+            proxy=installation.settings.way,
             on_change=partial(bus.publish, BOT),
             on_language=languages.learn,
             polled_until=journal.written_until if left.ids else 0.0,  # who talks has perhaps just pressed a key
@@ -185,7 +186,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         statuses = StatusMonitor(lines, ari, bot, bus, drain)
 
         async def follow_installation() -> None:
-            bot.use(bot_token(installation))
+            bot.use(bot_token(installation), installation.settings.way)
             await manager.installation_changed()
 
         def look_around() -> Surroundings:
@@ -195,6 +196,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
                 settings,
                 manager.all_settings(),
                 has_bot=bool(bot_token(installation)),
+                proxy=installation.settings.way,
                 holds_app=ari.state is ConnectionState.CONNECTED,
                 telegram_offset_s=manager.telegram_offset_s,
             )
@@ -335,6 +337,7 @@ def installation_defaults(settings: Settings) -> InstallationSettings:
         api_id=settings.telegram.api_id,
         api_hash=settings.telegram.api_hash,
         bot_token=settings.bot.token,
+        proxy=settings.telegram.proxy,
         timezone=settings.timezone,
     )
 

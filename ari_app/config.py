@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +21,7 @@ from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.networks import Network
 from ari_app.suggest import alike, dotted_keys
+from ari_app.telegram.proxy import proxy_entered
 from ari_app.web.http.settings import WebSettings
 from ari_app.wrong import reason
 from ari_app.zones import Timezone
@@ -91,6 +92,18 @@ class TelegramSettings(_Section):
         ),
     ] = Field(None, ge=1)
     api_hash: Annotated[Secret | None, Setting(message("api_hash"), example="0123456789abcdef0123456789abcdef")] = None
+    proxy: Annotated[
+        Secret | None,
+        AfterValidator(proxy_entered),
+        Setting(
+            message("Proxy to Telegram"),
+            message(
+                "SOCKS5, HTTP, or a link to t.me/socks or t.me/proxy (MTProxy; not for the bot). For all but the audio "
+                "of calls. It can be set on the page."
+            ),
+            example="socks5://user:password@proxy.example.com:1080",
+        ),
+    ] = None
     test_mode: Annotated[
         bool,
         Setting(message("Telegram's test servers"), message("They have accounts and numbers of their own.")),

@@ -25,6 +25,7 @@ RELOADED = frozenset(
         "timezone",
         "telegram.api_id",
         "telegram.api_hash",
+        "telegram.proxy",
         "bot.token",
         "asterisk.away_s",
         "calls.ring_s",

@@ -6,6 +6,7 @@ from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS, AgiAddress
 from ari_app.lines.settings import LineSettings
+from ari_app.telegram.proxy import Proxy
 
 
 def surroundings(
@@ -13,6 +14,7 @@ def surroundings(
     lines: Iterable[LineSettings],
     *,
     has_bot: bool,
+    proxy: Proxy | None,
     holds_app: bool,
     telegram_offset_s: float | None = None,
 ) -> Surroundings:
@@ -34,6 +36,7 @@ def surroundings(
         lines=tuple(LineNeeds(each.number, each.context, each.max_calls, each.card.callback) for each in lines),
         telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
         bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",
+        proxy=proxy,
         holds_app=holds_app,
         telegram_offset_s=telegram_offset_s,
     )

@@ -1,7 +1,7 @@
 """What a command that needs no running program has to know of the installation: configuration, lines, bot."""
 
 from ari_app import api_client
-from ari_app.app import bot_token, installation_defaults
+from ari_app.app import installation_defaults
 from ari_app.config import Settings
 from ari_app.doctor import Surroundings
 from ari_app.lines.installation import Installation
@@ -12,17 +12,18 @@ from ari_app.surroundings import surroundings
 
 async def read_installation(settings: Settings) -> Surroundings:
     """Read it from the database, and ask the program what only that knows, if it runs. Raises StoreError, LineError."""
-    lines, has_bot = [], settings.bot.token is not None
+    lines, installation = [], installation_defaults(settings)
     if settings.database.exists():
         async with open_store(settings.database) as store:
-            kept = Installation(store, installation_defaults(settings))
+            kept = Installation(store, installation)
             await kept.load()
-            lines, has_bot = await load_lines(store), bool(bot_token(kept))
+            lines, installation = await load_lines(store), kept.settings
     status = await api_client.status(settings)
     return surroundings(
         settings,
         lines,
-        has_bot=has_bot,
+        has_bot=bool(installation.bot_token),
+        proxy=installation.way,
         holds_app=status is not None,
         telegram_offset_s=status["telegram_offset_s"] if status else None,
     )

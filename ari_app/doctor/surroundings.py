@@ -10,6 +10,7 @@ from yarl import URL
 
 from ari_app.networks import Network
 from ari_app.telegram.account import PRODUCTION_SERVER
+from ari_app.telegram.proxy import Proxy
 
 TELEGRAM_SERVERS: tuple[tuple[str, int], ...] = (PRODUCTION_SERVER,)
 """Where a new session connects to first."""
@@ -71,6 +72,7 @@ class Surroundings:
     lines: tuple[LineNeeds, ...] = ()
     telegram_servers: tuple[tuple[str, int], ...] = field(default=TELEGRAM_SERVERS)
     bot_api_url: str = ""
+    proxy: Proxy | None = None
     holds_app: bool = False
     telegram_offset_s: float | None = None
 

@@ -43,6 +43,7 @@ class Accounts:
             api_hash=chosen.api_hash.get_secret_value() if chosen.api_hash else "",
             session=self.session(line.number),
             server=self.server,
+            proxy=installation.way,
         )
 
 

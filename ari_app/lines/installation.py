@@ -24,6 +24,7 @@ from ari_app.lines.versions import check_version
 from ari_app.store.lines import InstallationRepository
 from ari_app.store.store import Store
 from ari_app.telegram.bot_api import BotApiError, Introduction, TokenRefused
+from ari_app.telegram.proxy import Proxy, proxy_entered
 from ari_app.wrong import Wrong, wrong_in
 
 
@@ -51,18 +52,39 @@ class InstallationSettings(BaseModel):
         Setting(message("Token of the bot"), message("Get one from @BotFather, and turn its inline mode on.")),
     ] = None
 
+    proxy: Annotated[
+        SecretStr | None,
+        Setting(
+            message("Proxy to Telegram"),
+            message(
+                "socks5://USER:PASSWORD@HOST:PORT, http://USER:PASSWORD@HOST:PORT, or a link to t.me/socks or "
+                "t.me/proxy (MTProxy; not for the bot). For all but the audio of calls. Empty: none."
+            ),
+        ),
+    ] = None
+
+    @property
+    def way(self) -> Proxy | None:
+        """The proxy itself."""
+        return Proxy.parse(self.proxy.get_secret_value()) if self.proxy else None
+
     @property
     def zone(self) -> tzinfo:
         """The time zone itself."""
         return zones.named(self.timezone)
 
-    @field_validator("api_hash", "bot_token")
+    @field_validator("api_hash", "bot_token", "proxy")
     @classmethod
     def _none(cls, secret: SecretStr | None) -> SecretStr | None:
         """An empty one is none, whatever the configuration file says."""
         return secret or None
 
-    @field_serializer("api_hash", "bot_token", when_used="json")
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, secret: SecretStr | None) -> SecretStr | None:
+        return proxy_entered(secret)
+
+    @field_serializer("api_hash", "bot_token", "proxy", when_used="json")
     def _hidden(self, secret: SecretStr | None, info: SerializationInfo) -> str | None:
         return secret.get_secret_value() if secret is not None and info.context == WITH_SECRETS else None
 
@@ -75,13 +97,14 @@ class BotUntried(LineError):
     """Nothing was changed: Telegram could not be asked about the bot's token."""
 
 
-Introduce = Callable[[str], Awaitable[Introduction]]
+Introduce = Callable[[str, Proxy | None], Awaitable[Introduction]]
 
 
 class Installation:
     """The settings now: what has been set while the program runs, over what its configuration file says.
 
-    ``introduce`` asks Telegram who a token's bot is (raises BotApiError); without it, every token is kept untried.
+    ``introduce`` asks Telegram, by a proxy or without, who a token's bot is (raises BotApiError); without it, every
+    token is kept untried.
     """
 
     def __init__(self, store: Store, defaults: InstallationSettings, introduce: Introduce | None = None) -> None:
@@ -119,8 +142,8 @@ class Installation:
         """
         wanted = {name: None if value is None else str(value) for name, value in changes.items()}
         check_version(self.settings, changes, read)
-        self._with({**await self._kept.all(), **wanted})
-        introduction = None if untried else await self._tried(wanted.get("bot_token"))
+        checked = self._with({**await self._kept.all(), **wanted})
+        introduction = None if untried else await self._tried(wanted.get("bot_token"), checked.way)
         async with self._changing:
             check_version(self.settings, changes, read)
             settings = self._with({**await self._kept.all(), **wanted})
@@ -133,13 +156,13 @@ class Installation:
         for follow in self._followers:
             await follow()
 
-    async def _tried(self, token: str | None) -> Introduction | None:
+    async def _tried(self, token: str | None, proxy: Proxy | None) -> Introduction | None:
         known = self.settings.bot_token
         if not token or self._introduce is None or (known and known.get_secret_value() == token):
             return None
         try:
             async with asyncio.timeout(TRY_S):
-                return await self._introduce(token)
+                return await self._introduce(token, proxy)
         except TokenRefused:
             said = message("Telegram has no bot with this token: copy it again from @BotFather (/token).")
             raise SettingRefused(Wrong("bot_token", said)) from None

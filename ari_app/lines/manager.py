@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -241,7 +242,9 @@ class LineManager:
         settings, line = self._settings[number], self.lines[number]
         line.use(self._factory.profile(settings))
         account = self._factory.account(settings)
-        if account != line.account:
+        if account == replace(line.account, proxy=account.proxy) != line.account:
+            line.reconnect(account)
+        elif account != line.account:
             line.account = account  # for the next time it connects
             await self._end_calls(number)
             async with self._stopped(number):
@@ -351,10 +354,11 @@ class LineManager:
         number = account.number
         async with self._changing:
             line = self.line(number)
-            before = line.account
+            proxy = self._factory.account(self.settings(number)).proxy  # which may be another one by now
+            before = replace(line.account, proxy=proxy)
             await self._end_calls(number)
             async with self._stopped(number):
                 await adopt(account)
-                line.account = account
+                line.account = replace(account, proxy=proxy)
         # Not before the new one is in its place.
         await retire(before, replaced_session(account))

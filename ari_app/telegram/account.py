@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import logging
-import socket
 import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,12 +13,14 @@ from typing import Any
 from telethon import TelegramClient
 from telethon.client.telegrambaseclient import DEFAULT_IPV4_IP, DEFAULT_PORT
 from telethon.crypto import rsa
-from telethon.network.connection import ConnectionTcpFull
 from telethon.sessions import MemorySession, SQLiteSession
 
+from ari_app.telegram.connection import Connection, MtProxyConnection
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.limits import LimitedClient, Limits
 from ari_app.telegram.line_session import LineSession
+from ari_app.telegram.proxy import Proxy, ProxyKind
+from ari_app.telegram.proxy_route import ProxyRoute
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ CONNECT_S = 15.0
 DISCONNECT_S = 5.0  # Telethon waits for a socket to close, and for its own tasks
 TRY_S = 4.0
 """For one try to reach Telegram: a network that came back is noticed soon."""
-UNACKNOWLEDGED_S = 4.0
 PRODUCTION_SERVER = (DEFAULT_IPV4_IP, DEFAULT_PORT)
 TEST_SERVER = ("149.154.167.40", 80)  # core.telegram.org/api/auth#test-accounts, DC 2
 
@@ -56,15 +56,6 @@ class Server:
             session.set_dc(self.dc_id, *TEST_SERVER)
 
 
-class Connection(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no type hints
-    """TCP that breaks when the other side has gone without a word, so that Telethon connects again (tcp(7))."""
-
-    async def _connect(self, timeout: float | None = None, ssl: Any = None) -> None:
-        await super()._connect(timeout=timeout, ssl=ssl)
-        opened = self._writer.get_extra_info("socket")
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_S * 1000))
-
-
 @dataclass(frozen=True)
 class Account:
     """What it takes to be one account."""
@@ -74,6 +65,7 @@ class Account:
     api_hash: str = field(repr=False)
     session: Path
     server: Server
+    proxy: Proxy | None = None
 
     def client(self, limits: Limits | None = None) -> TelegramClient:
         """A Telethon client on this account's session file; not connected.
@@ -94,7 +86,8 @@ class Account:
             flood_sleep_threshold=0,  # Telethon would sleep in silence and start a call late
             request_retries=0,  # CALL_OCCUPY_FAILED is a 500 to Telethon, which would ask again for 10 s
             raise_last_call_error=True,
-            connection=Connection,
+            connection=MtProxyConnection if self.proxy and self.proxy.kind is ProxyKind.MTPROXY else Connection,
+            proxy=ProxyRoute(self.proxy) if self.proxy else None,
             connection_retries=-1,  # otherwise it gives up for good after five
             timeout=TRY_S,
             device_model="Astergram",

@@ -24,6 +24,7 @@ from ari_app.telegram.bot_api import (
     AT_ONCE,
     BotApi,
     BotApiError,
+    BotProxyFailed,
     BotRequestRefused,
     Introduction,
     OpenBotApi,
@@ -34,6 +35,7 @@ from ari_app.telegram.bot_api import (
     TokenRefused,
 )
 from ari_app.telegram.buttons import LATE, REFUSAL, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress
+from ari_app.telegram.proxy import Proxy, ProxyKind
 
 log = logging.getLogger(__name__)
 
@@ -90,11 +92,19 @@ REFUSED = Condition(
 
 
 def _unreachable(error: BotApiError) -> Condition:
+    if isinstance(error, BotProxyFailed):
+        return Condition(BotState.CONNECTING, error.sentence)
     said = message(
         "Waiting for Telegram's Bot API ({error}). If this lasts, see whether the network lets it through.",
         error=str(error),
     )
     return Condition(BotState.CONNECTING, said)
+
+
+NO_BOT_BY_MTPROXY = message(
+    "An MTProxy carries no bot, so callers get no keypad, and cards no button: for them, enter a SOCKS5 or HTTP proxy "
+    "in Settings."
+)
 
 
 def _conflict(username: str, error: BotApiError) -> Condition:
@@ -126,6 +136,7 @@ class Bot:
         token: str = "",
         api_url: str = "",
         *,
+        proxy: Proxy | None = None,
         on_change: Callable[[], None] = lambda: None,
         on_language: Callable[[int, str], None] = lambda *_: None,
         polled_until: float = 0.0,
@@ -133,6 +144,7 @@ class Bot:
     ) -> None:
         self._token = token
         self._api_url = api_url
+        self._proxy = proxy
         self._on_change = on_change
         self._on_language = on_language
         self._polled_until = polled_until
@@ -166,10 +178,10 @@ class Bot:
         """What has happened, and what to do."""
         return self._condition.sentence
 
-    def use(self, token: str) -> None:
-        """Go on with another token, at once; an empty one is none. Handlers and offers stay."""
-        if token != self._token:
-            self._token = token
+    def use(self, token: str, proxy: Proxy | None = None) -> None:
+        """Go on with another token or proxy, at once; an empty token is none. Handlers and offers stay."""
+        if (token, proxy) != (self._token, self._proxy):
+            self._token, self._proxy = token, proxy
             self._settled.clear()
             self._renewed.set()
             self._judge(CONNECTING if token else NO_TOKEN, None)
@@ -237,9 +249,11 @@ class Bot:
             ago_s = math.inf if self._bot_id else max(0.0, self._clock() - self._polled_until)
             self._bot_id, self._emptied_at = bot_id, asyncio.get_running_loop().time() - ago_s
         try:
-            opening = await asyncio.to_thread(_open, token, self._api_url)
+            opening = await asyncio.to_thread(_open, token, self._api_url, self._proxy)
         except TokenRefused:
             return self._judge(REFUSED, None)
+        except BotProxyFailed as error:
+            return self._judge(_unreachable(error), None)
         async with opening as api, guarded_tasks() as tasks:
             self._api = api
             try:
@@ -374,16 +388,18 @@ class Bot:
             return None
 
 
-async def introduced(token: str, api_url: str = "") -> Introduction:
+async def introduced(token: str, proxy: Proxy | None = None, api_url: str = "") -> Introduction:
     """Who a token's bot is, before it is put to work. Raises BotApiError; TokenRefused where it is nobody's."""
-    async with await asyncio.to_thread(_open, token, api_url) as api:
+    async with await asyncio.to_thread(_open, token, api_url, proxy) as api:
         return await api.introduce(ANSWER_S)
 
 
-def _open(token: str, api_url: str) -> AbstractAsyncContextManager[BotApi]:
-    """For a thread: aiogram takes seconds to import."""
+def _open(token: str, api_url: str, proxy: Proxy | None) -> AbstractAsyncContextManager[BotApi]:
+    """For a thread: aiogram takes seconds to import. Raises TokenRefused, BotProxyFailed."""
+    if proxy and proxy.kind is ProxyKind.MTPROXY:
+        raise BotProxyFailed(NO_BOT_BY_MTPROXY)
     aiogram_api: OpenBotApi = importlib.import_module("ari_app.telegram.bot_aiogram").aiogram_api
-    return aiogram_api(token, api_url)
+    return aiogram_api(token, api_url, proxy)
 
 
 async def _answered(answer: Callable[[], Awaitable[None]]) -> None:

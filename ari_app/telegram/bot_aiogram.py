@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from urllib.parse import quote
 
 from aiogram import Bot as TelegramBot
 from aiogram import exceptions
@@ -26,6 +27,7 @@ from ari_app.telegram.bot_api import (
     AT_ONCE,
     BotApi,
     BotApiError,
+    BotProxyFailed,
     BotRequestRefused,
     BotUpdate,
     Introduction,
@@ -36,6 +38,9 @@ from ari_app.telegram.bot_api import (
     TokenRefused,
 )
 from ari_app.telegram.buttons import ButtonMessage, Keyboard, Press
+from ari_app.telegram.proxy import Proxy
+from ari_app.telegram.proxy_http import PROXY_ERRORS
+from ari_app.telegram.proxy_route import proxy_failed
 
 REQUEST_S = 10
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -44,8 +49,9 @@ NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 class Aiogram:
     """See `bot_api.BotApi`; made by `opened`."""
 
-    def __init__(self, bot: TelegramBot) -> None:
+    def __init__(self, bot: TelegramBot, proxy: Proxy | None = None) -> None:
         self._bot = bot
+        self._proxy = proxy
 
     async def introduce(self, within_s: float) -> Introduction:
         """getMe."""
@@ -94,8 +100,13 @@ class Aiogram:
         try:
             async with asyncio.timeout(within_s):
                 return await self._bot(method)
-        except TimeoutError:
+        except TimeoutError as error:
+            if self._proxy:  # which of the two is silent can't be told apart
+                raise BotProxyFailed(proxy_failed(self._proxy, error).sentence) from None
             raise BotApiError(f"{type(method).__name__} was not answered within {within_s:g} s") from None
+        except PROXY_ERRORS as error:
+            assert self._proxy is not None
+            raise BotProxyFailed(proxy_failed(self._proxy, error.__cause__ or error).sentence) from None
         except (AiogramError, OSError, ValueError, LookupError) as error:
             raise _ours(error, self._without_token(str(getattr(error, "message", error)))) from None
 
@@ -103,21 +114,30 @@ class Aiogram:
         return text.replace(self._bot.token, "<token>").replace(self._bot.token.partition(":")[2], "<token>")
 
 
-def aiogram_api(token: str, url: str) -> AbstractAsyncContextManager[BotApi]:
+def aiogram_api(token: str, url: str, proxy: Proxy | None) -> AbstractAsyncContextManager[BotApi]:
     """See `bot_api.OpenBotApi`."""
     server = TelegramAPIServer.from_base(url) if url else PRODUCTION
-    session = AiohttpSession(api=server, timeout=REQUEST_S)
+    session = AiohttpSession(proxy=_given(proxy), api=server, timeout=REQUEST_S)
     try:
         bot = TelegramBot(token, session=session, default=DefaultBotProperties(parse_mode=None))
     except TokenValidationError:
         raise TokenRefused("this is no token at all") from None
-    return _open(bot)
+    return _open(bot, proxy)
 
 
 @asynccontextmanager
-async def _open(bot: TelegramBot) -> AsyncIterator[BotApi]:
+async def _open(bot: TelegramBot, proxy: Proxy | None) -> AsyncIterator[BotApi]:
     async with bot.session:
-        yield Aiogram(bot)
+        yield Aiogram(bot, proxy)
+
+
+def _given(proxy: Proxy | None) -> str | None:
+    """As aiogram wants it."""
+    if proxy is None:
+        return None
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    login = f"{quote(proxy.user, safe='')}:{quote(proxy.password, safe='')}@" if proxy.user else ""
+    return f"{proxy.kind.value.lower()}://{login}{host}:{proxy.port}"
 
 
 def _ours(error: Exception, text: str) -> BotApiError:

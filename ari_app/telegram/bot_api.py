@@ -8,7 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from ari_app.i18n import Message
 from ari_app.telegram.buttons import ButtonMessage, Keyboard, Press
+from ari_app.telegram.proxy import Proxy
 
 AT_ONCE = 100
 """The most updates that getUpdates gives at once."""
@@ -16,6 +18,14 @@ AT_ONCE = 100
 
 class BotApiError(Exception):
     """A request did not work: the Bot API could not be reached, or had trouble of its own."""
+
+
+class BotProxyFailed(BotApiError):
+    """There is no way through the proxy; ``sentence`` says which proxy, why, and what to do."""
+
+    def __init__(self, sentence: Message) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
 
 
 class TokenRefused(BotApiError):
@@ -94,5 +104,5 @@ class BotApi(Protocol):
 class OpenBotApi(Protocol):
     """Makes the Bot API of a token; raises TokenRefused for one that can't be a token. It may take seconds."""
 
-    def __call__(self, token: str, url: str) -> AbstractAsyncContextManager[BotApi]:
-        """``url`` is empty for Telegram's own."""
+    def __call__(self, token: str, url: str, proxy: Proxy | None) -> AbstractAsyncContextManager[BotApi]:
+        """``url`` is empty for Telegram's own; the proxy is none of Telegram's own kind (MTProxy)."""

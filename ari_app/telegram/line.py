@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -41,6 +41,7 @@ from ari_app.telegram.peers import Callee, Destination, Directory, Person
 from ari_app.telegram.phone import Offer, OutgoingCall, Phone, PhoneCall
 from ari_app.telegram.phone_call import KeyExchange
 from ari_app.telegram.profile import Profile
+from ari_app.telegram.proxy_route import ProxyFailed
 from ari_app.telegram.refusals import wait
 from ari_app.telegram.session import Session, connected
 from media.types import EngineProtocol
@@ -127,6 +128,8 @@ class Line:
         self._directory = directory
         self._phone = Phone(engine, partial(observer.on_offer, self))
         self._online: Online | None = None
+        self._attempt: asyncio.Timeout | None = None  # of holding the line
+        self._told_to_reconnect = asyncio.Event()
         self._first_attempt = asyncio.Event()
         self._session_asked_from = 0.0  # on the loop's clock: Telegram may want to be asked later
         self.times_ready = 0
@@ -293,6 +296,13 @@ class Line:
         self._bot.forget()
         self._become(LineState.CONNECTING, CONNECTING)
 
+    def reconnect(self, account: Account) -> None:
+        """Go on by another way to Telegram, at once; its calls go on, as they do whenever the connection is lost."""
+        self.account = account
+        self._told_to_reconnect.set()
+        if self._attempt:
+            self._attempt.reschedule(asyncio.get_running_loop().time())
+
     async def run(self) -> None:
         """Hold the line until cancelled; connects, and connects again with backoff, and says so in the log."""
         await self._directory.load()
@@ -312,7 +322,7 @@ class Line:
             failures += 1
             wait_s = RETRY.pause_s(failures)
             try:
-                await self._hold()
+                await self._hold_until_told()
                 failures, wait_s = 0, RETRY.first_s
             except SignedOut as error:
                 await self._sign_out(error)
@@ -323,6 +333,8 @@ class Line:
                 wait_s = max(wait_s, error.seconds or 0.0)
                 said = wait(error.seconds) if error.seconds else message("Waiting for Telegram. {error}", error=error)
                 self._become(LineState.CONNECTING, said)
+            except ProxyFailed as error:
+                self._become(LineState.CONNECTING, error.sentence)
             except TelegramError as error:
                 self._become(LineState.CONNECTING, message("Waiting for Telegram. {error}", error=error))
             except (sqlite3.Error, OSError) as error:
@@ -332,7 +344,22 @@ class Line:
                 self._become(LineState.CONNECTING, unusable(self.account.session, error))
             if was_cancelled():  # that was an error of letting go
                 raise asyncio.CancelledError
-            await asyncio.sleep(wait_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._told_to_reconnect.wait()
+
+    async def _hold_until_told(self) -> None:
+        """As `_hold`, but no longer than until it is told to `reconnect`."""
+        self._told_to_reconnect.clear()
+        try:
+            async with asyncio.timeout(None) as self._attempt:
+                await self._hold()
+        except TimeoutError:
+            if not self._told_to_reconnect.is_set():
+                raise
+            self._become(LineState.CONNECTING, CONNECTING)
+        finally:
+            self._attempt = None
 
     async def _hold(self) -> None:
         """Be connected until Telethon gives up. Raises TelegramError, sqlite3.Error, OSError."""
@@ -394,8 +421,9 @@ class Line:
             if gone.done():
                 return None
             if not question.done():
-                if self.state is LineState.READY:
-                    self._become(LineState.CONNECTING, message("Telegram does not answer; connecting again."))
+                said = failure.sentence if (failure := session.proxy_failure) else SILENT
+                if (self.state, self.condition) != (LineState.CONNECTING, said):
+                    self._become(LineState.CONNECTING, said)
                 continue
             answered = question.result()
             question = None
@@ -451,6 +479,7 @@ class Line:
 
 CONNECTING = message("Connecting to Telegram.")
 READY = message("Connected to Telegram.")
+SILENT = message("Telegram does not answer; connecting again.")
 
 
 NO_APPLICATION = "NO_APPLICATION"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ari_app.i18n import Message, message
 from ari_app.telegram.account import Account
 from ari_app.telegram.errors import Limited, TelegramError
+from ari_app.telegram.proxy_route import ProxyFailed
 
 NO_ANSWER = "NO_ANSWER"
 FLOOD_WAIT = "FLOOD_WAIT"
@@ -90,6 +91,8 @@ def refusal_of(error: Exception, account: Account) -> Refusal:
         return refusal(SESSION_FILE, account)
     if isinstance(error, Limited) and error.seconds is not None:
         return Refusal(FLOOD_WAIT, wait(error.seconds))
+    if isinstance(error, ProxyFailed):
+        return Refusal(NO_ANSWER, error.sentence)
     if not (isinstance(error, TelegramError) and error.word):
         return refusal(NO_ANSWER, account)
     if error.word in SENTENCES:

@@ -13,8 +13,9 @@ from telethon.tl import TLObject, TLRequest, types
 from telethon.tl.alltlobjects import tlobjects
 
 from ari_app.telegram.account import CONNECT_S, Account, disconnect, lease
-from ari_app.telegram.errors import NotFound, Unreadable, translated
+from ari_app.telegram.errors import NotFound, Unreachable, Unreadable, translated
 from ari_app.telegram.limits import Limits, tl_name
+from ari_app.telegram.proxy_route import ProxyFailed, ProxyRoute
 
 REQUEST_S = 10.0
 UPLOAD_S = 60.0
@@ -24,11 +25,21 @@ OnEvent = Callable[[Any], Any]
 
 
 @asynccontextmanager
-async def _bounded(request: str, timeout: float | None) -> AsyncIterator[None]:
+async def _bounded(client: TelegramClient, request: str, timeout: float | None) -> AsyncIterator[None]:
     """Run a request (its TL name) within its time, so that only our own errors come out of it."""
-    with translated(request):
-        async with asyncio.timeout(timeout):
-            yield
+    try:
+        with translated(request):
+            async with asyncio.timeout(timeout):
+                yield
+    except Unreachable as error:
+        if (failure := _proxy_failure(client)) and failure is not error:
+            raise failure from error
+        raise
+
+
+def _proxy_failure(client: TelegramClient) -> ProxyFailed | None:
+    route = getattr(client, "_proxy", None)  # Telethon's
+    return route.failure if isinstance(route, ProxyRoute) else None
 
 
 class Session:
@@ -42,7 +53,7 @@ class Session:
 
         Without a ``timeout``, for as long as the connection lasts.
         """
-        async with _bounded(tl_name(request), timeout):
+        async with _bounded(self.client, tl_name(request), timeout):
             answer = await self.client(request)
         if _is_of_another_type(request, answer):
             raise Unreadable(f"Telegram's answer to {tl_name(request)} is of another type: {type(answer).__name__}")
@@ -52,14 +63,14 @@ class Session:
         """Somebody whom the account has met; raises NotFound where it has not."""
         unknown = f"this line does not know Telegram id {person_id}: it has met nobody with that id"
         try:
-            async with _bounded("users.getUsers", REQUEST_S):
+            async with _bounded(self.client, "users.getUsers", REQUEST_S):
                 return await self.client.get_input_entity(types.PeerUser(person_id))
         except (NotFound, ValueError) as error:
             raise NotFound(unknown) from error
 
     async def named_peer(self, username: str) -> types.TypeInputPeer:
         """Whoever has a username: the session knows it, or contacts.resolveUsername; raises NotFound."""
-        async with _bounded("contacts.resolveUsername", REQUEST_S):
+        async with _bounded(self.client, "contacts.resolveUsername", REQUEST_S):
             try:
                 return await self.client.get_input_entity(username)
             except ValueError as error:  # Telethon's for USERNAME_NOT_OCCUPIED
@@ -67,17 +78,17 @@ class Session:
 
     async def sender(self, event: Any) -> Any:
         """Who wrote a message (TL user), from its event; None where that is not known."""
-        async with _bounded("users.getUsers", REQUEST_S):
+        async with _bounded(self.client, "users.getUsers", REQUEST_S):
             return await event.get_sender()
 
     async def upload(self, content: bytes, name: str) -> Any:
         """Upload a file (upload.saveFilePart); gives the TL inputFile."""
-        async with _bounded("upload.saveFilePart", UPLOAD_S):
+        async with _bounded(self.client, "upload.saveFilePart", UPLOAD_S):
             return await self.client.upload_file(content, file_name=name)
 
     async def move(self, dc_id: int, timeout: float) -> None:
         """Go to another data centre, as auth.loginTokenMigrateTo says; Telethon's own QRLogin does it like this."""
-        async with _bounded("auth.importLoginToken", timeout):
+        async with _bounded(self.client, "auth.importLoginToken", timeout):
             await self.client._switch_dc(dc_id)
 
     async def catch_up(self) -> None:
@@ -96,6 +107,11 @@ class Session:
     def on_reconnect(self, handler: Callable[[], None]) -> None:
         """Have this called when Telethon has connected again by itself."""
         self.client.on_reconnect = handler
+
+    @property
+    def proxy_failure(self) -> ProxyFailed | None:
+        """Why there is no way through the proxy now; None where there is one, or no proxy."""
+        return _proxy_failure(self.client)
 
     @property
     def closed(self) -> "asyncio.Future[Any]":
@@ -130,7 +146,7 @@ async def connect(client: TelegramClient, timeout: float) -> Session:
 
     Once more where Telegram closes at once: Telethon's way to the factors of ``pq`` misses them now and then.
     """
-    async with _bounded("connect", timeout):
+    async with _bounded(client, "connect", timeout):
         try:
             await client.connect()
         except asyncio.IncompleteReadError:

@@ -32,7 +32,12 @@ class Lines:
 
 @asynccontextmanager
 async def lines_site(
-    folder: Path, telegram: LocalTelegram, lines: Sequence[LineSettings] = (), *, application: bool = True
+    folder: Path,
+    telegram: LocalTelegram,
+    lines: Sequence[LineSettings] = (),
+    *,
+    application: bool = True,
+    proxy: str | None = None,
 ) -> AsyncIterator[Lines]:
     """Serve the page with these lines, none of which is signed in; ``application``: whether there is an api_id."""
     key = folder / "telegram.pem"
@@ -42,7 +47,7 @@ async def lines_site(
         {
             "state_dir": folder / "state",
             "asterisk": {"url": NOBODY, "user": "astergram", "password": "secret"},
-            "telegram": section | ({"api_id": API_ID, "api_hash": API_HASH} if application else {}),
+            "telegram": section | ({"api_id": API_ID, "api_hash": API_HASH} if application else {}) | {"proxy": proxy},
             "bot": {"api_url": telegram.bot_api_url},
             "calls": {"cpu_percent": 0},  # where tests run, the machine is full of other things
             "media": {"warm": 0},

@@ -12,6 +12,7 @@ from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.bot_api import BotApiError, Introduction, Throttled, TokenRefused
+from ari_app.telegram.proxy import Proxy
 
 TOKEN, WRONG = "123:good", "123:wrong"
 
@@ -22,7 +23,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-async def introduced(token: str) -> Introduction:
+async def introduced(token: str, proxy: Proxy | None) -> Introduction:
     if token == WRONG:
         raise TokenRefused("Unauthorized")
     return Introduction("astergram_bot", True)
@@ -53,7 +54,7 @@ async def test_what_is_wrong_is_told_together(store: Store) -> None:
 
 @pytest.mark.parametrize("error", [BotApiError("no route"), Throttled("Too Many Requests", 30.0)])
 async def test_a_token_that_cannot_be_tried_is_kept_only_if_asked_to(store: Store, error: BotApiError) -> None:
-    async def unreachable(token: str) -> Introduction:
+    async def unreachable(token: str, proxy: Proxy | None) -> Introduction:
         raise error
 
     installation = Installation(store, InstallationSettings(), unreachable)
@@ -68,7 +69,7 @@ async def test_a_token_that_cannot_be_tried_is_kept_only_if_asked_to(store: Stor
 
 
 async def test_telegram_that_never_answers_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent(token: str) -> Introduction:
+    async def silent(token: str, proxy: Proxy | None) -> Introduction:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -81,7 +82,7 @@ async def test_telegram_that_never_answers_is_given_up(store: Store, monkeypatch
 async def test_what_others_change_while_a_token_is_tried_stays(store: Store) -> None:
     trying, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(token: str) -> Introduction:
+    async def slow(token: str, proxy: Proxy | None) -> Introduction:
         trying.set()
         await go_on.wait()
         return Introduction("astergram_bot", True)

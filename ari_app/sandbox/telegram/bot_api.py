@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -37,6 +38,7 @@ class BotApi:
         self._held: socket.socket | None = None
         self._runner: web.AppRunner | None = None
         self._requests: set[asyncio.Task[Any]] = set()
+        self.addresses: set[str] = set()  # from which requests have come
         self.counted: Counter[str] = Counter()  # requests that came, by method in lower case
 
     @property
@@ -65,7 +67,7 @@ class BotApi:
         """Serve on the port that is held; nothing happens when it is being served."""
         if self._runner is not None or self._held is None:
             return
-        app = web.Application(client_max_size=MAX_BODY)
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._note_address])
         app.router.add_route("*", "/bot{token}/{method}", self._serve)
         app.router.add_route("*", "/{anything:.*}", self._not_found)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
@@ -121,6 +123,13 @@ class BotApi:
         if delay_s:
             await asyncio.sleep(delay_s)
         return await self._methods.call(bot, method, arguments)
+
+    @web.middleware
+    async def _note_address(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        self.addresses.add(request.remote or "")
+        return await handler(request)
 
     async def _not_found(self, request: web.Request) -> web.Response:
         return _refusal(BotApiError(404))

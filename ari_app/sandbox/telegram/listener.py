@@ -53,6 +53,7 @@ class Listener:
         self._tasks = tasks
         self._peers = peers
         self.counted: Counter[tuple[str, str]] = Counter()  # requests, by method and the account's phone number
+        self.addresses: set[str] = set()  # from which clients have connected
         self._open: set[Connection] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -100,6 +101,7 @@ class Listener:
                 session.send(message)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.addresses.add(str(writer.get_extra_info("peername")[0]))
         self.spawn(self._serve(reader, writer))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -231,6 +231,11 @@ class LocalTelegram(BotControls):
         """How many requests of a method, for example "updates.getState", an account has made so far, refused or not."""
         return self._listener.counted[method, self.user(phone).phone]
 
+    @property
+    def addresses(self) -> set[str]:
+        """From which clients of MTProto and of the Bot API have connected so far."""
+        return self._listener.addresses | self._platform.api.addresses
+
     def login_code(self, phone: str) -> str:
         """The code last "sent" to a phone number. Raises `LookupError` when none was."""
         return self._auth.last_code(phone)

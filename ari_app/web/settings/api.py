@@ -12,6 +12,7 @@ from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.settings.forms import ABOUT
 
 LONGEST = 200
+LONGEST_PROXY = 1000  # with a login of 255 characters and 255 more, some of them as %xx
 
 
 class InstallationAnswer(BaseModel):
@@ -22,6 +23,7 @@ class InstallationAnswer(BaseModel):
     api_id: Annotated[int | None, ABOUT["api_id"]]
     api_hash: Annotated[Literal["set"] | None, ABOUT["api_hash"]]
     bot_token: Annotated[Literal["set"] | None, ABOUT["bot_token"]]
+    proxy: Annotated[Literal["set"] | None, ABOUT["proxy"]]
 
     @classmethod
     def of(cls, settings: InstallationSettings) -> "InstallationAnswer":
@@ -31,6 +33,7 @@ class InstallationAnswer(BaseModel):
             api_id=settings.api_id,
             api_hash="set" if settings.api_hash else None,
             bot_token="set" if settings.bot_token else None,
+            proxy="set" if settings.proxy else None,
             timezone=settings.timezone,
         )
 
@@ -51,6 +54,9 @@ class InstallationChange(BaseModel):
     )
     bot_token: Annotated[str | None, ABOUT["bot_token"]] = Field(
         None, max_length=LONGEST, json_schema_extra={"format": "password"}
+    )
+    proxy: Annotated[str | None, ABOUT["proxy"]] = Field(
+        None, max_length=LONGEST_PROXY, json_schema_extra={"format": "password"}
     )
     untried: StrictBool = False
 

@@ -39,6 +39,7 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "installation": installation_form.shown(edit),
         "read": edit.read(),
         "meanwhile": None,
+        "proxy": its.services.installation.settings.way,
         "untried": False,
         "errors": {},
         "tokens": await access_of(request).tokens.all(),
