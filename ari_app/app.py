@@ -65,6 +65,7 @@ from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
+from ari_app.telegram.turn_server import TurnServer
 from ari_app.web.http.services import Services
 from ari_app.webhooks.webhooks import open_webhooks
 from media.pool import MediaPool
@@ -174,7 +175,9 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         keypads_hidden.push_async_callback(keypads.wait_hidden)
         cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)
         await cards.load()
-        resources = CallResources(ari, audio_settings(settings, pool, codecs), settings.calls.ring_s)
+        resources = CallResources(
+            ari, audio_settings(settings, pool, codecs, lambda: installation.settings.relay), settings.calls.ring_s
+        )
         dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks)
         callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
         bot.on_press(CARD_PREFIX, callbacks.press)
@@ -197,6 +200,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
                 manager.all_settings(),
                 has_bot=bool(bot_token(installation)),
                 proxy=installation.settings.way,
+                turn=installation.settings.relay,
                 holds_app=ari.state is ConnectionState.CONNECTED,
                 telegram_offset_s=manager.telegram_offset_s,
             )
@@ -312,7 +316,9 @@ def ari_login(settings: Settings) -> AriLogin:
     return AriLogin(str(ari_base(asterisk.url)), asterisk.user, asterisk.password.get_secret_value())
 
 
-def audio_settings(settings: Settings, pool: MediaPool, codecs: MediaCodecs) -> AudioSettings:
+def audio_settings(
+    settings: Settings, pool: MediaPool, codecs: MediaCodecs, relay: Callable[[], TurnServer | None]
+) -> AudioSettings:
     """How audio goes between Telegram and Asterisk."""
     return AudioSettings(
         pool=pool,
@@ -321,6 +327,7 @@ def audio_settings(settings: Settings, pool: MediaPool, codecs: MediaCodecs) -> 
         media_host=settings.asterisk.media_host,
         connect_s=settings.calls.connect_s,
         away_s=settings.asterisk.away_s,
+        relay=relay,
     )
 
 
@@ -338,6 +345,11 @@ def installation_defaults(settings: Settings) -> InstallationSettings:
         api_hash=settings.telegram.api_hash,
         bot_token=settings.bot.token,
         proxy=settings.telegram.proxy,
+        turn_server=settings.media.turn_server,
+        turn_user=settings.media.turn_user,
+        turn_password=settings.media.turn_password,
+        turn_secret=settings.media.turn_secret,
+        turn_use=settings.media.turn_use,
         timezone=settings.timezone,
     )
 

@@ -22,6 +22,7 @@ from ari_app.i18n import message
 from ari_app.networks import Network
 from ari_app.suggest import alike, dotted_keys
 from ari_app.telegram.proxy import proxy_entered
+from ari_app.telegram.turn_server import Address, TurnUse
 from ari_app.web.http.settings import WebSettings
 from ari_app.wrong import reason
 from ari_app.zones import Timezone
@@ -278,6 +279,37 @@ class MediaSection(_Section):
             S,
         ),
     ] = Field(30.0, gt=0)
+    turn_server: Annotated[
+        Address,
+        Setting(
+            message("Own TURN server for the audio"),
+            message(
+                "HOST:PORT, such as turn.example.com:3478; over UDP. Empty: only Telegram's. All of it can be set on "
+                "the page."
+            ),
+        ),
+    ] = ""
+    turn_user: Annotated[str, Setting(message("Its user"))] = ""
+    turn_password: Annotated[
+        Secret | None, Setting(message("Its password"), example="the password in turnserver.conf")
+    ] = None
+    turn_secret: Annotated[
+        Secret | None,
+        Setting(
+            message("Its secret, in place of a password"),
+            message("coturn's static-auth-secret: each call gets a login of its own, good for a day."),
+            example="static-auth-secret of turnserver.conf",
+        ),
+    ] = None
+    turn_use: Annotated[
+        TurnUse,
+        Setting(
+            message("How it is used"),
+            message(
+                "also: beside the servers that Telegram names. only: no audio goes any other way, not even directly."
+            ),
+        ),
+    ] = "also"
 
 
 class Settings(BaseSettings):

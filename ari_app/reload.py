@@ -36,6 +36,11 @@ RELOADED = frozenset(
         "calls.on_stop",
         "media.warm",
         "media.orphan_s",
+        "media.turn_server",
+        "media.turn_user",
+        "media.turn_password",
+        "media.turn_secret",
+        "media.turn_use",
     )
 )
 """What holds from the next call on; all else needs a restart."""

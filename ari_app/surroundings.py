@@ -7,6 +7,7 @@ from ari_app.doctor import AmiLogin, LineNeeds, Surroundings
 from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS, AgiAddress
 from ari_app.lines.settings import LineSettings
 from ari_app.telegram.proxy import Proxy
+from ari_app.telegram.turn_server import TurnServer
 
 
 def surroundings(
@@ -15,6 +16,7 @@ def surroundings(
     *,
     has_bot: bool,
     proxy: Proxy | None,
+    turn: TurnServer | None,
     holds_app: bool,
     telegram_offset_s: float | None = None,
 ) -> Surroundings:
@@ -37,6 +39,7 @@ def surroundings(
         telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
         bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",
         proxy=proxy,
+        turn=turn,
         holds_app=holds_app,
         telegram_offset_s=telegram_offset_s,
     )

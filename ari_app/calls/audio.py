@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import bridged
@@ -24,6 +26,8 @@ from ari_app.tasks import FAILURES
 from ari_app.telegram.connections import Connections
 from ari_app.telegram.errors import PASSING, TelegramError
 from ari_app.telegram.phone import PhoneCall
+from ari_app.telegram.relay import RelayUnknown, with_relay
+from ari_app.telegram.turn_server import TurnServer
 from media.pool import MediaPool, MediaProcess
 from media.types import Codecs, MediaError, MediaLost
 
@@ -39,7 +43,7 @@ log = logging.getLogger(__name__)
 class AudioSettings:
     """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it.
 
-    ``away_s``: how long Asterisk may be away from a call.
+    ``away_s``: how long Asterisk may be away from a call. ``relay`` tells one's own TURN server, if there is one.
     """
 
     pool: MediaPool
@@ -48,6 +52,7 @@ class AudioSettings:
     media_host: str
     connect_s: float
     away_s: float
+    relay: Callable[[], TurnServer | None] = lambda: None
 
 
 async def open_audio(scope: Scope, settings: AudioSettings) -> MediaProcess:
@@ -110,6 +115,7 @@ async def connect_telegram(
     pass_signalling(scope, phone_call, audio)
     try:
         async with asyncio.timeout(settings.connect_s):
+            connections = await _by_own_relay(call, settings.relay(), connections)
             await audio.connect(
                 connections.servers,
                 connections.library_versions,
@@ -122,6 +128,17 @@ async def connect_telegram(
         return False
     call.add_event(events.MediaConnected())
     return True
+
+
+async def _by_own_relay(call: Call, relay: TurnServer | None, connections: Connections) -> Connections:
+    """One's own TURN server, too; where it is not found, only what else is allowed."""
+    if relay is None:
+        return connections
+    try:
+        return await with_relay(connections, relay, time.time())
+    except RelayUnknown as error:
+        call_log(log, call.id).error("its audio does not go through the TURN server: %s", error)
+        return replace(connections, servers=(), p2p_allowed=False) if relay.only else connections
 
 
 def pass_signalling(scope: Scope, phone_call: PhoneCall, audio: MediaProcess) -> None:

@@ -17,7 +17,7 @@ from ari_app.suggest import dotted_keys
 from media.sockets import short_address
 
 ANSWER_S = 1.0  # somebody has pressed Tab
-SECRETS = frozenset({"api_hash", "bot_token", "proxy"})
+SECRETS = frozenset({"api_hash", "bot_token", "proxy", "turn_password", "turn_secret"})
 FILES = ("card.contact_vcard", "card.picture")
 """No settings: files that are uploaded."""
 DEFAULT_CONFIG = Path("/etc/astergram/astergram.toml")
@@ -60,7 +60,9 @@ def line_keys(prefix: str = "", **_: Any) -> list[str]:
 
 def installation_keys(prefix: str = "", **_: Any) -> list[str]:
     """What can be set for the whole installation."""
-    return _keys(("company", "timezone", "api_id", "api_hash", "bot_token", "proxy"))
+    from ari_app.lines.installation import InstallationSettings
+
+    return _keys(dotted_keys(InstallationSettings))
 
 
 def _keys(known: Iterable[str]) -> list[str]:

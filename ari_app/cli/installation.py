@@ -24,6 +24,7 @@ async def read_installation(settings: Settings) -> Surroundings:
         lines,
         has_bot=bool(installation.bot_token),
         proxy=installation.way,
+        turn=installation.relay,
         holds_app=status is not None,
         telegram_offset_s=status["telegram_offset_s"] if status else None,
     )

@@ -100,11 +100,12 @@ def parser() -> Parser:
     call.add_argument("--key", metavar="KEY", help="the same key never places a second call, also after a restart")
     whole = add(
         "settings",
-        "show or change company, timezone, api_id, api_hash, bot_token and proxy",
+        "show or change company, timezone, api_id, api_hash, bot_token, proxy and turn_...",
         "settings",
         "settings company=Acme api_id=12345",
         "settings api_hash=- bot_token=-    # asks for them, or reads a line each from standard input",
         "settings proxy=-                   # asks for socks5://USER:PASSWORD@HOST:PORT or http://..., say",
+        "settings turn_server=turn.example.com:3478 turn_user=tg turn_password=- turn_use=only",
         "settings bot_token=null            # goes back to the configuration file",
         json=True,
     )

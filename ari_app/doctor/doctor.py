@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError
-from ari_app.doctor import agi, ari, machine, manager, reach, running_dialplan, server
+from ari_app.doctor import agi, ari, machine, manager, reach, running_dialplan, server, turn
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
@@ -39,7 +39,11 @@ class Doctor:
             {
                 Topic.ARI: [lambda: self._over_ari(here)],
                 Topic.AMI: [lambda: self._over_ami(here)],
-                Topic.TELEGRAM: [lambda: reach.telegram(here), lambda: reach.bot_api(here)],
+                Topic.TELEGRAM: [
+                    lambda: reach.telegram(here),
+                    lambda: reach.bot_api(here),
+                    lambda: turn.relay(here, self._clock()),
+                ],
                 Topic.TIME: [lambda: _at_once(reach.clock, here), lambda: _in_thread(machine.synchronised)],
                 Topic.MACHINE: [
                     functools.partial(_in_thread, check, here)

@@ -11,6 +11,7 @@ from yarl import URL
 from ari_app.networks import Network
 from ari_app.telegram.account import PRODUCTION_SERVER
 from ari_app.telegram.proxy import Proxy
+from ari_app.telegram.turn_server import TurnServer
 
 TELEGRAM_SERVERS: tuple[tuple[str, int], ...] = (PRODUCTION_SERVER,)
 """Where a new session connects to first."""
@@ -73,6 +74,7 @@ class Surroundings:
     telegram_servers: tuple[tuple[str, int], ...] = field(default=TELEGRAM_SERVERS)
     bot_api_url: str = ""
     proxy: Proxy | None = None
+    turn: TurnServer | None = None
     holds_app: bool = False
     telegram_offset_s: float | None = None
 

@@ -25,7 +25,10 @@ from ari_app.store.lines import InstallationRepository
 from ari_app.store.store import Store
 from ari_app.telegram.bot_api import BotApiError, Introduction, TokenRefused
 from ari_app.telegram.proxy import Proxy, proxy_entered
+from ari_app.telegram.turn_server import Address, TurnServer, TurnUse
 from ari_app.wrong import Wrong, wrong_in
+
+HIDDEN = ("api_hash", "bot_token", "proxy", "turn_password", "turn_secret")
 
 
 class InstallationSettings(BaseModel):
@@ -63,6 +66,41 @@ class InstallationSettings(BaseModel):
         ),
     ] = None
 
+    turn_server: Annotated[
+        Address,
+        Setting(
+            message("Own TURN server for the audio"),
+            message("HOST:PORT, such as turn.example.com:3478; over UDP. Empty: only Telegram's."),
+        ),
+    ] = ""
+    turn_user: Annotated[str, Setting(message("Its user"))] = ""
+    turn_password: Annotated[SecretStr | None, Setting(message("Its password"))] = None
+    turn_secret: Annotated[
+        SecretStr | None,
+        Setting(
+            message("Its secret, in place of a password"),
+            message("coturn's static-auth-secret: each call gets a login of its own, good for a day."),
+        ),
+    ] = None
+    turn_use: Annotated[
+        TurnUse,
+        Setting(
+            message("How it is used"),
+            message(
+                "also: beside the servers that Telegram names. only: no audio goes any other way, not even directly."
+            ),
+        ),
+    ] = "also"
+
+    @property
+    def relay(self) -> TurnServer | None:
+        """One's own TURN server itself."""
+        if not self.turn_server:
+            return None
+        host, _, port = self.turn_server.rpartition(":")
+        password, secret = (each.get_secret_value() if each else "" for each in (self.turn_password, self.turn_secret))
+        return TurnServer(host.strip("[]"), int(port), self.turn_user, password, secret, self.turn_use == "only")
+
     @property
     def way(self) -> Proxy | None:
         """The proxy itself."""
@@ -73,7 +111,7 @@ class InstallationSettings(BaseModel):
         """The time zone itself."""
         return zones.named(self.timezone)
 
-    @field_validator("api_hash", "bot_token", "proxy")
+    @field_validator(*HIDDEN)
     @classmethod
     def _none(cls, secret: SecretStr | None) -> SecretStr | None:
         """An empty one is none, whatever the configuration file says."""
@@ -84,7 +122,7 @@ class InstallationSettings(BaseModel):
     def _is_proxy(cls, secret: SecretStr | None) -> SecretStr | None:
         return proxy_entered(secret)
 
-    @field_serializer("api_hash", "bot_token", "proxy", when_used="json")
+    @field_serializer(*HIDDEN, when_used="json")
     def _hidden(self, secret: SecretStr | None, info: SerializationInfo) -> str | None:
         return secret.get_secret_value() if secret is not None and info.context == WITH_SECRETS else None
 

@@ -25,8 +25,7 @@ listening-port={port}
 min-port={first}
 max-port={last}
 realm=astergram
-lt-cred-mech
-user={user}:{password}
+{login}
 userdb={folder}/turndb
 pidfile={folder}/turnserver.pid
 log-file=stdout
@@ -40,7 +39,7 @@ no-cli
 
 
 class PrivateTurn:
-    """A TURN server that runs for as long as the context lasts, with one user.
+    """A TURN server that runs for as long as the context lasts, with one user, or with those of a ``secret``.
 
     ``run_dir``: where configuration and log go; without it a temporary folder, deleted at the end.
     """
@@ -48,7 +47,8 @@ class PrivateTurn:
     host = HOST
     user = "astergram"
 
-    def __init__(self, run_dir: Path | None = None, *, tree: debian.Tree | None = None) -> None:
+    def __init__(self, run_dir: Path | None = None, *, secret: str = "", tree: debian.Tree | None = None) -> None:
+        self.secret = secret
         self.password = secrets.token_hex(12)
         self.port: int
         self.run_dir: Path
@@ -85,8 +85,9 @@ class PrivateTurn:
                     port=self.port,
                     first=ports[1],
                     last=ports[-1],
-                    user=self.user,
-                    password=self.password,
+                    login=f"use-auth-secret\nstatic-auth-secret={self.secret}"
+                    if self.secret
+                    else f"lt-cred-mech\nuser={self.user}:{self.password}",
                     folder=self.run_dir,
                 )
             )

@@ -8,6 +8,7 @@ from ari_app.i18n import message
 from ari_app.lines.installation import BotUntried, InstallationSettings
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
+from ari_app.telegram.turn_server import TurnUse
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.settings.forms import ABOUT
 
@@ -24,6 +25,11 @@ class InstallationAnswer(BaseModel):
     api_hash: Annotated[Literal["set"] | None, ABOUT["api_hash"]]
     bot_token: Annotated[Literal["set"] | None, ABOUT["bot_token"]]
     proxy: Annotated[Literal["set"] | None, ABOUT["proxy"]]
+    turn_server: Annotated[str, ABOUT["turn_server"]]
+    turn_user: Annotated[str, ABOUT["turn_user"]]
+    turn_password: Annotated[Literal["set"] | None, ABOUT["turn_password"]]
+    turn_secret: Annotated[Literal["set"] | None, ABOUT["turn_secret"]]
+    turn_use: Annotated[TurnUse, ABOUT["turn_use"]]
 
     @classmethod
     def of(cls, settings: InstallationSettings) -> "InstallationAnswer":
@@ -34,6 +40,11 @@ class InstallationAnswer(BaseModel):
             api_hash="set" if settings.api_hash else None,
             bot_token="set" if settings.bot_token else None,
             proxy="set" if settings.proxy else None,
+            turn_server=settings.turn_server,
+            turn_user=settings.turn_user,
+            turn_password="set" if settings.turn_password else None,
+            turn_secret="set" if settings.turn_secret else None,
+            turn_use=settings.turn_use,
             timezone=settings.timezone,
         )
 
@@ -58,6 +69,15 @@ class InstallationChange(BaseModel):
     proxy: Annotated[str | None, ABOUT["proxy"]] = Field(
         None, max_length=LONGEST_PROXY, json_schema_extra={"format": "password"}
     )
+    turn_server: Annotated[str | None, ABOUT["turn_server"]] = Field(None, max_length=LONGEST)
+    turn_user: Annotated[str | None, ABOUT["turn_user"]] = Field(None, max_length=LONGEST)
+    turn_password: Annotated[str | None, ABOUT["turn_password"]] = Field(
+        None, max_length=LONGEST, json_schema_extra={"format": "password"}
+    )
+    turn_secret: Annotated[str | None, ABOUT["turn_secret"]] = Field(
+        None, max_length=LONGEST, json_schema_extra={"format": "password"}
+    )
+    turn_use: Annotated[TurnUse | None, ABOUT["turn_use"]] = None
     untried: StrictBool = False
 
 
