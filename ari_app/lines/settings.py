@@ -86,18 +86,25 @@ Number = Annotated[str, AfterValidator(_e164)]
 ListEntry = Annotated[str, AfterValidator(_list_entry)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Context = Annotated[
-    str, Form(r"^[^\s,&|@/;]+$", message("Enter the name of one context: no spaces, and none of , & | @ / ;"))
+    str,
+    Form(r"^[^\s,&|@/;]+$", message("Enter the name of one context: no spaces, and none of , & | @ / ;")),
+    Field(examples=["from-telegram"]),
 ]
 CallBackTarget = Annotated[
     str,
     Form(r"^([^\s@/&|,;]+@[^\s@/&|,;]+)?$", message("Enter EXTENSION@CONTEXT, such as 600@queues, or nothing.")),
+    Field(examples=["600@queues"]),
 ]
 NumberPrefix = Annotated[
-    str, Form(r"^(\+[0-9]*)?$", message("Enter a plus, or a plus and digits such as +7, or nothing."))
+    str,
+    Form(r"^(\+[0-9]*)?$", message("Enter a plus, or a plus and digits such as +7, or nothing.")),
+    Field(examples=["+7"]),
 ]
 
 AccountCode = Annotated[
-    str, Form(r"^[^\s,;\"|]{0,79}$", message('Enter up to 79 characters: no spaces, and none of , ; " |'))
+    str,
+    Form(r"^[^\s,;\"|]{0,79}$", message('Enter up to 79 characters: no spaces, and none of , ; " |')),
+    Field(examples=["sales"]),
 ]
 
 

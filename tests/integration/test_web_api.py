@@ -2,13 +2,15 @@
 
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ari_app import __version__, zones
 from ari_app.web.areas import OPERATIONS
+from ari_app.web.http.openapi import document
 from ari_app.web.server import LARGEST_BODY
 from tests.integration.web_helpers import PASSWORD, Browser, Site, held_to_its_document, program, signed_in, site
 
@@ -122,6 +124,32 @@ async def test_every_reference_in_the_document_leads_somewhere(cli: Browser) -> 
     references = {part.partition('"')[0] for part in text.split('"$ref": "#/components/schemas/')[1:]}
     assert references
     assert references <= set(schemas)
+
+
+def without_example(part: Any, path: str = "") -> Iterator[str]:
+    """The places of what has a form of its own, and shows none that fits."""
+    if isinstance(part, dict):
+        if isinstance(part.get("pattern"), str) and not part.get("examples"):
+            yield path
+        for name, value in part.items():
+            yield from without_example(value, f"{path}/{name}")
+    elif isinstance(part, list):
+        for place, value in enumerate(part):
+            yield from without_example(value, f"{path}/{place}")
+
+
+def test_what_has_a_form_of_its_own_shows_an_example() -> None:
+    """Or the page would make one up of the regular expression."""
+    assert [*without_example(document(OPERATIONS))] == []
+
+
+def test_each_operation_is_shown_as_a_command() -> None:
+    described = document(OPERATIONS)["paths"]
+    assert 'curl -H "Authorization: Bearer $TOKEN" "$URL/api/status"' in described["/api/status"]["get"]["description"]
+    assert described["/health"]["get"]["description"] == 'Needs no token.\n\n    curl "$URL/health"'
+    made = described["/api/access/tokens"]["post"]["description"]
+    assert "-X POST" in made
+    assert "-d @body.json" in made
 
 
 @pytest.mark.timeout(180)

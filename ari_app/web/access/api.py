@@ -50,7 +50,7 @@ class NewToken(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=100, pattern=PRINTABLE)
+    name: str = Field(min_length=1, max_length=100, pattern=PRINTABLE, examples=["Prometheus"])
     scope: Scope | None = None
     right: Literal["read", "write"] | None = None
     expires_at: float | None = Field(None, ge=0, le=LATEST, allow_inf_nan=False)

@@ -23,7 +23,7 @@ from ari_app.web.ui import words
 from ari_app.web.ui.render import translator_of
 from ari_app.wrong import Wrong
 
-CallId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+CallId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", examples=["0f3a5c7e9b1d"])]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 LATEST = 32503680000.0  # the year 3000
 Direction = Literal["in", "out", "back"]
@@ -129,8 +129,14 @@ class CallPage(BaseModel):
 class CallsWanted(BaseModel):
     """Which calls; what is empty does not matter."""
 
-    text: str = Field("", max_length=200, pattern=NO_CONTROLS, description="In name, phone, username, id or dialled.")
-    line: str = Field("", pattern=r"^(\+[0-9]{5,15})?$")
+    text: str = Field(
+        "",
+        max_length=200,
+        pattern=NO_CONTROLS,
+        description="In name, phone, username, id or dialled.",
+        examples=["Anna"],
+    )
+    line: str = Field("", pattern=r"^(\+[0-9]{5,15})?$", examples=["+79990000001"])
     direction: Literal["", "in", "out", "back"] = ""
     status: Literal["", Status] = ""
     answered: Literal["", "true", "false"] = ""

@@ -100,7 +100,7 @@ class FiguresWanted(BaseModel):
     period: PeriodName = "7d"
     first: date | None = Field(None, ge=date(YEARS[0], 1, 1), le=date(YEARS[-1], 12, 31))
     last: date | None = Field(None, ge=date(YEARS[0], 1, 1), le=date(YEARS[-1], 12, 31))
-    line: str = Field("", pattern=r"^(\+[0-9]{5,15})?$")
+    line: str = Field("", pattern=r"^(\+[0-9]{5,15})?$", examples=["+79990000001"])
 
 
 async def get_today(asked: Asked) -> TodayFigures:

@@ -48,6 +48,12 @@ async def findings(request: web.Request) -> web.StreamResponse:
     return await _page(request, Flavour(request.match_info["flavour"]), examined, "connect/findings.html")
 
 
+@routes.get("/connect/api")
+async def api(request: web.Request) -> web.StreamResponse:
+    """The description of the API, for people."""
+    return render(request, "connect/api.html")
+
+
 @routes.post("/connect/{flavour:vanilla|freepbx|mikopbx}/examine")
 async def examine(request: web.Request) -> web.StreamResponse:
     """Send for the doctor again."""

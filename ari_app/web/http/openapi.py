@@ -101,7 +101,7 @@ def _operation(operation: Operation, roles: RouteRoles, schemas: dict[str, Any])
     made: dict[str, Any] = {
         "operationId": operation.function.__name__,
         "summary": operation.summary,
-        "description": _needs(operation, roles),
+        "description": f"{_needs(operation, roles)}\n\n    {_example(operation, roles)}",
         "tags": [operation.path.removeprefix("/api").split("/")[1]],
         "responses": _responses(operation, roles, schemas),
     }
@@ -123,6 +123,22 @@ def _needs(operation: Operation, roles: RouteRoles) -> str:
         return "Needs no token."
     no_token = "" if (operation.method, operation.path) not in roles.people_only else " No API token may do this."
     return f"Needs the role {need.value}.{no_token}"
+
+
+def _example(operation: Operation, roles: RouteRoles) -> str:
+    """How somebody would ask by hand; $URL is where the page is."""
+    words = ["curl"]
+    if operation.method != "GET":
+        words.append(f"-X {operation.method}")
+    if roles.need(operation.method, operation.path) != ANYBODY:
+        words.append('-H "Authorization: Bearer $TOKEN"')
+    if operation.body:
+        words.append("-H 'Content-Type: application/json' -d @body.json")
+    if operation.largest:
+        words.append("--data-binary @file")
+    if operation.media_type == "text/event-stream":
+        words.append("-N")
+    return " ".join([*words, f'"$URL{operation.path}"'])
 
 
 def _responses(operation: Operation, roles: RouteRoles, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ari_app.webhooks.fields import LONGEST_URL
 from ari_app.webhooks.payload import TYPES
 from ari_app.webhooks.webhooks import Outbox, UnknownWebhook
 
-WebhookId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+WebhookId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", examples=["0f3a5c7e9b1d"])]
 DeliveryId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Url = Annotated[str, Field(max_length=LONGEST_URL, examples=["https://crm.example.com/astergram"])]
 EventTypes = Annotated[list[str], Field(max_length=len(TYPES), examples=[["call.offered", "call.ended"]])]
