@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ari_app import __version__, zones
-from ari_app.web.areas import OPERATIONS
+from ari_app.web.areas import OPERATIONS, ROLES
 from ari_app.web.http.openapi import document
 from ari_app.web.server import LARGEST_BODY
 from tests.integration.web_helpers import PASSWORD, Browser, Site, held_to_its_document, program, signed_in, site
@@ -140,11 +140,11 @@ def without_example(part: Any, path: str = "") -> Iterator[str]:
 
 def test_what_has_a_form_of_its_own_shows_an_example() -> None:
     """Or the page would make one up of the regular expression."""
-    assert [*without_example(document(OPERATIONS))] == []
+    assert [*without_example(document(OPERATIONS, ROLES))] == []
 
 
 def test_each_operation_is_shown_as_a_command() -> None:
-    described = document(OPERATIONS)["paths"]
+    described = document(OPERATIONS, ROLES)["paths"]
     assert 'curl -H "Authorization: Bearer $TOKEN" "$URL/api/status"' in described["/api/status"]["get"]["description"]
     assert described["/health"]["get"]["description"] == 'Needs no token.\n\n    curl "$URL/health"'
     made = described["/api/access/tokens"]["post"]["description"]

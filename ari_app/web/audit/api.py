@@ -44,9 +44,11 @@ class AuditAnswer(BaseModel):
 class AuditWanted(BaseModel):
     """Which entries; what is empty does not matter."""
 
-    text: str = Field("", max_length=200, pattern=NO_CONTROLS, description="In name, address or subject.")
+    text: str = Field(
+        "", max_length=200, pattern=NO_CONTROLS, description="In name, address or subject.", examples=["admin"]
+    )
     kind: Literal["", Kind] = ""
-    action: str = Field("", max_length=100, pattern=NO_CONTROLS)
+    action: str = Field("", max_length=100, pattern=NO_CONTROLS, examples=["user added"])
     since: float = Field(0, ge=0, le=LATEST, allow_inf_nan=False, description="Unix time, inclusive.")
     until: float = Field(LATEST, ge=0, le=LATEST, allow_inf_nan=False, description="Unix time, exclusive.")
 

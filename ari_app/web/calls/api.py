@@ -186,7 +186,7 @@ class NewCall(BaseModel):
         examples=["101@phones"],
         description="EXTENSION@CONTEXT.",
     )
-    line: str | None = Field(None, pattern=r"^\+[0-9]{5,15}$", examples=["+79990000001"])
+    line: Annotated[str, Field(pattern=r"^\+[0-9]{5,15}$", examples=["+79990000001"])] | None = None
 
 
 class PlacedCall(BaseModel):

@@ -25,7 +25,13 @@ KEY_PARAMETER = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[!-~]+$",
+        "examples": ["8e03978e-40d5-43e8-bc93-6894a57f9324"],
+    },
     "description": "What the request is known by: sent again with the same, it is not carried out again.",
 }
 
