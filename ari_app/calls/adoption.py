@@ -98,10 +98,9 @@ class Adoption:
 
     async def _handle(self) -> None:
         call, its = self._call, self._left
-        if its.ending:
-            call.end(its.ending.ending())
-            call.rang_s, call.talked_s = its.progress.rang_s, its.progress.talked_s
-        elif ending := self._ending():
+        if call.ending:  # in the earlier run, or meanwhile
+            return
+        if ending := self._ending():
             call.end(ending)
             if (
                 self._audio is None and its.progress.talking_at is not None

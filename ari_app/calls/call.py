@@ -105,8 +105,11 @@ class Call:
     def _unix(self, since: float | None) -> float | None:
         return None if since is None else self._clock() - (time.monotonic() - since)
 
-    def resume(self, then: Progress, happened: Sequence[TimedEvent]) -> None:
-        """Go on from where an earlier run of the program has left it; nobody is told what they were told then."""
+    def resume(self, then: Progress, happened: Sequence[TimedEvent], ending: Ending | None = None) -> None:
+        """Go on from where an earlier run of the program has left it; nobody is told what they were told then.
+
+        ``ending``: it had ended, and what it opened is still to be closed.
+        """
 
         def since(at: float) -> float:
             return time.monotonic() - max(0.0, self._clock() - at)
@@ -119,6 +122,9 @@ class Call:
         if then.talking_at is not None:
             self._talking_since = since(then.talking_at)
             self._media_up.set()
+        if ending:
+            self.ending, self.rang_s, self.talked_s = ending, then.rang_s, then.talked_s
+            self._over.set()
 
     def opened(self, **parts: Any) -> None:
         """One of its `parts` is there now, in place of an earlier one."""

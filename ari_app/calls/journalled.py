@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.calls.call import Call, CallObserver
-from ari_app.calls.events import CallEnded, EventsOmitted, TimedEvent
+from ari_app.calls.events import EventsOmitted, TimedEvent
 from ari_app.calls.journal import MOST_BYTES, Journal
 from ari_app.calls.outcome import Direction, Ending, Status
 from ari_app.calls.parts import CallParts
@@ -80,7 +80,8 @@ class JournalledCall:
         call.pbx_party, call.channel, call.parts = self.pbx_party, self.channel, self.parts
         call.person = Person.of_json(self.person) if self.person else None
         events = [TimedEvent.of_data(each) for each in self.events]
-        call.resume(self.progress, [each for each in events if not isinstance(each.event, CallEnded)])
+        # Its end, too, before it is journalled again: another kill must not make it a call that talks.
+        call.resume(self.progress, events, self.ending.ending() if self.ending else None)
         return call
 
 

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -257,6 +257,18 @@ async def next_run(
         assert journal.left == []
 
 
+def hesitating(asked: asyncio.Event) -> Callable[[CallRig], None]:
+    """Asterisk answers nothing before that is set."""
+
+    async def before(request: str) -> None:
+        await asked.wait()
+
+    def hesitates(rig: CallRig) -> None:
+        rig.ari.before = before
+
+    return hesitates
+
+
 def was_told(told: list[ReportedEvent], kind: type[ReportedEvent]) -> int:
     """How often AMI was told this."""
     return sum(isinstance(each, kind) for each in told)
@@ -296,14 +308,7 @@ async def test_a_kill_at_whatever_happens(tmp_path: Path, kind: type[CallEvent],
 
 @pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
 async def test_a_start_waits_for_calls_that_talk_until_they_go_on(tmp_path: Path, direction: Direction) -> None:
-    asked = asyncio.Event()
-
-    def hesitates(rig: CallRig) -> None:
-        async def before(request: str) -> None:
-            await asked.wait()
-
-        rig.ari.before = before
-
+    hesitates = hesitating(asked := asyncio.Event())
     async with next_run(tmp_path / "2", await talking(tmp_path, direction), hesitates) as run:
         waiting = asyncio.create_task(run.left.go_on())
         await eventually(lambda: bool(run.registry.calls))
@@ -563,6 +568,20 @@ async def test_an_end_that_is_kept_is_told_to_nobody_again(tmp_path: Path) -> No
         await eventually(lambda: not run.left.ids)
     assert (list(run.registry.ended), run.discards) == ([], [])
     assert was_told(run.told, TelegramCallEnded) == 0, "by this run"
+
+
+async def test_a_second_kill_before_an_end_is_told_does_not_undo_it(tmp_path: Path) -> None:
+    picture = await first_run(tmp_path / "1", Direction.IN, CallEnded)
+    async with next_run(tmp_path / "2", picture, hesitating(asked := asyncio.Event())) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        assert run.registry.live() == []
+        again = replace(picture, journal=(tmp_path / "2").read_bytes())
+        asked.set()
+        await run.over()
+    async with next_run(tmp_path / "3", again) as run:
+        call = await run.over()
+        assert call.ending == outcome.by_administrator(Direction.IN, talking=True)
+        assert (flow(call).count(CallEnded), flow(call).count(Resumed)) == (1, 0)
 
 
 @pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
