@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Protocol
 
@@ -133,9 +133,10 @@ class Person:
 
     @classmethod
     def of_json(cls, text: str) -> "Person":
-        """What `as_json` has made. Raises ValueError, TypeError for anything else."""
-        fields = json.loads(text)
-        return cls(**fields | {"usernames": tuple(fields.get("usernames", ()))})
+        """What `as_json` has made, also a later version's. Raises ValueError, TypeError for anything else."""
+        kept = json.loads(text)
+        known = {each.name: kept[each.name] for each in fields(cls) if each.name in kept}
+        return cls(**known | {"usernames": tuple(known.get("usernames", ()))})
 
     def as_json(self) -> str:
         """To be kept."""

@@ -530,6 +530,23 @@ async def test_a_record_of_another_format_ends_its_call_and_says_so(
     assert f"format {FORMAT + 1}" in caplog.text
 
 
+async def test_what_a_later_version_knows_of_a_person_loses_no_call(tmp_path: Path) -> None:
+    """An upgrade was taken back."""
+
+    def later(record: dict[str, Any]) -> None:
+        record["person"] = json.dumps({**json.loads(record["person"]), "something": "new"})
+
+    picture = rewritten(await talking(tmp_path), tmp_path / "2", later)
+    async with next_run(tmp_path / "2", picture) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        (call,) = run.registry.calls.values()
+        await eventually(lambda: Resumed in flow(call))
+        assert call.person
+        assert call.person.id == ANNA
+        call.end(outcome.by_administrator(Direction.IN, talking=True))
+        await run.over()
+
+
 async def test_a_media_process_with_other_messages_ends_its_call_and_says_so(tmp_path: Path) -> None:
     def later(record: dict[str, Any]) -> None:
         record["parts"]["process"]["messages"] += 1
