@@ -119,6 +119,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
     async with AsyncExitStack() as stack:
         # What the rest needs. It is left last.
         stack.enter_context(held(settings.state_dir, "run"))
+        journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))  # the database's last writes empty it
         bus = EventBus()
         store = await stack.enter_async_context(
             open_store(settings.database, on_change=partial(bus.publish, "storage"))
@@ -127,7 +128,6 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
         languages = await open_languages(store)
-        journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))
         left = read_left(journal)
         audit = AuditLog(store, settings.web.audit_days)
         days = HistorySettings(settings.calls.history_days)

@@ -115,7 +115,13 @@ class Journal:
                 log.warning("the journal of calls would not outlive a crash of this machine: %s", error)
             await asyncio.sleep(TO_DISK_EVERY_S)
 
+    def close(self) -> None:
+        """Write nothing any more: the number of its file may be another's by then."""
+        self._file = None
+
     def _empty(self, slot: Slot, what: str) -> None:
+        if self._file is None:
+            return
         try:
             self._put(slot, b"")
         except OSError as error:
@@ -191,6 +197,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
             file = _opened(path)
             stack.callback(os.close, file)
             journal = Journal(file)
+            stack.callback(journal.close)
         except OSError as error:
             log.error("calls are not journalled, and end with this program: %s", error)  # noqa: TRY400
             journal = Journal(None)

@@ -158,3 +158,13 @@ async def test_it_tells_until_when_it_was_written(path: Path) -> None:
 def test_a_place_holds_its_head_and_a_record() -> None:
     assert HEAD.size + MOST_BYTES == PLACE
     assert Journal(None).left == []
+
+
+def test_what_comes_once_it_is_closed_is_written_nowhere(path: Path, tmp_path: Path) -> None:
+    with open_journal(path) as journal:
+        journal.write("a", b"call")
+    with (tmp_path / "other").open("wb") as other:  # whose number may be the journal's of before
+        journal.forget("a")
+        journal.write("b", b"call")
+        assert other.seek(0, os.SEEK_END) == 0
+    assert left(path) == [b"call"]
