@@ -235,10 +235,13 @@ def _prepare(runtime_dir: Path) -> None:
     runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in runtime_dir.glob(f"*{SOCKET_SUFFIX}"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)  # a process that hangs does not accept: nobody waits for that
             try:
                 with short_address(path) as address:
                     probe.connect(address)
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)
+            except BlockingIOError:
+                log.warning("a media process does not take anybody at %s", path)
             except OSError as error:
                 log.warning("cannot tell whether %s is in use: %s", path, error)

@@ -96,13 +96,12 @@ class Worker:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry out one controller's requests until it goes."""
-        self._controller = writer
-        unsent, self._unsent = self._unsent, []
-        for event in unsent:
-            self._tell(event)
         try:
             while not self.ended.is_set() and (request := await m.read_request(reader)):
-                writer.write(m.to_line(await self._answer(request)))
+                answer = await self._answer(request)
+                if isinstance(request, m.Begin) and isinstance(answer, m.Done):
+                    self._is_told(writer)
+                writer.write(m.to_line(answer))
                 await writer.drain()
                 if isinstance(request, m.Stop):
                     self._stopped = True
@@ -114,6 +113,13 @@ class Worker:
         finally:
             self._controller = None
             writer.close()
+
+    def _is_told(self, controller: asyncio.StreamWriter) -> None:
+        """The call is this controller's. One that only connects may just look whether somebody is there."""
+        self._controller = controller
+        unsent, self._unsent = self._unsent, []
+        for event in unsent:
+            self._tell(event)
 
     def _tell(self, event: m.Event) -> None:
         if self._controller is None:

@@ -1,0 +1,75 @@
+"""A media process and its controllers, one after the other."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, suppress
+from pathlib import Path
+
+from media import messages as m
+from media.pool import _prepare
+from media.sockets import short_address
+from media.worker import Worker
+
+CALL = "3f2a9c71d0b4"
+PASSES_S = 10.0
+"""A generous limit: what is tested takes milliseconds."""
+
+
+@asynccontextmanager
+async def controller(worker: Worker) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Somebody who connects to its socket, and goes."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    serving = asyncio.create_task(worker.serve(*await asyncio.open_unix_connection(sock=theirs)))
+    try:
+        async with asyncio.timeout(PASSES_S):
+            yield reader, writer
+    finally:
+        writer.close()
+        await serving
+
+
+async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> list[m.Reply | m.Event | None]:
+    """The call is this controller's; what it is told until it is."""
+    writer.write(m.to_line(m.Begin(number=1, call_id=CALL, orphan_grace_s=30.0)))
+    told = [await m.read_answer(reader)]
+    while not isinstance(told[-1], m.Done):
+        told.append(await m.read_answer(reader))
+    return told
+
+
+async def test_what_a_controller_has_missed_is_for_the_next_one_and_not_for_who_looks_whether_it_is_there() -> None:
+    async with AsyncExitStack() as resources:
+        worker = Worker(resources)
+        async with controller(worker) as first:
+            await begin(*first)
+            worker.on_signal(b"told")
+            assert await m.read_answer(first[0]) == m.SignalOut(data=b"told")
+        worker.on_signal(b"missed")
+        async with controller(worker):  # as `_prepare` does at a start
+            worker.on_signal(b"missed, too")
+        async with controller(worker) as second:
+            told = await begin(*second)
+            missed = [each.data for each in told if isinstance(each, m.SignalOut)]
+            while len(missed) < 2:
+                event = await m.read_answer(second[0])
+                assert isinstance(event, m.SignalOut)
+                missed.append(event.data)
+            assert missed == [b"missed", b"missed, too"]
+
+
+async def test_a_process_that_takes_no_controller_holds_up_no_start(tmp_path: Path) -> None:
+    path = tmp_path / "hung.sock"
+    with closing(socket.socket(socket.AF_UNIX)) as hung, ExitStack() as waiting:
+        with short_address(path) as address:
+            hung.bind(address)
+            hung.listen(1)
+            with suppress(BlockingIOError):
+                while True:
+                    one = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                    one.setblocking(False)
+                    one.connect(address)
+        async with asyncio.timeout(PASSES_S):
+            await asyncio.to_thread(_prepare, tmp_path)
+        assert path.exists()
