@@ -228,7 +228,6 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         reporting.begin(pbx_tasks, history.crashed)
 
         installation.on_change(follow_installation)
-        line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
         line_tasks.supervise(partial(reconciling, ari, left.kept, return_lost), "what is left behind in Asterisk")
         line_tasks.supervise(journal.run, "journal of calls")
         line_tasks.supervise(audit.prune, "pruning of the audit log")
@@ -239,6 +238,8 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
         await manager.load()
         LeftCallHandler(left, journal, lines, registry, resources, keypads, cards, history, call_tasks).begin()
+        # What has come meanwhile may be about a call that was left.
+        line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
 
         # What the dialplan asks for.
         if agi := settings.agi:

@@ -107,14 +107,16 @@ async def stale_objects(client: AriClient, keep: Collection[str] = ()) -> StaleO
     """List what was left behind: by a crash, by requests without an answer, by events that were missed.
 
     That is each channel in its Stasis, and each channel or bridge with an id of this application's making; not those in
-    ``keep`` and those somebody is attached to, nor what is the dialplan's by now.
+    ``keep``, with what is in the bridges of them, and those somebody is attached to, nor what is the dialplan's by now.
     """
     before = client.events.known
     channels, bridges, subscribed = await asyncio.gather(
         client.channels.list(), client.bridges.list(), client.subscribed()
     )
+    # By a transfer that nobody was there to see, another channel may be in the place of one that is to be adopted.
+    in_kept = {channel for bridge in bridges if bridge.id in keep for channel in bridge.channels}
     # What was opened or closed during the listing is not stale either.
-    known = (before | client.events.known | set(keep)) - client.left.keys()
+    known = (before | client.events.known | set(keep) | in_kept) - client.left.keys()
 
     def is_stale(channel: Channel) -> bool:
         if channel.id in known:

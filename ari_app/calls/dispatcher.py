@@ -65,7 +65,9 @@ class CallDispatcher:
 
     def on_channel(self, start: StasisStart) -> None:
         """The dialplan wants a person called."""
-        if start.replaces:  # by a transfer, a channel that is in no call any more
+        if start.replaces:  # by a transfer, a channel of which nobody is told
+            if self._registry.has_leg(start.replaces):  # its call is about to be adopted, and finds it in its bridge
+                return self._resources.ari.events.claim(start, lambda _: None)
             return self.spawn(self._hang_up_transferred(start), f"channel {start.channel_id}")
         self.spawn(self._outbound(start), f"call from channel {start.channel_id}")
 

@@ -108,6 +108,10 @@ class CallRegistry:
         found = (call for call in reversed(self.calls.values()) if call.channel and call.channel.linkedid == linkedid)
         return next(found, None) if linkedid else None
 
+    def has_leg(self, channel_id: str) -> bool:
+        """Whether a live call has a channel for its PBX's side."""
+        return any(call.parts.leg and call.parts.leg.channel_id == channel_id for call in self.calls.values())
+
     def count(self, what: str) -> None:
         """One more of something."""
         self.counted[what] += 1

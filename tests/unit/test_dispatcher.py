@@ -20,6 +20,7 @@ from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.events import CalleeOutdated, LineRefused, MediaTimedOut, TelegramRinging
 from ari_app.calls.outcome import Direction, Status
+from ari_app.calls.parts import LegPart
 from ari_app.calls.progress import CallState
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.tasks import FAILURES, guarded_tasks
@@ -387,6 +388,19 @@ async def test_a_channel_that_is_transferred_to_a_call_that_is_over(rig: CallRig
     async with dispatching(rig) as it:
         it.dispatcher.on_channel(start)
         await eventually(lambda: not rig.ari.channels)
+
+
+async def test_a_channel_that_is_transferred_to_a_call_that_is_just_being_adopted(rig: CallRig) -> None:
+    """Which finds it in its bridge."""
+    left = Call("1", Direction.OUT, LINE, "@anna")
+    left.opened(leg=LegPart("incoming", "of this call"))
+    async with dispatching(rig) as it, it.registry.resumed(left):
+        for channel, replaced in (("stays", "of this call"), ("goes", "of a call that is over")):
+            rig.ari.channels[channel] = channel_json = {**PHONE, "id": channel}
+            started = {"channel": channel_json, "args": [], "replace_channel": {"id": replaced}}
+            it.dispatcher.on_channel(StasisStart(STASIS_START, started))
+        await eventually(lambda: "goes" not in rig.ari.channels)
+        assert "stays" in rig.ari.channels
 
 
 # --- in from Telegram

@@ -181,6 +181,16 @@ async def test_a_phone_of_whose_call_nobody_knows_goes_on_in_its_dialplan() -> N
         assert not await reconcile(client, give_back=return_lost)
 
 
+async def test_whoever_a_call_was_transferred_to_in_the_gap_is_kept_with_its_bridge() -> None:
+    async with fake_ari() as fake, connected(fake) as client:
+        bridge, before = client.new_id(), "1700.1"
+        fake.channels["new"] = {**PHONE, "id": "new", "dialplan": within("Stasis", APP)}
+        fake.subscribed = {"new"}
+        fake.bridges[bridge] = {"id": bridge, "channels": ["new"]}
+        assert not await reconcile(client, keep={bridge, before})
+        assert {each.id for each in (await reconcile(client)).channels} == {"new"}
+
+
 async def test_an_asterisk_that_does_not_tell_where_a_channel_is_keeps_live_calls() -> None:
     """Before 16.12. The dialplan's half of a call is nobody's, and ends with the other one."""
     async with fake_ari() as fake, connected(fake) as client, answered(fake, client) as leg:
