@@ -38,6 +38,10 @@ class Sender:
                 return await _answer(response)
         except TimeoutError:
             return SendResult(taken=False, error=f"no answer within {self.http.timeout.total:g} s")
+        except aiohttp.ClientResponseError:  # its words quote the address, which may hold a secret
+            return SendResult(taken=False, error="what it answers is no HTTP")
+        except aiohttp.InvalidURL:  # the same
+            return SendResult(taken=False, error="its address is not valid")
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a name that is no name
             return SendResult(taken=False, error=in_words(error))
 

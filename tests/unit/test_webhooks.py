@@ -104,6 +104,22 @@ async def test_what_happens_is_sent_signed(store: Store) -> None:
         assert (first.type, second.type) == ("call.offered", "call.ended")
 
 
+async def test_what_is_told_of_a_failure_quotes_no_address(store: Store) -> None:
+    """An address may hold a secret, and every viewer is told of the trouble."""
+
+    async def no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com ESMTP\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(no_http, "127.0.0.1", 0) as its, webhooks(store) as hooks:
+        port = its.sockets[0].getsockname()[1]
+        hook = await hooks.add({"url": f"http://127.0.0.1:{port}/hook/a-secret?key=a-secret"})
+        hooks.put(offered("1"))
+        await eventually(lambda: hooks.one(hook.id).queue.error != "")
+        assert "no HTTP" in hooks.one(hook.id).queue.error
+        assert "a-secret" not in str(hooks.trouble)
+
+
 async def test_only_what_was_chosen_is_sent_and_texts_only_where_that_is_set(store: Store) -> None:
     async with receiver() as its, webhooks(store) as hooks:
         await hooks.add({"url": its.url, "events": ("message",)})
