@@ -21,6 +21,7 @@ from ari_app.store.audit import AuditQuery, add_at_once
 from ari_app.store.migrations import MIGRATIONS
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
+from ari_app.web.access.throttle import ADDRESSES
 from tests.integration.web_calls import talking
 from tests.integration.web_helpers import PASSWORD, Clock, Site, browser, program, signed_in, site, user
 from tests.integration.web_lines import LINE, lines_site
@@ -60,6 +61,13 @@ async def test_who_signs_in_and_who_does_not(page: Site) -> None:
     ]
     failed = [each["subject"] for each in await entries(page, action="sign-in failed")]
     assert failed == ["admin", "", ""]  # what else was typed as a name may be a password
+
+
+async def test_who_has_to_wait_does_not_fill_it(page: Site) -> None:
+    async with signed_in(page), browser(page, "127.0.0.2") as guesser:
+        statuses = [(await guesser.log_in("a wrong guess")).status for _ in range(ADDRESSES.free_tries + 3)]
+    assert statuses[-3:] == [429] * 3
+    assert len(await entries(page, action="sign-in failed")) == statuses.count(403)
 
 
 async def test_settings_are_told_before_and_after_but_no_secret(page: Site) -> None:

@@ -133,6 +133,9 @@ async def test_wrong_codes_slow_down_though_the_password_is_right(page: Site) ->
             if asked.status == 200:
                 statuses.append((await with_code(guesser, asked, "000000")).status)
         assert statuses[-1] == 429
+    async with program(page) as cli:
+        failed = (await (await cli.get("/api/audit?action=sign-in%20failed")).json())["entries"]
+        assert [each["subject"] for each in failed] == ["admin"] * statuses.count(403)
 
 
 async def test_it_is_turned_off_with_the_password_only(page: Site) -> None:

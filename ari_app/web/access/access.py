@@ -67,8 +67,9 @@ class Access:
         self._names.wrong(user.name)
         try:
             recovery = await self.two_factor.check(challenge, user, code)
-        except WrongCode:
+        except WrongCode as wrong:
             log.warning("authentication failure: wrong password from %s", address)
+            wrong.user = user.name
             raise
         self.signed_in(user, address)
         return user, recovery

@@ -12,7 +12,7 @@ from ari_app.web.access.access import access_of
 from ari_app.web.access.account import Unanswered, signed_in, tokens_to_ask_for, tokens_too
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.access.refusals import AccessRefused, LinkRefused, PasswordRefused, TooManyTries
-from ari_app.web.access.two_factor import ChallengeOver
+from ari_app.web.access.two_factor import ChallengeOver, WrongCode
 from ari_app.web.access.users import FIRST
 from ari_app.web.audit.actions import SIGN_IN_FAILED, SIGNED_IN
 from ari_app.web.http.context import identity, services, web_of
@@ -55,14 +55,15 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     try:
         user = await access_of(request).sign_in(name, fields.get("password", ""), address)
     except AccessRefused as refused:
+        # Who has to wait has tried nothing; if that were kept, anybody could fill the database.
+        if isinstance(refused, TooManyTries):
+            page = await _login_page(request, 429, next=wanted, typed=name, error=refused.sentence)
+            page.headers["Retry-After"] = str(refused.wait_s)
+            return page
         # Only a name that there is: what else was typed there may be a password.
         known = await access_of(request).users.find(name)
         audit.record(Actor("visitor", address=address), SIGN_IN_FAILED, known.name if known else "")
-        status = 429 if isinstance(refused, TooManyTries) else 403
-        page = await _login_page(request, status, next=wanted, typed=name, error=refused.sentence)
-        if isinstance(refused, TooManyTries):
-            page.headers["Retry-After"] = str(refused.wait_s)
-        return page
+        return await _login_page(request, 403, next=wanted, typed=name, error=refused.sentence)
     return await _let_in(request, user, _local(wanted))
 
 
@@ -85,8 +86,9 @@ async def enter_code(request: web.Request) -> web.StreamResponse:
         user, recovery = await access.sign_in_with_code(challenge, fields.get("code", ""), address)
     except ChallengeOver as over:
         return await _login_page(request, 403, next=wanted, error=over.sentence)
-    except AccessRefused as refused:
-        audit.record(Actor("visitor", address=address), SIGN_IN_FAILED)
+    except (TooManyTries, WrongCode) as refused:
+        if isinstance(refused, WrongCode):
+            audit.record(Actor("visitor", address=address), SIGN_IN_FAILED, refused.user)
         status = 429 if isinstance(refused, TooManyTries) else 403
         values = {"challenge": challenge, "next": wanted, "error": refused.sentence}
         return render(request, "access/code.html", status=status, **values)

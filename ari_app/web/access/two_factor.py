@@ -29,9 +29,10 @@ MOST_WAITING = 1000  # who have entered their password, and a code is awaited of
 
 
 class WrongCode(AccessRefused):
-    """It is not the code now, or it was used already."""
+    """It is not the code now, or it was used already; ``user``: whose it should have been, at a sign-in."""
 
     def __init__(self) -> None:
+        self.user = ""
         super().__init__(message("This is not the code. Each code works once; wait for the next one."))
 
 
