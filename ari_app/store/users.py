@@ -129,14 +129,19 @@ class UserRepository:
         sql = "UPDATE users SET signed_in_at = ? WHERE id = ?"
         self.store.later(("user", id), lambda db: db.execute(sql, [at, id]))
 
-    async def set_two_factor(self, id: int, totp: str | None, codes: Iterable[str]) -> None:
-        """What a user's device makes codes of, None for nothing, and the digests of their recovery codes."""
+    async def set_two_factor(self, id: int, totp: str | None, codes: Iterable[str], session: str = "") -> None:
+        """What a user's device makes codes of, None for nothing, and the digests of their recovery codes.
+
+        ``session``: the only one of theirs that goes on; none is said: all do.
+        """
 
         def write(db: Database) -> None:
             last = "CASE WHEN totp IS ? THEN totp_last ELSE 0 END"
             db.execute(f"UPDATE users SET totp = ?, totp_last = {last} WHERE id = ?", [totp, totp, id])  # noqa: S608
             db.table("recovery_codes").delete_where("user_id = ?", [id])
             db.table("recovery_codes").insert_all({"user_id": id, "digest": each} for each in codes)
+            if session:
+                db.table("web_sessions").delete_where("user_id = ? AND digest != ?", [id, session])
 
         await self.store.run(write)
 

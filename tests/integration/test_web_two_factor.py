@@ -197,6 +197,25 @@ async def test_a_role_that_needs_it_can_do_nothing_else_before(tmp_path: Path) -
             assert (await anna.get("/lines")).path == "/lines"
 
 
+async def test_a_browser_that_has_shown_a_password_only_is_out_once_it_is_on(tmp_path: Path) -> None:
+    settings = {"require_two_factor": ["administrator"]}
+    async with site(tmp_path, settings) as page, browser(page) as admin, browser(page) as thief:
+        await admin.set_password(page.served.first_link)
+        assert (await thief.log_in()).path == "/account/two-factor"
+        await turned_on(page, admin)
+        assert (await thief.get("/settings")).path.startswith("/login")
+        assert (await admin.get("/settings")).path == "/settings"
+
+
+async def test_a_key_is_shown_to_one_browser_only(page: Site) -> None:
+    """Else who knows the password, too, would know the key that its user confirms."""
+    async with signed_in(page) as admin, signed_in(page) as thief:
+        first, others, again = [
+            KEY.findall((await who.get("/account/two-factor")).text)[0] for who in (admin, thief, admin)
+        ]
+        assert (first == again, first == others) == (True, False)
+
+
 async def test_neither_codes_are_kept_nor_is_the_key_told(page: Site) -> None:
     async with signed_in(page) as admin, program(page) as cli:
         totp, codes = await turned_on(page, admin)

@@ -45,7 +45,7 @@ class Access:
         self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock)
         self.users = Users(self._users, self.sessions, self._passwords, bus, clock)
         self.tokens = Tokens(kept, bus, clock)
-        self.two_factor = TwoFactor(self._users, bus, clock, steady)
+        self.two_factor = TwoFactor(self._users, self.sessions, bus, clock, steady)
 
     async def sign_in(self, name: str, password: str, address: str) -> UserRow:
         """Whose name and password it is; with two-factor authentication a code is still to come.

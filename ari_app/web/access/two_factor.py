@@ -14,6 +14,7 @@ from ari_app.i18n import message
 from ari_app.store.users import UserRepository, UserRow
 from ari_app.web.access.refusals import AccessRefused
 from ari_app.web.access.secrets import digest
+from ari_app.web.access.sessions import Sessions
 from ari_app.web.http.context import ACCESS
 
 log = logging.getLogger(__name__)
@@ -58,34 +59,49 @@ class TwoFactor:
     """
 
     def __init__(
-        self, kept: UserRepository, bus: EventBus, clock: Callable[[], float], steady: Callable[[], float]
+        self,
+        kept: UserRepository,
+        sessions: Sessions,
+        bus: EventBus,
+        clock: Callable[[], float],
+        steady: Callable[[], float],
     ) -> None:
         self._kept = kept
+        self._sessions = sessions
         self._bus = bus
         self._clock = clock
         self._steady = steady
-        self._offered: dict[int, str] = {}  # secrets that nobody has confirmed yet
+        # Secrets that nobody has confirmed yet: each browser's own, for somebody else may know the password, too.
+        self._offered: OrderedDict[tuple[int, str], str] = OrderedDict()
         self._last: dict[str, int] = {}  # the latest step of which a secret's code was used
         self._spent: set[str] = set()
         self._waiting: OrderedDict[str, _Challenge] = OrderedDict()
 
     # Turning it on and off
 
-    def offer(self, user: UserRow) -> str:
-        """A secret for a device; the same until it is confirmed."""
-        return self._offered.setdefault(user.id, pyotp.random_base32())
+    def offer(self, user: UserRow, session: str) -> str:
+        """A secret for a device; the same in a session (its digest) until it is confirmed."""
+        secret = self._offered.setdefault((user.id, session), pyotp.random_base32())
+        self._offered.move_to_end((user.id, session))
+        if len(self._offered) > MOST_WAITING:
+            self._offered.popitem(last=False)
+        return secret
 
-    def address(self, user: UserRow) -> str:
+    def address(self, user: UserRow, session: str) -> str:
         """What an authenticator app reads from a QR code."""
-        return str(pyotp.TOTP(self.offer(user)).provisioning_uri(name=user.name, issuer_name=ISSUER))
+        return str(pyotp.TOTP(self.offer(user, session)).provisioning_uri(name=user.name, issuer_name=ISSUER))
 
-    async def confirm(self, user: UserRow, code: str) -> list[str]:
-        """Turn it on, once the device gives the right code; the recovery codes. Raises WrongCode."""
-        secret = self.offer(user)
+    async def confirm(self, user: UserRow, session: str, code: str) -> list[str]:
+        """Turn it on, once the device gives the right code, and end their other sessions; the recovery codes.
+
+        Raises WrongCode.
+        """
+        secret = self.offer(user, session)
         self._use(secret, code)
         codes = _new_codes()
-        await self._kept.set_two_factor(user.id, secret, [digest(each) for each in codes])
-        self._offered.pop(user.id, None)
+        await self._kept.set_two_factor(user.id, secret, [digest(each) for each in codes], session)
+        self._sessions.end_started(user.id, but=session)
+        self._offered.pop((user.id, session), None)
         self._bus.publish(ACCESS)
         log.info("user %s has turned two-factor authentication on", user.name)
         return [_readable(each) for each in codes]

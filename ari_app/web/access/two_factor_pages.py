@@ -29,7 +29,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
-    its, user = access_of(request).two_factor, await own(request)
+    its, user, session = access_of(request).two_factor, await own(request), identity(request).digest
     base: dict[str, Any] = {
         "user": user,
         "needed": identity(request).must_enrol,
@@ -40,18 +40,18 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "qr": "",
     }
     if user.totp is None:
-        base |= {"secret": its.offer(user), "qr": _qr(its.address(user))}
+        base |= {"secret": its.offer(user, session), "qr": _qr(its.address(user, session))}
     return render(request, "access/two_factor.html", status=status, **(base | values))
 
 
 @routes.post(PLACE)
 async def confirm(request: web.Request) -> web.StreamResponse:
-    """Turn it on; the answer shows the recovery codes, the only time."""
+    """Turn it on, and sign every other browser out; the answer shows the recovery codes, the only time."""
     its, user = access_of(request).two_factor, await own(request)
     if user.totp is not None:
         raise web.HTTPSeeOther(PLACE)
     try:
-        codes = await its.confirm(user, (await form(request)).get("code", ""))
+        codes = await its.confirm(user, identity(request).digest, (await form(request)).get("code", ""))
     except AccessRefused as refused:
         return await _page(request, 422, errors={"code": refused.sentence})
     return await _page(request, codes=codes)
