@@ -9,6 +9,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
+from ari_app.web.access.throttle import CODES as CODE_TRIES
 from ari_app.web.access.two_factor import CHALLENGE_S, CHALLENGE_TRIES, RECOVERY_CODES, STEP_S
 from tests.integration.web_helpers import (
     PASSWORD,
@@ -136,6 +137,21 @@ async def test_wrong_codes_slow_down_though_the_password_is_right(page: Site) ->
     async with program(page) as cli:
         failed = (await (await cli.get("/api/audit?action=sign-in%20failed")).json())["entries"]
         assert [each["subject"] for each in failed] == ["admin"] * statuses.count(403)
+
+
+async def test_codes_are_guessed_from_everywhere_more_and_more_slowly(page: Site) -> None:
+    async with signed_in(page) as admin:
+        totp, _ = await turned_on(page, admin)
+    page.clock.now += NEXT
+    for number in range(CODE_TRIES.free_tries):
+        async with browser(page, f"127.0.3.{number}") as guesser:
+            assert (await with_code(guesser, await guesser.log_in(), "000000")).status == 403
+    async with browser(page, "127.0.4.1") as again:
+        asked = await again.log_in()
+        answer = await with_code(again, asked, totp.at(page.clock.now))
+        assert (answer.status, "wrong codes" in answer.text) == (429, True)
+        page.steady.now += CODE_TRIES.first_delay_s
+        assert (await with_code(again, asked, totp.at(page.clock.now))).path == "/"
 
 
 async def test_it_is_turned_off_with_the_password_only(page: Site) -> None:

@@ -13,7 +13,7 @@ from ari_app.store.users import UserRepository, UserRow
 from ari_app.web.access.passwords import Passwords
 from ari_app.web.access.refusals import TooManyTries, WrongPassword, acceptable
 from ari_app.web.access.sessions import Sessions
-from ari_app.web.access.throttle import ADDRESSES, USERS, Throttle
+from ari_app.web.access.throttle import ADDRESSES, CODES, USERS, Throttle
 from ari_app.web.access.tokens import Tokens
 from ari_app.web.access.two_factor import TwoFactor, WrongCode
 from ari_app.web.access.users import LONGEST_NAME, Users
@@ -42,6 +42,7 @@ class Access:
         self._clock = clock
         self._addresses = Throttle(steady, ADDRESSES)
         self._names = Throttle(steady, USERS)
+        self._codes = Throttle(steady, CODES)
         self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock)
         self.users = Users(self._users, self.sessions, self._passwords, bus, clock)
         self.tokens = Tokens(kept, bus, clock)
@@ -63,14 +64,20 @@ class Access:
         """Who signs in, and whether it was with a recovery code; raises WrongCode, ChallengeOver, TooManyTries."""
         user = await self.two_factor.challenged(challenge)
         self._check_wait(user.name, address)
+        if wait_s := self._codes.wait_s(user.name):
+            log.warning("authentication failure: too many wrong passwords from %s", address)
+            said = message("Too many wrong codes for this user. Try again in {seconds} s.", seconds=int(wait_s) + 1)
+            raise TooManyTries(wait_s, said)
         self._addresses.wrong(address)
         self._names.wrong(user.name)
+        self._codes.wrong(user.name)
         try:
             recovery = await self.two_factor.check(challenge, user, code)
         except WrongCode as wrong:
             log.warning("authentication failure: wrong password from %s", address)
             wrong.user = user.name
             raise
+        self._codes.right(user.name)
         self.signed_in(user, address)
         return user, recovery
 

@@ -22,6 +22,8 @@ class TryLimits:
 ADDRESSES = TryLimits(5, 2.0, 900.0)
 USERS = TryLimits(20, 2.0, 60.0)
 """A user is not to be locked out by others for long: their longest delay leaves one guess a minute."""
+CODES = TryLimits(5, 30.0, 3600.0)
+"""Who guesses codes knows the password; of a million codes three are right, so a guess a minute finds one in months."""
 
 
 @dataclass
