@@ -139,6 +139,22 @@ async def test_a_changed_password_signs_its_own_user_out_and_nobody_else(page: S
         assert (await phone.log_in("a new password", name="ANNA")).path == "/"
 
 
+async def test_a_password_that_is_changed_while_it_is_checked_lets_nobody_in(
+    page: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matches = Passwords.matches
+
+    async def changed_meanwhile(its: Passwords, hashed: str | None, password: str) -> bool:
+        right = await matches(its, hashed, password)
+        assert (await cli.ask("PUT", "/api/users/admin/password", json={"password": "a new password"})).status == 204
+        return right
+
+    async with signed_in(page), program(page) as cli, browser(page) as thief:
+        monkeypatch.setattr(Passwords, "matches", changed_meanwhile)
+        assert (await thief.log_in()).status == 403
+        assert (await thief.get("/")).path == "/login"
+
+
 async def test_one_sees_and_ends_ones_own_sessions_only(page: Site) -> None:
     async with signed_in(page, User_Agent="Of the admin") as admin, user(page, "viewer", "anna") as anna:
         assert "Of the admin" not in (await anna.get("/account")).text

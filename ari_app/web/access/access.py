@@ -53,9 +53,8 @@ class Access:
 
         Raises WrongPassword, TooManyTries.
         """
-        user = await self.users.find(name)
-        await self._check(user, name.lower()[:LONGEST_NAME], password, address, WrongPassword(SIGN_IN))
-        assert user is not None
+        found = await self.users.find(name)
+        user = await self._check(found, name.lower()[:LONGEST_NAME], password, address, WrongPassword(SIGN_IN))
         if user.totp is None:
             self.signed_in(user, address)
         return user
@@ -101,8 +100,10 @@ class Access:
         await self.check_own(user, old, address)
         await self.users.set_password(user, new, revoke_tokens=revoke_tokens)
 
-    async def _check(self, user: UserRow | None, name: str, password: str, address: str, wrong: WrongPassword) -> None:
-        """Raise ``wrong``, or TooManyTries for an address, or of a name, that has to wait.
+    async def _check(
+        self, user: UserRow | None, name: str, password: str, address: str, wrong: WrongPassword
+    ) -> UserRow:
+        """The user as they are now; raises ``wrong``, or TooManyTries for an address, or of a name, that has to wait.
 
         Each failure is one line in the log; docs/users.md promises its form to fail2ban. It takes as long where there
         is no such user.
@@ -111,11 +112,14 @@ class Access:
         self._addresses.wrong(address)
         self._names.wrong(name)
         hashed = user.hash if user else None
-        if not await self._passwords.matches(hashed, password) or user is None or hashed is None:
+        right = await self._passwords.matches(hashed, password)
+        user = await self.users.find(name)  # meanwhile another password may have been set, or the user removed
+        if not right or user is None or hashed is None or user.hash != hashed:
             log.warning("authentication failure: wrong password from %s", address)
             raise wrong
         if self._passwords.outdated(hashed):
             self._users.rehash_password(user.id, hashed, await self._passwords.hashed(password))
+        return user
 
     def _check_wait(self, name: str, address: str) -> None:
         if wait_s := self._addresses.wait_s(address):
