@@ -111,6 +111,8 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
     ),
     Role.ADMINISTRATOR: (
         "GET /settings",
+        "GET /api/installation",
+        "GET /api/access/tokens",
         "GET /users",
         # Their addresses may hold secrets.
         "GET /settings/webhooks",
@@ -127,10 +129,12 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /api/audit.csv",
         "GET /lines/add",
         f"GET {_LINE}/{{tab}}",
+        f"GET {_API_LINE}/settings",
         f"GET {_LINE}/texts",
         f"GET {_LINE}/texts/{{language}}",
         f"GET {_LINE}/setup",
         f"GET {_LINE}/setup/steps",
+        f"GET {_API_LINE}/setup",
         # What signs a line in: a QR code is a key.
         f"GET {_LINE}/signin",
         f"GET {_LINE}/signin/view",

@@ -64,6 +64,14 @@ def test_who_may_use_a_route(route: tuple[str, str]) -> None:
     assert ROLES.need("HEAD", path) == ROLES.need("GET", path)
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/installation", "/api/access/tokens", "/api/lines/{number}/settings", "/api/lines/{number}/setup"]
+)
+def test_settings_are_for_administrators_by_the_api_too(path: str) -> None:
+    assert ("GET", path) in ALL
+    assert ROLES.need("GET", path) is Role.ADMINISTRATOR
+
+
 def test_a_new_route_is_read_by_viewers_and_changed_by_administrators() -> None:
     assert ROLES.need("GET", "/new") is Role.VIEWER
     assert all(ROLES.need(method, "/new") is Role.ADMINISTRATOR for method in ("POST", "PUT", "PATCH", "DELETE"))
