@@ -112,6 +112,13 @@ async def test_users_and_tokens_are_told_with_what_they_may(page: Site) -> None:
     assert made["token"] not in json.dumps(await entries(page))
 
 
+async def test_whose_password_a_program_has_changed_is_told(page: Site) -> None:
+    async with signed_in(page), program(page) as cli:
+        body = {"old": PASSWORD, "new": "a new password", "user": "Admin"}
+        assert (await cli.ask("POST", "/api/access/password", json=body)).status == 204
+    assert [each["subject"] for each in await entries(page, action="password changed")] == ["admin"]
+
+
 async def test_what_is_done_with_lines_and_calls(tmp_path: Path) -> None:
     settings = [LineSettings.of({"number": LINE, "name": "Sales"})]
     async with LocalTelegram(tmp_path / "telegram.db") as telegram, lines_site(tmp_path, telegram, settings) as shown:

@@ -12,6 +12,7 @@ from ari_app.web.access.refusals import AccessRefused, PasswordRefused, TooManyT
 from ari_app.web.access.tokens import note_token
 from ari_app.web.access.users import FIRST, LONGEST_NAME
 from ari_app.web.http.middlewares import remote
+from ari_app.web.http.notes import notes_of
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.http.roles import Role
 
@@ -123,6 +124,7 @@ async def change_password(asked: Asked, body: PasswordChange) -> None:
     user = await access.users.one(who.name if who.kind == "session" else body.user)
     address = remote(asked.request)
     await access.change_password(user, body.old, body.new, address, revoke_tokens=body.revoke_tokens)
+    notes_of(asked.request).subject = user.name
 
 
 async def make_link(asked: Asked) -> Link:
