@@ -107,6 +107,15 @@ class Play:
         await all_talk(self.app)
 
 
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Astergram]:
+    """Astergram, once Asterisk, each line and the bot have been tried."""
+    async with running(settings) as app:
+        await app.first_attempt_done()
+        await app.bot.first_attempt_done()
+        yield app
+
+
 async def all_talk(app: Astergram) -> None:
     """Wait until both sides of every live call talk."""
     async with asyncio.timeout(GONE_S):
@@ -164,8 +173,7 @@ def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
             settings = load(await set_stage.configuration(**sections))
             await set_stage.sign_in_lines(settings)
             async with AsyncExitStack() as work:
-                app = await work.enter_async_context(running(settings))
-                await app.first_attempt_done()
+                app = await work.enter_async_context(started(settings))
                 playing = Play(set_stage, app, settings, work)
                 try:
                     yield playing

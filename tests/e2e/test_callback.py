@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ari_app.app import Astergram, running
+from ari_app.app import Astergram
 from ari_app.calls.callback import AGAIN_S
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.tones import measure
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import HZ_TOLERANCE, PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, all_talk, heard
+from tests.e2e.conftest import HZ_TOLERANCE, PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, all_talk, heard, started
 
 AGENTS = (
     "[agents]\n"
@@ -191,8 +191,7 @@ async def test_a_second_request_after_later_succeeds(play: PlayMaker) -> None:
 async def test_a_card_is_pressed_after_a_restart(play: PlayMaker) -> None:
     async with with_card(play) as (stage, agent, anna, card):
         await stage.stop_astergram()
-        async with running(stage.settings) as restarted:
-            await restarted.first_attempt_done()
+        async with started(stage.settings) as restarted:
             assert (await card.click()).message == "waiting"
             await talked(await asked(agent, anna), agent, restarted)
             assert not (await anna.sees(LINE, says("reached"))).buttons
@@ -210,8 +209,7 @@ async def test_a_card_that_a_stopped_program_left_is_put_right(play: PlayMaker) 
         await agent.closed()
         left = await anna.keypad(LINE)
         assert left.message.endswith("calling")
-        async with running(stage.settings) as restarted:
-            await restarted.first_attempt_done()
+        async with started(stage.settings) as restarted:
             repaired = await anna.sees(LINE, says("later"))
             assert (await repaired.click()).message == "waiting"
             await talked(await asked(agent, anna), agent, restarted)

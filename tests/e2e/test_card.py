@@ -4,13 +4,12 @@ from typing import Any
 
 from telethon.tl import types
 
-from ari_app.app import running
 from ari_app.sandbox.person import Person
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.telegram.server import Timers
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import PlayMaker
+from tests.e2e.conftest import PlayMaker, started
 from tests.pictures import jpeg
 
 COMPANY_PHONE = "+78005553535"
@@ -74,8 +73,7 @@ async def test_the_card_after_no_answer(play: PlayMaker) -> None:
         await not_answered(phone, boris)  # whose card comes after what Anna would get
         await boris.keypad(LINE)
         await stage.stop_astergram()
-        async with running(stage.settings) as again:
-            await again.first_attempt_done()
+        async with started(stage.settings) as again:
             await not_answered(phone, anna)
             await again.registry.idle()
         assert await cards(anna) == ["Анна, we called"]

@@ -1,9 +1,8 @@
 """A person's language, which only the bot is told, and only when they press a button."""
 
-from ari_app.app import running
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import PlayMaker
+from tests.e2e.conftest import PlayMaker, started
 
 BY_LANGUAGE = '[menu]\nexten => _X.,1,Dial(PJSIP/${IF($["${TELEGRAM_LANGUAGE}" = "ru"]?102:101)},20)\n'
 SETTINGS = {"number": LINE, "context": "menu", "language": "en", "card": {"callback": "605@phones"}}
@@ -28,8 +27,7 @@ async def test_a_press_tells_the_language_of_what_comes_next(play: PlayMaker) ->
         await anna.sees(LINE, lambda messages: not messages)
 
         await stage.stop_astergram()
-        async with running(stage.settings) as restarted:
-            await restarted.first_attempt_done()
+        async with started(stage.settings) as restarted:
             call = await anna.call(LINE)
             assert "Вы звоните" in (await anna.keypad(LINE)).message
             await russian.incoming()

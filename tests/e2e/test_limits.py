@@ -7,14 +7,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from ari_app.app import running
 from ari_app.calls.capacity import WINDOW_S, MachineReading, MediaReading
 from ari_app.calls.reasons import CpuShort, EndReason, TooManyCalls
 from ari_app.reports.history import end_reason
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.store.calls import Query
 from ari_app.telegram.phone import DiscardReason
-from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard
+from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, heard, started
 
 SECOND = "+79990000009"
 SOON_S = 20.0
@@ -64,8 +63,7 @@ async def test_every_line_is_limited_also_after_a_restart(play: PlayMaker) -> No
         assert stage.outcomes() == ["LIMITED"]
         assert stage.app.registry.counted["out.LIMITED"] == 2
         await stage.stop_astergram()
-        async with running(stage.settings) as again:
-            await again.first_attempt_done()
+        async with started(stage.settings) as again:
             await phone.dial(ANNA)
             assert (await phone.closed()).startswith("503")
             assert 86000 < again.lines.line(SECOND).pauses["phone.requestCall"][0] <= 86400
