@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from aiohttp import ClientSession, CookieJar, TCPConnector
+from pyotp import TOTP
 
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BOT, LINE, Stage
@@ -34,6 +35,7 @@ KINDS = (  # of files that may hold secrets
     re.compile(r"astergram\.db(-wal|-shm)?"),
     re.compile(r"lines/\d+\.session(-journal)?"),
 )
+RECOVERY_CODE = re.compile(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b")
 NAME = "<script>alert(1)</script>"
 
 
@@ -58,6 +60,12 @@ class Secrets:
     wrong_api_token: str = "astergram_a-guess-at-the-token"
     session_cookie: str = ""
     asterisk_password: str = ""
+    totp_key: str = ""
+    recovery_code: str = ""
+    webhook_secret: str = ""
+    turn_password: str = "relay <pass> & wörd"
+    turn_secret: str = "shared with coturn <only>"
+    proxy_password: str = "a-way-out-of-here"
     session_key: bytes = field(default=b"", repr=False)
 
     def spellings(self) -> Iterator[tuple[str, str]]:
@@ -96,6 +104,7 @@ class Life:
     sandbox: Stage
     program: WholeProgram
     secrets: Secrets
+    webhook: str = ""
     seen: list[tuple[str, str]] = field(default_factory=list)
 
     async def run(self, *arguments: str) -> None:
@@ -144,7 +153,9 @@ async def test_no_secret_comes_out(sandbox: Stage) -> None:
                 await life.run("backup", str(sandbox.folder / "backup.tar.gz"))
                 for command in (("doctor",), ("line", "list"), ("line", "show", LINE), ("line", "setup", LINE)):
                     await life.run(*command)
+                await programs_are_told(life, its)
                 await everything_is_read(life, its)
+                await the_network_is_set(life, its)
             await every_page_is_opened(life, admin)
             await the_password_is_changed(life, admin)
             secrets.session_key = session_key(program.settings.session(LINE))
@@ -166,14 +177,21 @@ async def the_page_is_opened(life: Life, admin: Watched) -> None:
     port = urlsplit(life.program.url).port
     (secrets.session_cookie,) = [each.value for each in admin.http.cookie_jar if each.key == f"astergram-{port}"]
     await alone.get("/settings")
-    shown = await alone.post("/settings/tokens", {"name": NAME, "right": "write"})
+    shown = await alone.post("/settings/tokens", {"name": NAME, "scope": "admin"})
     found = re.search(r"astergram_[\w-]+", shown.text)
     assert found
     secrets.page_api_token = found[0]
     made = await alone.ask(
-        "POST", "/api/access/tokens", json={"name": NAME, "right": "write"}, headers={"X-CSRF-Token": alone.csrf}
+        "POST", "/api/access/tokens", json={"name": NAME, "scope": "admin"}, headers={"X-CSRF-Token": alone.csrf}
     )
     secrets.api_token = (await made.json())["token"]
+    offered = re.search(r"\b[A-Z2-7]{32}\b", (await alone.get("/account/two-factor")).text)
+    assert offered
+    secrets.totp_key = offered[0]
+    shown = await alone.post("/account/two-factor", {"code": TOTP(secrets.totp_key).now()})
+    found = re.search(RECOVERY_CODE, shown.text)
+    assert found
+    secrets.recovery_code = found[0]
     await admin.get("/settings")
 
 
@@ -268,6 +286,28 @@ async def malformed(life: Life, request: str) -> None:
     assert b" 400 " in answer.partition(b"\r\n")[0]
 
 
+async def programs_are_told(life: Life, its: Watched) -> None:
+    """A webhook whose receiver is not there."""
+    alone = Browser(its.url, its.http)  # its secret is shown once
+    made = await alone.ask("POST", "/api/webhooks", json={"url": "http://127.0.0.1:1/astergram"})
+    hook = await made.json()
+    life.secrets.webhook_secret = hook["secret"].removeprefix("whsec_")
+    life.webhook = hook["id"]
+    assert (await its.ask("POST", f"/api/webhooks/{life.webhook}/test")).status < 300
+
+
+async def the_network_is_set(life: Life, its: Watched) -> None:
+    """A TURN server with a secret and a proxy with a login, neither of which is there."""
+    secrets = life.secrets
+    for turn in ({"turn_user": "us", "turn_password": secrets.turn_password}, {"turn_secret": secrets.turn_secret}):
+        changed = await its.ask("PATCH", "/api/installation", json={"turn_server": "127.0.0.1:1", **turn})
+        assert changed.status == 200, changed.text
+    gone = {"proxy": f"socks5://us:{secrets.proxy_password}@127.0.0.1:1", "untried": True}
+    assert (await its.ask("PATCH", "/api/installation", json=gone)).status == 200
+    await life.line_is("(?!ready)")
+    await life.run("doctor")
+
+
 async def everything_is_read(life: Life, its: Watched) -> None:
     """All that the API tells."""
     (call,) = (await (await its.get("/api/calls")).json())["calls"]
@@ -276,7 +316,8 @@ async def everything_is_read(life: Life, its: Watched) -> None:
     values = {"{number}": LINE, "{id}": call["id"], "{flavour}": "vanilla", "{kind}": "contact_vcard"}
     for operation in OPERATIONS:
         if operation.method == "GET" and operation.media_type != "text/event-stream":
-            path = re.sub(r"{\w+}", lambda found: values[found[0]], operation.path)
+            path = operation.path.replace("/webhooks/{id}", f"/webhooks/{life.webhook}")
+            path = re.sub(r"{\w+}", lambda found: values[found[0]], path)
             answer = await its.get(path)
             assert answer.status == 200, (path, answer.text)
     await its.get("/api/openapi.json")
@@ -293,7 +334,18 @@ async def every_page_is_opened(life: Life, admin: Watched) -> None:
             if place not in known and not CHANGES_ONLY.match(place):
                 known.add(place)
                 left.append(place)
-    for page in ("/", "/lines", f"/lines/{LINE}", "/calls", "/charts", "/connect", "/settings"):
+    for page in (
+        "/",
+        "/lines",
+        f"/lines/{LINE}",
+        "/calls",
+        "/charts",
+        "/connect",
+        "/settings",
+        "/users",
+        "/audit",
+        "/account",
+    ):
         assert page in known, sorted(known)
 
 
@@ -306,9 +358,9 @@ async def the_password_is_changed(life: Life, admin: Watched) -> None:
         "password_again": later,
         "tokens": "keep",
     }
-    await admin.post("/settings/password", fields)
-    answer = await admin.post("/settings/password", fields | {"old_password": secrets.page_password})
-    assert (answer.status, answer.path) == (200, "/settings")
+    await admin.post("/account/password", fields)
+    answer = await admin.post("/account/password", fields | {"old_password": secrets.page_password})
+    assert (answer.status, answer.path) == (200, "/account")
 
 
 def session_key(session: Path) -> bytes:
@@ -329,7 +381,10 @@ def leaks_in_files(secrets: Secrets, folder: Path) -> list[str]:
     """Secrets in files that are not for them, and files with secrets that others may read."""
     found = []
     sessions = {"session_key"}
-    store = {"api_hash", "line_api_hash", "bot_token", "later_bot_token", "wrong_bot_token"}
+    store = {
+        *("api_hash", "line_api_hash", "bot_token", "later_bot_token", "wrong_bot_token", "totp_key"),
+        *("webhook_secret", "turn_password", "turn_secret", "proxy_password"),
+    }
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         name, data = str(path.relative_to(folder)), path.read_bytes()
         is_store, is_session = (kind.fullmatch(name) for kind in KINDS)
