@@ -68,6 +68,7 @@ class MediaPool:
     ) -> None:
         self._refilling.cancel()
         try:
+            await asyncio.wait([self._refilling])  # the forker has to know of what nobody waits for any more
             await asyncio.gather(*(process.close() for process in self._live))
         finally:
             await self._forker.__aexit__(None, None, None)
