@@ -279,7 +279,7 @@ async def test_ago_ticks(site: Site, administrator: Admin, language: str, ages: 
     """In the words that the server would use, whatever the clock of the browser's machine says."""
     async with administrator(site.served, language=language) as page:
         await page.clock.install(time=site.clock.now + 7200)
-        await page.goto("/settings")
+        await page.goto("/account")
         shown = page.locator("td:nth-child(4) time")
         passed = 0
         for age, words in ages:

@@ -115,7 +115,8 @@ async def test_settings_of_the_installation(sandbox: Stage) -> None:
         shown = tomllib.loads(command.printed.removeprefix("bot_token: "))
         secrets = {"api_hash": "set", "bot_token": "set"}
         assert shown.pop("version")
-        assert shown == {"company": "Acme", "api_id": API_ID, "timezone": ""} | secrets
+        turn = {"turn_server": "", "turn_user": "", "turn_use": "also"}
+        assert shown == {"company": "Acme", "api_id": API_ID, "timezone": ""} | turn | secrets
         await program.until("@astergram_bot is connected")
         assert "Acme" in await done("settings", "--config", config)
         assert "bot_token" not in tomllib.loads(await done("settings", "bot_token=null", "--config", config))

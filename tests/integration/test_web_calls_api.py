@@ -157,6 +157,6 @@ async def test_what_is_not_valid_is_refused(cli: Browser, path: str, query: dict
 @pytest.mark.timeout(180)
 async def test_schemathesis_finds_no_answer_outside_of_the_document(page: Site, tmp_path: Path) -> None:
     await put(page, *(a_call(number, page.clock.now + number) for number in range(3)))
-    await held_to_its_document(page, tmp_path, "^/api/(calls|connect|doctor)")
+    await held_to_its_document(page, tmp_path, "^/api/(calls|connect|doctor)", "--exclude-operation-id", "place_call")
     # no schema says which of two days is the later one, nor which days there are
     await held_to_its_document(page, tmp_path, "^/api/figures", "--exclude-checks", "positive_data_acceptance")

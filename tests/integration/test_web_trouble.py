@@ -109,8 +109,8 @@ async def test_signing_in_and_out_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("/settings/sessions/others", {}),
-        ("/settings/password", {"old_password": PASSWORD, "new_password": NEW, "password_again": NEW}),
+        ("/account/sessions/others", {}),
+        ("/account/password", {"old_password": PASSWORD, "new_password": NEW, "password_again": NEW}),
     ],
 )
 async def test_who_is_signed_out_stays_out_though_their_sign_in_was_not_written_yet(
