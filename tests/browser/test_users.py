@@ -79,6 +79,7 @@ async def test_two_factor_authentication_from_its_beginning(tmp_path: Path, admi
         await page.fill("[name=username]", "admin")
         await page.fill("[name=password]", PASSWORD)
         await page.click("main button")
+        await expect(page.locator("[name=code]")).to_be_visible()
         await examined(page, "/login/code")
         await page.fill("[name=code]", totp.at(site.clock.now))
         await page.click("main button")

@@ -32,7 +32,7 @@ CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 ROUND_S = 60.0
 LONGEST_FAILURE = 3000
 NAME = "<script>alert(1)</script>"
-EVENT_S = 10.0
+EVENT_S = 30.0
 OTHER_LINE = "+79990000009"
 SPARE_TOKENS = 20  # those that are revoked for a try
 

@@ -494,7 +494,7 @@ async def test_each_failure_is_a_line_for_fail2ban(page: Site, caplog: pytest.Lo
 
 async def test_a_token_that_may_read_changes_nothing(page: Site) -> None:
     async with program(page, await new_token(page, "read")) as reader:
-        assert (await reader.get("/api/access/tokens")).status == 200
+        assert (await reader.get("/api/lines")).status == 200
         answer = await reader.ask("POST", "/api/access/tokens", json={"name": "another"})
         assert (answer.status, answer.headers["Content-Type"]) == (403, "application/problem+json")
 
@@ -574,8 +574,9 @@ async def test_a_token_is_shown_once_and_says_when_it_was_used(page: Site) -> No
         assert "<script>alert" not in made.text + after.text
         assert "&lt;script&gt;alert" in after.text
         page.clock.now += 5
-        async with program(page, token) as reader:
-            assert (await (await reader.get("/api/access/tokens")).json())[0]["used_at"] == page.clock.now
+        async with program(page, token) as reader, program(page) as cli:
+            assert (await reader.get("/api/lines")).status == 200
+            assert (await (await cli.get("/api/access/tokens")).json())[0]["used_at"] == page.clock.now
 
 
 async def test_a_wrong_authorization_is_not_saved_by_a_cookie(page: Site) -> None:

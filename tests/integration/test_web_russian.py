@@ -20,7 +20,7 @@ NAMES = frozenset(
     """
     Telegram Astergram Asterisk API JSON OpenAPI CSV English QR NTP UDP Etc UTC Anna Sales id api hash my telegram org
     BotFather inline post dial delay rtp LIMITED from python aiohttp anna b Bot setinline vCard Premium SMS start ID PNG
-    JPEG admin
+    JPEG admin TURN coturn static auth secret SOCKS HTTP MTProxy
     """.split()  # noqa: SIM905 - a text is easier to read here
 )
 HIDDEN = re.compile(r"<(head|script|style|code|pre|textarea|title)\b.*?</\1>", re.S)
