@@ -7,6 +7,7 @@ from ari_app.store.audit import AuditQuery
 from ari_app.web.audit.actions import ACTIONS
 from ari_app.web.audit.filter import AuditFilter
 from ari_app.web.http.context import services
+from ari_app.web.http.csv import csv_file
 from ari_app.web.ui.render import render, translator_of
 
 routes = web.RouteTableDef()
@@ -47,11 +48,5 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 async def csv_answer(request: web.Request, query: AuditQuery) -> web.StreamResponse:
     """Answer with all entries that fit, as they are read."""
-    response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="audit.csv"'})
-    response.content_type, response.charset = "text/csv", "utf-8"
-    await response.prepare(request)
     its = services(request)
-    async for piece in its.audit.export_csv(query, its.zone):
-        await response.write(piece.encode())
-    await response.write_eof()
-    return response
+    return await csv_file(request, "audit.csv", its.audit.export_csv(query, its.zone))

@@ -15,6 +15,7 @@ from ari_app.lines.manager import LineManager
 from ari_app.reports.history import CallRecord
 from ari_app.store.calls import Query
 from ari_app.web.http.context import services
+from ari_app.web.http.csv import csv_file
 
 SIDES = {Side.TELEGRAM: "Telegram", Side.ASTERGRAM: "Astergram", Side.ASTERISK: "Asterisk"}
 
@@ -66,11 +67,5 @@ def placing(request: web.Request, fields: Mapping[str, str] | None = None) -> di
 
 async def csv_answer(request: web.Request, query: Query) -> web.StreamResponse:
     """Answer with all calls that fit, as they are read."""
-    response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="calls.csv"'})
-    response.content_type, response.charset = "text/csv", "utf-8"
-    await response.prepare(request)
     its = services(request)
-    async for piece in its.history.export_csv(query, its.zone):
-        await response.write(piece.encode())
-    await response.write_eof()
-    return response
+    return await csv_file(request, "calls.csv", its.history.export_csv(query, its.zone))
