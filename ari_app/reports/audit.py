@@ -16,6 +16,7 @@ from ari_app.lines.versions import SECRETS, SET
 from ari_app.reports.export import BOM, as_csv
 from ari_app.store.audit import AuditPage, AuditQuery, AuditRepository, AuditRow
 from ari_app.store.store import Store, StoreUnavailable
+from ari_app.telegram.proxy import Proxy
 
 PRUNE_EVERY_S = 86400.0
 PRUNE_AGAIN_S = 3600.0  # when the database could not be used
@@ -92,7 +93,10 @@ def entry(
 
 
 def differences(before: BaseModel | None, after: BaseModel | None) -> dict[str, tuple[Any, Any]]:
-    """The settings that differ, by their names with dots, before and after; of a secret only whether it is set."""
+    """The settings that differ, by their names with dots, before and after; of a secret only whether it is set.
+
+    Of a proxy, which may have a login in it, the host.
+    """
     was, now = _flat(before), _flat(after)
     return {
         name: (_shown(name, was.get(name)), _shown(name, now.get(name)))
@@ -116,6 +120,8 @@ def _flat(model: BaseModel | None) -> dict[str, Any]:
 
 
 def _shown(name: str, value: Any) -> Any:
+    if name == "proxy":
+        return value and str(Proxy.parse(value))
     return value and SET if name.rpartition(".")[2] in SECRETS else value
 
 

@@ -160,14 +160,15 @@ class Webhooks:
             self._use(outbox, row)
         return row
 
-    async def remove(self, id: str) -> None:
-        """Forget one, with what waits for it. Raises UnknownWebhook."""
+    async def remove(self, id: str) -> WebhookRow:
+        """Forget one, which is returned, with what waits for it. Raises UnknownWebhook."""
         async with self._changing:
             outbox = self._outbox(id)
             await self._repository.remove(id)
             del self._outboxes[id]
             _stop(outbox)
         self._on_change()
+        return outbox.row
 
     # How it is.
 

@@ -23,7 +23,7 @@ from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.web.access.throttle import ADDRESSES
 from tests.integration.web_calls import talking
-from tests.integration.web_helpers import PASSWORD, Clock, Site, browser, program, signed_in, site, user
+from tests.integration.web_helpers import PASSWORD, Clock, Site, browser, form_in, program, signed_in, site, user
 from tests.integration.web_lines import LINE, lines_site
 from tests.unit.storage_trouble import locked
 
@@ -84,6 +84,80 @@ async def test_settings_are_told_before_and_after_but_no_secret(page: Site) -> N
         "user", "admin", "command line", "",
     )  # fmt: skip
     assert "0123456789abcdef" not in json.dumps(await entries(page))
+
+
+async def test_where_audio_and_messages_go_is_told_before_and_after_but_no_login(page: Site) -> None:
+    """Whoever redirects calls, or what Telegram is told, is found by it."""
+    mtproxy = f"https://t.me/proxy?server=192.0.2.9&port=443&secret={'ab' * 16}"
+    changes = (
+        {"proxy": "socks5://us:a-login@proxy.example:1080", "turn_server": "turn.example:3478"},
+        {"proxy": "socks5://us:another-login@proxy.example:1080", "turn_user": "us", "turn_password": "a-login"},
+        {"proxy": mtproxy, "turn_server": "evil.example:3478"},
+        {"proxy": ""},
+    )
+    async with program(page) as cli:
+        for change in changes:
+            assert (await cli.ask("PATCH", "/api/installation", json=change)).status == 200
+    told = await entries(page, action="settings changed")
+    first = "SOCKS5 proxy.example:1080"
+    assert [each["changes"] for each in told] == [
+        {"proxy": [None, first], "turn_server": ["", "turn.example:3478"]},
+        {"proxy": [first, first], "turn_user": ["", "us"], "turn_password": [None, "set"]},
+        {"proxy": [first, "MTProxy 192.0.2.9:443"], "turn_server": ["turn.example:3478", "evil.example:3478"]},
+        {"proxy": ["MTProxy 192.0.2.9:443", None]},
+    ]
+    shown = json.dumps(told)
+    assert not [secret for secret in ("a-login", "another-login", "ab" * 16) if secret in shown]
+
+
+@pytest.mark.parametrize("way", ["page", "api"])
+async def test_webhooks_are_told_before_and_after_but_nothing_secret_of_their_addresses(page: Site, way: str) -> None:
+    first, second = "https://crm.example/hook?key=hidden", "http://evil.example:8080/hidden"
+    async with signed_in(page) as admin, program(page) as cli:
+        if way == "page":
+            await admin.get("/settings/webhooks")
+            await admin.post("/settings/webhooks", {"url": first, "event.call.ended": "on"})
+            (made,) = page.services.webhooks.all()
+            place = f"/settings/webhooks/{made.row.id}"
+            shown = form_in(await admin.get(place), place)
+            await admin.post(place, {**shown, "url": second, "message_text": "on"})
+            shown = form_in(await admin.get(place), place)
+            del shown["enabled"]
+            await admin.post(place, {**shown, "url": second + "/elsewhere"})
+            await admin.post(f"{place}/remove")
+        else:
+            body = {"url": first, "events": ["call.ended"]}
+            made_id = (await (await cli.ask("POST", "/api/webhooks", json=body)).json())["id"]
+            place = f"/api/webhooks/{made_id}"
+            await cli.ask("PATCH", place, json={"url": second, "message_text": True})
+            await cli.ask("PATCH", place, json={"url": second + "/elsewhere", "enabled": False})
+            await cli.ask("DELETE", place)
+        told = [each for each in await entries(page) if each["action"].startswith("webhook")]
+    crm, evil = "https://crm.example", "http://evil.example:8080"
+    assert len({each["subject"] for each in told}) == 1
+    assert [(each["action"], each["changes"]) for each in told] == [
+        (
+            "webhook added",
+            {
+                "url": [None, crm],
+                "events": [None, ["call.ended"]],
+                "enabled": [None, True],
+                "message_text": [None, False],
+            },
+        ),
+        ("webhook changed", {"url": [crm, evil], "message_text": [False, True]}),
+        ("webhook changed", {"url": [evil, evil], "enabled": [True, False]}),
+        (
+            "webhook removed",
+            {
+                "url": [evil, None],
+                "events": [["call.ended"], None],
+                "enabled": [False, None],
+                "message_text": [True, None],
+            },
+        ),
+    ]
+    assert "hidden" not in json.dumps(told)
 
 
 async def test_users_and_tokens_are_told_with_what_they_may(page: Site) -> None:

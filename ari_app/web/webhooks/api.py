@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from ari_app.lines.settings import SettingRefused
 from ari_app.store.webhooks import DeliveryRow
 from ari_app.web.http.operation import Asked, Operation
+from ari_app.web.webhooks.noted import note_webhook
 from ari_app.webhooks.fields import LONGEST_URL
 from ari_app.webhooks.payload import TYPES
 from ari_app.webhooks.webhooks import Outbox, UnknownWebhook
@@ -124,6 +125,7 @@ async def get_webhook(asked: Asked, id: WebhookId) -> WebhookAnswer:
 async def add_webhook(asked: Asked, body: NewWebhook) -> MadeWebhook:
     """A new one; it gets what happens from now on."""
     row = await asked.services.webhooks.add(body.model_dump() | {"events": tuple(body.events)})
+    note_webhook(asked.request, None, row)
     return _made(asked, row.id)
 
 
@@ -132,13 +134,14 @@ async def change_webhook(asked: Asked, id: WebhookId, body: WebhookChange) -> We
     changes = body.model_dump(exclude_unset=True)
     if "events" in changes:
         changes["events"] = tuple(changes["events"])
-    await asked.services.webhooks.change(id, changes)
+    before = asked.services.webhooks.one(id).row
+    note_webhook(asked.request, before, await asked.services.webhooks.change(id, changes))
     return await get_webhook(asked, id)
 
 
 async def remove_webhook(asked: Asked, id: WebhookId) -> None:
     """Remove one, with what waits for it."""
-    await asked.services.webhooks.remove(id)
+    note_webhook(asked.request, await asked.services.webhooks.remove(id), None)
 
 
 async def renew_webhook_secret(asked: Asked, id: WebhookId) -> MadeWebhook:

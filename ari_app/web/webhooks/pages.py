@@ -14,6 +14,7 @@ from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
 from ari_app.web.ui.render import render
 from ari_app.web.webhooks import forms
+from ari_app.web.webhooks.noted import note_webhook
 from ari_app.webhooks.payload import TYPES
 from ari_app.webhooks.webhooks import Outbox, UnknownWebhook, Webhooks
 
@@ -55,6 +56,7 @@ async def add_webhook(request: web.Request) -> web.StreamResponse:
     except SettingRefused as refused:
         errors = {each.key: each.reason for each in refused.wrong}
         return _list(request, 422, wanted=wanted, errors=errors)
+    note_webhook(request, None, row)
     return await _one(request, row, made=row.secret)
 
 
@@ -79,7 +81,7 @@ async def change_webhook(request: web.Request) -> web.StreamResponse:
     if differs := forms.differences(edit, row):
         return await _one(request, row, 412, edit=edit, errors=differs, meanwhile=MEANWHILE)
     try:
-        await _webhooks(request).change(row.id, forms.change(edit, row))
+        note_webhook(request, row, await _webhooks(request).change(row.id, forms.change(edit, row)))
     except SettingRefused as refused:
         return await _one(request, row, 422, edit=edit, errors={each.key: each.reason for each in refused.wrong})
     flash(request, edit.done)
@@ -105,7 +107,7 @@ async def renew_secret(request: web.Request) -> web.StreamResponse:
 @routes.post(f"{ONE}/remove")
 async def remove_webhook(request: web.Request) -> web.StreamResponse:
     """Remove it."""
-    await _webhooks(request).remove(_outbox(request).row.id)
+    note_webhook(request, await _webhooks(request).remove(_outbox(request).row.id), None)
     flash(request, message("The webhook is removed."))
     raise web.HTTPSeeOther(ALL)
 
