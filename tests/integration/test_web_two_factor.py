@@ -11,6 +11,9 @@ import pytest
 
 from ari_app.web.access.throttle import CODES as CODE_TRIES
 from ari_app.web.access.two_factor import CHALLENGE_S, CHALLENGE_TRIES, RECOVERY_CODES, STEP_S
+from ari_app.web.areas import ROLES
+from ari_app.web.http.roles import ANYBODY
+from tests.integration.test_web_roles import ADDRESSES
 from tests.integration.web_helpers import (
     PASSWORD,
     Answer,
@@ -23,6 +26,7 @@ from tests.integration.web_helpers import (
     site,
     user,
 )
+from tests.unit.test_route_roles import ALL
 
 KEY = re.compile(r"<code>([A-Z2-7]{32})</code>")
 CODES = re.compile(r"[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}")
@@ -211,6 +215,54 @@ async def test_a_role_that_needs_it_can_do_nothing_else_before(tmp_path: Path) -
             assert (await cli.get("/api/status")).status == 200
         async with user(page, "viewer", "anna") as anna:
             assert (await anna.get("/lines")).path == "/lines"
+
+
+ENROLMENT = {("GET", "/account/two-factor"), ("POST", "/account/two-factor"), ("POST", "/logout")}
+
+
+async def test_every_other_route_is_closed_to_who_has_to_turn_it_on(tmp_path: Path) -> None:
+    """Walked by the table of routes; a route that is open to everybody is open to them, too."""
+    async with site(tmp_path, {"require_two_factor": ["administrator"]}) as page, browser(page) as admin:
+        await admin.set_password(page.served.first_link)
+        await admin.get("/account/two-factor")
+        csrf = {"X-CSRF-Token": admin.csrf}
+        for method, path in ALL:
+            if ROLES.need(method, path) != ANYBODY and (method, path) not in ENROLMENT:
+                answer = await admin.ask(method, ADDRESSES.get(path, path), headers=csrf, allow_redirects=False)
+                sent_there = (answer.status, answer.headers.get("Location")) == (303, "/account/two-factor")
+                assert answer.status == 403 or (method == "GET" and sent_there), (method, path, answer.status)
+
+
+async def test_the_page_that_turns_it_on_shows_nothing_else(tmp_path: Path) -> None:
+    async with site(tmp_path, {"require_two_factor": ["administrator"]}) as page, browser(page) as admin:
+        await admin.set_password(page.served.first_link)
+        for path in ("/account/two-factor", "/nothing-there"):
+            shown = (await admin.get(path)).text
+            assert ("data-worker" in shown, 'href="/lines"' in shown, 'action="/logout"' in shown) == (
+                False, False, True,
+            ), path  # fmt: skip
+        await turned_on(page, admin)
+        assert 'href="/lines"' in (await admin.get("/account/two-factor")).text
+
+
+@pytest.mark.parametrize("path", ["/events", "/api/events"])
+@pytest.mark.parametrize("change", ["turned off", "role"])
+async def test_live_events_end_where_it_has_to_be_turned_on(tmp_path: Path, path: str, change: str) -> None:
+    async with (
+        site(tmp_path, {"require_two_factor": ["administrator"]}) as page,
+        user(page, "viewer", "anna") as anna,
+        program(page) as cli,
+    ):
+        if change == "turned off":
+            await turned_on(page, anna)
+            await cli.ask("PATCH", "/api/users/anna", json={"role": "administrator"})
+        async with anna.http.get(page.url + path) as events:
+            assert (await events.content.readline()).startswith(b"retry")
+            if change == "turned off":
+                await cli.ask("DELETE", "/api/users/anna/two-factor")
+            else:
+                await cli.ask("PATCH", "/api/users/anna", json={"role": "administrator"})
+            assert b"data" not in await events.content.read()  # to its end
 
 
 async def test_a_browser_that_has_shown_a_password_only_is_out_once_it_is_on(tmp_path: Path) -> None:

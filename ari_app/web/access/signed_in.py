@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 from ari_app.i18n import message
 from ari_app.networks import address_of
 from ari_app.store.errors import StoreUnavailable
+from ari_app.store.users import UserRow
 from ari_app.web.access.access import access_of
 from ari_app.web.access.tokens import SCOPES, TokenExpired
 from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
@@ -41,7 +42,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
             csrf_of(secret),
             name=user.name,
             user_id=user.id,
-            must_enrol=user.role in its.settings.require_two_factor and user.totp is None,
+            must_enrol=_must_enrol(request, user),
         )
     elif request.path == METRICS and _may_scrape(request):
         request[IDENTITY] = Identity("network", Role.VIEWER)
@@ -54,6 +55,10 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     if new_visitor and not response.prepared and its.cookies.visitor not in response.cookies:
         its.cookies.set_visitor(response, new_visitor)
     return response
+
+
+def _must_enrol(request: web.Request, user: UserRow) -> bool:
+    return user.role in web_of(request).settings.require_two_factor and user.totp is None
 
 
 def _may_scrape(request: web.Request) -> bool:
@@ -85,11 +90,12 @@ async def _bearer(request: web.Request, authorization: str) -> Identity:
 
 
 async def still_in(request: web.Request) -> bool:
-    """Whether the session or the token that a request came with is still good."""
+    """Whether the session or the token that a request came with is still good, and may still do it."""
     who, access = identity(request), access_of(request)
     try:
         if who.kind == "session":
-            return await access.sessions.living(who.digest) is not None
+            living = await access.sessions.living(who.digest)
+            return living is not None and not _must_enrol(request, living[1])
         if who.kind == "token":
             return await access.tokens.is_good(who.token_id)
     except StoreUnavailable as error:

@@ -21,8 +21,8 @@ LIVE_HEADER = "X-Live"
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
 BEARER = "bearer "
 ENROL = "/account/two-factor"
-WHERE_TO_ENROL = frozenset({ENROL, "/logout", "/events"})
-"""For somebody whose role needs two-factor authentication, and who has none yet."""
+WHERE_TO_ENROL = frozenset({ENROL, "/logout"})
+"""All that is open to somebody whose role needs two-factor authentication, and who has none yet."""
 NOT_YOUR_ROLE = message("Your role does not allow this: ask an administrator.")
 
 
