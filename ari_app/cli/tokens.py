@@ -13,6 +13,8 @@ from ari_app.api_client import Api
 from ari_app.cli.terminal import show, show_json
 
 DAY_S = 86400.0
+MAY = {"read": "viewer", "calls": "operator", "admin": "administrator"}
+"""What each scope may do: as much as this role."""
 
 
 async def run(options: argparse.Namespace, api: Api) -> None:
@@ -42,9 +44,16 @@ def _show(tokens: list[dict[str, Any]], zone: tzinfo) -> None:
         table.add_column(column)
     for token in tokens:
         made, used, expires = (_at(token[name], zone) for name in ("made_at", "used_at", "expires_at"))
-        name, by = escape(token["name"]), token["made_by"]
+        name, by = escape(token["name"]), _by(token)
         table.add_row(str(token["id"]), name, token["scope"], made, by, used or "never", expires or "never")
     show(table)
+
+
+def _by(token: dict[str, Any]) -> str:
+    """Whose it is, with what they may where that is less than its scope."""
+    if not token["made_by"] or token["role"] == MAY[token["scope"]]:
+        return str(token["made_by"])
+    return f"{token['made_by']}, as {token['role']}" if token["role"] else f"{token['made_by']} (removed)"
 
 
 def _at(seconds: float | None, zone: tzinfo) -> str:

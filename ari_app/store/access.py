@@ -4,7 +4,7 @@ Nothing here lets anybody in by itself: secrets are kept as SHA-256. Times are U
 raises StoreUnavailable.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlite_utils import Database
 
@@ -29,7 +29,8 @@ class SessionRow:
 class TokenRow:
     """An API token; ``used_at`` is None before its first use, ``expires_at`` for one without an end.
 
-    ``made_by``: a user's name; empty by the command line, and of older ones.
+    ``made_by``: a user's name; empty by the command line, and of older ones. ``made_by_id``: that user; None by the
+    command line. ``maker_role``: what they may now; None where they are removed.
     """
 
     id: int
@@ -39,6 +40,11 @@ class TokenRow:
     used_at: float | None = None
     expires_at: float | None = None
     made_by: str = ""
+    made_by_id: int | None = None
+    maker_role: str | None = None
+
+
+TOKENS = "SELECT web_tokens.*, users.role AS maker_role FROM web_tokens LEFT JOIN users ON users.id = made_by_id"
 
 
 @dataclass(frozen=True)
@@ -96,28 +102,20 @@ class AccessRepository:
 
         def write(db: Database) -> TokenRow:
             row = {**vars(token), "digest": digest}
-            del row["id"]
-            made = db.table("web_tokens").insert(row)
-            assert made.last_pk is not None
-            return replace(token, id=made.last_pk)
+            del row["id"], row["maker_role"]
+            db.table("web_tokens").insert(row)
+            (made,) = _tokens(db, "digest = ?", digest)
+            return made
 
         return await self.store.run(write)
 
     async def token(self, digest: str) -> TokenRow | None:
         """The token with this digest."""
-
-        def read(db: Database) -> TokenRow | None:
-            return next((_token(row) for row in db.table("web_tokens").rows_where("digest = ?", [digest])), None)
-
-        return await self.store.run(read)
+        return await self.store.run(lambda db: next(iter(_tokens(db, "digest = ?", digest)), None))
 
     async def tokens(self) -> list[TokenRow]:
         """All of them, the oldest first."""
-
-        def read(db: Database) -> list[TokenRow]:
-            return [_token(row) for row in db.table("web_tokens").rows_where(order_by="id")]
-
-        return await self.store.run(read)
+        return await self.store.run(_tokens)
 
     def use_token(self, id: int, used_at: float) -> None:
         """A token was used; never waits."""
@@ -128,12 +126,14 @@ class AccessRepository:
         """Forget a token, which is returned; None where there was none."""
 
         def write(db: Database) -> TokenRow | None:
-            token = next((_token(row) for row in db.table("web_tokens").rows_where("id = ?", [id])), None)
+            token = next(iter(_tokens(db, "web_tokens.id = ?", id)), None)
             db.table("web_tokens").delete_where("id = ?", [id])
             return token
 
         return await self.store.run(write)
 
 
-def _token(row: dict[str, object]) -> TokenRow:
-    return TokenRow(**{name: row[name] for name in TokenRow.__dataclass_fields__})  # type: ignore[arg-type]
+def _tokens(db: Database, where: str = "1", *values: object) -> list[TokenRow]:
+    """Those that fit, the oldest first."""
+    rows = db.query(f"{TOKENS} WHERE {where} ORDER BY web_tokens.id", values)
+    return [TokenRow(**{name: row[name] for name in TokenRow.__dataclass_fields__}) for row in rows]

@@ -181,6 +181,13 @@ def placed_calls(db: Database) -> None:
     db.table("placed_calls").create({"key": str, "request": str, "call": str, "made_at": float}, pk="key")
 
 
+def token_makers(db: Database) -> None:
+    """Whose each token is: a name may be another user's later. 0: of somebody who was removed."""
+    db.table("web_tokens").add_column("made_by_id", int)
+    makers = "coalesce((SELECT id FROM users WHERE name = made_by), 0)"
+    db.execute(f"UPDATE web_tokens SET made_by_id = {makers} WHERE made_by != ''")  # noqa: S608
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -200,4 +207,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     audit_log,
     two_factor,
     placed_calls,
+    token_makers,
 )

@@ -145,6 +145,7 @@ ROLES = RouteRoles(
     {(method, path): need for need, routes in _NEEDS.items() for method, path in map(str.split, routes)},
     people_only=frozenset(
         {
+            ("POST", "/api/access/password"),
             ("POST", "/api/access/tokens"),
             ("POST", "/api/users"),
             ("PATCH", "/api/users/{name}"),

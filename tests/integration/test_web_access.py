@@ -324,13 +324,13 @@ async def test_where_there_are_no_tokens_nothing_is_asked(page: Site) -> None:
         assert (await admin.post("/account/password", CHANGE)).path == "/account"
 
 
-async def test_a_program_that_changes_the_password_can_revoke_all_tokens(page: Site) -> None:
+async def test_the_command_line_that_changes_the_password_can_revoke_all_tokens(page: Site) -> None:
     async with signed_in(page), program(page) as cli, program(page, await new_token(page, "write")) as writer:
         body = {"old": PASSWORD, "new": "a new password"}
         assert (await cli.ask("POST", "/api/access/password", json=body)).status == 204
         assert (await writer.get("/api/status")).status == 200
         back = {"old": "a new password", "new": PASSWORD, "revoke_tokens": True}
-        assert (await writer.ask("POST", "/api/access/password", json=back)).status == 204
+        assert (await cli.ask("POST", "/api/access/password", json=back)).status == 204
         assert (await writer.get("/api/status")).status == 401
         assert await (await cli.get("/api/access/tokens")).json() == []
 
@@ -510,6 +510,19 @@ async def test_a_token_makes_no_tokens(page: Site) -> None:
         assert answer.status == 403
         assert "No API token may do this" in (await answer.json())["detail"]
         assert [each["name"] for each in await (await cli.get("/api/access/tokens")).json()] == ["exporter"]
+
+
+@pytest.mark.parametrize("right", ["read", "write"])
+async def test_a_token_changes_no_password(page: Site, right: str) -> None:
+    """Though whoever has it may know, or guess, somebody's."""
+    async with signed_in(page) as admin, program(page, await new_token(page, right)) as its:
+        for user in ({}, {"user": "admin"}):
+            for old in (PASSWORD, "a wrong guess"):
+                body = {"old": old, "new": "a new password", **user}
+                answer = await its.ask("POST", "/api/access/password", json=body)
+                assert (answer.status, "No API token may do this" in answer.text) == (403, True)
+        assert (await admin.get("/settings")).path == "/settings"
+        assert (await admin.post("/account/password", CHANGE | {"tokens": "keep"})).path == "/account"
 
 
 async def test_a_token_opens_no_page(page: Site) -> None:

@@ -72,6 +72,14 @@ def test_settings_are_for_administrators_by_the_api_too(path: str) -> None:
     assert ROLES.need("GET", path) is Role.ADMINISTRATOR
 
 
+def test_no_token_changes_what_is_somebodys_own() -> None:
+    """A viewer changes nothing but that, so whatever else such a token is let into is not changed by it."""
+    own = {(method, path) for method, path in ALL if method not in SAFE_METHODS and path.startswith("/api/")}
+    own = {(method, path) for method, path in own if ROLES.may(Role.VIEWER, path, method)}
+    assert ("POST", "/api/access/password") in own
+    assert {route for route in own if not route[1].endswith(CHANGES_NOTHING)} <= ROLES.people_only
+
+
 def test_a_new_route_is_read_by_viewers_and_changed_by_administrators() -> None:
     assert ROLES.need("GET", "/new") is Role.VIEWER
     assert all(ROLES.need(method, "/new") is Role.ADMINISTRATOR for method in ("POST", "PUT", "PATCH", "DELETE"))

@@ -9,7 +9,7 @@ from ari_app.store.access import TokenRow
 from ari_app.web.access.access import access_of
 from ari_app.web.access.passwords import LONGEST, SHORTEST
 from ari_app.web.access.refusals import AccessRefused, PasswordRefused, TooManyTries, UnknownUser, WrongPassword
-from ari_app.web.access.tokens import note_token
+from ari_app.web.access.tokens import note_token, role_of
 from ari_app.web.access.users import FIRST, LONGEST_NAME
 from ari_app.web.http.middlewares import remote
 from ari_app.web.http.notes import notes_of
@@ -25,7 +25,8 @@ PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 class Token(BaseModel):
     """An API token; times are Unix times, `expires_at` is null for one without an end.
 
-    `made_by`: a user's name; empty by the command line. `right` is the older name of the scope: "write" is admin.
+    `made_by`: a user's name; empty by the command line. `role`: what it may now, no more than that user; null, and it
+    does not work, where they are removed. `right` is the older name of the scope: "write" is admin.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Token(BaseModel):
     used_at: float | None
     expires_at: float | None
     made_by: str
+    role: Role | None
 
     @classmethod
     def of(cls, kept: TokenRow) -> "Token":
@@ -64,9 +66,9 @@ class MadeToken(Token):
 
 
 class PasswordChange(BaseModel):
-    """One's password now, and the one to come; `user` is whose, where no browser asks.
+    """One's password now, and the one to come; `user` is whose, where the command line asks.
 
-    `revoke_tokens`, an administrator's: no API token works any more then, this one included.
+    `revoke_tokens`, an administrator's: no API token works any more then.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -100,7 +102,7 @@ async def make_token(asked: Asked, body: NewToken) -> MadeToken:
     """A new one; who has a token can't make itself another, which would outlive it."""
     scope = body.scope or ("admin" if body.right == "write" else "read")
     tokens = access_of(asked.request).tokens
-    secret, kept = await tokens.make(body.name, scope, body.expires_at, asked.who.name)
+    secret, kept = await tokens.make(body.name, scope, body.expires_at, asked.who)
     note_token(asked.request, kept, made=True)
     return MadeToken.model_validate(_shown(kept) | {"token": secret})
 
@@ -113,7 +115,7 @@ async def revoke_token(asked: Asked, id: TokenId) -> None:
 
 
 def _shown(kept: TokenRow) -> dict[str, Any]:
-    return vars(kept) | {"right": "write" if kept.scope == "admin" else "read"}
+    return vars(kept) | {"right": "write" if kept.scope == "admin" else "read", "role": role_of(kept)}
 
 
 async def change_password(asked: Asked, body: PasswordChange) -> None:

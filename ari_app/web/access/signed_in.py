@@ -11,7 +11,7 @@ from ari_app.networks import address_of
 from ari_app.store.errors import StoreUnavailable
 from ari_app.store.users import UserRow
 from ari_app.web.access.access import access_of
-from ari_app.web.access.tokens import SCOPES, TokenExpired
+from ari_app.web.access.tokens import MakerRemoved, TokenExpired, role_of
 from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
 from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
 from ari_app.web.http.errors import METRICS, PROBES, PageError, is_api
@@ -82,11 +82,11 @@ async def _bearer(request: web.Request, authorization: str) -> Identity:
         raise PageError(401, message("Use an API token: Authorization: Bearer TOKEN."))
     try:
         token = await access_of(request).tokens.of(authorization[len(BEARER) :].strip(), remote(request))
-    except TokenExpired as expired:
-        raise PageError(401, expired.sentence) from None
+    except (TokenExpired, MakerRemoved) as refused:
+        raise PageError(401, refused.sentence) from None
     if token is None:
         raise PageError(401, message("This API token is unknown. It may have been revoked."))
-    return Identity("token", SCOPES[token.scope], name=token.name, token_id=token.id)
+    return Identity("token", role_of(token), name=token.name, token_id=token.id)
 
 
 async def still_in(request: web.Request) -> bool:

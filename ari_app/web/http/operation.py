@@ -166,7 +166,7 @@ class Operation:
 
 
 def check_people_only(request: web.Request) -> None:
-    """Refuse a token what would outlive it; raises PageError."""
+    """Refuse a token what only people may do; raises PageError."""
     if identity(request).kind == "token" and route_of(request) in route_roles_of(request).people_only:
         raise PageError(403, message("No API token may do this: do it on the page, or on the server's command line."))
 

@@ -50,7 +50,7 @@ class RouteRoles:
     """Which role each route needs: a viewer's to read, an administrator's to change, but for ``exceptions``.
 
     Those are by method and path, as the route was added but without patterns: {number}. ``people_only``: what no API
-    token may do, whatever its rights, since it would outlive the token.
+    token may do, whatever its rights: what would outlive the token, and what is of somebody's own account.
     """
 
     exceptions: Mapping[tuple[str, str], Need]

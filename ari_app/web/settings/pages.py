@@ -10,11 +10,12 @@ from ari_app.lines.installation import BotUntried
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.web.access.access import access_of
-from ari_app.web.access.tokens import SCOPE_NAMES, SCOPES, note_token
+from ari_app.web.access.tokens import SCOPE_NAMES, SCOPES, note_token, role_of
 from ari_app.web.http.context import identity, services, web_of
 from ari_app.web.http.edits import MEANWHILE
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
+from ari_app.web.http.roles import NAMES
 from ari_app.web.settings import forms as installation_form
 from ari_app.web.ui.render import render
 
@@ -45,6 +46,9 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "tokens": await access_of(request).tokens.all(),
         "made": None,
         "scopes": SCOPE_NAMES,
+        "may_of_scope": SCOPES,
+        "role_of": role_of,
+        "role_names": NAMES,
         "lasts_days": LASTS_DAYS,
         "about": installation_form.ABOUT,
         "timezones": zones.names(),
@@ -92,7 +96,7 @@ async def make_token(request: web.Request) -> web.StreamResponse:
     expires_at = web_of(request).clock() + days * DAY_S if days else None
     tokens = access_of(request).tokens
     scope = scope if scope in SCOPES else "read"
-    secret, kept = await tokens.make(name, scope, expires_at, identity(request).name)
+    secret, kept = await tokens.make(name, scope, expires_at, identity(request))
     note_token(request, kept, made=True)
     return await _page(request, made=(kept.name, secret))
 
