@@ -22,15 +22,18 @@ from ari_app.sandbox.proxy import Proxy as TcpProxy
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import LINE, Stage, stage
 from ari_app.sandbox.telegram.server import LocalTelegram, Timers
-from ari_app.sandbox.tones import measure, write_tone
+from ari_app.sandbox.tones import Heard, measure, write_tone
 from tests.e2e.leftovers import Before, left_in_asterisk
 from tests.integration.ari_helpers import Proxy
+from tests.lateness import Lateness, lateness
 
 PHONE_HZ, PERSON_HZ = 880.0, 440.0
 HZ_TOLERANCE = 3.0
 LEVEL_DBFS = range(-20, -5)  # sent at -12
 GONE_S = 10.0
 TALK_S = 3.0
+BUSY_GAPS = 2
+"""So many holes may be heard where the machine had no time for its programs; else none."""
 WEBSOCKET = pytest.param("websocket", marks=pytest.mark.asterisk_22)
 
 
@@ -210,12 +213,28 @@ async def nothing_left_in(asterisk: PrivateAsterisk) -> list[str]:
     return []
 
 
+_machine: Lateness
+
+
+@pytest.fixture(autouse=True)
+def _measured_lateness(tmp_path: Path) -> Iterator[None]:
+    global _machine
+    with lateness(tmp_path / "lateness.txt") as _machine:
+        yield
+
+
+def no_holes(found: Heard, what: str) -> None:
+    """A tone was heard without a hole, as far as the machine had time."""
+    late_ms = _machine.worst_ms()
+    assert found.gaps <= (BUSY_GAPS if late_ms else 0), f"{what}: {found}; the machine was {late_ms} ms late"
+
+
 def heard(path: Path, hz: float, seconds: float = TALK_S) -> None:
     """A recording holds a tone, at its level, with no holes, for about as long as was talked."""
     found = measure(path)
     assert abs(found.hz - hz) < HZ_TOLERANCE, f"{path.name}: {found}"
     assert int(found.level_dbfs) in LEVEL_DBFS, f"{path.name}: {found}"
-    assert found.gaps == 0, f"{path.name}: {found}"
+    no_holes(found, path.name)
     assert found.first_sound_s is not None
     assert found.seconds - found.first_sound_s > seconds * 0.8, f"{path.name}: {found}"
 

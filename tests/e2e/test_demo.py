@@ -21,7 +21,7 @@ from ari_app.sandbox.stage import ANNA
 from ari_app.sandbox.tones import GAP_MS
 
 DEMO = (sys.executable, "-m", "ari_app.sandbox.demo")
-STORY_S = 100.0
+STORY_S = 200.0
 END_S = 20.0
 UNUSABLE = 2
 
@@ -64,7 +64,7 @@ def type_in(process: asyncio.subprocess.Process, line: str) -> None:
     process.stdin.write(f"{line}\n".encode())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_the_demo_shows_all_calls_and_stays_for_a_softphone(tmp_path: Path) -> None:
     folder = tmp_path / ("a folder with a long name " * 4) / "demo"
     async with demo("--transport", "rtp", "--seconds", "2", "--stay", "--folder", folder) as process:

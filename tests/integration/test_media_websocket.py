@@ -90,6 +90,9 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> 
         await person.attach_files(said, heard)
         await line.attach_websocket(channel.url, Codecs(codec, codec))
         await connect(line, person)
+        async with asyncio.timeout(10):
+            while (talks := await line.stats()).level_to_telegram_dbfs < -90:  # noqa: ASYNC110 - no event for this, too
+                await asyncio.sleep(0.1)
         await asyncio.sleep(3)
         before = await line.stats()
         channel.xoff.set()
@@ -100,10 +103,13 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> 
         async with asyncio.timeout(10):
             assert "closed the media WebSocket" in (await line.lost()).reason
     assert before.transport == "websocket"
-    assert before.from_asterisk.packets >= 145
+    packets = before.from_asterisk.packets - talks.from_asterisk.packets
+    assert packets >= 145
     assert before.from_asterisk.lost == 0
-    # A busy machine makes a packet late, or lets one go after a stall of the process.
-    assert before.from_asterisk.late + before.overflows < before.from_asterisk.packets / 20
+    # A busy machine makes a packet late, or lets one go after a stall of the process. What came before anybody took it
+    # is let go, too.
+    late, let_go = before.from_asterisk.late - talks.from_asterisk.late, before.overflows - talks.overflows
+    assert late + let_go < packets / 20
 
     decoder = FORMATS[codec].decoder()
     got = np.concatenate([decoder.decode(packet) for packet in channel.heard])
@@ -116,7 +122,7 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> 
 
 async def test_a_stall_does_not_stay_as_a_delay(tmp_path: Path) -> None:
     """The media process gets no processor for a while: afterwards Asterisk gets no more than it plays meanwhile."""
-    stalled_s, after_s = 0.6, 1.0
+    stalled_s, after = 0.6, 25
     clock = asyncio.get_running_loop().time
     async with MediaPool(tmp_path / "run") as pool, chan_websocket() as channel, call(pool) as (line, person):
         await line.attach_websocket(channel.url, OPUS)
@@ -127,9 +133,10 @@ async def test_a_stall_does_not_stay_as_a_delay(tmp_path: Path) -> None:
         channel.heard_at.clear()
         os.kill(line.pid, signal.SIGCONT)
         start = clock()
-        await asyncio.sleep(after_s)
+        async with asyncio.timeout(10):
+            while len(channel.heard_at) < after:  # noqa: ASYNC110 - the process has no such event
+                await asyncio.sleep(0.1)
         early = [number - (at - start) * 1000 / PACKET_MS for number, at in enumerate(channel.heard_at, start=1)]
-    assert len(early) > after_s * 1000 / PACKET_MS / 2, "it goes on"
     assert max(early) <= MAX_AHEAD_MS / PACKET_MS + 2
 
 
