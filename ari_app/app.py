@@ -7,10 +7,10 @@ import importlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ami import Ami
@@ -66,6 +66,7 @@ from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.telegram.turn_server import TurnServer
+from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.webhooks.webhooks import open_webhooks
 from media.pool import MediaPool
@@ -113,12 +114,29 @@ class Astergram:
         await self.left.go_on()
 
 
+@dataclass(frozen=True)
+class HandedOver:
+    """What is brought to its end before a run leaves its calls to the next one."""
+
+    registry: CallRegistry
+    ami: AmiReports | None
+    store: Store
+
+
+Guard = Callable[[HandedOver], AbstractAsyncContextManager[Any]]
+"""Sees an error of a run, also of its start, before anything of it is closed: closing ends every call."""
+
+
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Astergram]:
-    """Astergram at work; leaving ends every call with its reason, then lets go of all else. Raises StateHeld first."""
+async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterator[Astergram]:
+    """Astergram at work; leaving ends every call with its reason, then lets go of all else.
+
+    Raises StateHeld and WebError before anything else is done.
+    """
     async with AsyncExitStack() as stack:
         # What the rest needs. It is left last.
         stack.enter_context(held(settings.state_dir, "run"))
+        sockets = stack.enter_context(listening(settings.web, settings.socket))
         journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))  # the database's last writes empty it
         bus = EventBus()
         store = await stack.enter_async_context(
@@ -237,6 +255,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
         if ports:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
         await manager.load()
+        await stack.enter_async_context(guard(HandedOver(registry, reports, store)))
         LeftCallHandler(left, journal, lines, registry, resources, keypads, cards, history, call_tasks).begin()
         # What has come meanwhile may be about a call that was left.
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
@@ -275,7 +294,7 @@ async def running(settings: Settings) -> AsyncIterator[Astergram]:
             audit=audit,
             ami=reports,
         )
-        web = await stack.enter_async_context(serving(services, settings.web, settings.socket))
+        web = await stack.enter_async_context(serving(services, settings.web, sockets))
         line_tasks.supervise(bot.run, "bot")
         reload = Reload(settings, registry, resources, pool, installation)
         yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)

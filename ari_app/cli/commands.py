@@ -30,12 +30,12 @@ def run(options: argparse.Namespace) -> int:
         settings = load(options.config)
         return int(uvloop.run(_awaited(commands[options.command](settings, options))) or DONE)
     except (ConfigError, Unanswerable) as error:
-        return _said(error, UNUSABLE)
+        return said(error, UNUSABLE)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
         return FAILED
     except failures as error:
-        return _said(error, FAILED)
+        return said(error, FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return FAILED
 
@@ -58,7 +58,8 @@ def _commands(name: str) -> tuple[Mapping[str, Command], tuple[type[Exception], 
     return cli_api.COMMANDS, cli_api.FAILURES
 
 
-def _said(error: Exception, status: int) -> int:
+def said(error: Exception, status: int) -> int:
+    """Tell of an error on standard error; the exit status."""
     print(f"astergram: {sentence(error)}", file=sys.stderr)
     return status
 

@@ -7,28 +7,46 @@ else is brought to its end.
 import logging
 import os
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import NoReturn
 
-from ari_app.app import Astergram
+from ari_app.app import HandedOver
 from ari_app.calls import outcome
 from ari_app.store.store import FLUSH_S
 
 log = logging.getLogger(__name__)
 
 
-async def prepare(app: Astergram) -> int:
+async def prepare(its: HandedOver) -> int:
     """Take no more calls, end those in which nobody talks yet, and have all written; how many are handed over."""
-    registry = app.registry
+    registry = its.registry
     registry.drain.begin(len(registry.live()))
     await registry.end_unconnected(outcome.shut_down(talking=False))
-    if app.services.ami:
-        await app.services.ami.sent()
-    await app.services.store.queue.flush(FLUSH_S)
+    if its.ami:
+        await its.ami.sent()
+    await its.store.queue.flush(FLUSH_S)
     return len(registry.live())
 
 
-def leave() -> NoReturn:
+def leave(status: int = 0) -> NoReturn:
     """End this process at once: whatever is open is closed by the kernel, and nobody hangs up."""
     logging.shutdown()
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(status)
+
+
+@asynccontextmanager
+async def handing_over_on_failure(its: HandedOver, tell: Callable[[Exception], int]) -> AsyncIterator[None]:
+    """A run that fails leaves its calls to the next one, in place of ending them with it.
+
+    ``tell`` says what has failed, and returns the exit status.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not its.registry.calls:
+            raise
+        status = tell(error)
+        log.info("calls that go on, for the next start: %d", await prepare(its))
+        leave(status)

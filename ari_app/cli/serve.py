@@ -5,12 +5,14 @@ import asyncio
 import logging
 import os
 import signal
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from ari_app.app import Astergram, installation_defaults, running
+from ari_app.app import Astergram, HandedOver, installation_defaults, running
 from ari_app.asterisk.errors import AriError
 from ari_app.cli import hand_over
+from ari_app.cli.commands import FAILED, said
 from ari_app.config import ConfigError, Settings, load
 from ari_app.lines.settings import LineError
 from ari_app.service_manager import ServiceManager
@@ -56,7 +58,8 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGINT, stop.set)
     # Of a terminal that is closed it is the end.
     loop.add_signal_handler(signal.SIGHUP, stop.set if os.isatty(0) else reload.set)
-    async with running(settings) as app, guarded_tasks() as tasks:
+    hands_over = settings.calls.on_stop == "hand_over"
+    async with running(settings, _guard if hands_over else nullcontext) as app, guarded_tasks() as tasks:
         if settings.web.enabled:
             log.info("admin page: %s", app.web.url)
         attempted, stopped = asyncio.ensure_future(app.first_attempt_done()), asyncio.ensure_future(stop.wait())
@@ -75,8 +78,22 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
         manager.stopping(f"stopping, with {len(app.registry.calls)} calls")
         log.info("stopping, with %d calls", len(app.registry.calls))
         if told and app.reload.settings.calls.on_stop == "hand_over":
-            log.info("stopped; calls that go on, for the next start: %d", await hand_over.prepare(app))
+            its = HandedOver(app.registry, app.services.ami, app.services.store)
+            log.info("stopped; calls that go on, for the next start: %d", await hand_over.prepare(its))
             hand_over.leave()
+
+
+def _guard(its: HandedOver) -> AbstractAsyncContextManager[None]:
+    """Calls that this run has taken up are left to the next one if it fails, as by a stop."""
+    return hand_over.handing_over_on_failure(its, _told)
+
+
+def _told(error: Exception) -> int:
+    """Say what has failed; the exit status."""
+    if isinstance(error, FAILURES):
+        return said(error, FAILED)
+    log.error("unexpected error", exc_info=error)
+    return FAILED
 
 
 def _ready(app: Astergram, settings: Settings) -> str:

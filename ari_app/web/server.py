@@ -2,31 +2,28 @@
 
 import asyncio
 import logging
-import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from ari_app.os_words import in_words
 from ari_app.web.access.access import ACCESS_KEY, Access
 from ari_app.web.access.signed_in import authenticate, still_in
 from ari_app.web.areas import OPERATIONS, PAGES, ROLES
 from ari_app.web.audit.recording import recorded
 from ari_app.web.connect.checkup import CHECKUP, Checkup
-from ari_app.web.errors import WebError
 from ari_app.web.http.compression import compressed
 from ari_app.web.http.context import IDENTITY, WEB, Identity, Web
 from ari_app.web.http.cookies import Cookies
 from ari_app.web.http.flash import FLASHES, Flashes
 from ari_app.web.http.headers import add_headers
+from ari_app.web.http.listening import ListeningSockets
 from ari_app.web.http.middlewares import check_host, csrf_protect, require_role
 from ari_app.web.http.mount import mount
 from ari_app.web.http.roles import ROUTE_ROLES, Role
@@ -36,7 +33,6 @@ from ari_app.web.http.sse import HEARTBEAT_S, STREAMS, Streams
 from ari_app.web.http.uploads import larger_files
 from ari_app.web.ui.error_pages import error_pages
 from ari_app.web.ui.render import STATIC, TEMPLATES_KEY, Templates
-from media.sockets import short_address
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +40,6 @@ RULES = (compressed, error_pages, check_host, authenticate, require_role, larger
 """What every request of a browser or a token passes, in this order."""
 SHUTDOWN_S = 2.0  # for a request that is being answered when the program stops
 LARGEST_BODY = 1024 * 1024
-SOCKET_MODE_MASK = 0o177
 HOUR_S = 3600.0
 
 
@@ -86,22 +81,15 @@ class Parts:
 async def serving(
     services: Services,
     settings: WebSettings,
-    socket_path: Path | None = None,
+    at: ListeningSockets,
     *,
     clock: Callable[[], float] = time.time,
     steady: Callable[[], float] = time.monotonic,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncIterator[Served]:
-    """Serve while inside; raises WebError where an address or the socket is taken.
-
-    ``socket_path``: where the API is, without any password, for whoever may open it; made with mode 0600.
-    With ``settings.enabled`` False there is only the socket.
-    """
+    """Serve ``at`` these sockets while inside: the page, and, without any password, the API."""
     async with AsyncExitStack() as stack:
-        listening = _listen(settings) if settings.enabled else None
-        if listening:
-            stack.callback(listening.close)
-        port = listening.getsockname()[1] if listening else settings.port
+        port = at.page.getsockname()[1] if at.page else settings.port
         url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
         session_s = settings.session_hours * HOUR_S
         access = Access(services.store, services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady)
@@ -122,17 +110,14 @@ async def serving(
             Streams(still_in, heartbeat_s),
             Checkup(services.doctor, services.bus, clock),
         )
-        if socket_path:
-            here = _listen_here(socket_path)
-            stack.callback(socket_path.unlink, missing_ok=True)
-            stack.callback(here.close)
-            await _serve(stack, _api(parts), here)
+        if at.here:
+            await _serve(stack, _api(parts), at.here)
         first_link = ""
-        if listening:
-            await _serve(stack, _page(parts), listening)
+        if at.page:
+            await _serve(stack, _page(parts), at.page)
             if not await access.users.any_password():
                 first_link = f"{url}/password?link={await access.users.new_link(await access.users.first())}"
-        yield Served(url, first_link, port if listening else 0)
+        yield Served(url, first_link, port if at.page else 0)
 
 
 def _page(parts: Parts) -> web.Application:
@@ -194,43 +179,6 @@ class _HttpLog(logging.LoggerAdapter[logging.Logger]):
             self.debug(f"{msg}: %s", *args, type(error).__name__)
         else:
             super().exception(msg, *args, **options)
-
-
-def _listen(settings: WebSettings) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=128)
-    except OSError as error:
-        raise WebError(
-            f"the admin page can't listen at {settings.host}:{settings.port}: {in_words(error)}; "
-            "choose another host or port under [web]"
-        ) from error
-
-
-def _listen_here(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(SOCKET_MODE_MASK)
-    try:
-        with short_address(path) as address:
-            _check_alone(address, path)
-            path.unlink(missing_ok=True)
-            listening.bind(address)
-    except BaseException:
-        listening.close()
-        raise
-    finally:
-        os.umask(mask)
-    return listening
-
-
-def _check_alone(address: str, path: Path) -> None:
-    """Raise WebError where somebody listens already; a socket that a killed program left is nobody's."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(address)
-        except OSError:
-            return
-    raise WebError(f"another Astergram answers at {path}: stop it first")
 
 
 def _in_url(host: str) -> str:

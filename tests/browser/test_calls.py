@@ -11,12 +11,11 @@ from playwright.async_api import Dialog, Page, expect
 
 from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.stage import ANNA, LINE
-from ari_app.web.http.settings import WebSettings
-from ari_app.web.server import serving
 from tests.browser.conftest import PASSWORD, Admin, launched, screenshot
 from tests.e2e.conftest import PERSON_HZ, PlayMaker
 from tests.e2e.test_status import frozen
 from tests.integration.web_calls import a_call, put_into, some_calls
+from tests.integration.web_helpers import page_served
 
 MALLORY = "+79990000005"
 SCRIPT = "<script>alert(1)</script>"
@@ -231,7 +230,7 @@ async def test_the_page_goes_on_after_the_program_was_away(play: PlayMaker, admi
         stage.phone() as phone,
     ):
         # A second server with the same parts, which can be stopped alone; its password is the first one's.
-        async with serving(stage.app.services, WebSettings(port=0)) as served:
+        async with page_served(stage.app.services) as served:
             port = served.port
             context = await browser.new_context(base_url=served.url, locale="en-US")
             page = await context.new_page()
@@ -244,7 +243,7 @@ async def test_the_page_goes_on_after_the_program_was_away(play: PlayMaker, admi
         await screenshot(page, "connection-lost")
         call = await anna.call(LINE)
         await phone.incoming()
-        async with serving(stage.app.services, WebSettings(port=port)):
+        async with page_served(stage.app.services, port):
             await expect(page.locator(".live-call")).to_contain_text("Анна")
             await expect(page.locator("#away")).to_be_hidden()
             await call.hang_up()

@@ -15,11 +15,9 @@ from ari_app.lines.health import Colour
 from ari_app.sandbox.debian import Tree
 from ari_app.telegram.peers import Person
 from ari_app.web.access.sessions import Sessions
-from ari_app.web.http.settings import WebSettings
-from ari_app.web.server import serving
 from tests.browser.conftest import PASSWORD, PATIENCE_MS, Admin, Watch, goes_on, screenshot, set_first_password, window
 from tests.integration.web_calls import a_call, calls_site, measured, put, talking
-from tests.integration.web_helpers import Clock, Site
+from tests.integration.web_helpers import Clock, Site, page_served
 from tests.integration.web_lines import ManyLines
 
 NEW_PASSWORD = "battery horse correct"
@@ -341,7 +339,7 @@ async def test_leaving_with_unsaved_edits_is_asked_about(site: Site, administrat
 
 async def test_saving_while_the_program_restarts_keeps_what_was_typed(site: Site, chromium: Tree) -> None:
     async with AsyncExitStack() as browser, AsyncExitStack() as first_run:
-        served = await first_run.enter_async_context(serving(site.services, WebSettings(port=0)))
+        served = await first_run.enter_async_context(page_served(site.services))
         page = await browser.enter_async_context(window(chromium, served.url, away=True))
         await set_first_password(page, served)
         await page.goto("/settings")
@@ -351,7 +349,7 @@ async def test_saving_while_the_program_restarts_keeps_what_was_typed(site: Site
         await save.click()
         await expect(page.locator(".toast.failed")).to_contain_text("Nothing was sent")
         await expect(page.locator("[name=company]")).to_have_value("Acme")
-        async with serving(site.services, WebSettings(port=served.port)):
+        async with page_served(site.services, served.port):
             await expect(page.locator("#away")).to_be_hidden()
             await save.click()
             await expect(page.locator(".toast")).to_contain_text("Saved")

@@ -33,6 +33,7 @@ from ari_app.reports.metrics import Metrics, Sources
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.bot import Bot
+from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import HEARTBEAT_S
@@ -122,9 +123,18 @@ async def site(
             parts["metrics"] = Metrics(sources)
         made = Services(**parts)
         web = WebSettings.model_validate({"port": 0, **(settings or {})})
-        sock = folder / "astergram.sock"
-        async with serving(made, web, sock, clock=clock, steady=steady, heartbeat_s=heartbeat_s) as served:
-            yield Site(folder, served, made, clock, steady)
+        with listening(web, folder / "astergram.sock") as at:
+            async with serving(made, web, at, clock=clock, steady=steady, heartbeat_s=heartbeat_s) as served:
+                yield Site(folder, served, made, clock, steady)
+
+
+@asynccontextmanager
+async def page_served(services: Services, port: int = 0) -> AsyncIterator[Served]:
+    """The page of the same parts once more, which can be stopped alone."""
+    settings = WebSettings(port=port)
+    with listening(settings) as at:
+        async with serving(services, settings, at) as served:
+            yield served
 
 
 def nowhere(folder: Path) -> Surroundings:

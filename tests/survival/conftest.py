@@ -5,13 +5,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import tomllib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 
 from ari_app.api_client import program
 from ari_app.config import Settings, load
@@ -62,6 +64,19 @@ class Supervised:
         self._runs += 1
         log = self.stage.folder / f"astergram-{self._runs}.log"
         self.controller = await self._running.enter_async_context(astergram(self._config, log))
+
+    @contextmanager
+    def configured(self, **sections: Mapping[str, Any]) -> Iterator[None]:
+        """The configuration file has these keys while inside."""
+        before = self._config.read_text()
+        changed = tomllib.loads(before)
+        for name, section in sections.items():
+            changed[name] = changed.get(name, {}) | dict(section)
+        self._config.write_text(tomli_w.dumps(changed))
+        try:
+            yield
+        finally:
+            self._config.write_text(before)
 
     async def kill(self, number: int = signal.SIGKILL) -> None:
         """End it by a signal, and wait until it has ended."""

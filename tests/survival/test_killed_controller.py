@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ari_app.sandbox.demo.program import ProgramEnded
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
@@ -212,6 +214,28 @@ async def test_a_restart_hands_over_who_talks(supervised: SupervisedMaker) -> No
         await its.start()
 
 
+async def test_a_start_that_fails_leaves_the_calls_to_the_next_one(supervised: SupervisedMaker) -> None:
+    async with supervised(calls={"on_stop": "hand_over"}) as its, cast(its) as them:
+        into, out = await them.both_talk()
+        await its.kill()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with its.configured(web={"port": port}), pytest.raises(ProgramEnded, match="can't listen"):
+                await its.start()
+        left = pytest.raises(ProgramEnded, match=r"calls that go on, for the next start: 2")
+        with its.configured(asterisk={"password": "wrong"}), left:
+            await its.start()
+        await its.start()
+        for talk in (into, out):
+            await its.happens(talk.id, "Resumed")
+        await asyncio.sleep(AFTER_S)
+        await into.call.hang_up()
+        await them.first.closed()
+        await them.second.hangup()
+        await them.over(into, "Telegram", "Ended on Telegram: hung up.")
+        await them.over(out, "Asterisk", "Ended by the PBX (cause 16).")
+
+
 async def test_calls_that_only_ring_are_ended_on_both_sides(supervised: SupervisedMaker) -> None:
     async with supervised() as its, cast(its) as them:
         into = await them.anna.call(LINE)
@@ -241,6 +265,7 @@ async def test_a_phone_that_rings_for_a_call_back_is_ended_at_once(supervised: S
     async with supervised() as its, cast(its) as them:
         call_id = (await its.ask("POST", f"/lines/{LINE}/test-call", {"destination": ANNA}))["id"]
         await them.first.incoming()
+        await them.crm.event("TelegramCallRinging", lambda each: bool(each["CallID"] == call_id))
         await its.kill()
         await its.start()
         await them.first.closed()

@@ -1,14 +1,17 @@
 """Before the program ends and its calls go on: what is brought to its end."""
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
+import pytest
+
+from ari_app.app import HandedOver
 from ari_app.calls import outcome
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import Stopped
 from ari_app.calls.registry import CallRegistry
-from ari_app.cli.hand_over import prepare
+from ari_app.cli import hand_over
+from ari_app.cli.hand_over import handing_over_on_failure, prepare
 
 LINE = "+79990000001"
 PASSES_S = 5.0  # a generous limit: what is tested takes milliseconds
@@ -28,13 +31,17 @@ class Done:
         self.done.append("told")
 
 
+def handed_over(registry: CallRegistry, done: Done, ami: bool = False) -> HandedOver:
+    return HandedOver(registry, cast(Any, done) if ami else None, cast(Any, done))
+
+
 async def test_what_rings_ends_and_what_talks_is_left_alone() -> None:
     registry, done = CallRegistry(), Done()
-    app = cast(Any, SimpleNamespace(registry=registry, services=SimpleNamespace(ami=done, store=done)))
+    its = handed_over(registry, done, ami=True)
     async with registry.admit(Direction.OUT, LINE, "@anna", 9) as talks:
         talks.mark_media_up()
         async with registry.admit(Direction.IN, LINE, "boris", 9) as rings:
-            preparing = asyncio.create_task(prepare(app))
+            preparing = asyncio.create_task(prepare(its))
             async with asyncio.timeout(PASSES_S):
                 await rings.ended()
             assert registry.drain.active
@@ -51,13 +58,55 @@ async def test_what_rings_ends_and_what_talks_is_left_alone() -> None:
 
 async def test_a_talk_that_is_ending_is_waited_for() -> None:
     registry, done = CallRegistry(), Done()
-    app = cast(Any, SimpleNamespace(registry=registry, services=SimpleNamespace(ami=None, store=done)))
+    its = handed_over(registry, done)
     async with registry.admit(Direction.OUT, LINE, "@anna", 9) as call:
         call.mark_media_up()
         call.end(outcome.by_administrator(Direction.OUT, talking=True))
-        preparing = asyncio.create_task(prepare(app))
+        preparing = asyncio.create_task(prepare(its))
         await asyncio.sleep(0)
         assert not preparing.done()
     async with asyncio.timeout(PASSES_S):
         assert await preparing == 0
     assert done.done == ["written"]
+
+
+class Left(BaseException):
+    """This process would have ended."""
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The exit status with which it ends."""
+    statuses: list[int] = []
+
+    def leave(status: int = 0) -> NoReturn:
+        statuses.append(status)
+        raise Left
+
+    monkeypatch.setattr(hand_over, "leave", leave)
+    return statuses
+
+
+async def test_a_start_that_fails_leaves_the_calls_that_it_has_taken_up(left: list[int]) -> None:
+    registry, done, told = CallRegistry(), Done(), list[Exception]()
+
+    def tell(error: Exception) -> int:
+        told.append(error)
+        return 7
+
+    wrong = RuntimeError("no page")
+    async with registry.admit(Direction.OUT, LINE, "@anna", 9) as talks:
+        talks.mark_media_up()
+        with pytest.raises(Left):
+            async with handing_over_on_failure(handed_over(registry, done), tell):
+                raise wrong
+        assert talks.ending is None
+        talks.end(outcome.shut_down(talking=True))
+    assert (left, told, done.done) == ([7], [wrong], ["written"])
+
+
+async def test_a_start_that_fails_without_calls_ends_as_any(left: list[int]) -> None:
+    with pytest.raises(RuntimeError):
+        async with handing_over_on_failure(handed_over(CallRegistry(), Done()), lambda error: 1):
+            raise RuntimeError("no page")
+    assert left == []
