@@ -6,24 +6,19 @@ needs neither this program nor that connection, does not wait for it.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
-from ari_app.asterisk.ari import AriClient
-from ari_app.asterisk.bridging import adopted_bridge
-from ari_app.asterisk.errors import AriError, AriNotFound, best_effort
-from ari_app.asterisk.external_media import ExternalMediaLeg, adopted_media_leg
-from ari_app.asterisk.legs import IncomingLeg, Leg, adopted_dialplan_leg, adopted_incoming_leg
+from ari_app.asterisk.errors import best_effort
+from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.asterisk.reconnecting import ConnectionState
-from ari_app.asterisk.resources import Bridge, Channel
+from ari_app.asterisk.resources import Channel
+from ari_app.backoff import Backoff
 from ari_app.calls import outcome
+from ari_app.calls.adopted_asterisk import PASSING, AsteriskAdoption
 from ari_app.calls.audio import audio_lost, pass_signalling, transferred, watch_asterisk
 from ari_app.calls.away import asterisk_away
-from ari_app.calls.cdr import OutgoingRow
 from ari_app.calls.conversation import (
-    attach_leg,
     converse,
     discard_with_the_call,
     ended_in_asterisk,
@@ -32,9 +27,8 @@ from ari_app.calls.conversation import (
 from ari_app.calls.events import Resumed
 from ari_app.calls.journalled import FORMAT, JournalledCall
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.outbound import answer, return_to_dialplan
+from ari_app.calls.outbound import answer
 from ari_app.calls.outcome import Direction, Ending
-from ari_app.calls.parts import LegPart
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
 from ari_app.telegram.line import Line
@@ -44,12 +38,14 @@ from media.process import MediaProcess
 from media.types import MediaError
 
 ASTERISK_S = 2.0
-"""For Asterisk, before a call that did not talk yet is ended without it: who is called on Telegram must not ring on."""
+"""For Asterisk, before a call that did not talk yet is ended without it: who is called on Telegram must not ring on.
+Who talks does not wait for it: `_wait_for_asterisk`."""
 
 REQUESTS_S = 10.0
 """For what Asterisk and the media process are asked, once Asterisk is there; it takes milliseconds."""
 
-P = TypeVar("P")
+TRIES, AGAIN = 4, Backoff(first_s=0.5, last_s=4.0)
+"""Where Asterisk is there, and does not do what it is asked for."""
 
 
 class Adoption:
@@ -81,15 +77,11 @@ class Adoption:
         self._troubles: list[str] = []  # why some of it is not there
         self._phone_call: PhoneCall | None = None
         self._audio: MediaProcess | None = None
-        self._external: ExternalMediaLeg | None = None
-        self._leg: Leg | None = None
-        self._row: OutgoingRow | None = None
-        self._leg_is_gone = False
-        self._was_transferred = False
+        self._asterisk = AsteriskAdoption(scope, resources.ari)
 
     async def run(self) -> None:
         """Handle the call until it is over. Its parts are adopted first, so that each is told, whatever ends it."""
-        await self._scope.run(self._handle(), self._adopt(), self._away_s + REQUESTS_S)
+        await self._scope.run(self._handle(), self._adopt(), ASTERISK_S + REQUESTS_S)
 
     async def _adopt(self) -> None:
         await self._adopt_telegram()
@@ -100,6 +92,10 @@ class Adoption:
         call, its = self._call, self._left
         if call.ending:  # in the earlier run, or meanwhile
             return
+        if self._could_talk():
+            self._watch()
+            if not self._asterisk.done:
+                await self._wait_for_asterisk()
         if ending := self._ending():
             call.end(ending)
             if (
@@ -132,8 +128,10 @@ class Adoption:
         if its.messages != VERSION:
             self._lacks(f"its media process has messages of version {its.messages}, and this program {VERSION}")
             return await self._pool.end_left(its.pid, its.started)
-        self._audio = await self._adopted(self._pool.adopted(call.id, its.pid, Path(its.path), its.started))
-        if self._audio is None:
+        try:
+            self._audio = await self._scope.enter(self._pool.adopted(call.id, its.pid, Path(its.path), its.started))
+        except MediaError as error:
+            self._lacks(str(error))
             return await self._pool.end_left(its.pid, its.started)
         call.audio = self._audio
         try:
@@ -146,102 +144,85 @@ class Adoption:
         return None
 
     async def _adopt_asterisk(self) -> None:
-        """The channels and the bridge."""
-        bridge, parts = None, self._call.parts
-        try:
-            async with asyncio.timeout(self._away_s if self._call.talking else ASTERISK_S):
+        """The channels and the bridge; where Asterisk is away, this is left to `_wait_for_asterisk`."""
+        with suppress(TimeoutError, *PASSING):
+            async with asyncio.timeout(ASTERISK_S):
                 await self._ari.wait_state(ConnectionState.CONNECTED)
-        except TimeoutError:
-            return self._lacks("Asterisk was unreachable")
-        if its := parts.audio:
-            bridge = await self._adopted(adopted_bridge(self._ari, its.bridge_id))
-            self._external = await self._adopted(adopted_media_leg(self._ari, its.channel_id))
-            if bridge and its.channel_id not in bridge.channels:
-                self._lacks("its media channel is not in its bridge")
-        if parts.leg:
-            await self._adopt_leg(parts.leg, bridge)
-        return None
+            await self._asterisk.run()
 
-    async def _adopt_leg(self, its: LegPart, bridge: Bridge | None) -> None:
-        """The PBX's channel, or the one in its place by a transfer that nobody was there to see."""
-        others = set(bridge.channels) - set(self._call.parts.asterisk_ids) if bridge else set()
-        channel_id, self._was_transferred = its.channel_id, False
-        if bridge and channel_id not in bridge.channels and len(others) == 1:
-            channel_id, self._was_transferred = others.pop(), True
-        try:
-            self._leg = leg = await self._scope.enter(_door(self._ari, its, channel_id, self._was_transferred))
-        except AriNotFound:
-            self._leg_is_gone = True
-            return
-        except AriError as error:
-            return self._lacks(str(error))
-        leg.linkedid = its.linkedid
-        if isinstance(leg, IncomingLeg):
-            self._row = row = OutgoingRow(leg, self._call)
-            with best_effort(f"call {self._call.id}: its CDR"):
-                await row.begin()
-            self._scope.on_end(partial(return_to_dialplan, leg, row))
-        else:
-            attach_leg(self._scope, leg)
-        if bridge and channel_id not in bridge.channels:
-            self._lacks("its channel is not in its bridge")
+    async def _wait_for_asterisk(self) -> None:
+        """Both sides talk on meanwhile, as if Asterisk went away from any other call."""
+        self._goes_on()
+        failures = 0
+        while not self._asterisk.done:
+            await self._ari.wait_state(ConnectionState.CONNECTED)
+            try:
+                await self._asterisk.run()
+            except PASSING as error:
+                failures += 1
+                if failures > TRIES:
+                    return self._lacks(str(error))
+                await asyncio.sleep(AGAIN.pause_s(failures))
+        return None
 
     def _ending(self) -> Ending | None:
         """Why the call can't go on."""
-        call = self._call
+        call, its = self._call, self._asterisk
         if self._left.format != FORMAT:
             why = f"its record has format {self._left.format}, and this version reads {FORMAT}"
             return outcome.not_resumed(why, call.talking)
         if not call.talking:
             return outcome.left_before_talking()
-        if self._leg_is_gone and not self._troubles:
+        troubles = self._troubles + its.troubles
+        if its.leg_is_gone and not troubles:
             return outcome.pbx_hung_up_meanwhile()
-        if self._phone_call and self._audio and self._external and self._leg and not self._troubles:
+        if self._could_talk() and its.external and its.leg and not troubles:
             return None
-        return outcome.not_resumed("; ".join(self._troubles) or "its record does not name all its parts", call.talking)
+        if not its.done:
+            troubles.append("Asterisk was unreachable")
+        return outcome.not_resumed("; ".join(troubles) or "its record does not name all its parts", call.talking)
+
+    def _could_talk(self) -> bool:
+        """Whether there is all of it outside Asterisk."""
+        told_enough = self._left.format == FORMAT and self._call.talking
+        return bool(told_enough and self._phone_call and self._audio and not self._troubles)
+
+    def _watch(self) -> None:
+        """What ends it, wherever else it still lacks something."""
+        scope, call, phone_call, audio = self._scope, self._call, self._phone_call, self._audio
+        assert phone_call
+        assert audio
+        scope.end_when(ended_on_telegram(call, phone_call))
+        scope.end_when(audio_lost(call, audio))
+        scope.end_when(asterisk_away(call, self._ari, self._away_s))
+        pass_signalling(scope, phone_call, audio)
 
     async def _go_on(self) -> None:
         """Let both sides talk until the call is over."""
-        scope, call, phone_call, audio, leg = self._scope, self._call, self._phone_call, self._audio, self._leg
+        scope, call, phone_call, audio = self._scope, self._call, self._phone_call, self._audio
+        leg, external = self._asterisk.leg, self._asterisk.external
         assert phone_call
         assert audio
         assert leg
-        assert self._external
+        assert external
         assert call.parts.audio
-        scope.end_when(ended_on_telegram(call, phone_call))
-        scope.end_when(audio_lost(call, audio))
         scope.end_when(ended_in_asterisk(call, leg))
-        scope.end_when(asterisk_away(call, self._ari, self._away_s))
-        watch_asterisk(scope, leg, self._external, call.parts.audio.from_asterisk)
-        pass_signalling(scope, phone_call, audio)
+        watch_asterisk(scope, leg, external, call.parts.audio.from_asterisk)
         call.dtmf.open(phone_call.date)
         call.add_event(Resumed())
         self._goes_on()
-        if self._was_transferred:
+        if self._asterisk.was_transferred:
             await transferred(call, leg)
         await self._finish_connecting(leg)
         await converse(scope, leg, audio)
 
     async def _finish_connecting(self, leg: Leg) -> None:
         """What the earlier run may not have come to, between the audio's being connected and telling the PBX."""
-        if isinstance(leg, IncomingLeg) and self._row and leg.channel.state != "Up":
-            await answer(leg, self._row)
+        if isinstance(leg, IncomingLeg) and (row := self._asterisk.row) and leg.channel.state != "Up":
+            await answer(leg, row)
         elif self._call.direction is Direction.BACK:
             with best_effort(f"end of ringing of channel {leg.id}"):
                 await leg.noticing_the_end(Channel.ringStop)
 
-    async def _adopted(self, door: AbstractAsyncContextManager[P]) -> P | None:
-        try:
-            return await self._scope.enter(door)
-        except (AriError, MediaError) as error:
-            self._lacks(str(error))
-            return None
-
     def _lacks(self, why: str) -> None:
         self._troubles.append(why)
-
-
-def _door(ari: AriClient, its: LegPart, channel_id: str, was_transferred: bool) -> AbstractAsyncContextManager[Leg]:
-    if its.kind == "dialplan":
-        return adopted_dialplan_leg(ari, channel_id)
-    return adopted_incoming_leg(ari, channel_id, its.way_back if was_transferred or its.transferred_away else None)

@@ -48,6 +48,7 @@ class FakeMedia(MediaKeys):
         self.codecs: Codecs | None = None
         self.hangs_up: tuple[str, ...] = ()
         self.transport: str | None = None
+        self.quiet_ms = 0
         self._loss: asyncio.Future[MediaLost] = asyncio.get_running_loop().create_future()
 
     def lose(self, reason: str) -> None:
@@ -82,7 +83,7 @@ class FakeMedia(MediaKeys):
         yield b""
 
     async def stats(self) -> MediaStats:
-        return MediaStats(transport=self.transport)
+        return MediaStats(transport=self.transport, quiet_ms=self.quiet_ms)
 
 
 class FakePool:
@@ -201,6 +202,7 @@ class CallRig:
     pool: FakePool = field(default_factory=FakePool)
     keypads: FakeKeypads = field(default_factory=FakeKeypads)
     connect_s: float = 5.0
+    away_s: float = 8.0
 
     def __post_init__(self) -> None:
         self.line: Any = FakeLine(self.phone)
@@ -213,7 +215,7 @@ class CallRig:
 
     @property
     def resources(self) -> CallResources:
-        audio = AudioSettings(cast(Any, self.pool), self.codecs, "rtp", "127.0.0.1", self.connect_s, away_s=8.0)
+        audio = AudioSettings(cast(Any, self.pool), self.codecs, "rtp", "127.0.0.1", self.connect_s, self.away_s)
         return CallResources(self.client, audio, ring_s=30.0)
 
     async def offered(self) -> Offer:

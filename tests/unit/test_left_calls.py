@@ -8,7 +8,7 @@ import copy
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,10 +19,13 @@ from telethon.tl import types
 
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.events import STASIS_START, StasisStart
-from ari_app.calls import outcome
+from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.backoff import Backoff
+from ari_app.calls import adoption, outcome
 from ari_app.calls.call import Call
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.events import (
+    AsteriskAwayWithAudio,
     CallEnded,
     CallEvent,
     CallOffered,
@@ -41,7 +44,7 @@ from ari_app.calls.listeners import Listeners
 from ari_app.calls.outbound import return_lost
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
-from ari_app.calls.reasons import Crashed, EndedByPbxMeanwhile, EndedOnTelegram, NotResumed
+from ari_app.calls.reasons import AsteriskAway, Crashed, EndedByPbxMeanwhile, EndedOnTelegram, NotResumed
 from ari_app.calls.registry import CallRegistry
 from ari_app.pbx.call_reporter import BEGINNINGS, CallReporter
 from ari_app.pbx.events import ReportedEvent, TelegramCallEnded, TelegramCallOffered
@@ -219,7 +222,10 @@ class NextRun:
 
 @asynccontextmanager
 async def next_run(
-    path: Path, picture: Picture, change: Callable[[CallRig], None] = lambda rig: None, written_s_ago: float = 0.0
+    path: Path,
+    picture: Picture,
+    change: Callable[[CallRig], Awaitable[None] | None] = lambda rig: None,
+    written_s_ago: float = 0.0,
 ) -> AsyncIterator[NextRun]:
     """Started in the world of the picture, which may have changed meanwhile; nothing is left of it at the end."""
     path.write_bytes(picture.journal)  # noqa: ASYNC240
@@ -229,7 +235,8 @@ async def next_run(
         rig.ari.channels.update(copy.deepcopy(picture.channels))
         rig.ari.bridges.update(copy.deepcopy(picture.bridges))
         rig.ari.subscribed |= picture.subscribed
-        change(rig)
+        if changing := change(rig):
+            await changing
         with open_journal(path) as journal:
             left, rows, told, cards = read_left(journal), Rows(), list(picture.told), FakeCards()
             rows.states.update(picture.rows)
@@ -492,6 +499,92 @@ async def test_what_cannot_be_verified_is_ended_on_both_sides(
         assert run.discards == ([] if change is no_line else [types.PhoneCallDiscardReasonDisconnect])
         if direction is Direction.OUT:
             assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+
+
+AWAY_S = 0.05
+
+
+async def asterisk_leaves(rig: CallRig) -> None:
+    """ARI is away, and the audio of calls still comes."""
+    rig.away_s = AWAY_S
+    rig.ari.no_events = True
+    await rig.ari.cut()
+    await rig.client.wait_state(ConnectionState.WAITING)
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "ASTERISK_S", 0.02)
+    monkeypatch.setattr(adoption, "AGAIN", Backoff(0.01, 0.02))
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_who_talks_waits_for_an_asterisk_of_which_only_ari_is_away(tmp_path: Path, direction: Direction) -> None:
+    async with next_run(tmp_path / "2", await talking(tmp_path, direction), asterisk_leaves) as run:
+        async with asyncio.timeout(PASSES_S):
+            await run.left.go_on()  # the start does not wait for it
+        (call,) = run.registry.calls.values()
+        await eventually(lambda: AsteriskAwayWithAudio in flow(call))
+        await asyncio.sleep(3 * AWAY_S)
+        assert call.ending is None
+        run.rig.ari.no_events = False
+        await eventually(lambda: Resumed in flow(call))
+        call.end(outcome.by_administrator(direction, talking=True))
+        await run.over()
+        if direction is Direction.OUT:
+            assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_an_asterisk_that_is_away_with_its_audio_ends_who_talked(tmp_path: Path) -> None:
+    async def leaves(rig: CallRig) -> None:
+        await asterisk_leaves(rig)
+        rig.media.quiet_ms = 1000
+
+    async with next_run(tmp_path / "2", await talking(tmp_path), leaves) as run:
+        call = await run.over()
+        assert call.ending
+        assert call.ending.reason == AsteriskAway(AWAY_S)
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
+        run.rig.ari.no_events = False
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_who_hangs_up_while_asterisk_is_away_ends_the_call_at_once(tmp_path: Path) -> None:
+    async with next_run(tmp_path / "2", await talking(tmp_path), asterisk_leaves) as run:
+        async with asyncio.timeout(PASSES_S):
+            await run.left.go_on()
+        said = said_in_chat(types.PhoneCallDiscardReasonHangup(), 7)
+        run.rig.telegram.answers["messages.search"] = [listed(said)]
+        run.rig.phone.resync()
+        call = await run.over()
+        assert call.ending
+        assert isinstance(call.ending.reason, EndedOnTelegram)
+        run.rig.ari.no_events = False
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("again", [1, adoption.TRIES + 2])
+async def test_an_asterisk_that_does_not_do_what_it_is_asked_for_is_asked_again(tmp_path: Path, again: int) -> None:
+    (bridge_id,) = (picture := await talking(tmp_path)).bridges
+
+    def fails(rig: CallRig) -> None:
+        asked = f"GET /bridges/{bridge_id}"
+        rig.ari.refuse = lambda request: 503 if request == asked and rig.ari.asked(asked) <= again else None
+
+    async with next_run(tmp_path / "2", picture, fails) as run:
+        await eventually(lambda: bool(run.registry.calls))
+        (call,) = run.registry.calls.values()
+        if again == 1:
+            await eventually(lambda: Resumed in flow(call))
+            call.end(outcome.by_administrator(Direction.IN, talking=True))
+            await run.over()
+            return
+        await run.over()
+        assert call.ending
+        assert isinstance(call.ending.reason, NotResumed)
+        assert "503" in call.ending.reason.why
 
 
 async def test_a_talk_lasts_from_its_beginning(tmp_path: Path) -> None:
