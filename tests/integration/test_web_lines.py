@@ -11,7 +11,8 @@ import pytest
 
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
-from ari_app.web.lines.forms import CARD, LIMITS, LISTS, SETTINGS, entries
+from ari_app.web.http.setting_forms import entries
+from ari_app.web.lines.forms import CARD, LIMITS, LISTS, SETTINGS
 from tests.integration.web_helpers import Answer, Browser, held_to_its_document, signed_in
 from tests.integration.web_lines import LINE, Lines, lines_site
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ari_app.i18n import Message, message
 from ari_app.lines.card_files import CardFileRefused, Kind, NoSuchCardFile
+from ari_app.web.http import setting_forms
 from ari_app.web.http.context import services
 from ari_app.web.http.errors import PageError
 from ari_app.web.http.flash import flash
@@ -46,7 +47,7 @@ async def upload(request: web.Request) -> web.StreamResponse:
     else:
         refused = message("Choose a file first.")
     if refused:
-        edit = line_forms.unedited(line_forms.CARD, services(request).lines.settings(number))
+        edit = setting_forms.unedited(line_forms.CARD, services(request).lines.settings(number))
         return await tab_page(request, "card", edit, status=422, file_errors={kind: refused})
     flash(request, message("Saved."))
     raise web.HTTPSeeOther(f"/lines/{number}/card")

@@ -9,6 +9,7 @@ from aiohttp import web
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
+from ari_app.web.http import setting_forms
 from ari_app.web.http.context import services
 from ari_app.web.http.edits import MEANWHILE, Edit
 from ari_app.web.http.flash import flash
@@ -24,7 +25,7 @@ routes = web.RouteTableDef()
 class Tab:
     """One of the forms, and what stands above it."""
 
-    form: line_forms.Form
+    form: setting_forms.Form
     about: Message
 
 
@@ -47,7 +48,7 @@ PLACE = LINE + "/{tab:settings|card|lists|limits}"
 async def show(request: web.Request) -> web.StreamResponse:
     """The form."""
     name, settings = request.match_info["tab"], services(request).lines.settings(number_of(request))
-    return await tab_page(request, name, line_forms.unedited(TABS[name].form, settings))
+    return await tab_page(request, name, setting_forms.unedited(TABS[name].form, settings))
 
 
 @routes.post(PLACE)
@@ -57,15 +58,15 @@ async def save(request: web.Request) -> web.StreamResponse:
     lines, tab = services(request).lines, TABS[name].form
     while True:
         settings = lines.settings(number)
-        edit = line_forms.edit(tab, fields, settings)
+        edit = setting_forms.edit(tab, fields, settings)
         if edit.differs:
-            return await tab_page(request, name, edit, line_forms.differences(tab, settings, edit.differs), 412)
+            return await tab_page(request, name, edit, setting_forms.differences(tab, settings, edit.differs), 412)
         try:
-            await lines.change(number, line_forms.change(tab, fields, edit.changed), {version_of(settings)})
+            await lines.change(number, setting_forms.change(tab, fields, edit.changed), {version_of(settings)})
         except SettingsChanged:
             continue  # between our look and our change
         except SettingRefused as refused:
-            return await tab_page(request, name, edit, line_forms.errors(tab, refused), 422)
+            return await tab_page(request, name, edit, setting_forms.errors(tab, refused), 422)
         flash(request, edit.done)
         raise web.HTTPSeeOther(request.path)
 
@@ -86,7 +87,7 @@ async def tab_page(
         status,
         tab=TABS[name],
         tab_name=name,
-        values=line_forms.shown(TABS[name].form, edit),
+        values=setting_forms.shown(TABS[name].form, edit),
         read=edit.read(),
         errors=errors or {},
         meanwhile=MEANWHILE if status == HTTPStatus.PRECONDITION_FAILED else None,
