@@ -1,4 +1,7 @@
-"""The deliveries of one webhook that wait: those of a call in their order, each again until it is taken or too old."""
+"""The deliveries of one webhook, or of one way for alerts, that wait: each again until it is taken or too old.
+
+Those with the same key go one after the other.
+"""
 
 import asyncio
 import heapq
@@ -8,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from ari_app.backoff import Backoff
 from ari_app.cooldown import Cooldown
@@ -28,21 +30,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SendResult:
-    """What came of one try. ``wait_s``: how long the receiver asks to be left alone (Retry-After)."""
+    """What came of one try. ``wait_s``: how long the receiver asks to be left alone (Retry-After).
+
+    ``final``: another try would come to the same.
+    """
 
     taken: bool
     status: int | None = None
     text: str = ""
     error: str = ""
     wait_s: float = 0.0
+    final: bool = False
 
 
 class DeliveryQueue:
-    """``save`` keeps a delivery as it is now, and never waits; ``clock`` gives Unix time."""
+    """``save`` keeps a delivery as it is now, and never waits; ``clock`` gives Unix time. ``name`` is for the log."""
 
     def __init__(
         self,
-        url: str,
+        name: str,
         save: Callable[[DeliveryRow], None],
         clock: Callable[[], float] = time.time,
         *,
@@ -53,7 +59,7 @@ class DeliveryQueue:
         """Since the start: events that there was no room for, that were not taken in time, that were taken."""
         self.error = ""
         """Why the last try has failed; empty where it has not."""
-        self.name = urlsplit(url).hostname or url
+        self.name = name
         self._save = save
         self._clock = clock
         self._most = most
@@ -136,12 +142,12 @@ class DeliveryQueue:
         if answer.taken:
             self.delivered += 1
             self._over(replace(row, state="delivered"))
-        elif now + pause_s > row.since + GIVE_UP_S:
+        elif answer.final or now + pause_s > row.since + GIVE_UP_S:
             self.given_up += 1
-            log.error("webhook %s: %s %s was not taken, it is given up: %s", *self._named(row), answer.error)
+            log.error("%s: %s %s was not taken, it is given up: %s", *self._named(row), answer.error)
             self._over(replace(row, state="failed"))
         else:
-            log.info("webhook %s: %s %s was not taken: %s", *self._named(row), answer.error)
+            log.info("%s: %s %s was not taken: %s", *self._named(row), answer.error)
             self._rows[id] = row = replace(row, next_at=now + pause_s)
             self._save(row)
             self._schedule(row.key)
@@ -193,7 +199,7 @@ class DeliveryQueue:
         self.lost += 1
         oldest = next(row for id, row in self._rows.items() if id not in self._sending)
         if self._said.admit("lost"):
-            log.error("webhook %s: too many events wait, the oldest of %d are lost", self.name, self._most)
+            log.error("%s: too many events wait, the oldest of %d are lost", self.name, self._most)
         self._over(replace(oldest, state="lost"))
 
     def _tell(self) -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from yarl import URL
@@ -45,6 +46,11 @@ class Outbox:
     row: WebhookRow
     queue: DeliveryQueue
     workers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The host that it is sent to; the rest of the address may be a secret."""
+        return _host(self.row)
 
 
 class Webhooks:
@@ -203,9 +209,7 @@ class Webhooks:
         """Which webhook takes nothing, and why."""
         for each in self._outboxes.values():
             if each.row.enabled and each.queue.error and len(each.queue):
-                return message(
-                    "The webhook {name} takes no events: {error}.", name=each.queue.name, error=each.queue.error
-                )
+                return message("The webhook {name} takes no events: {error}.", name=each.name, error=each.queue.error)
         return None
 
     async def sent(self) -> None:
@@ -222,7 +226,7 @@ class Webhooks:
         return outbox
 
     def _queue(self, row: WebhookRow) -> DeliveryQueue:
-        return self._new_queue(row.url, self._save, self._clock)
+        return self._new_queue(_log_name(row), self._save, self._clock)
 
     def _save(self, delivery: DeliveryRow) -> None:
         self._writer.save(delivery)
@@ -230,7 +234,7 @@ class Webhooks:
 
     def _use(self, outbox: Outbox, row: WebhookRow) -> None:
         outbox.row = row
-        outbox.queue.name = URL(row.url).host or row.url
+        outbox.queue.name = _log_name(row)
         self._follow(outbox)
 
     def _follow(self, outbox: Outbox) -> None:
@@ -238,8 +242,8 @@ class Webhooks:
         if not outbox.row.enabled:
             _stop(outbox)
         elif not outbox.workers:
-            name = f"webhook {outbox.queue.name}"
-            outbox.workers = [self._tasks.supervise(lambda: self._work(outbox), name) for _ in range(AT_A_TIME)]
+            work = partial(self._work, outbox)
+            outbox.workers = [self._tasks.supervise(work, outbox.queue.name) for _ in range(AT_A_TIME)]
 
     async def _work(self, outbox: Outbox) -> None:
         """Send what is due, without an end."""
@@ -271,6 +275,14 @@ async def open_webhooks(
             yield webhooks
         finally:
             await webhooks.sent()
+
+
+def _host(row: WebhookRow) -> str:
+    return URL(row.url).host or row.url
+
+
+def _log_name(row: WebhookRow) -> str:
+    return f"webhook {_host(row)}"
 
 
 def _stop(outbox: Outbox) -> None:

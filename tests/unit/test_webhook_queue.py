@@ -24,7 +24,7 @@ class Its:
     def __post_init__(self) -> None:
         retry = Backoff(first_s=5.0, last_s=600.0)
         self.queue = DeliveryQueue(
-            "https://crm.example.com/hook?token=1", self.kept.append, lambda: self.now, most=self.most, retry=retry
+            "webhook crm.example.com", self.kept.append, lambda: self.now, most=self.most, retry=retry
         )
 
     def put(self, *ids: int, key: str = "call") -> None:
@@ -170,5 +170,9 @@ async def test_at_rest_is_when_nothing_is_to_be_sent_now(its: Its) -> None:
     await waits
 
 
-def test_its_name_has_nothing_secret_of_its_address(its: Its) -> None:
-    assert its.queue.name == "crm.example.com"
+def test_what_another_try_would_not_change_is_given_up_at_once(its: Its) -> None:
+    its.put(1, 2)
+    its.taken()
+    its.queue.answered(1, SendResult(taken=False, error="nobody has this address", final=True))
+    assert (its.states()[1], its.queue.given_up) == ("failed", 1)
+    assert its.taken() == [2]
