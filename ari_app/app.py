@@ -6,12 +6,15 @@ import asyncio
 import importlib
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from ari_app.alerts.opening import open_alerts
+from ari_app.alerts.texts import Translate
 from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ami import Ami
 from ari_app.asterisk.ari import AriClient, ari_base
@@ -244,6 +247,19 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             asked = AmiServices(pbx_services, placer, registry, audit)
             reports.begin(reporting, lines, registry, asked, pbx_tasks)
         reporting.begin(pbx_tasks, history.crashed)
+        alerts = await open_alerts(
+            store,
+            settings.state_dir,
+            lines,
+            statuses,
+            bot,
+            installation,
+            reporting.put,
+            translator,
+            link=f"{settings.web.public_url}/alerts" if settings.web.public_url else "",
+            clock=time.time,
+            on_change=partial(bus.publish, "alerts"),
+        )
 
         installation.on_change(follow_installation)
         line_tasks.supervise(partial(reconciling, ari, left.kept, return_lost), "what is left behind in Asterisk")
@@ -259,6 +275,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         LeftCallHandler(left, journal, lines, registry, resources, keypads, cards, history, call_tasks).begin()
         # What has come meanwhile may be about a call that was left.
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
+
+        alerts.begin(line_tasks)
 
         # What the dialplan asks for.
         if agi := settings.agi:
@@ -292,12 +310,27 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             webhooks=webhooks,
             metrics=metrics,
             audit=audit,
+            alerts=alerts,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, sockets))
         line_tasks.supervise(bot.run, "bot")
         reload = Reload(settings, registry, resources, pool, installation)
         yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)
+
+
+async def translator(language: str) -> Translate:
+    """What puts messages into a language. Reading its words takes a while, the first time."""
+    if language == "en":
+        return str
+    return await asyncio.to_thread(_translate_into, language)
+
+
+@cache
+def _translate_into(language: str) -> Translate:
+    from ari_app.web.ui.languages import languages
+
+    return languages()[language].translate
 
 
 async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher, bus: EventBus) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,18 @@ class Message:
 def message(text: str, **values: object) -> Message:
     """A sentence; its text is found here, and by its name, when translations are collected."""
     return Message(text, values)
+
+
+def as_data(told: object) -> Any:
+    """A sentence for JSON, with those inside it, so that it can be told in another language later; see `from_data`."""
+    sentence = told if isinstance(told, Message) else getattr(told, "sentence", None)
+    if isinstance(sentence, Message):
+        return {"text": sentence.text, "values": {name: as_data(each) for name, each in sentence.values.items()}}
+    return told if isinstance(told, str | int | float | None) else str(told)
+
+
+def from_data(data: Any) -> Any:
+    """What `as_data` has made JSON of."""
+    if not isinstance(data, Mapping):
+        return data
+    return Message(str(data["text"]), {name: from_data(each) for name, each in data["values"].items()})

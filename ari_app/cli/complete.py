@@ -17,7 +17,7 @@ from ari_app.suggest import dotted_keys
 from media.sockets import short_address
 
 ANSWER_S = 1.0  # somebody has pressed Tab
-SECRETS = frozenset({"api_hash", "bot_token", "proxy", "turn_password", "turn_secret"})
+SECRETS = frozenset({"api_hash", "bot_token", "proxy", "turn_password", "turn_secret", "mail_password"})
 FILES = ("card.contact_vcard", "card.picture")
 """No settings: files that are uploaded."""
 DEFAULT_CONFIG = Path("/etc/astergram/astergram.toml")
@@ -49,6 +49,23 @@ def webhook_ids(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) 
 def users(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """The users of the admin page."""
     return [user["name"] for user in _asked(parsed_args, "/users")]
+
+
+def alert_ids(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The open alerts."""
+    return [alert["id"] for alert in (_asked(parsed_args, "/alerts") or {"open": []})["open"]]
+
+
+def mute_ids(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """What is muted."""
+    return [mute["id"] for mute in (_asked(parsed_args, "/alerts") or {"mutes": []})["mutes"]]
+
+
+def alert_keys(prefix: str = "", **_: Any) -> list[str]:
+    """What can be set for alerts."""
+    from ari_app.alerts.settings import AlertSettings
+
+    return _keys(dotted_keys(AlertSettings))
 
 
 def line_keys(prefix: str = "", **_: Any) -> list[str]:

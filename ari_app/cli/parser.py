@@ -17,6 +17,7 @@ MOST_CALLS = 100
 LONGEST_DRAIN_S = 7 * 86400
 SCOPES = ("read", "calls", "admin")
 MOST_DAYS = 3650
+MOST_MUTE_H = 24 * 365
 MOST_ID = 2**31
 ROLES = ("viewer", "operator", "administrator")
 SHELLS = ("bash", "zsh", "fish")
@@ -128,6 +129,7 @@ def parser() -> Parser:
     _users(commands)
     _tokens(commands)
     _audit(commands)
+    _alerts(commands)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))
     pages = _Adder.of(web)
     link = pages("link", "print a link to set a (forgotten) password", "web link", "web link anna", json=True)
@@ -434,6 +436,38 @@ def _dialplan(commands: Any) -> None:
         )
         made.add_argument("--yes", action="store_true", help="do it without asking")
     install.add_argument("--replace", action="store_true", help="also in place of a file that was changed by hand")
+
+
+def _alerts(commands: Any) -> None:
+    alerts = commands.add_parser(
+        "alerts",
+        help="what needs somebody, and who is told",
+        examples=("alerts list", "alerts settings", "alerts test"),
+    )
+    add = _Adder.of(alerts)
+    add("list", "the alerts now, the last ones, and what is muted", "alerts list", "alerts list --json", json=True)
+    mute = add("mute", "tell nobody for a time", "alerts mute --hours 2", f"alerts mute {ID} --hours 24")
+    alert = mute.add_argument("id", nargs="?", metavar="ID", help="an open alert; without it, all of them")
+    _completed(alert, cli_complete.alert_ids)
+    mute.add_argument(
+        "--hours", type=_up_to(MOST_MUTE_H), metavar="N", help="for how long; without it, until it is unmuted"
+    )
+    unmute = add("unmute", "tell again", f"alerts unmute {ID}")
+    _completed(unmute.add_argument("id", metavar="ID", help="as `alerts list` shows it"), cli_complete.mute_ids)
+    add("test", "send a test to everybody who is told", "alerts test", json=True)
+    sent = add("deliveries", "what was sent to whom, or waits", "alerts deliveries", json=True)
+    sent.add_argument(
+        "--last", type=_up_to(MOST_CALLS), default=20, metavar="N", help=f"how many, 1 to {MOST_CALLS} (%(default)s)"
+    )
+    keys = add(
+        "settings",
+        "show or change who is told, and from when on",
+        "alerts settings",
+        "alerts settings 'telegram_to=[\"@anna\"]' red_minutes=5",
+        "alerts settings mail_host=smtp.example.com mail_user=pbx mail_password=-    # asks for it",
+        json=True,
+    )
+    _settings(keys, cli_complete.alert_keys)
 
 
 def _settings(made: argparse.ArgumentParser, keys: Callable[..., Iterable[str]]) -> None:

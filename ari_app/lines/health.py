@@ -133,6 +133,15 @@ class StatusMonitor:
         calls = drained_status() if self._drain.active else asterisk_status(self._ari)
         return LineStatus(calls, account_status(line), bot_status(self._bot, line))
 
+    def shared(self) -> Mapping[str, StatusLight]:
+        """What is so for all lines, by its name: Asterisk, whether calls are drained or not, and the bot itself."""
+        return {"asterisk": asterisk_status(self._ari), "bot": shared_bot_status(self._bot)}
+
+    def of_line(self, line: Line) -> Mapping[str, StatusLight]:
+        """What is so for one line only, by its name: its account, and its chat with the bot."""
+        dialogue = dialogue_status(self._bot, line) if shared_bot_status(self._bot).colour is Colour.GREEN else None
+        return {"account": account_status(line), **({"bot": dialogue} if dialogue else {})}
+
     def readiness(self) -> Readiness:
         """Whether calls can be taken, now."""
         lights = [account_status(line) for line in self._lines.values()]
@@ -231,8 +240,8 @@ def account_status(line: Line) -> StatusLight:
     return StatusLight(Colour.GREEN, line.condition)
 
 
-def bot_status(bot: Bot, line: Line) -> StatusLight:
-    """Whether the bot can show its buttons in the line's chats; off where there is none, which is no fault."""
+def shared_bot_status(bot: Bot) -> StatusLight:
+    """Whether the bot can be used at all; off where there is none, which is no fault."""
     match bot.state:
         case BotState.NO_TOKEN:
             return StatusLight(Colour.GREY, bot.sentence, remedy=Remedy.BOT_TOKEN)
@@ -242,13 +251,26 @@ def bot_status(bot: Bot, line: Line) -> StatusLight:
             return StatusLight(Colour.RED, bot.sentence, remedy=Remedy.BOT_TOKEN)
         case BotState.NO_INLINE:
             return StatusLight(Colour.RED, bot.sentence, remedy=Remedy.INLINE_MODE)
-    if line.state is LineState.READY and (problem := line.bot_problem):
+    return StatusLight(Colour.GREEN, bot.sentence)
+
+
+def bot_status(bot: Bot, line: Line) -> StatusLight:
+    """Whether the bot can show its buttons in the line's chats."""
+    shared = shared_bot_status(bot)
+    return (dialogue_status(bot, line) if shared.colour is Colour.GREEN else None) or shared
+
+
+def dialogue_status(bot: Bot, line: Line) -> StatusLight | None:
+    """What is wrong with a line's chat with the bot; None where nothing is."""
+    if line.state is not LineState.READY:
+        return None
+    if problem := line.bot_problem:
         if problem.passes:
             return StatusLight(Colour.ORANGE, problem.sentence)
         return StatusLight(Colour.RED, problem.sentence, remedy=Remedy.BOT_TOKEN)
-    if line.state is LineState.READY and line.dialogue is False:
+    if line.dialogue is False:
         said = message(
             "This line has no chat with @{bot} yet: start it there, or let Astergram do it.", bot=bot.username
         )
         return StatusLight(Colour.RED, said, remedy=Remedy.START_BOT)
-    return StatusLight(Colour.GREEN, bot.sentence)
+    return None

@@ -31,8 +31,8 @@ class Reporting:
         registry: CallRegistry,
         bus: EventBus,
     ) -> None:
-        self.calls = CallReporter(self._put)
-        self.lines = LineReporter(self._put, lines, statuses, registry, bus)
+        self.calls = CallReporter(self.put)
+        self.lines = LineReporter(self.put, lines, statuses, registry, bus)
         self._readers = readers
         self._registry = registry
 
@@ -41,10 +41,11 @@ class Reporting:
         self._registry.listeners.add(self.calls)
         for row in crashed:
             self.calls.crashed(row)
-        self._put(TelegramStarted(event_time=time.time(), version=__version__))
+        self.put(TelegramStarted(event_time=time.time(), version=__version__))
         tasks.supervise(self.lines.run, "reports of lines")
 
-    def _put(self, event: ReportedEvent) -> None:
+    def put(self, event: ReportedEvent) -> None:
+        """One more event, for each reader; never waits."""
         for reader in self._readers:
             try:
                 reader(event)

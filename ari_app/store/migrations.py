@@ -188,6 +188,20 @@ def token_makers(db: Database) -> None:
     db.execute(f"UPDATE web_tokens SET made_by_id = {makers} WHERE made_by != ''")  # noqa: S608
 
 
+def alerts(db: Database) -> None:
+    """Settings of parts of the program; alerts, what was told of them to whom, and which are muted."""
+    db.table("part_settings").create({"name": str, "settings": str}, pk="name")
+    texts = dict.fromkeys(("id", "kind", "subject", "line", "sentence"), str)
+    db.table("alerts").create({**texts, "since": float, "closed_at": float, "told": int}, pk="id")
+    db.table("alerts").create_index(["since"])
+    texts = dict.fromkeys(("webhook", "event_id", "type", "key", "body", "state", "answer", "error"), str)
+    times = dict.fromkeys(("made_at", "since", "next_at", "last_at"), float)
+    db.table("alert_deliveries").create({"id": int, **texts, **times, "attempts": int, "status": int}, pk="id")
+    mutes = {"id": str, "kind": str, "subject": str, "until": float, "who": str, "made_at": float}
+    db.table("alert_mutes").create(mutes, pk="id")
+    db.table("alert_people").create({"destination": str, "person_id": int}, pk="destination")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -208,4 +222,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     two_factor,
     placed_calls,
     token_makers,
+    alerts,
 )

@@ -233,6 +233,12 @@ class Bot:
         except BotApiError as error:
             raise EditRefused(str(error), RETRY_S) from None
 
+    async def write(self, person_id: int, text: str) -> None:
+        """Send a text to somebody who has started the bot. Raises BotApiError; BotRequestRefused if they have not."""
+        if self._api is None:
+            raise BotApiError(f"the bot is {self.state.value}: {self.sentence}")
+        await self._api.write(person_id, text)
+
     async def run(self) -> None:
         """Take queries and presses until cancelled, with the token that there is; what fails is tried again."""
         while True:

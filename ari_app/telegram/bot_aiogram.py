@@ -11,7 +11,15 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.exceptions import AiogramError
-from aiogram.methods import AnswerCallbackQuery, AnswerInlineQuery, EditMessageText, GetMe, GetUpdates, TelegramMethod
+from aiogram.methods import (
+    AnswerCallbackQuery,
+    AnswerInlineQuery,
+    EditMessageText,
+    GetMe,
+    GetUpdates,
+    SendMessage,
+    TelegramMethod,
+)
 from aiogram.methods.base import TelegramType
 from aiogram.types import (
     InlineKeyboardButton,
@@ -85,6 +93,10 @@ class Aiogram:
     async def answer_press(self, press_id: str, text: str | None) -> None:
         """answerCallbackQuery."""
         await self._ask(AnswerCallbackQuery(callback_query_id=press_id, text=text))
+
+    async def write(self, person_id: int, text: str) -> None:
+        """sendMessage."""
+        await self._ask(SendMessage(chat_id=person_id, text=text, link_preview_options=NO_PREVIEW))
 
     async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
         """editMessageText."""

@@ -97,6 +97,9 @@ class BotApi(Protocol):
     async def answer_press(self, press_id: str, text: str | None) -> None:
         """answerCallbackQuery: the button stops waiting, and the text is shown for a moment."""
 
+    async def write(self, person_id: int, text: str) -> None:
+        """sendMessage, into the bot's private chat with somebody."""
+
     async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
         """editMessageText of an inline message; without a keyboard its buttons go."""
 

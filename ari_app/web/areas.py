@@ -6,6 +6,8 @@ from ari_app.web.access.pages import routes as access_pages
 from ari_app.web.access.two_factor_pages import routes as two_factor_pages
 from ari_app.web.access.users_api import operations as user_operations
 from ari_app.web.access.users_pages import routes as user_pages
+from ari_app.web.alerts.api import operations as alert_operations
+from ari_app.web.alerts.pages import routes as alert_pages
 from ari_app.web.audit.api import operations as audit_operations
 from ari_app.web.audit.pages import routes as audit_pages
 from ari_app.web.calls.api import operations as call_operations
@@ -52,6 +54,7 @@ PAGES = (
     overview_pages,
     settings_pages,
     webhook_pages,
+    alert_pages,
 )
 
 OPERATIONS = (
@@ -67,6 +70,7 @@ OPERATIONS = (
     *card_file_operations,
     *signin_operations,
     *webhook_operations,
+    *alert_operations,
     *monitoring_operations,
 )
 
@@ -106,6 +110,10 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         f"GET {_LINE}/try/call",
         f"POST {_LINE}/try",
         f"POST {_API_LINE}/test-call",
+        "POST /alerts/mute",
+        "POST /alerts/mutes/{id}/end",
+        "POST /api/alerts/mutes",
+        "DELETE /api/alerts/mutes/{id}",
         "POST /connect/{flavour}/examine",
         "POST /api/doctor",
     ),
@@ -122,6 +130,11 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /api/webhooks",
         "GET /api/webhooks/{id}",
         "GET /api/webhooks/{id}/deliveries",
+        # Whom they tell.
+        "GET /settings/alerts",
+        "GET /settings/alerts/deliveries",
+        "GET /api/alerts/settings",
+        "GET /api/alerts/deliveries",
         "GET /api/users",
         "GET /audit",
         "GET /audit.csv",

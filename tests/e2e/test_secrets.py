@@ -66,6 +66,7 @@ class Secrets:
     turn_password: str = "relay <pass> & wörd"
     turn_secret: str = "shared with coturn <only>"
     proxy_password: str = "a-way-out-of-here"
+    mail_password: str = "mail <pass> & wörd"
     session_key: bytes = field(default=b"", repr=False)
 
     def spellings(self) -> Iterator[tuple[str, str]]:
@@ -154,6 +155,7 @@ async def test_no_secret_comes_out(sandbox: Stage) -> None:
                 for command in (("doctor",), ("line", "list"), ("line", "show", LINE), ("line", "setup", LINE)):
                     await life.run(*command)
                 await programs_are_told(life, its)
+                await people_are_told(life, its)
                 await everything_is_read(life, its)
                 await the_network_is_set(life, its)
             await every_page_is_opened(life, admin)
@@ -296,6 +298,18 @@ async def programs_are_told(life: Life, its: Watched) -> None:
     assert (await its.ask("POST", f"/api/webhooks/{life.webhook}/test")).status < 300
 
 
+async def people_are_told(life: Life, its: Watched) -> None:
+    """By a mail server that is not there."""
+    mail = {"mail_to": ["anna@example.com"], "mail_from": "pbx@example.com", "mail_host": "127.0.0.1", "mail_port": 1}
+    login = {"mail_user": "us", "mail_password": life.secrets.mail_password}
+    changed = await its.ask("PATCH", "/api/alerts/settings", json=mail | login)
+    assert (await changed.json())["mail_password"] == "set"
+    refused = await its.ask("PATCH", "/api/alerts/settings", json=login | {"mail_security": "none"})
+    assert refused.status == 422
+    assert (await its.ask("POST", "/api/alerts/test")).status == 202
+    await life.run("alerts", "settings")
+
+
 async def the_network_is_set(life: Life, its: Watched) -> None:
     """A TURN server with a secret and a proxy with a login, neither of which is there."""
     secrets = life.secrets
@@ -344,6 +358,8 @@ async def every_page_is_opened(life: Life, admin: Watched) -> None:
         "/settings",
         "/users",
         "/audit",
+        "/settings/alerts",
+        "/alerts",
         "/account",
     ):
         assert page in known, sorted(known)
@@ -383,7 +399,7 @@ def leaks_in_files(secrets: Secrets, folder: Path) -> list[str]:
     sessions = {"session_key"}
     store = {
         *("api_hash", "line_api_hash", "bot_token", "later_bot_token", "wrong_bot_token", "totp_key"),
-        *("webhook_secret", "turn_password", "turn_secret", "proxy_password"),
+        *("webhook_secret", "turn_password", "turn_secret", "proxy_password", "mail_password"),
     }
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         name, data = str(path.relative_to(folder)), path.read_bytes()

@@ -16,6 +16,8 @@ from aiohttp import ClientResponse, ClientSession, CookieJar, TCPConnector, Unix
 from pydantic import SecretStr
 from yarl import URL
 
+from ari_app.alerts.opening import open_alerts
+from ari_app.app import translator
 from ari_app.asterisk.errors import AriUnreachable
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import EventBus
@@ -118,6 +120,20 @@ async def site(
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
         parts |= services
+        if "alerts" not in parts:
+            parts["alerts"] = await open_alerts(
+                store,
+                folder,
+                lines,
+                parts["statuses"],
+                Bot(),
+                installation,
+                webhooks.put,
+                translator,
+                link="",
+                clock=clock,
+                on_change=lambda: bus.publish("alerts"),
+            )
         if "metrics" not in parts:
             sources = Sources(lines, parts["statuses"], parts["registry"], store.queue)
             parts["metrics"] = Metrics(sources)

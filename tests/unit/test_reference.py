@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from ari_app.alerts.settings import AlertSettings
 from ari_app.cli.reference import documents
 from ari_app.config import AgiSettings, AmiSettings, CallSettings, Settings
 from ari_app.described import described
@@ -20,7 +21,9 @@ def test_a_document_is_up_to_date(name: str) -> None:
     assert (DOCS / name).read_text() == documents()[name], "run scripts/reference"
 
 
-@pytest.mark.parametrize("model", [Settings, AmiSettings, AgiSettings, InstallationSettings, LineSettings])
+@pytest.mark.parametrize(
+    "model", [Settings, AmiSettings, AgiSettings, InstallationSettings, AlertSettings, LineSettings]
+)
 def test_every_setting_is_described(model: type[BaseModel]) -> None:
     said = {each.key for each in described(model)}
     for key, field in model.model_fields.items():

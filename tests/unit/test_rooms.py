@@ -7,7 +7,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/architecture.md"
-FEATURES = {"access", "audit", "calls", "charts", "connect", "lines", "monitoring", "overview", "settings", "webhooks"}
+FEATURES = {
+    "access",
+    "alerts",
+    "audit",
+    "calls",
+    "charts",
+    "connect",
+    "lines",
+    "monitoring",
+    "overview",
+    "settings",
+    "webhooks",
+}
 
 
 def modules(room: str) -> Iterator[tuple[str, ast.Module]]:

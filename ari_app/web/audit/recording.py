@@ -65,6 +65,6 @@ def actor_of(request: web.Request, who: Identity, name: str = "") -> Actor:
 
 
 def settings_of(its: Services) -> dict[str, BaseModel]:
-    """What is set now: by a line's number, or, for the whole installation, under no name."""
-    lines = its.lines.all_settings()
-    return {"": its.installation.settings} | {each.number: each for each in lines}
+    """What is set now: by a line's number, a part's name, or, for the whole installation, under no name."""
+    lines, alerts = its.lines.all_settings(), its.alerts.part
+    return {"": its.installation.settings, alerts.name: alerts.settings} | {each.number: each for each in lines}

@@ -12,6 +12,7 @@ from ari_app.tasks import FAILURES, Failures
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from ari_app.alerts.alerts import Alerts
     from ari_app.calls.dispatcher import CallDispatcher
     from ari_app.calls.registry import CallRegistry
     from ari_app.doctor import Doctor
@@ -47,6 +48,7 @@ class Services:
     webhooks: Webhooks
     metrics: Metrics
     audit: AuditLog
+    alerts: Alerts
     ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 

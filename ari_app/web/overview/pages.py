@@ -81,6 +81,7 @@ def _trouble(request: web.Request) -> dict[str, Any]:
         "failures": its.failures,
         "ami": its.ami,
         "webhooks": its.webhooks,
+        "alerts": its.alerts,
         "shortage": registry.shortage,
         "drain": registry.drain,
         "calls": len(registry.calls),

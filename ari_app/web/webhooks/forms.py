@@ -25,6 +25,7 @@ TOLD: Mapping[str, Message] = {
     "line.status": message("A line's status has changed"),
     "line.removed": message("A line was removed"),
     "pause": message("Telegram limits a line, or no longer does"),
+    "alert": message("An alert, or its end"),
     "drain": message("New calls are stopped, or taken again"),
 }
 """What each event tells, for people."""

@@ -1,0 +1,1 @@
+"""Tells an administrator what needs somebody, once it has lasted, and when it is over."""
