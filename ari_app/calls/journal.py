@@ -124,6 +124,7 @@ class Journal:
             return
         try:
             self._put(slot, b"")
+            self._wipe(slot)
         except OSError as error:
             log.error("%s stays in the journal of calls: %s", what, error)  # noqa: TRY400
         else:
@@ -141,6 +142,13 @@ class Journal:
             raise OSError(f"only {written} of {len(whole)} bytes were written")
         slot.number = number
         self._changed = True
+
+    def _wipe(self, slot: Slot) -> None:
+        """Leave nothing of a call in either place: it has names and numbers. Raises OSError."""
+        assert self._file is not None
+        newest, other = (slot.offset + number % 2 * PLACE for number in (slot.number, slot.number + 1))
+        os.pwrite(self._file, bytes(PLACE - HEAD.size), newest + HEAD.size)
+        os.pwrite(self._file, bytes(PLACE), other)
 
     def _next_free(self) -> Slot:
         """Raises OSError where the disk is full."""

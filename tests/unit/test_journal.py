@@ -77,6 +77,20 @@ def test_what_an_earlier_run_has_left_stays_until_it_is_over(path: Path) -> None
     assert left(path) == [b"new"]
 
 
+def test_nothing_of_a_call_stays_once_it_is_over(path: Path) -> None:
+    with open_journal(path) as journal:
+        for text in (b"Anna, in full", b"Anna"):
+            journal.write("a", text)
+        journal.write("b", b"Boris")
+        journal.forget("a")
+        content = path.read_bytes()
+        assert (b"Anna" in content, b"Boris" in content) == (False, True)
+        assert left(path) == [b"Boris"]
+        journal.write("c", b"Vera")
+        journal.write("c", b"Vera again")
+        assert sorted(filter(None, left(path))) == [b"Boris", b"Vera again"]
+
+
 def test_slots_are_used_again(path: Path) -> None:
     with open_journal(path) as journal:
         for number in range(AT_ONCE * 3):
