@@ -50,15 +50,19 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
+from ari_app.lines.retention import period_s
 from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
 from ari_app.pbx.ami_services import AmiServices
 from ari_app.pbx.placing import CallPlacer
 from ari_app.pbx.reporting import Reporting
 from ari_app.pbx.services import PbxServices
+from ari_app.people.memory import Memory
+from ari_app.people.parts import people, rules
+from ari_app.people.retention import Retention
 from ari_app.reload import Reload
 from ari_app.reports.audit import AuditLog
-from ari_app.reports.history import HistorySettings, open_history
+from ari_app.reports.history import open_history
 from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
 from ari_app.reports.outbox import OutboxFigures
 from ari_app.reports.traces import tracing
@@ -150,9 +154,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         await installation.load()
         languages = await open_languages(store)
         left = read_left(journal)
-        audit = AuditLog(store, settings.web.audit_days)
-        days = HistorySettings(settings.calls.history_days)
-        history = await stack.enter_async_context(open_history(store, days, but=left.ids))
+        audit = AuditLog(store)
+        history = await open_history(store, but=left.ids)
         media = MediaSettings(settings.log.format, settings.media.orphan_s, ari_login(settings))
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
@@ -194,7 +197,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         registry = CallRegistry(bus, history, listeners, admission, drain=drain, journal=CallJournal(journal))
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
-        cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent)
+        life_s = partial(period_s, installation, "cards_days")
+        cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent, life_s=life_s)
         await cards.load()
         resources = CallResources(
             ari, audio_settings(settings, pool, codecs, lambda: installation.settings.relay), settings.calls.ring_s
@@ -261,10 +265,14 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             on_change=partial(bus.publish, "alerts"),
         )
 
+        memory = Memory(cards, languages, manager, registry, webhooks, reports)
+        sessions = settings.session("").parent
+        retention = Retention(rules(store, sessions, history, audit, memory), lambda: installation.settings)
+        installation.on_change(retention.follow)
         installation.on_change(follow_installation)
         line_tasks.supervise(partial(reconciling, ari, left.kept, return_lost), "what is left behind in Asterisk")
         line_tasks.supervise(journal.run, "journal of calls")
-        line_tasks.supervise(audit.prune, "pruning of the audit log")
+        line_tasks.supervise(retention.run, "retention")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
         line_tasks.supervise(partial(admission.run, registry.live), "load of the machine")
@@ -311,6 +319,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             metrics=metrics,
             audit=audit,
             alerts=alerts,
+            people=people(store, sessions, manager, memory),
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, sockets))
@@ -404,6 +413,9 @@ def installation_defaults(settings: Settings) -> InstallationSettings:
         turn_secret=settings.media.turn_secret,
         turn_use=settings.media.turn_use,
         timezone=settings.timezone,
+        history_days=settings.calls.history_days,
+        audit_days=settings.web.audit_days,
+        **settings.retention.model_dump(),
     )
 
 

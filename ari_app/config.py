@@ -19,6 +19,15 @@ from pydantic_settings import (
 
 from ari_app.described import Setting
 from ari_app.i18n import message
+from ari_app.lines.retention import (
+    CardsDays,
+    ContactsDays,
+    DeliveriesDays,
+    DetailsDays,
+    EventsDays,
+    HistoryDays,
+    LanguagesDays,
+)
 from ari_app.networks import Network
 from ari_app.suggest import alike, dotted_keys
 from ari_app.telegram.proxy import proxy_entered
@@ -256,9 +265,18 @@ class CallSettings(_Section):
             ),
         ),
     ] = "hang_up"
-    history_days: Annotated[int, Setting(message("How long a call stays in the history"), unit=message("days"))] = (
-        Field(400, ge=1)
-    )
+    history_days: HistoryDays = 400
+
+
+class RetentionSection(_Section):
+    """How long else is kept what has to do with people: docs/people.md. All can be set on the page."""
+
+    details_days: DetailsDays = 0
+    cards_days: CardsDays = 30
+    languages_days: LanguagesDays = 400
+    contacts_days: ContactsDays = 400
+    deliveries_days: DeliveriesDays = 30
+    events_days: EventsDays = 7
 
 
 class MediaSection(_Section):
@@ -357,6 +375,7 @@ class Settings(BaseSettings):
     agi: AgiSettings | None = None
     web: WebSettings = WebSettings()
     calls: CallSettings = CallSettings()
+    retention: RetentionSection = RetentionSection()
     media: MediaSection = MediaSection()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()

@@ -41,6 +41,14 @@ RELOADED = frozenset(
         "media.turn_password",
         "media.turn_secret",
         "media.turn_use",
+        "calls.history_days",
+        "web.audit_days",
+        "retention.details_days",
+        "retention.cards_days",
+        "retention.languages_days",
+        "retention.contacts_days",
+        "retention.deliveries_days",
+        "retention.events_days",
     )
 )
 """What holds from the next call on; all else needs a restart."""

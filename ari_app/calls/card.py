@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Cause, Direction, Status
@@ -24,7 +25,7 @@ from ari_app.telegram.profile import CardReason, CardRules
 log = logging.getLogger(__name__)
 
 LIFE_S = 30 * 86400.0
-"""How long a button can be pressed, and the longest time between two cards that can be set."""
+"""How long a button can be pressed, if nothing else is set."""
 
 
 def reason_for(call: Call, cancelled_after_s: float) -> CardReason | None:
@@ -56,7 +57,7 @@ class Cards:
     """The cards of all lines, and who may press their buttons.
 
     While the bot can't be used, cards have no buttons. ``own`` tells the accounts that are lines: no line sends another
-    one its card. ``sent`` is told of each card. ``clock`` gives Unix time.
+    one its card. ``sent`` is told of each card. ``life_s``: how long one is remembered. ``clock`` gives Unix time.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Cards:
         own: Callable[[Person], bool] = lambda _: False,
         sent: Callable[[str, Person, CardReason], None] = lambda line, person, reason: None,
         clock: Callable[[], float] = time.time,
+        life_s: Callable[[], float] = lambda: LIFE_S,
     ) -> None:
+        self._life_s = life_s
         self._table = CardRepository(store)
         self._files = CardFileRepository(store)
         self._bot = bot
@@ -79,7 +82,7 @@ class Cards:
 
     async def load(self) -> None:
         """Remember the cards of earlier runs; before anything else."""
-        self._cards = {card.id: card for card in await self._table.since(self._clock() - LIFE_S)}
+        self._cards = {card.id: card for card in await self._table.since(self._clock() - self._life_s())}
 
     async def send_after(self, call: Call, line: Line, asked: bool | None = None) -> None:
         """Send the card after a call, if that is what the rules say; a failure is logged, there is nobody to tell.
@@ -148,11 +151,20 @@ class Cards:
     def find(self, card_id: str) -> CardRow | None:
         """A card whose button can be pressed."""
         card = self._cards.get(card_id)
-        return card if card and card.secret and card.sent_at > self._clock() - LIFE_S else None
+        return card if card and card.secret and card.sent_at > self._clock() - self._life_s() else None
+
+    def forget(self, person_id: int) -> None:
+        """Know nothing more of somebody's cards; what is kept of them is not touched."""
+        self._cards = {id: card for id, card in self._cards.items() if card.person_id != person_id}
+
+    async def prune(self, before: float) -> int:
+        """Forget some cards that were sent before that Unix time; 0 when none is left. Raises StoreUnavailable."""
+        self._cards = {id: card for id, card in self._cards.items() if card.sent_at >= before}
+        return await self._table.prune(before)
 
     def retire(self, card: CardRow) -> None:
         """Its button has done its work."""
-        self._save(replace(self._cards.get(card.id, card), secret=""))
+        self._change(card, secret="")
 
     def reached(self, card_id: str) -> None:
         """Who was called back for a card talks, in a call that an earlier run has left."""
@@ -161,7 +173,7 @@ class Cards:
 
     def set_progress_message(self, card: CardRow, message_id: str) -> None:
         """A message of the card's (its inline id) tells of a request from now on; an empty one: of none any more."""
-        self._save(replace(self._cards.get(card.id, card), tells_in=message_id))
+        self._change(card, tells_in=message_id)
 
     def with_progress_message(self, line: str) -> list[CardRow]:
         """A line's cards that tell of a request."""
@@ -170,6 +182,10 @@ class Cards:
     def _last_sent_at(self, person_id: int) -> float:
         """When they got their last card, or began to; whichever line it was: to them they are all the same company."""
         return max((card.sent_at for card in self._cards.values() if card.person_id == person_id), default=0.0)
+
+    def _change(self, card: CardRow, **changes: Any) -> None:
+        if known := self._cards.get(card.id):  # else it is forgotten by now
+            self._save(replace(known, **changes))
 
     def _save(self, card: CardRow) -> None:
         # Known before it is sent, so that the end of another call does not send a second one.
@@ -181,7 +197,7 @@ class Cards:
         self._table.delete(card)
 
     def _forget_old(self, now: float) -> None:
-        for card in [each for each in self._cards.values() if each.sent_at <= now - LIFE_S]:
+        for card in [each for each in self._cards.values() if each.sent_at <= now - self._life_s()]:
             self._forget(card)
 
     async def _deliver(self, line: Line, card: CardRow, rules: CardRules) -> None:

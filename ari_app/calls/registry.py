@@ -112,6 +112,10 @@ class CallRegistry:
         """Whether a live call has a channel for its PBX's side."""
         return any(call.parts.leg and call.parts.leg.channel_id == channel_id for call in self.calls.values())
 
+    def forget(self, which: Callable[[Call], bool]) -> None:
+        """Know no more of calls that have ended."""
+        self.ended = deque((call for call in self.ended if not which(call)), maxlen=RECENT)
+
     def count(self, what: str) -> None:
         """One more of something."""
         self.counted[what] += 1

@@ -19,6 +19,16 @@ from pydantic import (
 from ari_app import zones
 from ari_app.described import Setting
 from ari_app.i18n import message
+from ari_app.lines.retention import (
+    AuditDays,
+    CardsDays,
+    ContactsDays,
+    DeliveriesDays,
+    DetailsDays,
+    EventsDays,
+    HistoryDays,
+    LanguagesDays,
+)
 from ari_app.lines.settings import WITH_SECRETS, LineError, SettingRefused
 from ari_app.lines.versions import check_version
 from ari_app.store.lines import InstallationRepository
@@ -91,6 +101,15 @@ class InstallationSettings(BaseModel):
             ),
         ),
     ] = "also"
+
+    history_days: HistoryDays = 400
+    details_days: DetailsDays = 0
+    cards_days: CardsDays = 30
+    languages_days: LanguagesDays = 400
+    contacts_days: ContactsDays = 400
+    deliveries_days: DeliveriesDays = 30
+    events_days: EventsDays = 7
+    audit_days: AuditDays = 400
 
     @property
     def relay(self) -> TurnServer | None:

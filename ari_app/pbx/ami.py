@@ -91,6 +91,10 @@ class AmiReports:
         if isinstance(event, TelegramCallOffered) and (call := self._calls.get(event.call_id)):
             call.opened(offer_event=event_id)  # before AMI can have it: a killed program has perhaps not kept it
 
+    async def prune(self, before: float) -> AsyncIterator[int]:
+        """Let go of events that wait since before that Unix time: how many."""
+        yield self.spool.expire(before)
+
     async def sent(self) -> None:
         """Give AMI a moment to take what waits, if it takes anything."""
         if self.link.state is ConnectionState.CONNECTED:

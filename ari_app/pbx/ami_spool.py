@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ari_app.pbx.events import TelegramEventsLost
@@ -100,6 +100,26 @@ class Spool:
         self._tell()
         self._write()
 
+    def forget(self, which: Callable[[SpooledEvent], bool]) -> int:
+        """Let go of events that wait, but for one that is being sent: AMI is told how many are lost. How many."""
+        gone = [event for event in self._waiting if which(event)]
+        if not gone:
+            return 0
+        first, ids = gone[0], {event.id for event in gone}
+        lost = self._count_lost(first, gone)
+        self._waiting = deque(
+            lost if event is first else event for event in self._waiting if event is first or event.id not in ids
+        )
+        for id in ids - {first.id}:
+            self._unwritten.pop(id, None)
+        self._repository.remove(ids)
+        self._write()
+        return len(gone)
+
+    def expire(self, before: float) -> int:
+        """Let go of what waits since before that Unix time, as `forget` does; how many."""
+        return self.forget(lambda event: event.id < before * 1000 and event.name != LOST)
+
     def _add(self, event: SpooledEvent) -> None:
         self._waiting.append(event)
         while len(self) > self._most:
@@ -109,14 +129,19 @@ class Spool:
     def _drop_oldest(self) -> None:
         if self._waiting[0].name != LOST:
             log.error("AMI has taken no event for too long: the oldest of %d that wait are lost", self._most)
+        dropped, replaced = self._waiting.popleft(), self._waiting.popleft()
+        self._unwritten.pop(dropped.id, None)
+        self._waiting.appendleft(self._count_lost(replaced, (dropped, replaced)))
+
+    def _count_lost(self, replaced: SpooledEvent, gone: Iterable[SpooledEvent]) -> SpooledEvent:
+        """What stands in the place of an event, and tells how many are gone."""
         count = 0
-        for event in (dropped := self._waiting.popleft(), replaced := self._waiting.popleft()):
+        for event in gone:
             count += int(event.headers["Count"]) if event.name == LOST else 1
             self.lost += event.name != LOST
-        self._unwritten.pop(dropped.id, None)
         lost = TelegramEventsLost(event_time=self._clock(), count=count)
-        self._unwritten[replaced.id] = event = replace(replaced, name=LOST, headers=lost.headers())
-        self._waiting.appendleft(event)
+        event = self._unwritten[replaced.id] = replace(replaced, name=LOST, headers=lost.headers())
+        return event
 
     def _tell(self) -> None:
         """Set the events to what they tell."""

@@ -1,8 +1,6 @@
 """The audit log: what people and programs do with Astergram, kept so that nobody waits for it."""
 
-import asyncio
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -15,18 +13,13 @@ from ari_app.lines.settings import WITH_SECRETS
 from ari_app.lines.versions import SECRETS, SET
 from ari_app.reports.export import BOM, as_csv
 from ari_app.store.audit import AuditPage, AuditQuery, AuditRepository, AuditRow
-from ari_app.store.store import Store, StoreUnavailable
+from ari_app.store.store import Store
 from ari_app.telegram.proxy import Proxy
 
-PRUNE_EVERY_S = 86400.0
-PRUNE_AGAIN_S = 3600.0  # when the database could not be used
-DAY_S = 86400.0
 EXPORTED = 500  # entries read at a time
 LONGEST = 200  # of what somebody has sent
 KINDS = ("user", "token", "command line", "AMI", "visitor")
 CSV_COLUMNS = ("time", "by", "name", "address", "action", "subject", "changes")
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,11 +35,10 @@ COMMAND_LINE = Actor("command line")
 
 
 class AuditLog:
-    """Takes entries, finds them, and removes those that are older than ``days``. ``clock`` gives Unix time."""
+    """Takes entries, and finds them. ``clock`` gives Unix time."""
 
-    def __init__(self, store: Store, days: int = 400, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._kept = AuditRepository(store)
-        self._days = days
         self._clock = clock
 
     def record(
@@ -71,17 +63,9 @@ class AuditLog:
             offset += len(rows)
             yield as_csv([_cells(row, zone) for row in rows])
 
-    async def prune(self) -> None:
-        """Remove what is older than is kept: at once, and then each day, until cancelled."""
-        while True:
-            wait_s = PRUNE_EVERY_S
-            try:
-                while await self._kept.prune(self._clock() - self._days * DAY_S):
-                    pass
-            except StoreUnavailable as error:
-                wait_s = PRUNE_AGAIN_S
-                log.warning("the audit log could not be pruned, it is tried again in an hour: %s", error)
-            await asyncio.sleep(wait_s)
+    async def prune(self, before: float) -> int:
+        """Remove some entries from before that Unix time; 0 when none is left. Raises StoreUnavailable."""
+        return await self._kept.prune(before)
 
 
 def entry(

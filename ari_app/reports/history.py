@@ -3,12 +3,10 @@
 What is to be kept is written by the store in its own time, so that keeping a call neither holds it up nor ends it.
 """
 
-import asyncio
 import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 from typing import Any
@@ -25,24 +23,14 @@ from ari_app.reports.export import BOM, COLUMNS, Export, as_csv
 from ari_app.reports.samples import as_columns, from_columns
 from ari_app.store.calls import CallRepository, CallRow, Details, Page, Query
 from ari_app.store.store import Store, StoreUnavailable
-from ari_app.tasks import guarded_tasks
 
-PRUNE_EVERY_S = 86400.0
-PRUNE_AGAIN_S = 3600.0  # when the database could not be used
+MOST_CALLS = 1_000_000
+"""That are kept, however young they are."""
 EXPORTED = 500  # rows read at a time
-DAY_S = 86400.0
 
 UNBEGUN = failed(RuntimeError("the call was taken on, and its handling never began"))
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class HistorySettings:
-    """How many days of calls, and how many calls at most, are kept."""
-
-    days: int = 400
-    calls: int = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -72,14 +60,14 @@ class CallRecord:
 
 
 class History:
-    """The calls of all lines; made by `open_history(...)`, and the registry's recorder."""
+    """The calls of all lines, ``most`` of them; made by `open_history(...)`, and the registry's recorder."""
 
-    def __init__(
-        self, store: Store, settings: HistorySettings | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time, most: int = MOST_CALLS) -> None:
         self._repository = CallRepository(store)
-        self._settings = settings or HistorySettings()
         self._clock = clock
+        self._most = most
+        self._emptied: tuple[float, str] = (0.0, "")
+        """Up to which call, by its beginning and its id, nothing is left of the details that are too old."""
         self.crashed: tuple[CallRow, ...] = ()
         """What a killed program left open, as it is kept now."""
         self._live: dict[str, Call] = {}  # and those whose end is not written yet
@@ -134,21 +122,17 @@ class History:
         live = self._live.get(row.id)
         return _record(live, self._clock()).call if live and row.status is None else row
 
-    async def prune(self) -> None:
-        """Remove what is older, or more, than is kept: at once, and then each day."""
-        while True:
-            wait_s = PRUNE_EVERY_S
-            try:
-                removed = 0
-                before = self._clock() - self._settings.days * DAY_S
-                while some := await self._repository.prune(before, self._settings.calls):
-                    removed += some
-                if removed:
-                    log.info("%d calls were removed from the history: older or more than it keeps", removed)
-            except StoreUnavailable as error:
-                wait_s = PRUNE_AGAIN_S
-                log.warning("the call history could not be pruned, it is tried again in an hour: %s", error)
-            await asyncio.sleep(wait_s)
+    async def prune(self, before: float) -> int:
+        """Remove some calls that began before that Unix time, or are more than are kept; 0 when none is left."""
+        return await self._repository.prune(before, self._most)
+
+    async def prune_details(self, before: float) -> AsyncIterator[int]:
+        """Empty the details of all calls that began before that Unix time: of how many, piece by piece."""
+        last: tuple[float, str] | None = self._emptied
+        while last:
+            self._emptied = last
+            emptied, last = await self._repository.prune_details(before, last)
+            yield emptied
 
     async def is_closed(self, call_id: str) -> bool:
         """Whether the end of a call is kept. Raises StoreUnavailable."""
@@ -168,19 +152,11 @@ class History:
         self._repository.close_open(status, cause, reason, but)
 
 
-@asynccontextmanager
-async def open_history(
-    store: Store,
-    settings: HistorySettings | None = None,
-    clock: Callable[[], float] = time.time,
-    but: Collection[str] = (),
-) -> AsyncIterator[History]:
-    """The history at work; what a killed program left open is closed first, ``but`` calls that have not ended yet."""
-    history = History(store, settings, clock)
+async def open_history(store: Store, clock: Callable[[], float] = time.time, but: Collection[str] = ()) -> History:
+    """The history; what a killed program left open is closed first, ``but`` calls that have not ended yet."""
+    history = History(store, clock)
     await history.close_open(but)
-    async with guarded_tasks() as tasks:
-        tasks.supervise(history.prune, "pruning of the call history")
-        yield history
+    return history
 
 
 def end_reason(row: CallRow) -> EndReason | None:

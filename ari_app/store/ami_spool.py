@@ -59,3 +59,11 @@ class AmiSpoolRepository:
             db.execute(sql, [over.start, over.stop, *kept])
 
         self.store.later(("events for AMI",), write, done)
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Forget events by their numbers, also those that are being written. Never waits."""
+
+        def write(db: Database) -> None:
+            db.conn.executemany("DELETE FROM ami_events WHERE id = ?", [(id,) for id in ids])
+
+        self.store.later(("events for AMI", "forgotten", min(ids)), write)

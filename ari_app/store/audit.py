@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 
-BATCH = 500  # rows removed in one transaction
 BUSY_S = 5.0  # for the running program, which may be writing
 COLUMNS = ("at", "kind", "who", "address", "action", "subject", "changes")
 

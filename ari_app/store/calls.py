@@ -1,19 +1,18 @@
 """The calls that were: a narrow row each, which is searched, and beside it what is read of one call only."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, get_type_hints
 
 from pydantic import Field
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 from ari_app.store.write_queue import Done
 
 log = logging.getLogger(__name__)
-
-BATCH = 500  # rows removed in one transaction: the database is not kept from others for long
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ class CallRepository:
 
     def save(self, call: CallRow, details: Details, done: Done = lambda kept: None) -> None:
         """Keep a call, in place of what was kept of it; never waits. ``done`` is told whether it is."""
-        row = {**asdict(call), "search": _search(call)}
+        row = asdict(call)
+        row["search"] = searched(row)
 
         def write(db: Database) -> None:
             db.table("calls").upsert(row, pk="id")
@@ -155,6 +155,28 @@ class CallRepository:
 
         return await self.store.run(remove)
 
+    async def prune_details(self, before: float, last: tuple[float, str]) -> tuple[int, tuple[float, str] | None]:
+        """Empty the details of the next calls that began before, after ``last`` (when one began, and its id).
+
+        How many there were any of, and the last of these calls; None where there is none.
+        """
+
+        def empty(db: Database) -> tuple[int, tuple[float, str] | None]:
+            sql = (
+                "SELECT began_at, id FROM calls WHERE began_at < ? AND (began_at, id) > (?, ?) "
+                "AND status IS NOT NULL ORDER BY began_at, id LIMIT ?"
+            )
+            calls = db.execute(sql, [before, *last, BATCH]).fetchall()
+            marks = ",".join("?" * len(calls))
+            sql = (
+                f"UPDATE call_details SET events = '[]', samples = '{{}}' WHERE id IN ({marks}) "  # noqa: S608
+                "AND (events <> '[]' OR samples <> '{}')"
+            )
+            emptied = db.execute(sql, [id for _, id in calls]).rowcount
+            return emptied, calls[-1] if calls else None
+
+        return await self.store.run(empty)
+
 
 COLUMNS = ", ".join(field.name for field in fields(CallRow))
 _BOOLEANS = [index for index, hint in enumerate(get_type_hints(CallRow).values()) if hint is bool]
@@ -167,9 +189,12 @@ def _call(row: tuple[object, ...]) -> CallRow:
     return CallRow(*values)  # type: ignore[arg-type]  # a row of these columns
 
 
-def _search(call: CallRow) -> str:
-    """What is searched: SQLite itself folds the case of ASCII only."""
-    texts = (call.name, call.phone, call.username, str(call.person_id or ""), call.peer, call.pbx_party)
+SEARCHED = ("name", "phone", "username", "person_id", "peer", "pbx_party")
+
+
+def searched(call: Mapping[str, object]) -> str:
+    """What of a call's columns is searched: SQLite itself folds the case of ASCII only."""
+    texts = (str(call[name] or "") for name in SEARCHED)
     return "\n".join(dict.fromkeys(filter(None, texts))).casefold()
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 
 
@@ -42,6 +43,11 @@ class CardRepository:
             return [CardRow(**row) for row in rows]
 
         return await self.store.run(read)
+
+    async def prune(self, before: float) -> int:
+        """Forget some that were sent before; 0 when none is left."""
+        sql = "DELETE FROM cards WHERE id IN (SELECT id FROM cards WHERE sent_at < ? LIMIT ?)"
+        return await self.store.run(lambda db: db.execute(sql, [before, BATCH]).rowcount)
 
     def save(self, card: CardRow) -> None:
         """Keep a card, in place of what was kept of it; never waits."""

@@ -4,24 +4,40 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 
 
 @dataclass(frozen=True)
+class LanguageRow:
+    """An IETF tag, and when it was last told (Unix time)."""
+
+    language: str
+    learnt_at: float
+
+
+@dataclass(frozen=True)
 class LanguageRepository:
-    """By Telegram id, as IETF tags; the same for all lines."""
+    """By Telegram id; the same for all lines."""
 
     store: Store
 
-    async def all(self) -> dict[int, str]:
+    async def all(self) -> dict[int, LanguageRow]:
         """Everybody's."""
 
-        def read(db: Database) -> dict[int, str]:
-            return {row["person_id"]: row["language"] for row in db.table("languages").rows}
+        def read(db: Database) -> dict[int, LanguageRow]:
+            return {
+                row["person_id"]: LanguageRow(row["language"], row["learnt_at"]) for row in db.table("languages").rows
+            }
 
         return await self.store.run(read)
 
-    def save(self, person_id: int, language: str) -> None:
+    def save(self, person_id: int, language: LanguageRow) -> None:
         """Keep somebody's, in place of an earlier one; never waits."""
-        row = {"person_id": person_id, "language": language}
+        row = {"person_id": person_id, "language": language.language, "learnt_at": language.learnt_at}
         self.store.later(("language", person_id), lambda db: db.table("languages").upsert(row, pk="person_id"))
+
+    async def prune(self, before: float) -> int:
+        """Forget some that were told before; 0 when none is left."""
+        sql = "DELETE FROM languages WHERE rowid IN (SELECT rowid FROM languages WHERE learnt_at < ? LIMIT ?)"
+        return await self.store.run(lambda db: db.execute(sql, [before, BATCH]).rowcount)

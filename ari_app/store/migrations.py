@@ -202,6 +202,12 @@ def alerts(db: Database) -> None:
     db.table("alert_people").create({"destination": str, "person_id": int}, pk="destination")
 
 
+def languages_learnt(db: Database) -> None:
+    """When a language was last told: what is known so far, now."""
+    db.table("languages").add_column("learnt_at", float, not_null_default=0.0)
+    db.execute("UPDATE languages SET learnt_at = ?", [time.time()])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -223,4 +229,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     placed_calls,
     token_makers,
     alerts,
+    languages_learnt,
 )

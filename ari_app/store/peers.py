@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 
 
@@ -43,3 +44,9 @@ class PeerRepository:
             ("resolved", self.line, destination),
             lambda db: db.table("resolved").delete_where(where, [self.line, destination]),
         )
+
+
+async def prune_resolved(store: Store, now: float) -> int:
+    """Forget some answers, of any line, that are not good any more; 0 when none is left. Raises StoreUnavailable."""
+    sql = "DELETE FROM resolved WHERE rowid IN (SELECT rowid FROM resolved WHERE until <= ? LIMIT ?)"
+    return await store.run(lambda db: db.execute(sql, [now, BATCH]).rowcount)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 
 KEPT_S = 7 * 24 * 3600.0
@@ -38,6 +39,11 @@ class PlacedCallRepository:
             return None
 
         return await self.store.run(write)
+
+    async def prune(self, now: float) -> int:
+        """Forget some keys that are too old; 0 when none is left."""
+        sql = "DELETE FROM placed_calls WHERE key IN (SELECT key FROM placed_calls WHERE made_at < ? LIMIT ?)"
+        return await self.store.run(lambda db: db.execute(sql, [now - KEPT_S, BATCH]).rowcount)
 
     def placed(self, key: str, call: str) -> None:
         """Its call has begun. Never waits."""

@@ -76,13 +76,27 @@ class Store:
         except TimeoutError:
             raise last or too_slow(RUN_S, self._path) from None
 
+    async def forget_log(self) -> bool:
+        """Have the write-ahead log emptied, where what was deleted still stands; False while another program reads.
+
+        Raises StoreUnavailable.
+        """
+
+        def truncate() -> bool:
+            return not self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+        return await self._in_thread(truncate)
+
     async def _once(self, work: Callable[[Database], T]) -> T:
         def transaction() -> T:
             with self._database.atomic():
                 return work(self._database)
 
+        return await self._in_thread(transaction)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except sqlite3.Error as error:
             if refusal := unavailable(error, self._path):
                 raise refusal from error
@@ -121,6 +135,7 @@ def _open(path: Path, migrations: Sequence[Migration]) -> Database:
     database = Database(sqlite3.connect(path, timeout=OPEN_S))
     try:
         database.enable_wal()
+        database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros
         _migrate(database, path, migrations)
         database.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     except sqlite3.Error as error:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 from ari_app.store.write_queue import Done
 
@@ -114,6 +115,12 @@ class WebhookRepository:
             return next((DeliveryRow(**row) for row in rows), None)
 
         return await self.store.run(read)
+
+    async def prune(self, before: float) -> int:
+        """Forget some that were made before, and are over; 0 when none is left."""
+        old = "SELECT id FROM webhook_deliveries WHERE made_at < ? AND state <> 'waiting' LIMIT ?"
+        sql = f"DELETE FROM webhook_deliveries WHERE id IN ({old})"  # noqa: S608
+        return await self.store.run(lambda db: db.execute(sql, [before, BATCH]).rowcount)
 
     def keep(self, rows: Sequence[DeliveryRow], done: Done) -> None:
         """Keep these as they are now, and forget the oldest that are over. Never waits.

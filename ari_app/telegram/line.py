@@ -5,7 +5,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -275,6 +275,12 @@ class Line:
     async def peer(self, person_id: int) -> types.InputPeerUser:
         """Somebody whom this line has met, by Telegram id. Raises TelegramError."""
         return await self.require_online().session.user_peer(person_id)
+
+    def forget(self, person_id: int | None, destinations: Collection[str]) -> None:
+        """Know nothing more of somebody, who was called by these; what is kept of them is not touched."""
+        self._directory.forget(person_id, destinations)
+        if self._online and person_id is not None:
+            self._online.session.forget(person_id)
 
     async def delete_messages(self, message_ids: list[int]) -> None:
         """Delete messages of this account's chats for both sides. Raises TelegramError."""

@@ -101,6 +101,10 @@ class LineSession(SQLiteSession):  # type: ignore[misc]  # Telethon has no type 
         while len(self._met) > WAITING_MOST:
             del self._met[next(iter(self._met))]
 
+    def forget(self, id: int) -> None:
+        """Write nothing of somebody who was met since the last `save`; what is in the file is not touched."""
+        self._met.pop(id, None)
+
     def get_entity_rows_by_id(self, id: int, exact: bool = True) -> Row | None:
         """Id and access hash."""
         waiting = MemorySession.get_entity_rows_by_id(self, id, exact)

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Protocol
@@ -267,6 +267,12 @@ class Directory:
         self._keep(name, _written(callee), now, now + self.found_s)
         return callee
 
+    def forget(self, person_id: int | None, destinations: Collection[str]) -> None:
+        """Know nothing more of somebody, or of who these (in small letters) are; what is kept is not touched."""
+        for name, (answer, _) in list(self._answers.items()):
+            if name.lower() in destinations or _is_of(answer, person_id):
+                del self._answers[name]
+
     def _known(self, name: str, now: float) -> str | None:
         answer, until = self._answers.get(name, (None, 0.0))
         return answer if until > now else None
@@ -298,6 +304,19 @@ def _read(answer: str | None, destination: Destination) -> Callee | None:
         return Callee(person, types.InputPeerUser(person.id, kept["access_hash"]), cached=True)
     except (KeyError, TypeError, ValueError) as error:
         log.warning("what was kept of %s can't be read, Telegram is asked again: %s", destination, error)
+        return None
+
+
+def _is_of(answer: str, person_id: int | None) -> bool:
+    person = found(answer)
+    return person is not None and person.id == person_id
+
+
+def found(answer: str) -> Person | None:
+    """Who was found, by an answer that is kept; None for nobody, and for what can't be read."""
+    try:
+        return Person.of_json(json.loads(answer)["person"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 

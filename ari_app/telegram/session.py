@@ -15,6 +15,7 @@ from telethon.tl.alltlobjects import tlobjects
 from ari_app.telegram.account import CONNECT_S, Account, disconnect, lease
 from ari_app.telegram.errors import NotFound, Unreachable, Unreadable, translated
 from ari_app.telegram.limits import Limits, tl_name
+from ari_app.telegram.line_session import LineSession
 from ari_app.telegram.proxy_route import ProxyFailed, ProxyRoute
 
 REQUEST_S = 10.0
@@ -80,6 +81,11 @@ class Session:
         """Who wrote a message (TL user), from its event; None where that is not known."""
         async with _bounded(self.client, "users.getUsers", REQUEST_S):
             return await event.get_sender()
+
+    def forget(self, person_id: int) -> None:
+        """Write nothing of somebody into the session's file that is not there yet."""
+        if isinstance(self.client.session, LineSession):
+            self.client.session.forget(person_id)
 
     async def upload(self, content: bytes, name: str) -> Any:
         """Upload a file (upload.saveFilePart); gives the TL inputFile."""

@@ -68,6 +68,7 @@ class DeliveryQueue:
         self._chains: dict[str, deque[int]] = {}
         self._due: list[tuple[float, int]] = []
         self._sending: set[int] = set()
+        self._forgotten: set[int] = set()
         self._changed = asyncio.Event()
         self._at_rest = asyncio.Event()
         self._said = Cooldown(SAID_S)
@@ -126,9 +127,11 @@ class DeliveryQueue:
         return max(0.0, self._due[0][0] - self._clock()) if self._due else None
 
     def answered(self, id: int, answer: SendResult) -> None:
-        """What came of a try."""
+        """What came of a try; nothing more is done of one that is forgotten."""
         self._sending.discard(id)
         now, before = self._clock(), self._rows[id]
+        if id in self._forgotten:
+            return self._remove(before)
         row = replace(
             before,
             attempts=before.attempts + 1,
@@ -151,12 +154,25 @@ class DeliveryQueue:
             self._rows[id] = row = replace(row, next_at=now + pause_s)
             self._save(row)
             self._schedule(row.key)
+        return None
 
     def released(self, id: int) -> None:
         """It was not tried to the end; it is tried again."""
         self._sending.discard(id)
-        if id in self._rows:
+        if id in self._forgotten:
+            self._remove(self._rows[id])
+        elif id in self._rows:
             self._schedule(self._rows[id].key)
+
+    def forget(self, which: Callable[[DeliveryRow], bool]) -> int:
+        """Let go of some that wait; one that is being sent is not tried again, and nothing is kept of it. How many."""
+        found = [row for row in self._rows.values() if which(row)]
+        for row in found:
+            if row.id in self._sending:
+                self._forgotten.add(row.id)
+            else:
+                self._remove(row)
+        return len(found)
 
     async def at_rest(self) -> None:
         """Wait until nothing is being sent, or is to be sent now."""
@@ -185,10 +201,15 @@ class DeliveryQueue:
 
     def _over(self, row: DeliveryRow) -> None:
         """Keep what became of it, and go on with the next one."""
+        self._save(row)
+        self._remove(row)
+
+    def _remove(self, row: DeliveryRow) -> None:
+        """Go on with the next one."""
         del self._rows[row.id]
+        self._forgotten.discard(row.id)
         chain = self._chains[row.key]
         chain.remove(row.id)
-        self._save(row)
         if chain:
             self._schedule(row.key)
         else:

@@ -116,6 +116,10 @@ class Webhooks:
         self._on_change()
         return again
 
+    async def prune(self, before: float) -> int:
+        """Remove some deliveries that are over, and from before that Unix time; 0 when none is left."""
+        return await self._repository.prune(before)
+
     async def deliveries(
         self, id: str, state: DeliveryState | None = None, before: int | None = None, limit: int = 50
     ) -> list[DeliveryRow]:
@@ -175,6 +179,13 @@ class Webhooks:
             _stop(outbox)
         self._on_change()
         return outbox.row
+
+    def forget(self, which: Callable[[DeliveryRow], bool]) -> None:
+        """Send and keep none of these any more; what is in the database is not touched."""
+        for outbox in self.all():
+            outbox.queue.forget(which)
+        self._writer.forget(which)
+        self._on_change()
 
     # How it is.
 

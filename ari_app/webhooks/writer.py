@@ -1,5 +1,7 @@
 """Has the database follow what becomes of deliveries."""
 
+from collections.abc import Callable
+
 from ari_app.store.webhooks import DeliveryRow, WebhookRepository
 
 MOST_UNWRITTEN = 20_000
@@ -22,6 +24,10 @@ class DeliveryWriter:
             self._unwritten.pop(next(over, row.id))
         if not self._writing:
             self._write()
+
+    def forget(self, which: Callable[[DeliveryRow], bool]) -> None:
+        """Write none of these any more; what is being written is not touched."""
+        self._unwritten = {id: row for id, row in self._unwritten.items() if not which(row)}
 
     def _write(self) -> None:
         self._writing = True

@@ -23,7 +23,8 @@ SOUND_DBFS = -20
 @asynccontextmanager
 async def kept(stage: Play) -> AsyncIterator[History]:
     """A history of this test's own, which can be left and read again."""
-    async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as history:
+    async with open_store(stage.stage.folder / "history.db") as store:
+        history = await open_history(store)
         stage.app.registry.keeper.recorder = history
         yield history
 
@@ -73,8 +74,8 @@ async def test_a_call_is_written_from_its_beginning_to_its_end(play: PlayMaker, 
         assert found.pbx_party == ("101" if direction == "out" else LINE.removeprefix("+"))
         assert found.ended_at is not None
         assert found.ended_at - found.began_at >= found.talked_s > 1.0
-        async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as later:
-            record = await later.one(row.id)
+        async with open_store(stage.stage.folder / "history.db") as store:
+            record = await (await open_history(store)).one(row.id)
         assert record is not None
         *events, ended = (each.event for each in record.events)
         assert ended == CallEnded("ANSWER", 16, EndedOnTelegram("hangup"))
@@ -118,7 +119,8 @@ async def test_a_killed_program_leaves_a_call_that_is_closed_later(play: PlayMak
         call = await anna.call(LINE)
         await phone.incoming()
         assert (await history.find(Query())).total == 1, "written"
-        async with open_store(stage.stage.folder / "history.db") as store, open_history(store) as next_run:
+        async with open_store(stage.stage.folder / "history.db") as store:
+            next_run = await open_history(store)
             (row,) = (await next_run.find(Query())).rows
             assert (row.status, end_reason(row)) == ("ERROR", Crashed())
             record = await next_run.one(row.id)

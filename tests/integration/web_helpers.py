@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import ClientResponse, ClientSession, CookieJar, TCPConnector, UnixConnector
@@ -29,6 +29,7 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
+from ari_app.people.parts import people
 from ari_app.reports.audit import AuditLog
 from ari_app.reports.history import History
 from ari_app.reports.metrics import Metrics, Sources
@@ -134,6 +135,9 @@ async def site(
                 clock=clock,
                 on_change=lambda: bus.publish("alerts"),
             )
+        if "people" not in parts:
+            memory = SimpleNamespace(registry=parts["registry"], ami=None, forget=lambda who: None)
+            parts["people"] = people(store, folder / "lines", parts["lines"], cast(Any, memory), clock)
         if "metrics" not in parts:
             sources = Sources(lines, parts["statuses"], parts["registry"], store.queue)
             parts["metrics"] = Metrics(sources)

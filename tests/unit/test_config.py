@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ari_app.config import AgiSettings, AmiSettings, ConfigError, Settings, load
 
-SECTIONS = ("asterisk", "telegram", "bot", "ami", "agi", "web", "calls", "media", "log", "traces")
+SECTIONS = ("asterisk", "telegram", "bot", "ami", "agi", "web", "calls", "retention", "media", "log", "traces")
 OPTIONAL: dict[str, type[BaseModel]] = {"ami": AmiSettings, "agi": AgiSettings}
 SAMPLE = Path(__file__).parents[2] / "docs" / "astergram.sample.toml"
 GOOD = """

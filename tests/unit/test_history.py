@@ -23,10 +23,13 @@ from ari_app.calls.reasons import Crashed, EndedByAdministrator, EndedOnTelegram
 from ari_app.calls.registry import CallRegistry, LineFull
 from ari_app.calls.samples import MOST, Sample, Samples, sampled
 from ari_app.calls.scope import CallScope
+from ari_app.lines.retention import DAY_S
+from ari_app.people.retention import all_of
 from ari_app.reports.export import BOM
-from ari_app.reports.history import DAY_S, EXPORTED, History, HistorySettings, end_reason, open_history
+from ari_app.reports.history import EXPORTED, History, end_reason, open_history
 from ari_app.reports.samples import as_columns, each_time, from_columns
-from ari_app.store.calls import BATCH, CallRepository, CallRow, Details, Query
+from ari_app.store.calls import CallRepository, CallRow, Details, Query
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.lists import ListRefusal, Rule
 from ari_app.telegram.peers import Person
@@ -45,9 +48,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def history(store: Store) -> AsyncIterator[History]:
-    async with open_history(store, clock=lambda: NOW) as kept:
-        yield kept
+async def history(store: Store) -> History:
+    return await open_history(store, clock=lambda: NOW)
 
 
 def a_call(number: int = 1, **known: Any) -> CallRow:
@@ -90,8 +92,8 @@ async def test_a_call_is_kept_from_its_beginning(store: Store, history: History)
         call.end(outcome.telegram_ended(Discarded(DiscardReason.HANGUP, 1), Direction.IN, talking=True))
     assert await store.written()
     assert history.live() == []
-    async with open_history(store) as later:  # nothing is in memory there
-        record = await later.one(call.id)
+    later = await open_history(store)  # nothing is in memory there
+    record = await later.one(call.id)
     assert record is not None
     kept = record.call
     assert (kept.status, kept.cause, end_reason(kept)) == ("ANSWER", 16, EndedOnTelegram("hangup"))
@@ -145,7 +147,8 @@ async def test_what_a_killed_program_left_open(tmp_path: Path) -> None:
     path = tmp_path / "astergram.db"
     async with open_store(path) as store:
         await put(store, a_call(1), a_call(2, status=None, ended_at=None, cause=None, reason=""))
-    async with open_store(path) as store, open_history(store) as history:
+    async with open_store(path) as store:
+        history = await open_history(store)
         newest, oldest = (await history.find(Query())).rows
         assert (newest.status, newest.cause, end_reason(newest), newest.ended_at) == ("ERROR", 41, Crashed(), None)
         assert history.crashed == (newest,)
@@ -226,26 +229,40 @@ async def test_what_is_too_old_goes(store: Store) -> None:
         db.table("call_details").insert_all({"id": call.id, **vars(Details())} for call in (*old, kept))
 
     await store.run(fill)
-    async with open_history(store, HistorySettings(days=30), clock=lambda: NOW) as history:
-        await _until(lambda: _count(store, "call_details"), 1)
-        assert await ids(history) == [kept.id]
+    history = History(store)
+    removed = [some async for some in all_of(lambda: history.prune(NOW - 30 * DAY_S))]
+    assert removed == [BATCH, 20], "others get their turn in between"
+    assert await ids(history) == [kept.id]
+    assert await store.run(lambda db: db.table("call_details").count) == 1
 
 
 async def test_what_is_too_much_goes(store: Store) -> None:
     await put(store, *(a_call(number) for number in range(7)))
-    async with open_history(store, HistorySettings(calls=4), clock=lambda: NOW) as history:
-        await _until(lambda: _count(store, "calls"), 4)
-        assert await ids(history) == ["c00006", "c00005", "c00004", "c00003"]
+    history = History(store, most=4)
+    assert [some async for some in all_of(lambda: history.prune(0.0))] == [3]
+    assert await ids(history) == ["c00006", "c00005", "c00004", "c00003"]
 
 
-async def _count(store: Store, table: str) -> int:
-    return int(await store.run(lambda db: db.table(table).count))
-
-
-async def _until(counted: Any, wanted: int) -> None:
-    async with asyncio.timeout(10):
-        while await counted() != wanted:  # noqa: ASYNC110 - what is pruned has no event
-            await asyncio.sleep(0)  # each turn is a query of its own
+async def test_details_go_before_their_calls(store: Store) -> None:
+    details = Details('[{"at_s": 0, "type": "Connected"}]', '{"rings_s": 1.0}', '{"at_s": [1.0]}')
+    for number in range(BATCH + 20):
+        CallRepository(store).save(a_call(number, began_at=NOW - 31 * DAY_S + number), details)
+    young, live = a_call(8888, began_at=NOW), a_call(9999, began_at=NOW - 31 * DAY_S, status=None, ended_at=None)
+    for call in (young, live):
+        CallRepository(store).save(call, details)
+    assert await store.written()
+    history = History(store)
+    assert [some async for some in history.prune_details(NOW - 30 * DAY_S)] == [BATCH, 20, 0]
+    assert [some async for some in history.prune_details(NOW - 30 * DAY_S)] == [0], "it knows how far it is"
+    repository = CallRepository(store)
+    old = await repository.one("c00000")
+    assert old is not None
+    assert old[1] == Details("[]", '{"rings_s": 1.0}', "{}")
+    for call in (young, live):
+        found = await repository.one(call.id)
+        assert found is not None
+        assert found[1] == details
+    assert [some async for some in history.prune_details(NOW + 1)] == [1, 0], "a shorter period counts at once"
 
 
 # --- export

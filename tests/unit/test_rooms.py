@@ -17,6 +17,7 @@ FEATURES = {
     "lines",
     "monitoring",
     "overview",
+    "people",
     "settings",
     "webhooks",
 }

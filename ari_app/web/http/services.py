@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ari_app.lines.manager import LineManager
     from ari_app.pbx.ami import AmiReports
     from ari_app.pbx.placing import CallPlacer
+    from ari_app.people.people import People
     from ari_app.reports.audit import AuditLog
     from ari_app.reports.history import History
     from ari_app.reports.metrics import Metrics
@@ -49,6 +50,7 @@ class Services:
     metrics: Metrics
     audit: AuditLog
     alerts: Alerts
+    people: People
     ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ari_app.described import Setting
 from ari_app.i18n import message
+from ari_app.lines.retention import AuditDays
 from ari_app.networks import Network
 
 
@@ -74,9 +75,7 @@ class WebSettings(BaseModel):
             message("Who has none yet has to turn it on when they next sign in."),
         ),
     ] = ()
-    audit_days: Annotated[int, Setting(message("How long an entry stays in the audit log"), unit=message("days"))] = (
-        Field(400, ge=1)
-    )
+    audit_days: AuditDays = 400
 
     @property
     def secure(self) -> bool:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ari_app.i18n import message
 from ari_app.lines.installation import BotUntried, InstallationSettings
+from ari_app.lines.retention import MOST_DAYS, PERIODS
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.telegram.turn_server import TurnUse
@@ -13,6 +14,8 @@ from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.settings.forms import ABOUT
 
 LONGEST = 200
+Days = Annotated[int, Field(strict=True, ge=1, le=MOST_DAYS)]
+DaysOrNone = Annotated[int, Field(strict=True, ge=0, le=MOST_DAYS)]
 LONGEST_PROXY = 1000  # with a login of 255 characters and 255 more, some of them as %xx
 
 
@@ -30,6 +33,14 @@ class InstallationAnswer(BaseModel):
     turn_password: Annotated[Literal["set"] | None, ABOUT["turn_password"]]
     turn_secret: Annotated[Literal["set"] | None, ABOUT["turn_secret"]]
     turn_use: Annotated[TurnUse, ABOUT["turn_use"]]
+    history_days: Annotated[int, ABOUT["history_days"]]
+    details_days: Annotated[int, ABOUT["details_days"]]
+    cards_days: Annotated[int, ABOUT["cards_days"]]
+    languages_days: Annotated[int, ABOUT["languages_days"]]
+    contacts_days: Annotated[int, ABOUT["contacts_days"]]
+    deliveries_days: Annotated[int, ABOUT["deliveries_days"]]
+    events_days: Annotated[int, ABOUT["events_days"]]
+    audit_days: Annotated[int, ABOUT["audit_days"]]
 
     @classmethod
     def of(cls, settings: InstallationSettings) -> "InstallationAnswer":
@@ -46,6 +57,7 @@ class InstallationAnswer(BaseModel):
             turn_secret="set" if settings.turn_secret else None,
             turn_use=settings.turn_use,
             timezone=settings.timezone,
+            **{name: getattr(settings, name) for name in PERIODS},
         )
 
 
@@ -78,6 +90,14 @@ class InstallationChange(BaseModel):
         None, max_length=LONGEST, json_schema_extra={"format": "password"}
     )
     turn_use: Annotated[TurnUse | None, ABOUT["turn_use"]] = None
+    history_days: Annotated[Days | None, ABOUT["history_days"]] = None
+    details_days: Annotated[DaysOrNone | None, ABOUT["details_days"]] = None
+    cards_days: Annotated[Days | None, ABOUT["cards_days"]] = None
+    languages_days: Annotated[Days | None, ABOUT["languages_days"]] = None
+    contacts_days: Annotated[Days | None, ABOUT["contacts_days"]] = None
+    deliveries_days: Annotated[Days | None, ABOUT["deliveries_days"]] = None
+    events_days: Annotated[Days | None, ABOUT["events_days"]] = None
+    audit_days: Annotated[Days | None, ABOUT["audit_days"]] = None
     untried: StrictBool = False
 
 

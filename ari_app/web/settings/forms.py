@@ -22,6 +22,8 @@ from ari_app.web.http.edits import (
 ABOUT = {each.key: each.setting for each in described(InstallationSettings)}
 ALL = tuple(ABOUT)
 APPLICATION = ("api_id", "api_hash")
+NUMBERS = frozenset(each.key for each in described(InstallationSettings) if each.kind == "number")
+"""An empty field goes back to what the configuration file says."""
 
 
 def unedited(settings: InstallationSettings, names: Sequence[str] = ALL) -> Edit:
@@ -41,7 +43,7 @@ def change(edited: Edit, fields: Mapping[str, str]) -> dict[str, str | None]:
     wanted: dict[str, str | None] = {}
     for name in edited.changed:
         text = fields.get(name, "")
-        wanted[name] = None if name == "api_id" and not text else text
+        wanted[name] = None if name in NUMBERS and not text else text
     return wanted
 
 
@@ -50,7 +52,7 @@ def differences(edited: Edit, settings: InstallationSettings) -> dict[str, Messa
     told = {}
     for name in edited.differs:
         value = getattr(settings, name)
-        told[name] = secret_meanwhile(value) if name in SECRETS else meanwhile(str(value or ""))
+        told[name] = secret_meanwhile(value) if name in SECRETS else meanwhile("" if value is None else str(value))
     return told
 
 
@@ -61,7 +63,10 @@ def shown(edited: Edit) -> Values:
 
 def _now(settings: InstallationSettings, names: Collection[str]) -> dict[str, Value]:
     values = {name: getattr(settings, name) for name in names}
-    return {name: fingerprint(value) if name in SECRETS else str(value or "") for name, value in values.items()}
+    return {
+        name: fingerprint(value) if name in SECRETS else "" if value is None else str(value)
+        for name, value in values.items()
+    }
 
 
 def _sent(name: str, fields: Mapping[str, str], was: Value) -> Value:
