@@ -19,6 +19,7 @@ from ari_app.cli import audit as cli_audit
 from ari_app.cli import calls as cli_calls
 from ari_app.cli import drain as cli_drain
 from ari_app.cli import lines as cli_lines
+from ari_app.cli import people as cli_people
 from ari_app.cli import tokens as cli_tokens
 from ari_app.cli import users as cli_users
 from ari_app.cli import webhooks as cli_webhooks
@@ -159,6 +160,7 @@ COMMANDS = {
     "audit": partial(ask, cli_audit.run),
     "token": partial(ask, cli_tokens.run),
     "user": partial(ask, cli_users.run),
+    "people": partial(ask, cli_people.run),
     "web": partial(ask, web),
     "status": partial(ask, status),
     "drain": partial(ask, cli_drain.run),

@@ -24,6 +24,7 @@ SHELLS = ("bash", "zsh", "fish")
 PBX = ("vanilla", "freepbx", "mikopbx")
 ASTERISK = Path("/etc/asterisk")
 LINE = "+79990000001"
+PERSON = "+79990000002"
 URL = "https://crm.example.com/astergram"
 ID = "0123456789ab"
 EXIT_STATUSES = """\
@@ -130,6 +131,7 @@ def parser() -> Parser:
     _tokens(commands)
     _audit(commands)
     _alerts(commands)
+    _people(commands)
     web = commands.add_parser("web", help="the admin page", examples=("web link",))
     pages = _Adder.of(web)
     link = pages("link", "print a link to set a (forgotten) password", "web link", "web link anna", json=True)
@@ -391,6 +393,45 @@ def _audit(commands: Any) -> None:
     export.add_argument("file", type=Path, metavar="FILE", help="- is standard output")
     for made in (found, export):
         made.add_argument("--find", default="", metavar="TEXT", help="a name, an address, a line, a user")
+
+
+def _people(commands: Any) -> None:
+    people = commands.add_parser(
+        "people",
+        help="find, export and erase what is kept of a person",
+        examples=(f"people find {PERSON}", "people export 5000000002 anna.json", "people erase 5000000002"),
+    )
+    add = _Adder.of(people)
+    add("kinds", "which personal data is kept, what for and for how long", "people kinds --json", json=True)
+    found = add(
+        "find",
+        "people by a part of a name, or by a phone number, @username or Telegram id",
+        "people find Anna",
+        f"people find {PERSON} --json",
+        json=True,
+    )
+    found.add_argument("text", metavar="TEXT", help=f"such as Anna, {PERSON}, @anna or 5000000002")
+    show = add("show", "how much is kept of a person", "people show 5000000002", "people show @anna --json", json=True)
+    export = add(
+        "export",
+        "write all that is kept of a person as JSON, into a file that only you can read",
+        "people export 5000000002 anna.json",
+        "people export 5000000002 -",
+    )
+    erase = add(
+        "erase",
+        "erase what is kept of a person, for good",
+        "people erase 5000000002 --reference 'Request 17'",
+        f"people erase {PERSON} --yes",
+        json=True,
+    )
+    for made in (show, export, erase):
+        made.add_argument("person", metavar="PERSON", help=f"a Telegram id, {PERSON} or @anna")
+    export.add_argument("file", type=Path, metavar="FILE", help="- is standard output")
+    erase.add_argument(
+        "--reference", default="", metavar="TEXT", help="stands in the audit log in place of the person; no name"
+    )
+    erase.add_argument("--yes", action="store_true", help="do it without asking")
 
 
 def _dialplan(commands: Any) -> None:

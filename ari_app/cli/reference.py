@@ -16,9 +16,12 @@ from ari_app.described import Described, described
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import CardSettings, LineSettings
 from ari_app.pbx.ami_page import events_page
+from ari_app.people.page import with_table
 from ari_app.telegram.texts import LineTexts, Texts
+from ari_app.web.ui.languages import languages
 from ari_app.webhooks.webhooks_page import webhooks_page
 
+DOCS = Path(__file__).parents[2] / "docs"
 WIDTH = 110
 FILE = """\
 # Astergram's configuration, every key with its default. A key without a default is required.
@@ -64,6 +67,8 @@ def documents() -> dict[str, str]:
         "settings.md": _page(),
         "events.md": events_page(),
         "webhooks.md": webhooks_page(),
+        "people.md": with_table((DOCS / "people.md").read_text(), str),
+        "ru/people.md": with_table((DOCS / "ru/people.md").read_text(), languages()["ru"].translate),
     }
 
 

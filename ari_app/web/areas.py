@@ -30,6 +30,8 @@ from ari_app.web.lines.texts import routes as line_texts_pages
 from ari_app.web.monitoring.api import operations as monitoring_operations
 from ari_app.web.overview.api import operations as status_operations
 from ari_app.web.overview.pages import routes as overview_pages
+from ari_app.web.people.api import operations as people_operations
+from ari_app.web.people.pages import routes as people_pages
 from ari_app.web.settings.api import operations as installation_operations
 from ari_app.web.settings.pages import routes as settings_pages
 from ari_app.web.webhooks.api import operations as webhook_operations
@@ -52,6 +54,7 @@ PAGES = (
     signin_pages,
     live_pages,
     overview_pages,
+    people_pages,
     settings_pages,
     webhook_pages,
     alert_pages,
@@ -65,6 +68,7 @@ OPERATIONS = (
     *access_operations,
     *user_operations,
     *audit_operations,
+    *people_operations,
     *installation_operations,
     *lines_operations,
     *card_file_operations,
@@ -140,6 +144,14 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /audit.csv",
         "GET /api/audit",
         "GET /api/audit.csv",
+        # They gather what only administrators see in its own place.
+        "GET /people",
+        "GET /people/{person}",
+        "GET /people/{person}/export",
+        "GET /api/personal-data",
+        "GET /api/people",
+        "GET /api/people/{person}",
+        "GET /api/people/{person}/export",
         "GET /lines/add",
         f"GET {_LINE}/{{tab}}",
         f"GET {_API_LINE}/settings",

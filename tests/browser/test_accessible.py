@@ -32,7 +32,7 @@ from tests.pictures import png
 HEIGHT = 900
 LANGUAGES, THEMES, WIDTHS = ("en", "ru"), ("light", "dark"), (360, 768, 1280)
 PARTS = re.compile(
-    r"/(now|view|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+|webhooks/list"
+    r"/(now|view|export|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+|webhooks/list"
     r"|deliveries)$|\.csv$"
 )
 """What is fetched besides pages, files included, and what leads on to one."""
@@ -118,8 +118,9 @@ async def test_axe_finds_nothing_on_any_page(tmp_path: Path, chromium: Tree) -> 
                     "/", "/lines", "/lines/add", "/lines/add?application", line, f"{line}/settings", f"{line}/card",
                     f"{line}/lists", f"{line}/limits", f"{line}/texts/en", f"{line}/setup", f"{line}/try",
                     f"{line}/signin", "/calls?page=2", f"/calls/{calls[0].id}", f"/calls/{call.id}", "/charts",
-                    "/connect", "/connect/freepbx", "/connect/api", "/settings", "/users", "/audit", "/account",
-                    "/account/two-factor", hooks, f"{hooks}/{hook.id}", "/nothing-there",
+                    "/connect", "/connect/freepbx", "/connect/api", "/settings", "/users", "/audit", "/people?q=maria",
+                    f"/people/{calls[0].person_id}", "/account", "/account/two-factor", hooks, f"{hooks}/{hook.id}",
+                    "/nothing-there",
                 ):  # fmt: skip
                     await examination.of(site, path)
                 call.end(by_administrator(Direction.IN, talking=True))

@@ -369,7 +369,7 @@ async def test_a_token_that_may_read_changes_nothing(program: WholeProgram) -> N
         for operation in OPERATIONS:
             path = operation.path
             places = {"number": LINE, "id": "1", "flavour": "vanilla", "kind": "picture"}
-            places |= {"name": "anna", "delivery": "1"}
+            places |= {"name": "anna", "delivery": "1", "person": "7"}
             for place, value in places.items():
                 path = path.replace(f"{{{place}}}", value)
             if not ROLES.may(Role.VIEWER, operation.path, operation.method):

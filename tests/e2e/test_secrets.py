@@ -328,6 +328,7 @@ async def everything_is_read(life: Life, its: Watched) -> None:
     sent = await its.ask("PUT", f"/api/lines/{LINE}/card/contact_vcard", data=VCARD.encode())
     assert sent.status == 200, sent.text
     values = {"{number}": LINE, "{id}": call["id"], "{flavour}": "vanilla", "{kind}": "contact_vcard"}
+    values["{person}"] = str(call["person_id"])
     for operation in OPERATIONS:
         if operation.method == "GET" and operation.media_type != "text/event-stream":
             path = operation.path.replace("/webhooks/{id}", f"/webhooks/{life.webhook}")

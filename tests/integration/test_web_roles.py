@@ -121,7 +121,7 @@ async def test_a_token_may_what_its_role_may_but_makes_no_way_in(stubs: Site, ri
 PAGES = (
     "/", "/lines", "/calls", "/charts", "/connect", "/account", f"/lines/{LINE}", f"/lines/{LINE}/try",
     f"/lines/{LINE}/settings", f"/lines/{LINE}/card", f"/lines/{LINE}/texts/en", f"/lines/{LINE}/signin", "/lines/add",
-    "/settings", "/users", "/nothing-there",
+    "/settings", "/users", "/people", "/people/7", "/nothing-there",
 )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ async def test_a_page_offers_nothing_that_its_reader_may_not_do(tmp_path: Path, 
                     leads = routed(router, "GET", unescape(address))
                     assert not leads or ROLES.may(role, leads, "GET"), (path, address)
             shown.site.services.registry.hang_up(call.id)
-        assert seen >= {Role.VIEWER: 8, Role.OPERATOR: 9, Role.ADMINISTRATOR: 15}[role]
+        assert seen >= {Role.VIEWER: 8, Role.OPERATOR: 9, Role.ADMINISTRATOR: 17}[role]
 
 
 def routed(app: web.Application, method: str, address: str) -> str:

@@ -50,6 +50,8 @@ ACTIONS: Mapping[str, Message] = {
     "diagnostics": message("Diagnostics run"),
     "calls exported": message("Calls exported"),
     "audit log exported": message("Audit log exported"),
+    "person exported": message("Data of a person exported"),
+    "person erased": message("Data of a person erased"),
     "backup made": message("Backup made"),
     "backup restored": message("Backup restored"),
 }
@@ -74,7 +76,12 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
     "recovery codes made": ("POST /account/two-factor/codes",),
     "token made": ("POST /settings/tokens", "POST /api/access/tokens"),
     "token revoked": ("POST /settings/tokens/{id}/revoke", "DELETE /api/access/tokens/{id}"),
-    "settings changed": ("POST /settings/installation", "PATCH /api/installation", "POST /lines/add/application"),
+    "settings changed": (
+        "POST /settings/installation",
+        "PATCH /api/installation",
+        "POST /lines/add/application",
+        "POST /people/periods",
+    ),
     "webhook added": ("POST /settings/webhooks", "POST /api/webhooks"),
     "webhook changed": ("POST /settings/webhooks/{id}", "PATCH /api/webhooks/{id}"),
     "webhook removed": ("POST /settings/webhooks/{id}/remove", "DELETE /api/webhooks/{id}"),
@@ -124,6 +131,8 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
     # What reads, and is kept all the same: the data leaves the house.
     "calls exported": ("GET /calls.csv", "GET /api/calls.csv"),
     "audit log exported": ("GET /audit.csv", "GET /api/audit.csv"),
+    "person exported": ("GET /people/{person}/export", "GET /api/people/{person}/export"),
+    "person erased": ("POST /people/{person}/erase", "POST /api/people/{person}/erase"),
 }
 NOT_RECORDED = frozenset(
     {

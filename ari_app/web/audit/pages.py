@@ -7,7 +7,7 @@ from ari_app.store.audit import AuditQuery
 from ari_app.web.audit.actions import ACTIONS
 from ari_app.web.audit.filter import AuditFilter
 from ari_app.web.http.context import services
-from ari_app.web.http.csv import csv_file
+from ari_app.web.http.files import CSV, file_answer
 from ari_app.web.ui.render import render, translator_of
 
 routes = web.RouteTableDef()
@@ -49,4 +49,4 @@ async def export(request: web.Request) -> web.StreamResponse:
 async def csv_answer(request: web.Request, query: AuditQuery) -> web.StreamResponse:
     """Answer with all entries that fit, as they are read."""
     its = services(request)
-    return await csv_file(request, "audit.csv", its.audit.export_csv(query, its.zone))
+    return await file_answer(request, "audit.csv", its.audit.export_csv(query, its.zone), CSV)

@@ -15,7 +15,7 @@ from ari_app.lines.manager import LineManager
 from ari_app.reports.history import CallRecord
 from ari_app.store.calls import Query
 from ari_app.web.http.context import services
-from ari_app.web.http.csv import csv_file
+from ari_app.web.http.files import CSV, file_answer
 
 SIDES = {Side.TELEGRAM: "Telegram", Side.ASTERGRAM: "Astergram", Side.ASTERISK: "Asterisk"}
 
@@ -68,4 +68,4 @@ def placing(request: web.Request, fields: Mapping[str, str] | None = None) -> di
 async def csv_answer(request: web.Request, query: Query) -> web.StreamResponse:
     """Answer with all calls that fit, as they are read."""
     its = services(request)
-    return await csv_file(request, "calls.csv", its.history.export_csv(query, its.zone))
+    return await file_answer(request, "calls.csv", its.history.export_csv(query, its.zone), CSV)

@@ -154,8 +154,9 @@ def _responses(operation: Operation, roles: RouteRoles, schemas: dict[str, Any])
         good["headers"] = {ETAG: {"description": "The version of the answer.", "schema": {"type": "string"}}}
     if operation.answer:
         good["content"] = {"application/json": {"schema": _schema(operation.answer, "serialization", schemas)}}
-    elif operation.media_type != "application/json":
-        good["content"] = {each: {"schema": {"type": "string"}} for each in operation.media_type.split(", ")}
+    elif operation.raw:
+        types = operation.media_type.split(", ")
+        good["content"] = {each: {"schema": {"type": "object" if "json" in each else "string"}} for each in types}
     elif status == HTTPStatus.OK:
         status = HTTPStatus.NO_CONTENT
     # 503: the database can't be used at the moment

@@ -116,12 +116,17 @@ class Operation:
         """What is sent."""
         return self.hints.get("body")
 
+    @property
+    def raw(self) -> bool:
+        """Whether its function answers by itself."""
+        returned = self.hints["return"]
+        return inspect.isclass(returned) and issubclass(returned, web.StreamResponse)
+
     @cached_property
     def answer(self) -> TypeAdapter[Any] | None:
-        """What comes back as JSON; None for nothing, or for what is no JSON."""
+        """What comes back as JSON; None for nothing, or where its function answers by itself."""
         returned = self.hints["return"]
-        raw = inspect.isclass(returned) and issubclass(returned, web.StreamResponse)
-        return None if raw or returned is type(None) else TypeAdapter(returned)
+        return None if self.raw or returned is type(None) else TypeAdapter(returned)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; raises PageError."""

@@ -1,0 +1,18 @@
+"""Answers that are files: sent as they are made, however long they are."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+CSV, JSON = "text/csv", "application/json"
+
+
+async def file_answer(request: web.Request, name: str, pieces: AsyncIterator[str], type: str) -> web.StreamResponse:
+    """Answer with a file of a media type in UTF-8, whose ``pieces`` are sent as they are read."""
+    response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    response.content_type, response.charset = type, "utf-8"
+    await response.prepare(request)
+    async for piece in pieces:
+        await response.write(piece.encode())
+    await response.write_eof()
+    return response
