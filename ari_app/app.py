@@ -265,7 +265,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             on_change=partial(bus.publish, "alerts"),
         )
 
-        memory = Memory(cards, languages, manager, registry, webhooks, reports)
+        memory = Memory(cards, languages, manager, registry, webhooks, alerts, reports)
         sessions = settings.session("").parent
         retention = Retention(rules(store, sessions, history, audit, memory), lambda: installation.settings)
         installation.on_change(retention.follow)

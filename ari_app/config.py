@@ -20,6 +20,7 @@ from pydantic_settings import (
 from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.lines.retention import (
+    AlertsDays,
     CardsDays,
     ContactsDays,
     DeliveriesDays,
@@ -277,6 +278,7 @@ class RetentionSection(_Section):
     contacts_days: ContactsDays = 400
     deliveries_days: DeliveriesDays = 30
     events_days: EventsDays = 7
+    alerts_days: AlertsDays = 90
 
 
 class MediaSection(_Section):

@@ -49,6 +49,7 @@ RELOADED = frozenset(
         "retention.contacts_days",
         "retention.deliveries_days",
         "retention.events_days",
+        "retention.alerts_days",
     )
 )
 """What holds from the next call on; all else needs a restart."""

@@ -123,6 +123,14 @@ class Alerts:
         """Those that are not over, the oldest first."""
         return sorted(self._book.open.values(), key=lambda each: (each.since, each.id))
 
+    def forget(self, is_them: Callable[[str], bool]) -> None:
+        """See `AlertOutbox.forget`."""
+        self.outbox.forget(is_them)
+
+    async def prune(self, before: float) -> int:
+        """Remove some alerts, and messages, that are over and from before that Unix time; 0 when none is left."""
+        return await self._repository.prune(before)
+
     async def last(self, limit: int = 50) -> list[Alert]:
         """Those that are over, the last one first. Raises StoreUnavailable."""
         return [_alert(row) for row in await self._repository.last(limit) if row.kind in KINDS]

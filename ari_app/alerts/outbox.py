@@ -71,6 +71,12 @@ class AlertOutbox:
                 self.queues[way].put(rows[-1])
         return rows
 
+    def forget(self, is_them: Callable[[str], bool]) -> None:
+        """Send nothing that waits to somebody, whose destination is told; what is kept of it is not touched."""
+        for queue in self.queues.values():
+            queue.forget(lambda row: is_them(row.key))
+        self._telegram.forget(is_them)
+
     @property
     def waiting(self) -> int:
         """Messages that wait to be taken."""

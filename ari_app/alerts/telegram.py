@@ -83,6 +83,11 @@ class TelegramSender:
             return SendResult(taken=False, error=str(error), final=self.bot.state is BotState.NO_TOKEN)
         return SendResult(taken=True)
 
+    def forget(self, is_them: Callable[[str], bool]) -> None:
+        """Know no more who these destinations are."""
+        for to in [each for each in self.people if is_them(each)]:
+            del self.people[to]
+
     def _person_id(self, to: str) -> int | None:
         destination = Destination.parse(to)
         return int(destination.value) if destination.kind is Kind.ID else self.people.get(to)

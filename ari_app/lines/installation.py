@@ -20,6 +20,7 @@ from ari_app import zones
 from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.lines.retention import (
+    AlertsDays,
     AuditDays,
     CardsDays,
     ContactsDays,
@@ -109,6 +110,7 @@ class InstallationSettings(BaseModel):
     contacts_days: ContactsDays = 400
     deliveries_days: DeliveriesDays = 30
     events_days: EventsDays = 7
+    alerts_days: AlertsDays = 90
     audit_days: AuditDays = 400
 
     @property

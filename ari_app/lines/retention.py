@@ -71,6 +71,15 @@ EventsDays = Annotated[
     ),
     Field(ge=1, le=MOST_DAYS),
 ]
+AlertsDays = Annotated[
+    int,
+    Setting(
+        message("How long alerts that are over, and messages about them, stay"),
+        message("The last 1000 at most."),
+        _DAYS,
+    ),
+    Field(ge=1, le=MOST_DAYS),
+]
 AuditDays = Annotated[
     int, Setting(message("How long an entry stays in the audit log"), unit=_DAYS), Field(ge=1, le=MOST_DAYS)
 ]
@@ -83,6 +92,7 @@ PERIODS = (
     "contacts_days",
     "deliveries_days",
     "events_days",
+    "alerts_days",
     "audit_days",
 )
 """Their names among the installation's settings."""

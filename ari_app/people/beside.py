@@ -85,12 +85,13 @@ def _known(person: MetPerson) -> Known:
 
 
 class ListPlace:
-    """The settings of the lines, which name people whom an administrator has put there."""
+    """Settings that name people whom an administrator has put there: of the lines, and who is told of alerts."""
 
     kind: ClassVar[str] = "lists"
 
-    def __init__(self, settings: Callable[[], Iterable[LineSettings]]) -> None:
-        self._settings = settings
+    def __init__(self, lines: Callable[[], Iterable[LineSettings]], alerted: Callable[[], Iterable[str]]) -> None:
+        self._lines = lines
+        self._alerted = alerted
 
     async def known(self, sought: Collection[str], test: Test) -> AsyncGenerator[Known, None]:
         """Nobody is learnt of here: an entry says one thing only."""
@@ -99,7 +100,9 @@ class ListPlace:
 
     async def items(self, who: DataSubject, zone: tzinfo) -> AsyncIterator[Item]:
         """Which entry of which setting."""
-        for line in self._settings():
+        for entry in filter(who.is_called, self._alerted()):
+            yield {"line": "", "setting": "telegram_to", "entry": entry}
+        for line in self._lines():
             for setting, entry in _entries(line):
                 if who.is_called(entry):
                     yield {"line": line.number, "setting": setting, "entry": entry}

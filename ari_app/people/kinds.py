@@ -165,6 +165,30 @@ KINDS = (
         (Table("ami_events", "headers", "id name"),),
     ),
     DataKind(
+        "alerts",
+        message("Alerts"),
+        message(
+            "Who is told of alerts: phone number, username or Telegram ID, mail address; what each was told, and who "
+            "has muted what."
+        ),
+        message("To tell those who look after the installation what needs them."),
+        DATABASE,
+        message("Since the message; the last 1000 at most. Whom to tell: until an administrator removes it"),
+        message("Messages are erased. Whoever is to be told stays until they are removed under Alerts."),
+        "alerts_days",
+        (
+            Table(
+                "alert_deliveries",
+                "key body answer",
+                "id webhook event_id type state error made_at since next_at last_at attempts status",
+            ),
+            Table("alert_people", "destination person_id"),
+            Table("alert_mutes", "who", "id kind subject until made_at"),
+            Table("alerts", other="id kind subject line sentence since closed_at told"),
+            Table("part_settings", "settings", "name"),
+        ),
+    ),
+    DataKind(
         "keys",
         message("Idempotency keys"),
         message("The key of a call that a program has asked for, and a hash of whom it was to call."),
@@ -220,7 +244,7 @@ KINDS = (
             Table("recovery_codes", "user_id", "digest"),
             Table("web_links", "user_id", "digest made_at"),
             Table("web_sessions", "user_id address agent started_at seen_at", "digest"),
-            Table("web_tokens", "name made_by", "id digest scope made_at used_at expires_at"),
+            Table("web_tokens", "name made_by made_by_id", "id digest scope made_at used_at expires_at"),
         ),
     ),
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ari_app.alerts.alerts import Alerts
 from ari_app.calls.card import Cards
 from ari_app.calls.languages import Languages
 from ari_app.calls.registry import CallRegistry
 from ari_app.pbx.ami import AmiReports
 from ari_app.people.data_subject import DataSubject, Known, dialled
-from ari_app.people.places import in_body
+from ari_app.people.told import in_body
 from ari_app.telegram.line import Line
 from ari_app.webhooks.webhooks import Webhooks
 
@@ -24,6 +25,7 @@ class Memory:
     lines: Iterable[Line]
     registry: CallRegistry
     webhooks: Webhooks
+    alerts: Alerts
     ami: AmiReports | None
 
     def forget(self, who: DataSubject) -> None:
@@ -35,4 +37,5 @@ class Memory:
         for line in self.lines:
             line.forget(who.id, destinations)
         self.registry.forget(lambda call: who.is_of(Known(call.person.id) if call.person else dialled(call.peer)))
+        self.alerts.forget(who.is_called)
         self.webhooks.forget(lambda delivery: in_body(who, delivery.body))

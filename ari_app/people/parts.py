@@ -11,16 +11,9 @@ from ari_app.people.beside import ContactPlace, ListPlace
 from ari_app.people.calls import AuditPlace, CallPlace
 from ari_app.people.memory import Memory
 from ari_app.people.people import People
-from ari_app.people.places import (
-    CardPlace,
-    DeliveryPlace,
-    EventPlace,
-    KeypadPlace,
-    KeyPlace,
-    LanguagePlace,
-    LookupPlace,
-)
+from ari_app.people.places import CardPlace, KeypadPlace, KeyPlace, LanguagePlace, LookupPlace
 from ari_app.people.retention import RetentionRule, all_of
+from ari_app.people.told import AlertPersonPlace, AlertPlace, DeliveryPlace, EventPlace
 from ari_app.reports.audit import AuditLog
 from ari_app.reports.history import History
 from ari_app.store.peers import prune_resolved
@@ -42,8 +35,10 @@ def people(
         KeypadPlace(store),
         DeliveryPlace(store),
         EventPlace(store, memory.ami.spool if memory.ami else None),
+        AlertPlace(store),
+        AlertPersonPlace(store),
         AuditPlace(store),
-        ListPlace(lines.all_settings),
+        ListPlace(lines.all_settings, lambda: memory.alerts.part.settings.telegram_to),
     )
     return People(store, places, memory.forget, memory.registry.calls.values, clock)
 
@@ -58,6 +53,7 @@ def rules(store: Store, sessions: Path, history: History, audit: AuditLog, memor
         RetentionRule("languages", lambda before: all_of(lambda: memory.languages.prune(before)), "languages_days"),
         RetentionRule("contacts", ContactPlace(sessions).prune, "contacts_days"),
         RetentionRule("deliveries", lambda before: all_of(lambda: memory.webhooks.prune(before)), "deliveries_days"),
+        RetentionRule("alerts", lambda before: all_of(lambda: memory.alerts.prune(before)), "alerts_days"),
         RetentionRule("audit", lambda before: all_of(lambda: audit.prune(before)), "audit_days"),
         RetentionRule("lookups", lambda now: all_of(lambda: prune_resolved(store, now))),
         RetentionRule("keys", lambda now: all_of(lambda: keys.prune(now))),

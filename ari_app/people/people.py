@@ -111,7 +111,10 @@ class People:
     async def summary(self, key: str) -> Summary:
         """How much is kept of somebody. Raises as `who`."""
         who = await self.who(key)
-        return Summary(who, {place.kind: await place.count(who) for place in self._places})
+        kept = dict.fromkeys((place.kind for place in self._places), 0)
+        for place in self._places:
+            kept[place.kind] += await place.count(who)
+        return Summary(who, kept)
 
     async def export(self, who: DataSubject, zone: tzinfo) -> AsyncIterator[str]:
         """All that is kept of somebody as one JSON object, in pieces: `format`, `made_at`, `person`, and each kind."""
@@ -128,12 +131,14 @@ class People:
             },
         }
         yield _json(head).removesuffix("\n}")
-        for place in self._places:
-            yield f",\n  {json.dumps(place.kind)}: ["
+        for kind in dict.fromkeys(place.kind for place in self._places):
+            yield f",\n  {json.dumps(kind)}: ["
             between = "\n"
-            async for item in place.items(who, zone):
-                yield f"{between}{_json(item)}"
-                between = ",\n"
+            for place in self._places:
+                if place.kind == kind:
+                    async for item in place.items(who, zone):
+                        yield f"{between}{_json(item)}"
+                        between = ",\n"
             yield "\n  ]"
         yield "\n}\n"
 
@@ -158,11 +163,11 @@ class People:
         return Summary(who, erased)
 
     async def _erase(self, who: DataSubject) -> tuple[dict[str, int], PlaceUnavailable | None]:
-        erased: dict[str, int] = {}
+        erased = dict.fromkeys((place.kind for place in self._places), 0)
         failed = None
         for place in self._places:
             try:
-                erased[place.kind] = await place.erase(who)
+                erased[place.kind] += await place.erase(who)
             except PlaceUnavailable as error:
                 failed = error
         return erased, failed

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Protocol
 
 from sqlite_utils import Database
 
-from ari_app.pbx.ami_spool import Spool
 from ari_app.people.data_subject import DataSubject, Known
 from ari_app.store.passes import SPAN, TableRow, delete, pass_over
 from ari_app.store.people import call_of
@@ -210,52 +209,6 @@ class KeypadPlace(TablePlace):
         return {"line": row["line"], "call": row["call"], "sent_at": when(row["sent_at"])}
 
 
-class DeliveryPlace(TablePlace):
-    """Deliveries of webhooks."""
-
-    kind = "deliveries"
-    table = "webhook_deliveries"
-    columns = ("webhook", "type", "body", "state", "made_at")
-    sought_in = ("body",)
-
-    def owns(self, db: Database, row: TableRow, who: DataSubject) -> bool:
-        """By the event."""
-        return in_body(who, row["body"])
-
-    def item(self, db: Database, row: TableRow, when: Callable[[float], str]) -> Item:
-        """As it was sent."""
-        return {"made_at": when(row["made_at"]), "state": row["state"], "event": json.loads(row["body"])}
-
-
-class EventPlace(TablePlace):
-    """Events that wait for AMI; without a ``spool``, those of a time when AMI was told."""
-
-    kind = "events"
-    table = "ami_events"
-    columns = ("name", "headers")
-    sought_in = ("headers",)
-
-    def __init__(self, store: Store, spool: Spool | None) -> None:
-        super().__init__(store)
-        self._spool = spool
-
-    def owns(self, db: Database, row: TableRow, who: DataSubject) -> bool:
-        """By the event."""
-        return who.is_in_event(json.loads(row["headers"]))
-
-    def item(self, db: Database, row: TableRow, when: Callable[[float], str]) -> Item:
-        """As AMI would get it."""
-        return {"event": row["name"], **json.loads(row["headers"])}
-
-    async def erase(self, who: DataSubject) -> int:
-        """Erase them where they wait, too, from where they are written."""
-        events = await self.count(who)
-        if self._spool:
-            self._spool.forget(lambda event: who.is_in_event(event.headers))
-        await super().erase(who)
-        return events
-
-
 class KeyPlace(TablePlace):
     """Idempotency keys; to be asked before the calls are erased, which say whose they are."""
 
@@ -284,15 +237,6 @@ def known_in_call(call: TableRow) -> Known:
     """What a call tells of who it was with."""
     usernames = (call["username"],) if call["username"] else ()
     return Known(call["person_id"], call["phone"] or "", usernames, call["name"] or "")
-
-
-def in_body(who: DataSubject, body: str) -> bool:
-    """Whether the event in a webhook's body is about somebody."""
-    try:
-        data = json.loads(body)["data"]
-    except (ValueError, KeyError, TypeError):
-        return False
-    return isinstance(data, dict) and who.is_in_event(data)
 
 
 def _known_in(person: str) -> Iterator[Known]:

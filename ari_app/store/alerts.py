@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 from ari_app.store.webhooks import DeliveryRow
 
@@ -105,6 +106,17 @@ class AlertRepository:
             )
 
         self.store.later(("alert delivery", row.id), write)
+
+    async def prune(self, before: float) -> int:
+        """Remove some alerts, and messages about alerts, that are over, and from before; 0 when none is left."""
+
+        def remove(db: Database) -> int:
+            alerts = "DELETE FROM alerts WHERE id IN (SELECT id FROM alerts WHERE closed_at < ? LIMIT ?)"
+            old = "SELECT id FROM alert_deliveries WHERE made_at < ? AND state <> 'waiting' LIMIT ?"
+            messages = f"DELETE FROM alert_deliveries WHERE id IN ({old})"  # noqa: S608
+            return sum(db.execute(sql, [before, BATCH]).rowcount for sql in (alerts, messages))
+
+        return await self.store.run(remove)
 
     async def mutes(self) -> list[MuteRow]:
         """All of them, the oldest first."""

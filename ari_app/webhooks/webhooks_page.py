@@ -51,7 +51,7 @@ Each event is a POST request with a JSON body, in the form of the
 - **Never in a call's way.** A receiver that is slow, or a database that can't be written, costs no call anything.
 - Redirects are not followed. Certificates are checked. The first {answer} bytes of an answer are kept, to be looked at.
 - What people write is sent only where that is chosen for the webhook. The last 1000 deliveries of a webhook are kept,
-  with what was sent, until it is removed.
+  with what was sent, for `deliveries_days` (30), or until it is removed: [people's data](people.md).
 
 Addresses of private networks, and of this machine, may be used, since PBXes and what belongs to them are on LANs:
 so whoever may set webhooks can have Astergram send POST requests to any machine that it can reach.

@@ -136,7 +136,9 @@ async def site(
                 on_change=lambda: bus.publish("alerts"),
             )
         if "people" not in parts:
-            memory = SimpleNamespace(registry=parts["registry"], ami=None, forget=lambda who: None)
+            memory = SimpleNamespace(
+                registry=parts["registry"], ami=None, alerts=parts["alerts"], forget=lambda who: None
+            )
             parts["people"] = people(store, folder / "lines", parts["lines"], cast(Any, memory), clock)
         if "metrics" not in parts:
             sources = Sources(lines, parts["statuses"], parts["registry"], store.queue)

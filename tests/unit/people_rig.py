@@ -1,7 +1,7 @@
 """A database, and session files, with two people in every place where people are kept."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from telethon.tl import types
 
+from ari_app.alerts.settings import AlertSettings
 from ari_app.calls.card import Cards
 from ari_app.calls.events import CallOffered, Connected, Dialled, TimedEvent
 from ari_app.calls.languages import Languages, open_languages
@@ -25,6 +26,7 @@ from ari_app.people.people import People
 from ari_app.people.retention import Retention
 from ari_app.reports.audit import Actor, AuditLog
 from ari_app.reports.history import History
+from ari_app.store.alerts import AlertRepository, AlertRow
 from ari_app.store.calls import CallRepository, CallRow, Details
 from ari_app.store.cards import CardRepository, CardRow
 from ari_app.store.keypads import KeypadRepository, SendingKeypad
@@ -53,7 +55,19 @@ TRACES = (
     "\\u0401\\u043b\\u043a\\u0438\\u043d\\u0430",
 )
 """Of her, in whatever way they may be written."""
-ERASABLE = ("calls", "cards", "languages", "lookups", "contacts", "keypads", "deliveries", "events", "audit", "keys")
+ERASABLE = (
+    "calls",
+    "cards",
+    "languages",
+    "lookups",
+    "contacts",
+    "keypads",
+    "deliveries",
+    "events",
+    "alerts",
+    "audit",
+    "keys",
+)
 
 
 @dataclass
@@ -107,10 +121,14 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
         cards = Cards(store, bot, registry.count, clock=clock)
         languages = await open_languages(store, clock)
         lines: list[LineSettings] = []
+        forgotten: list[Callable[[str], bool]] = []
         manager: Any = SimpleNamespace(all_settings=lambda: lines)
         ami: Any = SimpleNamespace(spool=spool, prune=lambda before: _once(spool, before))
         line: Any = SimpleNamespace(forget=lambda id, names: _forget(directory, session, id, names))
-        memory = Memory(cards, languages, [line], registry, webhooks, ami)
+        alerts: Any = SimpleNamespace(
+            part=SimpleNamespace(settings=AlertSettings()), forget=forgotten.append, prune=AlertRepository(store).prune
+        )
+        memory = Memory(cards, languages, [line], registry, webhooks, alerts, ami)
         made: dict[str, Any] = {}
         retention = Retention(rules(store, sessions, history, audit, memory), lambda: made["rig"].settings, clock)
         made["rig"] = its = Rig(
@@ -176,6 +194,14 @@ async def put(its: Rig, person: Person, at: float = NOW, *, number: int = 1) -> 
     its.audit._clock = lambda: at
     its.audit.record(Actor("user", "anna_b", "192.0.2.1"), "call placed", f"101@phones → {person.phone}")
     its.audit.record(Actor("user", "admin"), "line changed", LINE, {"deny": ([], [f"@{person.username}", "@other"])})
+    alerts = AlertRepository(its.store)
+    alerts.keep_person(person.phone, person.id)
+    told_of = DeliveryRow(
+        id=round(at * 1000) + 10 * number, webhook="telegram", event_id="x", type="light", key=person.phone,
+        body='{"subject": "A light is red"}', made_at=at, since=at, next_at=at, state="delivered",
+    )  # fmt: skip
+    alerts.keep_delivery(told_of)
+    alerts.keep(AlertRow(f"alert{number}", "light", "x", LINE, "{}", at, at, told=True))
     placed = PlacedCallRepository(its.store)
     assert await placed.reserve(f"key {number}", "hash", at) is None
     placed.placed(f"key {number}", called.id)

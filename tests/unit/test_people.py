@@ -26,7 +26,7 @@ from tests.unit.people_rig import ANNA, BORIS, ERASABLE, LINE, NOW, TRACES, Rig,
 from tests.unit.people_rig import _call as a_call
 from tests.unit.storage_trouble import locked
 
-KEPT = dict.fromkeys(ERASABLE, 1) | {"calls": 3, "lookups": 2, "deliveries": 2, "events": 2, "audit": 2}
+KEPT = dict.fromkeys(ERASABLE, 1) | {"calls": 3, "lookups": 2, "deliveries": 2, "events": 2, "alerts": 2, "audit": 2}
 """What the rig puts of one person."""
 MANY = 100_000
 GOES_ON_S = 30.0

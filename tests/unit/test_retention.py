@@ -17,11 +17,12 @@ from tests.unit.people_rig import ANNA, BORIS, DAY_S, NOW, Rig, put, rig
 
 PERIODS = {
     "history_days": 50, "details_days": 40, "cards_days": 10, "languages_days": 20, "contacts_days": 30,
-    "deliveries_days": 15, "events_days": 5, "audit_days": 45,
+    "deliveries_days": 15, "events_days": 5, "alerts_days": 25, "audit_days": 45,
 }  # fmt: skip
 TABLES = {
     "history_days": ("calls", "call_details"), "cards_days": ("cards",), "languages_days": ("languages",),
     "deliveries_days": ("webhook_deliveries",), "audit_days": ("audit",),
+    "alerts_days": ("alerts", "alert_deliveries"),
 }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class InstallationAnswer(BaseModel):
     contacts_days: Annotated[int, ABOUT["contacts_days"]]
     deliveries_days: Annotated[int, ABOUT["deliveries_days"]]
     events_days: Annotated[int, ABOUT["events_days"]]
+    alerts_days: Annotated[int, ABOUT["alerts_days"]]
     audit_days: Annotated[int, ABOUT["audit_days"]]
 
     @classmethod
@@ -97,6 +98,7 @@ class InstallationChange(BaseModel):
     contacts_days: Annotated[Days | None, ABOUT["contacts_days"]] = None
     deliveries_days: Annotated[Days | None, ABOUT["deliveries_days"]] = None
     events_days: Annotated[Days | None, ABOUT["events_days"]] = None
+    alerts_days: Annotated[Days | None, ABOUT["alerts_days"]] = None
     audit_days: Annotated[Days | None, ABOUT["audit_days"]] = None
     untried: StrictBool = False
 
