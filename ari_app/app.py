@@ -51,6 +51,7 @@ from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.retention import period_s
+from ari_app.pbx.activity import RecentActivity
 from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
 from ari_app.pbx.ami_services import AmiServices
@@ -245,7 +246,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         pbx_services = PbxServices(lines, registry, cards, call_tasks)
         placer = CallPlacer(pbx_services, dispatcher, store)
         pbx_tasks = await stack.enter_async_context(guarded_tasks())
-        readers = [reports.put, webhooks.put] if reports else [webhooks.put]
+        activity = RecentActivity(lines, statuses, bus)
+        readers = [activity.put, webhooks.put, *([reports.put] if reports else [])]
         reporting = Reporting(readers, lines, statuses, registry, bus)
         if reports:
             asked = AmiServices(pbx_services, placer, registry, audit)
@@ -275,6 +277,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         line_tasks.supervise(retention.run, "retention")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
+        line_tasks.supervise(activity.run, "activity")
         line_tasks.supervise(partial(admission.run, registry.live), "load of the machine")
         if ports:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
@@ -320,6 +323,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             audit=audit,
             alerts=alerts,
             people=people(store, sessions, manager, memory),
+            activity=activity,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, sockets))

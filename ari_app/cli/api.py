@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ari_app import zones
 from ari_app.api_client import Api, NotRunning, RequestRefused, program
+from ari_app.cli import activity as cli_activity
 from ari_app.cli import alerts as cli_alerts
 from ari_app.cli import audit as cli_audit
 from ari_app.cli import calls as cli_calls
@@ -156,6 +157,7 @@ COMMANDS = {
     "calls": partial(ask, cli_calls.run),
     "call": partial(ask, cli_calls.place),
     "settings": partial(ask, installation),
+    "activity": partial(ask, cli_activity.run),
     "alerts": partial(ask, cli_alerts.run),
     "audit": partial(ask, cli_audit.run),
     "token": partial(ask, cli_tokens.run),

@@ -132,6 +132,10 @@ def parser() -> Parser:
     _audit(commands)
     _alerts(commands)
     _people(commands)
+    happened = add("activity", "what has happened lately, the newest first", "activity --last 50", json=True)
+    happened.add_argument(
+        "--last", type=_up_to(MOST_CALLS), default=20, metavar="N", help=f"how many, 1 to {MOST_CALLS} (%(default)s)"
+    )
     web = commands.add_parser("web", help="the admin page", examples=("web link",))
     pages = _Adder.of(web)
     link = pages("link", "print a link to set a (forgotten) password", "web link", "web link anna", json=True)

@@ -139,8 +139,9 @@ class StatusMonitor:
 
     def of_line(self, line: Line) -> Mapping[str, StatusLight]:
         """What is so for one line only, by its name: its account, and its chat with the bot."""
-        dialogue = dialogue_status(self._bot, line) if shared_bot_status(self._bot).colour is Colour.GREEN else None
-        return {"account": account_status(line), **({"bot": dialogue} if dialogue else {})}
+        shared = shared_bot_status(self._bot)
+        bot = dialogue_status(self._bot, line) or shared if shared.colour is Colour.GREEN else None
+        return {"account": account_status(line), **({"bot": bot} if bot else {})}
 
     def readiness(self) -> Readiness:
         """Whether calls can be taken, now."""

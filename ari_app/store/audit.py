@@ -38,13 +38,17 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class AuditQuery:
-    """Which entries; what is empty does not matter. ``since`` is inclusive, ``until`` is not."""
+    """Which entries; what is empty does not matter. ``since`` is inclusive, ``until`` is not.
+
+    ``actions``: one of these, where it is not one ``action``.
+    """
 
     text: str = ""
     kind: str = ""
     action: str = ""
     since: float | None = None
     until: float | None = None
+    actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,11 @@ def _insert(db: Database, row: AuditRow) -> None:
 
 def _where(query: AuditQuery) -> tuple[str, list[object]]:
     conditions = dict(_conditions(query))
-    return " AND ".join(conditions) or "1", list(conditions.values())
+    values = list(conditions.values())
+    if query.actions:
+        conditions[f"action IN ({', '.join('?' * len(query.actions))})"] = None
+        values += query.actions
+    return " AND ".join(conditions) or "1", values
 
 
 def _conditions(query: AuditQuery) -> Iterator[tuple[str, object]]:

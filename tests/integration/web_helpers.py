@@ -29,6 +29,7 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
+from ari_app.pbx.activity import RecentActivity
 from ari_app.people.parts import people
 from ari_app.reports.audit import AuditLog
 from ari_app.reports.history import History
@@ -140,6 +141,7 @@ async def site(
                 registry=parts["registry"], ami=None, alerts=parts["alerts"], forget=lambda who: None
             )
             parts["people"] = people(store, folder / "lines", parts["lines"], cast(Any, memory), clock)
+        parts.setdefault("activity", RecentActivity(lines, parts["statuses"], bus, clock))
         if "metrics" not in parts:
             sources = Sources(lines, parts["statuses"], parts["registry"], store.queue)
             parts["metrics"] = Metrics(sources)

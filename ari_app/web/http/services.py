@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ari_app.lines.health import StatusMonitor
     from ari_app.lines.installation import Installation
     from ari_app.lines.manager import LineManager
+    from ari_app.pbx.activity import RecentActivity
     from ari_app.pbx.ami import AmiReports
     from ari_app.pbx.placing import CallPlacer
     from ari_app.people.people import People
@@ -51,6 +52,7 @@ class Services:
     audit: AuditLog
     alerts: Alerts
     people: People
+    activity: RecentActivity
     ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -10,6 +11,7 @@ from ari_app import __version__, zones
 from ari_app.calls.registry import CallRegistry
 from ari_app.web.http.operation import Asked, Operation
 from ari_app.web.http.sse import streams_of
+from ari_app.web.overview.activity import recent
 from ari_app.web.ui.render import translator_of
 
 
@@ -72,6 +74,25 @@ class DrainStatus(BaseModel):
     draining: bool
     since: float | None
     calls: int
+
+
+class ActivityEntry(BaseModel):
+    """Something that has happened: when (a Unix time), what, and who did it, if it was somebody.
+
+    `colour`: how it is since, as of a light; grey where it was neither good nor bad.
+    """
+
+    at: float
+    kind: Literal["light", "pause", "program", "alert", "audit"]
+    sentence: str
+    who: str
+    colour: Literal["red", "orange", "green", "grey"]
+
+
+class ActivityWanted(BaseModel):
+    """How many."""
+
+    limit: int = Field(50, ge=1, le=500)
 
 
 class ErrorsStatus(BaseModel):
@@ -181,7 +202,19 @@ async def hear_events(asked: Asked) -> web.StreamResponse:
     return await streams_of(asked.request).run(asked.request)
 
 
+async def get_activity(asked: Asked, query: ActivityWanted) -> list[ActivityEntry]:
+    """What has happened lately, the newest first; what people did is told to administrators only."""
+    translate = translator_of(asked.request)
+    return [
+        ActivityEntry(
+            at=each.at, kind=each.kind, sentence=translate(each.sentence), who=each.who, colour=each.colour.value
+        )
+        for each in await recent(asked.request, query.limit)
+    ]
+
+
 operations = (
+    Operation("GET", "/api/activity", get_activity, "What has happened lately"),
     Operation("GET", "/api/status", get_status, "How the program is"),
     Operation("GET", "/api/drain", get_drain, "Whether new calls are taken on"),
     Operation("PUT", "/api/drain", begin_drain, "Take no new calls"),

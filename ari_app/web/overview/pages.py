@@ -11,12 +11,14 @@ from ari_app.web.connect.checkup import checkup_of
 from ari_app.web.http.context import services, web_of
 from ari_app.web.http.flash import flash
 from ari_app.web.lines.listing import OVERVIEW, line_list, part_of
+from ari_app.web.overview.activity import recent
 from ari_app.web.ui import words
 from ari_app.web.ui.render import render
 
 routes = web.RouteTableDef()
 
 LINES = "/overview/lines"
+ACTIVITY = 12  # entries
 
 
 @routes.get("/")
@@ -24,7 +26,7 @@ async def overview(request: web.Request) -> web.StreamResponse:
     """All of it."""
     lines = line_list(request, OVERVIEW, LINES)
     parts = _trouble(request) | lines | _doctor(request) | _calls(request) | placing(request)
-    return render(request, "overview/index.html", **parts, **await _today(request))
+    return render(request, "overview/index.html", **parts, **await _today(request), **await _activity(request))
 
 
 @routes.get("/overview/trouble")
@@ -55,6 +57,12 @@ async def calls(request: web.Request) -> web.StreamResponse:
 async def today(request: web.Request) -> web.StreamResponse:
     """The part with today's figures."""
     return render(request, "overview/today.html", **await _today(request))
+
+
+@routes.get("/overview/activity")
+async def activity(request: web.Request) -> web.StreamResponse:
+    """The part with what has happened lately."""
+    return render(request, "overview/activity.html", **await _activity(request))
 
 
 @routes.post("/drain")
@@ -95,6 +103,10 @@ def _doctor(request: web.Request) -> dict[str, Any]:
 def _calls(request: web.Request) -> dict[str, Any]:
     its = services(request)
     return {"live_calls": its.history.live(), "names": line_names(its.lines), "words": words}
+
+
+async def _activity(request: web.Request) -> dict[str, Any]:
+    return {"activity": await recent(request, ACTIVITY)}
 
 
 async def _today(request: web.Request) -> dict[str, Any]:
