@@ -15,12 +15,14 @@ import socket
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from media import messages as m
 from media.engine import Engine, engine
 from media.files import FilesTransport
+from media.guard import guarded
 from media.hang_up import HANG_UP_S, hang_up
 from media.logs import about
 from media.rtp import RtpTransport
@@ -110,6 +112,8 @@ class Worker:
             pass  # a controller that dies with something unread in its socket resets it
         except ValueError as error:
             log.error("protocol error of the controller: %s", error)  # noqa: TRY400 - it is a whole sentence
+        except Exception:
+            log.exception("serving the controller: an unexpected error; the call waits for the next one")
         finally:
             self._controller = None
             writer.close()
@@ -235,7 +239,9 @@ async def main(listening: socket.socket, path: Path) -> None:
         worker = Worker(resources)
         resources.enter_context(about(lambda: {"call": worker.call_id or ""}))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.ended.set)
-        controllers = tasks.create_task(_serve_controllers(worker, listening), name="controllers")
+        # Guarded: whatever becomes of them, the call is hung up in Asterisk below.
+        serving = guarded(partial(_serve_controllers, worker, listening), "controllers")
+        controllers = tasks.create_task(serving, name="controllers")
         controllers.add_done_callback(lambda _: worker.ended.set())
         await worker.ended.wait()
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - a file in a runtime directory

@@ -1,15 +1,21 @@
 """A media process and its controllers, one after the other."""
 
 import asyncio
+import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
 
 from media import messages as m
+from media import worker as module
 from media.pool import _prepare
 from media.sockets import short_address
-from media.worker import Worker
+from media.types import AriLogin
+from media.worker import Worker, main
 
 CALL = "3f2a9c71d0b4"
 PASSES_S = 10.0
@@ -57,6 +63,54 @@ async def test_what_a_controller_has_missed_is_for_the_next_one_and_not_for_who_
                 assert isinstance(event, m.SignalOut)
                 missed.append(event.data)
             assert missed == [b"missed", b"missed, too"]
+
+
+async def test_what_serving_a_controller_fails_by_leaves_the_call_to_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AsyncExitStack() as resources:
+        worker = Worker(resources)
+        async with controller(worker) as first:
+            await begin(*first)
+            with monkeypatch.context() as broken:
+                broken.setattr(m, "to_line", lambda answer: 1 / 0)
+                first[1].write(b'{"kind": "stats", "number": 2}\n')
+                assert await m.read_answer(first[0]) is None
+        assert worker.is_orphan
+        async with controller(worker) as second:
+            assert await begin(*second) == [m.Done(number=1)]
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_process_that_can_serve_nobody_hangs_its_call_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hung_up: list[str] = []
+
+    async def hang_up(ari: AriLogin, channels: Iterable[str], bridge: str) -> None:
+        hung_up.append(bridge)
+
+    async def broken(self: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        self.call_id, self._ari, self._in_asterisk = CALL, AriLogin("", "", ""), m.InAsterisk(bridge="its")
+        raise RuntimeError("something is wrong with it")
+
+    monkeypatch.setattr(module, "hang_up", hang_up)
+    monkeypatch.setattr(module, "faulthandler", Mock())
+    monkeypatch.setattr(Worker, "serve", broken)
+    path = tmp_path / "its.sock"
+    with short_address(path) as address, closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.setblocking(False)
+        listening.bind(address)
+        listening.listen(1)
+        async with asyncio.timeout(PASSES_S):
+            working = asyncio.create_task(main(listening, path))
+            _, writer = await asyncio.open_unix_connection(address)
+            await working
+            writer.close()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    assert hung_up == ["its"]
+    assert "something is wrong with it" in caplog.text
 
 
 async def test_a_process_that_takes_no_controller_holds_up_no_start(tmp_path: Path) -> None:
