@@ -31,7 +31,7 @@ class LeftCalls:
         self._calls = {call.id: call for call in calls}
         self._to_go_on = {call.id for call in self._calls.values() if call.talks}
         self._all_go_on = asyncio.Event()
-        self.adopted("")
+        self._tell()
 
     @property
     def ids(self) -> frozenset[str]:
@@ -49,6 +49,9 @@ class LeftCalls:
     def adopted(self, call_id: str) -> None:
         """One of them goes on."""
         self._to_go_on.discard(call_id)
+        self._tell()
+
+    def _tell(self) -> None:
         if not self._to_go_on:
             self._all_go_on.set()
 
