@@ -139,8 +139,18 @@ class MediaPool:
         finally:
             await self._discard(process)
 
-    async def end_left(self, pid: int, started: int) -> None:
-        """End the media process of a call that an earlier controller has left, and that can't be adopted."""
+    @asynccontextmanager
+    async def left_alone(self, pid: int, started: int) -> AsyncIterator[None]:
+        """The media process of a call that an earlier controller has left, and that can't be adopted.
+
+        It is ended when the context is left, and not before: it then hangs up in Asterisk what is left of its call.
+        """
+        try:
+            yield
+        finally:
+            await self._end_left(pid, started)
+
+    async def _end_left(self, pid: int, started: int) -> None:
         with contextlib.suppress(OSError):
             child = self._watched(pid, started)
             signal.pidfd_send_signal(child.pidfd, signal.SIGTERM)

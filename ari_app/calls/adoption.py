@@ -121,18 +121,18 @@ class Adoption:
         return None
 
     async def _adopt_process(self) -> None:
-        """The media process; one that can't be talked to is ended."""
+        """The media process; one that can't be talked to is ended after its call, which it would hang up."""
         call, its = self._call, self._call.parts.process
         if its is None:
             return
         if its.messages != VERSION:
             self._lacks(f"its media process has messages of version {its.messages}, and this program {VERSION}")
-            return await self._pool.end_left(its.pid, its.started)
+            return await self._scope.enter(self._pool.left_alone(its.pid, its.started))
         try:
             self._audio = await self._scope.enter(self._pool.adopted(call.id, its.pid, Path(its.path), its.started))
         except MediaError as error:
             self._lacks(str(error))
-            return await self._pool.end_left(its.pid, its.started)
+            return await self._scope.enter(self._pool.left_alone(its.pid, its.started))
         call.audio = self._audio
         try:
             its_transport = (await self._audio.stats()).transport

@@ -574,12 +574,13 @@ async def test_a_later_process_with_its_pid_is_not_adopted_nor_ended(tmp_path: P
         with pytest.raises(MediaError, match="is gone"):
             async with pool.adopted("caller", pid, path, started + 1):
                 raise AssertionError
-        await pool.end_left(pid, started + 1)
-        await pool.end_left(2**22, started)
+        async with pool.left_alone(pid, started + 1), pool.left_alone(2**22, started):
+            pass
         async with pool.adopted("caller", pid, path, started) as one:
             assert one.started == started
             assert (await one.stats()).connected_ms > 0
-        await pool.end_left(callee[0], started_at(callee[0]) or 0)
+        async with pool.left_alone(callee[0], started_at(callee[0]) or 0):
+            assert alive(callee[0])
         assert await gone(callee[0], 5)
     assert started_at(pid) is None
 

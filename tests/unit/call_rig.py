@@ -96,6 +96,7 @@ class FakePool:
         self.transport = "rtp"
         self.gone = False
         self.ended_left = 0
+        self.hang_up: Callable[[], object] = lambda: None
 
     @asynccontextmanager
     async def process(self, call_id: str) -> AsyncIterator[FakeMedia]:
@@ -115,8 +116,13 @@ class FakePool:
             media.transport = self.transport
             yield media
 
-    async def end_left(self, pid: int, started: int) -> None:
-        self.ended_left += 1
+    @asynccontextmanager
+    async def left_alone(self, pid: int, started: int) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            self.ended_left += 1
+            self.hang_up()
 
 
 class FakeLimits:

@@ -640,17 +640,27 @@ async def test_what_a_later_version_knows_of_a_person_loses_no_call(tmp_path: Pa
         await run.over()
 
 
-async def test_a_media_process_with_other_messages_ends_its_call_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_a_media_process_with_other_messages_ends_its_call_and_says_so(
+    tmp_path: Path, direction: Direction
+) -> None:
     def later(record: dict[str, Any]) -> None:
         record["parts"]["process"]["messages"] += 1
 
-    picture = rewritten(await talking(tmp_path), tmp_path / "2", later)
-    async with next_run(tmp_path / "2", picture) as run:
+    def hangs_up(rig: CallRig) -> None:
+        rig.pool.hang_up = rig.ari.channels.clear  # as it does when it is ended
+
+    picture = rewritten(await talking(tmp_path, direction), tmp_path / "2", later)
+    async with next_run(tmp_path / "2", picture, hangs_up) as run:
         call = await run.over()
         assert call.ending
         assert isinstance(call.ending.reason, NotResumed)
         assert "messages of version" in call.ending.reason.why
         assert run.rig.pool.ended_left == 1
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
+        if direction is Direction.OUT:
+            assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+            assert run.rig.ari.variables[CHANNEL]["TELEGRAM_CAUSE"] == "41"
 
 
 async def test_a_record_that_is_none_loses_its_own_call_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
