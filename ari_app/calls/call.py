@@ -84,6 +84,7 @@ class Call:
         self._talking_since = 0.0
         self._media_up = asyncio.Event()
         self._over = asyncio.Event()
+        self._connected_or_over = asyncio.Event()  # one of the two
 
     def __repr__(self) -> str:
         return f"<Call {self.id} {self.direction.value} {self.line} {self.peer}>"
@@ -122,9 +123,11 @@ class Call:
         if then.talking_at is not None:
             self._talking_since = since(then.talking_at)
             self._media_up.set()
+            self._connected_or_over.set()
         if ending:
             self.ending, self.rang_s, self.talked_s = ending, then.rang_s, then.talked_s
             self._over.set()
+            self._connected_or_over.set()
 
     def opened(self, **parts: Any) -> None:
         """One of its `parts` is there now, in place of an earlier one."""
@@ -174,6 +177,16 @@ class Call:
         await self._media_up.wait()
 
     @property
+    def connecting(self) -> bool:
+        """Whether both parties have answered, and can't hear each other yet."""
+        both = self.direction is not Direction.BACK or self.milestones.accepted_s is not None
+        return self.state is CallState.ANSWERED and both
+
+    async def connected_or_over(self) -> None:
+        """Wait until both sides can hear each other, or the call is over."""
+        await self._connected_or_over.wait()
+
+    @property
     def duration_s(self) -> int:
         """Whole seconds of talk so far."""
         return int(time.monotonic() - self._talking_since) if self.talking else 0
@@ -200,6 +213,7 @@ class Call:
             return
         self._talking_since = time.monotonic()
         self._media_up.set()
+        self._connected_or_over.set()
         self._reach(CallState.TALKING, talks_s=self.lasted_s)
         self.add_event(events.Connected())
 
@@ -230,6 +244,7 @@ class Call:
                 self.rang_s = time.monotonic() - self._ringing_since
             self.dtmf.close()
             self._over.set()
+            self._connected_or_over.set()
             self.add_event(events.CallEnded.of(ending))
 
     async def ended(self) -> None:

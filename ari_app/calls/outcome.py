@@ -129,7 +129,7 @@ def shut_down(talking: bool) -> Ending:
     """Astergram itself stops."""
     return Ending(
         Status.ANSWER if talking else Status.ERROR,
-        Cause.NORMAL_CLEARING if talking else Cause.NETWORK_OUT_OF_ORDER,
+        Cause.NORMAL_CLEARING if talking else Cause.TEMPORARY_FAILURE,
         DiscardReason.HANGUP if talking else DiscardReason.DISCONNECT,
         reasons.Stopped(),
     )

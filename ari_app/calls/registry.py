@@ -5,7 +5,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.bus import EventBus
@@ -92,8 +92,18 @@ class CallRegistry:
             call.end(ending(call.direction, call.talking))
         await self._until_no(lambda call: call.line == line)
 
-    async def end_unconnected(self, ending: Ending) -> None:
-        """End the live calls in which nobody talks yet, and wait until they, and those that are ending, are over."""
+    async def end_unconnected(self, ending: Ending, within_s: float = 0.0) -> None:
+        """End the live calls in which nobody talks yet, and wait until they, and those that are ending, are over.
+
+        Those in which both parties have answered have ``within_s`` to be connected.
+        """
+        for call in self.live():
+            if not call.talking and not call.connecting:
+                call.end(ending)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                for call in self.live():
+                    await call.connected_or_over()
         for call in self.live():
             if not call.talking:
                 call.end(ending)

@@ -15,14 +15,18 @@ from ari_app.app import HandedOver
 from ari_app.calls import outcome
 from ari_app.store.store import FLUSH_S
 
+CONNECTING_S = 8.0
+"""For calls in which both parties have just answered: `connect_s` of [calls] is 5 s, and the key is agreed on before.
+With what follows it is less than TimeoutStopSec= of scripts/systemd/astergram.service."""
+
 log = logging.getLogger(__name__)
 
 
 async def prepare(its: HandedOver) -> int:
-    """Take no more calls, end those in which nobody talks yet, and have all written; how many are handed over."""
+    """Take no more calls, end those that ring, and have all written; how many are handed over."""
     registry = its.registry
     registry.drain.begin(len(registry.live()))
-    await registry.end_unconnected(outcome.shut_down(talking=False))
+    await registry.end_unconnected(outcome.shut_down(talking=False), CONNECTING_S)
     if its.ami:
         await its.ami.sent()
     await its.store.queue.flush(FLUSH_S)

@@ -7,11 +7,12 @@ import pytest
 
 from ari_app.app import HandedOver
 from ari_app.calls import outcome
-from ari_app.calls.outcome import Direction
+from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.reasons import Stopped
 from ari_app.calls.registry import CallRegistry
 from ari_app.cli import hand_over
 from ari_app.cli.hand_over import handing_over_on_failure, prepare
+from ari_app.telegram.phone import DiscardReason
 
 LINE = "+79990000001"
 PASSES_S = 5.0  # a generous limit: what is tested takes milliseconds
@@ -50,10 +51,55 @@ async def test_what_rings_ends_and_what_talks_is_left_alone() -> None:
         async with asyncio.timeout(PASSES_S):
             assert await preparing == 1
         assert rings.ending
-        assert rings.ending.reason == Stopped()
+        its_ending = (rings.ending.status, rings.ending.cause, rings.ending.discard, rings.ending.reason)
+        assert its_ending == (Status.ERROR, 41, DiscardReason.DISCONNECT, Stopped())
         assert talks.ending is None
         talks.end(outcome.shut_down(talking=True))
     assert done.done == ["told", "written"]
+
+
+@pytest.mark.parametrize("direction", [Direction.IN, Direction.OUT, Direction.BACK], ids=lambda each: each.value)
+@pytest.mark.parametrize("connects", [True, False])
+async def test_who_has_just_answered_may_still_be_connected(
+    direction: Direction, connects: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not connects:
+        monkeypatch.setattr(hand_over, "CONNECTING_S", 0.02)
+    registry, done = CallRegistry(), Done()
+    async with registry.admit(direction, LINE, "@anna", 9) as other:
+        other.mark_media_up()
+        async with registry.admit(direction, LINE, "boris", 9) as call:
+            if direction is not Direction.OUT:
+                call.mark_pbx_answered("1", "c")
+            if direction is not Direction.IN:
+                call.mark_ringing()
+                call.mark_accepted()
+            preparing = asyncio.create_task(prepare(handed_over(registry, done)))
+            await asyncio.sleep(0)
+            assert call.ending is None
+            if connects:
+                call.mark_media_up()
+                async with asyncio.timeout(PASSES_S):
+                    assert await preparing == 2
+                assert call.ending is None
+                call.end(outcome.shut_down(talking=True))
+            else:
+                async with asyncio.timeout(PASSES_S):
+                    await call.ended()
+                assert call.ending == outcome.shut_down(talking=False)
+        if not connects:
+            assert await preparing == 1
+        other.end(outcome.shut_down(talking=True))
+
+
+async def test_whom_an_agent_waits_for_is_not_called_any_more() -> None:
+    registry = CallRegistry()
+    async with registry.admit(Direction.BACK, LINE, "boris", 9) as call:
+        call.mark_pbx_answered("1", "c")
+        preparing = asyncio.create_task(prepare(handed_over(registry, Done())))
+        async with asyncio.timeout(PASSES_S):
+            await call.ended()
+    await preparing
 
 
 async def test_a_talk_that_is_ending_is_waited_for() -> None:
