@@ -5,11 +5,17 @@ import logging
 import os
 import socket
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import MutableMapping
 
 log = logging.getLogger(__name__)
 
 ADDRESS, WATCHDOG_US, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
+SYSTEMCTL = ("systemctl", "is-system-running")
+"""systemctl(1); its answer is `STOPPING` from the beginning of a reboot or of a switching off."""
+STOPPING = b"stopping"
+ASKING_S = 3.0
+"""It takes milliseconds; on a machine that stops, whom it asks may be gone."""
 SHARE = 0.5
 """Of the time after which the service manager takes the program for stuck: sd_watchdog_enabled(3) says half of it."""
 
@@ -43,6 +49,27 @@ class ServiceManager:
     def stopping(self, status: str) -> None:
         """It ends."""
         self._tell("STOPPING=1", f"STATUS={status}")
+
+    async def machine_stops(self) -> bool:
+        """Whether the whole machine is stopped, or started again; False where that can't be told."""
+        if not self._address:
+            return False
+        try:
+            asked = await asyncio.create_subprocess_exec(*SYSTEMCTL, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
+        except OSError as error:
+            log.warning("whether the machine stops is not known: %s: %s", SYSTEMCTL[0], error.strerror)
+            return False
+        try:
+            async with asyncio.timeout(ASKING_S):
+                answer, _ = await asked.communicate()
+        except TimeoutError:
+            log.warning("whether the machine stops is not known: %s does not answer", SYSTEMCTL[0])
+            return False
+        finally:
+            if asked.returncode is None:
+                asked.kill()
+                await asked.wait()
+        return answer.strip() == STOPPING
 
     async def watch(self) -> None:
         """Tell again and again that the event loop goes on, until cancelled; nothing, where nobody waits for that."""

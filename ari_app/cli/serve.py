@@ -77,10 +77,20 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
             await asyncio.wait({attempted, stopped})
         manager.stopping(f"stopping, with {len(app.registry.calls)} calls")
         log.info("stopping, with %d calls", len(app.registry.calls))
-        if told and app.reload.settings.calls.on_stop == "hand_over":
+        if told and await _hands_over(app, manager):
             its = HandedOver(app.registry, app.services.ami, app.services.store)
             log.info("stopped; calls that go on, for the next start: %d", await hand_over.prepare(its))
             hand_over.leave()
+
+
+async def _hands_over(app: Astergram, manager: ServiceManager) -> bool:
+    """Whether who talks is left to the next start; none comes soon enough where the machine stops."""
+    if app.reload.settings.calls.on_stop != "hand_over":
+        return False
+    if await manager.machine_stops():
+        log.info("the machine stops: calls end")
+        return False
+    return True
 
 
 def _guard(its: HandedOver) -> AbstractAsyncContextManager[None]:

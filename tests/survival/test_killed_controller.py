@@ -1,6 +1,7 @@
 """The controller is killed while people talk: they go on talking, and the next one has their calls."""
 
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -209,9 +210,31 @@ async def test_a_restart_hands_over_who_talks(supervised: SupervisedMaker) -> No
         await them.second.hangup()
         await them.over(out, "Asterisk", "Ended by the PBX (cause 16).")
         rows = (await its.ask("GET", "/calls?limit=50"))["calls"]
-        assert [each["detail"] for each in rows if not each["answered"]] == ["Astergram was stopped."]
+        (rang,) = [each for each in rows if not each["answered"]]
+        assert (rang["status"], rang["cause"], rang["detail"]) == ("ERROR", 41, "Astergram was stopped.")
         await its.kill(signal.SIGINT)
         await its.start()
+
+
+async def test_calls_end_when_the_whole_machine_stops(
+    supervised: SupervisedMaker, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As systemd says it to whom it stops; the test is systemd."""
+    folder = tmp_path_factory.mktemp("systemd")
+    (folder / "systemctl").write_text("#!/bin/sh\necho stopping; exit 1\n")
+    (folder / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
+    async with supervised(calls={"on_stop": "hand_over", "cpu_percent": 0}) as its, cast(its) as them:
+        into, out = await them.both_talk()
+        await its.kill(signal.SIGTERM)
+        assert discard_of(await into.call.ended()) == discard_of(await out.call.ended()) == "Hangup"
+        await them.first.closed()
+        await them.second.closed()
+        assert "the machine stops: calls end" in its.controller.log.read_text()
+        await its.start()
+        for talk in (into, out):
+            await them.over(talk, "Astergram", "Astergram was stopped.")
 
 
 async def test_a_start_that_fails_leaves_the_calls_to_the_next_one(supervised: SupervisedMaker) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ari_app import service_manager
 from ari_app.service_manager import ServiceManager
 
 TOLD_S = 10.0
@@ -92,3 +93,32 @@ async def test_signs_of_life_go_on_while_the_event_loop_does(told: socket.socket
             assert await loop.sock_recv(told, 4096) == b"WATCHDOG=1"
     watching.cancel()
     await ServiceManager(told.getsockname()).watch()  # nobody waits for any
+
+
+@pytest.mark.parametrize(
+    ("script", "stops", "said"),
+    [
+        ("echo stopping; exit 1", True, ""),
+        ("echo running", False, ""),
+        ("exit 1", False, ""),
+        ("exec sleep 60", False, "systemctl does not answer"),
+        (None, False, "No such file"),
+    ],
+)
+async def test_whether_the_machine_stops(
+    told: socket.socket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    script: str | None,
+    stops: bool,
+    said: str,
+) -> None:
+    monkeypatch.setattr(service_manager, "ASKING_S", 0.3 if said else TOLD_S)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin" if script else str(tmp_path))
+    if script:
+        (tmp_path / "systemctl").write_text(f'#!/bin/sh\n[ "$1" = is-system-running ] || exit 7\n{script}\n')
+        (tmp_path / "systemctl").chmod(0o755)
+    assert await manager(told).machine_stops() is stops
+    assert said in caplog.text
+    assert not await ServiceManager().machine_stops(), "without a service manager nobody is asked"

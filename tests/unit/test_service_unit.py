@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ari_app.calls.scope import CLOSE_S
+from ari_app.cli.hand_over import CONNECTING_S
+from ari_app.pbx.ami import DRAIN_S
+from ari_app.store.store import FLUSH_S
+
 UNIT = Path(__file__).parents[2] / "scripts/systemd/astergram.service"
 ANALYZE = shutil.which("systemd-analyze")
 EXPOSURE = 3.0
@@ -25,11 +30,19 @@ def unit(tmp_path: Path) -> Path:
     return path
 
 
-def service() -> configparser.SectionProxy:
+def service(section: str = "Service") -> configparser.SectionProxy:
     read = configparser.ConfigParser(interpolation=None)
     read.optionxform = str  # type: ignore[method-assign,assignment]
     read.read_string(UNIT.read_text())
-    return read["Service"]
+    return read[section]
+
+
+def test_it_ends_before_asterisk_and_before_what_it_asks_by_does() -> None:
+    assert {"asterisk.service", "dbus.service"} <= set(service("Unit")["After"].split())
+
+
+def test_it_waits_longer_than_a_hand_over_takes() -> None:
+    assert float(service()["TimeoutStopSec"]) > CONNECTING_S + CLOSE_S + DRAIN_S + FLUSH_S
 
 
 def test_it_has_what_the_program_needs() -> None:
