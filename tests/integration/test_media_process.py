@@ -552,7 +552,11 @@ async def left_call(folder: Path) -> list[tuple[int, Path]]:
 async def test_a_call_is_adopted_by_the_next_controller(tmp_path: Path) -> None:
     caller, callee = await left_call(tmp_path)
     async with MediaPool(tmp_path / "run", warm=0) as pool:
-        async with pool.adopted("caller", *caller) as one, pool.adopted("callee", *callee) as other:
+        async with (
+            pool.adopted("caller", *caller) as one,
+            pool.adopted("callee", *callee) as other,
+            signalling(one, other),  # on a busy machine they have not agreed on all of it at the kill
+        ):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await one.connected()
                 await other.connected()
@@ -582,7 +586,7 @@ async def test_a_later_process_with_its_pid_is_not_adopted_nor_ended(tmp_path: P
         async with pool.left_alone(callee[0], started_at(callee[0]) or 0):
             assert alive(callee[0])
         assert await gone(callee[0], 5)
-    assert started_at(pid) is None
+    assert not alive(pid)
 
 
 async def test_a_process_that_ends_once_adopted_is_lost(tmp_path: Path) -> None:
