@@ -157,7 +157,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         left = read_left(journal)
         audit = AuditLog(store)
         history = await open_history(store, but=left.ids)
-        media = MediaSettings(settings.log.format, settings.media.orphan_s, ari_login(settings))
+        media = MediaSettings(settings.log.style, settings.media.orphan_s, ari_login(settings))
         pool = await stack.enter_async_context(
             MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
         )

@@ -36,7 +36,7 @@ from ari_app.telegram.turn_server import Address, TurnUse
 from ari_app.web.http.settings import WebSettings
 from ari_app.wrong import reason
 from ari_app.zones import Timezone
-from media.logs import LogFormat
+from media.logs import LogFormat, LogStyle
 
 ENV_PREFIX = "ASTERGRAM_"
 ENV_DELIMITER = "__"
@@ -209,6 +209,18 @@ class LogSettings(_Section):
             message("plain: text. json: an object a line, for programs that collect logs (docs/monitoring.md)."),
         ),
     ] = "plain"
+    mask: Annotated[
+        bool,
+        Setting(
+            message("People's numbers are masked in the log"),
+            message("Phone numbers, usernames and Telegram IDs, such as +7***02. Lines are always named."),
+        ),
+    ] = False
+
+    @property
+    def style(self) -> LogStyle:
+        """Of the controller and of media processes alike."""
+        return LogStyle(self.format, self.mask)
 
 
 class TraceSettings(_Section):

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import media
 from media.guard import guarded
-from media.logs import LogFormat
+from media.logs import LogStyle
 from media.types import EngineProtocol, MediaError
 
 log = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ def started_at(pid: int) -> int | None:
 class Forker:
     """Starts the zygote when it is first needed, and again if it died; use it with ``async with``."""
 
-    def __init__(self, log_format: LogFormat = "plain") -> None:
-        self._log_format = log_format
+    def __init__(self, log_style: LogStyle | None = None) -> None:
+        self._log_style = log_style or LogStyle()
         self._zygote: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._starting = asyncio.Lock()
@@ -164,7 +164,7 @@ class Forker:
                 sys.executable,
                 "-m",
                 "media.zygote",
-                self._log_format,
+                *self._log_style.arguments,
                 stdin=theirs.fileno(),
                 stdout=2,  # a native library's prints go where the logs go
                 env=environment,

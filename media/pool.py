@@ -50,7 +50,7 @@ class MediaPool:
         self._demand = Demand(warm)
         self._settings = settings or MediaSettings()
         self._tasks = asyncio.TaskGroup()
-        self._forker = Forker(self._settings.log_format)
+        self._forker = Forker(self._settings.log)
         self._warm: list[MediaProcess] = []
         self._live: set[MediaProcess] = set()
         self._refill = asyncio.Event()

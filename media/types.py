@@ -6,7 +6,7 @@ Nothing here imports a native library, so the controller and its adapters may im
 from dataclasses import dataclass, field
 from typing import Literal
 
-from media.logs import LogFormat
+from media.logs import LogStyle
 
 Codec = Literal["opus", "g722", "alaw"]
 """By Asterisk's name of it."""
@@ -90,7 +90,7 @@ class AriLogin:
 class MediaSettings:
     """How media processes behave; all times in seconds."""
 
-    log_format: LogFormat = "plain"
+    log: LogStyle = field(default_factory=LogStyle)
     orphan_grace_s: float = 10.0
     """How long a process goes on talking after its controller is gone."""
     ari: AriLogin | None = None

@@ -27,7 +27,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from media.logs import LogFormat, formatter
+from media.logs import LogStyle, formatter
 from media.sockets import short_address
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ EXIT_SOFTWARE = 70
 """sysexits.h: an internal error."""
 
 
-def main(log_format: LogFormat = "plain") -> None:
+def main(log_style: LogStyle) -> None:
     """Serve the controller until it closes the socket."""
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter(log_format, "media[%(process)d] %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(formatter(log_style, "media[%(process)d] %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     # The terminal's Ctrl-C is the controller's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -188,4 +188,4 @@ def _listen(path: str) -> socket.socket:
 
 
 if __name__ == "__main__":
-    main("json" if sys.argv[1:] == ["json"] else "plain")
+    main(LogStyle.of(sys.argv[1:]))

@@ -176,10 +176,10 @@ class CallBackHandler:
         person = Person.of_json(card.person)
         if not self._rate_limiter.admit(person.id):
             self._registry.count("callback.too_soon")
-            log.info("card: %s asks again too soon", person.number)
+            log.info("card: %s asks again too soon", person.handle)
             return line.templates.text("callback_too_soon", person)
         request = _Request(card, line, person, target, press.message_id)
-        self._start(self._serve(request), f"call back of {person.number} by {line.number}")
+        self._start(self._serve(request), f"call back of {person.handle} by {line.number}")
         return line.templates.text("callback_waiting", person)
 
     async def repair_cards(self, line: Line) -> None:
@@ -246,13 +246,13 @@ class CallBackHandler:
         try:
             await line.send(await line.peer(person.id), line.templates.text("callback_later", person))
         except TelegramError as error:
-            line_log(log, line.number).warning("no text for %s instead of the card: %s", person.number, error)
+            line_log(log, line.number).warning("no text for %s instead of the card: %s", person.handle, error)
 
     async def _call(self, request: "_Request", progress: EditedMessage) -> bool:
         """Whether they talked."""
         line, person = request.line, request.person
         try:
-            asked = CallBackRequested(person.number)
+            asked = CallBackRequested(person.handle)
             async with self._registry.admit(
                 Direction.BACK, line.number, str(person.id), line.max_calls, person, asked=asked
             ) as call:
@@ -269,7 +269,7 @@ class CallBackHandler:
                 )
                 await scope.run(handler)
         except CallRefused as refused:
-            log.info("call back of %s refused: %s", person.number, refused)
+            log.info("call back of %s refused: %s", person.handle, refused)
             return False
         return call.talking
 

@@ -108,12 +108,12 @@ class Cards:
         """
         rules = line.card
         if self._own(person):
-            raise Restricted(f"{person.number} is a line, too, and gets no card")
+            raise Restricted(f"{person.handle} is a line, too, and gets no card")
         now = self._clock()
         left_s = self._last_sent_at(person.id) + rules.every_s - now
         if left_s > 0:
-            line_log(log, line.number).info("no card for %s, who got one a short time ago", person.number)
-            said = f"{person.number} got a card a short time ago: the next one may come in {left_s:.0f} s"
+            line_log(log, line.number).info("no card for %s, who got one a short time ago", person.handle)
+            said = f"{person.handle} got a card a short time ago: the next one may come in {left_s:.0f} s"
             raise Limited(said, round(left_s))
         button = rules.callback is not None
         card = CardRow(
@@ -136,7 +136,7 @@ class Cards:
             raise
         except TelegramError as error:
             self._count("card.failed")
-            line_log(log, line.number).warning("no card for %s: %s", person.number, error)
+            line_log(log, line.number).warning("no card for %s: %s", person.handle, error)
             self._forget(card)
             raise
         except Exception:
@@ -145,7 +145,7 @@ class Cards:
             raise
         else:
             self._count("card.sent")
-            line_log(log, line.number).info("card for %s (%s)", person.number, reason.value)
+            line_log(log, line.number).info("card for %s (%s)", person.handle, reason.value)
             self._sent(line.number, person, reason)
 
     def find(self, card_id: str) -> CardRow | None:

@@ -136,7 +136,7 @@ class CallDispatcher:
             person = Person.of(offer.peer_id, offer.caller)
             if ending := _refusal(line, offer, person):
                 level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING
-                log.log(level, "call from %s to line %s refused: %s", person.number, line.number, ending.detail)
+                log.log(level, "call from %s to line %s refused: %s", person.handle, line.number, ending.detail)
                 self._registry.counted[f"in.{ending.status.value}"] += 1
                 self._registry.refuse(self._registry.new(Direction.IN, line.number, str(offer.peer_id), person), ending)
                 return await offer.discard(ending.discard)

@@ -29,7 +29,7 @@ async def inbound(scope: Scope, line: Line, offer: Offer, resources: CallResourc
     call.person = caller = line.templates.with_language(Person.of(offer.peer_id, offer.caller))
     call.dtmf.open(offer.date)  # what they dial while it rings waits for the answer
     attach_phone_call(scope, offer)
-    call.add_event(CallOffered(caller.number))
+    call.add_event(CallOffered(caller.handle))
     scope.end_when(asterisk_away(call, ari, settings.away_s))
     audio = await open_audio(scope, settings)
     await offer.ringing()

@@ -63,7 +63,7 @@ async def outbound(
             with best_effort(f"call {call.id}: its CDR"):
                 await row.charge(line)
                 await leg.tell(row.columns(Status.CANCEL))
-            call.add_event(CalleeFound(callee.person.number, line.number))
+            call.add_event(CalleeFound(callee.person.handle, line.number))
             return await place_call(scope, line, dialled, callee, party, resources, ring_s)
         except (Limited, Denied) as refusal:
             route.move_on(refusal)

@@ -40,7 +40,7 @@ FAILURES: tuple[type[Exception], ...] = (
 async def serve(settings: Settings, options: argparse.Namespace) -> None:
     """Work until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter(settings.log.format, "%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler.setFormatter(formatter(settings.log.style, "%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     logging.getLogger("telethon").setLevel(logging.WARNING)
     logging.getLogger("telethon.network").setLevel(logging.ERROR)  # each try to connect; the line tells once

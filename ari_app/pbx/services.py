@@ -100,7 +100,7 @@ class PbxServices:
                 return error
             return "sent"
 
-        task = self._tasks.spawn(send(), f"card of {through.number} for {callee.person.number}")
+        task = self._tasks.spawn(send(), f"card of {through.number} for {callee.person.handle}")
         if isinstance(outcome := await asyncio.shield(task), TelegramError):
             raise outcome
         if outcome is None:

@@ -66,12 +66,12 @@ class Lists:
         """Why a person is refused; their phone may be hidden, but not from whoever has ``dialled`` it."""
         names = {_folded(each) for each in _names(person, dialled)}
         if names & self.deny:
-            return ListRefusal(person.number, Rule.DENY)
+            return ListRefusal(person.handle, Rule.DENY)
         if names & self.allow:
             return None
         if self.only_contacts:
-            return None if person.contact else ListRefusal(person.number, Rule.ONLY_CONTACTS)
-        return ListRefusal(person.number, Rule.ALLOW) if self.allow else None
+            return None if person.contact else ListRefusal(person.handle, Rule.ONLY_CONTACTS)
+        return ListRefusal(person.handle, Rule.ALLOW) if self.allow else None
 
 
 def entry(text: str) -> Destination:

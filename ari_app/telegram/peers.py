@@ -172,6 +172,11 @@ class Person:
         """The caller's number: the first that is known of phone, username, id."""
         return self.phone or self.username or str(self.id)
 
+    @property
+    def handle(self) -> str:
+        """The same where people read it, in logs and call flows: a username has its @."""
+        return self.phone or (f"@{self.username}" if self.username else str(self.id))
+
     def variables(self) -> dict[str, str]:
         """Channel variables: ours, and the predecessor's X-TG-* names. As in caller id, no character is a control."""
         variables = {

@@ -16,7 +16,7 @@ from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.scope import CallScope
 from ari_app.logs import call_log, line_log, telegram_call_log
-from media.logs import LogFormat, about, formatter
+from media.logs import LogFormat, LogStyle, about, formatter, masked
 
 LINE, OTHER = "+79990000001", "+79990000009"
 PLAIN = "%(levelname)s %(name)s: %(message)s"
@@ -36,11 +36,11 @@ def test_an_entry_names_its_line_or_call(caplog: pytest.LogCaptureFixture) -> No
 
 
 @contextmanager
-def written(of: LogFormat) -> Iterator[Callable[[], list[str]]]:
+def written(of: LogFormat, *, mask: bool = False) -> Iterator[Callable[[], list[str]]]:
     """What this module's logger writes meanwhile, line by line."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(formatter(of, PLAIN))
+    handler.setFormatter(formatter(LogStyle(of, mask), PLAIN))
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -150,3 +150,60 @@ def test_what_is_about_nothing_is_as_before() -> None:
     with written("plain") as lines:
         log.info("100 %% of %s", "it")
         assert lines() == [f"INFO {__name__}: 100 % of it"]
+
+
+# Masked
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("card for +79990000002 (busy)", "card for +7***02 (busy)"),
+        ("+4930123456, +79990000002.", "+4***56, +7***02."),
+        ("PJSIP/79990000002-0000001a rings 89990000002@phones", "PJSIP/79***02-0000001a rings 89***02@phones"),
+        ("a press of 5000000002 was refused", "a press of 50***02 was refused"),
+        ("@anna_b calls; tg#anna_b", "@a*** calls; tg***"),
+        ("Person(id=5000000002, phone='+79990000002')", "Person(id=50***02, phone='+7***02')"),
+        # Nobody's.
+        (f"line {LINE}: 2 calls", None),
+        ("101@phones dials 600@queues", None),
+        ("uniqueid 1790000000.7 at 1790000000.123 s", None),
+        (
+            "call 0f3a5c7e9b1d, Telegram call 5123456789012345678",
+            "call 0f3a5c7e9b1d, Telegram call 5123456789012345678",
+        ),
+        ("lines/79990000001.session, lines/79990000001.signin.session", None),
+        ("2026-11-29 18:20:05,123 from 192.0.2.1:40000, 1234567 bytes", None),
+        ("wrong password from 2001:db8::1", None),
+    ],
+)
+def test_a_number_is_told_apart_and_not_told(text: str, left: str | None) -> None:
+    assert masked(text) == (text if left is None else left)
+
+
+@pytest.mark.parametrize("of", ["plain", "json"])
+def test_a_masked_entry_names_its_line_and_nobody_else(of: LogFormat) -> None:
+    """Also where a traceback, or another's words, have a number."""
+    with written(of, mask=True) as lines, about(lambda: {"line": LINE, "call": "c77"}):
+        log.info("Found %s, calls through %s; ringing %s@office", "+79990000002", LINE, LINE[1:])
+        try:
+            raise ValueError("no answer of +79990000002 (@anna_b, 5000000002)")  # noqa: TRY301
+        except ValueError:
+            log.exception("unexpected error", stack_info=True)
+        text = "\n".join(lines())
+    assert not any(trace in text for trace in ("9990000002", "anna", "5000000002"))
+    assert f"Found +7***02, calls through {LINE}; ringing {LINE[1:]}@office" in text
+    assert "ValueError: no answer of +7***02 (@a***, 50***02)" in text
+    if of == "json":
+        assert [told(line) for line in lines()] == [{"line": LINE, "call": "c77"}] * 2
+
+
+def test_nothing_is_masked_unless_it_is_set() -> None:
+    with written("plain") as lines:
+        log.info("card for %s", "+79990000002")
+        assert lines() == [f"INFO {__name__}: card for +79990000002"]
+
+
+def test_a_style_gets_to_another_program() -> None:
+    for style in (LogStyle(), LogStyle("json"), LogStyle("plain", mask=True), LogStyle("json", mask=True)):
+        assert LogStyle.of(style.arguments) == style
