@@ -146,6 +146,20 @@ RUN = (
     Do("astergram webhook test 0123456789ab"),
     Do("astergram webhook deliveries 0123456789ab --state failed"),
     Do("astergram webhook resend 0123456789ab 1790000000123"),
+    # Alerts: nobody has that address, and no mail server is there.
+    Do('astergram alerts settings \'telegram_to=["@anna", "+79990000002"]\'', says="@anna"),
+    Do('astergram alerts settings \'telegram_to=["@anna", "+79990000002"]\' language=ru', says="ru"),
+    Do("astergram alerts test", says="tests are being sent: [12]"),
+    Do("astergram alerts deliveries"),
+    Do("astergram alerts list"),
+    Do("astergram alerts mute --hours 2", says="muted"),
+    Do(
+        "astergram alerts settings 'mail_to=[\"anna@example.com\"]' mail_from=pbx@example.com"
+        " mail_host=smtp.example.com mail_user=pbx mail_password=-",
+        reads="a secret\n",
+        says="pbx@example.com",
+    ),
+    Do("astergram alerts settings", says="mail_host"),
     # Calls, and no more of them.
     Do("astergram call +79990000002 --from 101@phones", says="[0-9a-f]{12}"),
     Do(
@@ -190,6 +204,7 @@ NOT_RUN = {
     r"astergram user (add anna --role operator|password anna|remove anna|two-factor-off anna)": (
         "asks at a terminal: tests/integration/test_web_users.py and test_web_two_factor.py run it"
     ),
+    r"astergram alerts (un)?mute 0123456789ab": "takes an alert: tests/integration/test_web_alerts.py mutes one",
     r"astergram run": "is the program that the others are run with",
     r".* docs/examples/voice_agent\.py": "tests/e2e/test_recipes.py calls it",
     r"asterisk -rvvv": "is Asterisk's console, which stays open",

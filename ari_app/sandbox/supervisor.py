@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ari_app.sandbox.demo.program import Ended, Program, astergram
+from ari_app.sandbox.demo.program import OWN, Ended, Program, astergram
 from ari_app.sandbox.processes import SandboxError
 from ari_app.tasks import background_tasks
 
@@ -24,13 +24,14 @@ READY_S = 60.0
 class Supervisor:
     """Has Astergram running; made by `supervised(...)`."""
 
-    def __init__(self, configuration: Path, log: Path) -> None:
+    def __init__(self, configuration: Path, log: Path, command: Sequence[str] = OWN) -> None:
         self.program: Program
         """The one at work, or the last one."""
         self.ready = asyncio.Event()
         """Whether it is ready."""
         self._configuration = configuration
         self._log = log
+        self._command = command
         self._killed = False
         self._failed: asyncio.Future[SandboxError] = asyncio.get_running_loop().create_future()
 
@@ -79,7 +80,7 @@ class Supervisor:
         while not self._failed.done():
             ended_at = 0.0
             try:
-                async with astergram(self._configuration, self._log, READY_S) as program:
+                async with astergram(self._configuration, self._log, READY_S, self._command) as program:
                     self.program = program
                     self._killed = False
                     self.ready.set()
@@ -96,9 +97,9 @@ class Supervisor:
 
 
 @asynccontextmanager
-async def supervised(configuration: Path, log: Path) -> AsyncIterator[Supervisor]:
+async def supervised(configuration: Path, log: Path, command: Sequence[str] = OWN) -> AsyncIterator[Supervisor]:
     """Astergram, ready, until the block is left. Raises SandboxError where it does not get ready."""
-    supervisor = Supervisor(configuration, log)
+    supervisor = Supervisor(configuration, log, command)
     async with background_tasks() as tasks:
         tasks.create_task(supervisor.run(), name="supervisor of Astergram")
         await supervisor.at_work()

@@ -30,7 +30,6 @@ static = yes
 include => phones-to-telegram
 exten => _10X,1,Dial(PJSIP/${EXTEN},30,tT)
 """
-NEVER_REACHED = "https://crm.example.com/astergram"
 
 
 class Shell:
@@ -137,7 +136,8 @@ async def test_what_is_shown_works(sandbox: Stage, tmp_path: Path) -> None:
                 "/etc/bash_completion.d": "etc/bash_completion.d",
                 "BOT_TOKEN": bot["token"],
                 "A_PROXY": proxy.url,
-                NEVER_REACHED: hook.url,
+                "https://crm.example.com/astergram": hook.url,
+                "smtp.example.com": "127.0.0.1",
             }
             api = json.loads(await done("token", "add", "docs", "--scope", "admin", "--json", "--config", config))[
                 "token"

@@ -17,6 +17,8 @@ from tests.integration.web_helpers import Browser
 
 START_S = 60.0
 STOP_S = 30.0
+LAST = 3000
+"""Characters of what it has printed."""
 
 
 class WholeProgram:
@@ -58,8 +60,11 @@ class WholeProgram:
         """As systemd does."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(STOP_S):
-            await self.process.wait()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.process.wait()
+        except TimeoutError:
+            raise AssertionError(f"it has not ended within {STOP_S:g} s:\n{self.printed[-LAST:]}") from None
 
 
 @asynccontextmanager

@@ -18,8 +18,6 @@ ALL_PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md")), *PAGES
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 ENGLISH_ONLY = {
     "architecture.md": "for whoever changes the code",
-    "dialplan.md": "a reference, mostly names and tables",
-    "docker.md": "short, and mostly commands",
     "events.md": "made from the program, for programmers",
     "measured.md": "made from a run of scripts/bench",
     "monitoring.md": "a reference, mostly names of metrics",

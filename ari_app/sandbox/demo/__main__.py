@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from ari_app.sandbox import debian
 from ari_app.sandbox.command import run, stopped_by_sigterm
 from ari_app.sandbox.demo import chat, stay
 from ari_app.sandbox.demo.folder import demo_folder
-from ari_app.sandbox.demo.program import ProgramEnded, astergram
+from ari_app.sandbox.demo.program import OWN, ProgramEnded, astergram
 from ari_app.sandbox.demo.report import Report
 from ari_app.sandbox.demo.scenario import VERA, Cast, Scenario
 from ari_app.sandbox.demo.show import Show
@@ -69,6 +70,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=FOLDER,
         help="where report, recordings and logs go; those of an earlier demo are replaced (var/demo)",
     )
+    parser.add_argument(
+        "--command",
+        type=shlex.split,
+        default=OWN,
+        help="another Astergram than this checkout's, such as 'chroot /srv/debian astergram'",
+    )
     return parser.parse_args(arguments)
 
 
@@ -81,7 +88,7 @@ def _seconds(text: str) -> float:
 
 async def demo(options: argparse.Namespace, folder: Path) -> int:
     """Set everything up, place the calls, show and write the report; stays, if it shall."""
-    show, report = Show(), Report()
+    show, report, log = Show(), Report(), folder / "astergram.log"
     with stopped_by_sigterm():
         show.say("Astergram: Telegram calls across Asterisk, on this machine alone.")
         show.heading("Setting up")
@@ -91,12 +98,12 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
                 for transport in transports:
                     show.heading(f"Astergram, with audio to and from Asterisk over {transport}")
                     configuration = await cast.stage.configuration(asterisk={"transport": transport})
-                    async with astergram(configuration, folder / "astergram.log") as program:
+                    async with astergram(configuration, log, command=options.command) as program:
                         show.step(f"astergram-{transport}", "Astergram is ready")
                         await Scenario(cast, program, transport, options.seconds, show, report).play()
                 show.heading("Astergram, with its bot")
                 configuration = await cast.stage.configuration(**chat.configuration(cast))
-                async with astergram(configuration, folder / "astergram.log") as program:
+                async with astergram(configuration, log, command=options.command) as program:
                     show.step("astergram-bot", "Astergram is ready")
                     await chat.ChatScenario(cast, program, show, report).play()
                 for transport in transports:
@@ -104,7 +111,7 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
                     configuration = await cast.stage.configuration(
                         asterisk={"transport": transport}, bot=cast.stage.bot()
                     )
-                    async with supervised(configuration, folder / "astergram.log") as supervisor:
+                    async with supervised(configuration, log, options.command) as supervisor:
                         show.step(f"supervised-{transport}", "Astergram is ready, and has a supervisor")
                         await SurvivalScenario(cast, supervisor, transport, show, report).play()
             except ProgramEnded as error:
@@ -115,7 +122,7 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
             status = conclude(show, report, folder)
             if options.stay:
                 configuration = await cast.stage.configuration(bot=cast.stage.bot(), **stay.CONFIGURATION)
-                async with astergram(configuration, folder / "astergram.log") as program:
+                async with astergram(configuration, log, command=options.command) as program:
                     await stay.stay(cast, program, show)
             return status
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ EVENT_S = 15.0
 LAST_LINES_S = 1.0
 """Its last lines come right after its end; a media process that outlives it may hold the pipe open for longer."""
 TAIL_LINES = 8
+OWN = (sys.executable, "-m", "ari_app.cli")
+"""This checkout's Astergram."""
 
 READY = re.compile(r"astergram: (ready: .*)")
 FIRST_LINK = re.compile(r"open this link \(once\): (\S+)")
@@ -168,8 +170,13 @@ class Program:
 
 
 @asynccontextmanager
-async def astergram(configuration: Path, log: Path, ready_s: float = READY_S) -> AsyncIterator[Program]:
-    """Run `astergram run --config FILE` until the block is left; it is ready, within ``ready_s``, at its beginning."""
+async def astergram(
+    configuration: Path, log: Path, ready_s: float = READY_S, command: Sequence[str] = OWN
+) -> AsyncIterator[Program]:
+    """Run `astergram run --config FILE` until the block is left; it is ready, within ``ready_s``, at its beginning.
+
+    ``command``: what stands in the place of `astergram`.
+    """
     readable, writable = os.pipe()
     output = asyncio.StreamReader()
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -178,7 +185,8 @@ async def astergram(configuration: Path, log: Path, ready_s: float = READY_S) ->
     started = time.monotonic()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ari_app.cli", "run", "--config", str(configuration)),
+            *command,
+            *("run", "--config", str(configuration)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=writable,
             stderr=asyncio.subprocess.STDOUT,
