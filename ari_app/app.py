@@ -326,7 +326,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             activity=activity,
             ami=reports,
         )
-        web = await stack.enter_async_context(serving(services, settings.web, sockets))
+        web = await stack.enter_async_context(serving(services, settings.web, sockets, settings.oidc))
         line_tasks.supervise(bot.run, "bot")
         reload = Reload(settings, registry, resources, pool, installation)
         yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)

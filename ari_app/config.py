@@ -34,6 +34,7 @@ from ari_app.suggest import alike, dotted_keys
 from ari_app.telegram.proxy import proxy_entered
 from ari_app.telegram.turn_server import Address, TurnUse
 from ari_app.web.http.settings import WebSettings
+from ari_app.web.oidc.settings import OidcSettings
 from ari_app.wrong import reason
 from ari_app.zones import Timezone
 from media.logs import LogFormat, LogStyle
@@ -388,6 +389,7 @@ class Settings(BaseSettings):
     ami: AmiSettings | None = None
     agi: AgiSettings | None = None
     web: WebSettings = WebSettings()
+    oidc: OidcSettings | None = None
     calls: CallSettings = CallSettings()
     retention: RetentionSection = RetentionSection()
     media: MediaSection = MediaSection()

@@ -143,13 +143,25 @@ async def installation(options: argparse.Namespace, api: Api) -> None:
 
 
 async def web(options: argparse.Namespace, api: Api) -> None:
-    """`astergram web link`."""
+    """`astergram web link` and `web oidc`."""
+    if options.action == "oidc":
+        return await _oidc(options, api)
     place = f"/users/{quote(options.user, safe='')}/link" if options.user else "/access/link"
     answer = await api.ask("POST", place)
     if options.json:
         show_json(answer)
     else:
         print(answer["link"])
+
+
+async def _oidc(options: argparse.Namespace, api: Api) -> None:
+    known = await api.ask("GET", "/access/oidc")
+    if options.test:
+        await api.ask("POST", "/access/oidc/test")
+        return print("The sign-in provider answers as it should.")
+    if options.json:
+        return show_json(known)
+    return print(as_toml({name: value for name, value in known.items() if value is not None}), end="")
 
 
 COMMANDS = {

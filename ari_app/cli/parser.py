@@ -136,8 +136,10 @@ def parser() -> Parser:
     happened.add_argument(
         "--last", type=_up_to(MOST_CALLS), default=20, metavar="N", help=f"how many, 1 to {MOST_CALLS} (%(default)s)"
     )
-    web = commands.add_parser("web", help="the admin page", examples=("web link",))
+    web = commands.add_parser("web", help="the admin page", examples=("web link", "web oidc"))
     pages = _Adder.of(web)
+    oidc = pages("oidc", "sign-in by OpenID Connect: what is set", "web oidc", "web oidc --test", json=True)
+    oidc.add_argument("--test", action="store_true", help="ask the provider whether it answers")
     link = pages("link", "print a link to set a (forgotten) password", "web link", "web link anna", json=True)
     user = link.add_argument("user", nargs="?", default="", metavar="USER", help="the first administrator, if left out")
     _completed(user, cli_complete.users)

@@ -153,7 +153,7 @@ def _bounds(each: Described) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
-        return "[]"
+        return json.dumps(value)
     if isinstance(value, dict):
         return "{}"
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

@@ -232,8 +232,8 @@ KINDS = (
         "users",
         message("Users of this page"),
         message(
-            "User name, role, hash of the password, key of the authenticator app, last sign-in; address and browser of "
-            "each session; the name of each API token, and who made it."
+            "User name, role, hash of the password, key of the authenticator app, subject at the single sign-on, last "
+            "sign-in; address and browser of each session; the name of each API token, and who made it."
         ),
         message("To let in whoever may use the page."),
         DATABASE,
@@ -243,7 +243,8 @@ KINDS = (
             Table("users", "name role hash totp signed_in_at", "id made_at totp_last"),
             Table("recovery_codes", "user_id", "digest"),
             Table("web_links", "user_id", "digest made_at"),
-            Table("web_sessions", "user_id address agent started_at seen_at", "digest"),
+            Table("oidc_identities", "issuer subject user_id"),
+            Table("web_sessions", "user_id address agent started_at seen_at", "digest way"),
             Table("web_tokens", "name made_by made_by_id", "id digest scope made_at used_at expires_at"),
         ),
     ),

@@ -15,7 +15,10 @@ from ari_app.store.write_queue import Done
 
 @dataclass(frozen=True)
 class SessionRow:
-    """A browser that is signed in: whose, when it signed in, when it last asked, from where, what it calls itself."""
+    """A browser that is signed in: whose, when it signed in, when it last asked, from where, what it calls itself.
+
+    ``way``: "password", or "oidc", the OpenID Connect provider.
+    """
 
     digest: str
     user_id: int
@@ -23,6 +26,7 @@ class SessionRow:
     seen_at: float
     address: str
     agent: str
+    way: str = "password"
 
 
 @dataclass(frozen=True)

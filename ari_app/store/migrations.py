@@ -208,6 +208,13 @@ def languages_learnt(db: Database) -> None:
     db.execute("UPDATE languages SET learnt_at = ?", [time.time()])
 
 
+def oidc_identities(db: Database) -> None:
+    """Whom the OpenID Connect provider knows by which subject, and by which way each browser has signed in."""
+    db.table("oidc_identities").create({"issuer": str, "subject": str, "user_id": int}, pk=("issuer", "subject"))
+    db.table("oidc_identities").create_index(["user_id"])
+    db.table("web_sessions").add_column("way", str, not_null_default="password")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -230,4 +237,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     token_makers,
     alerts,
     languages_learnt,
+    oidc_identities,
 )

@@ -50,18 +50,22 @@ class UserRepository:
         """By name."""
         return await self.store.run(lambda db: [user_in(row) for row in db.table("users").rows_where(order_by="name")])
 
+    async def by_oidc(self) -> set[int]:
+        """Those whom an OpenID Connect provider knows, by their ids."""
+        return await self.store.run(lambda db: {int(row["user_id"]) for row in db.table("oidc_identities").rows})
+
     async def one(self, name: str) -> UserRow | None:
         """The user of this name."""
-        return await self.store.run(lambda db: _first(db.table("users").rows_where("name = ?", [name])))
+        return await self.store.run(lambda db: first_in(db.table("users").rows_where("name = ?", [name])))
 
     async def by_id(self, id: int) -> UserRow | None:
         """The same by what never changes."""
-        return await self.store.run(lambda db: _first(db.table("users").rows_where("id = ?", [id])))
+        return await self.store.run(lambda db: first_in(db.table("users").rows_where("id = ?", [id])))
 
     async def first_administrator(self) -> UserRow | None:
         """The one who has been it for longest."""
         where = ("role = ?", [ADMINISTRATOR])
-        return await self.store.run(lambda db: _first(db.table("users").rows_where(*where, order_by="id")))
+        return await self.store.run(lambda db: first_in(db.table("users").rows_where(*where, order_by="id")))
 
     async def any_password(self) -> bool:
         """Whether somebody has one."""
@@ -71,7 +75,7 @@ class UserRepository:
         """A new user; None, and nothing done, where there is one of that name."""
 
         def write(db: Database) -> UserRow | None:
-            if _first(db.table("users").rows_where("name = ?", [name])):
+            if first_in(db.table("users").rows_where("name = ?", [name])):
                 return None
             row = {"name": name, "role": role, "hash": hashed, "made_at": made_at, "signed_in_at": None}
             made = db.table("users").insert(row)
@@ -85,7 +89,7 @@ class UserRepository:
 
         def write(db: Database) -> None:
             db.execute("UPDATE users SET role = ? WHERE id = ?", [role, id])
-            _check_administered(db)
+            check_administered(db)
 
         await self.store.run(write)
 
@@ -94,10 +98,10 @@ class UserRepository:
 
         def write(db: Database) -> None:
             db.table("users").delete_where("id = ?", [id])
-            _check_administered(db)
+            check_administered(db)
             db.table("web_sessions").delete_where("user_id = ?", [id])
-            db.table("web_links").delete_where("user_id = ?", [id])
-            db.table("recovery_codes").delete_where("user_id = ?", [id])
+            for table in ("web_links", "recovery_codes", "oidc_identities"):
+                db.table(table).delete_where("user_id = ?", [id])
 
         await self.store.run(write)
 
@@ -170,7 +174,7 @@ class UserRepository:
 
         def read(db: Database) -> tuple[UserRow, float] | None:
             link = next(iter(db.table("web_links").rows_where("digest = ?", [digest])), None)
-            user = _first(db.table("users").rows_where("id = ?", [link["user_id"]])) if link else None
+            user = first_in(db.table("users").rows_where("id = ?", [link["user_id"]])) if link else None
             return (user, link["made_at"]) if link and user else None
 
         return await self.store.run(read)
@@ -181,10 +185,12 @@ def user_in(row: dict[str, object]) -> UserRow:
     return UserRow(**{name: row[name] for name in COLUMNS})  # type: ignore[arg-type]
 
 
-def _first(rows: Iterable[dict[str, object]]) -> UserRow | None:
+def first_in(rows: Iterable[dict[str, object]]) -> UserRow | None:
+    """The first of some rows; None where there are none."""
     return next((user_in(row) for row in rows), None)
 
 
-def _check_administered(db: Database) -> None:
+def check_administered(db: Database) -> None:
+    """Raise LastAdministrator where there is no administrator (any more): what was written is undone then."""
     if not any(db.table("users").rows_where("role = ?", [ADMINISTRATOR], limit=1)):
         raise LastAdministrator

@@ -28,6 +28,8 @@ from ari_app.web.lines.signin import routes as signin_pages
 from ari_app.web.lines.signin_api import operations as signin_operations
 from ari_app.web.lines.texts import routes as line_texts_pages
 from ari_app.web.monitoring.api import operations as monitoring_operations
+from ari_app.web.oidc.api import operations as oidc_operations
+from ari_app.web.oidc.pages import routes as oidc_pages
 from ari_app.web.overview.api import operations as status_operations
 from ari_app.web.overview.pages import routes as overview_pages
 from ari_app.web.people.api import operations as people_operations
@@ -44,6 +46,7 @@ PAGES = (
     access_pages,
     account_pages,
     two_factor_pages,
+    oidc_pages,
     user_pages,
     audit_pages,
     lines_pages,
@@ -67,6 +70,7 @@ OPERATIONS = (
     *status_operations,
     *access_operations,
     *user_operations,
+    *oidc_operations,
     *audit_operations,
     *people_operations,
     *installation_operations,
@@ -85,6 +89,9 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /login",
         "POST /login",
         "POST /login/code",
+        "GET /login/oidc",
+        "GET /login/oidc/callback",
+        "GET /login/oidc/logout",
         "GET /password",
         "POST /password",
         "POST /choices",
@@ -125,6 +132,7 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /settings",
         "GET /api/installation",
         "GET /api/access/tokens",
+        "GET /api/access/oidc",
         "GET /users",
         # Their addresses may hold secrets.
         "GET /settings/webhooks",

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from ari_app.web.access.access import ACCESS_KEY, Access
+from ari_app.web.access.refusals import UnknownUser
 from ari_app.web.access.signed_in import authenticate, still_in
 from ari_app.web.areas import OPERATIONS, PAGES, ROLES
 from ari_app.web.audit.recording import recorded
@@ -31,6 +32,8 @@ from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import HEARTBEAT_S, STREAMS, Streams
 from ari_app.web.http.uploads import larger_files
+from ari_app.web.oidc.oidc import OIDC, Oidc, open_oidc
+from ari_app.web.oidc.settings import OidcSettings
 from ari_app.web.ui.error_pages import error_pages
 from ari_app.web.ui.render import STATIC, TEMPLATES_KEY, Templates
 
@@ -65,6 +68,7 @@ class Parts:
     flashes: Flashes
     streams: Streams
     checkup: Checkup
+    oidc: Oidc | None
 
     def put_into(self, app: web.Application) -> None:
         """Let an application's requests find them."""
@@ -75,6 +79,8 @@ class Parts:
         app[STREAMS] = self.streams
         app[CHECKUP] = self.checkup
         app[ROUTE_ROLES] = ROLES
+        if self.oidc:
+            app[OIDC] = self.oidc
 
 
 @asynccontextmanager
@@ -82,17 +88,21 @@ async def serving(
     services: Services,
     settings: WebSettings,
     at: ListeningSockets,
+    oidc: OidcSettings | None = None,
     *,
     clock: Callable[[], float] = time.time,
     steady: Callable[[], float] = time.monotonic,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncIterator[Served]:
-    """Serve ``at`` these sockets while inside: the page, and, without any password, the API."""
+    """Serve ``at`` these sockets while inside: the page, and, without any password, the API.
+
+    ``oidc``: the OpenID Connect provider, if there is one.
+    """
     async with AsyncExitStack() as stack:
         port = at.page.getsockname()[1] if at.page else settings.port
         url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
         session_s = settings.session_hours * HOUR_S
-        access = Access(services.store, services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady)
+        access = Access(services.store, services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady, oidc)
         its = Web(
             url=url,
             settings=settings,
@@ -109,15 +119,27 @@ async def serving(
             Flashes(),
             Streams(still_in, heartbeat_s),
             Checkup(services.doctor, services.bus, clock),
+            await open_oidc(oidc, url, services.store, access, services.bus, clock, steady) if oidc else None,
         )
         if at.here:
             await _serve(stack, _api(parts), at.here)
         first_link = ""
         if at.page:
             await _serve(stack, _page(parts), at.page)
-            if not await access.users.any_password():
-                first_link = f"{url}/password?link={await access.users.new_link(await access.users.first())}"
+            first_link = await _first_link(access, url)
         yield Served(url, first_link, port if at.page else 0)
+
+
+async def _first_link(access: Access, url: str) -> str:
+    """Where the first password is set; empty where there is one, or nobody who could use it."""
+    try:
+        first = await access.first()
+    except UnknownUser:
+        log.warning("[oidc] emergency_user: there is no such user, so nobody can sign in with a password")
+        return ""
+    if await access.users.any_password():
+        return ""
+    return f"{url}/password?link={await access.users.new_link(first)}"
 
 
 def _page(parts: Parts) -> web.Application:

@@ -41,6 +41,7 @@ from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import HEARTBEAT_S
+from ari_app.web.oidc.settings import OidcSettings
 from ari_app.web.server import Served, serving
 from ari_app.webhooks.webhooks import open_webhooks
 
@@ -89,9 +90,13 @@ async def site(
     settings: Mapping[str, Any] | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     clock: Clock | None = None,
+    oidc: Mapping[str, Any] | None = None,
     **services: Any,
 ) -> AsyncIterator[Site]:
-    """Serve the page; parts of `Services` by name. Those that aren't named are real, with no lines and no calls."""
+    """Serve the page; parts of `Services` by name. Those that aren't named are real, with no lines and no calls.
+
+    ``oidc``: what [oidc] has.
+    """
     clock, steady = clock or Clock(1_800_000_000.0), Clock(1000.0)
     async with (
         open_store(folder / "astergram.db") as store,
@@ -147,8 +152,9 @@ async def site(
             parts["metrics"] = Metrics(sources)
         made = Services(**parts)
         web = WebSettings.model_validate({"port": 0, **(settings or {})})
+        provider = OidcSettings.model_validate(oidc) if oidc else None
         with listening(web, folder / "astergram.sock") as at:
-            async with serving(made, web, at, clock=clock, steady=steady, heartbeat_s=heartbeat_s) as served:
+            async with serving(made, web, at, provider, clock=clock, steady=steady, heartbeat_s=heartbeat_s) as served:
                 yield Site(folder, served, made, clock, steady)
 
 

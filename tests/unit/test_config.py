@@ -9,9 +9,10 @@ import pytest
 from pydantic import BaseModel
 
 from ari_app.config import AgiSettings, AmiSettings, ConfigError, Settings, load
+from ari_app.web.oidc.settings import OidcSettings
 
-SECTIONS = ("asterisk", "telegram", "bot", "ami", "agi", "web", "calls", "retention", "media", "log", "traces")
-OPTIONAL: dict[str, type[BaseModel]] = {"ami": AmiSettings, "agi": AgiSettings}
+SECTIONS = ("asterisk", "telegram", "bot", "ami", "agi", "web", "oidc", "calls", "retention", "media", "log", "traces")
+OPTIONAL: dict[str, type[BaseModel]] = {"ami": AmiSettings, "agi": AgiSettings, "oidc": OidcSettings}
 SAMPLE = Path(__file__).parents[2] / "docs" / "astergram.sample.toml"
 GOOD = """
 [asterisk]

@@ -12,6 +12,7 @@ from ari_app.described import described
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.settings import LineSettings
 from ari_app.web.calls.api import CallBody
+from ari_app.web.oidc.settings import OidcSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -22,7 +23,8 @@ def test_a_document_is_up_to_date(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Settings, AmiSettings, AgiSettings, InstallationSettings, AlertSettings, LineSettings]
+    "model",
+    [Settings, AmiSettings, AgiSettings, OidcSettings, InstallationSettings, AlertSettings, LineSettings],
 )
 def test_every_setting_is_described(model: type[BaseModel]) -> None:
     said = {each.key for each in described(model)}
@@ -30,7 +32,7 @@ def test_every_setting_is_described(model: type[BaseModel]) -> None:
         below = field.annotation
         if isinstance(below, type) and issubclass(below, BaseModel):
             test_every_setting_is_described(below)
-        elif key not in ("ami", "agi"):  # a section, or nothing
+        elif key not in ("ami", "agi", "oidc"):  # a section, or nothing
             assert key in said, f"{model.__name__}.{key}"
 
 

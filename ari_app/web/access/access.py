@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from ari_app.web.access.throttle import ADDRESSES, CODES, USERS, Throttle
 from ari_app.web.access.tokens import Tokens
 from ari_app.web.access.two_factor import TwoFactor, WrongCode
 from ari_app.web.access.users import LONGEST_NAME, Users
+from ari_app.web.oidc.settings import OidcSettings
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +26,20 @@ SIGN_IN = message("The user name or the password is wrong.")
 OWN = message("This is not the password.")
 
 
+@dataclass(frozen=True)
+class SignedIn:
+    """Who, by which way (a session's), and whether with a recovery code."""
+
+    user: UserRow
+    way: str
+    recovery: bool
+
+
 class Access:
-    """Lets people and programs in. ``clock`` gives Unix time, ``steady`` a clock that nobody sets."""
+    """Lets people and programs in. ``clock`` gives Unix time, ``steady`` a clock that nobody sets.
+
+    ``oidc``: how the OpenID Connect provider does; None where there is none.
+    """
 
     def __init__(
         self,
@@ -35,18 +49,36 @@ class Access:
         idle_s: float,
         clock: Callable[[], float],
         steady: Callable[[], float],
+        oidc: OidcSettings | None = None,
     ) -> None:
         kept = AccessRepository(store)
         self._users = UserRepository(store)
         self._passwords = Passwords()
         self._clock = clock
+        self.oidc = oidc
         self._addresses = Throttle(steady, ADDRESSES)
         self._names = Throttle(steady, USERS)
         self._codes = Throttle(steady, CODES)
-        self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock)
+        self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock, self.admits)
         self.users = Users(self._users, self.sessions, self._passwords, bus, clock)
         self.tokens = Tokens(kept, bus, clock)
         self.two_factor = TwoFactor(self._users, self.sessions, bus, clock, steady)
+
+    def admits(self, user: UserRow, way: str = "password") -> bool:
+        """Whether a user may sign in, and stay in, by a password, or by the OpenID Connect provider ("oidc")."""
+        if self.oidc is None:
+            return way == "password"
+        return way == "oidc" or self.oidc.emergency_user in ("", user.name)
+
+    def asks_second_factor(self, way: str) -> bool:
+        """Whether whoever comes by that way is asked for a second factor here."""
+        return way != "oidc" or self.oidc is None or self.oidc.second_factor == "astergram"
+
+    async def first(self) -> UserRow:
+        """The administrator who can always sign in with a password; raises UnknownUser."""
+        if self.oidc and self.oidc.emergency_user:
+            return await self.users.one(self.oidc.emergency_user)
+        return await self.users.first()
 
     async def sign_in(self, name: str, password: str, address: str) -> UserRow:
         """Whose name and password it is; with two-factor authentication a code is still to come.
@@ -54,19 +86,18 @@ class Access:
         Raises WrongPassword, TooManyTries.
         """
         found = await self.users.find(name)
+        if found and not self.admits(found):
+            found = None
         user = await self._check(found, name.lower()[:LONGEST_NAME], password, address, WrongPassword(SIGN_IN))
         if user.totp is None:
             self.signed_in(user, address)
         return user
 
-    async def sign_in_with_code(self, challenge: str, code: str, address: str) -> tuple[UserRow, bool]:
-        """Who signs in, and whether it was with a recovery code; raises WrongCode, ChallengeOver, TooManyTries."""
-        user = await self.two_factor.challenged(challenge)
+    async def sign_in_with_code(self, challenge: str, code: str, address: str) -> SignedIn:
+        """Who signs in; raises WrongCode, ChallengeOver, TooManyTries."""
+        user, way = await self.two_factor.challenged(challenge)
         self._check_wait(user.name, address)
-        if wait_s := self._codes.wait_s(user.name):
-            log.warning("authentication failure: too many wrong passwords from %s", address)
-            said = message("Too many wrong codes for this user. Try again in {seconds} s.", seconds=int(wait_s) + 1)
-            raise TooManyTries(wait_s, said)
+        self._check_wait_for_code(user.name, address)
         self._addresses.wrong(address)
         self._names.wrong(user.name)
         self._codes.wrong(user.name)
@@ -78,13 +109,20 @@ class Access:
             raise
         self._codes.right(user.name)
         self.signed_in(user, address)
-        return user, recovery
+        return SignedIn(user, way, recovery)
 
     def signed_in(self, user: UserRow, address: str) -> None:
         """They are who they say."""
         self._addresses.right(address)
         self._names.right(user.name)
         self._users.sign_in(user.id, self._clock())
+
+    async def check_own_code(self, user: UserRow, code: str, address: str) -> None:
+        """The same for who has no password, with a code of their device; raises WrongCode, TooManyTries."""
+        self._check_wait_for_code(user.name, address)
+        self._codes.wrong(user.name)
+        self.two_factor.check_code(user, code)
+        self._codes.right(user.name)
 
     async def check_own(self, user: UserRow, password: str, address: str) -> None:
         """Have somebody who is signed in say their password again; raises WrongPassword, TooManyTries."""
@@ -120,6 +158,12 @@ class Access:
         if self._passwords.outdated(hashed):
             self._users.rehash_password(user.id, hashed, await self._passwords.hashed(password))
         return user
+
+    def _check_wait_for_code(self, name: str, address: str) -> None:
+        if wait_s := self._codes.wait_s(name):
+            log.warning("authentication failure: too many wrong passwords from %s", address)
+            said = message("Too many wrong codes for this user. Try again in {seconds} s.", seconds=int(wait_s) + 1)
+            raise TooManyTries(wait_s, said)
 
     def _check_wait(self, name: str, address: str) -> None:
         if wait_s := self._addresses.wait_s(address):

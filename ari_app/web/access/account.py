@@ -47,15 +47,23 @@ async def tokens_to_ask_for(access: Access, user: UserRow) -> list[TokenRow]:
     return await access.tokens.all() if user.hash and Role(user.role) is Role.ADMINISTRATOR else []
 
 
-async def signed_in(request: web.Request, user: UserRow, where: str, told: Message | None = None) -> web.StreamResponse:
-    """Sign the asking browser in, and send it somewhere, where it is told something."""
-    agent = request.headers.get("User-Agent", "")
-    secret = await access_of(request).sessions.start(user.id, remote(request), agent)
+async def signed_in(
+    request: web.Request, user: UserRow, where: str, told: Message | None = None, way: str = "password"
+) -> web.StreamResponse:
+    """Sign the asking browser in, by some way, and send it somewhere, where it is told something."""
+    response = web.Response(status=303, headers={"Location": where})
+    secret = await start_session(request, response, user, way)
     if told:
         flashes_of(request).add(digest(secret), FlashMessage("done", told))
-    response = web.Response(status=303, headers={"Location": where})
-    web_of(request).cookies.set_session(response, secret)
     return response
+
+
+async def start_session(request: web.Request, response: web.StreamResponse, user: UserRow, way: str) -> str:
+    """Sign the browser in that gets a response; the secret of its session."""
+    agent = request.headers.get("User-Agent", "")
+    secret = await access_of(request).sessions.start(user.id, remote(request), agent, way)
+    web_of(request).cookies.set_session(response, secret)
+    return secret
 
 
 @routes.get("/account")
@@ -73,6 +81,7 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
         "sessions": await access.sessions.all(user.id),
         "tokens": await tokens_to_ask_for(access, user),
         "shortest": SHORTEST,
+        "by_password": access.admits(user),
         "errors": {},
     }
     return render(request, "access/account.html", status=status, **(base | values))
@@ -106,7 +115,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
         if revoke
         else message("The password is changed.")
     )
-    return await signed_in(request, user, "/account", done)
+    return await signed_in(request, user, "/account", done, identity(request).way)
 
 
 @routes.post("/account/sessions/others")

@@ -133,8 +133,8 @@ async def make_link(asked: Asked) -> Link:
     """A new link for the first administrator to set their password."""
     if asked.who.kind != "socket":
         raise NotFromHere(message("Run `astergram web link` on the server."))
-    users = access_of(asked.request).users
-    return Link(link=f"{asked.web.url}/password?link={await users.new_link(await users.first())}")
+    access = access_of(asked.request)
+    return Link(link=f"{asked.web.url}/password?link={await access.users.new_link(await access.first())}")
 
 
 operations = (
@@ -165,7 +165,7 @@ operations = (
         "/api/access/link",
         make_link,
         "Make a link for the first administrator to set their password; over the Unix socket only",
-        errors={403: NotFromHere},
+        errors={403: NotFromHere, 404: UnknownUser},
         status=201,
     ),
 )

@@ -8,10 +8,10 @@ from aiohttp import web
 from ari_app.i18n import message
 from ari_app.reports.audit import Actor
 from ari_app.store.users import UserRow
-from ari_app.web.access.access import access_of
+from ari_app.web.access.access import Access, access_of
 from ari_app.web.access.account import Unanswered, signed_in, tokens_to_ask_for, tokens_too
 from ari_app.web.access.passwords import SHORTEST
-from ari_app.web.access.refusals import AccessRefused, LinkRefused, PasswordRefused, TooManyTries
+from ari_app.web.access.refusals import AccessRefused, LinkRefused, PasswordRefused, PasswordsOff, TooManyTries
 from ari_app.web.access.two_factor import ChallengeOver, WrongCode
 from ari_app.web.access.users import FIRST
 from ari_app.web.audit.actions import SIGN_IN_FAILED, SIGNED_IN
@@ -23,17 +23,22 @@ from ari_app.web.ui.render import LANGUAGE_CHOICE, THEME_CHOICE, THEMES, render,
 
 routes = web.RouteTableDef()
 
+WITH_OIDC = {"way": ("", "OpenID Connect")}
+"""How somebody has signed in, for the audit log."""
+
 
 @routes.get("/login")
 async def login(request: web.Request) -> web.StreamResponse:
     """The form."""
     if identity(request).role:
-        raise web.HTTPSeeOther(_local(request.query.get("next", "")))
-    return await _login_page(request, next=request.query.get("next", ""))
+        raise web.HTTPSeeOther(local_place(request.query.get("next", "")))
+    return await login_page(request, next=request.query.get("next", ""), left=request.query.get("left") == "oidc")
 
 
-async def _login_page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
-    users = access_of(request).users
+async def login_page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
+    """The form, with the ways that there are; ``error`` is of the password, ``refused`` of the provider."""
+    access = access_of(request)
+    users = access.users
     names = [user.name for user in await users.all()]
     base = {
         "next": "",
@@ -42,6 +47,9 @@ async def _login_page(request: web.Request, status: int = 200, **values: Any) ->
         "only": FIRST if names == [FIRST] else "",
         "typed": "",
         "error": None,
+        "refused": None,
+        "left": False,
+        "oidc": access.oidc,
     }
     return render(request, "access/login.html", status=status, **(base | values))
 
@@ -57,44 +65,52 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     except AccessRefused as refused:
         # Who has to wait has tried nothing; if that were kept, anybody could fill the database.
         if isinstance(refused, TooManyTries):
-            page = await _login_page(request, 429, next=wanted, typed=name, error=refused.sentence)
+            page = await login_page(request, 429, next=wanted, typed=name, error=refused.sentence)
             page.headers["Retry-After"] = str(refused.wait_s)
             return page
         # Only a name that there is: what else was typed there may be a password.
         known = await access_of(request).users.find(name)
         audit.record(Actor("visitor", address=address), SIGN_IN_FAILED, known.name if known else "")
-        return await _login_page(request, 403, next=wanted, typed=name, error=refused.sentence)
-    return await _let_in(request, user, _local(wanted))
+        return await login_page(request, 403, next=wanted, typed=name, error=refused.sentence)
+    return await _let_in(request, user, local_place(wanted))
 
 
 async def _let_in(request: web.Request, user: UserRow, wanted: str) -> web.StreamResponse:
     """Sign in whoever has shown that they know the password, or ask for the code of their device first."""
     if user.totp is not None:
-        challenge = access_of(request).two_factor.challenge(user)
-        return render(request, "access/code.html", challenge=challenge, next=wanted, error=None)
+        return ask_for_code(request, user, wanted)
     services(request).audit.record(Actor("user", user.name, remote(request)), SIGNED_IN)
     return await signed_in(request, user, wanted)
+
+
+def ask_for_code(request: web.Request, user: UserRow, wanted: str, way: str = "password") -> web.StreamResponse:
+    """The second step's form, for who has taken the first one by some way."""
+    challenge = access_of(request).two_factor.challenge(user, way)
+    return render(request, "access/code.html", challenge=challenge, next=wanted, error=None, back="/login")
 
 
 @routes.post("/login/code")
 async def enter_code(request: web.Request) -> web.StreamResponse:
     """The second step: a code of the user's device, or a recovery code."""
     fields, address = await form(request), remote(request)
-    challenge, wanted = fields.get("challenge", ""), _local(fields.get("next", ""))
+    challenge, wanted = fields.get("challenge", ""), local_place(fields.get("next", ""))
     access, audit = access_of(request), services(request).audit
     try:
-        user, recovery = await access.sign_in_with_code(challenge, fields.get("code", ""), address)
+        entered = await access.sign_in_with_code(challenge, fields.get("code", ""), address)
     except ChallengeOver as over:
-        return await _login_page(request, 403, next=wanted, error=over.sentence)
+        return await login_page(request, 403, next=wanted, error=over.sentence)
     except (TooManyTries, WrongCode) as refused:
         if isinstance(refused, WrongCode):
             audit.record(Actor("visitor", address=address), SIGN_IN_FAILED, refused.user)
         status = 429 if isinstance(refused, TooManyTries) else 403
         values = {"challenge": challenge, "next": wanted, "error": refused.sentence}
         return render(request, "access/code.html", status=status, **values)
-    how = {"recovery code": ("", "used")} if recovery else None
-    audit.record(Actor("user", user.name, address), SIGNED_IN, changes=how)
-    return await signed_in(request, user, "/account/two-factor" if recovery else wanted)
+    how = {"recovery code": ("", "used")} if entered.recovery else {}
+    if entered.way == "oidc":
+        how |= WITH_OIDC
+    audit.record(Actor("user", entered.user.name, address), SIGNED_IN, changes=how)
+    wanted = "/account/two-factor" if entered.recovery else wanted
+    return await signed_in(request, entered.user, wanted, way=entered.way)
 
 
 @routes.get("/password")
@@ -102,10 +118,18 @@ async def first_password(request: web.Request) -> web.StreamResponse:
     """The form that a link to set a password leads to."""
     link = request.query.get("link", "")
     try:
-        user = await access_of(request).users.of_link(link)
-    except LinkRefused as refused:
+        user = await _of_link(access_of(request), link)
+    except AccessRefused as refused:
         return await _password_page(request, None, 403, error=refused.sentence)
     return await _password_page(request, user, link=link)
+
+
+async def _of_link(access: Access, link: str) -> UserRow:
+    """Whose password a link sets; raises LinkRefused, and PasswordsOff for who could not use it."""
+    user = await access.users.of_link(link)
+    if not access.admits(user):
+        raise PasswordsOff
+    return user
 
 
 async def _password_page(
@@ -123,12 +147,12 @@ async def set_password(request: web.Request) -> web.StreamResponse:
     link, password = fields.get("link", ""), fields.get("password", "")
     access, user = access_of(request), None
     try:
-        user = await access.users.of_link(link)
+        user = await _of_link(access, link)
         if password != fields.get("password_again", ""):
             raise PasswordRefused(message("The two passwords are not the same."))
         revoke = await tokens_too(access, user, fields)
         user = await access.users.set_password_by_link(link, password, revoke_tokens=revoke)
-    except LinkRefused as refused:
+    except (LinkRefused, PasswordsOff) as refused:
         return await _password_page(request, None, 403, error=refused.sentence)
     except Unanswered as refused:
         return await _password_page(request, user, 422, link=link, error_of_tokens=refused.sentence)
@@ -141,9 +165,9 @@ async def set_password(request: web.Request) -> web.StreamResponse:
 @routes.post("/logout")
 async def log_out(request: web.Request) -> web.StreamResponse:
     """Sign this browser out."""
-    its = web_of(request)
-    await access_of(request).sessions.end(identity(request).digest)
-    response = web.HTTPSeeOther("/login")
+    its, who = web_of(request), identity(request)
+    await access_of(request).sessions.end(who.digest)
+    response = web.HTTPSeeOther("/login?left=oidc" if who.way == "oidc" else "/login")
     its.cookies.drop_session(response)
     # Whatever a browser has kept of our pages goes, too.
     response.headers["Clear-Site-Data"] = '"cache"'
@@ -154,7 +178,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 async def choose(request: web.Request) -> web.StreamResponse:
     """Keep a language or a theme in this browser."""
     its, fields = web_of(request), await form(request)
-    response = web.HTTPSeeOther(_local(fields.get("back", "")))
+    response = web.HTTPSeeOther(local_place(fields.get("back", "")))
     if fields.get(LANGUAGE_CHOICE) in templates_of(request).languages:
         its.cookies.set_choice(response, LANGUAGE_CHOICE, fields[LANGUAGE_CHOICE])
     if fields.get(THEME_CHOICE) in THEMES:
@@ -162,7 +186,7 @@ async def choose(request: web.Request) -> web.StreamResponse:
     raise response
 
 
-def _local(path: str) -> str:
+def local_place(path: str) -> str:
     """A place on this page; wherever else somebody is to be sent, it is the overview."""
     parts = urlsplit(path)
     outside = parts.scheme or parts.netloc or not path.startswith("/") or path.startswith(("//", "/\\"))

@@ -34,6 +34,13 @@ class LinkRefused(AccessRefused):
         )
 
 
+class PasswordsOff(AccessRefused):
+    """A user signs in by the OpenID Connect provider only."""
+
+    def __init__(self) -> None:
+        super().__init__(message("Passwords are off here: sign in by the provider."))
+
+
 class TooManyTries(AccessRefused):
     """An address, or whoever signs in by a user's name, has to wait, for ``wait_s`` seconds."""
 

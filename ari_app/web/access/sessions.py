@@ -21,7 +21,7 @@ Living = tuple[SessionRow, UserRow]
 
 
 class Sessions:
-    """Starts and ends them. ``clock`` gives Unix time."""
+    """Starts and ends them. ``clock`` gives Unix time. ``admits``: whether a user may be in by the way they came."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Sessions:
         session_s: float,
         idle_s: float,
         clock: Callable[[], float],
+        admits: Callable[[UserRow, str], bool],
     ) -> None:
         self._kept = kept
         self._users = users
@@ -38,14 +39,15 @@ class Sessions:
         self._session_s = session_s
         self._idle_s = idle_s
         self._clock = clock
+        self._admits = admits
         # What the database has not been told yet: nobody is kept out, or stays in, because it can't be written.
         self._started: dict[str, SessionRow] = {}
         self._ended: set[str] = set()
 
-    async def start(self, user_id: int, address: str, agent: str) -> str:
+    async def start(self, user_id: int, address: str, agent: str, way: str) -> str:
         """The secret of a new session."""
         secret, now = secrets.token_urlsafe(SECRET_BYTES), self._clock()
-        session = SessionRow(digest(secret), user_id, now, now, address, agent[:LONGEST_AGENT])
+        session = SessionRow(digest(secret), user_id, now, now, address, agent[:LONGEST_AGENT], way)
         self._started[session.digest] = session
 
         def done(kept: bool) -> None:
@@ -76,7 +78,7 @@ class Sessions:
             found = await self._kept.session(session_digest)
         if session_digest in self._ended or found is None or not self._is_fresh(found[0]):
             return None
-        return found
+        return found if self._admits(found[1], found[0].way) else None
 
     def _is_fresh(self, session: SessionRow) -> bool:
         now = self._clock()

@@ -42,7 +42,8 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
             csrf_of(secret),
             name=user.name,
             user_id=user.id,
-            must_enrol=_must_enrol(request, user),
+            must_enrol=_must_enrol(request, user, session.way),
+            way=session.way,
         )
     elif request.path == METRICS and _may_scrape(request):
         request[IDENTITY] = Identity("network", Role.VIEWER)
@@ -57,7 +58,9 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     return response
 
 
-def _must_enrol(request: web.Request, user: UserRow) -> bool:
+def _must_enrol(request: web.Request, user: UserRow, way: str) -> bool:
+    if not access_of(request).asks_second_factor(way):
+        return False
     return user.role in web_of(request).settings.require_two_factor and user.totp is None
 
 
@@ -95,7 +98,7 @@ async def still_in(request: web.Request) -> bool:
     try:
         if who.kind == "session":
             living = await access.sessions.living(who.digest)
-            return living is not None and not _must_enrol(request, living[1])
+            return living is not None and not _must_enrol(request, living[1], living[0].way)
         if who.kind == "token":
             return await access.tokens.is_good(who.token_id)
     except StoreUnavailable as error:

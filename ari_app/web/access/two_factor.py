@@ -38,10 +38,10 @@ class WrongCode(AccessRefused):
 
 
 class ChallengeOver(AccessRefused):
-    """The password was too long ago, or too many codes were wrong."""
+    """The first step was too long ago, or too many codes were wrong."""
 
     def __init__(self) -> None:
-        super().__init__(message("Enter your password once more: that took too long, or there were too many codes."))
+        super().__init__(message("Sign in once more: that took too long, or there were too many codes."))
 
 
 @dataclass
@@ -49,6 +49,7 @@ class _Challenge:
     user_id: int
     hash: str | None  # of the password that was right
     until: float
+    way: str
     tries: int = 0
 
 
@@ -124,16 +125,16 @@ class TwoFactor:
 
     # Signing in
 
-    def challenge(self, user: UserRow) -> str:
-        """The secret of a browser whose user has entered their password, and is asked for a code."""
+    def challenge(self, user: UserRow, way: str) -> str:
+        """The secret of a browser whose user has come by some ``way`` (a session's), and is asked for a code."""
         secret = secrets.token_urlsafe()
-        self._waiting[secret] = _Challenge(user.id, user.hash, self._steady() + CHALLENGE_S)
+        self._waiting[secret] = _Challenge(user.id, user.hash, self._steady() + CHALLENGE_S, way)
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popitem(last=False)
         return secret
 
-    async def challenged(self, secret: str) -> UserRow:
-        """Who is to enter a code, which is counted as a try; raises ChallengeOver."""
+    async def challenged(self, secret: str) -> tuple[UserRow, str]:
+        """Who is to enter a code, which is counted as a try, and the way they came; raises ChallengeOver."""
         waiting = self._waiting.get(secret)
         if waiting is None:
             raise ChallengeOver
@@ -143,7 +144,7 @@ class TwoFactor:
         if over or user is None or user.totp is None or user.hash != waiting.hash:
             self._waiting.pop(secret, None)
             raise ChallengeOver
-        return user
+        return user, waiting.way
 
     async def check(self, secret: str, user: UserRow, code: str) -> bool:
         """Let them in with a code of the device, or a recovery code (then True); raises WrongCode."""
@@ -155,11 +156,14 @@ class TwoFactor:
             self._kept.spend_recovery_code(user.id, recovery)
             log.warning("user %s has signed in with a recovery code", user.name)
         else:
-            assert user.totp is not None
-            step = self._use(user.totp, plain, user.totp_last)
-            self._kept.use_code(user.id, step)
+            self.check_code(user, plain)
         self._waiting.pop(secret, None)
         return used
+
+    def check_code(self, user: UserRow, code: str) -> None:
+        """Use a code of a user's device, who has one; raises WrongCode."""
+        assert user.totp is not None
+        self._kept.use_code(user.id, self._use(user.totp, code, user.totp_last))
 
     def _use(self, secret: str, code: str, last: int = 0) -> int:
         """The step that a code is of; raises WrongCode, also for one that was used, or is older than one used."""

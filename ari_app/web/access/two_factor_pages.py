@@ -7,9 +7,10 @@ from aiohttp import web
 from markupsafe import Markup
 
 from ari_app.i18n import message
+from ari_app.store.users import UserRow
 from ari_app.web.access.access import access_of
 from ari_app.web.access.account import own
-from ari_app.web.access.refusals import AccessRefused
+from ari_app.web.access.refusals import AccessRefused, TooManyTries
 from ari_app.web.http.context import identity
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
@@ -59,28 +60,43 @@ async def confirm(request: web.Request) -> web.StreamResponse:
 
 @routes.post(PLACE + "/codes")
 async def new_codes(request: web.Request) -> web.StreamResponse:
-    """Other recovery codes, for whoever says their password again."""
+    """Other recovery codes, for whoever says their password, or a code, again."""
     user = await own(request)
     if user.totp is None:
         raise web.HTTPSeeOther(PLACE)
-    try:
-        await access_of(request).check_own(user, (await form(request)).get("password", ""), remote(request))
-    except AccessRefused as refused:
-        return await _page(request, 422, errors={"password": refused.sentence})
+    if refused := await _unconfirmed(request, user):
+        return refused
     return await _page(request, codes=await access_of(request).two_factor.new_codes(user))
 
 
 @routes.post(PLACE + "/off")
 async def turn_off(request: web.Request) -> web.StreamResponse:
-    """Turn it off, for whoever says their password again."""
+    """Turn it off, for whoever says their password, or a code, again."""
     user = await own(request)
-    try:
-        await access_of(request).check_own(user, (await form(request)).get("password", ""), remote(request))
-    except AccessRefused as refused:
-        return await _page(request, 422, errors={"password": refused.sentence})
+    if user.totp is None:
+        raise web.HTTPSeeOther(PLACE)
+    if refused := await _unconfirmed(request, user):
+        return refused
     await access_of(request).two_factor.turn_off(user)
     flash(request, message("Two-factor authentication is off."))
     raise web.HTTPSeeOther(PLACE)
+
+
+async def _unconfirmed(request: web.Request, user: UserRow) -> web.StreamResponse | None:
+    """None once they have said their password again, or, without one, a code; else the page that says why not."""
+    access, fields, address = access_of(request), await form(request), remote(request)
+    try:
+        if user.hash is None:
+            await access.check_own_code(user, fields.get("code", ""), address)
+        else:
+            await access.check_own(user, fields.get("password", ""), address)
+    except TooManyTries as refused:
+        page = await _page(request, 429, errors={"again": refused.sentence})
+        page.headers["Retry-After"] = str(refused.wait_s)
+        return page
+    except AccessRefused as refused:
+        return await _page(request, 422, errors={"again": refused.sentence})
+    return None
 
 
 def _qr(address: str) -> Markup:

@@ -64,6 +64,10 @@ class Users:
         """By name."""
         return await self._kept.all()
 
+    async def by_oidc(self) -> set[int]:
+        """Those who have signed in by an OpenID Connect provider, by their ids."""
+        return await self._kept.by_oidc()
+
     async def find(self, name: str) -> UserRow | None:
         """The user of this name, however its letters are written."""
         return await self._kept.one(name.lower())

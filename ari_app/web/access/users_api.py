@@ -1,5 +1,6 @@
 """The users, for programs and the command line."""
 
+from collections.abc import Container
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,23 +19,28 @@ Password = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST, json_sc
 
 
 class User(BaseModel):
-    """A user; times are Unix times. `has_password`: whether they have set one."""
+    """A user; times are Unix times.
+
+    `has_password`: whether they have set one. `oidc`: whether an OpenID Connect provider knows them.
+    """
 
     name: str
     role: Role
     has_password: bool
     two_factor: bool
+    oidc: bool
     made_at: float
     signed_in_at: float | None
 
     @classmethod
-    def of(cls, row: UserRow) -> "User":
+    def of(cls, row: UserRow, oidc: Container[int]) -> "User":
         """What is shown of one."""
         return cls(
             name=row.name,
             role=Role(row.role),
             has_password=row.hash is not None,
             two_factor=row.totp is not None,
+            oidc=row.id in oidc,
             made_at=row.made_at,
             signed_in_at=row.signed_in_at,
         )
@@ -89,14 +95,16 @@ async def get_account(asked: Asked) -> Asker:
 
 async def list_users(asked: Asked) -> list[User]:
     """All of them, by name."""
-    return [User.of(row) for row in await access_of(asked.request).users.all()]
+    its = access_of(asked.request).users
+    known = await its.by_oidc()
+    return [User.of(row, known) for row in await its.all()]
 
 
 async def add_user(asked: Asked, body: NewUser) -> User:
     """A new one."""
     user = await access_of(asked.request).users.add(body.name, body.role, body.password)
     note_role(asked.request, user, None, user.role)
-    return User.of(user)
+    return User.of(user, ())
 
 
 async def change_user(asked: Asked, name: Name, body: UserChange) -> User:
@@ -104,7 +112,7 @@ async def change_user(asked: Asked, name: Name, body: UserChange) -> User:
     its = access_of(asked.request).users
     was = await its.set_role(name, body.role)
     note_role(asked.request, was, was.role, body.role.value)
-    return User.of(await its.one(name))
+    return User.of(await its.one(name), await its.by_oidc())
 
 
 async def set_user_password(asked: Asked, name: Name, body: NewPassword) -> None:

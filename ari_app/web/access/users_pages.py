@@ -13,11 +13,13 @@ from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
 from ari_app.web.http.notes import notes_of
 from ari_app.web.http.roles import MAY, NAMES, Role
+from ari_app.web.oidc.oidc import oidc_of
 from ari_app.web.ui.render import render, translator_of
 
 routes = web.RouteTableDef()
 
 USER = "/users/{name}"
+NO_ACCESS = message("No access")
 
 
 @routes.get("/users")
@@ -27,9 +29,13 @@ async def users(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
-    translate = translator_of(request)
+    translate, access = translator_of(request), access_of(request)
     base = {
-        "users": await access_of(request).users.all(),
+        "users": await access.users.all(),
+        "by_oidc": await access.users.by_oidc(),
+        "admits": access.admits,
+        "oidc": oidc_of(request),
+        "role_names": {role.value: translate(NAMES[role]) for role in Role} | {"none": translate(NO_ACCESS)},
         "roles": [(role.value, translate(NAMES[role])) for role in Role],
         "roles_may": [(translate(NAMES[role]), translate(MAY[role])) for role in Role],
         "longest": LONGEST_NAME,
@@ -49,6 +55,9 @@ async def add(request: web.Request) -> web.StreamResponse:
     except UserRefused as refused:
         return await _page(request, 422, typed=fields, errors={refused.field: refused.sentence})
     note_role(request, user, None, user.role)
+    if not access_of(request).admits(user):
+        flash(request, message("The user {name} is added, and signs in by the provider.", name=user.name))
+        return await _page(request)
     return await _page(request, made=await _link(request, user.name))
 
 

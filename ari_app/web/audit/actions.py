@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from ari_app.i18n import Message, message
 
 SIGNED_IN, SIGN_IN_FAILED = "sign-in", "sign-in failed"
+USER_ADDED, ROLE_CHANGED = "user added", "role changed"
 TEXT_SENT, CALL_PLACED, CALL_ENDED = "text sent", "call placed", "call ended"
 
 ACTIONS: Mapping[str, Message] = {
@@ -15,12 +16,13 @@ ACTIONS: Mapping[str, Message] = {
     "password changed": message("Password changed"),
     "password set by link": message("Password set by a link"),
     "password link made": message("Link for a password made"),
-    "user added": message("User added"),
-    "role changed": message("Role changed"),
+    USER_ADDED: message("User added"),
+    ROLE_CHANGED: message("Role changed"),
     "user removed": message("User removed"),
     "two-factor on": message("Two-factor authentication turned on"),
     "two-factor off": message("Two-factor authentication turned off"),
     "recovery codes made": message("Recovery codes made"),
+    "sign-in provider tested": message("Sign-in provider tested"),
     "token made": message("API token made"),
     "token revoked": message("API token revoked"),
     "settings changed": message("Settings changed"),
@@ -64,8 +66,8 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
     "password changed": ("POST /account/password", "POST /api/access/password", "PUT /api/users/{name}/password"),
     "password set by link": ("POST /password",),
     "password link made": ("POST /users/{name}/link", "POST /api/users/{name}/link", "POST /api/access/link"),
-    "user added": ("POST /users", "POST /api/users"),
-    "role changed": ("POST /users/{name}/role", "PATCH /api/users/{name}"),
+    USER_ADDED: ("POST /users", "POST /api/users"),
+    ROLE_CHANGED: ("POST /users/{name}/role", "PATCH /api/users/{name}"),
     "user removed": ("POST /users/{name}/remove", "DELETE /api/users/{name}"),
     "two-factor on": ("POST /account/two-factor",),
     "two-factor off": (
@@ -74,6 +76,7 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
         "DELETE /api/users/{name}/two-factor",
     ),
     "recovery codes made": ("POST /account/two-factor/codes",),
+    "sign-in provider tested": ("POST /users/oidc/test", "POST /api/access/oidc/test"),
     "token made": ("POST /settings/tokens", "POST /api/access/tokens"),
     "token revoked": ("POST /settings/tokens/{id}/revoke", "DELETE /api/access/tokens/{id}"),
     "settings changed": (

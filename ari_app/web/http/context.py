@@ -38,7 +38,8 @@ class Identity:
     """Who is asking, and what they may: a visitor has not signed in (yet), and no role.
 
     ``kind``: a network is one whose programs need no token for what they ask. ``name``: the user's, or the token's.
-    ``digest``: of their session or token. ``csrf``: what their pages have to send back with each change.
+    ``digest``: of their session or token. ``csrf``: what their pages have to send back with each change. ``way``: by
+    which their session has begun (`SessionRow`).
     """
 
     kind: Literal["visitor", "session", "token", "socket", "network"]
@@ -48,6 +49,7 @@ class Identity:
     name: str = ""
     user_id: int | None = None
     token_id: int | None = None
+    way: str = ""
     must_enrol: bool = False
     """Their role needs two-factor authentication, and they have none yet: they may do nothing else."""
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 SECRET_BYTES = 32
 CHOICE_S = 365 * 86400
+FLOW_S = 900.0  # for signing in at a provider
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,19 @@ class Cookies:
         """Sign a browser out."""
         self._drop(response, self.session)
 
+    @property
+    def flow(self) -> str:
+        """The name of the cookie of a browser that has gone to sign in at a provider."""
+        return f"{self._prefix}astergram-oidc-{self.port}"
+
+    def set_flow(self, response: web.StreamResponse, value: str) -> None:
+        """Have a browser keep what it has to bring back from there; from another site, so Lax."""
+        self._set(response, self.flow, value, FLOW_S, "Lax")
+
+    def drop_flow(self, response: web.StreamResponse) -> None:
+        """It is back."""
+        self._drop(response, self.flow)
+
     def set_choice(self, response: web.StreamResponse, name: str, value: str) -> None:
         """Keep a choice: a language, a theme. The same on all ports."""
         response.set_cookie(
@@ -58,10 +72,12 @@ class Cookies:
         """What was chosen; empty for nothing."""
         return request.cookies.get(f"astergram-{name}", "")
 
-    def _set(self, response: web.StreamResponse, name: str, value: str, max_age_s: float | None) -> None:
+    def _set(
+        self, response: web.StreamResponse, name: str, value: str, max_age_s: float | None, samesite: str = "Strict"
+    ) -> None:
         max_age = None if max_age_s is None else int(max_age_s)
         response.set_cookie(
-            name, value, max_age=max_age, httponly=True, samesite="Strict", secure=self.secure, path="/"
+            name, value, max_age=max_age, httponly=True, samesite=samesite, secure=self.secure, path="/"
         )
 
     def _drop(self, response: web.StreamResponse, name: str) -> None:
