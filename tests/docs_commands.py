@@ -174,6 +174,15 @@ RUN = (
     Do("astergram drain --cancel"),
     Do("astergram drain --limit 600", says="no call"),
     Do("astergram drain --limit 3600", says="no call"),
+    # People's data, and what has happened.
+    Do("astergram people kinds", says="cards_days"),
+    Do("astergram people find +79990000002", says=r"\+79990000002"),
+    Do("astergram people show 5000000002", says="[1-9] calls"),
+    Do("astergram people export 5000000002 anna.json", says="anna.json is written"),
+    Do("astergram people erase 5000000002 --reference 'Request 17'", says="[1-9] calls"),
+    Do("astergram people erase 5000000002 --reference 'Обращение 17'", says="nothing is kept"),
+    Do("astergram settings cards_days=14", says="14"),
+    Do("astergram activity --last 50"),
     # Backups, at work; and what a shell completes.
     Do("astergram backup astergram-backup.tar.gz"),
     Do("astergram completion bash > /etc/bash_completion.d/astergram"),
@@ -205,10 +214,11 @@ NOT_RUN = {
         "asks at a terminal: tests/integration/test_web_users.py and test_web_two_factor.py run it"
     ),
     r"astergram alerts (un)?mute 0123456789ab": "takes an alert: tests/integration/test_web_alerts.py mutes one",
+    r"astergram web oidc( --test)?": "takes a provider: tests/integration/test_web_oidc_ways.py starts one",
     r"astergram run": "is the program that the others are run with",
     r".* docs/examples/voice_agent\.py": "tests/e2e/test_recipes.py calls it",
     r"asterisk -rvvv": "is Asterisk's console, which stays open",
-    r"astergram (backup|call|completion|line show|line set)": "names a command, without what it takes",
+    r"astergram (audit export|backup|call|completion|line show|line set)": "names a command, without what it takes",
     r"astergram backup (FILE|ФАЙЛ)": "is `astergram backup astergram-backup.tar.gz`",
 }
 """By a pattern of the whole command: why it is not run."""

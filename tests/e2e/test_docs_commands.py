@@ -48,7 +48,7 @@ class Shell:
             "astergram",
             f"""case "$1 $2" in
 "dialplan install"|"dialplan remove") exec {own} "$@" --to {shlex.quote(str(etc))} --yes;;
-"line remove") exec {own} "$@" --yes;;
+"line remove"|"people erase") exec {own} "$@" --yes;;
 esac
 exec {own} "$@" """,
         )
@@ -138,6 +138,7 @@ async def test_what_is_shown_works(sandbox: Stage, tmp_path: Path) -> None:
                 "A_PROXY": proxy.url,
                 "https://crm.example.com/astergram": hook.url,
                 "smtp.example.com": "127.0.0.1",
+                "5000000002": ANNA,  # who has not answered: her Telegram ID is not known
             }
             api = json.loads(await done("token", "add", "docs", "--scope", "admin", "--json", "--config", config))[
                 "token"
