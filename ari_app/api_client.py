@@ -34,14 +34,17 @@ class Api:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def ask(self, method: str, path: str, body: Any = None, version: str = "", key: str = "") -> Any:
+    async def ask(
+        self, method: str, path: str, body: Any = None, version: str = "", key: str = "", within_s: float = ANSWER_S
+    ) -> Any:
         """The answer to a request; ``path`` is what follows /api. ``version``: only if it is still this one.
 
         ``key``: it is not carried out again where it was already.
         """
+        timeout = aiohttp.ClientTimeout(total=within_s)
         headers = {"If-Match": f'"{version}"'} if version else {}
         headers |= {"Idempotency-Key": key} if key else {}
-        async with self._session.request(method, f"/api{path}", json=body, headers=headers) as answer:
+        async with self._session.request(method, f"/api{path}", json=body, headers=headers, timeout=timeout) as answer:
             return await _said(answer)
 
     async def upload(self, path: str, content: bytes) -> Any:

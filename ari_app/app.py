@@ -24,6 +24,10 @@ from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.asterisk.rtp_ports import RtpPorts
+from ari_app.backups.backups import FOLDER as BACKUPS
+from ari_app.backups.backups import Backups
+from ari_app.backups.settings import BackupSettings
+from ari_app.backups.staging import put_in_place
 from ari_app.bus import ASTERISK, BOT, EventBus
 from ari_app.calls.admission import Admission
 from ari_app.calls.audio import AudioSettings
@@ -50,6 +54,7 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
+from ari_app.lines.part_settings import PartSettings
 from ari_app.lines.retention import period_s
 from ari_app.pbx.activity import RecentActivity
 from ari_app.pbx.agi_scripts import AgiScripts
@@ -62,7 +67,7 @@ from ari_app.people.memory import Memory
 from ari_app.people.parts import people, rules
 from ari_app.people.retention import Retention
 from ari_app.reload import Reload
-from ari_app.reports.audit import AuditLog
+from ari_app.reports.audit import PROGRAM, AuditLog
 from ari_app.reports.history import open_history
 from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
 from ari_app.reports.outbox import OutboxFigures
@@ -145,6 +150,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         # What the rest needs. It is left last.
         stack.enter_context(held(settings.state_dir, "run"))
         sockets = stack.enter_context(listening(settings.web, settings.socket))
+        restored = put_in_place(settings.state_dir)
         journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))  # the database's last writes empty it
         bus = EventBus()
         store = await stack.enter_async_context(
@@ -156,6 +162,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         languages = await open_languages(store)
         left = read_left(journal)
         audit = AuditLog(store)
+        if restored:
+            audit.record(PROGRAM, "backup restored", restored.name)
         history = await open_history(store, but=left.ids)
         media = MediaSettings(settings.log.style, settings.media.orphan_s, ari_login(settings))
         pool = await stack.enter_async_context(
@@ -253,6 +261,15 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             asked = AmiServices(pbx_services, placer, registry, audit)
             reports.begin(reporting, lines, registry, asked, pbx_tasks)
         reporting.begin(pbx_tasks, history.crashed)
+        backups = Backups(
+            PartSettings(store, "backups", BackupSettings()),
+            settings.state_dir,
+            settings.backups.folder or settings.state_dir / BACKUPS,
+            audit,
+            zone=lambda: installation.settings.zone,
+            on_change=partial(bus.publish, "backups"),
+        )
+        await backups.part.load()
         alerts = await open_alerts(
             store,
             settings.state_dir,
@@ -262,6 +279,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             installation,
             reporting.put,
             translator,
+            backup_trouble=lambda: backups.trouble,
             link=f"{settings.web.public_url}/alerts" if settings.web.public_url else "",
             clock=time.time,
             on_change=partial(bus.publish, "alerts"),
@@ -288,6 +306,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
 
         alerts.begin(line_tasks)
+        line_tasks.supervise(backups.run, "backups")
 
         # What the dialplan asks for.
         if agi := settings.agi:
@@ -324,6 +343,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             alerts=alerts,
             people=people(store, sessions, manager, memory),
             activity=activity,
+            backups=backups,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, sockets, settings.oidc))

@@ -236,6 +236,19 @@ class TraceSettings(_Section):
     ] = False
 
 
+class BackupSection(_Section):
+    """Where backups are kept that the program makes by itself; when, is set on the page (docs/backups.md)."""
+
+    folder: Annotated[
+        Path | None,
+        Setting(
+            message("Folder of backups"),
+            message("Only Astergram's user should be able to read it. Without it, backups in the state directory."),
+            example="/mnt/backups/astergram",
+        ),
+    ] = None
+
+
 class CallSettings(_Section):
     """What bounds every call, and how long calls are kept."""
 
@@ -393,6 +406,7 @@ class Settings(BaseSettings):
     calls: CallSettings = CallSettings()
     retention: RetentionSection = RetentionSection()
     media: MediaSection = MediaSection()
+    backups: BackupSection = BackupSection()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()
 

@@ -22,6 +22,7 @@ class AlertKind(Enum):
     FROZEN = "frozen"
     DISK = "disk"
     FAILED_CALLS = "failed_calls"
+    BACKUP = "backup"
 
 
 Key = tuple[AlertKind, str]

@@ -32,13 +32,17 @@ class Situation:
 
 @dataclass(frozen=True)
 class Watch:
-    """Looks at all of it. ``folder``: whose disk is looked at; ``free``: gives its free bytes."""
+    """Looks at all of it. ``folder``: whose disk is looked at; ``free``: gives its free bytes.
+
+    ``backup_trouble``: why the last backup could not be made.
+    """
 
     lines: Mapping[str, Line]
     statuses: StatusMonitor
     store: Store
     folder: Path
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    backup_trouble: Callable[[], Message | None] = lambda: None
 
     async def look(self, settings: AlertSettings, now: float) -> Situation:
         """Now, a Unix time."""
@@ -46,6 +50,8 @@ class Watch:
         unknown: set[AlertKind] = set()
         if trouble := self.store.queue.trouble:
             conditions.append(AlertCondition(AlertKind.DISK, "database", trouble.sentence))
+        if said := self.backup_trouble():
+            conditions.append(AlertCondition(AlertKind.BACKUP, "", said))
         try:
             async with asyncio.timeout(DISK_S):
                 free = await asyncio.to_thread(self.free, self.folder)

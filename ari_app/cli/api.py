@@ -17,6 +17,7 @@ from ari_app.api_client import Api, NotRunning, RequestRefused, program
 from ari_app.cli import activity as cli_activity
 from ari_app.cli import alerts as cli_alerts
 from ari_app.cli import audit as cli_audit
+from ari_app.cli import backups as cli_backups
 from ari_app.cli import calls as cli_calls
 from ari_app.cli import drain as cli_drain
 from ari_app.cli import lines as cli_lines
@@ -171,6 +172,7 @@ COMMANDS = {
     "settings": partial(ask, installation),
     "activity": partial(ask, cli_activity.run),
     "alerts": partial(ask, cli_alerts.run),
+    "backups": partial(ask, cli_backups.run),
     "audit": partial(ask, cli_audit.run),
     "token": partial(ask, cli_tokens.run),
     "user": partial(ask, cli_users.run),

@@ -17,7 +17,7 @@ from ari_app.suggest import dotted_keys
 from media.sockets import short_address
 
 ANSWER_S = 1.0  # somebody has pressed Tab
-SECRETS = frozenset({"api_hash", "bot_token", "proxy", "turn_password", "turn_secret", "mail_password"})
+SECRETS = frozenset({"api_hash", "bot_token", "proxy", "turn_password", "turn_secret", "mail_password", "passphrase"})
 FILES = ("card.contact_vcard", "card.picture")
 """No settings: files that are uploaded."""
 DEFAULT_CONFIG = Path("/etc/astergram/astergram.toml")
@@ -66,6 +66,18 @@ def alert_keys(prefix: str = "", **_: Any) -> list[str]:
     from ari_app.alerts.settings import AlertSettings
 
     return _keys(dotted_keys(AlertSettings))
+
+
+def backup_names(prefix: str = "", *, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Those that there are."""
+    return [file["name"] for file in (_asked(parsed_args, "/backups") or {"files": []})["files"]]
+
+
+def backup_keys(prefix: str = "", **_: Any) -> list[str]:
+    """What can be set for backups."""
+    from ari_app.backups.settings import BackupSettings
+
+    return _keys(dotted_keys(BackupSettings))
 
 
 def line_keys(prefix: str = "", **_: Any) -> list[str]:

@@ -27,6 +27,7 @@ LINE = "+79990000001"
 PERSON = "+79990000002"
 URL = "https://crm.example.com/astergram"
 ID = "0123456789ab"
+BACKUP = "astergram-20261129T033000Z.tar.gz.age"
 EXIT_STATUSES = """\
 exit status:
   0 done
@@ -143,7 +144,13 @@ def parser() -> Parser:
     link = pages("link", "print a link to set a (forgotten) password", "web link", "web link anna", json=True)
     user = link.add_argument("user", nargs="?", default="", metavar="USER", help="the first administrator, if left out")
     _completed(user, cli_complete.users)
-    put = add("backup", "copy database and sessions into one file", "backup astergram-backup.tar.gz")
+    put = add(
+        "backup",
+        "copy database and sessions into one file",
+        "backup astergram-backup.tar.gz",
+        "backup --encrypt astergram-backup.tar.gz.age    # asks for a passphrase",
+    )
+    put.add_argument("--encrypt", action="store_true", help="with a passphrase, which is asked for; `age -d` opens it")
     get = add(
         "restore",
         "put a backup in place; stop the program first",
@@ -155,6 +162,7 @@ def parser() -> Parser:
     get.add_argument(
         "--replace", action="store_true", help="also if there is an installation already; it is put aside, not deleted"
     )
+    _backups(commands)
     shell = commands.add_parser(
         "completion",
         help="print what makes a shell complete these commands",
@@ -483,6 +491,33 @@ def _dialplan(commands: Any) -> None:
         )
         made.add_argument("--yes", action="store_true", help="do it without asking")
     install.add_argument("--replace", action="store_true", help="also in place of a file that was changed by hand")
+
+
+def _backups(commands: Any) -> None:
+    backups = commands.add_parser(
+        "backups",
+        help="what the running program makes by itself, and puts in place at its next start",
+        examples=("backups list", "backups settings schedule=daily", "backups make"),
+    )
+    add = _Adder.of(backups)
+    add("list", "those that there are", "backups list", json=True)
+    add("make", "make one now", "backups make", json=True)
+    back = add("restore", "examine one, and put it in place at the next start", f"backups restore {BACKUP}")
+    back.add_argument("--passphrase", action="store_true", help="ask for the one that it was encrypted with")
+    add("cancel", "restore nothing at the next start", "backups cancel")
+    gone = add("remove", "remove one for good", f"backups remove {BACKUP}")
+    for made in (back, gone):
+        name = made.add_argument("name", metavar="NAME", help="as `backups list` shows it")
+        _completed(name, cli_complete.backup_names)
+        made.add_argument("--yes", action="store_true", help="do it without asking")
+    keys = add(
+        "settings",
+        "show or change when they are made, how many are kept, and the passphrase",
+        "backups settings",
+        "backups settings schedule=daily at=03:30 keep=14 passphrase=-    # asks for it",
+        json=True,
+    )
+    _settings(keys, cli_complete.backup_keys)
 
 
 def _alerts(commands: Any) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ari_app.alerts.settings import AlertSettings
+from ari_app.backups.settings import BackupSettings
 from ari_app.config import Settings
 from ari_app.described import Described, described
 from ari_app.lines.installation import InstallationSettings
@@ -100,6 +101,8 @@ def _page() -> str:
         parts += [f"\n### `[{name}]`\n", f"{_first_line(model)}\n", *_table(model)]
     parts += ["\n## The installation\n", "Over what the configuration file says.\n", *_table(InstallationSettings)]
     parts += ["\n## Alerts\n", "Under Settings → Alerts, or by `astergram alerts settings`.\n", *_table(AlertSettings)]
+    parts += ["\n## Backups\n", "Under Settings → Backups, or by `astergram backups settings`.\n"]
+    parts += [*_table(BackupSettings)]
     parts += ["\n## A line\n", *_table(LineSettings), "\n### Its business card\n", *_table(CardSettings, "card.")]
     parts += ["\n### Its texts\n", "In English (`texts.en`) and Russian (`texts.ru`).\n", *_table(Texts)]
     return "\n".join(parts) + "\n"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from ari_app.i18n import message
 from ari_app.lines.settings import WITH_SECRETS, LineError
 
-SECRETS = frozenset({"api_hash", "bot_token", "proxy", "turn_password", "turn_secret", "mail_password"})
+SECRETS = frozenset({"api_hash", "bot_token", "proxy", "turn_password", "turn_secret", "mail_password", "passphrase"})
 SET = "set"  # what is told of a secret
 LENGTH = 16  # of a version, in hex digits
 

@@ -18,7 +18,7 @@ from ari_app.telegram.proxy import Proxy
 
 EXPORTED = 500  # entries read at a time
 LONGEST = 200  # of what somebody has sent
-KINDS = ("user", "token", "command line", "AMI", "visitor")
+KINDS = ("user", "token", "command line", "AMI", "visitor", "program")
 CSV_COLUMNS = ("time", "by", "name", "address", "action", "subject", "changes")
 
 
@@ -32,6 +32,8 @@ class Actor:
 
 
 COMMAND_LINE = Actor("command line")
+PROGRAM = Actor("program")
+"""Astergram itself, at a time that was set."""
 
 
 class AuditLog:

@@ -10,6 +10,8 @@ from ari_app.web.alerts.api import operations as alert_operations
 from ari_app.web.alerts.pages import routes as alert_pages
 from ari_app.web.audit.api import operations as audit_operations
 from ari_app.web.audit.pages import routes as audit_pages
+from ari_app.web.backups.api import operations as backup_operations
+from ari_app.web.backups.pages import routes as backup_pages
 from ari_app.web.calls.api import operations as call_operations
 from ari_app.web.calls.pages import routes as call_pages
 from ari_app.web.charts.api import operations as figure_operations
@@ -61,6 +63,7 @@ PAGES = (
     settings_pages,
     webhook_pages,
     alert_pages,
+    backup_pages,
 )
 
 OPERATIONS = (
@@ -79,6 +82,7 @@ OPERATIONS = (
     *signin_operations,
     *webhook_operations,
     *alert_operations,
+    *backup_operations,
     *monitoring_operations,
 )
 
@@ -142,6 +146,12 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "GET /api/webhooks",
         "GET /api/webhooks/{id}",
         "GET /api/webhooks/{id}/deliveries",
+        "GET /settings/backups",
+        "GET /settings/backups/list",
+        "GET /settings/backups/{name}/file",
+        "GET /api/backups",
+        "GET /api/backups/settings",
+        "GET /api/backups/files/{name}",
         # Whom they tell.
         "GET /settings/alerts",
         "GET /settings/alerts/deliveries",
@@ -181,6 +191,8 @@ ROLES = RouteRoles(
             ("POST", "/api/access/password"),
             ("POST", "/api/access/tokens"),
             ("POST", "/api/users"),
+            ("GET", "/api/backups/files/{name}"),
+            ("POST", "/api/backups/files/{name}/restore"),
             ("PATCH", "/api/users/{name}"),
             ("PUT", "/api/users/{name}/password"),
             ("POST", "/api/users/{name}/link"),

@@ -20,6 +20,8 @@ from ari_app.alerts.opening import open_alerts
 from ari_app.app import translator
 from ari_app.asterisk.errors import AriUnreachable
 from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.backups.backups import Backups
+from ari_app.backups.settings import BackupSettings
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.doctor import Doctor
@@ -29,6 +31,7 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
+from ari_app.lines.part_settings import PartSettings
 from ari_app.pbx.activity import RecentActivity
 from ari_app.people.parts import people
 from ari_app.reports.audit import AuditLog
@@ -126,6 +129,16 @@ async def site(
             "audit": AuditLog(store, clock=clock),
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
+        backups = PartSettings(store, "backups", BackupSettings())
+        parts["backups"] = Backups(
+            backups,
+            folder,
+            folder / "backups",
+            parts["audit"],
+            zone=lambda: installation.settings.zone,
+            clock=clock,
+            on_change=lambda: bus.publish("backups"),
+        )
         parts |= services
         if "alerts" not in parts:
             parts["alerts"] = await open_alerts(

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from telethon.sessions import SQLiteSession
 
-from ari_app.backup import BEFORE, BackupError, back_up, restore
+from ari_app.backups.archive import BEFORE, BackupError, back_up, restore
 from ari_app.config import AsteriskSettings, Settings
 from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineSettings
@@ -49,10 +49,10 @@ async def names(settings: Settings) -> list[str]:
 async def test_there_and_back(full: Settings, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
     async with open_store(full.database):  # the program runs
-        assert back_up(full, file) == 1
+        assert back_up(full.state_dir, file) == 1
     assert file.stat().st_mode & 0o777 == 0o600
     new = installation(tmp_path / "new")
-    assert restore(new, file) == 1
+    assert restore(new.state_dir, file) == 1
     assert await names(new) == ["Sales"]
     for path in (new.database, new.session(NUMBER)):
         assert path.stat().st_mode & 0o777 == 0o600
@@ -63,25 +63,25 @@ async def test_there_and_back(full: Settings, tmp_path: Path) -> None:
 
 async def test_what_is_there_is_replaced_only_if_asked_to(full: Settings, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
-    back_up(full, file)
+    back_up(full.state_dir, file)
     async with open_store(full.database) as store:
         await LineRepository(store).save(NUMBER, LineSettings.of({"number": NUMBER, "name": "Changed"}).stored())
     full.session("+79990000009").write_bytes(b"of a line that the backup does not have")
     with pytest.raises(BackupError, match="--replace"):
-        restore(full, file)
+        restore(full.state_dir, file)
     assert await names(full) == ["Changed"]
-    restore(full, file, replace=True)
+    restore(full.state_dir, file, replace=True)
     assert await names(full) == ["Sales"]
     assert not full.session("+79990000009").exists()
 
 
 async def test_what_was_there_is_put_aside(full: Settings, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
-    back_up(full, file)
+    back_up(full.state_dir, file)
     for name in ("Changed", "Changed again"):
         async with open_store(full.database) as store:
             await LineRepository(store).save(NUMBER, LineSettings.of({"number": NUMBER, "name": name}).stored())
-        restore(full, file, replace=True)
+        restore(full.state_dir, file, replace=True)
         before = installation(full.state_dir / BEFORE)
         assert await names(before) == [name]
         assert before.session(NUMBER).exists()
@@ -92,7 +92,7 @@ async def test_a_restore_that_fails_changes_nothing(
     full: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "backup.tar.gz"
-    back_up(full, file)
+    back_up(full.state_dir, file)
     async with open_store(full.database) as store:
         await LineRepository(store).save(NUMBER, LineSettings.of({"number": NUMBER, "name": "Changed"}).stored())
     rename, left = Path.rename, [3]
@@ -105,7 +105,7 @@ async def test_a_restore_that_fails_changes_nothing(
 
     monkeypatch.setattr(Path, "rename", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        restore(full, file, replace=True)
+        restore(full.state_dir, file, replace=True)
     monkeypatch.undo()
     assert await names(full) == ["Changed"]
     assert full.session(NUMBER).exists()
@@ -114,9 +114,9 @@ async def test_a_restore_that_fails_changes_nothing(
 
 async def test_not_while_the_program_runs(full: Settings, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
-    back_up(full, file)
+    back_up(full.state_dir, file)
     with held(full.state_dir, "run"), pytest.raises(StateHeld, match="`astergram run`"):
-        restore(full, file, replace=True)
+        restore(full.state_dir, file, replace=True)
 
 
 def test_a_backup_that_fails_leaves_nothing(full: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_a_backup_that_fails_leaves_nothing(full: Settings, tmp_path: Path, monk
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        back_up(full, tmp_path / "backup.tar.gz")
+        back_up(full.state_dir, tmp_path / "backup.tar.gz")
     assert [each.name for each in tmp_path.iterdir()] == ["old"]
     assert [each.name for each in full.state_dir.iterdir() if each.name.startswith("backup")] == []
 
@@ -133,19 +133,19 @@ def test_a_backup_that_fails_leaves_nothing(full: Settings, tmp_path: Path, monk
 def test_a_database_that_can_not_be_copied(full: Settings, tmp_path: Path) -> None:
     full.database.write_bytes(b"no database, but long enough to be taken for one" * 100)
     with pytest.raises(BackupError, match=r"astergram\.db can't be copied: file is not a database"):
-        back_up(full, tmp_path / "backup.tar.gz")
+        back_up(full.state_dir, tmp_path / "backup.tar.gz")
     assert [each.name for each in tmp_path.iterdir()] == ["old"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_restores_belongs_to_the_owner_of_the_folder(full: Settings, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
-    back_up(full, file)
+    back_up(full.state_dir, file)
     new = installation(tmp_path / "new")
     new.state_dir.mkdir()
     os.chown(new.state_dir, 12345, 12346)
     for _ in range(2):
-        restore(new, file, replace=True)
+        restore(new.state_dir, file, replace=True)
         owners = {
             str(each.relative_to(new.state_dir)): (each.stat().st_uid, each.stat().st_gid)
             for each in new.state_dir.rglob("*")
@@ -155,7 +155,7 @@ def test_what_root_restores_belongs_to_the_owner_of_the_folder(full: Settings, t
 
 def test_nothing_to_back_up(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="nothing to back up"):
-        back_up(installation(tmp_path / "none"), tmp_path / "backup.tar.gz")
+        back_up(installation(tmp_path / "none").state_dir, tmp_path / "backup.tar.gz")
 
 
 def archive(path: Path, **members: bytes) -> Path:
@@ -179,7 +179,7 @@ def archive(path: Path, **members: bytes) -> Path:
 )
 def test_what_is_no_backup(tmp_path: Path, members: dict[str, bytes], said: str) -> None:
     with pytest.raises(BackupError, match=said):
-        restore(installation(tmp_path / "new"), archive(tmp_path / "backup.tar.gz", **members))
+        restore(installation(tmp_path / "new").state_dir, archive(tmp_path / "backup.tar.gz", **members))
     assert not (tmp_path / "new" / "astergram.db").exists()
 
 
@@ -187,7 +187,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
     file.write_bytes(b"nothing of the kind")
     with pytest.raises(BackupError, match="or damaged") as error:
-        restore(installation(tmp_path / "new"), file)
+        restore(installation(tmp_path / "new").state_dir, file)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -195,6 +195,6 @@ async def test_a_newer_one(full: Settings, tmp_path: Path) -> None:
     with closing(sqlite3.connect(full.database)) as db:
         db.execute("PRAGMA user_version = 999")
     file = tmp_path / "backup.tar.gz"
-    back_up(full, file)
+    back_up(full.state_dir, file)
     with pytest.raises(BackupError, match="newer Astergram"):
-        restore(installation(tmp_path / "new"), file)
+        restore(installation(tmp_path / "new").state_dir, file)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 from sqlite_utils import Database
 
-from ari_app.backup import back_up, restore
+from ari_app.backups.archive import back_up, restore
 from ari_app.config import AsteriskSettings, Settings
 from ari_app.lines.card_files import PICTURE_BYTES, CardFileRefused, CardFiles, NoSuchCardFile
 from ari_app.lines.loader import load_lines
@@ -206,8 +206,8 @@ async def test_files_are_in_a_backup(tmp_path: Path) -> None:
         await LineRepository(store).save(LINE, LineSettings.of({"number": LINE}).stored())
         await CardFiles(store, a_picture).put(LINE, "picture", "one.jpg", jpeg())
         await CardFiles(store).put(LINE, "contact_vcard", "acme.vcf", VCARD.encode())
-        back_up(old, tmp_path / "backup.tar.gz")
-    restore(new, tmp_path / "backup.tar.gz")
+        back_up(old.state_dir, tmp_path / "backup.tar.gz")
+    restore(new.state_dir, tmp_path / "backup.tar.gz")
     async with open_store(new.database) as store:
         files = CardFiles(store)
         assert (await files.get(LINE, "picture")).content == jpeg()

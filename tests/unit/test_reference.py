@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from ari_app.alerts.settings import AlertSettings
+from ari_app.backups.settings import BackupSettings
 from ari_app.cli.reference import documents
 from ari_app.config import AgiSettings, AmiSettings, CallSettings, Settings
 from ari_app.described import described
@@ -24,7 +25,7 @@ def test_a_document_is_up_to_date(name: str) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [Settings, AmiSettings, AgiSettings, OidcSettings, InstallationSettings, AlertSettings, LineSettings],
+    [Settings, AmiSettings, AgiSettings, OidcSettings, InstallationSettings, AlertSettings, BackupSettings, LineSettings],
 )
 def test_every_setting_is_described(model: type[BaseModel]) -> None:
     said = {each.key for each in described(model)}

@@ -11,6 +11,7 @@ FEATURES = {
     "access",
     "alerts",
     "audit",
+    "backups",
     "calls",
     "charts",
     "connect",

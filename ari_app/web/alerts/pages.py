@@ -33,6 +33,7 @@ KINDS: dict[str, Message] = {
     AlertKind.FROZEN.value: message("Frozen account"),
     AlertKind.DISK.value: message("Disk"),
     AlertKind.FAILED_CALLS.value: message("Failed calls"),
+    AlertKind.BACKUP.value: message("Backup"),
 }
 TYPES = {"open": message("Alert"), "over": message("Over"), "test": message("Test")}
 WAYS = {"telegram": "Telegram", "mail": message("Mail")}

@@ -56,6 +56,11 @@ ACTIONS: Mapping[str, Message] = {
     "person erased": message("Data of a person erased"),
     "backup made": message("Backup made"),
     "backup restored": message("Backup restored"),
+    "backup downloaded": message("Backup downloaded"),
+    "backup removed": message("Backup removed"),
+    "restore prepared": message("Restore prepared for the next start"),
+    "restore cancelled": message("Prepared restore cancelled"),
+    "backups changed": message("Settings of backups changed"),
 }
 """By the name that is kept."""
 
@@ -131,7 +136,13 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
     "drain begun": ("POST /drain", "PUT /api/drain"),
     "drain cancelled": ("POST /drain/cancel", "DELETE /api/drain"),
     "diagnostics": ("POST /connect/{flavour}/examine", "POST /api/doctor"),
+    "backup made": ("POST /settings/backups/make", "POST /api/backups"),
+    "backup removed": ("POST /settings/backups/{name}/remove", "DELETE /api/backups/files/{name}"),
+    "restore prepared": ("POST /settings/backups/{name}/restore", "POST /api/backups/files/{name}/restore"),
+    "restore cancelled": ("POST /settings/backups/restore/cancel", "DELETE /api/backups/restore"),
+    "backups changed": ("POST /settings/backups", "PATCH /api/backups/settings"),
     # What reads, and is kept all the same: the data leaves the house.
+    "backup downloaded": ("GET /settings/backups/{name}/file", "GET /api/backups/files/{name}"),
     "calls exported": ("GET /calls.csv", "GET /api/calls.csv"),
     "audit log exported": ("GET /audit.csv", "GET /api/audit.csv"),
     "person exported": ("GET /people/{person}/export", "GET /api/people/{person}/export"),

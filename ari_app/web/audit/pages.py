@@ -19,6 +19,7 @@ KIND_NAMES: dict[str, Message] = {
     "command line": message("Command line"),
     "AMI": message("AMI request"),
     "visitor": message("Not signed in"),
+    "program": message("By itself"),
 }
 
 

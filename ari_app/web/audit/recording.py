@@ -67,5 +67,5 @@ def actor_of(request: web.Request, who: Identity, name: str = "") -> Actor:
 
 def settings_of(its: Services) -> dict[str, BaseModel]:
     """What is set now: by a line's number, a part's name, or, for the whole installation, under no name."""
-    lines, alerts = its.lines.all_settings(), its.alerts.part
-    return {"": its.installation.settings, alerts.name: alerts.settings} | {each.number: each for each in lines}
+    parts = {each.name: each.settings for each in (its.alerts.part, its.backups.part)}
+    return {"": its.installation.settings, **parts} | {each.number: each for each in its.lines.all_settings()}

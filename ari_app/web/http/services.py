@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from ari_app.alerts.alerts import Alerts
+    from ari_app.backups.backups import Backups
     from ari_app.calls.dispatcher import CallDispatcher
     from ari_app.calls.registry import CallRegistry
     from ari_app.doctor import Doctor
@@ -53,6 +54,7 @@ class Services:
     alerts: Alerts
     people: People
     activity: RecentActivity
+    backups: Backups
     ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 

@@ -1,0 +1,1 @@
+"""Copies of all that an installation keeps: made at set times, encrypted, and put back."""

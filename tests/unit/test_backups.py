@@ -1,0 +1,240 @@
+"""Backups that the program makes by itself: when, how many stay, encrypted, and put in place at the next start."""
+
+import asyncio
+import shutil
+import tarfile
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyrage
+import pytest
+
+from ari_app.backups import worker
+from ari_app.backups.archive import BEFORE, DATABASE, BackupError, PassphraseWrong, back_up, is_encrypted, restore
+from ari_app.backups.backups import RETRY_S, BackupRefused, Backups, PassphraseRefused, UnknownBackup
+from ari_app.backups.settings import BackupSettings
+from ari_app.backups.staging import STAGED, put_in_place, stage, staged, unstage
+from ari_app.lines.part_settings import PartSettings
+from ari_app.lines.settings import SettingRefused
+from ari_app.reports.audit import AuditLog
+from ari_app.store.audit import AuditQuery
+from ari_app.store.store import Store, open_store
+
+PASSPHRASE = "correct horse battery"
+MOSCOW = ZoneInfo("Europe/Moscow")
+NOW = datetime(2026, 11, 29, 12, 0, tzinfo=MOSCOW).timestamp()
+DAY_S = 86400.0
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Path]:
+    """A state directory with a database and a session."""
+    folder = tmp_path / "state"
+    async with open_store(folder / DATABASE):
+        pass
+    (folder / "lines").mkdir()
+    shutil.copy(folder / DATABASE, folder / "lines/79990000001.session")
+    yield folder
+
+
+def left_in(here: Path) -> list[str]:
+    """What is half done."""
+    return [each.name for each in here.iterdir() if each.name.startswith("backup-")]
+
+
+class Its:
+    """Backups with a clock and a worker of a test's own; ``broken``: it fails so."""
+
+    def __init__(self, here: Path, store: Store) -> None:
+        self.now = NOW
+        self.here = here
+        self.broken = ""
+        self.changed = asyncio.Event()
+        self.audit = AuditLog(store)
+        part = PartSettings(store, "backups", BackupSettings())
+        self.backups = Backups(
+            part,
+            here,
+            here / "backups",
+            self.audit,
+            zone=lambda: MOSCOW,
+            clock=lambda: self.now,
+            on_change=self.changed.set,
+            work=self._work,
+        )
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait for something that has to become true."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def _work(self, work: Any) -> dict[str, Any]:
+        if self.broken:
+            raise BackupError(self.broken)
+        folder, file, passphrase = Path(work["folder"]), Path(work["file"]), work["passphrase"]
+        file.parent.mkdir(exist_ok=True)
+        if work["do"] == worker.BACK_UP:
+            return {"sessions": back_up(folder, file, passphrase)}
+        return {"sessions": stage(folder, file, passphrase, work["at"]).sessions}
+
+
+@pytest.fixture
+async def its(here: Path) -> AsyncIterator[Its]:
+    async with open_store(here / DATABASE) as store:
+        yield Its(here, store)
+
+
+def test_an_encrypted_one_there_and_back(here: Path, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz.age"
+    assert back_up(here, file, PASSPHRASE) == 1
+    assert is_encrypted(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert b"SQLite" not in file.read_bytes()
+    for wrong in ("", "another passphrase"):
+        with pytest.raises(PassphraseWrong):
+            restore(tmp_path / "new", file, wrong)
+    assert restore(tmp_path / "new", file, PASSPHRASE) == 1
+    assert (tmp_path / "new/lines/79990000001.session").exists()
+
+
+def test_an_administrator_opens_it_without_us(here: Path, tmp_path: Path) -> None:
+    """By age's own format: any program of age's does it."""
+    back_up(here, tmp_path / "b.age", PASSPHRASE)
+    plain = tmp_path / "b.tar.gz"
+    plain.write_bytes(pyrage.passphrase.decrypt((tmp_path / "b.age").read_bytes(), PASSPHRASE))
+    with tarfile.open(plain) as archive:
+        assert archive.getnames() == [DATABASE, "lines/79990000001.session"]
+
+
+def test_one_that_is_damaged_restores_nothing(here: Path, tmp_path: Path) -> None:
+    file = tmp_path / "b.age"
+    back_up(here, file, PASSPHRASE)
+    whole = file.read_bytes()
+    for damaged in (whole[:-100], whole[:200] + b"x" + whole[201:], whole[:30]):
+        file.write_bytes(damaged)
+        with pytest.raises(BackupError):
+            restore(tmp_path / "new", file, PASSPHRASE)
+        assert not (tmp_path / "new" / DATABASE).exists()
+
+
+async def test_the_worker_is_a_process_of_its_own(here: Path, tmp_path: Path) -> None:
+    file = tmp_path / "backups/b.tar.gz.age"
+    work = {"folder": str(here), "file": str(file), "passphrase": PASSPHRASE}
+    assert await worker.run(work | {"do": worker.BACK_UP}) == {"sessions": 1}
+    assert await worker.run(work | {"do": worker.STAGE, "at": NOW}) == {"sessions": 1}
+    with pytest.raises(PassphraseWrong):
+        await worker.run(work | {"do": worker.STAGE, "at": NOW, "passphrase": "another one"})
+    with pytest.raises(BackupError, match="File exists"):
+        await worker.run(work | {"do": worker.BACK_UP, "file": str(here / DATABASE / "b")})
+    with pytest.raises(BackupError, match="it was not done"):
+        await worker.run(work | {"do": worker.BACK_UP}, within_s=0.001)
+    assert left_in(here) == []
+
+
+async def test_a_staged_one_is_put_in_place_at_the_next_start(here: Path, tmp_path: Path) -> None:
+    file = tmp_path / "b.tar.gz"
+    back_up(here, file)
+    (here / "lines/79990000009.session").write_bytes(b"of a later line")
+    assert put_in_place(here) is None
+    stage(here, file, "", NOW)
+    waits = staged(here)
+    assert waits is not None
+    assert (waits.name, waits.sessions) == ("b.tar.gz", 1)
+    assert (here / "lines/79990000009.session").exists(), "nothing has changed yet"
+    assert put_in_place(here) == waits
+    assert not (here / "lines/79990000009.session").exists()
+    assert (here / BEFORE / "lines/79990000009.session").exists()
+    assert put_in_place(here) is None
+    assert not (here / STAGED).exists()
+
+
+async def test_what_can_not_be_put_in_place_leaves_all_as_it_was(here: Path, tmp_path: Path) -> None:
+    file = tmp_path / "b.tar.gz"
+    back_up(here, file)
+    stage(here, file, "", NOW)
+    (here / STAGED / DATABASE).write_bytes(b"no database")
+    before = (here / DATABASE).read_bytes()
+    assert put_in_place(here) is None
+    assert (here / DATABASE).read_bytes() == before
+    assert put_in_place(here) is None, "it is tried once"
+    stage(here, file, "", NOW)
+    unstage(here)
+    assert (staged(here), put_in_place(here)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "last", "due_s"),
+    [
+        ({"schedule": "off"}, None, None),
+        ({"schedule": "daily", "at": "03:30"}, None, -NOW),
+        ({"schedule": "daily", "at": "03:30"}, NOW - 2 * 3600, 15.5 * 3600),
+        ({"schedule": "daily", "at": "13:00"}, NOW - 2 * 3600, 3600.0),
+        ({"schedule": "daily", "at": "11:00"}, NOW - 2 * 3600, -3600.0),
+        ({"schedule": "daily", "at": "03:30"}, NOW - 5 * DAY_S, -4 * DAY_S - 8.5 * 3600),
+        ({"schedule": "hours", "hours": 6}, NOW - 2 * 3600, 4 * 3600.0),
+    ],
+)
+async def test_when_the_next_one_is_made(its: Its, settings: Any, last: float | None, due_s: float | None) -> None:
+    if last is not None:
+        its.now = last
+        await its.backups.make()
+        its.now = NOW
+    await its.backups.part.change(settings)
+    assert await its.backups.due_in() == due_s
+
+
+async def test_the_oldest_go(its: Its) -> None:
+    await its.backups.part.change({"keep": 2})
+    (its.here / "backups").mkdir()
+    (its.here / "backups/notes.txt").write_text("mine")
+    for day in range(4):
+        its.now = NOW + day * DAY_S
+        await its.backups.make()
+    assert [each.made_at for each in await its.backups.files()] == [NOW + 3 * DAY_S, NOW + 2 * DAY_S]
+    assert (its.here / "backups/notes.txt").exists()
+
+
+async def test_by_itself_and_again_after_a_failure(its: Its) -> None:
+    its.broken = "the disk is full"
+    await its.backups.part.change({"schedule": "hours", "hours": 1})
+    running = asyncio.create_task(its.backups.run())
+    try:
+        await its.until(lambda: its.backups.trouble is not None)
+        assert str(its.backups.trouble) == "The backup could not be made: the disk is full."
+        assert await its.backups.due_in() == RETRY_S
+        its.broken, its.now = "", NOW + RETRY_S
+        await its.backups.part.change({"keep": 3})
+        await its.until(lambda: its.backups.trouble is None and not its.backups.running)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    assert its.backups.trouble is None
+    found = await its.audit.find(AuditQuery())
+    assert [(row.kind, row.action) for row in found.rows] == [("program", "backup made")]
+
+
+async def test_encrypted_listed_staged_and_removed(its: Its) -> None:
+    with pytest.raises(SettingRefused):
+        await its.backups.part.change({"passphrase": "short"})
+    await its.backups.part.change({"passphrase": PASSPHRASE})
+    made = await its.backups.make()
+    assert (made.name, made.encrypted) == ("astergram-20261129T090000Z.tar.gz.age", True)
+    with pytest.raises(PassphraseRefused):
+        await its.backups.stage(made.name, "another passphrase")
+    assert (await its.backups.stage(made.name)).sessions == 1
+    await its.backups.unstage()
+    assert its.backups.staged is None
+    for name in ("astergram-20261129T090001Z.tar.gz", "../astergram.db"):
+        with pytest.raises(UnknownBackup):
+            await its.backups.stage(name)
+    await its.backups.remove(made.name)
+    assert await its.backups.files() == []
+    its.broken = "no room"
+    with pytest.raises(BackupRefused, match="no room"):
+        await its.backups.make()
