@@ -79,6 +79,7 @@ from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.telegram.turn_server import TurnServer
+from ari_app.updates import UpdateNotice, newest
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.webhooks.webhooks import open_webhooks
@@ -261,6 +262,10 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             asked = AmiServices(pbx_services, placer, registry, audit)
             reports.begin(reporting, lines, registry, asked, pbx_tasks)
         reporting.begin(pbx_tasks, history.crashed)
+        ask = partial(newest, settings.updates.source, settings.updates.address)
+        updates = UpdateNotice(
+            None if settings.updates.source == "off" else ask, on_change=partial(bus.publish, "updates")
+        )
         backups = Backups(
             PartSettings(store, "backups", BackupSettings()),
             settings.state_dir,
@@ -307,6 +312,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
 
         alerts.begin(line_tasks)
         line_tasks.supervise(backups.run, "backups")
+        line_tasks.supervise(updates.run, "newer versions")
 
         # What the dialplan asks for.
         if agi := settings.agi:
@@ -344,6 +350,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             people=people(store, sessions, manager, memory),
             activity=activity,
             backups=backups,
+            updates=updates,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, sockets, settings.oidc))

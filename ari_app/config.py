@@ -249,6 +249,33 @@ class BackupSection(_Section):
     ] = None
 
 
+class UpdateSection(_Section):
+    """Whether the place that Astergram was installed from is asked for a newer version (docs/upgrade.md)."""
+
+    source: Annotated[
+        Literal["off", "pip", "apt"],
+        Setting(
+            message("Where to look for a newer version"),
+            message(
+                "pip: the package index that pip is set up for, each day. apt: what apt knows already. off: nowhere."
+            ),
+        ),
+    ] = "off"
+    index: Annotated[
+        Secret | None,
+        Setting(
+            message("Another package index"),
+            message("For pip; its address may have a login in it."),
+            example="https://packages.example.com/simple",
+        ),
+    ] = None
+
+    @property
+    def address(self) -> str:
+        """Of the other index; empty for none."""
+        return self.index.get_secret_value() if self.index else ""
+
+
 class CallSettings(_Section):
     """What bounds every call, and how long calls are kept."""
 
@@ -407,6 +434,7 @@ class Settings(BaseSettings):
     retention: RetentionSection = RetentionSection()
     media: MediaSection = MediaSection()
     backups: BackupSection = BackupSection()
+    updates: UpdateSection = UpdateSection()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()
 

@@ -42,4 +42,6 @@ def surroundings(
         turn=turn,
         holds_app=holds_app,
         telegram_offset_s=telegram_offset_s,
+        update_source=settings.updates.source,
+        update_index=settings.updates.index,
     )

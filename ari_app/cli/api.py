@@ -66,6 +66,8 @@ async def status(options: argparse.Namespace, api: Api) -> None:
         return show_json(found | {"lines": lines})
     calls = f"{found['calls']} call{'' if found['calls'] == 1 else 's'}"
     print(f"Astergram {found['version']} has been running for {duration(found['running_s'])}, with {calls} now.")
+    if newer := found["newer_version"]:
+        print(f"Astergram {newer} can be installed.")
     for each in troubles(found):
         print(each)
     return cli_lines.show_lines(lines)

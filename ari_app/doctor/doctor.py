@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError
-from ari_app.doctor import agi, ari, machine, manager, reach, running_dialplan, server, turn
+from ari_app.doctor import agi, ari, machine, manager, reach, running_dialplan, server, turn, updates
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
@@ -46,8 +46,11 @@ class Doctor:
                 ],
                 Topic.TIME: [lambda: _at_once(reach.clock, here), lambda: _in_thread(machine.synchronised)],
                 Topic.MACHINE: [
-                    functools.partial(_in_thread, check, here)
-                    for check in (machine.disk, machine.modes, machine.open_files, machine.memory)
+                    *(
+                        functools.partial(_in_thread, check, here)
+                        for check in (machine.disk, machine.modes, machine.open_files, machine.memory)
+                    ),
+                    lambda: updates.newer(here),
                 ],
             }
         )

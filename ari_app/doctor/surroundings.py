@@ -12,6 +12,7 @@ from ari_app.networks import Network
 from ari_app.telegram.account import PRODUCTION_SERVER
 from ari_app.telegram.proxy import Proxy
 from ari_app.telegram.turn_server import TurnServer
+from ari_app.updates import Source
 
 TELEGRAM_SERVERS: tuple[tuple[str, int], ...] = (PRODUCTION_SERVER,)
 """Where a new session connects to first."""
@@ -77,6 +78,8 @@ class Surroundings:
     turn: TurnServer | None = None
     holds_app: bool = False
     telegram_offset_s: float | None = None
+    update_source: Source = "off"
+    update_index: SecretStr | None = None
 
     @property
     def calls(self) -> int:

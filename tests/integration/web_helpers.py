@@ -40,6 +40,7 @@ from ari_app.reports.metrics import Metrics, Sources
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.bot import Bot
+from ari_app.updates import UpdateNotice
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.web.http.settings import WebSettings
@@ -159,6 +160,7 @@ async def site(
                 registry=parts["registry"], ami=None, alerts=parts["alerts"], forget=lambda who: None
             )
             parts["people"] = people(store, folder / "lines", parts["lines"], cast(Any, memory), clock)
+        parts.setdefault("updates", UpdateNotice(None))
         parts.setdefault("activity", RecentActivity(lines, parts["statuses"], bus, clock))
         if "metrics" not in parts:
             sources = Sources(lines, parts["statuses"], parts["registry"], store.queue)

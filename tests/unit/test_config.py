@@ -11,7 +11,22 @@ from pydantic import BaseModel
 from ari_app.config import AgiSettings, AmiSettings, ConfigError, Settings, load
 from ari_app.web.oidc.settings import OidcSettings
 
-SECTIONS = ("asterisk", "telegram", "bot", "ami", "agi", "web", "oidc", "calls", "retention", "media", "log", "traces")
+SECTIONS = (
+    "asterisk",
+    "telegram",
+    "bot",
+    "ami",
+    "agi",
+    "web",
+    "oidc",
+    "calls",
+    "retention",
+    "media",
+    "backups",
+    "updates",
+    "log",
+    "traces",
+)
 OPTIONAL: dict[str, type[BaseModel]] = {"ami": AmiSettings, "agi": AgiSettings, "oidc": OidcSettings}
 SAMPLE = Path(__file__).parents[2] / "docs" / "astergram.sample.toml"
 GOOD = """

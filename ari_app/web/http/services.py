@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ari_app.reports.audit import AuditLog
     from ari_app.reports.history import History
     from ari_app.reports.metrics import Metrics
+    from ari_app.updates import UpdateNotice
     from ari_app.webhooks.webhooks import Webhooks
 
 
@@ -55,6 +56,7 @@ class Services:
     people: People
     activity: RecentActivity
     backups: Backups
+    updates: UpdateNotice
     ami: AmiReports | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 

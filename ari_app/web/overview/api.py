@@ -107,6 +107,9 @@ class ProgramStatus(BaseModel):
     """The version, how long it has been running (seconds), its live calls, its tasks, and the time zone of days."""
 
     version: str
+    newer_version: str | None = Field(
+        description="One that can be installed; null where there is none, or nobody asks."
+    )
     running_s: float
     calls: int
     tasks: int
@@ -128,6 +131,7 @@ async def get_status(asked: Asked) -> ProgramStatus:
     last = failures.last[-1] if failures.last else None
     return ProgramStatus(
         version=__version__,
+        newer_version=its.updates.newer,
         running_s=asked.web.steady() - asked.web.started,
         calls=len(its.registry.calls),
         tasks=len(asyncio.all_tasks()),

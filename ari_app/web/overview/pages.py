@@ -90,6 +90,7 @@ def _trouble(request: web.Request) -> dict[str, Any]:
         "ami": its.ami,
         "webhooks": its.webhooks,
         "alerts": its.alerts,
+        "newer": its.updates.newer,
         "shortage": registry.shortage,
         "drain": registry.drain,
         "calls": len(registry.calls),
