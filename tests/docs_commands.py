@@ -16,8 +16,8 @@ PAGES = [
     *sorted((ROOT / "docs/ru").glob("*.md")),
 ]
 PROGRAMS = (
-    "apt|asterisk|astergram|chmod|chown|cp|curl|docker|editor|fwconsole|git|install|journalctl|ln|mkdir|pip|promtool"
-    "|python3|source|ssh|systemctl|systemd-analyze|systemd-sysusers|useradd"
+    "age|apt|asterisk|astergram|chmod|chown|cp|curl|docker|editor|fwconsole|git|install|journalctl|ln|mkdir|pip|promtool"
+    "|python3|source|ssh|systemctl|systemd-analyze|systemd-sysusers|tar|useradd"
 )
 COMMAND = re.compile(
     r"(?:\$ )?(?:[A-Z_]+=\S+ )*(?:sudo -u \S+ )?"
@@ -185,6 +185,16 @@ RUN = (
     Do("astergram activity --last 50"),
     # Backups, at work; and what a shell completes.
     Do("astergram backup astergram-backup.tar.gz"),
+    Do(
+        "astergram backups settings schedule=daily at=03:30 keep=14 passphrase=-",
+        reads="a secret for backups\n",
+        says="keep = 14",
+    ),
+    Do("astergram backups settings schedule=hours hours=6", says="hours = 6"),
+    Do("astergram backups make", says=r"\.tar\.gz\.age is made"),
+    Do("astergram backups list", says=r"\.tar\.gz\.age"),
+    Do("astergram backups settings", says="schedule"),
+    Do("astergram backups cancel", says="nothing is restored"),
     Do("astergram completion bash > /etc/bash_completion.d/astergram"),
     Do("astergram completion fish > ~/.config/fish/completions/astergram.fish"),
     Do("astergram settings proxy=-", reads="A_PROXY\n", says='proxy = "set"'),
@@ -219,6 +229,13 @@ NOT_RUN = {
     r".* docs/examples/voice_agent\.py": "tests/e2e/test_recipes.py calls it",
     r"asterisk -rvvv": "is Asterisk's console, which stays open",
     r"astergram (audit export|backup|call|completion|line show|line set)": "names a command, without what it takes",
+    r"astergram restore (--replace )?(FILE|ФАЙЛ|/path/to/.*|/путь/.*)": (
+        "is `astergram restore astergram-backup.tar.gz`; tests/integration/test_web_backups.py opens an encrypted one"
+    ),
+    r"age -d .*|tar xzf .*": (
+        "takes age, which asks at a terminal; tests/unit/test_backups.py opens a backup by age's format, and unpacks it"
+    ),
+    r"astergram backups restore (NAME|ИМЯ)": "takes a backup's name: tests/integration/test_web_backups.py restores one",
     r"astergram backup (FILE|ФАЙЛ)": "is `astergram backup astergram-backup.tar.gz`",
 }
 """By a pattern of the whole command: why it is not run."""
