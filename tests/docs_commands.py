@@ -235,7 +235,7 @@ NOT_RUN = {
     r"age -d .*|tar xzf .*": (
         "takes age, which asks at a terminal; tests/unit/test_backups.py opens a backup by age's format, and unpacks it"
     ),
-    r"astergram backups restore (NAME|ИМЯ)": "takes a backup's name: tests/integration/test_web_backups.py restores one",
+    r"astergram backups restore (NAME|ИМЯ)": "takes a name: tests/integration/test_web_backups.py restores one",
     r"astergram backup (FILE|ФАЙЛ)": "is `astergram backup astergram-backup.tar.gz`",
 }
 """By a pattern of the whole command: why it is not run."""

@@ -25,7 +25,16 @@ def test_a_document_is_up_to_date(name: str) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [Settings, AmiSettings, AgiSettings, OidcSettings, InstallationSettings, AlertSettings, BackupSettings, LineSettings],
+    [
+        Settings,
+        AmiSettings,
+        AgiSettings,
+        OidcSettings,
+        InstallationSettings,
+        AlertSettings,
+        BackupSettings,
+        LineSettings,
+    ],
 )
 def test_every_setting_is_described(model: type[BaseModel]) -> None:
     said = {each.key for each in described(model)}
