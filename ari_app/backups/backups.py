@@ -115,7 +115,7 @@ class Backups:
         if self.failed_at is not None:
             return self.failed_at + RETRY_S - now
         files = await self.files()
-        last = files[0].made_at if files else 0.0
+        last = min(files[0].made_at, now) if files else 0.0  # the clock may have been set back
         if its.schedule == "hours":
             return last + its.hours * HOUR_S - now
         return self._daily(last, its.at) - now
@@ -220,7 +220,11 @@ class Backups:
 
 def _files(folder: Path) -> list[BackupFile]:
     found = []
-    for path in folder.glob("astergram-*"):
+    try:
+        paths = list(folder.glob("astergram-*"))
+    except OSError:  # making the next one tells what is wrong
+        return []
+    for path in paths:
         if match := NAME.fullmatch(path.name):
             with suppress(OSError, ValueError):  # gone meanwhile
                 made_at = datetime.strptime(match[1], STAMP).replace(tzinfo=UTC).timestamp()

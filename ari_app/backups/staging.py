@@ -67,9 +67,9 @@ def put_in_place(here: Path) -> StagedBackup | None:
         (folder / NOTE).unlink()  # it is tried once
         check(folder / DATABASE, Path(found.name))
         exchange(folder, here)
-        unstage(here)
     except (BackupError, OSError) as error:
         log.error("the backup %s is not restored, all is as it was: %s", found.name, error)  # noqa: TRY400 - a sentence
         return None
+    shutil.rmtree(folder, ignore_errors=True)
     log.warning("the backup %s is restored, with %d sessions", found.name, found.sessions)
     return found
