@@ -32,10 +32,10 @@ from tests.pictures import png
 HEIGHT = 900
 LANGUAGES, THEMES, WIDTHS = ("en", "ru"), ("light", "dark"), (360, 768, 1280)
 PARTS = re.compile(
-    r"/(now|view|export|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+|webhooks/list"
-    r"|deliveries)$|\.csv$"
+    r"/(now|view|export|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+|\w+/list"
+    r"|deliveries|file)$|\.csv$|^/login/oidc"
 )
-"""What is fetched besides pages, files included, and what leads on to one."""
+"""What is fetched besides pages, files included, and what leads on to one; single sign-on has test_oidc.py."""
 FOCUSED = """() => {
   const {left, top, width, height} = document.activeElement.getBoundingClientRect();
   const there = document.elementFromPoint(left + width / 2, top + height / 2);
@@ -120,6 +120,7 @@ async def test_axe_finds_nothing_on_any_page(tmp_path: Path, chromium: Tree) -> 
                     f"{line}/signin", "/calls?page=2", f"/calls/{calls[0].id}", f"/calls/{call.id}", "/charts",
                     "/connect", "/connect/freepbx", "/connect/api", "/settings", "/users", "/audit", "/people?q=maria",
                     f"/people/{calls[0].person_id}", "/account", "/account/two-factor", hooks, f"{hooks}/{hook.id}",
+                        "/alerts", "/settings/alerts", "/settings/backups",
                     "/nothing-there",
                 ):  # fmt: skip
                     await examination.of(site, path)

@@ -60,7 +60,18 @@ NEVER_DONE = {
     "GET /api/webhooks/{id}/deliveries",
     "POST /api/webhooks/{id}/deliveries/{delivery}/send",
     "DELETE /api/webhooks/{id}",
+    # Nobody is told of alerts, nothing is muted, and no backup waits or has that name: test_web_alerts.py and
+    # test_web_backups.py of tests/integration
+    "POST /api/alerts/test",
+    "DELETE /api/alerts/mutes/{id}",
+    "DELETE /api/backups/restore",
+    "DELETE /api/backups/files/{name}",
+    # There is no provider: tests/integration/test_web_oidc_ways.py
+    "GET /api/access/oidc",
+    "POST /api/access/oidc/test",
 }
+MERGE_PATCHES = {"PATCH /api/alerts/settings", "PATCH /api/backups/settings"}
+"""Their document takes any object (RFC 7396), and the program refuses settings that it does not know."""
 SECRET = re.compile(r"password|hash|secret|token|session|key$", re.IGNORECASE)
 SHOWN_ONCE = {
     ("make_token", "token"),
@@ -214,7 +225,12 @@ async def test_schemathesis(program: WholeProgram, sandbox: Stage, tmp_path: Pat
     assert wanted == set(found)
     for each in sorted(wanted):
         with subtests.test(each):
-            assert not found[each].failures, "\n\n".join(found[each].failures.values())
+            failures = {
+                name: said
+                for name, said in found[each].failures.items()
+                if not (each in MERGE_PATCHES and name.startswith("positive_data_acceptance"))
+            }
+            assert not failures, "\n\n".join(failures.values())
             done = any(200 <= status < 300 for status in found[each].statuses)
             assert done is (each not in NEVER_DONE), sorted(found[each].statuses)
 

@@ -27,6 +27,8 @@ class Channel:
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
+        # Ahead: to encode a minute takes a slow machine seconds, and what is late goes out in a burst.
+        self.packets = list(packets_of(tone(440, 60), codec))
         self.heard: list[bytes] = []
         self.heard_at: list[float] = []
         self.xoff = asyncio.Event()
@@ -50,7 +52,7 @@ class Channel:
     async def speak(self, socket: web.WebSocketResponse) -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
-        for number, packet in enumerate(packets_of(tone(440, 60), self.codec)):
+        for number, packet in enumerate(self.packets):
             await asyncio.sleep(start + number * 0.02 - loop.time())
             await socket.send_bytes(packet)
             if self.xoff.is_set():
@@ -90,9 +92,6 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> 
         await person.attach_files(said, heard)
         await line.attach_websocket(channel.url, Codecs(codec, codec))
         await connect(line, person)
-        async with asyncio.timeout(10):
-            while (talks := await line.stats()).level_to_telegram_dbfs < -90:  # noqa: ASYNC110 - no event for this, too
-                await asyncio.sleep(0.1)
         await asyncio.sleep(3)
         before = await line.stats()
         channel.xoff.set()
@@ -103,13 +102,10 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> 
         async with asyncio.timeout(10):
             assert "closed the media WebSocket" in (await line.lost()).reason
     assert before.transport == "websocket"
-    packets = before.from_asterisk.packets - talks.from_asterisk.packets
-    assert packets >= 145
+    assert before.from_asterisk.packets >= 145
     assert before.from_asterisk.lost == 0
-    # A busy machine makes a packet late, or lets one go after a stall of the process. What came before anybody took it
-    # is let go, too.
-    late, let_go = before.from_asterisk.late - talks.from_asterisk.late, before.overflows - talks.overflows
-    assert late + let_go < packets / 20
+    # A busy machine makes a packet late, or lets one go after a stall of the process.
+    assert before.from_asterisk.late + before.overflows < before.from_asterisk.packets / 20
 
     decoder = FORMATS[codec].decoder()
     got = np.concatenate([decoder.decode(packet) for packet in channel.heard])

@@ -16,7 +16,7 @@ from tests.oidc_provider import CLIENT, SECRET, OidcProvider, oidc_provider
 
 CALLBACK = "/login/oidc/callback"
 CREATE = {"users": "create", "role_claim": "groups", "roles": {"pbx-admins": "administrator", "staff": "viewer"}}
-PATIENCE_S = 0.3
+PATIENCE_S = 2.0
 
 
 @pytest.fixture
