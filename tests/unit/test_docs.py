@@ -21,7 +21,6 @@ ENGLISH_ONLY = {
     "events.md": "made from the program, for programmers",
     "measured.md": "made from a run of scripts/bench",
     "monitoring.md": "a reference, mostly names of metrics",
-    "settings.md": "made from the program; the pages show the same in Russian",
     "webhooks.md": "made from the program, for programmers",
 }
 """What administrators read and is not in Russian, and why."""
