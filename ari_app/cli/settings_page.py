@@ -88,7 +88,7 @@ RUSSIAN = PageTexts(
         "bot": "Бот от @BotFather для клавиатуры и визитки; у него должен быть включён инлайн-режим (/setinline).",
         "ami": "Интерфейс AMI в Asterisk (manager.conf), для событий и `astergram doctor`; необязателен.",
         "agi": "FastAGI, через который спрашивает диалплан ([dialplan.md](dialplan.md)); без раздела не работает.",
-        "backups": "Где хранятся копии, которые программа делает сама; расписание — на странице ([backups.md](backups.md)).",
+        "backups": "Где хранятся копии; расписание задаётся на странице ([backups.md](backups.md)).",
         "updates": "Спрашивать ли о новой версии там, откуда установлен Astergram ([upgrade.md](upgrade.md)).",
         "web": "Страница администратора и JSON API.",
         "oidc": "Вход через OpenID Connect ([single-sign-on.md](single-sign-on.md)); без раздела не работает.",
