@@ -60,11 +60,10 @@ NEVER_DONE = {
     "GET /api/webhooks/{id}/deliveries",
     "POST /api/webhooks/{id}/deliveries/{delivery}/send",
     "DELETE /api/webhooks/{id}",
-    # Nobody is told of alerts, nothing is muted, and no backup waits or has that name: test_web_alerts.py and
+    # Nobody is told of alerts, nothing is muted, and no backup has that name: test_web_alerts.py and
     # test_web_backups.py of tests/integration
     "POST /api/alerts/test",
     "DELETE /api/alerts/mutes/{id}",
-    "DELETE /api/backups/restore",
     "DELETE /api/backups/files/{name}",
     # There is no provider: tests/integration/test_web_oidc_ways.py
     "GET /api/access/oidc",
