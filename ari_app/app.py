@@ -83,6 +83,7 @@ from ari_app.updates import UpdateNotice, newest
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.webhooks.webhooks import open_webhooks
+from media.held import held as held_media
 from media.pool import MediaPool
 from media.types import AriLogin, MediaSettings
 
@@ -90,6 +91,8 @@ if TYPE_CHECKING:
     from ari_app.doctor import Surroundings
     from ari_app.web.server import Served
 
+HOLD_S = 120.0
+"""For the database to be opened while calls that were left wait; then each ends after `orphan_s` of [media]."""
 LEFT_S = 5.0
 """For the calls that an earlier run has left to go on, before the page is loaded: adopting one takes milliseconds."""
 
@@ -153,6 +156,10 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         sockets = stack.enter_context(listening(settings.web, settings.socket))
         restored = put_in_place(settings.state_dir)
         journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))  # the database's last writes empty it
+        left = read_left(journal)
+        # Where an upgrade changes large tables, who talks is not to be cut off meanwhile.
+        media_held = stack.enter_context(held_media(left.media_sockets()))
+        asyncio.get_running_loop().call_later(HOLD_S, media_held.let_go)
         bus = EventBus()
         store = await stack.enter_async_context(
             open_store(settings.database, on_change=partial(bus.publish, "storage"))
@@ -161,7 +168,6 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
         languages = await open_languages(store)
-        left = read_left(journal)
         audit = AuditLog(store)
         if restored:
             audit.record(PROGRAM, "backup restored", restored.name)
@@ -305,6 +311,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         if ports:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
         await manager.load()
+        media_held.let_go()
         await stack.enter_async_context(guard(HandedOver(registry, reports, store)))
         LeftCallHandler(left, journal, lines, registry, resources, keypads, cards, history, call_tasks).begin()
         # What has come meanwhile may be about a call that was left.

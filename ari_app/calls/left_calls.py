@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from ari_app.calls.adoption import Adoption
@@ -41,6 +42,10 @@ class LeftCalls:
     def all(self) -> list[JournalledCall]:
         """Each of them."""
         return list(self._calls.values())
+
+    def media_sockets(self) -> list[Path]:
+        """Where their media processes listen."""
+        return [Path(its.path) for call in self.all() if (its := call.parts.process)]
 
     def kept(self) -> Collection[str]:
         """What they have in Asterisk, until each has been adopted, or closed."""

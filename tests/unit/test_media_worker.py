@@ -12,6 +12,7 @@ import pytest
 
 from media import messages as m
 from media import worker as module
+from media.held import held
 from media.pool import _prepare
 from media.sockets import short_address
 from media.types import AriLogin
@@ -111,6 +112,33 @@ async def test_a_process_that_can_serve_nobody_hangs_its_call_up(
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     assert hung_up == ["its"]
     assert "something is wrong with it" in caplog.text
+
+
+async def test_a_process_that_is_held_waits_for_its_controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "faulthandler", Mock())
+    path, grace_s = tmp_path / "its.sock", 0.2
+    with short_address(path) as address, closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.setblocking(False)
+        listening.bind(address)
+        listening.listen(1)
+        async with asyncio.timeout(PASSES_S):
+            working = asyncio.create_task(main(listening, path))
+            reader, writer = await asyncio.open_unix_connection(address)
+            writer.write(m.to_line(m.Begin(number=1, call_id=CALL, orphan_grace_s=grace_s)))
+            assert await m.read_answer(reader) == m.Done(number=1)
+            with held([path, tmp_path / "another"]) as its:
+                writer.close()
+                _prepare(tmp_path)
+                await asyncio.sleep(3 * grace_s)
+                assert not working.done()
+                its.let_go()
+                reader, writer = await asyncio.open_unix_connection(address)
+                assert await begin(reader, writer) == [m.Done(number=1)]
+            writer.write(m.to_line(m.Stop(number=2)))
+            assert await m.read_answer(reader) == m.Done(number=2)
+            await working
+            writer.close()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 
 async def test_a_process_that_takes_no_controller_holds_up_no_start(tmp_path: Path) -> None:

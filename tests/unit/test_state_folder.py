@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 import textwrap
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,17 @@ import pytest
 from pydantic import SecretStr
 
 from ari_app.app import running
+from ari_app.calls.call import Call
+from ari_app.calls.journal import JOURNAL, open_journal
+from ari_app.calls.journalled import CallJournal
+from ari_app.calls.outcome import Direction
+from ari_app.calls.parts import ProcessPart
 from ari_app.config import AsteriskSettings, Settings
 from ari_app.os_words import in_words
 from ari_app.state_folder import LOCK, StateHeld, held
+from ari_app.store.errors import StoreError
+from ari_app.web.http.settings import WebSettings
+from media.messages import VERSION
 
 KILLED_S = 60.0
 
@@ -125,6 +136,36 @@ async def test_a_second_program_opens_no_database(tmp_path: Path) -> None:
         async with running(settings_of(tmp_path)):
             pass
     assert files_in(tmp_path) == [LOCK]
+
+
+async def test_calls_that_were_left_are_held_before_the_database_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade may have to change a large one."""
+    left = Call("3f2a9c71d0b4", Direction.IN, "+79990000001", "5000000002")
+    left.opened(process=ProcessPart(1, 1, str(tmp_path / "its.sock"), VERSION))
+    with open_journal(tmp_path / JOURNAL) as journal:
+        CallJournal(journal).save(left)
+    connected: list[socket.socket] = []
+
+    @asynccontextmanager
+    async def slow(*_: Any, **__: Any) -> AsyncIterator[None]:
+        connection, _ = its.accept()
+        connected.append(connection)
+        raise StoreError("it is not opened")
+        yield
+
+    monkeypatch.setattr("ari_app.app.open_store", slow)
+    with closing(socket.socket(socket.AF_UNIX)) as its:
+        its.settimeout(KILLED_S)
+        its.bind(str(tmp_path / "its.sock"))
+        its.listen(1)
+        with pytest.raises(StoreError):
+            async with running(settings_of(tmp_path).model_copy(update={"web": WebSettings(port=0)})):
+                pass
+        (connection,) = connected
+        with closing(connection):
+            assert connection.recv(1) == b"", "and let go of by a start that fails"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
