@@ -210,7 +210,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         limits = AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent)
         admission = Admission(limits, bus, lambda: ports.calls if ports else None)
         drain = Drain(bus, listeners, leaves_offers=settings.calls.drain_offers == "leave")
-        registry = CallRegistry(bus, history, listeners, admission, drain=drain, journal=CallJournal(journal))
+        journalist = CallJournal(journal, asterisk.app)
+        registry = CallRegistry(bus, history, listeners, admission, drain=drain, journal=journalist)
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
         life_s = partial(period_s, installation, "cards_days")
@@ -301,7 +302,9 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         retention = Retention(rules(store, sessions, history, audit, memory), lambda: installation.settings)
         installation.on_change(retention.follow)
         installation.on_change(follow_installation)
-        line_tasks.supervise(partial(reconciling, ari, left.kept, return_lost), "what is left behind in Asterisk")
+        reconciled = asyncio.Event()
+        looking = partial(reconciling, ari, left.kept, return_lost, reconciled.set)
+        line_tasks.supervise(looking, "what is left behind in Asterisk")
         line_tasks.supervise(journal.run, "journal of calls")
         line_tasks.supervise(retention.run, "retention")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
@@ -313,7 +316,9 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         await manager.load()
         media_held.let_go()
         await stack.enter_async_context(guard(HandedOver(registry, reports, store)))
-        LeftCallHandler(left, journal, lines, registry, resources, keypads, cards, history, call_tasks).begin()
+        LeftCallHandler(
+            left, journal, lines, registry, resources, keypads, cards, history, call_tasks, reconciled
+        ).begin()
         # What has come meanwhile may be about a call that was left.
         line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,9 +23,10 @@ from typing import Self
 from media.demand import Demand
 from media.forker import Child, Forker, started_at
 from media.guard import guarded
+from media.hang_up import HANG_UP_S
 from media.messages import MAX_LINE
 from media.process import MediaProcess
-from media.sockets import short_address
+from media.sockets import peer_pid, short_address
 from media.types import EngineProtocol, MediaError, MediaSettings
 
 __all__ = ["MediaPool", "MediaProcess"]
@@ -54,9 +55,10 @@ class MediaPool:
         self._warm: list[MediaProcess] = []
         self._live: set[MediaProcess] = set()
         self._refill = asyncio.Event()
+        self._found = frozenset[Path]()
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(_prepare, self._runtime_dir)
+        self._found = await asyncio.to_thread(_prepare, self._runtime_dir)
         await self._tasks.__aenter__()
         await self._forker.__aenter__()
         self._refill.set()
@@ -150,11 +152,28 @@ class MediaPool:
         finally:
             await self._end_left(pid, started)
 
-    async def _end_left(self, pid: int, started: int) -> None:
+    async def end_unknown(self, known: Collection[str]) -> None:
+        """End the media processes that an earlier controller has left, but those with a ``known`` socket's name.
+
+        Each hangs its call up in Asterisk before.
+        """
+        unknown = [path for path in self._found if path.name not in known]
+        await asyncio.gather(*(self._end_unknown(path) for path in unknown))
+
+    async def _end_unknown(self, path: Path) -> None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as its:
+            its.setblocking(False)  # as in `_prepare`
+            with short_address(path) as address:
+                its.connect(address)
+            pid = peer_pid(its)
+            log.warning("media process %d is of a call that is not known: it hangs up in Asterisk, and ends", pid)
+            await self._end_left(pid, None, HANG_UP_S)
+
+    async def _end_left(self, pid: int, started: int | None, within_s: float = 0.0) -> None:
         with contextlib.suppress(OSError):
             child = self._watched(pid, started)
             signal.pidfd_send_signal(child.pidfd, signal.SIGTERM)
-            await asyncio.wait([child.ended], timeout=self._settings.stop_grace_s)
+            await asyncio.wait([child.ended], timeout=within_s + self._settings.stop_grace_s)
             child.kill()
 
     def _watched(self, pid: int, started: int | None) -> Child:
@@ -241,18 +260,24 @@ class MediaPool:
             self._refill.set()
 
 
-def _prepare(runtime_dir: Path) -> None:
-    """Make the folder, and remove the sockets of processes that were killed together with their controller."""
+def _prepare(runtime_dir: Path) -> frozenset[Path]:
+    """Make the folder, and remove the sockets of processes that were killed together with their controller.
+
+    The others.
+    """
     runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    living = set()
     for path in runtime_dir.glob(f"*{SOCKET_SUFFIX}"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.setblocking(False)  # a process that hangs does not accept: nobody waits for that
             try:
                 with short_address(path) as address:
                     probe.connect(address)
+                living.add(path)
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)
             except BlockingIOError:
                 log.warning("a media process does not take anybody at %s", path)
             except OSError as error:
                 log.warning("cannot tell whether %s is in use: %s", path, error)
+    return frozenset(living)

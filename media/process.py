@@ -6,13 +6,13 @@ import itertools
 import logging
 import signal
 import socket
-import struct
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from media import messages as m
 from media.forker import Child, started_at
+from media.sockets import peer_pid
 from media.types import Agreement, Codecs, DhConfig, MediaError, MediaLost, MediaSettings, MediaStats, RelayServer
 
 log = logging.getLogger(__name__)
@@ -62,8 +62,7 @@ class MediaProcess:
     async def take_over(self, call_id: str) -> None:
         """As `begin`, for a process that an earlier controller has begun. Raises MediaError where it is another's."""
         its: socket.socket = self._writer.get_extra_info("socket")
-        pid, _, _ = struct.unpack("3i", its.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-        if pid != self.pid:
+        if (pid := peer_pid(its)) != self.pid:
             raise MediaError(f"{self.path} is of process {pid}, not of the media process {self.pid}")
         await self.begin(call_id)
 

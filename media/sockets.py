@@ -1,6 +1,8 @@
-"""Unix sockets in folders with long names: the kernel takes an address of 108 bytes at most (unix(7))."""
+"""Unix sockets (unix(7)), also in folders with long names: the kernel takes an address of 108 bytes at most."""
 
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,3 +16,9 @@ def short_address(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def peer_pid(its: socket.socket) -> int:
+    """Which process listens where this is connected to (SO_PEERCRED)."""
+    pid, _, _ = struct.unpack("3i", its.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(pid)

@@ -187,11 +187,12 @@ async def reconciling(
     client: AriClient,
     keep: Callable[[], Collection[str]] = tuple,
     give_back: GiveBack = Channel.continueInDialplan,
+    on_done: Callable[[], None] = lambda: None,
 ) -> None:
     """Remove what is left behind after each connect, after each closing that failed, and every ``EVERY_S``.
 
     ``keep``: the ids of what somebody is about to adopt. ``give_back``: what is done with a phone's channel. What fails
-    is tried again, with backoff, until it is done.
+    is tried again, with backoff, until it is done; ``on_done`` is called each time that it is.
     """
     failures, told = 0, ""
     while True:
@@ -211,6 +212,7 @@ async def reconciling(
         failures, told = 0, ""
         for any_id in known:
             client.left.pop(any_id, None)
+        on_done()
         with suppress(TimeoutError):
             async with asyncio.timeout(EVERY_S):
                 await client.to_reconcile.wait()

@@ -66,6 +66,7 @@ class Leg:
         self.linkedid = ""
         """CHANNEL(linkedid), once it is known; a transfer may bring another one."""
         self._client = client
+        self._app = client.app
         self._what = what
         self._in_stasis = False
         self._hangup: Hangup | None = None
@@ -165,7 +166,7 @@ class Leg:
                 self._enter()
             case events.CHANNEL_PRESENT:
                 present = self._client.channel(self.id, dict(event.channel))
-                if present.stasis_app not in (self._client.app, None):
+                if present.stasis_app not in (self._app, None):
                     if self._in_stasis:
                         self._left_stasis()
                 elif present.state == "Up":
@@ -260,8 +261,9 @@ class IncomingLeg(Leg):
     channel in its place would call whom it was transferred to again.
     """
 
-    def __init__(self, client: AriClient, channel: Mapping[str, Any], args: Sequence[str] = ()) -> None:
+    def __init__(self, client: AriClient, channel: Mapping[str, Any], args: Sequence[str] = (), app: str = "") -> None:
         super().__init__(client, str(channel["id"]), f"incoming channel {channel.get('name', '')}")
+        self._app = app or self._app
         caller = channel.get("caller", {})
         self.channel.json = dict(channel)
         self.args = args
@@ -406,14 +408,14 @@ async def adopted_dialplan_leg(client: AriClient, channel_id: str) -> AsyncItera
 
 @asynccontextmanager
 async def adopted_incoming_leg(
-    client: AriClient, channel_id: str, transferred_from: WayBack | None = None
+    client: AriClient, channel_id: str, transferred_from: WayBack | None = None, app: str = ""
 ) -> AsyncIterator[IncomingLeg]:
     """As `incoming_leg`, for a living channel that arrived at an earlier run of this program.
 
-    ``transferred_from``: the way back of the channel whose place it has taken. Raises AriNotFound where it is gone,
-    AriError.
+    ``transferred_from``: the way back of the channel whose place it has taken. ``app``: the application that it arrived
+    at, if that had another name; its events go there. Raises AriNotFound where it is gone, AriError.
     """
-    leg = IncomingLeg(client, (await client.channels.get(channelId=channel_id)).json)
+    leg = IncomingLeg(client, (await client.channels.get(channelId=channel_id)).json, app=app)
     if transferred_from:
         leg.way_back, leg.transferred_away = transferred_from, True
     async with adopted(client, leg):

@@ -27,10 +27,11 @@ P = TypeVar("P")
 class AsteriskAdoption:
     """Each part is None until it is adopted, and where it can't be; `troubles` say why.
 
-    ``leg_is_gone``: the PBX has hung up meanwhile. ``was_transferred``: another channel is in the leg's place.
+    ``leg_is_gone``: the PBX has hung up meanwhile. ``was_transferred``: another channel is in the leg's place. ``app``:
+    the Stasis application that they are in, where that is known.
     """
 
-    def __init__(self, scope: CallScope, ari: AriClient) -> None:
+    def __init__(self, scope: CallScope, ari: AriClient, app: str = "") -> None:
         self.external: ExternalMediaLeg | None = None
         self.leg: Leg | None = None
         self.row: OutgoingRow | None = None
@@ -39,12 +40,15 @@ class AsteriskAdoption:
         self._scope = scope
         self._call = scope.call
         self._ari = ari
+        self._app = app or ari.app
         self._bridge: Bridge | None = None
 
     async def run(self) -> None:
         """Adopt what is not adopted yet. Raises `PASSING`: then it may be run again."""
         parts = self._call.parts
         self.troubles.clear()
+        if self._app != self._ari.app:
+            self.troubles.append(f"its Stasis application is {self._app}, and asterisk.app is {self._ari.app} now")
         if its := parts.audio:
             self._bridge = self._bridge or await self._adopted(adopted_bridge(self._ari, its.bridge_id))
             self.external = self.external or await self._adopted(adopted_media_leg(self._ari, its.channel_id))
@@ -61,7 +65,7 @@ class AsteriskAdoption:
         if bridge and channel_id not in bridge.channels and len(others) == 1:
             channel_id, self.was_transferred = others.pop(), True
         try:
-            self.leg = leg = await self._scope.enter(_door(self._ari, its, channel_id, self.was_transferred))
+            self.leg = leg = await self._scope.enter(self._door(its, channel_id))
         except AriNotFound:
             self.leg_is_gone = True
             return
@@ -89,8 +93,8 @@ class AsteriskAdoption:
             self.troubles.append(str(error))
             return None
 
-
-def _door(ari: AriClient, its: LegPart, channel_id: str, was_transferred: bool) -> AbstractAsyncContextManager[Leg]:
-    if its.kind == "dialplan":
-        return adopted_dialplan_leg(ari, channel_id)
-    return adopted_incoming_leg(ari, channel_id, its.way_back if was_transferred or its.transferred_away else None)
+    def _door(self, its: LegPart, channel_id: str) -> AbstractAsyncContextManager[Leg]:
+        if its.kind == "dialplan":
+            return adopted_dialplan_leg(self._ari, channel_id)
+        way_back = its.way_back if self.was_transferred or its.transferred_away else None
+        return adopted_incoming_leg(self._ari, channel_id, way_back, self._app)

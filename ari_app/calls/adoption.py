@@ -25,7 +25,7 @@ from ari_app.calls.conversation import (
     ended_on_telegram,
 )
 from ari_app.calls.events import Resumed
-from ari_app.calls.journalled import FORMAT, JournalledCall
+from ari_app.calls.journalled import JournalledCall
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outbound import answer
 from ari_app.calls.outcome import Direction, Ending
@@ -77,7 +77,7 @@ class Adoption:
         self._troubles: list[str] = []  # why some of it is not there
         self._phone_call: PhoneCall | None = None
         self._audio: MediaProcess | None = None
-        self._asterisk = AsteriskAdoption(scope, resources.ari)
+        self._asterisk = AsteriskAdoption(scope, resources.ari, left.app)
 
     async def run(self) -> None:
         """Handle the call until it is over. Its parts are adopted first, so that each is told, whatever ends it."""
@@ -168,9 +168,8 @@ class Adoption:
     def _ending(self) -> Ending | None:
         """Why the call can't go on."""
         call, its = self._call, self._asterisk
-        if self._left.format != FORMAT:
-            why = f"its record has format {self._left.format}, and this version reads {FORMAT}"
-            return outcome.not_resumed(why, call.talking)
+        if self._left.trouble:
+            return outcome.not_resumed(self._left.trouble, call.talking)
         if not call.talking:
             return outcome.left_before_talking()
         troubles = self._troubles + its.troubles
@@ -184,8 +183,8 @@ class Adoption:
 
     def _could_talk(self) -> bool:
         """Whether there is all of it outside Asterisk."""
-        told_enough = self._left.format == FORMAT and self._call.talking
-        return bool(told_enough and self._phone_call and self._audio and not self._troubles)
+        talks = self._call.talking and not self._left.trouble
+        return bool(talks and self._phone_call and self._audio and not self._troubles)
 
     def _watch(self) -> None:
         """What ends it, wherever else it still lacks something."""

@@ -49,10 +49,14 @@ class Slot:
 
 @dataclass(frozen=True)
 class Left:
-    """What an earlier run has left in a slot; ``record`` is None where neither place is whole."""
+    """What an earlier run has left in a slot; ``record`` is None where neither place is whole.
+
+    ``damaged`` is what is in the places then, the newer first if that can be told.
+    """
 
     slot: Slot
     record: bytes | None
+    damaged: tuple[bytes, ...] = ()
 
 
 class Journal:
@@ -173,7 +177,7 @@ class Journal:
             if record:
                 found.append(Left(slot, record))
             elif number == 0 and any(raw):
-                found.append(Left(slot, None))
+                found.append(Left(slot, None, _damaged(raw)))
             else:
                 self._free.append(slot)
         return found
@@ -195,6 +199,12 @@ def _whole(place: bytes) -> tuple[int, bytes] | None:
     number, length, checksum = HEAD.unpack_from(place)
     record = place[HEAD.size : HEAD.size + length]
     return (number, record) if number and checksum == _checksum(number, record) else None
+
+
+def _damaged(slot: bytes) -> tuple[bytes, ...]:
+    """What is in the places of a slot, whose checksums are wrong; the newer place first."""
+    places = sorted((slot[at : at + PLACE] for at in (0, PLACE)), key=lambda each: -HEAD.unpack_from(each)[0])
+    return tuple(found for place in places if (found := place[HEAD.size :].partition(b"\0")[0]))
 
 
 @contextmanager

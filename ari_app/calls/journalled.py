@@ -2,9 +2,10 @@
 
 import json
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -54,7 +55,10 @@ class JournalledEnding:
 
 @dataclass(frozen=True)
 class JournalledCall:
-    """One call. A record of another ``format`` has what is called the same there, to end the call by."""
+    """One call. ``app``: the Stasis application that its channels are in; empty where that is not known.
+
+    ``trouble`` is why it can't be gone on with: then there is what could be read, to end it by.
+    """
 
     id: str
     direction: Direction
@@ -68,6 +72,8 @@ class JournalledCall:
     events: tuple[dict[str, Any], ...] = ()
     ending: JournalledEnding | None = None
     format: int = FORMAT
+    app: str = ""
+    trouble: str = ""
 
     @property
     def talks(self) -> bool:
@@ -86,15 +92,16 @@ class JournalledCall:
 
 
 class CallJournal:
-    """Keeps the live calls in the journal, each as it is now; never waits, never raises."""
+    """Keeps the live calls in the journal, each as it is now; never waits, never raises. ``app`` is Stasis()'s."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, app: str = "") -> None:
         self._journal = journal
+        self._app = app
 
     def save(self, call: Call) -> None:
         """A call has one more part, or has come further; nobody has been told yet."""
         try:
-            self._journal.write(call.id, record_of(call))
+            self._journal.write(call.id, record_of(call, self._app))
         except Exception as error:  # noqa: BLE001 - recorded; the call goes on
             FAILURES.add(f"journal of call {call.id}", error)
 
@@ -106,7 +113,7 @@ class CallJournal:
 _RECORDS: TypeAdapter[JournalledCall] = TypeAdapter(JournalledCall)
 
 
-def record_of(call: Call) -> bytes:
+def record_of(call: Call, app: str = "") -> bytes:
     """The record of a live call; the middle of its events is left out where it has more than a record holds."""
     record = _RECORDS.dump_json(
         JournalledCall(
@@ -120,8 +127,9 @@ def record_of(call: Call) -> bytes:
             channel=call.channel,
             person=call.person.as_json() if call.person else "",
             ending=JournalledEnding.of(call.ending) if call.ending else None,
+            app=app,
         ),
-        exclude={"events"},
+        exclude={"events", "trouble"},
     ).removesuffix(b"}")
     begin, end = b',"events":[', b"]}"
     return record + begin + _encoded(call.events, MOST_BYTES - len(record + begin + end)) + end
@@ -146,32 +154,65 @@ def _encoded(events: Sequence[TimedEvent], most: int) -> bytes:
     return b",".join([*first, omitted, *last[left_out:]])
 
 
-def read(record: bytes) -> JournalledCall:
-    """What `record_of` made; of another version's, what can be read to end its call by. Raises UnreadableRecord."""
+def read(record: bytes, trouble: str = "") -> JournalledCall:
+    """What `record_of` made, or what can be made of it, with the ``trouble``. Raises UnreadableRecord."""
     try:
         data = json.loads(record)
-        call = _RECORDS.validate_json(record) if data.get("format") == FORMAT else _readable(data)
-        if call.person:
+    except ValueError as error:
+        raise UnreadableRecord(str(error)) from error
+    if not isinstance(data, dict) or not data.keys() & _REQUIRED:
+        raise UnreadableRecord("it is no record of a call")
+    its_format = data.get("format")
+    if its_format != FORMAT:
+        trouble = f"its record has format {its_format}, and this version reads {FORMAT}"
+    try:
+        call = _RECORDS.validate_json(record)
+        wrong = next((name for name in _CONTENTS if not _reads(call, name)), "")
+    except ValidationError as error:
+        wrong = ".".join(map(str, error.errors()[0]["loc"]))
+    if wrong and not trouble:
+        trouble = f"its record can't be read: {wrong}"
+    return replace(_readable(data), trouble=trouble) if trouble else call
+
+
+_REQUIRED = {each.name for each in fields(JournalledCall) if each.default is each.default_factory is MISSING}
+_CONTENTS: dict[str, Any] = {"person": "", "ending": None, "events": ()}
+"""What has something in it that the types don't tell, and what stands for one that is wrong."""
+
+
+def _reads(call: JournalledCall, name: str) -> bool:
+    """Whether one of `_CONTENTS` is something."""
+    try:
+        if name == "person" and call.person:
             Person.of_json(call.person)
-        if call.ending:
+        elif name == "ending" and call.ending:
             call.ending.ending()
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
-        said = f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else str(error)
-        raise UnreadableRecord(said) from error
-    return call
+        elif name == "events":
+            [TimedEvent.of_data(each) for each in call.events]
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return False
+    return True
 
 
 def _readable(data: dict[str, Any]) -> JournalledCall:
-    """Whatever is called, and is, the same in another version's record. Raises ValidationError, KeyError."""
-    unknown = asdict(Progress(CallState.BEGUN, time.time(), Milestones()))
+    """Whatever is called, and is, as in our records; what is required and lacks is made up."""
+    leg = data["parts"].get("leg") if isinstance(data.get("parts"), dict) else None
+    made_up = {
+        "id": uuid.uuid4().hex[:12],
+        "direction": "out" if isinstance(leg, dict) and leg.get("kind") == "incoming" else "in",
+        "line": "",
+        "peer": "",
+        "progress": asdict(Progress(CallState.BEGUN, time.time(), Milestones())),
+    }
     while True:
         try:
-            return _RECORDS.validate_python(data)
+            call = _RECORDS.validate_python(made_up | data)
         except ValidationError as error:
             name, *inner = error.errors()[0]["loc"]
             if name == "parts" and inner and isinstance(data["parts"], dict):
-                del data["parts"][inner[0]]
-            elif name == "progress" and data.get("progress") is not unknown:
-                data["progress"] = unknown
+                data["parts"] = {part: its for part, its in data["parts"].items() if part != inner[0]}
             else:
                 del data[str(name)]
+        else:
+            break
+    return replace(call, **{name: empty for name, empty in _CONTENTS.items() if not _reads(call, name)})

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from ari_app.calls.adoption import Adoption
 from ari_app.calls.card import Cards
-from ari_app.calls.journal import Journal
-from ari_app.calls.journalled import FORMAT, JournalledCall, UnreadableRecord, read
+from ari_app.calls.journal import Journal, Left
+from ari_app.calls.journalled import JournalledCall, UnreadableRecord, read
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
@@ -21,6 +21,9 @@ from ari_app.logs import call_log
 from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.line import Line
+
+RECONCILED_S = 10.0
+"""For what calls that nobody knows have in Asterisk to be removed, which takes a second. Then they end all the same."""
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +77,31 @@ def read_left(journal: Journal) -> LeftCalls:
     """Read the journal; a record that can't be read loses its own call, and no other one."""
     calls = []
     for left in journal.left:
-        if left.record is None:
-            log.error("a record of the journal is broken: its call, if there was one, ends without it")
-            journal.drop(left)
-            continue
         try:
-            call = read(left.record)
+            call = _read(left)
         except UnreadableRecord as error:
-            log.error("a record of the journal can't be read, its call ends without it: %s", error)  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "a record of the journal can't be read (%s): its call, if there was one, ends in Asterisk; Telegram is "
+                "not told, and ends it once the person's app misses its audio",
+                error,
+            )
             journal.drop(left)
             continue
-        if call.format != FORMAT:
-            call_log(log, call.id).error("its record has format %d, and this version reads %d", call.format, FORMAT)
+        if call.trouble:
+            call_log(log, call.id).error("it is ended, as %s", call.trouble)
         journal.hold(call.id, left)
         calls.append(call)
     return LeftCalls(calls)
+
+
+def _read(left: Left) -> JournalledCall:
+    """Raises UnreadableRecord."""
+    if left.record is not None:
+        return read(left.record)
+    for each in left.damaged:
+        with suppress(UnreadableRecord):
+            return read(each, "its record is damaged")
+    raise UnreadableRecord("it is damaged")
 
 
 class Closings(Protocol):
@@ -100,7 +113,10 @@ class Closings(Protocol):
 
 @dataclass(frozen=True)
 class LeftCallHandler:
-    """Goes on with calls that were left; has what calls are made of."""
+    """Goes on with calls that were left; has what calls are made of.
+
+    ``reconciled`` is set once nothing is in Asterisk of calls that nobody knows.
+    """
 
     left: LeftCalls
     journal: Journal
@@ -111,19 +127,23 @@ class LeftCallHandler:
     cards: Cards
     history: Closings
     tasks: GuardedTasks
+    reconciled: asyncio.Event
 
     def begin(self) -> None:
         """Handle each in a task of its own; the lines are not connected yet."""
+        known = {path.name for path in self.left.media_sockets()}
+        self.tasks.spawn(self._end_unknown(known), "media processes of calls that are not known")
         for call in self.left.all():
             if call.parts.card_id and call.progress.talking_at is not None:
                 self.cards.reached(call.parts.card_id)  # before the line's cards are put right
             self.tasks.spawn(self._handle(call), f"call {call.id}, which was left")
 
     async def _handle(self, left: JournalledCall) -> None:
+        line = self.lines.get(left.line)
         try:
-            if left.ending and await self._is_closed(left.id):  # all that was still to be done is to forget it
+            over = left.ending or left.trouble
+            if over and await self._is_closed(left.id):  # all that was still to be done is to forget it
                 return self.journal.forget(left.id)
-            line = self.lines.get(left.line)
             call = left.restored(self.registry)
             async with self.registry.resumed(call):
                 until = self.journal.written_until
@@ -135,6 +155,13 @@ class LeftCallHandler:
             self.left.done(left.id)
             self.resources.ari.to_reconcile.set()
         return None
+
+    async def _end_unknown(self, known: Collection[str]) -> None:
+        """Not before their phones have gone on in the dialplan: a media process would hang them up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECONCILED_S):
+                await self.reconciled.wait()
+        await self.resources.audio.pool.end_unknown(known)
 
     async def _is_closed(self, call_id: str) -> bool:
         with suppress(StoreUnavailable):

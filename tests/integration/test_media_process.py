@@ -589,6 +589,18 @@ async def test_a_later_process_with_its_pid_is_not_adopted_nor_ended(tmp_path: P
     assert not alive(pid)
 
 
+async def test_processes_that_nobody_knows_are_ended(tmp_path: Path) -> None:
+    (pid, path), callee = await left_call(tmp_path)
+    async with MediaPool(tmp_path / "run", warm=1) as pool:
+        spares = await spare_processes(pool, 1)
+        await pool.end_unknown({path.name})
+        assert await gone(callee[0], 5)
+        assert alive(pid)
+        assert alive(spares[0])
+        async with pool.adopted("caller", pid, path) as one:
+            await one.stats()
+
+
 async def test_a_process_that_ends_once_adopted_is_lost(tmp_path: Path) -> None:
     caller, callee = await left_call(tmp_path)
     async with (

@@ -97,6 +97,7 @@ class FakePool:
         self.gone = False
         self.ended_left = 0
         self.hang_up: Callable[[], object] = lambda: None
+        self.known: set[str] | None = None
 
     @asynccontextmanager
     async def process(self, call_id: str) -> AsyncIterator[FakeMedia]:
@@ -115,6 +116,9 @@ class FakePool:
         async with self.process(call_id) as media:
             media.transport = self.transport
             yield media
+
+    async def end_unknown(self, known: set[str]) -> None:
+        self.known = known
 
     @asynccontextmanager
     async def left_alone(self, pid: int, started: int) -> AsyncIterator[None]:

@@ -11,12 +11,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from telethon.tl import types
 
+from ari_app.asterisk import bridging
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.reconnecting import ConnectionState
@@ -35,6 +37,7 @@ from ari_app.calls.events import (
     Dialled,
     PbxAnswered,
     Resumed,
+    TelegramRinging,
     Transferred,
 )
 from ari_app.calls.journal import Journal, open_journal
@@ -52,7 +55,7 @@ from ari_app.tasks import guarded_tasks
 from ari_app.telegram.lists import Lists
 from ari_app.telegram.profile import Target
 from tests.unit.call_rig import PASSES_S, CallRig, call_rig, flow
-from tests.unit.fake_ari import PHONE, eventually, transferred
+from tests.unit.fake_ari import APP, PHONE, eventually, transferred, within
 from tests.unit.fake_telegram import (
     ANNA,
     FROM_ANNA,
@@ -253,8 +256,10 @@ async def next_run(
                 cast(Any, cards),
                 rows,
                 tasks,
+                reconciled := asyncio.Event(),
             ).begin()
-            reconciler.supervise(lambda: reconciling(rig.client, left.kept, return_lost), "what is left behind")
+            looking = partial(reconciling, rig.client, left.kept, return_lost, reconciled.set)
+            reconciler.supervise(looking, "what is left behind")
             yield NextRun(rig, registry, told, rows, journal, left, cards)
             await eventually(lambda: not left.ids)
             ours = {each for each in rig.ari.channels if each != CHANNEL}
@@ -679,6 +684,98 @@ async def test_a_record_that_is_none_loses_its_own_call_only(tmp_path: Path, cap
         call.end(outcome.by_administrator(Direction.IN, talking=True))
         await run.over()
     assert sum("can't be read" in each for each in caplog.messages) == 4
+
+
+async def test_media_processes_that_no_record_names_end_once_their_phones_are_in_the_dialplan_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridging, "CONFIRM_S", 0.02)
+    hesitates = hesitating(asked := asyncio.Event())
+    picture = await talking(tmp_path, Direction.OUT)
+    picture.journal = b""
+    async with next_run(tmp_path / "2", picture, hesitates) as run:
+        await asyncio.sleep(0.05)
+        assert run.rig.pool.known is None
+        asked.set()
+        await eventually(lambda: run.rig.pool.known == set())
+        assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+    rings = await first_run(tmp_path / "another", Direction.IN, TelegramRinging)
+    async with next_run(tmp_path / "3", rings) as run:
+        await eventually(lambda: run.rig.pool.known == {"nowhere"})
+
+
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+@pytest.mark.parametrize("kind", [Connected, TelegramRinging])
+async def test_calls_of_an_application_that_has_another_name_now_are_ended_on_both_sides(
+    tmp_path: Path, direction: Direction, kind: type[CallEvent]
+) -> None:
+    def renamed(record: dict[str, Any]) -> None:
+        record["app"] = "before"
+
+    def are_in_it(rig: CallRig) -> None:
+        for channel in rig.ari.channels.values():
+            channel["dialplan"] = {**channel.get("dialplan", {}), **within("Stasis", "before,+79990000002")}
+        rig.ari.subscribed.clear()
+
+    picture = rewritten(await first_run(tmp_path / "1", direction, kind), tmp_path / "2", renamed)
+    async with next_run(tmp_path / "2", picture, are_in_it) as run:
+        call = await run.over()
+        assert call.ending
+        assert call.ending.cause == 41
+        if kind is Connected:
+            why = f"its Stasis application is before, and asterisk.app is {APP} now"
+            assert call.ending.reason == NotResumed(why)
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
+        if direction is Direction.OUT:
+            assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+            assert run.rig.ari.variables[CHANNEL]["TELEGRAM_CAUSE"] == "41"
+
+
+BROKEN = {
+    "direction": "sideways",
+    "progress": {"state": "elsewhere"},
+    "person": "nobody",
+    "events": [{"type": "Connected"}],
+    "peer": None,
+    "pbx_party": 7,
+    "ending": {"status": "?"},
+}
+
+
+@pytest.mark.parametrize("lacks", BROKEN)
+@pytest.mark.parametrize("direction", HANDLERS, ids=lambda each: each.value)
+async def test_a_call_is_ended_on_both_sides_by_what_can_be_read_of_its_record(
+    tmp_path: Path, direction: Direction, lacks: str
+) -> None:
+    def breaks(record: dict[str, Any]) -> None:
+        record[lacks] = BROKEN[lacks]
+
+    picture = rewritten(await talking(tmp_path, direction), tmp_path / "2", breaks)
+    async with next_run(tmp_path / "2", picture) as run:
+        call = await run.over()
+        assert call.ending
+        assert call.ending.cause == 41
+        assert isinstance(call.ending.reason, NotResumed)
+        assert call.ending.reason.why.startswith(f"its record can't be read: {lacks}")
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
+        assert run.rows.states == {call.id: CallState.ENDED}
+        assert {call.id} == picture.rows.keys()
+        if direction is Direction.OUT:
+            assert run.rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 1
+
+
+async def test_a_call_is_ended_on_both_sides_by_a_damaged_record(tmp_path: Path) -> None:
+    picture = await talking(tmp_path)
+    (bridge,) = picture.bridges
+    for place in b'"peer":"', b'"line":"':  # not what is needed, in the newer place, and in the older one
+        assert picture.journal.count(place) == 2
+    picture.journal = picture.journal.replace(b'"peer":"', b'"bear":"')
+    async with next_run(tmp_path / "2", picture) as run:
+        call = await run.over()
+        assert call.ending
+        assert call.ending.reason == NotResumed("its record is damaged")
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
+        assert run.rig.ari.asked(f"DELETE /bridges/{bridge}") == 1
 
 
 async def test_an_end_that_is_kept_is_told_to_nobody_again(tmp_path: Path) -> None:
