@@ -1,11 +1,13 @@
 """What every call has in common, however its two parties got to talk."""
 
+from functools import partial
+
 from ari_app.asterisk.errors import best_effort
 from ari_app.asterisk.legs import IncomingLeg, Leg
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.outcome import Ending
-from ari_app.calls.parts import LegPart, TelegramPart
+from ari_app.calls.parts import LegPart, OwedDiscard, TelegramPart
 from ari_app.calls.samples import sampled
 from ari_app.calls.scope import Scope
 from ari_app.telegram.phone import PhoneCall
@@ -28,13 +30,27 @@ def attach_phone_call(scope: Scope, phone_call: PhoneCall) -> None:
 
 
 def discard_with_the_call(scope: Scope, phone_call: PhoneCall) -> None:
-    """Telegram is told of the call's end."""
+    """Telegram is told of the call's end; what it does not take at once stays in the journal until it does."""
     call = scope.call
 
     async def discard(ending: Ending) -> None:
-        await phone_call.discard(ending.discard, call.duration_s)
+        owed = OwedDiscard(TelegramPart.of(phone_call), ending.discard.name, call.duration_s)
+        try:
+            await phone_call.discard(ending.discard, owed.duration_s)
+        finally:
+            discard_is_told(call, owed)
+            if phone_call.owes_discard:
+                call.opened(undiscarded=(*call.parts.undiscarded, owed))
+                phone_call.on_discard_told(partial(discard_is_told, call, owed))
 
     scope.on_end(discard)
+
+
+def discard_is_told(call: Call, owed: OwedDiscard) -> None:
+    """Telegram knows now that the call, or an attempt of it, is over, or is not told any more."""
+    left = tuple(each for each in call.parts.undiscarded if each.telegram != owed.telegram)
+    if left != call.parts.undiscarded:
+        call.opened(undiscarded=left)
 
 
 def attach_leg(scope: Scope, leg: Leg) -> None:

@@ -26,12 +26,13 @@ class Journalist(Protocol):
 
 
 class CallKeeper:
-    """A call stays in the journal until its end is in the history."""
+    """A call stays in the journal until its end is in the history, and Telegram knows of it."""
 
     def __init__(self, recorder: Recorder | None = None, journal: Journalist | None = None) -> None:
         self.recorder = recorder
         self._journal = journal
         self._states: dict[str, CallState] = {}
+        self._undiscarded: set[str] = set()  # whose end is in the history
 
     def __len__(self) -> int:
         return len(self._states)
@@ -40,6 +41,8 @@ class CallKeeper:
         """A call has one more part, or event."""
         if self._journal and call.state is not CallState.ENDED:
             self._journal.save(call)
+        elif call.id in self._undiscarded:
+            self._forget(call)
 
     def changed(self, call: Call, live: bool) -> None:
         """A call has one more event, and may have a new state; where it is not ``live`` any more, the event is late."""
@@ -64,7 +67,10 @@ class CallKeeper:
         del self._states[call.id]
 
     def _forget(self, call: Call) -> None:
-        if self._journal:
+        self._undiscarded.discard(call.id)
+        if call.parts.undiscarded:
+            self._undiscarded.add(call.id)
+        elif self._journal:
             self._journal.forget(call)
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from ari_app.calls.adoption import Adoption
+from ari_app.calls.call import Call
 from ari_app.calls.card import Cards
+from ari_app.calls.conversation import discard_is_told
 from ari_app.calls.journal import Journal, Left
 from ari_app.calls.journalled import JournalledCall, UnreadableRecord, read
 from ari_app.calls.keypad import Keypads
+from ari_app.calls.parts import OwedDiscard
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
@@ -21,6 +24,7 @@ from ari_app.logs import call_log
 from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.line import Line
+from ari_app.telegram.phone import DiscardReason
 
 RECONCILED_S = 10.0
 """For what calls that nobody knows have in Asterisk to be removed, which takes a second. Then they end all the same."""
@@ -142,19 +146,30 @@ class LeftCallHandler:
         line = self.lines.get(left.line)
         try:
             over = left.ending or left.trouble
-            if over and await self._is_closed(left.id):  # all that was still to be done is to forget it
+            if over and await self._is_closed(left.id):
+                self.left.done(left.id)  # all else of it is done
+                for owed in left.parts.undiscarded:
+                    await _tell_discard(left.id, line, owed)
                 return self.journal.forget(left.id)
             call = left.restored(self.registry)
             async with self.registry.resumed(call):
                 until = self.journal.written_until
                 adopted = partial(self.left.adopted, call.id)
                 await Adoption(CallScope(call), left, until, line, self.resources, self.keypads, adopted).run()
+            self.tasks.spawn(self._discard_earlier(call, line), f"end of call {call.id} on Telegram")
             if line:
                 await self.cards.send_after(call, line, left.parts.card_asked)
         finally:
             self.left.done(left.id)
             self.resources.ari.to_reconcile.set()
         return None
+
+    async def _discard_earlier(self, call: Call, line: Line | None) -> None:
+        """What the earlier run owed Telegram of other attempts: the end of this one was told by `Adoption`."""
+        its = call.parts.telegram if line else None
+        for owed in [each for each in call.parts.undiscarded if each.telegram != its]:
+            await _tell_discard(call.id, line, owed)
+            discard_is_told(call, owed)
 
     async def _end_unknown(self, known: Collection[str]) -> None:
         """Not before their phones have gone on in the dialplan: a media process would hang them up."""
@@ -167,3 +182,14 @@ class LeftCallHandler:
         with suppress(StoreUnavailable):
             return await self.history.is_closed(call_id)
         return False
+
+
+async def _tell_discard(call_id: str, line: Line | None, owed: OwedDiscard) -> None:
+    """Tell Telegram what an earlier run could not; returns when it knows, or could not be told for too long."""
+    if line is None:
+        return call_log(log, call_id).warning("Telegram is not told that it ended: its line is gone")
+    its = owed.telegram
+    reason = DiscardReason.__members__.get(owed.reason, DiscardReason.DISCONNECT)
+    async with line.adopted(its.peer_id, its.call_id, its.access_hash, its.date) as phone_call:
+        await phone_call.discard(reason, owed.duration_s)
+        await phone_call.discard_told()

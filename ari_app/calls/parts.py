@@ -25,6 +25,15 @@ class TelegramPart:
 
 
 @dataclass(frozen=True)
+class OwedDiscard:
+    """A call that we have ended, of which Telegram has not taken that yet; ``reason``: a `DiscardReason`'s name."""
+
+    telegram: TelegramPart
+    reason: str
+    duration_s: int
+
+
+@dataclass(frozen=True)
 class LegPart:
     """The PBX's channel; the rest as its `Leg` has it."""
 
@@ -94,7 +103,8 @@ class CallParts:
 
     ``asked_for``: whom Telegram was asked to call (a user's id), where it has not answered yet.
     ``card_asked``: what the dialplan said of a card after this call. ``card_id``: the card that it is a call back of.
-    ``offer_event``: the EventID by which AMI is told that it begins.
+    ``offer_event``: the EventID by which AMI is told that it begins. ``undiscarded``: what Telegram is to be told yet,
+    also of earlier attempts.
     """
 
     telegram: TelegramPart | None = None
@@ -106,6 +116,7 @@ class CallParts:
     card_asked: bool | None = None
     card_id: str = ""
     offer_event: int | None = None
+    undiscarded: tuple[OwedDiscard, ...] = ()
 
     @property
     def asterisk_ids(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ not here: a `KeyExchange` (the call's media process) makes g_a, g_b and the key.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
@@ -130,6 +130,8 @@ class PhoneCall:
         self._discarded: Discarded | None = None
         self._known_over = False  # to Telegram, or it is not ours to end
         self._ended_by_us = False
+        self._discard_told = asyncio.Event()  # or given up
+        self._on_discard_told: list[Callable[[], None]] = []
         self._signals: asyncio.Queue[bytes] = asyncio.Queue()
         self._reach(state)
 
@@ -161,8 +163,28 @@ class PhoneCall:
         """phone.sendSignalingData; raises TelegramError, which ends the call only if it is `over` then."""
         await self._ask(functions.phone.SendSignalingDataRequest(self._input, data), steady=False)
 
+    @property
+    def owes_discard(self) -> bool:
+        """Whether Telegram has still to be told that we have ended it."""
+        return self._ended_by_us and not self._discard_told.is_set()
+
+    def on_discard_told(self, tell: Callable[[], None]) -> None:
+        """Call this once Telegram knows that it is over, or could not be told for too long."""
+        self._on_discard_told.append(tell)
+
+    async def discard_told(self) -> None:
+        """As `on_discard_told`, for who waits."""
+        await self._discard_told.wait()
+
+    def _set_discard_told(self) -> None:
+        self._discard_told.set()
+        for tell in self._on_discard_told:
+            tell()
+
     async def discard(self, reason: DiscardReason, duration_s: int = 0) -> None:
-        """phone.discardCall, unless the call has ended; what can't be told now is told later."""
+        """phone.discardCall, unless the call has ended; what can't be told now is told later (`owes_discard`)."""
+        if self._known_over:
+            self._set_discard_told()
         if self._known_over or self._ended_by_us:
             return
         self._ended_by_us = True
@@ -182,7 +204,9 @@ class PhoneCall:
                 "could not tell Telegram that it ended (%s): %s", reason.name, error
             )
         finally:
-            if not told:
+            if told:
+                self._set_discard_told()
+            else:
                 self._control.spawn(self._discard_again(request), f"end of Telegram's call {self.id}")
 
     async def _discard_again(self, request: Any) -> None:
@@ -200,7 +224,9 @@ class PhoneCall:
             except Exception as error:  # noqa: BLE001 - recorded
                 FAILURES.add(f"end of Telegram's call {self.id}", error)
                 continue
+            self._set_discard_told()
             return telegram_call_log(log, self.id).info("Telegram knows now that it has ended")
+        self._set_discard_told()
         return telegram_call_log(log, self.id).warning("Telegram could not be told that it has ended")
 
     def take(self, update: Any) -> None:

@@ -52,18 +52,21 @@ from ari_app.calls.registry import CallRegistry
 from ari_app.pbx.call_reporter import BEGINNINGS, CallReporter
 from ari_app.pbx.events import ReportedEvent, TelegramCallEnded, TelegramCallOffered
 from ari_app.tasks import guarded_tasks
+from ari_app.telegram import phone, phone_call
 from ari_app.telegram.lists import Lists
 from ari_app.telegram.profile import Target
 from tests.unit.call_rig import PASSES_S, CallRig, call_rig, flow
 from tests.unit.fake_ari import APP, PHONE, eventually, transferred, within
 from tests.unit.fake_telegram import (
     ANNA,
+    DONE,
     FROM_ANNA,
     accepted,
     confirmed,
     listed,
     requested,
     said_in_chat,
+    trouble,
     waiting,
 )
 from tests.unit.test_dispatcher import FakeCards
@@ -79,6 +82,12 @@ EVENTS = [
     if kind is FIRST[direction] or kind not in BEGINNINGS
 ]
 """A new event is among them by itself; that a call begins happens to it once."""
+
+
+@pytest.fixture
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phone, "RETRY_S", 0.01)
+    monkeypatch.setattr(phone_call, "DISCARD_AGAIN", Backoff(0.05, 0.1))
 
 
 class Rows:
@@ -684,6 +693,43 @@ async def test_a_record_that_is_none_loses_its_own_call_only(tmp_path: Path, cap
         call.end(outcome.by_administrator(Direction.IN, talking=True))
         await run.over()
     assert sum("can't be read" in each for each in caplog.messages) == 4
+
+
+@pytest.mark.usefixtures("_short_waits")
+@pytest.mark.parametrize("line_is_there", [True, False])
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_discard_that_telegram_did_not_take_is_not_lost_by_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: bool, line_is_there: bool
+) -> None:
+    """Neither where the end is in the history already nor where it is not."""
+    path = tmp_path / "1"
+    async with call_rig() as rig, guarded_tasks() as tasks:
+        rig.line.lists = Lists()
+        with open_journal(path) as journal:
+            rows = Rows()
+            registry = CallRegistry(recorder=rows, journal=CallJournal(journal))
+            keypads, cards = cast(Any, rig.keypads), cast(Any, FakeCards())
+            it = CallDispatcher({rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks)
+            call = await begun(rig, it, Direction.IN)
+            await call.connected()
+            rig.telegram.answers["phone.discardCall"] = [trouble()]
+            call.end(outcome.by_administrator(Direction.IN, talking=True))
+            await registry.idle()
+            assert rows.states == {call.id: CallState.ENDED}
+            states = dict(rows.states) if closed else {call.id: CallState.ENDING}
+            picture = Picture(path.read_bytes(), {}, {}, set(), [], states, 0, known_to_telegram=True)
+            # Had it not been killed.
+            rig.telegram.answers["phone.discardCall"] = [DONE]
+            await eventually(lambda: left_in(path) == [])
+    async with next_run(tmp_path / "2", picture, (lambda rig: None) if line_is_there else no_line) as run:
+        expected = [types.PhoneCallDiscardReasonHangup] if line_is_there else []
+        await eventually(lambda: run.discards == expected and left_in(tmp_path / "2") == [])
+
+
+def left_in(path: Path) -> list[Any]:
+    """What a journal has that is open."""
+    with open_journal(path) as journal:
+        return journal.left
 
 
 async def test_media_processes_that_no_record_names_end_once_their_phones_are_in_the_dialplan_again(
