@@ -186,7 +186,9 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         await stack.enter_async_context(ari)
 
         reports = await stack.enter_async_context(ami_reports(settings.ami, store, bus, left.all()))
-        webhooks = await stack.enter_async_context(open_webhooks(store, on_change=partial(bus.publish, "webhooks")))
+        webhooks = await stack.enter_async_context(
+            open_webhooks(store, on_change=partial(bus.publish, "webhooks"), left=left.all())
+        )
 
         # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
         line_tasks = await stack.enter_async_context(guarded_tasks())

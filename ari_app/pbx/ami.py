@@ -18,7 +18,7 @@ from ari_app.i18n import Message, message
 from ari_app.pbx.ami_delivery import AmiDelivery
 from ari_app.pbx.ami_requests import AmiRequests, Requestable
 from ari_app.pbx.ami_spool import Spool
-from ari_app.pbx.call_reporter import BEGINNINGS, CallReporter
+from ari_app.pbx.call_reporter import offered
 from ari_app.pbx.events import ReportedEvent, TelegramCallOffered, TelegramMessage, TelegramStatusComplete
 from ari_app.pbx.reporting import Reporting
 from ari_app.reports.outbox import OutboxFigures
@@ -131,14 +131,3 @@ async def open_ami_reports(
             yield reports
         finally:
             await reports.sent()
-
-
-def offered(left: JournalledCall) -> TelegramCallOffered | None:
-    """How it was told, or was to be told, that a call begins; None where that had not come yet."""
-    told: list[ReportedEvent] = []
-    call = left.restored(None)
-    reporter = CallReporter(told.append, clock=lambda: call.began_at)
-    for each in call.events:
-        if isinstance(each.event, BEGINNINGS):
-            reporter.happened(call, each.event)
-    return next((each for each in told if isinstance(each, TelegramCallOffered)), None)

@@ -9,6 +9,7 @@ from typing import Any
 from ari_app.calls import events
 from ari_app.calls.call import Call
 from ari_app.calls.drain import DrainState
+from ari_app.calls.journalled import JournalledCall
 from ari_app.calls.outcome import Direction
 from ari_app.calls.reasons import Crashed
 from ari_app.pbx.events import (
@@ -157,6 +158,17 @@ class CallReporter:
             "username": person.username,
             "name": person.name,
         }
+
+
+def offered(left: JournalledCall) -> TelegramCallOffered | None:
+    """How it was told, or was to be told, that a call begins; None where that had not come yet."""
+    told: list[ReportedEvent] = []
+    call = left.restored(None)
+    reporter = CallReporter(told.append, clock=lambda: call.began_at)
+    for each in call.events:
+        if isinstance(each.event, BEGINNINGS):
+            reporter.happened(call, each.event)
+    return next((each for each in told if isinstance(each, TelegramCallOffered)), None)
 
 
 def _setup_ms(call: Call) -> int | None:

@@ -107,6 +107,12 @@ class WebhookRepository:
 
         return await self.store.run(read)
 
+    async def kept(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Which webhook has a delivery of which of these events, whatever became of it."""
+        marks = ", ".join("?" * len(event_ids))
+        query = f"SELECT DISTINCT webhook, event_id FROM webhook_deliveries WHERE event_id IN ({marks})"  # noqa: S608
+        return set(await self.store.run(lambda db: db.execute(query, event_ids).fetchall())) if event_ids else set()
+
     async def delivery(self, webhook: str, id: int) -> DeliveryRow | None:
         """One of them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,9 +13,11 @@ from typing import Any
 
 from yarl import URL
 
+from ari_app.calls.journalled import JournalledCall
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import LineError, SettingRefused
-from ari_app.pbx.events import ReportedEvent
+from ari_app.pbx.call_reporter import offered
+from ari_app.pbx.events import ReportedEvent, TelegramCallOffered
 from ari_app.reports.outbox import OutboxFigures
 from ari_app.store.store import Store
 from ari_app.store.webhooks import DeliveryRow, DeliveryState, WebhookRepository, WebhookRow
@@ -31,6 +33,8 @@ AT_A_TIME = 4
 """Requests to one receiver: one that sleeps holds up so many calls, and no other receiver."""
 DRAIN_S = 2.0
 """At the end, for the last calls' events to be taken; those that are not are sent after the next start."""
+CALL_IDS = uuid.UUID("9b4c0f0e-8a0d-5b8b-9a57-1f6f0c2d7e11")
+"""For the ids of the events by which calls begin (RFC 9562, version 5)."""
 MOST = 20
 """Webhooks; each costs a request for every event."""
 
@@ -87,18 +91,32 @@ class Webhooks:
         for outbox in self._outboxes.values():
             self._follow(outbox)
 
+    async def restore(self, offers: Sequence[TelegramCallOffered]) -> None:
+        """Have each webhook told of these calls, which an earlier run took on and perhaps did not keep to tell.
+
+        Before anything else is put. Raises StoreUnavailable.
+        """
+        kept = await self._repository.kept([event_id_of(each) for each in offers])
+        for event in offers:
+            for outbox in self._outboxes.values():
+                if outbox.row.made_at < event.event_time and (outbox.row.id, event_id_of(event)) not in kept:
+                    self._put(outbox, event, event_id_of(event))
+
     # What is sent.
 
     def put(self, event: ReportedEvent) -> None:
         """One more event, for each webhook that is on and gets such ones; never waits."""
         if type_of(type(event)) not in TYPES:
             return
-        event_id = _new_event_id()
+        event_id = event_id_of(event) if isinstance(event, TelegramCallOffered) else _new_event_id()
         for outbox in self._outboxes.values():
-            row = outbox.row
-            if row.enabled and (not row.events or type_of(type(event)) in row.events):
-                text = body_of(event, row.message_text)
-                outbox.queue.put(self._delivery(row, event_id, type_of(type(event)), order_key(event), text))
+            self._put(outbox, event, event_id)
+
+    def _put(self, outbox: Outbox, event: ReportedEvent, event_id: str) -> None:
+        row, its_type = outbox.row, type_of(type(event))
+        if row.enabled and (not row.events or its_type in row.events):
+            text = body_of(event, row.message_text)
+            outbox.queue.put(self._delivery(row, event_id, its_type, order_key(event), text))
 
     def test(self, id: str) -> DeliveryRow:
         """Send an event that tells of nothing, now. Raises UnknownWebhook."""
@@ -276,12 +294,19 @@ class Webhooks:
 
 @asynccontextmanager
 async def open_webhooks(
-    store: Store, clock: Callable[[], float] = time.time, on_change: Callable[[], None] = lambda: None
+    store: Store,
+    clock: Callable[[], float] = time.time,
+    on_change: Callable[[], None] = lambda: None,
+    left: Iterable[JournalledCall] = (),
 ) -> AsyncIterator[Webhooks]:
-    """Send what is put for as long as the context lasts, and for a moment longer what is left."""
+    """Send what is put for as long as the context lasts, and for a moment longer what is left.
+
+    ``left``: the calls that an earlier run has left, of which receivers may not have been told that they have begun.
+    """
     async with open_sender(clock) as sender, guarded_tasks() as tasks:
         webhooks = Webhooks(store, sender, tasks, clock, on_change)
         await webhooks.load()
+        await webhooks.restore([event for call in left if (event := offered(call))])
         try:
             yield webhooks
         finally:
@@ -300,6 +325,11 @@ def _stop(outbox: Outbox) -> None:
     for worker in outbox.workers:
         worker.cancel()
     outbox.workers = []
+
+
+def event_id_of(event: TelegramCallOffered) -> str:
+    """The same again after a kill: a receiver knows by it what it was told already."""
+    return f"msg_{uuid.uuid5(CALL_IDS, event.call_id).hex}"
 
 
 def _new_event_id() -> str:

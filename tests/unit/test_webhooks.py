@@ -134,6 +134,23 @@ async def test_only_what_was_chosen_is_sent_and_texts_only_where_that_is_set(sto
         assert len(set(its.ids)) == 2, "an event has one id, wherever it goes"
 
 
+async def test_a_call_that_was_not_kept_before_a_kill_is_told_of_once(store: Store) -> None:
+    async with receiver() as its:
+        async with webhooks(store) as hooks:
+            hook = await hooks.add({"url": its.url})
+            await hooks.add({"url": f"{its.url}/other", "events": ("message",)})
+            known, unkept = (replace(offered(call), event_time=hook.made_at + 1) for call in ("1", "2"))
+            hooks.put(known)
+            await eventually(lambda: hooks.delivered == 1)
+            await store.written()
+        async with webhooks(store) as hooks:
+            await hooks.restore([known, unkept, offered("from before the webhook")])
+            hooks.put(ended("2"))
+            await eventually(lambda: hooks.delivered == 2)
+            told = [(each["type"], each["data"]["call_id"]) for each in its.bodies]
+            assert told == [("call.offered", "1"), ("call.offered", "2"), ("call.ended", "2")]
+
+
 FAILURES: dict[str, Callable[[int], Any]] = {
     "fails": lambda place: 500 if place < 3 else 200,
     "closes": lambda place: "close" if place < 3 else 200,
