@@ -60,9 +60,11 @@ class AuditLog:
     async def export_csv(self, query: AuditQuery, zone: tzinfo) -> AsyncIterator[str]:
         """All entries that fit as CSV, piece by piece."""
         yield BOM + as_csv([CSV_COLUMNS])
-        offset = 0
-        while rows := (await self._kept.find(query, offset, EXPORTED)).rows:
-            offset += len(rows)
+        last: int | None = None
+        while True:
+            rows, last = await self._kept.before(query, last, EXPORTED)
+            if last is None:
+                return
             yield as_csv([_cells(row, zone) for row in rows])
 
     async def prune(self, before: float) -> int:

@@ -82,6 +82,18 @@ class AuditRepository:
 
         return await self._store.run(read)
 
+    async def before(self, query: AuditQuery, last: int | None, limit: int) -> tuple[list[AuditRow], int | None]:
+        """The next of all that fit, the newest first, after entry ``last``; and what follows it, None for the end.
+
+        None is left out or repeated where others are added or removed meanwhile.
+        """
+        where, values = _where(query)
+        if last is not None:
+            where, values = f"({where}) AND id < ?", [*values, last]
+        sql = f"SELECT id, {', '.join(COLUMNS)} FROM audit WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        found = await self._store.run(lambda db: db.execute(sql, [*values, limit]).fetchall())
+        return [AuditRow(*row[1:]) for row in found], found[-1][0] if found else None
+
     async def actions(self) -> list[str]:
         """Those that there are entries of."""
         sql = "SELECT DISTINCT action FROM audit ORDER BY action"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -272,6 +273,23 @@ async def test_old_entries_go(tmp_path: Path) -> None:
         log.record(Actor("user", "anna", "192.0.2.1"), "new")
         assert (await log.prune(clock.now), await log.prune(clock.now)) == (1, 0)
         assert [row.action for row in (await log.find(AuditQuery())).rows] == ["new"]
+
+
+async def test_an_export_repeats_nothing_and_leaves_nothing_out_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_app.reports.audit.EXPORTED", 3)
+    async with open_store(tmp_path / "astergram.db") as store:
+        log = AuditLog(store)
+        for number in range(10):
+            log.record(Actor("user", "anna"), "settings changed", str(number))
+        subjects: list[str] = []
+        async for piece in log.export_csv(AuditQuery(text="anna"), UTC):
+            subjects += [row[5] for row in csv.reader(io.StringIO(piece))]
+            if len(subjects) > 1:
+                log.record(Actor("user", "anna"), "settings changed", "later")
+                await store.run(lambda db: db.execute("DELETE FROM audit WHERE subject = '5'"))
+        assert subjects[1:] == ["9", "8", "7", "6", "4", "3", "2", "1", "0"]
 
 
 async def test_a_backup_is_in_the_log_whether_the_program_runs_or_not(tmp_path: Path) -> None:
