@@ -55,7 +55,7 @@ async def test_a_program_asks_for_a_call(page: Site, placer: Placer) -> None:
         assert await answer.json() == {"id": ID}
         await cli.ask("POST", "/api/calls", json=ASKED | {"line": "+79990000001"})
     assert placer.asked == [
-        (None, "@anna", Target("101", "phones"), "order-4711"),
+        (None, "@anna", Target("101", "phones"), "socket order-4711"),
         ("+79990000001", "@anna", Target("101", "phones"), ""),
     ]
 
@@ -111,13 +111,36 @@ async def test_the_form(page: Site, placer: Placer) -> None:
         assert "is nobody" in (await admin.post("/calls", fields | {"from": "101@phones"})).text
         placer.error = None
         await admin.post("/calls", fields | {"from": "101@phones"})
-        assert placer.asked[-1] == (None, "@anna", Target("101", "phones"), fields["key"])
+        *asked, key = placer.asked[-1]
+        assert asked == [None, "@anna", Target("101", "phones")]
+        assert key.endswith(f" {fields['key']}")
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "a b", "\N{SNOWMAN}", '""'])
+async def test_the_form_takes_the_keys_that_programs_may_use(page: Site, placer: Placer, key: str) -> None:
+    async with signed_in(page) as admin:
+        assert (await admin.post("/calls", {**ASKED, "line": "", "key": key})).status == 422
+    assert placer.asked == []
+
+
+async def test_a_key_is_whose_it_is(page: Site, placer: Placer) -> None:
+    async with program(page) as cli, signed_in(page) as admin:
+        for name in ("CRM", "dialler"):
+            made = await (await cli.ask("POST", "/api/access/tokens", json={"name": name, "scope": "calls"})).json()
+            async with program(page, made["token"]) as its:
+                for _ in range(2):
+                    await its.ask("POST", "/api/calls", json=ASKED, headers={"Idempotency-Key": "1"})
+        await cli.ask("POST", "/api/calls", json=ASKED, headers={"Idempotency-Key": "1"})
+        await admin.post("/calls", {**ASKED, "line": "", "key": "1"})
+    first, again, second, _, here, user = (key for *_, key in placer.asked)
+    assert first == again
+    assert len({first, second, here, user}) == 4
 
 
 async def test_the_command_line(page: Site, placer: Placer, tmp_path: Path) -> None:
     config = written(tmp_path / "state")
     command = ("call", "@anna", "--from", "101@phones", "--line", "79990000001", "--key", "1", "--config", config)
     assert await done(*command) == f"call {ID} has begun\n"
-    assert placer.asked == [("+79990000001", "@anna", Target("101", "phones"), "1")]
+    assert placer.asked == [("+79990000001", "@anna", Target("101", "phones"), "socket 1")]
     placer.error = NotReady("there is no line +79990000001")
     assert "there is no line" in await refused(1, *command)

@@ -17,6 +17,7 @@ from ari_app.web.http.errors import PageError, is_htmx
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
 from ari_app.web.http.notes import notes_of
+from ari_app.web.http.operation import idempotency_key
 from ari_app.web.ui import words
 from ari_app.web.ui.drawings import Drawings
 from ari_app.web.ui.render import render, translator_of
@@ -64,7 +65,7 @@ async def place_call(request: web.Request) -> web.StreamResponse:
 
 async def _placed(request: web.Request, fields: Mapping[str, str]) -> str | tuple[str, Message]:
     """The call's id; or what keeps it from being placed, with the field that it is about."""
-    to, line, key = fields.get("to", ""), fields.get("line", ""), fields.get("key", "")
+    to, line, key = fields.get("to", ""), fields.get("line", ""), idempotency_key(request, fields.get("key") or None)
     if (target := target_of(fields.get("from", ""))) is None:
         return "from", NO_TARGET
     notes_of(request).subject = f"{fields['from']} → {to}"

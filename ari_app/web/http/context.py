@@ -53,6 +53,13 @@ class Identity:
     must_enrol: bool = False
     """Their role needs two-factor authentication, and they have none yet: they may do nothing else."""
 
+    @property
+    def asker(self) -> str:
+        """Who it is, in one word that no other token or user has; the command line of the server is one, too."""
+        if self.token_id is not None:
+            return f"token-{self.token_id}"
+        return self.kind if self.user_id is None else f"user-{self.user_id}"
+
     def may(self, role: Role) -> bool:
         """Whether they have that role, or one that may more."""
         return self.role is not None and self.role.has(role)

@@ -59,16 +59,23 @@ class Asked:
     @property
     def key(self) -> str:
         """What a request is known by, should it be sent again (Idempotency-Key); empty for none. Raises PageError."""
-        key = self.request.headers.get(IDEMPOTENCY_KEY)
-        if key is None:
-            return ""
-        if not KEY.fullmatch(key) or not (bare := key.strip('"')):
-            raise PageError(422, message("Idempotency-Key takes 1 to 255 printable characters of ASCII."))
-        return bare
+        return idempotency_key(self.request, self.request.headers.get(IDEMPOTENCY_KEY))
 
     def answers_version(self, version: str) -> None:
         """Tell the version of what is answered (ETag, RFC 9110)."""
         self.headers[ETAG] = f'"{version}"'
+
+
+def idempotency_key(request: web.Request, given: str | None) -> str:
+    """The key that a header, or a form, gives; empty for none. Raises PageError.
+
+    It is its asker's: two of them, who know nothing of each other, may use the same.
+    """
+    if given is None:
+        return ""
+    if not KEY.fullmatch(given) or not (bare := given.strip('"')):
+        raise PageError(422, message("Idempotency-Key takes 1 to 255 printable characters of ASCII."))
+    return f"{identity(request).asker} {bare}"
 
 
 @dataclass(frozen=True)
