@@ -301,7 +301,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
 
         memory = Memory(cards, languages, manager, registry, webhooks, alerts, reports)
         sessions = settings.session("").parent
-        retention = Retention(rules(store, sessions, history, audit, memory), lambda: installation.settings)
+        obeyed = rules(store, sessions, history, audit, memory, settings.web.browsers_s)
+        retention = Retention(obeyed, lambda: installation.settings)
         installation.on_change(retention.follow)
         installation.on_change(follow_installation)
         reconciled = asyncio.Event()

@@ -16,6 +16,7 @@ from ari_app.people.retention import RetentionRule, all_of
 from ari_app.people.told import AlertPersonPlace, AlertPlace, DeliveryPlace, EventPlace
 from ari_app.reports.audit import AuditLog
 from ari_app.reports.history import History
+from ari_app.store.access import AccessRepository
 from ari_app.store.peers import prune_resolved
 from ari_app.store.placed_calls import PlacedCallRepository
 from ari_app.store.store import Store
@@ -43,9 +44,17 @@ def people(
     return People(store, places, memory.forget, memory.registry.calls.values, clock)
 
 
-def rules(store: Store, sessions: Path, history: History, audit: AuditLog, memory: Memory) -> tuple[RetentionRule, ...]:
-    """What is removed in time."""
-    keys = PlacedCallRepository(store)
+def rules(
+    store: Store,
+    sessions: Path,
+    history: History,
+    audit: AuditLog,
+    memory: Memory,
+    browsers_s: tuple[float, float],
+) -> tuple[RetentionRule, ...]:
+    """What is removed in time. ``browsers_s``: how long a browser stays signed in, and one that is not used."""
+    keys, access = PlacedCallRepository(store), AccessRepository(store)
+    longest_s, idle_s = browsers_s
     made = [
         RetentionRule("calls", lambda before: all_of(lambda: history.prune(before)), "history_days"),
         RetentionRule("details", history.prune_details, "details_days"),
@@ -56,6 +65,7 @@ def rules(store: Store, sessions: Path, history: History, audit: AuditLog, memor
         RetentionRule("alerts", lambda before: all_of(lambda: memory.alerts.prune(before)), "alerts_days"),
         RetentionRule("audit", lambda before: all_of(lambda: audit.prune(before)), "audit_days"),
         RetentionRule("lookups", lambda now: all_of(lambda: prune_resolved(store, now))),
+        RetentionRule("users", lambda now: all_of(lambda: access.prune_sessions(now - longest_s, now - idle_s))),
         RetentionRule("keys", lambda now: all_of(lambda: keys.prune(now))),
     ]
     if ami := memory.ami:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 from ari_app.store.users import UserRow, user_in
 from ari_app.store.write_queue import Done
@@ -65,6 +66,12 @@ class AccessRepository:
             db.table("web_sessions").insert(vars(session))
 
         self.store.later(("session itself", session.digest), write, done)
+
+    async def prune_sessions(self, started_before: float, seen_before: float) -> int:
+        """Forget some sessions that are over; 0 when none is left."""
+        over = "SELECT digest FROM web_sessions WHERE started_at <= ? OR seen_at <= ? LIMIT ?"
+        sql = f"DELETE FROM web_sessions WHERE digest IN ({over})"  # noqa: S608
+        return await self.store.run(lambda db: db.execute(sql, [started_before, seen_before, BATCH]).rowcount)
 
     async def session(self, digest: str) -> tuple[SessionRow, UserRow] | None:
         """The session with this digest, and whose it is."""

@@ -43,7 +43,6 @@ RULES = (compressed, error_pages, check_host, authenticate, require_role, larger
 """What every request of a browser or a token passes, in this order."""
 SHUTDOWN_S = 2.0  # for a request that is being answered when the program stops
 LARGEST_BODY = 1024 * 1024
-HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,8 @@ async def serving(
     async with AsyncExitStack() as stack:
         port = at.page.getsockname()[1] if at.page else settings.port
         url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
-        session_s = settings.session_hours * HOUR_S
-        access = Access(services.store, services.bus, session_s, settings.idle_hours * HOUR_S, clock, steady, oidc)
+        session_s, idle_s = settings.browsers_s
+        access = Access(services.store, services.bus, session_s, idle_s, clock, steady, oidc)
         its = Web(
             url=url,
             settings=settings,

@@ -130,7 +130,8 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
         )
         memory = Memory(cards, languages, [line], registry, webhooks, alerts, ami)
         made: dict[str, Any] = {}
-        retention = Retention(rules(store, sessions, history, audit, memory), lambda: made["rig"].settings, clock)
+        obeyed = rules(store, sessions, history, audit, memory, (10 * DAY_S, DAY_S))
+        retention = Retention(obeyed, lambda: made["rig"].settings, clock)
         made["rig"] = its = Rig(
             folder, store, cards, languages, webhooks, spool, registry, directory, session, audit, history,
             people(store, sessions, manager, memory, clock), retention, lines,

@@ -11,6 +11,7 @@ from ari_app.i18n import message
 from ari_app.lines.installation import InstallationSettings
 from ari_app.people.errors import PlaceUnavailable
 from ari_app.people.retention import Retention, RetentionRule, all_of
+from ari_app.store.access import AccessRepository, SessionRow
 from ari_app.store.placed_calls import KEPT_S
 from ari_app.tasks import FAILURES, guarded_tasks
 from tests.unit.people_rig import ANNA, BORIS, DAY_S, NOW, Rig, put, rig
@@ -86,6 +87,16 @@ async def test_keys_say_themselves_how_long_they_are_good(tmp_path: Path) -> Non
         await put(its, BORIS, NOW - KEPT_S - 1)
         await its.retention.apply()
         assert await its.rows("placed_calls") == []
+
+
+async def test_browsers_that_are_signed_out_by_now_go(tmp_path: Path) -> None:
+    async with rig(tmp_path) as its:
+        access = AccessRepository(its.store)
+        for name, started_days, seen_days in (("old", 11, 0), ("idle", 2, 1.5), ("used", 9, 0.5)):
+            row = SessionRow(name, 1, NOW - started_days * DAY_S, NOW - seen_days * DAY_S, "192.0.2.1", "Browser")
+            access.start_session(row, (0.0, 0.0), lambda kept: None)
+        await its.retention.apply()
+        assert [row["digest"] for row in await its.rows("web_sessions")] == ["used"]
 
 
 class Rules:

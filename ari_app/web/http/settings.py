@@ -10,6 +10,8 @@ from ari_app.i18n import message
 from ari_app.lines.retention import AuditDays
 from ari_app.networks import Network
 
+HOUR_S = 3600.0
+
 
 def _origin(text: str) -> str:
     parts = urlsplit(text)
@@ -76,6 +78,11 @@ class WebSettings(BaseModel):
         ),
     ] = ()
     audit_days: AuditDays = 400
+
+    @property
+    def browsers_s(self) -> tuple[float, float]:
+        """How long a browser stays signed in, and how long one that is not used, in seconds."""
+        return self.session_hours * HOUR_S, self.idle_hours * HOUR_S
 
     @property
     def secure(self) -> bool:
