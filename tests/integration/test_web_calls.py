@@ -192,6 +192,7 @@ async def test_a_live_call_goes_on(page: Site, admin: Browser) -> None:
         assert f'action="/calls/{call.id}/hangup"' in html
         assert f'data-key="{call.id}" hx-get="/calls/{call.id}/now" ' in html
         assert html.count('data-live="call"') == 1
+        assert f'<a href="/people/{ANNA.id}">' in html
         call.add_event(DigitsDialled(1))
         assert "A digit was dialled" in (await admin.get(f"/calls/{call.id}/now")).text
         assert "<svg" in (await admin.get(f"/calls/{call.id}/audio")).text
