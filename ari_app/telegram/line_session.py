@@ -88,6 +88,7 @@ class LineSession(SQLiteSession):  # type: ignore[misc]  # Telethon has no type 
     def _opened_file(self) -> sqlite3.Connection:
         if self._conn is None:
             self._conn = sqlite3.connect(self.filename, check_same_thread=False, timeout=LOCK_S)
+            self._conn.execute("PRAGMA secure_delete = ON")  # who is forgotten is overwritten
         return self._conn
 
     def _cursor(self) -> sqlite3.Cursor:
