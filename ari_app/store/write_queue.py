@@ -78,7 +78,8 @@ class WriteQueue:
 
     async def written(self) -> bool:
         """Wait until nothing waits, or there is trouble; whether all is written."""
-        await self._at_rest.wait()
+        while self._waiting and self.trouble is None:  # who waits is woken late: more may have come meanwhile
+            await self._at_rest.wait()
         return not self._waiting
 
     async def flush(self, timeout_s: float) -> None:

@@ -123,6 +123,12 @@ async def test_a_write_that_is_replaced_while_it_is_carried_out(path: Path) -> N
         assert await numbers(store) == [1, 2]
 
 
+async def test_what_comes_with_the_last_one_is_waited_for(store: Store) -> None:
+    store.later(("first",), number(1), lambda kept: store.later(("second",), number(2)))
+    assert await store.written()
+    assert await numbers(store) == [1, 2]
+
+
 async def test_more_than_the_bound_is_counted_and_logged(
     disk: Disk, queue: WriteQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
