@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 
 from sqlite_utils import Database
 
-from ari_app.people.data_subject import DataSubject, Known, dialled
+from ari_app.people.data_subject import DataSubject, Known
 from ari_app.people.places import Item, TablePlace, Test, is_with, known_in_call
 from ari_app.reports.history import end_reason
 from ari_app.store.calls import CallRow
@@ -39,10 +39,10 @@ class CallPlace(TablePlace):
         return {**told, **times, "ending": str(reason or ""), "events": json.loads(events_of(db, row["id"]))}
 
     async def known(self, sought: Collection[str], test: Test) -> AsyncGenerator[Known, None]:
-        """Whom they were with; of those of which that is not known, who was dialled."""
+        """Whom they were with."""
 
         def found_in(db: Database, rows: list[TableRow]) -> list[Known]:
-            return [known for known in map(_whom, rows) if test(known)]
+            return [known for known in map(known_in_call, rows) if test(known)]
 
         rows = pass_over(self._store, self.table, CALL, found_in, sought=sought, sought_in=self.sought_in)
         async for piece in rows:
@@ -59,11 +59,6 @@ class CallPlace(TablePlace):
             return len(theirs)
 
         return sum([piece async for piece in self._pass(who, erased)])
-
-
-def _whom(row: TableRow) -> Known:
-    known = known_in_call(row)
-    return known if known.id is not None or known.phone or known.usernames else dialled(row["peer"] or "")
 
 
 def _erase(db: Database, row: TableRow, who: DataSubject) -> None:

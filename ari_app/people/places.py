@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from sqlite_utils import Database
 
-from ari_app.people.data_subject import DataSubject, Known
+from ari_app.people.data_subject import DataSubject, Known, dialled
 from ari_app.store.passes import SPAN, TableRow, delete, pass_over
 from ari_app.store.people import call_of
 from ari_app.store.store import Store
@@ -234,9 +234,11 @@ def is_with(who: DataSubject, call: TableRow) -> bool:
 
 
 def known_in_call(call: TableRow) -> Known:
-    """What a call tells of who it was with."""
-    usernames = (call["username"],) if call["username"] else ()
-    return Known(call["person_id"], call["phone"] or "", usernames, call["name"] or "")
+    """What a call tells of who it was with; the number or username that was dialled was theirs then."""
+    by = dialled(call["peer"] or "")
+    usernames = tuple(filter(None, (call["username"], *by.usernames)))
+    id = by.id if call["person_id"] is None else call["person_id"]
+    return Known(id, call["phone"] or by.phone, usernames, call["name"] or "")
 
 
 def _known_in(person: str) -> Iterator[Known]:

@@ -106,6 +106,18 @@ async def test_a_number_leads_to_its_person(both: Rig) -> None:
         await both.people.who("anna")
 
 
+@pytest.mark.parametrize("dialled", ["+79990000002", "@anna_b"])
+async def test_what_was_dialled_leads_to_whoever_was_reached(its: Rig, dialled: str) -> None:
+    """Who hides their number is known by it all the same to whoever has dialled it."""
+    hidden = a_call("1" * 12, Person(ANNA.id, "", "", "Анна"), NOW, peer=dialled)
+    CallRepository(its.store).save(hidden, Details())
+    summary = await its.people.summary(dialled)
+    assert (summary.who.id, summary.kept["calls"]) == (ANNA.id, 1)
+    assert [who.id for who in (await its.people.find(dialled)).people] == [ANNA.id]
+    await its.people.erase(dialled)
+    assert not (await its.people.find(dialled)).people
+
+
 async def test_a_number_that_was_two_people_s_is_nobody_s_key(both: Rig) -> None:
     later = a_call("f" * 12, Person(8, ANNA.phone, "", "Clara"), NOW)
     CallRepository(both.store).save(later, Details())
