@@ -22,7 +22,7 @@ from ari_app.sandbox.tones import GAP_MS
 
 DEMO = (sys.executable, "-m", "ari_app.sandbox.demo")
 STORY_S = 200.0
-END_S = 20.0
+END_S = 40.0
 UNUSABLE = 2
 
 

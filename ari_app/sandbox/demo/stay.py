@@ -100,8 +100,7 @@ class Reception:
     async def _press(self, keys: str) -> None:
         """Anna presses keys on the keypad that her chat shows, and sees what it says then."""
         anna = self._cast.anna
-        keypads = (each for each in await anna.chat_with(LINE) if each.buttons and len(each.buttons) > 1)
-        keypad = next(keypads, None)  # a card has one button
+        keypad = await self._keypad()
         if keypad is None:
             self._show.say("Anna's chat shows no keypad: type call first")
             return
@@ -118,6 +117,13 @@ class Reception:
 
         said = await anna.sees(LINE, all_of_it)
         self._show.say(f"Anna has pressed {' '.join(keys)}; her chat says {said!r}")
+
+    async def _keypad(self) -> Any | None:
+        """The keypad in her chat; while she has a call, once it is there: the bot connects after the start."""
+        anna = self._cast.anna
+        if self._calls:
+            return await anna.sees(LINE, _shown_keypad)
+        return _shown_keypad(await anna.chat_with(LINE))
 
     async def _answer(self, call: PersonCall) -> None:
         await call.ring()
@@ -155,6 +161,10 @@ class Reception:
                 self._show.say(f"that call failed: {failure_text(error)}")
 
         self._tasks.create_task(guarded(), name="a call of the demo")
+
+
+def _shown_keypad(messages: list[Any]) -> Any | None:
+    return next((each for each in messages if each.buttons and len(each.buttons) > 1), None)  # a card has one button
 
 
 async def _hang_up(call: PersonCall, talking: asyncio.Task[None]) -> None:
