@@ -1,14 +1,15 @@
 """The `astergram` command, as a process of its own."""
 
 import asyncio
+import codecs
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-PROMPT_S = 30.0
+PROMPT_S = 60.0  # to start takes 2 s of a core that others want, too
 ENV = {
     name: value
     for name, value in os.environ.items()
@@ -22,22 +23,33 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.printed = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
 
     async def until(self, text: str) -> None:
         """Wait until it has printed this."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(PROMPT_S):
-            while text not in self.printed:
-                chunk = await self.process.stdout.read(4096)
-                assert chunk, f"it ended without {text!r}:\n{self.printed}"
-                self.printed += chunk.decode()
+        with self._told_when_late(f"no {text!r}"):
+            async with asyncio.timeout(PROMPT_S):
+                while text not in self.printed:
+                    chunk = await self.process.stdout.read(4096)
+                    assert chunk, f"it ended without {text!r}:\n{self.printed}"
+                    self.printed += self._decode(chunk)
 
     async def ends(self) -> int:
         """Wait for its exit status."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(PROMPT_S):
-            self.printed += (await self.process.stdout.read()).decode()
-            return await self.process.wait()
+        with self._told_when_late("it did not end"):
+            async with asyncio.timeout(PROMPT_S):
+                while chunk := await self.process.stdout.read(4096):
+                    self.printed += self._decode(chunk)
+                return await self.process.wait()
+
+    @contextmanager
+    def _told_when_late(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise AssertionError(f"{what} within {PROMPT_S:g} s:\n{self.printed}") from None
 
     def type(self, line: str) -> None:
         """Answer a question."""
