@@ -79,7 +79,7 @@ SHOWN_ONCE = {
     ("add_webhook", "secret"),
     ("renew_webhook_secret", "secret"),
 }
-NO_SECRET = {"password_hint"}
+NO_SECRET = {"password_hint", "sessions"}  # of a backup: how many
 
 
 @dataclass
@@ -284,8 +284,9 @@ def take(recorded: dict[str, Any], finding: Findings) -> bool:
         for check in (each for each in checks if each["status"] == "failure"):
             failed = True
             failure = check["failure_info"]["failure"]
-            asked = json.dumps(interactions.get(case, {}).get("request"), ensure_ascii=False)
-            text = f"{check['name']}: {failure['title']}: {failure['message']}\n{asked}"
+            exchange = interactions.get(case, {})
+            shown = json.dumps([exchange.get("request"), exchange.get("response")], ensure_ascii=False)
+            text = f"{check['name']}: {failure['title']}: {failure['message']}\n{shown}"
             finding.failures.setdefault(f"{check['name']} {failure['title']}", text[:LONGEST_FAILURE])
     return failed
 
