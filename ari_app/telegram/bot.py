@@ -147,7 +147,8 @@ class Bot:
         self._proxy = proxy
         self._on_change = on_change
         self._on_language = on_language
-        self._polled_until = polled_until
+        # Now, and not at the first poll: on a busy machine it takes long to load what that needs.
+        self._away_s = max(0.0, clock() - polled_until)
         self._clock = clock
         self.username = ""
         self.refused = 0
@@ -182,6 +183,7 @@ class Bot:
         """Go on with another token or proxy, at once; an empty token is none. Handlers and offers stay."""
         if (token, proxy) != (self._token, self._proxy):
             self._token, self._proxy = token, proxy
+            self._away_s = math.inf
             self._settled.clear()
             self._renewed.set()
             self._judge(CONNECTING if token else NO_TOKEN, None)
@@ -251,15 +253,14 @@ class Bot:
     async def _work(self, token: str) -> None:
         self._offset = None
         bot_id = token.partition(":")[0]
-        if bot_id != self._bot_id:
-            ago_s = math.inf if self._bot_id else max(0.0, self._clock() - self._polled_until)
-            self._bot_id, self._emptied_at = bot_id, asyncio.get_running_loop().time() - ago_s
         try:
             opening = await asyncio.to_thread(_open, token, self._api_url, self._proxy)
         except TokenRefused:
             return self._judge(REFUSED, None)
         except BotProxyFailed as error:
             return self._judge(_unreachable(error), None)
+        if bot_id != self._bot_id:
+            self._bot_id, self._emptied_at = bot_id, asyncio.get_running_loop().time() - self._away_s
         async with opening as api, guarded_tasks() as tasks:
             self._api = api
             try:

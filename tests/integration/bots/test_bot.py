@@ -1,6 +1,7 @@
 """The installation's bot against the local Telegram: what it does, and what it says of itself."""
 
 import asyncio
+import itertools
 import logging
 import sys
 import time
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from ari_app.sandbox.telegram import Device, LocalTelegram
 from ari_app.tasks import background_tasks
-from ari_app.telegram.bot import Bot, BotState
+from ari_app.telegram.bot import FRESH_S, Bot, BotState
 from ari_app.telegram.buttons import LATE, BotUnavailable, Button, ButtonMessage, EditRefused, Press, send_buttons
 from ari_app.telegram.errors import NotFound, TelegramError
 from ari_app.telegram.session import Session
@@ -34,13 +35,22 @@ async def until(true: Callable[[], bool]) -> None:
 class Watched:
     """A bot at work, and each state that it told."""
 
-    def __init__(self, token: str, api_url: str, polled_until: float = 0.0) -> None:
+    def __init__(
+        self, token: str, api_url: str, polled_until: float = 0.0, clock: Callable[[], float] = time.time
+    ) -> None:
         self.changed = asyncio.Event()
         self.states: list[BotState] = []
         self.presses: list[Press] = []
         self.languages: dict[int, str] = {}
         on_language = self.languages.__setitem__
-        self.bot = Bot(token, api_url, on_change=self._change, on_language=on_language, polled_until=polled_until)
+        self.bot = Bot(
+            token,
+            api_url,
+            on_change=self._change,
+            on_language=on_language,
+            polled_until=polled_until,
+            clock=clock,
+        )
         self.bot.on_press("test", self._press)
 
     def _change(self) -> None:
@@ -67,8 +77,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def at_work(token: str, api_url: str, polled_until: float = 0.0) -> AsyncIterator[Watched]:
-    watched = Watched(token, api_url, polled_until)
+async def at_work(
+    token: str, api_url: str, polled_until: float = 0.0, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Watched]:
+    watched = Watched(token, api_url, polled_until, clock)
     async with background_tasks() as tasks:
         tasks.create_task(watched.bot.run())
         yield watched
@@ -249,6 +261,37 @@ async def test_presses_between_two_runs_are_done(telegram: LocalTelegram, anna: 
         await until(lambda: telegram.waiting(KEYPAD_BOT) == 1)
         async with at_work(token, telegram.bot_api_url, time.time() - 1.0):
             assert (await pressing).message == "pressed test:1"
+
+
+async def test_presses_while_the_next_run_loads_are_done(telegram: LocalTelegram, anna: Device, boris: Device) -> None:
+    """Whatever the page, and aiogram, take to be loaded on a busy machine."""
+    token = telegram.bot(KEYPAD_BOT).token
+    async with at_work(token, telegram.bot_api_url) as watched:
+        await watched.becomes(BotState.READY)
+        message = await watched.shows(anna, boris)
+    clock = itertools.count(time.time(), step=2 * FRESH_S)  # so long between any two looks at it
+    async with background_tasks() as tasks:
+        pressing = tasks.create_task(message.click())
+        await until(lambda: telegram.waiting(KEYPAD_BOT) == 1)
+        async with at_work(token, telegram.bot_api_url, time.time() - 1.0, clock.__next__):
+            assert (await pressing).message == "pressed test:1"
+
+
+async def test_presses_before_another_token_is_given_are_not_done(
+    telegram: LocalTelegram, anna: Device, boris: Device
+) -> None:
+    """However short a while the program was away before."""
+    token = telegram.bot(KEYPAD_BOT).token
+    async with at_work(token, telegram.bot_api_url) as watched:
+        await watched.becomes(BotState.READY)
+        message = await watched.shows(anna, boris)
+    async with background_tasks() as tasks:
+        pressing = tasks.create_task(message.click())
+        await until(lambda: telegram.waiting(KEYPAD_BOT) == 1)
+        async with at_work("", telegram.bot_api_url, time.time() - 1.0) as watched:
+            await watched.becomes(BotState.NO_TOKEN)
+            watched.bot.use(token)
+            assert (await pressing).message == LATE
 
 
 async def test_presses_of_a_short_while_are_done(
