@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import math
 import os
 import signal
-import sys
+import time
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -22,35 +23,26 @@ from ari_app.sandbox.demo.program import Program, astergram
 from ari_app.sandbox.person import Person
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import Stage, stage
+from ari_app.sandbox.supervisor import READY_S
 from ari_app.sandbox.tones import SILENCE_DBFS, WINDOW_MS, _samples, write_tone
 from tests.e2e.conftest import ami_login, nothing_left_in
 from tests.e2e.leftovers import left_in_asterisk
+from tests.lateness import Lateness, lateness
 
 PATIENCE_S = 20.0
 """A generous limit: what is waited for takes a second or two on a machine that does nothing else."""
 LONGEST_S = 60.0
 """Of a tone: longer than any talk here."""
-GAP_MS, BUSY_GAP_MS = 20, 500
-"""The longest silence that may be heard: on a machine with time for its programs, and on one without. A call is
-without a controller for two seconds at least."""
-LATE_MS = 10
-"""So much later than it wanted to wake up, and a program shows that the machine has no time for those that run."""
-METRONOME = """
-import sys, threading, time
-late = 0.0
-threading.Thread(target=sys.stdin.read, daemon=True).start()
-while threading.active_count() > 1:
-    began = time.monotonic()
-    time.sleep(0.01)
-    late = max(late, time.monotonic() - began - 0.01)
-print(round(late * 1000))
-"""
+GAP_MS = 20
+"""The longest silence that may be heard, on a machine with time for its programs."""
+BUSY_GAP = 0.5
+"""On one without, of the time that a call was without a controller: what needs one is silent for most of that."""
 
 
 class Supervised:
     """A stage, and the controller on it: `start`ed and `kill`ed."""
 
-    def __init__(self, set_stage: Stage, config: Path) -> None:
+    def __init__(self, set_stage: Stage, config: Path, machine: Lateness) -> None:
         self.stage = set_stage
         self.asterisk = set_stage.asterisk
         self.settings: Settings = load(config)
@@ -58,12 +50,18 @@ class Supervised:
         self._config = config
         self._running = AsyncExitStack()
         self._runs = 0
+        self._machine = machine
+        self._killed_at: float | None = None
+        self._away_s = math.inf  # without a controller, the shortest time
 
     async def start(self) -> None:
         """Have the controller run, and wait until it is ready."""
         self._runs += 1
         log = self.stage.folder / f"astergram-{self._runs}.log"
-        self.controller = await self._running.enter_async_context(astergram(self._config, log))
+        self.controller = await self._running.enter_async_context(astergram(self._config, log, READY_S))
+        if self._killed_at is not None:
+            self._away_s = min(self._away_s, time.monotonic() - self._killed_at)
+            self._killed_at = None
 
     @contextmanager
     def configured(self, **sections: Mapping[str, Any]) -> Iterator[None]:
@@ -80,6 +78,7 @@ class Supervised:
 
     async def kill(self, number: int = signal.SIGKILL) -> None:
         """End it by a signal, and wait until it has ended."""
+        self._killed_at = time.monotonic()
         os.kill(self.controller.pid, number)
         await self._running.aclose()
 
@@ -114,6 +113,10 @@ class Supervised:
                     return call
         raise AssertionError(f"the controller has ended before call {call_id} came so far")
 
+    def has_no_gap(self, recording: Path) -> None:
+        """See `has_no_gap`."""
+        has_no_gap(recording, self._machine.worst_ms(), self._away_s)
+
     def person(self, phone: str) -> AbstractAsyncContextManager[Person]:
         """Somebody on Telegram."""
         return self.stage.person(phone)
@@ -134,7 +137,14 @@ SupervisedMaker = Callable[..., AbstractAsyncContextManager[Supervised]]
 
 
 @pytest.fixture
-def supervised(tmp_path: Path, asterisk_tree: Tree) -> SupervisedMaker:
+def machine(tmp_path: Path) -> Iterator[Lateness]:
+    """How late it is, during the test."""
+    with lateness(tmp_path / "lateness.txt") as its:
+        yield its
+
+
+@pytest.fixture
+def supervised(tmp_path: Path, asterisk_tree: Tree, machine: Lateness) -> SupervisedMaker:
     """Makes a stage, and sees to it that nothing is left in Asterisk or of media processes."""
 
     @asynccontextmanager
@@ -144,7 +154,7 @@ def supervised(tmp_path: Path, asterisk_tree: Tree) -> SupervisedMaker:
             sections["bot"] = set_stage.bot()
             sections["ami"] = ami_login(set_stage.asterisk, None)
             sections["media"] = {"orphan_s": 30.0}
-            its = Supervised(set_stage, await set_stage.configuration(**sections))
+            its = Supervised(set_stage, await set_stage.configuration(**sections), machine)
             await set_stage.sign_in_lines(its.settings)
             try:
                 yield its
@@ -157,24 +167,15 @@ def supervised(tmp_path: Path, asterisk_tree: Tree) -> SupervisedMaker:
     return made
 
 
-@asynccontextmanager
-async def measured_lateness() -> AsyncIterator[asyncio.Future[int]]:
-    """How late, in ms, a program woke up at most while the block lasted; known once it is left."""
-    late: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    pipe = asyncio.subprocess.PIPE
-    metronome = await asyncio.create_subprocess_exec(sys.executable, "-c", METRONOME, stdin=pipe, stdout=pipe)
-    try:
-        yield late
-    finally:
-        printed, _ = await metronome.communicate(b"")
-        late.set_result(int(printed))
+def has_no_gap(recording: Path, late_ms: int, away_s: float) -> None:
+    """A recording has no silence between its first and its last sound that could be heard.
 
-
-def has_no_gap(recording: Path, late_ms: int) -> None:
-    """A recording has no silence between its first and its last sound that could be heard."""
+    ``late_ms`` is `Lateness.worst_ms`, and ``away_s`` how long there was no controller, at least.
+    """
     gap_ms = longest_gap_ms(recording)
-    print(f"{recording.name}: {gap_ms} ms without sound at most; the machine was {late_ms} ms late")
-    assert gap_ms <= (GAP_MS if late_ms <= LATE_MS else BUSY_GAP_MS), f"{recording.name}, {late_ms} ms late"
+    said = f"{recording.name}: {gap_ms} ms without sound at most; the machine was {late_ms} ms late"
+    print(said)
+    assert gap_ms <= (away_s * 1000 * BUSY_GAP if late_ms else GAP_MS), f"{said}, no controller for {away_s:.1f} s"
 
 
 def longest_gap_ms(recording: Path) -> int:
