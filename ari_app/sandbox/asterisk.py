@@ -7,9 +7,8 @@ import contextlib
 import re
 import secrets
 import shutil
-import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +18,7 @@ import aiohttp
 import dialplan as dialplan_package
 from ari_app.sandbox import debian
 from ari_app.sandbox.ports import HOST, block
-from ari_app.sandbox.processes import Child, running
+from ari_app.sandbox.processes import Child, notification, running, said_ready
 from ari_app.sandbox.tones import write_tone
 
 START_TIMEOUT_S = 30.0
@@ -134,7 +133,7 @@ class PrivateAsterisk:
 
     async def start(self) -> None:
         """Start the program; it has been started already where it was not killed."""
-        with _notification(self._sockets / "notify") as started:
+        with notification(self._sockets / "notify") as started:
             self._child = await self._program.enter_async_context(
                 running(
                     "Asterisk",
@@ -144,7 +143,7 @@ class PrivateAsterisk:
                     folder=self.run_dir,
                 )
             )
-            await self._child.ready(_ready(started), START_TIMEOUT_S)
+            await self._child.ready(said_ready(started), START_TIMEOUT_S)
         await self._check()
 
     async def kill(self) -> None:
@@ -260,21 +259,3 @@ def _phone(name: str, password: str) -> str:
         f'[{name}](phone)\nauth = {name}\naors = {name}\ncallerid = "Phone {name}" <{name}>\n'
         f"[{name}](phone-auth)\nusername = {name}\npassword = {password}\n[{name}](phone-aor)\n"
     )
-
-
-@contextlib.contextmanager
-def _notification(path: Path) -> Iterator[socket.socket]:
-    """Yield a socket that receives what a service sends to NOTIFY_SOCKET (sd_notify(3))."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as notification:
-        notification.bind(str(path))
-        try:
-            yield notification
-        finally:
-            path.unlink(missing_ok=True)
-
-
-async def _ready(notification: socket.socket) -> None:
-    """Return when Asterisk says that it is fully booted."""
-    loop = asyncio.get_running_loop()
-    while b"READY=1" not in await loop.sock_recv(notification, 4096):
-        pass

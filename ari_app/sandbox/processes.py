@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -126,3 +127,21 @@ async def connected(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio
         except ConnectionRefusedError:
             # A port that begins to listen announces itself to nobody.
             await asyncio.sleep(RETRY_S)
+
+
+@contextlib.contextmanager
+def notification(path: Path) -> Iterator[socket.socket]:
+    """Yield a socket that receives what a service sends to NOTIFY_SOCKET (sd_notify(3))."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as its:
+        its.bind(str(path))
+        try:
+            yield its
+        finally:
+            path.unlink(missing_ok=True)
+
+
+async def said_ready(its: socket.socket) -> None:
+    """Return when the service says there that it is ready."""
+    loop = asyncio.get_running_loop()
+    while b"READY=1" not in await loop.sock_recv(its, 4096):
+        pass
