@@ -331,7 +331,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
 
         # What the dialplan asks for.
         if agi := settings.agi:
-            scripts = AgiScripts(pbx_services, registry)
+            scripts = AgiScripts(pbx_services, registry, audit.record)
             server_of_scripts = AgiServer(
                 agi.host, agi.port, scripts.by_name, scripts.failed, allow=agi.allow, timeout_s=agi.timeout_s
             )

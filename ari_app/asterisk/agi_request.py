@@ -37,7 +37,8 @@ class AgiClosed(AgiError):
 class AgiRequest(Request):  # type: ignore[misc]  # panoramisk has no type hints
     """The fields of its header, and its channel.
 
-    ``script``: the path of the AGI() line's URL. ``arguments`` are as Asterisk has split them: at commas.
+    ``script``: the path of the AGI() line's URL. ``arguments`` are as Asterisk has split them: at commas. ``place``:
+    EXTENSION@CONTEXT of the dialplan that asks.
     """
 
     def __init__(self, fields: Mapping[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,6 +47,13 @@ class AgiRequest(Request):  # type: ignore[misc]  # panoramisk has no type hints
         self.arguments = _arguments(fields)
         caller = fields.get("agi_callerid", UNKNOWN)
         self.caller = "" if caller == UNKNOWN else caller
+        self.place = f"{fields.get('agi_extension', '')}@{fields.get('agi_context', '')}".strip("@")
+
+    @property
+    def address(self) -> str:
+        """Where Asterisk is that asks."""
+        peer = self.writer.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
 
     @classmethod
     async def read(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Self:

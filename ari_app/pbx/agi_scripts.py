@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from ari_app.asterisk.agi import Script, ServerStops, UnknownScript, Variables
@@ -10,6 +10,7 @@ from ari_app.asterisk.agi_request import AgiRequest
 from ari_app.calls.outcome import failed
 from ari_app.calls.registry import CallRegistry
 from ari_app.pbx.services import PbxServices
+from ari_app.reports.audit import Actor
 from ari_app.tasks import FAILURES
 from ari_app.telegram.buttons import MaybeSent
 from ari_app.telegram.errors import NotFound, TelegramError
@@ -46,11 +47,17 @@ class MalformedArguments(Told):
 
 
 class AgiScripts:
-    """The scripts by their names; `failed` says what is set where one has not done what was asked."""
+    """The scripts by their names; `failed` says what is set where one has not done what was asked.
 
-    def __init__(self, services: PbxServices, registry: CallRegistry) -> None:
+    ``record``: tells the audit log who has done what, to whom.
+    """
+
+    def __init__(
+        self, services: PbxServices, registry: CallRegistry, record: Callable[[Actor, str, str], None]
+    ) -> None:
         self._services = services
         self._registry = registry
+        self._record = record
         self.by_name: Mapping[str, Script] = {
             "lookup": self._lookup,
             "identity": self._identity,
@@ -74,11 +81,13 @@ class AgiScripts:
         to, *text = request.arguments or [""]
         line = _line_number(text.pop()) if text and text[-1].startswith(LINE) else None
         await self._services.send(line, to, ",".join(text).strip(), request.caller)
+        self._record(_actor(request), "text sent", to.strip())
         return _done(request, {"TELEGRAM_SENT": "yes"})
 
     async def _card(self, request: AgiRequest) -> Variables:
         to, line = _destination(request)
         await self._services.send_card(line, to, request.caller)
+        self._record(_actor(request), "card sent", to.strip())
         return _done(request, {"TELEGRAM_CARD": "yes"})
 
     async def _line(self, request: AgiRequest) -> Variables:
@@ -114,6 +123,11 @@ class AgiScripts:
             "TELEGRAM_AGI_REASON": reason,
             "TELEGRAM_AGI_STATUS": status.value,
         }
+
+
+def _actor(request: AgiRequest) -> Actor:
+    """Who asks: a place in the dialplan of the Asterisk at an address."""
+    return Actor("FastAGI", request.place, request.address)
 
 
 def _unanswered(script: str, status: AgiStatus, error: Exception) -> Variables:

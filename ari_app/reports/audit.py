@@ -18,7 +18,7 @@ from ari_app.telegram.proxy import Proxy
 
 EXPORTED = 500  # entries read at a time
 LONGEST = 200  # of what somebody has sent
-KINDS = ("user", "token", "command line", "AMI", "visitor", "program")
+KINDS = ("user", "token", "command line", "AMI", "FastAGI", "visitor", "program")
 CSV_COLUMNS = ("time", "by", "name", "address", "action", "subject", "changes")
 
 

@@ -14,7 +14,8 @@ WAIT_S = 10.0
 def header(script: str, *arguments: str, **fields: str) -> bytes:
     """As Asterisk writes it for AGI(agi://.../script,arguments...)."""
     request = {"agi_network": "yes", "agi_network_script": script, "agi_request": f"agi://{HOST}/{script}"}
-    fields = {"agi_callerid": "unknown", "agi_uniqueid": "1.1", **fields}
+    place = {"agi_extension": "600", "agi_context": "sales"}
+    fields = {"agi_callerid": "unknown", "agi_uniqueid": "1.1", **place, **fields}
     given = {f"agi_arg_{number}": argument for number, argument in enumerate(arguments, start=1)}
     return "".join(f"{name}: {value}\n" for name, value in (request | fields | given).items()).encode() + b"\n"
 

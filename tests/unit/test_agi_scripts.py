@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -14,6 +14,7 @@ from ari_app.asterisk.legs import PbxChannel
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
 from ari_app.pbx.agi_scripts import NOBODY, AgiScripts
+from ari_app.reports.audit import Actor
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.buttons import MaybeSent
 from ari_app.telegram.errors import Frozen, Limited, NotReady, Restricted, SignedOut, Unreachable
@@ -49,6 +50,7 @@ class Pbx:
     line: PbxLine
     cards: PbxCards
     registry: CallRegistry
+    audited: list[tuple[Actor, str, str]] = field(default_factory=list)
 
     async def ask(self, script: str, *arguments: str) -> dict[str, str]:
         """The channel's variables afterwards."""
@@ -60,7 +62,7 @@ async def pbx_of(*others: PbxLine, timeout_s: float = WAIT_S) -> AsyncIterator[P
     made = Pbx(0, PbxLine(), PbxCards(), CallRegistry())
     async with asyncio.timeout(2 * WAIT_S), guarded_tasks() as tasks:
         asked_for = services(tasks, made.line, *others, cards=made.cards, registry=made.registry)
-        scripts = AgiScripts(asked_for, made.registry)
+        scripts = AgiScripts(asked_for, made.registry, lambda *entry: made.audited.append(entry))
         server = AgiServer(HOST, 0, scripts.by_name, scripts.failed, timeout_s=timeout_s)
         tasks.supervise(server.run, "FastAGI")
         await server.listening()
@@ -195,6 +197,17 @@ async def test_an_unexpected_error_is_said_and_counted(pbx: Pbx, caplog: pytest.
     assert told(await pbx.ask("lookup", PHONE), "TELEGRAM_EXISTS") == ("unknown", "ERROR")
     assert told(await pbx.ask("send", PHONE, "Hello"), "TELEGRAM_SENT") == ("unknown", "ERROR")
     assert FAILURES.count == 2
+
+
+async def test_what_a_dialplan_sends_is_in_the_audit_log(pbx: Pbx) -> None:
+    """Whom, from which place of the dialplan, of which Asterisk; never the text. What only reads is not."""
+    for script, *arguments in (("send", PHONE, "a secret text"), ("card", PHONE), ("lookup", PHONE), ("line", SALES)):
+        assert (await pbx.ask(script, *arguments))[STATUS] == "OK", script
+    place = Actor("FastAGI", "600@sales", HOST)
+    assert pbx.audited == [(place, "text sent", PHONE), (place, "card sent", PHONE)]
+    pbx.line.answers = [NOBODY_THERE]
+    await pbx.ask("send", PHONE, "another")
+    assert len(pbx.audited) == 2
 
 
 async def test_the_text_is_in_no_log(pbx: Pbx, caplog: pytest.LogCaptureFixture) -> None:

@@ -47,6 +47,7 @@ ACTIONS: Mapping[str, Message] = {
     CALL_PLACED: message("Call placed"),
     CALL_ENDED: message("Call ended by hand"),
     TEXT_SENT: message("Text sent"),
+    "card sent": message("Card sent"),
     "drain begun": message("New calls stopped"),
     "drain cancelled": message("New calls taken again"),
     "diagnostics": message("Diagnostics run"),

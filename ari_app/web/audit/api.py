@@ -10,7 +10,7 @@ from ari_app.web.audit.pages import csv_answer
 from ari_app.web.calls.api import LATEST, NO_CONTROLS
 from ari_app.web.http.operation import Asked, Operation
 
-Kind = Literal["user", "token", "command line", "AMI", "visitor", "program"]
+Kind = Literal["user", "token", "command line", "AMI", "FastAGI", "visitor", "program"]
 
 
 class AuditEntry(BaseModel):

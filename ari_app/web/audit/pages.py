@@ -18,6 +18,7 @@ KIND_NAMES: dict[str, Message] = {
     "token": message("API token"),
     "command line": message("Command line"),
     "AMI": message("AMI request"),
+    "FastAGI": message("FastAGI script"),
     "visitor": message("Not signed in"),
     "program": message("By itself"),
 }
