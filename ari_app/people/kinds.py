@@ -232,15 +232,17 @@ KINDS = (
         "users",
         message("Users of this page"),
         message(
-            "User name, role, hash of the password, key of the authenticator app, subject at the single sign-on, last "
-            "sign-in; address and browser of each session; the name of each API token, and who made it."
+            "User name, role, hash of the password, key of the authenticator app, names and public keys of passkeys, "
+            "subject at the single sign-on, last sign-in; address and browser of each session; the name of each API "
+            "token, and who made it."
         ),
         message("To let in whoever may use the page."),
         DATABASE,
         message("Until the user is removed, the session ends, or the token is revoked"),
         message("Not here: remove the user under Users."),
         tables=(
-            Table("users", "name role hash totp signed_in_at", "id made_at totp_last"),
+            Table("users", "name role hash totp signed_in_at", "id made_at totp_last passkeys"),
+            Table("passkeys", "user_id name used_at", "id rp_id credential public_key sign_count made_at"),
             Table("recovery_codes", "user_id", "digest"),
             Table("web_links", "user_id", "digest made_at"),
             Table("oidc_identities", "issuer subject user_id"),

@@ -215,6 +215,16 @@ def oidc_identities(db: Database) -> None:
     db.table("web_sessions").add_column("way", str, not_null_default="password")
 
 
+def passkeys(db: Database) -> None:
+    """Passkeys and security keys, and how many each user has."""
+    texts = dict.fromkeys(("name", "rp_id", "credential"), str)
+    numbers = {"sign_count": int, "made_at": float, "used_at": float}
+    db.table("passkeys").create({"id": int, "user_id": int, **texts, "public_key": bytes, **numbers}, pk="id")
+    db.table("passkeys").create_index(["user_id"])
+    db.table("passkeys").create_index(["credential"], unique=True)
+    db.table("users").add_column("passkeys", int, not_null_default=0)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -238,4 +248,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     alerts,
     languages_learnt,
     oidc_identities,
+    passkeys,
 )

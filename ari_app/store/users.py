@@ -24,7 +24,7 @@ class UserRow:
     """A user; ``hash`` is None for one without a password, ``signed_in_at`` for one who has never been here.
 
     ``totp``: the secret that their device makes codes of, if it does; ``totp_last``: the last step of which one was
-    used.
+    used. ``passkeys``: how many they have.
     """
 
     id: int
@@ -35,6 +35,12 @@ class UserRow:
     signed_in_at: float | None
     totp: str | None = None
     totp_last: int = 0
+    passkeys: int = 0
+
+    @property
+    def second_factor(self) -> bool:
+        """Whether signing in asks for more than the first step."""
+        return self.totp is not None or self.passkeys > 0
 
 
 COLUMNS = tuple(UserRow.__dataclass_fields__)
@@ -100,7 +106,7 @@ class UserRepository:
             db.table("users").delete_where("id = ?", [id])
             check_administered(db)
             db.table("web_sessions").delete_where("user_id = ?", [id])
-            for table in ("web_links", "recovery_codes", "oidc_identities"):
+            for table in ("web_links", "recovery_codes", "oidc_identities", "passkeys"):
                 db.table(table).delete_where("user_id = ?", [id])
 
         await self.store.run(write)
@@ -146,6 +152,16 @@ class UserRepository:
             db.table("recovery_codes").insert_all({"user_id": id, "digest": each} for each in codes)
             if session:
                 db.table("web_sessions").delete_where("user_id = ? AND digest != ?", [id, session])
+
+        await self.store.run(write)
+
+    async def clear_two_factor(self, id: int) -> None:
+        """Forget every second factor of a user."""
+
+        def write(db: Database) -> None:
+            db.execute("UPDATE users SET totp = NULL, totp_last = 0, passkeys = 0 WHERE id = ?", [id])
+            for table in ("passkeys", "recovery_codes"):
+                db.table(table).delete_where("user_id = ?", [id])
 
         await self.store.run(write)
 

@@ -3,6 +3,7 @@
 from ari_app.web.access.account import routes as account_pages
 from ari_app.web.access.api import operations as access_operations
 from ari_app.web.access.pages import routes as access_pages
+from ari_app.web.access.passkey_pages import routes as passkey_pages
 from ari_app.web.access.two_factor_pages import routes as two_factor_pages
 from ari_app.web.access.users_api import operations as user_operations
 from ari_app.web.access.users_pages import routes as user_pages
@@ -48,6 +49,7 @@ PAGES = (
     access_pages,
     account_pages,
     two_factor_pages,
+    passkey_pages,
     oidc_pages,
     user_pages,
     audit_pages,
@@ -110,6 +112,8 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "POST /account/two-factor",
         "POST /account/two-factor/codes",
         "POST /account/two-factor/off",
+        "POST /account/passkeys",
+        "POST /account/passkeys/{id}/remove",
         "POST /account/sessions/others",
         "POST /api/access/password",
         # What changes nothing.

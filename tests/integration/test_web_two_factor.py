@@ -217,7 +217,12 @@ async def test_a_role_that_needs_it_can_do_nothing_else_before(tmp_path: Path) -
             assert (await anna.get("/lines")).path == "/lines"
 
 
-ENROLMENT = {("GET", "/account/two-factor"), ("POST", "/account/two-factor"), ("POST", "/logout")}
+ENROLMENT = {
+    ("GET", "/account/two-factor"),
+    ("POST", "/account/two-factor"),
+    ("POST", "/account/passkeys"),
+    ("POST", "/logout"),
+}
 
 
 async def test_every_other_route_is_closed_to_who_has_to_turn_it_on(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ OWN = {
     "/account/two-factor",
     "/account/two-factor/codes",
     "/account/two-factor/off",
+    "/account/passkeys",
+    "/account/passkeys/{id}/remove",
     "/api/access/password",
 }
 CHANGES_NOTHING = ("preview", "preview/{name}")

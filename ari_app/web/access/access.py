@@ -11,6 +11,7 @@ from ari_app.i18n import message
 from ari_app.store.access import AccessRepository
 from ari_app.store.store import Store
 from ari_app.store.users import UserRepository, UserRow
+from ari_app.web.access.passkeys import PasskeyRefused, Passkeys, RelyingParty
 from ari_app.web.access.passwords import Passwords
 from ari_app.web.access.refusals import TooManyTries, WrongPassword, acceptable
 from ari_app.web.access.sessions import Sessions
@@ -62,6 +63,7 @@ class Access:
         self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock, self.admits)
         self.users = Users(self._users, self.sessions, self._passwords, bus, clock)
         self.tokens = Tokens(kept, bus, clock)
+        self.passkeys = Passkeys(store, clock)
         self.two_factor = TwoFactor(self._users, self.sessions, bus, clock, steady)
 
     def admits(self, user: UserRow, way: str = "password") -> bool:
@@ -89,12 +91,17 @@ class Access:
         if found and not self.admits(found):
             found = None
         user = await self._check(found, name.lower()[:LONGEST_NAME], password, address, WrongPassword(SIGN_IN))
-        if user.totp is None:
+        if not user.second_factor:
             self.signed_in(user, address)
         return user
 
-    async def sign_in_with_code(self, challenge: str, code: str, address: str) -> SignedIn:
-        """Who signs in; raises WrongCode, ChallengeOver, TooManyTries."""
+    async def sign_in_with_code(
+        self, challenge: str, code: str, address: str, party: RelyingParty | None = None, credential: str = ""
+    ) -> SignedIn:
+        """Who signs in, with a code, or with what their passkey's device has signed (``credential``).
+
+        Raises WrongCode, ChallengeOver, TooManyTries.
+        """
         user, way = await self.two_factor.challenged(challenge)
         self._check_wait(user.name, address)
         self._check_wait_for_code(user.name, address)
@@ -102,11 +109,17 @@ class Access:
         self._names.wrong(user.name)
         self._codes.wrong(user.name)
         try:
-            recovery = await self.two_factor.check(challenge, user, code)
-        except WrongCode as wrong:
+            recovery = False
+            if credential:
+                await self.passkeys.check(user, party, self.two_factor.nonce(challenge), credential)
+            else:
+                recovery = await self.two_factor.check(user, code)
+        except (WrongCode, PasskeyRefused) as refused:
             log.warning("authentication failure: wrong password from %s", address)
+            wrong = WrongCode(refused.sentence)
             wrong.user = user.name
-            raise
+            raise wrong from None
+        self.two_factor.answered(challenge)
         self._codes.right(user.name)
         self.signed_in(user, address)
         return SignedIn(user, way, recovery)
@@ -118,10 +131,10 @@ class Access:
         self._users.sign_in(user.id, self._clock())
 
     async def check_own_code(self, user: UserRow, code: str, address: str) -> None:
-        """The same for who has no password, with a code of their device; raises WrongCode, TooManyTries."""
+        """The same for who has no password, with a code, or a recovery code; raises WrongCode, TooManyTries."""
         self._check_wait_for_code(user.name, address)
         self._codes.wrong(user.name)
-        self.two_factor.check_code(user, code)
+        await self.two_factor.check(user, code)
         self._codes.right(user.name)
 
     async def check_own(self, user: UserRow, password: str, address: str) -> None:

@@ -5,11 +5,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ari_app.i18n import message
+from ari_app.i18n import Message, message
 from ari_app.reports.audit import Actor
 from ari_app.store.users import UserRow
 from ari_app.web.access.access import Access, access_of
 from ari_app.web.access.account import Unanswered, signed_in, tokens_to_ask_for, tokens_too
+from ari_app.web.access.passkeys import relying_party
 from ari_app.web.access.passwords import SHORTEST
 from ari_app.web.access.refusals import AccessRefused, LinkRefused, PasswordRefused, PasswordsOff, TooManyTries
 from ari_app.web.access.two_factor import ChallengeOver, WrongCode
@@ -77,16 +78,25 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 
 async def _let_in(request: web.Request, user: UserRow, wanted: str) -> web.StreamResponse:
     """Sign in whoever has shown that they know the password, or ask for the code of their device first."""
-    if user.totp is not None:
-        return ask_for_code(request, user, wanted)
+    if user.second_factor:
+        return await ask_for_code(request, user, wanted)
     services(request).audit.record(Actor("user", user.name, remote(request)), SIGNED_IN)
     return await signed_in(request, user, wanted)
 
 
-def ask_for_code(request: web.Request, user: UserRow, wanted: str, way: str = "password") -> web.StreamResponse:
+async def ask_for_code(request: web.Request, user: UserRow, wanted: str, way: str = "password") -> web.StreamResponse:
     """The second step's form, for who has taken the first one by some way."""
-    challenge = access_of(request).two_factor.challenge(user, way)
-    return render(request, "access/code.html", challenge=challenge, next=wanted, error=None, back="/login")
+    return await _code_page(request, access_of(request).two_factor.challenge(user, way), wanted)
+
+
+async def _code_page(
+    request: web.Request, challenge: str, wanted: str, status: int = 200, error: Message | None = None
+) -> web.StreamResponse:
+    access = access_of(request)
+    user, nonce = await access.two_factor.asked(challenge)
+    options = await access.passkeys.request_options(user, relying_party(request), nonce) if user else ""
+    values = {"challenge": challenge, "next": wanted, "error": error, "options": options, "back": "/login"}
+    return render(request, "access/code.html", status=status, **values)
 
 
 @routes.post("/login/code")
@@ -96,15 +106,15 @@ async def enter_code(request: web.Request) -> web.StreamResponse:
     challenge, wanted = fields.get("challenge", ""), local_place(fields.get("next", ""))
     access, audit = access_of(request), services(request).audit
     try:
-        entered = await access.sign_in_with_code(challenge, fields.get("code", ""), address)
+        code, credential = fields.get("code", ""), fields.get("credential", "")
+        entered = await access.sign_in_with_code(challenge, code, address, relying_party(request), credential)
     except ChallengeOver as over:
         return await login_page(request, 403, next=wanted, error=over.sentence)
     except (TooManyTries, WrongCode) as refused:
         if isinstance(refused, WrongCode):
             audit.record(Actor("visitor", address=address), SIGN_IN_FAILED, refused.user)
         status = 429 if isinstance(refused, TooManyTries) else 403
-        values = {"challenge": challenge, "next": wanted, "error": refused.sentence}
-        return render(request, "access/code.html", status=status, **values)
+        return await _code_page(request, challenge, wanted, status, refused.sentence)
     how = {"recovery code": ("", "used")} if entered.recovery else {}
     if entered.way == "oidc":
         how |= WITH_OIDC

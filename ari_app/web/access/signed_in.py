@@ -58,10 +58,13 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     return response
 
 
+def needs_second_factor(request: web.Request, user: UserRow, way: str) -> bool:
+    """Whether it is demanded of a user who has signed in by some way."""
+    return access_of(request).asks_second_factor(way) and user.role in web_of(request).settings.require_two_factor
+
+
 def _must_enrol(request: web.Request, user: UserRow, way: str) -> bool:
-    if not access_of(request).asks_second_factor(way):
-        return False
-    return user.role in web_of(request).settings.require_two_factor and user.totp is None
+    return needs_second_factor(request, user, way) and not user.second_factor
 
 
 def _may_scrape(request: web.Request) -> bool:

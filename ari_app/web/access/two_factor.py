@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyotp
 
 from ari_app.bus import EventBus
-from ari_app.i18n import message
+from ari_app.i18n import Message, message
 from ari_app.store.users import UserRepository, UserRow
 from ari_app.web.access.refusals import AccessRefused
 from ari_app.web.access.secrets import digest
@@ -26,15 +26,16 @@ RECOVERY_CODES = 10
 CODE_SIGNS, CODE_LENGTH = "abcdefghjkmnpqrstuvwxyz23456789", 12  # none that is taken for another; 59 bits
 CHALLENGE_S = 300.0  # between the password and the code
 CHALLENGE_TRIES = 5
+NONCE_BYTES = 32
 MOST_WAITING = 1000  # who have entered their password, and a code is awaited of them
 
 
 class WrongCode(AccessRefused):
     """It is not the code now, or it was used already; ``user``: whose it should have been, at a sign-in."""
 
-    def __init__(self) -> None:
+    def __init__(self, sentence: Message | None = None) -> None:
         self.user = ""
-        super().__init__(message("This is not the code. Each code works once; wait for the next one."))
+        super().__init__(sentence or message("This is not the code. Each code works once; wait for the next one."))
 
 
 class ChallengeOver(AccessRefused):
@@ -50,6 +51,7 @@ class _Challenge:
     hash: str | None  # of the password that was right
     until: float
     way: str
+    nonce: bytes
     tries: int = 0
 
 
@@ -99,19 +101,28 @@ class TwoFactor:
         """
         secret = self.offer(user, session)
         self._use(secret, code)
-        codes = _new_codes()
-        await self._kept.set_two_factor(user.id, secret, [digest(each) for each in codes], session)
-        self._sessions.end_started(user.id, but=session)
+        digests, readable = self.made_codes()
+        await self._kept.set_two_factor(user.id, secret, digests, session)
         self._offered.pop((user.id, session), None)
+        self.turned_on(user, session)
+        return readable
+
+    def made_codes(self) -> tuple[list[str], list[str]]:
+        """New recovery codes: their digests, and as people read them."""
+        codes = ["".join(secrets.choice(CODE_SIGNS) for _ in range(CODE_LENGTH)) for _ in range(RECOVERY_CODES)]
+        return [digest(each) for each in codes], [_readable(each) for each in codes]
+
+    def turned_on(self, user: UserRow, session: str) -> None:
+        """A user has a second factor since, of which only this session of theirs knows."""
+        self._sessions.end_started(user.id, but=session)
         self._bus.publish(ACCESS)
         log.info("user %s has turned two-factor authentication on", user.name)
-        return [_readable(each) for each in codes]
 
     async def new_codes(self, user: UserRow) -> list[str]:
         """Other recovery codes, in place of those that there are."""
-        codes = _new_codes()
-        await self._kept.set_two_factor(user.id, user.totp, [digest(each) for each in codes])
-        return [_readable(each) for each in codes]
+        digests, readable = self.made_codes()
+        await self._kept.set_two_factor(user.id, user.totp, digests)
+        return readable
 
     async def codes_left(self, user: UserRow) -> int:
         """How many recovery codes have not been used."""
@@ -119,7 +130,7 @@ class TwoFactor:
 
     async def turn_off(self, user: UserRow) -> None:
         """Turn it off, for a lost device, too."""
-        await self._kept.set_two_factor(user.id, None, [])
+        await self._kept.clear_two_factor(user.id)
         self._bus.publish(ACCESS)
         log.info("two-factor authentication of user %s was turned off", user.name)
 
@@ -128,10 +139,29 @@ class TwoFactor:
     def challenge(self, user: UserRow, way: str) -> str:
         """The secret of a browser whose user has come by some ``way`` (a session's), and is asked for a code."""
         secret = secrets.token_urlsafe()
-        self._waiting[secret] = _Challenge(user.id, user.hash, self._steady() + CHALLENGE_S, way)
+        self._waiting[secret] = _Challenge(
+            user.id, user.hash, self._steady() + CHALLENGE_S, way, secrets.token_bytes(NONCE_BYTES)
+        )
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popitem(last=False)
         return secret
+
+    async def asked(self, secret: str) -> tuple[UserRow | None, bytes]:
+        """Who is to come with it, None for nobody (any more), and what their device has to sign."""
+        waiting = self._waiting.get(secret)
+        return (await self._kept.by_id(waiting.user_id), waiting.nonce) if waiting else (None, b"")
+
+    def nonce(self, secret: str) -> bytes:
+        """What a device had to sign, for one answer: the next try needs another one."""
+        waiting = self._waiting.get(secret)
+        if waiting is None:
+            return b""
+        nonce, waiting.nonce = waiting.nonce, secrets.token_bytes(NONCE_BYTES)
+        return nonce
+
+    def answered(self, secret: str) -> None:
+        """It has let somebody in: never again."""
+        self._waiting.pop(secret, None)
 
     async def challenged(self, secret: str) -> tuple[UserRow, str]:
         """Who is to enter a code, which is counted as a try, and the way they came; raises ChallengeOver."""
@@ -141,29 +171,25 @@ class TwoFactor:
         waiting.tries += 1
         user = await self._kept.by_id(waiting.user_id)
         over = waiting.tries > CHALLENGE_TRIES or self._steady() >= waiting.until
-        if over or user is None or user.totp is None or user.hash != waiting.hash:
+        if over or user is None or not user.second_factor or user.hash != waiting.hash:
             self._waiting.pop(secret, None)
             raise ChallengeOver
         return user, waiting.way
 
-    async def check(self, secret: str, user: UserRow, code: str) -> bool:
-        """Let them in with a code of the device, or a recovery code (then True); raises WrongCode."""
+    async def check(self, user: UserRow, code: str) -> bool:
+        """Use a code of a user's device, or a recovery code (then True); raises WrongCode."""
         plain = "".join(sign for sign in code.lower() if sign.isalnum())
         recovery = digest(plain)
         used = recovery in await self._kept.recovery_codes(user.id) and recovery not in self._spent
         if used:
             self._spent.add(recovery)
             self._kept.spend_recovery_code(user.id, recovery)
-            log.warning("user %s has signed in with a recovery code", user.name)
+            log.warning("user %s has used a recovery code", user.name)
+        elif user.totp is None:
+            raise WrongCode
         else:
-            self.check_code(user, plain)
-        self._waiting.pop(secret, None)
+            self._kept.use_code(user.id, self._use(user.totp, plain, user.totp_last))
         return used
-
-    def check_code(self, user: UserRow, code: str) -> None:
-        """Use a code of a user's device, who has one; raises WrongCode."""
-        assert user.totp is not None
-        self._kept.use_code(user.id, self._use(user.totp, code, user.totp_last))
 
     def _use(self, secret: str, code: str, last: int = 0) -> int:
         """The step that a code is of; raises WrongCode, also for one that was used, or is older than one used."""
@@ -175,10 +201,6 @@ class TwoFactor:
                 self._last[secret] = step
                 return step
         raise WrongCode
-
-
-def _new_codes() -> list[str]:
-    return ["".join(secrets.choice(CODE_SIGNS) for _ in range(CODE_LENGTH)) for _ in range(RECOVERY_CODES)]
 
 
 def _readable(code: str) -> str:

@@ -10,7 +10,9 @@ from ari_app.i18n import message
 from ari_app.store.users import UserRow
 from ari_app.web.access.access import access_of
 from ari_app.web.access.account import own
+from ari_app.web.access.passkeys import relying_party
 from ari_app.web.access.refusals import AccessRefused, TooManyTries
+from ari_app.web.access.signed_in import needs_second_factor
 from ari_app.web.http.context import identity
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
@@ -26,16 +28,22 @@ QR_MODULE_PX, QR_BORDER = 6, 4
 @routes.get(PLACE)
 async def show(request: web.Request) -> web.StreamResponse:
     """Whether it is on, and how to turn it on."""
-    return await _page(request)
+    return await two_factor_page(request)
 
 
-async def _page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
-    its, user, session = access_of(request).two_factor, await own(request), identity(request).digest
+async def two_factor_page(request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
+    """All of it."""
+    access, user, session = access_of(request), await own(request), identity(request).digest
+    its, party = access.two_factor, relying_party(request)
     base: dict[str, Any] = {
         "user": user,
         "needed": identity(request).must_enrol,
+        "demanded": needs_second_factor(request, user, identity(request).way),
         "codes": None,
-        "left": await its.codes_left(user) if user.totp else 0,
+        "left": await its.codes_left(user),
+        "passkeys": await access.passkeys.all(user),
+        "passkey_name": "",
+        "options": await access.passkeys.creation_options(user, session, party) if party else "",
         "errors": {},
         "secret": "",
         "qr": "",
@@ -48,42 +56,58 @@ async def _page(request: web.Request, status: int = 200, **values: Any) -> web.S
 @routes.post(PLACE)
 async def confirm(request: web.Request) -> web.StreamResponse:
     """Turn it on, and sign every other browser out; the answer shows the recovery codes, the only time."""
-    its, user = access_of(request).two_factor, await own(request)
+    its, user, fields = access_of(request).two_factor, await own(request), await form(request)
     if user.totp is not None:
         raise web.HTTPSeeOther(PLACE)
+    if user.second_factor and (refused := await unconfirmed(request, user, "again-app")):
+        return refused
     try:
-        codes = await its.confirm(user, identity(request).digest, (await form(request)).get("code", ""))
+        code = fields.get("new_code" if user.second_factor else "code", "")
+        codes = await its.confirm(user, identity(request).digest, code)
     except AccessRefused as refused:
-        return await _page(request, 422, errors={"code": refused.sentence})
-    return await _page(request, codes=codes)
+        return await two_factor_page(request, 422, errors={"code": refused.sentence})
+    return await two_factor_page(request, codes=codes)
 
 
 @routes.post(PLACE + "/codes")
 async def new_codes(request: web.Request) -> web.StreamResponse:
     """Other recovery codes, for whoever says their password, or a code, again."""
     user = await own(request)
-    if user.totp is None:
+    if not user.second_factor:
         raise web.HTTPSeeOther(PLACE)
-    if refused := await _unconfirmed(request, user):
+    if refused := await unconfirmed(request, user):
         return refused
-    return await _page(request, codes=await access_of(request).two_factor.new_codes(user))
+    return await two_factor_page(request, codes=await access_of(request).two_factor.new_codes(user))
 
 
 @routes.post(PLACE + "/off")
 async def turn_off(request: web.Request) -> web.StreamResponse:
     """Turn it off, for whoever says their password, or a code, again."""
     user = await own(request)
-    if user.totp is None:
+    if not user.second_factor:
         raise web.HTTPSeeOther(PLACE)
-    if refused := await _unconfirmed(request, user):
+    if refused := await kept_on(request, user) or await unconfirmed(request, user):
         return refused
     await access_of(request).two_factor.turn_off(user)
     flash(request, message("Two-factor authentication is off."))
     raise web.HTTPSeeOther(PLACE)
 
 
-async def _unconfirmed(request: web.Request, user: UserRow) -> web.StreamResponse | None:
-    """None once they have said their password again, or, without one, a code; else the page that says why not."""
+async def kept_on(request: web.Request, user: UserRow, place: str = "again") -> web.StreamResponse | None:
+    """The page that says why somebody can't go without a second factor; None where they can."""
+    if not needs_second_factor(request, user, identity(request).way):
+        return None
+    said = message("Your role needs two-factor authentication: add another device first, or ask an administrator.")
+    return await two_factor_page(request, 422, errors={place: said})
+
+
+async def unconfirmed(
+    request: web.Request, user: UserRow, place: str = "again", **values: Any
+) -> web.StreamResponse | None:
+    """None once they have said their password again, or, without one, a code; else the page that says why not, where.
+
+    ``values``: of the page.
+    """
     access, fields, address = access_of(request), await form(request), remote(request)
     try:
         if user.hash is None:
@@ -91,11 +115,11 @@ async def _unconfirmed(request: web.Request, user: UserRow) -> web.StreamRespons
         else:
             await access.check_own(user, fields.get("password", ""), address)
     except TooManyTries as refused:
-        page = await _page(request, 429, errors={"again": refused.sentence})
+        page = await two_factor_page(request, 429, errors={place: refused.sentence}, **values)
         page.headers["Retry-After"] = str(refused.wait_s)
         return page
     except AccessRefused as refused:
-        return await _page(request, 422, errors={"again": refused.sentence})
+        return await two_factor_page(request, 422, errors={place: refused.sentence}, **values)
     return None
 
 

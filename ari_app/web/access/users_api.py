@@ -39,7 +39,7 @@ class User(BaseModel):
             name=row.name,
             role=Role(row.role),
             has_password=row.hash is not None,
-            two_factor=row.totp is not None,
+            two_factor=row.second_factor,
             oidc=row.id in oidc,
             made_at=row.made_at,
             signed_in_at=row.signed_in_at,

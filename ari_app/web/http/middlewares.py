@@ -21,7 +21,7 @@ LIVE_HEADER = "X-Live"
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
 BEARER = "bearer "
 ENROL = "/account/two-factor"
-WHERE_TO_ENROL = frozenset({ENROL, "/logout"})
+WHERE_TO_ENROL = frozenset({ENROL, "/account/passkeys", "/logout"})
 """All that is open to somebody whose role needs two-factor authentication, and who has none yet."""
 NOT_YOUR_ROLE = message("Your role does not allow this: ask an administrator.")
 
@@ -35,7 +35,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
     settings = web_of(request).settings
     names = {"localhost", settings.host, urlsplit(settings.public_url).hostname, *settings.allowed_hosts}
     name = _name(request.headers.get("Host", ""))
-    if name not in names and not _is_address(name):
+    if name not in names and not is_address(name):
         raise PageError(421, message("This host name is unknown. Add it to allowed_hosts under [web]."))
     return await handler(request)
 
@@ -47,7 +47,8 @@ def _name(host: str) -> str:
         return ""
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
+    """Whether it is an IP address."""
     try:
         ip_address(name)
     except ValueError:
@@ -123,9 +124,9 @@ def remote(request: web.BaseRequest) -> str:
     proxies = web_of(request).settings.proxies if isinstance(request, web.Request) else ()
     address = request.remote or "unknown"
     for before in reversed(",".join(request.headers.getall("X-Forwarded-For", [])).split(",")):
-        if not _is_address(address) or not any(ip_address(address) in network for network in proxies):
+        if not is_address(address) or not any(ip_address(address) in network for network in proxies):
             break
-        if not _is_address(before.strip()):
+        if not is_address(before.strip()):
             break
         address = before.strip()
     return address

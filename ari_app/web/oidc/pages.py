@@ -76,8 +76,8 @@ async def answered(request: web.Request) -> web.StreamResponse:
 
 async def _let_in(request: web.Request, admitted: Admitted, wanted: str) -> web.StreamResponse:
     access, user, its = access_of(request), admitted.user, web_of(request)
-    if user.totp is not None and access.asks_second_factor("oidc"):
-        page = ask_for_code(request, user, wanted, "oidc")
+    if user.second_factor and access.asks_second_factor("oidc"):
+        page = await ask_for_code(request, user, wanted, "oidc")
     else:
         access.signed_in(user, remote(request))
         services(request).audit.record(Actor("user", user.name, remote(request)), SIGNED_IN, changes=WITH_OIDC)
