@@ -25,7 +25,7 @@ COMMAND = re.compile(
 )
 NO_COMMAND = re.compile(
     r"\[|;|#|exten =>|\{|server \{|Local/|scrape_configs|OTEL_|\d{4}-\d\d-\d\d |Action:|Event:|Text:|POST /|from \w+"
-    r"|headers =|sequenceDiagram|stateDiagram| *a person on Telegram"
+    r"|table inet|headers =|sequenceDiagram|stateDiagram| *a person on Telegram"
 )
 """How a block begins that is a piece of a configuration, of a program, a protocol or a drawing."""
 
@@ -131,6 +131,7 @@ RUN = (
     Do("astergram web link anna", says="http.*link="),
     Do("astergram web link", says="http.*link="),
     Do("astergram audit list --find anna", says="anna"),
+    Do("astergram audit list --last 100", says="anna"),
     Do("astergram audit export audit.csv"),
     Do("astergram token add CRM --scope calls --days 90", says="^astergram_"),
     Do("astergram token add agent --scope read", says="^astergram_"),
@@ -223,6 +224,8 @@ NOT_RUN = {
     r"astergram user (add anna --role operator|password anna|remove anna|two-factor-off anna)": (
         "asks at a terminal: tests/integration/test_web_users.py and test_web_two_factor.py run it"
     ),
+    r"astergram line logout .*": "ends the account's session: tests/integration/test_cli.py asks, and goes no further",
+    r"astergram webhook secret 0123456789ab": "asks at a terminal: tests/integration/test_web_webhooks.py runs it",
     r"astergram alerts (un)?mute 0123456789ab": "takes an alert: tests/integration/test_web_alerts.py mutes one",
     r"astergram web oidc( --test)?": "takes a provider: tests/integration/test_web_oidc_ways.py starts one",
     r"astergram run": "is the program that the others are run with",
