@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ari_app.sandbox.stage import ANNA, LINE
-from tests.e2e.conftest import WEBSOCKET, Play, PlayMaker, in_context
+from tests.e2e.conftest import WEBSOCKET, Play, PlayMaker, in_context, most_holes
 
 GREETING = "[greeting]\nexten => _X.,1,Answer()\n same => n,Playback(demo-congrats)\n same => n,Hangup()\n"
 PROMPT = "usr/share/asterisk/sounds/en/demo-congrats.gsm"
@@ -66,7 +66,7 @@ async def test_the_first_word_is_heard(play: PlayMaker, transport: str) -> None:
 
         prompt, spoken = samples(stage.asterisk.tree.root / PROMPT), samples(recording)
         begins = int(np.flatnonzero(np.abs(prompt) > 500)[0])
-        heard_at = []
+        heard_at, unlike = [], []
         for start in range(begins, begins + int(SAID_MEANWHILE_S * RATE), PIECE):
             piece = prompt[start : start + PIECE]
             if level_dbfs(piece) > SPEECH_DBFS:
@@ -74,8 +74,11 @@ async def test_the_first_word_is_heard(play: PlayMaker, transport: str) -> None:
                 # In halves: the listener's own jitter buffer may stretch a sound in its middle.
                 found = [best_match(half, spoken[near : start + NEAR]) for half in np.split(piece, 2)]
                 alike = sum(likeness for likeness, _ in found) / 2
-                assert alike > ALIKE, f"what was said {start / RATE:.2f} s into the prompt is not heard: {alike:.2f}"
-                heard_at.append(near / RATE + found[0][1])
+                if alike > ALIKE:
+                    heard_at.append(near / RATE + found[0][1])
+                else:
+                    unlike.append(f"what was said {start / RATE:.2f} s into the prompt is not heard: {alike:.2f}")
+        assert len(unlike) <= most_holes(), unlike
         assert heard_at == sorted(heard_at)
         assert heard_at[0] <= begins / RATE + CLOSE_S, "it begins when the media connects, not after the delay"
 
