@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,11 @@ from tests.integration.web_lines import LINE, ManyLines, lines_site
 from tests.pictures import png
 
 HEIGHT = 900
-LANGUAGES, THEMES, WIDTHS = ("en", "ru"), ("light", "dark"), (360, 768, 1280)
+LOOKS = {
+    "en": ((360, "light"), (768, "dark"), (1280, "light")),
+    "ru": ((360, "dark"), (768, "light"), (1280, "dark")),
+}
+"""Widths and themes in which a page is examined in each language: any two of the three are seen together."""
 PARTS = re.compile(
     r"/(now|view|export|steps|findings|audio|pauses|today|doctor|events|alive|overview/\w+|try/call|texts|card/{[^/]+|\w+/list"
     r"|deliveries|file)$|\.csv$|^/login/oidc"
@@ -62,9 +65,9 @@ class Examination:
     seen: set[str] = field(default_factory=set)
 
     async def of(self, site: Site, path: str) -> None:
-        """Examine a page in every language, width and theme."""
+        """Examine a page in its looks."""
         self.seen.add(path)
-        for language in LANGUAGES:
+        for language, looks in LOOKS.items():
             cookie: Any = {"name": "astergram-language", "value": language, "url": site.url}
             await self.page.context.add_cookies([cookie])
             await self.page.goto(site.url + path)
@@ -72,7 +75,7 @@ class Examination:
                 await self.page.wait_for_selector("#api-docs .opblock")
             if await self.page.evaluate(AXE_SCRIPT + LIVE):
                 await goes_on(self.page)
-            for width, theme in product(WIDTHS, THEMES):
+            for width, theme in looks:
                 await self.page.set_viewport_size({"width": width, "height": HEIGHT})
                 found = await self.page.evaluate(FOUND, theme)
                 where = f"{path} ({language}, {theme}, {width} px)"
