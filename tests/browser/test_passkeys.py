@@ -38,7 +38,7 @@ async def first_password(page: Page, served: Site, url: str) -> None:
     await page.fill("[name=password]", PASSWORD)
     await page.fill("[name=password_again]", PASSWORD)
     await page.click("main button")
-    await page.wait_for_url(f"{url}/")
+    await expect(page).to_have_url(f"{url}/")
 
 
 @pytest.mark.parametrize("language", WORDS)
@@ -59,16 +59,16 @@ async def test_a_key_from_its_first_touch(tmp_path: Path, chromium: Tree, langua
             await screenshot(page, f"passkeys-{language}", dark=True, phone=True)
 
             await page.get_by_role("button", name=sign_out, exact=True).click()
-            await page.wait_for_url(re.compile("/login"))
+            await expect(page).to_have_url(re.compile("/login"))
             await sign_in(page, url)
             await expect(page.get_by_role("button", name=use)).to_be_visible()
             await examined(page, "/login/code")
             await screenshot(page, f"passkey-{language}")
             await page.get_by_role("button", name=use).click()
-            await page.wait_for_url(f"{url}/")
+            await expect(page).to_have_url(f"{url}/")
 
             await page.get_by_role("button", name=sign_out, exact=True).click()
-            await page.wait_for_url(re.compile("/login"))
+            await expect(page).to_have_url(re.compile("/login"))
             await sign_in(page, url)
             await devices.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": key})  # type: ignore[attr-defined]
             await devices.send("WebAuthn.addVirtualAuthenticator", {"options": SECURITY_KEY})  # type: ignore[attr-defined]
