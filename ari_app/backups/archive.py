@@ -4,11 +4,16 @@ It can be made while the program runs. It holds every secret of the installation
 age does it (age-encryption.org/v1, scrypt), so that `age -d` opens it, too. A file is read and encrypted as a whole.
 """
 
+import fcntl
+import gzip
 import io
 import os
 import shutil
 import tarfile
 import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -23,6 +28,10 @@ DATABASE = "astergram.db"
 SESSIONS = "lines"
 BEFORE = "before-restore"
 """Where a restore puts what it replaces, so that it can be undone by hand."""
+EARLIER = "before-that"
+"""Where what an earlier one has put aside waits to be removed."""
+LOCK = "lock"
+"""In a folder of what is half done: held by whoever works there."""
 ENCRYPTED = b"age-encryption.org/"
 """How a file of age's begins."""
 
@@ -42,8 +51,7 @@ def back_up(here: Path, file: Path, passphrase: str = "") -> int:
     """
     if not (here / DATABASE).exists():
         raise BackupError(f"there is nothing to back up: {here / DATABASE} does not exist")
-    with tempfile.TemporaryDirectory(prefix="backup-", dir=here) as name:
-        folder = Path(name)
+    with scratch_folder(here, "backup-") as folder:
         (folder / SESSIONS).mkdir()
         _copy(here / DATABASE, folder / DATABASE)
         sessions = [each for each in sorted((here / SESSIONS).glob("*.session")) if ".signin" not in each.suffixes]
@@ -73,11 +81,35 @@ def restore(here: Path, file: Path, passphrase: str = "", *, replace: bool = Fal
     with held(here, "restore"):
         if (here / DATABASE).exists() and not replace:
             raise BackupError(f"{here} holds an installation already: add --replace to put the backup in its place")
-        with tempfile.TemporaryDirectory(prefix="restore-", dir=here) as name:
-            folder = Path(name)
+        with scratch_folder(here, "restore-") as folder:
             sessions = unpack(file, folder, passphrase)
             exchange(folder, here)
     return sessions
+
+
+@contextmanager
+def scratch_folder(here: Path, prefix: str) -> Iterator[Path]:
+    """A folder for what is half done, which has secrets in it; it goes, and so do those of processes that were killed.
+
+    Raises OSError.
+    """
+    for left in here.glob(f"{prefix}*/{LOCK}"):
+        with suppress(OSError), _locked(left):  # else somebody works there
+            if not (left.parent / BEFORE).exists():  # else it has what was to be replaced
+                shutil.rmtree(left.parent, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=here) as name:
+        folder = Path(name)
+        with _locked(folder / f"{LOCK}.new", os.O_CREAT):
+            (folder / f"{LOCK}.new").rename(folder / LOCK)  # whoever finds it finds it locked
+            yield folder
+
+
+@contextmanager
+def _locked(file: Path, how: int = 0) -> Iterator[None]:
+    """Hold a file, unless another process does; the kernel lets go of it when ours ends, however. Raises OSError."""
+    with os.fdopen(os.open(file, os.O_RDWR | os.O_NOFOLLOW | how, PRIVATE), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def unpack(file: Path, folder: Path, passphrase: str = "") -> int:
@@ -109,20 +141,21 @@ def exchange(new: Path, here: Path) -> None:
     there = [each for each in (here / DATABASE, *here.glob(f"{DATABASE}-*"), here / SESSIONS) if each.exists()]
     moves = [(each, before / each.name) for each in there]
     moves += [(new / name, here / name) for name in (DATABASE, SESSIONS)]
+    if there:
+        # Not removed: it may be a file, or a link, and all this can still fail.
+        earlier = [here / BEFORE] if os.path.lexists(here / BEFORE) else []
+        moves += [*((each, new / EARLIER) for each in earlier), (before, here / BEFORE)]
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in moves:
             source.rename(target)
             done.append((source, target))
-        give_to_owner(here / DATABASE, here / SESSIONS, *(here / SESSIONS).iterdir())
+        made = [here / DATABASE, here / SESSIONS, *(here / SESSIONS).iterdir()]
+        give_to_owner(*made, *([here / BEFORE] if there else []))
     except BaseException:
         for source, target in reversed(done):
             target.rename(source)
         raise
-    if there:
-        shutil.rmtree(here / BEFORE, ignore_errors=True)
-        before.rename(here / BEFORE)
-        give_to_owner(here / BEFORE)
 
 
 def _pack(folder: Path, target: IO[bytes]) -> None:
@@ -166,7 +199,7 @@ def _unpack(source: IO[bytes], file: Path, folder: Path) -> int:
                 assert packed is not None
                 with packed, os.fdopen(os.open(folder / name, os.O_CREAT | os.O_WRONLY, PRIVATE), "wb") as target:
                     shutil.copyfileobj(packed, target)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         first, _, _ = str(error).partition(":\n")  # below it, what each of tarfile's decompressors says
         raise BackupError(f"{file} is no backup of Astergram's, or damaged: {first}") from error
     return sessions

@@ -3,11 +3,10 @@
 import json
 import logging
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ari_app.backups.archive import DATABASE, BackupError, check, exchange, unpack
+from ari_app.backups.archive import DATABASE, BackupError, check, exchange, scratch_folder, unpack
 from ari_app.state_folder import PRIVATE
 
 STAGED = "restore-staged"
@@ -28,8 +27,8 @@ class StagedBackup:
 
 def stage(here: Path, file: Path, passphrase: str, at: float) -> StagedBackup:
     """Unpack a backup for the next start, in place of one that waits already. Raises BackupError, OSError."""
-    with tempfile.TemporaryDirectory(prefix="restore-", dir=here) as name:
-        folder = Path(name) / STAGED
+    with scratch_folder(here, "restore-") as scratch:
+        folder = scratch / STAGED
         folder.mkdir()
         staged = StagedBackup(file.name, unpack(file, folder, passphrase), at)
         note = folder / NOTE

@@ -88,6 +88,21 @@ async def test_what_was_there_is_put_aside(full: Settings, tmp_path: Path) -> No
     assert await names(full) == ["Sales"]
 
 
+@pytest.mark.parametrize("is_link", [True, False])
+async def test_what_is_in_the_way_of_what_is_put_aside(full: Settings, tmp_path: Path, *, is_link: bool) -> None:
+    file, elsewhere = tmp_path / "backup.tar.gz", tmp_path / "elsewhere"
+    back_up(full.state_dir, file)
+    elsewhere.mkdir()
+    if is_link:
+        (full.state_dir / BEFORE).symlink_to(elsewhere)
+    else:
+        (full.state_dir / BEFORE).write_text("an administrator's note")
+    full.session("+79990000009").write_bytes(b"of a line that the backup does not have")
+    restore(full.state_dir, file, replace=True)
+    assert installation(full.state_dir / BEFORE).session("+79990000009").exists()
+    assert elsewhere.exists()
+
+
 async def test_a_restore_that_fails_changes_nothing(
     full: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +204,17 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="or damaged") as error:
         restore(installation(tmp_path / "new").state_dir, file)
     assert len(str(error.value).splitlines()) == 1
+
+
+async def test_a_damaged_piece(full: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    back_up(full.state_dir, file)
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    for damaged in (b"\xff" * 40, b"\x00" * 40, b"\x06\x55\xaa" * 13):
+        file.write_bytes(whole[:middle] + damaged + whole[middle + len(damaged) :])
+        with pytest.raises(BackupError, match="damaged"):
+            restore(installation(tmp_path / "new").state_dir, file)
 
 
 async def test_a_newer_one(full: Settings, tmp_path: Path) -> None:
