@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ari_app.backups import worker
 from ari_app.backups.archive import BackupError, PassphraseWrong, is_encrypted
@@ -29,10 +32,13 @@ STAMP = "%Y%m%dT%H%M%S"
 RETRY_S = 3600.0
 """After one that has failed: a disk or a network's folder may be back by then."""
 HOUR_S = 3600.0
+FOLDER_S = 10.0
+"""For looking into the folder: a network's file system may hang."""
 MADE = "backup made"
 """As the audit log has it."""
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class UnknownBackup(LineError):
@@ -86,12 +92,16 @@ class Backups:
         self._on_change = on_change
         self._work = work
         self._one_at_a_time = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "backups")
         self._changed = asyncio.Event()
         settings.on_change(self._look_again)
 
     async def files(self) -> list[BackupFile]:
         """Those that there are, the newest first."""
-        return await asyncio.to_thread(_files, self.folder)
+        try:
+            return await self._in_folder(_files, self.folder)
+        except OSError:  # making the next one tells what is wrong
+            return []
 
     async def run(self) -> None:
         """Make them at the set times, until cancelled."""
@@ -159,7 +169,7 @@ class Backups:
         work = {"do": worker.BACK_UP, "folder": str(self._here), "file": str(self.folder / name)}
         await self._work(work | {"passphrase": passphrase})
         try:
-            return await asyncio.to_thread(_keep, self.folder, its.keep, name)
+            return await self._in_folder(_keep, self.folder, its.keep, name)
         except OSError as error:
             raise BackupError(in_words(error)) from None
 
@@ -173,7 +183,7 @@ class Backups:
         """Remove one for good. Raises UnknownBackup, BackupRefused."""
         path = await self.path(name)
         try:
-            await asyncio.to_thread(path.unlink)
+            await self._in_folder(path.unlink)
         except OSError as error:
             raise BackupRefused(message("{reason}", reason=in_words(error))) from None
         self._on_change()
@@ -213,6 +223,14 @@ class Backups:
             raise BackupRefused(message("{reason}", reason=in_words(error))) from None
         self._on_change()
 
+    async def _in_folder(self, work: Callable[..., T], *args: Any) -> T:
+        """In a thread of its own: where the folder hangs, it hangs, and not those that all else needs."""
+        try:
+            async with asyncio.timeout(FOLDER_S):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+        except TimeoutError:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), str(self.folder)) from None
+
     async def _look_again(self) -> None:
         self.failed_at = None
         self._changed.set()
@@ -220,11 +238,7 @@ class Backups:
 
 def _files(folder: Path) -> list[BackupFile]:
     found = []
-    try:
-        paths = list(folder.glob("astergram-*"))
-    except OSError:  # making the next one tells what is wrong
-        return []
-    for path in paths:
+    for path in folder.glob("astergram-*"):
         if match := NAME.fullmatch(path.name):
             with suppress(OSError, ValueError):  # gone meanwhile
                 made_at = datetime.strptime(match[1], STAMP).replace(tzinfo=UTC).timestamp()
@@ -233,8 +247,11 @@ def _files(folder: Path) -> list[BackupFile]:
 
 
 def _keep(folder: Path, keep: int, name: str) -> BackupFile:
-    """Remove what is more than is kept; the one that was just made."""
+    """Remove what is more than is kept; the one that was just made, which stays whatever the clock says."""
     files = _files(folder)
-    for each in files[keep:]:
+    made = [each for each in files if each.name == name]
+    if not made:
+        raise BackupError(f"{folder / name} was made, and can't be found there: the folder has to be readable")
+    for each in [each for each in files if each.name != name][keep - 1 :]:
         (folder / each.name).unlink(missing_ok=True)
-    return next(each for each in files if each.name == name)
+    return made[0]

@@ -27,9 +27,11 @@ BACK_UP, STAGE = "back up", "stage"
 async def run(work: Mapping[str, Any], within_s: float = WORK_S) -> dict[str, Any]:
     """Have something done; its answer. Raises BackupError; PassphraseWrong."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ari_app.backups.worker", stdin=pipe, stdout=pipe, stderr=pipe
-    )
+    command = (sys.executable, "-m", "ari_app.backups.worker")
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    except OSError as failed:
+        raise BackupError(f"no process can be started: {in_words(failed)}") from None
     try:
         async with asyncio.timeout(within_s):
             answer, said = await process.communicate(json.dumps(work).encode())

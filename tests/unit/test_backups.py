@@ -1,8 +1,13 @@
 """Backups that the program makes by itself: when, how many stay, encrypted, and put in place at the next start."""
 
 import asyncio
+import errno
+import os
 import shutil
+import signal
+import sys
 import tarfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +17,17 @@ from zoneinfo import ZoneInfo
 import pyrage
 import pytest
 
-from ari_app.backups import worker
-from ari_app.backups.archive import BEFORE, DATABASE, BackupError, PassphraseWrong, back_up, is_encrypted, restore
+from ari_app.backups import backups, worker
+from ari_app.backups.archive import (
+    BEFORE,
+    DATABASE,
+    BackupError,
+    PassphraseWrong,
+    back_up,
+    is_encrypted,
+    restore,
+    scratch_folder,
+)
 from ari_app.backups.backups import RETRY_S, BackupRefused, Backups, PassphraseRefused, UnknownBackup
 from ari_app.backups.settings import BackupSettings
 from ari_app.backups.staging import STAGED, put_in_place, stage, staged, unstage
@@ -47,12 +61,13 @@ def left_in(here: Path) -> list[str]:
 
 
 class Its:
-    """Backups with a clock and a worker of a test's own; ``broken``: it fails so."""
+    """Backups with a clock and a worker of a test's own; ``broken``: it fails so; ``made``: gets each file."""
 
     def __init__(self, here: Path, store: Store) -> None:
         self.now = NOW
         self.here = here
         self.broken = ""
+        self.made: Callable[[Path], None] = lambda file: None
         self.changed = asyncio.Event()
         self.audit = AuditLog(store)
         part = PartSettings(store, "backups", BackupSettings())
@@ -80,7 +95,9 @@ class Its:
         folder, file, passphrase = Path(work["folder"]), Path(work["file"]), work["passphrase"]
         file.parent.mkdir(exist_ok=True)
         if work["do"] == worker.BACK_UP:
-            return {"sessions": back_up(folder, file, passphrase)}
+            sessions = back_up(folder, file, passphrase)
+            self.made(file)
+            return {"sessions": sessions}
         return {"sessions": stage(folder, file, passphrase, work["at"]).sessions}
 
 
@@ -198,6 +215,62 @@ async def test_the_oldest_go(its: Its) -> None:
         await its.backups.make()
     assert [each.made_at for each in await its.backups.files()] == [NOW + 3 * DAY_S, NOW + 2 * DAY_S]
     assert (its.here / "backups/notes.txt").exists()
+
+
+async def test_the_one_just_made_stays_although_the_clock_was_set_back(its: Its) -> None:
+    await its.backups.part.change({"keep": 2})
+    for days in (1, 2, 0):
+        its.now = NOW + days * DAY_S
+        made = await its.backups.make()
+    assert [each.made_at for each in await its.backups.files()] == [NOW + 2 * DAY_S, NOW]
+    assert (its.here / "backups" / made.name).exists()
+
+
+async def test_one_that_is_gone_before_it_is_listed(its: Its) -> None:
+    """Such as where the folder can be written to, and not be read."""
+    its.made = lambda file: file.unlink()
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(BackupRefused, match="has to be readable"):
+            await its.backups.make()
+
+
+async def test_a_folder_that_hangs_keeps_nothing_else_waiting(its: Its, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr(backups, "_files", lambda folder: goes_on.wait())
+    monkeypatch.setattr(backups, "FOLDER_S", 0.01)
+    try:
+        for _ in range(50):  # more than there are threads for everything
+            assert await its.backups.files() == []
+        async with asyncio.timeout(PATIENCE_S):
+            assert await asyncio.to_thread(lambda: "goes on") == "goes on"
+    finally:
+        goes_on.set()
+
+
+async def test_what_a_killed_process_has_left_goes(here: Path, tmp_path: Path) -> None:
+    """The kernel kills what takes too much memory: nothing is removed then, and what is there has secrets in it."""
+    code = (
+        "import os, signal; from pathlib import Path; from ari_app.backups import archive\n"
+        "archive._pack = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"archive.back_up(Path({str(here)!r}), Path({str(tmp_path / 'b.tar.gz')!r}))"
+    )
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await killed.wait() == -signal.SIGKILL
+    assert left_in(here)
+    with scratch_folder(here, "backup-") as works:
+        assert left_in(here) == [works.name]
+        back_up(here, tmp_path / "b.tar.gz")
+        assert left_in(here) == [works.name], "nobody takes it away from who works there"
+    assert left_in(here) == []
+
+
+async def test_no_process_can_be_started(its: Its, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def too_many(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", too_many)
+    with pytest.raises(BackupError, match="no process can be started"):
+        await worker.run({"do": worker.BACK_UP})
 
 
 async def test_by_itself_and_again_after_a_failure(its: Its) -> None:
