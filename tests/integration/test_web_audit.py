@@ -4,11 +4,13 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from ari_app.api_client import program as api_of
@@ -237,6 +239,34 @@ async def test_it_is_found_and_exported(page: Site) -> None:
         assert (await entries(page))[-1]["action"] == "audit log exported"
         found = await (await cli.get("/api/audit?limit=1&offset=1&kind=command+line")).json()
         assert (found["total"], found["entries"][0]["changes"]) == (2, {"company": ["", "=Acme"]})
+
+
+async def test_what_is_exported_in_part_is_in_it(page: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever hangs up before the last byte has had the others."""
+
+    async def hung_up(*_: Any) -> AsyncIterator[str]:
+        yield "all but the end"
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    async with signed_in(page) as admin:
+        monkeypatch.setattr(page.services.audit, "export_csv", hung_up)
+        with suppress(aiohttp.ClientError):
+            await admin.get("/audit.csv")
+        assert (await entries(page))[-1]["action"] == "audit log exported"
+
+
+async def test_who_asks_for_the_headers_of_an_export_gets_no_more(page: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be an export that is not in the log."""
+    sent = []
+
+    async def exported(*_: Any) -> AsyncIterator[str]:
+        sent.append("all")
+        yield sent[0]
+
+    async with signed_in(page) as admin:
+        monkeypatch.setattr(page.services.audit, "export_csv", exported)
+        assert (await admin.ask("HEAD", "/audit.csv")).status == 200
+    assert sent == []
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])

@@ -36,6 +36,10 @@ async def recorded(request: web.Request, handler: Handler) -> web.StreamResponse
         if answered.status < HTTPStatus.BAD_REQUEST:
             _record(request, its, who, action, before)
         raise
+    except BaseException:
+        if notes_of(request).begun:  # whoever hangs up before the last byte has had the others
+            _record(request, its, who, action, before)
+        raise
     if response.status < HTTPStatus.BAD_REQUEST:
         _record(request, its, who, action, before)
     return response

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from ari_app.web.http.notes import notes_of
+
 CSV, JSON = "text/csv", "application/json"
 
 
@@ -12,6 +14,9 @@ async def file_answer(request: web.Request, name: str, pieces: AsyncIterator[str
     response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
     response.content_type, response.charset = type, "utf-8"
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
+    notes_of(request).begun = True
     async for piece in pieces:
         await response.write(piece.encode())
     await response.write_eof()

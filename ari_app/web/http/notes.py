@@ -8,11 +8,15 @@ from aiohttp import web
 
 @dataclass
 class Notes:
-    """What it was about, by whom where nobody had signed in, and what changed; ``failed``: it was not done."""
+    """What it was about, by whom where nobody had signed in, and what changed.
+
+    ``failed``: it was not done. ``begun``: of a file, some is sent already, and the rest may still fail.
+    """
 
     subject: str = ""
     who: str = ""
     failed: bool = False
+    begun: bool = False
     changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
