@@ -48,6 +48,8 @@ class OidcProvider:
     metadata: dict[str, Any] = field(default_factory=dict)
     algorithm: str = "RS256"
     secret: str = SECRET
+    other_keys: list[Any] = field(default_factory=list)
+    """It publishes them, too, as they are."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     """The paths of all requests."""
@@ -76,7 +78,8 @@ class OidcProvider:
         return web.json_response(known | self.metadata)
 
     async def keys(self, request: web.Request) -> web.Response:
-        return web.json_response({"keys": [key.as_dict(private=False) for key in self.published]})
+        known = [key.as_dict(private=False) for key in self.published]
+        return web.json_response({"keys": [*self.other_keys, *known]})
 
     async def authorize(self, request: web.Request) -> web.Response:
         query = request.query

@@ -298,6 +298,15 @@ async def test_a_key_that_nobody_knows_and_one_that_is_new(page: Site, provider:
         assert provider.asked.count("/keys") == asked + 1
 
 
+async def test_a_key_of_a_kind_that_we_do_not_know_is_no_trouble(page: Site, provider: OidcProvider) -> None:
+    provider.other_keys = [{"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA", "kid": "1"}, {"kty": None}, 7]
+    async with browser(page) as anna:
+        assert (await by_provider(anna)).path == "/lines"
+        provider.published = []
+        async with program(page) as cli:
+            assert (await cli.ask("POST", "/api/access/oidc/test")).status == 502
+
+
 async def test_a_signature_by_another_key_of_the_same_name(page: Site, provider: OidcProvider) -> None:
     async with browser(page) as thief:
         provider.rotate(publish=False, kid=provider.key.kid)

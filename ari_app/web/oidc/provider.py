@@ -5,7 +5,7 @@ OpenID Connect Core 1.0 (3.1, authorization code flow), Discovery 1.0, RP-Initia
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from authlib.oidc.core import CodeIDToken
 from authlib.oidc.discovery import get_well_known_url
 from joserfc import jwt
 from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import Key, KeySet
 from joserfc.jws import JWSRegistry
 from pydantic import BaseModel
 
@@ -131,7 +131,7 @@ class Provider:
                 said = message("it calls itself {issuer}: set that as its issuer", issuer=metadata.issuer)
                 raise ProviderAway(said)
             keys = (await http.get(metadata.jwks_uri)).raise_for_status().json()
-        return metadata, KeySet.import_key_set(keys)
+        return metadata, _usable(keys["keys"])
 
     def _client(self, metadata: Metadata) -> AsyncOAuth2Client:
         secret = self._settings.client_secret
@@ -176,6 +176,19 @@ class Provider:
     def _refused(self, reason: str) -> AnswerRefused:
         log.warning("the answer of the OpenID Connect provider %s can't be used: %s", self._settings.issuer, reason)
         return AnswerRefused(reason)
+
+
+def _usable(keys: Iterable[Any]) -> KeySet:
+    """Those that can be used; others say nothing about them (RFC 7517, 5). Raises ValueError where there is none."""
+    usable: list[Key] = []
+    for each in keys:
+        try:
+            usable += KeySet.import_key_set({"keys": [each]}).keys
+        except (JoseError, KeyError, TypeError, ValueError) as error:
+            log.info("a key of the OpenID Connect provider's can't be used: %r", error)
+    if not usable:
+        raise ValueError("no key of the provider's can be used")
+    return KeySet(usable)
 
 
 def _decoded(id_token: str, keys: KeySet) -> jwt.Token:
