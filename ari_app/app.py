@@ -67,7 +67,7 @@ from ari_app.people.memory import Memory
 from ari_app.people.parts import people, rules
 from ari_app.people.retention import Retention
 from ari_app.reload import Reload
-from ari_app.reports.audit import PROGRAM, AuditLog
+from ari_app.reports.audit import PROGRAM, Actor, AuditLog
 from ari_app.reports.history import open_history
 from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
 from ari_app.reports.outbox import OutboxFigures
@@ -170,7 +170,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         languages = await open_languages(store)
         audit = AuditLog(store)
         if restored:
-            audit.record(PROGRAM, "backup restored", restored.name)
+            audit.record(Actor(**restored.by) if restored.by else PROGRAM, "backup restored", restored.name)
         history = await open_history(store, but=left.ids)
         media = MediaSettings(settings.log.style, settings.media.orphan_s, ari_login(settings))
         pool = await stack.enter_async_context(

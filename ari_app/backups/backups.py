@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from ari_app.i18n import Message, message
 from ari_app.lines.part_settings import PartSettings
 from ari_app.lines.settings import LineError
 from ari_app.os_words import in_words
-from ari_app.reports.audit import PROGRAM, AuditLog
+from ari_app.reports.audit import PROGRAM, Actor, AuditLog
 
 FOLDER = "backups"
 NAME = re.compile(r"astergram-(\d{8}T\d{6})Z\.tar\.gz(\.age)?")
@@ -195,13 +195,14 @@ class Backups:
         """What waits for the next start."""
         return staged(self._here)
 
-    async def stage(self, name: str, passphrase: str = "") -> StagedBackup:
+    async def stage(self, name: str, passphrase: str = "", by: Actor = PROGRAM) -> StagedBackup:
         """Unpack and examine one for the next start; without a passphrase, the one that is set is tried.
 
-        Raises UnknownBackup, PassphraseRefused, BackupRefused.
+        ``by``: who wants it, for the audit log that it brings. Raises UnknownBackup, PassphraseRefused, BackupRefused.
         """
         path, its = await self.path(name), self.part.settings.passphrase
         work = {"do": worker.STAGE, "folder": str(self._here), "file": str(path), "at": self._clock()}
+        work["by"] = asdict(by)
         passphrase = passphrase or (its.get_secret_value() if its else "")
         try:
             async with self._one_at_a_time:

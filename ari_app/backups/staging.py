@@ -3,7 +3,8 @@
 import json
 import logging
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ari_app.backups.archive import DATABASE, BackupError, check, exchange, scratch_folder, unpack
@@ -18,19 +19,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StagedBackup:
-    """The name of the file, how many sessions it has, and when it was unpacked (a Unix time)."""
+    """The name of the file, how many sessions it has, when it was unpacked (a Unix time), and by whom.
+
+    ``by``: an audit log's actor, by its fields; empty where nobody is known. The audit log itself is replaced.
+    """
 
     name: str
     sessions: int
     at: float
+    by: dict[str, str] = field(default_factory=dict)
 
 
-def stage(here: Path, file: Path, passphrase: str, at: float) -> StagedBackup:
+def stage(here: Path, file: Path, passphrase: str, at: float, by: Mapping[str, str] | None = None) -> StagedBackup:
     """Unpack a backup for the next start, in place of one that waits already. Raises BackupError, OSError."""
     with scratch_folder(here, "restore-") as scratch:
         folder = scratch / STAGED
         folder.mkdir()
-        staged = StagedBackup(file.name, unpack(file, folder, passphrase), at)
+        staged = StagedBackup(file.name, unpack(file, folder, passphrase), at, dict(by or {}))
         note = folder / NOTE
         note.touch(PRIVATE)
         note.write_text(json.dumps(asdict(staged)))

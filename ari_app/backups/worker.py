@@ -76,7 +76,7 @@ def main() -> None:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             answer: dict[str, Any] = {"sessions": back_up(folder, file, passphrase)}
         else:
-            answer = {"sessions": stage(folder, file, passphrase, work["at"]).sessions}
+            answer = {"sessions": stage(folder, file, passphrase, work["at"], work.get("by")).sessions}
     except BackupError as error:
         answer = {"error": str(error), "passphrase": isinstance(error, PassphraseWrong)}
     except OSError as error:

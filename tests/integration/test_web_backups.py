@@ -123,12 +123,13 @@ async def test_what_was_prepared_is_there_after_the_next_start(tmp_path: Path) -
             with tarfile.open(its.site.services.backups.folder / file.name) as archive:
                 assert DATABASE in archive.getnames()
             await its.book.change(LINE, {"name": "Changed"})
-            await its.site.services.backups.stage(file.name)
+            async with program(its.site) as cli:
+                await cli.ask("POST", f"/api/backups/files/{file.name}/restore", json={})
         async with lines_site(tmp_path, telegram) as its:
             assert its.book.settings(LINE).name == "Sales"
             async with program(its.site) as cli:
                 found = await (await cli.get("/api/audit?action=backup%20restored")).json()
-                assert [(each["kind"], each["subject"]) for each in found["entries"]] == [("program", file.name)]
+                assert [(each["kind"], each["subject"]) for each in found["entries"]] == [("command line", file.name)]
         assert put_in_place(tmp_path / "state") is None
 
 

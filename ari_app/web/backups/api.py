@@ -10,6 +10,7 @@ from ari_app.backups.settings import BackupSettings
 from ari_app.backups.staging import StagedBackup
 from ari_app.lines.settings import SettingRefused
 from ari_app.lines.versions import SettingsChanged, version_of
+from ari_app.web.audit.recording import actor_of
 from ari_app.web.backups.forms import ABOUT
 from ari_app.web.http.notes import notes_of
 from ari_app.web.http.operation import Asked, Operation
@@ -116,7 +117,8 @@ async def remove_backup(asked: Asked, name: Name) -> None:
 
 async def restore_backup(asked: Asked, name: Name, body: Restoring) -> StagedAnswer:
     """Unpack and examine one; it is put in place when Astergram is started again, and what was there is put aside."""
-    return StagedAnswer.of(await _backups(asked).stage(name, body.passphrase))
+    by = actor_of(asked.request, asked.who)
+    return StagedAnswer.of(await _backups(asked).stage(name, body.passphrase, by))
 
 
 async def cancel_restore(asked: Asked) -> None:

@@ -7,8 +7,9 @@ from aiohttp import web
 
 from ari_app.backups.backups import BackupRefused, Backups, PassphraseRefused, UnknownBackup
 from ari_app.i18n import Message, message
+from ari_app.web.audit.recording import actor_of
 from ari_app.web.backups.forms import SCHEDULE
-from ari_app.web.http.context import services
+from ari_app.web.http.context import identity, services
 from ari_app.web.http.errors import PageError
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
@@ -82,7 +83,8 @@ async def restore(request: web.Request) -> web.StreamResponse:
     fields, name = await form(request), request.match_info["name"]
     await _known(request)
     try:
-        await _of(request).stage(name, fields.get("passphrase", ""))
+        by = actor_of(request, identity(request))
+        await _of(request).stage(name, fields.get("passphrase", ""), by)
     except PassphraseRefused as error:
         return await _page(request, status=422, refused={name: error.sentence})
     except (BackupRefused, UnknownBackup) as error:
