@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ari_app.alerts.book import NEVER_S, AlertCondition, AlertKind
@@ -43,6 +44,8 @@ class Watch:
     folder: Path
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
     backup_trouble: Callable[[], Message | None] = lambda: None
+    # Of its own: where the disk hangs, each look would take one of those that all else needs.
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "disk"), init=False)
 
     async def look(self, settings: AlertSettings, now: float) -> Situation:
         """Now, a Unix time."""
@@ -54,7 +57,7 @@ class Watch:
             conditions.append(AlertCondition(AlertKind.BACKUP, "", said))
         try:
             async with asyncio.timeout(DISK_S):
-                free = await asyncio.to_thread(self.free, self.folder)
+                free = await asyncio.get_running_loop().run_in_executor(self._thread, self.free, self.folder)
             conditions += of_disk(self.folder, free, settings)
         except (OSError, TimeoutError):
             unknown.add(AlertKind.DISK)

@@ -1,11 +1,14 @@
 """Alerts: told once they have lasted, and when they are over; muted, tried again, and kept over a restart."""
 
+import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from ari_app.alerts import conditions
 from ari_app.alerts.alerts import NobodyTold, UnknownAlert
 from ari_app.alerts.book import OVER_S, AlertBook, AlertCondition, AlertKind
 from ari_app.alerts.conditions import Watch, of_calls, of_disk, of_lines
@@ -130,6 +133,21 @@ async def test_calls_are_counted_in_the_history_and_a_disk_that_hangs_is_unknown
         [condition] = found.conditions
         assert str(condition.sentence) == "8 of 16 calls have failed within 15 min."
         assert found.unknown == {AlertKind.DISK}
+
+
+async def test_a_disk_that_hangs_keeps_nothing_else_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr(conditions, "DISK_S", 0.01)
+    async with open_store(tmp_path / "astergram.db") as store:
+        statuses = cast(Any, SimpleNamespace(shared=dict))
+        watch = Watch({}, statuses, store, tmp_path, free=lambda folder: goes_on.wait() or 0)
+        try:
+            for _ in range(50):  # more than there are threads for everything
+                assert (await watch.look(AlertSettings(), NOW)).unknown == {AlertKind.DISK}
+            async with asyncio.timeout(20):
+                assert await asyncio.to_thread(lambda: "goes on") == "goes on"
+        finally:
+            goes_on.set()
 
 
 async def test_people_are_told_once_and_when_it_is_over(rig: Rig, tmp_path: Path) -> None:
