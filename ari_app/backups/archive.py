@@ -11,6 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,10 @@ LOCK = "lock"
 """In a folder of what is half done: held by whoever works there."""
 ENCRYPTED = b"age-encryption.org/"
 """How a file of age's begins."""
+
+TOO_SLOW = "Excessive work parameter"
+"""pyrage says so where it expects more than 16 s, by a measurement of some milliseconds: a busy machine's is off."""
+SLOW_TRIES, SLOW_S = 20, 0.5
 
 
 class BackupError(Exception):
@@ -176,12 +181,17 @@ def _copy(source: Path, target: Path) -> None:
 def _decrypted(file: Path, passphrase: str) -> bytes:
     if not passphrase:
         raise PassphraseWrong(f"{file} is encrypted: its passphrase is needed")
-    try:
-        return bytes(pyrage.passphrase.decrypt(file.read_bytes(), passphrase))
-    except pyrage.DecryptError as error:
-        if "Decryption failed" in str(error):
-            raise PassphraseWrong(f"{file} was encrypted with another passphrase") from None
-        raise BackupError(f"{file} is damaged: {error}") from None
+    encrypted = file.read_bytes()
+    for _ in range(SLOW_TRIES):
+        try:
+            return bytes(pyrage.passphrase.decrypt(encrypted, passphrase))
+        except pyrage.DecryptError as error:
+            if "Decryption failed" in str(error):
+                raise PassphraseWrong(f"{file} was encrypted with another passphrase") from None
+            if TOO_SLOW not in str(error):
+                raise BackupError(f"{file} is damaged: {error}") from None
+        time.sleep(SLOW_S)
+    raise BackupError(f"{file} can't be decrypted, as this machine is too slow or too busy: try again, or use `age -d`")
 
 
 def _unpack(source: IO[bytes], file: Path, folder: Path) -> int:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pyrage
 import pytest
 
-from ari_app.backups import backups, worker
+from ari_app.backups import archive, backups, worker
 from ari_app.backups.archive import (
     BEFORE,
     DATABASE,
@@ -125,8 +125,8 @@ def test_an_administrator_opens_it_without_us(here: Path, tmp_path: Path) -> Non
     back_up(here, tmp_path / "b.age", PASSPHRASE)
     plain = tmp_path / "b.tar.gz"
     plain.write_bytes(pyrage.passphrase.decrypt((tmp_path / "b.age").read_bytes(), PASSPHRASE))
-    with tarfile.open(plain) as archive:
-        assert archive.getnames() == [DATABASE, "lines/79990000001.session"]
+    with tarfile.open(plain) as packed:
+        assert packed.getnames() == [DATABASE, "lines/79990000001.session"]
 
 
 def test_one_that_is_damaged_restores_nothing(here: Path, tmp_path: Path) -> None:
@@ -138,6 +138,25 @@ def test_one_that_is_damaged_restores_nothing(here: Path, tmp_path: Path) -> Non
         with pytest.raises(BackupError):
             restore(tmp_path / "new", file, PASSPHRASE)
         assert not (tmp_path / "new" / DATABASE).exists()
+
+
+def test_a_machine_that_is_busy_is_measured_again(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long decrypting takes is guessed by a short measurement, and refused where that is too long."""
+    file, decrypt, busy = tmp_path / "b.age", pyrage.passphrase.decrypt, [3]
+    back_up(here, file, PASSPHRASE)
+
+    def decrypted(encrypted: bytes, passphrase: str) -> bytes:
+        busy[0] -= 1
+        if busy[0] >= 0:
+            raise pyrage.DecryptError("Excessive work parameter for passphrase.\nDecryption would take around 32 s.")
+        return bytes(decrypt(encrypted, passphrase))
+
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", decrypted)
+    monkeypatch.setattr(archive, "SLOW_S", 0.0)
+    assert restore(tmp_path / "new", file, PASSPHRASE) == 1
+    busy[0] = 1000
+    with pytest.raises(BackupError, match="too slow or too busy"):
+        restore(tmp_path / "other", file, PASSPHRASE)
 
 
 async def test_the_worker_is_a_process_of_its_own(here: Path, tmp_path: Path) -> None:
