@@ -1,5 +1,6 @@
 """Who gets in, and who does not."""
 
+import asyncio
 import logging
 import re
 import sqlite3
@@ -199,6 +200,22 @@ async def test_behind_tls_the_session_cookie_is_secure(tmp_path: Path) -> None:
         for cookie in (visitor, session):
             assert cookie.startswith("__Host-astergram-")
             assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+
+
+async def test_tabs_that_ask_for_the_sign_in_at_once_can_all_sign_in(page: Site) -> None:
+    """After signing out, and when the session has ended elsewhere: no cookie takes another tab's CSRF token away."""
+    async with signed_in(page) as tab:
+        left = await tab.post("/logout", allow_redirects=False)
+        first, second = await asyncio.gather(tab.get("/login"), tab.get("/login"))
+        assert left.status == 303
+        assert CSRF_FIELD.findall(first.text) == CSRF_FIELD.findall(second.text)
+        assert (await tab.log_in()).path == "/"
+        async with signed_in(page) as elsewhere:
+            await elsewhere.post("/account/sessions/others")
+        first, second = await asyncio.gather(tab.get("/"), tab.get("/"))
+        assert first.path.startswith("/login")
+        assert CSRF_FIELD.findall(first.text) == CSRF_FIELD.findall(second.text)
+        assert (await tab.log_in()).path == "/"
 
 
 def _cookies(headers: object) -> list[str]:

@@ -1,5 +1,6 @@
 """Getting in and out: the first password, login, logout; language and theme."""
 
+import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from ari_app.web.access.two_factor import ChallengeOver, WrongCode
 from ari_app.web.access.users import FIRST
 from ari_app.web.audit.actions import SIGN_IN_FAILED, SIGNED_IN
 from ari_app.web.http.context import identity, services, web_of
+from ari_app.web.http.cookies import SECRET_BYTES
 from ari_app.web.http.forms import form
 from ari_app.web.http.middlewares import remote
 from ari_app.web.http.notes import notes_of
@@ -179,6 +181,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     await access_of(request).sessions.end(who.digest)
     response = web.HTTPSeeOther("/login?left=oidc" if who.way == "oidc" else "/login")
     its.cookies.drop_session(response)
+    its.cookies.set_visitor(response, secrets.token_urlsafe(SECRET_BYTES))  # all that is asked next has the same
     # Whatever a browser has kept of our pages goes, too.
     response.headers["Clear-Site-Data"] = '"cache"'
     raise response

@@ -48,7 +48,8 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     elif request.path == METRICS and _may_scrape(request):
         request[IDENTITY] = Identity("network", Role.VIEWER)
     else:
-        visitor = request.cookies.get(its.cookies.visitor, "")
+        # The secret of a session that is over does, too: tabs that ask for the page of sign-in at once all have it.
+        visitor = request.cookies.get(its.cookies.visitor, "") or secret
         if not visitor and is_open(request):
             visitor = new_visitor = secrets.token_urlsafe(SECRET_BYTES)
         request[IDENTITY] = Identity("visitor", None, csrf=csrf_of(visitor) if visitor else "")
