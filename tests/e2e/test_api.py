@@ -54,7 +54,6 @@ NEVER_DONE = {
     "POST /api/access/password",  # it knows no password
     *(" ".join(operation) for operation in ROLES.people_only),  # not by a token
     "DELETE /api/users/{name}",  # the only one
-    "POST /api/calls/{id}/hangup",  # no call lives meanwhile: test_a_call_is_seen_and_ended
     # There is no webhook yet, or its id is not known any more: tests/integration/test_web_webhooks.py
     "GET /api/webhooks/{id}",
     "GET /api/webhooks/{id}/deliveries",
@@ -68,6 +67,9 @@ NEVER_DONE = {
     # There is no provider: tests/integration/test_web_oidc_ways.py
     "GET /api/access/oidc",
     "POST /api/access/oidc/test",
+}
+PERHAPS_DONE = {
+    "POST /api/calls/{id}/hangup",  # a call that was placed may live yet, or not: test_a_call_is_seen_and_ended
 }
 MERGE_PATCHES = {"PATCH /api/alerts/settings", "PATCH /api/backups/settings"}
 """Their document takes any object (RFC 7396), and the program refuses settings that it does not know."""
@@ -231,7 +233,7 @@ async def test_schemathesis(program: WholeProgram, sandbox: Stage, tmp_path: Pat
             }
             assert not failures, "\n\n".join(failures.values())
             done = any(200 <= status < 300 for status in found[each].statuses)
-            assert done is (each not in NEVER_DONE), sorted(found[each].statuses)
+            assert each in PERHAPS_DONE or done is (each not in NEVER_DONE), sorted(found[each].statuses)
 
 
 async def one_call(sandbox: Stage) -> None:
