@@ -32,8 +32,10 @@ SIZES: dict[str, ViewportSize] = {
 PATIENCE_MS, START_MS = 20_000, 60_000
 REFUSED = re.compile(r"the server responded with a status of (422|403 .*/(password\?|login$)|404 .*/lines/)")
 """How Chromium tells of what we mean to refuse: a form that was filled in wrongly, a used link, a line that is gone."""
-AWAY = re.compile(REFUSED.pattern + r"|/events|/alive|vendor/htmx|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED")
-"""And how it tells that live events have stopped, because the program, or the session, is gone."""
+AWAY = re.compile(
+    REFUSED.pattern + r"|/events|/alive|vendor/htmx|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|a status of 401"
+)
+"""And how it tells that the program, or the session, is gone, of which what is on its way has not heard."""
 
 Size = Literal["desktop", "phone"]
 Admin = Callable[..., AbstractAsyncContextManager[Page]]
