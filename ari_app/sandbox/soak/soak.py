@@ -173,7 +173,8 @@ class Soak:
         await place.clean()
         for talk in talks:
             made.talked = talk.is_known
-            if talk.survives and place.phone.recordings:
+            # A phone whose script came to no end may talk yet, as one does whose Asterisk was killed.
+            if talk.survives and not made.trouble and place.phone.recordings:
                 made.gap_ms = await asyncio.to_thread(talk.gap_ms, place.heard, place.phone.recordings[-1])
         place.discard_recordings()
         await self._over(made)
