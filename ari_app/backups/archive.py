@@ -7,6 +7,7 @@ age does it (age-encryption.org/v1, scrypt), so that `age -d` opens it, too. A f
 import fcntl
 import gzip
 import io
+import logging
 import os
 import shutil
 import tarfile
@@ -31,6 +32,8 @@ BEFORE = "before-restore"
 """Where a restore puts what it replaces, so that it can be undone by hand."""
 EARLIER = "before-that"
 """Where what an earlier one has put aside waits to be removed."""
+RESTORING = "restore-"
+"""How the folders begin out of which a backup is put in place."""
 LOCK = "lock"
 """In a folder of what is half done: held by whoever works there."""
 ENCRYPTED = b"age-encryption.org/"
@@ -39,6 +42,8 @@ ENCRYPTED = b"age-encryption.org/"
 TOO_SLOW = "Excessive work parameter"
 """pyrage says so where it expects more than 16 s, by a measurement of some milliseconds: a busy machine's is off."""
 SLOW_TRIES, SLOW_S = 20, 0.5
+
+log = logging.getLogger(__name__)
 
 
 class BackupError(Exception):
@@ -84,9 +89,10 @@ def restore(here: Path, file: Path, passphrase: str = "", *, replace: bool = Fal
     What is there is replaced only if asked to, and then put aside. Raises BackupError, StateHeld, OSError.
     """
     with held(here, "restore"):
+        recover(here)
         if (here / DATABASE).exists() and not replace:
             raise BackupError(f"{here} holds an installation already: add --replace to put the backup in its place")
-        with scratch_folder(here, "restore-") as folder:
+        with scratch_folder(here, RESTORING) as folder:
             sessions = unpack(file, folder, passphrase)
             exchange(folder, here)
     return sessions
@@ -155,12 +161,43 @@ def exchange(new: Path, here: Path) -> None:
         for source, target in moves:
             source.rename(target)
             done.append((source, target))
-        made = [here / DATABASE, here / SESSIONS, *(here / SESSIONS).iterdir()]
-        give_to_owner(*made, *([here / BEFORE] if there else []))
+        _give_to_owner(here)
     except BaseException:
         for source, target in reversed(done):
             target.rename(source)
         raise
+
+
+def recover(here: Path) -> None:
+    """Before anything is opened: whatever `exchange` was killed in, have the old installation whole, or the new one.
+
+    It is the new one from when its database was put in place. Raises OSError.
+    """
+    for before in list(here.glob(f"{RESTORING}*/{BEFORE}")):
+        new = before.parent
+        if (new / DATABASE).exists():
+            if not (here / DATABASE).exists():
+                for each in sorted(before.iterdir(), reverse=True):  # the database last, as long as it is missing
+                    each.rename(here / each.name)
+            said = "is undone"
+        else:
+            if (new / SESSIONS).exists():
+                (new / SESSIONS).rename(here / SESSIONS)
+            _give_to_owner(here)
+            said = "is finished now"
+        if any(before.iterdir()):
+            if os.path.lexists(here / BEFORE):
+                (here / BEFORE).rename(new / EARLIER)
+            before.rename(here / BEFORE)
+            give_to_owner(here / BEFORE)
+        else:
+            before.rmdir()
+        log.warning("a restore in %s was killed before its end: it %s", here, said)
+
+
+def _give_to_owner(here: Path) -> None:
+    made = [here / DATABASE, here / SESSIONS, *(here / SESSIONS).iterdir()]
+    give_to_owner(*made, *([here / BEFORE] if (here / BEFORE).exists() else []))
 
 
 def _pack(folder: Path, target: IO[bytes]) -> None:

@@ -2,13 +2,17 @@
 
 import asyncio
 import errno
+import functools
+import itertools
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import tarfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -202,6 +206,120 @@ async def test_what_can_not_be_put_in_place_leaves_all_as_it_was(here: Path, tmp
     stage(here, file, "", NOW)
     unstage(here)
     assert (staged(here), put_in_place(here)) == (None, None)
+
+
+class Killed(BaseException):
+    """Nothing more is done by a process after it."""
+
+
+def was_killed(step: int, work: Callable[[], object]) -> bool:
+    """Whether it changes folders so often that it is killed before the `step`-th change."""
+    steps = itertools.count(1)
+
+    def change(really: Callable[..., None], *args: Any, **how: Any) -> None:
+        if next(steps) >= step:
+            raise Killed
+        really(*args, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("rename", "mkdir", "unlink", "rmdir"):
+            patch.setattr(os, name, functools.partial(change, getattr(os, name)))
+        try:
+            work()
+        except Killed:
+            return True
+    return False
+
+
+def an_installation(folder: Path, name: str) -> Path:
+    """Whose database and session are told from others' by a name."""
+    (folder / "lines").mkdir(parents=True)
+    for file in (folder / DATABASE, folder / f"lines/{name}.session"):
+        with closing(sqlite3.connect(file)) as db:
+            db.execute(f"CREATE TABLE {name} (number)")
+    return folder
+
+
+def whole(folder: Path) -> str:
+    """The name of the installation that is there, all of it."""
+    with closing(sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True)) as db:
+        [(name,)] = db.execute("SELECT name FROM sqlite_master")
+    assert [each.name for each in (folder / "lines").iterdir()] == [f"{name}.session"]
+    assert (folder / f"{DATABASE}-journal").exists() is (name == "old")
+    return str(name)
+
+
+def killed_at_every_step(
+    tmp_path: Path, work: Callable[[Path, Path], object], prepare: Callable[[Path, Path], object] = lambda *_: None
+) -> Iterator[Path]:
+    """State directories of "old" in which the restore of "new" was killed at each moment, and one where it was not."""
+    file = tmp_path / "b.tar.gz"
+    back_up(an_installation(tmp_path / "new", "new"), file)
+    for step in itertools.count(1):
+        here = an_installation(tmp_path / str(step), "old")
+        (here / f"{DATABASE}-journal").touch()
+        an_installation(here / BEFORE, "earlier")
+        prepare(here, file)
+        killed = was_killed(step, functools.partial(work, here, file))
+        yield here
+        if not killed:
+            return
+
+
+def test_a_start_that_is_killed_leaves_the_old_installation_or_the_new_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = []
+    prepare = functools.partial(stage, passphrase="", at=NOW)
+    for here in killed_at_every_step(tmp_path, lambda here, file: put_in_place(here), prepare):
+        caplog.clear()
+        restored = put_in_place(here)
+        seen.append(whole(here))
+        if seen[-1] == "new":
+            assert whole(here / BEFORE) == "old"
+        if (here / STAGED).exists():
+            assert (restored, seen[-1], "is not restored, all is as it was" in caplog.text) == (None, "old", True)
+        caplog.clear()
+        assert put_in_place(here) is None
+        assert (whole(here), caplog.text) == (seen[-1], ""), "it is over"
+    assert seen[0] == "new", "nothing was begun yet, so the next start does it"
+    assert seen[1:] == sorted(seen[1:], reverse=True), seen
+    assert set(seen[1:]) == {"old", "new"}
+
+
+def test_a_restore_that_is_killed_leaves_the_old_installation_or_the_new_one(tmp_path: Path) -> None:
+    seen = []
+    for here in killed_at_every_step(tmp_path, functools.partial(restore, replace=True)):
+        if len(seen) % 2:
+            put_in_place(here)
+        else:
+            with pytest.raises(BackupError, match="--replace"):
+                restore(here, tmp_path / "b.tar.gz")
+        seen.append(whole(here))
+        assert whole(here / BEFORE) == ("old" if seen[-1] == "new" else "earlier")
+    assert set(seen) == {"old", "new"}
+
+
+def test_an_exchange_that_is_undone_by_halves_is_undone_at_the_next_start(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails: it can't be put in place, nor what was there put back."""
+    file, rename, fails = tmp_path / "b.tar.gz", os.rename, [True]
+    back_up(here, file)
+    stage(here, file, "", NOW)
+
+    def broken(source: Path, target: Path) -> None:
+        if fails[0] and (target == here / DATABASE):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        put_in_place(here)
+    fails[0] = False
+    assert put_in_place(here) is None
+    assert (here / DATABASE).exists()
+    assert not (here / BEFORE).exists()
 
 
 @pytest.mark.parametrize(
