@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.lines.part_settings import PartModel, StoredSecret
+from ari_app.lines.sent_secrets import SentTo
 from ari_app.telegram.peers import Destination
 from ari_app.wrong import Told, Wrong
 
@@ -34,6 +35,8 @@ def _address_or_nothing(text: str) -> str:
 
 class AlertSettings(PartModel):
     """Whom alerts are told, and from when on something is one. Without anybody to tell, they are only shown."""
+
+    sent_to: ClassVar[SentTo] = {"mail_password": ("mail_host", "mail_port")}
 
     telegram_to: Annotated[
         tuple[Annotated[str, AfterValidator(_person)], ...],

@@ -30,6 +30,7 @@ from ari_app.lines.retention import (
     HistoryDays,
     LanguagesDays,
 )
+from ari_app.lines.sent_secrets import sent_elsewhere
 from ari_app.lines.settings import WITH_SECRETS, LineError, SettingRefused
 from ari_app.lines.versions import check_version
 from ari_app.store.lines import InstallationRepository
@@ -40,6 +41,7 @@ from ari_app.telegram.turn_server import Address, TurnServer, TurnUse
 from ari_app.wrong import Wrong, wrong_in
 
 HIDDEN = ("api_hash", "bot_token", "proxy", "turn_password", "turn_secret")
+SENT_TO = {"turn_password": ("turn_server",), "turn_secret": ("turn_server",)}
 
 
 class InstallationSettings(BaseModel):
@@ -201,15 +203,21 @@ class Installation:
         """
         wanted = {name: None if value is None else str(value) for name, value in changes.items()}
         check_version(self.settings, changes, read)
-        checked = self._with({**await self._kept.all(), **wanted})
+        checked = await self._changed(wanted)
         introduction = None if untried else await self._tried(wanted.get("bot_token"), checked.way)
         async with self._changing:
             check_version(self.settings, changes, read)
-            settings = self._with({**await self._kept.all(), **wanted})
+            settings = await self._changed(wanted)
             await self._kept.change(wanted)
             self.settings = settings
         await self._follow()
         return introduction
+
+    async def _changed(self, wanted: Mapping[str, str | None]) -> InstallationSettings:
+        settings = self._with({**await self._kept.all(), **wanted})
+        if wrong := list(sent_elsewhere(SENT_TO, settings, wanted, [self.settings, self._defaults])):
+            raise SettingRefused(*wrong)
+        return settings
 
     async def _follow(self) -> None:
         for follow in self._followers:

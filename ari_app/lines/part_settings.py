@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
+from ari_app.lines.sent_secrets import SentTo, sent_elsewhere
 from ari_app.lines.settings import WITH_SECRETS, SettingRefused
 from ari_app.lines.versions import check_version
 from ari_app.store.parts import PartRepository
@@ -39,6 +40,7 @@ class PartModel(BaseModel):
     """What can be set for a part; every setting has a default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    sent_to: ClassVar[SentTo] = {}
 
     def wrong(self) -> Sequence[Wrong]:
         """What does not go together."""
@@ -81,7 +83,8 @@ class PartSettings(Generic[Its]):
             known = self.settings.model_dump(mode="json", context=WITH_SECRETS, exclude_defaults=True)
             merged = {name: value for name, value in {**known, **changes}.items() if value is not None}
             settings = self._with(merged)
-            if wrong := settings.wrong():
+            elsewhere = sent_elsewhere(settings.sent_to, settings, changes, [self.settings, self._defaults])
+            if wrong := [*settings.wrong(), *elsewhere]:
                 raise SettingRefused(*wrong)
             await self._kept.save(settings.model_dump_json(context=WITH_SECRETS, exclude_defaults=True))
             self.settings = settings

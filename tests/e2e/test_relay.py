@@ -88,7 +88,8 @@ async def test_the_doctor_says_what_is_wrong_with_it(play: PlayMaker) -> None:
 
         assert "refuses the login" in await finding(turn_user=turn.user, turn_password="wrong")
         assert "refuses the login" in await finding(turn_secret="of another server")
-        assert "gives no relay" in await finding(turn_server="127.0.0.1:9")
+        login = {"turn_password": "wrong", "turn_secret": "of another server"}
+        assert "gives no relay" in await finding(turn_server="127.0.0.1:9", **login)
 
 
 async def test_the_relay_is_away(play: PlayMaker) -> None:

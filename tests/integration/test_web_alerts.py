@@ -51,6 +51,10 @@ async def test_who_is_told_is_set_and_tested_on_the_page(page: Site) -> None:
         assert (saved.status, "Saved." in saved.text, "a secret word" in saved.text) == (200, True, False)
         its = alerts.part.settings
         assert (its.mail_to, its.red_minutes) == (("anna@example.com", "boris@example.com"), 0.5)
+        moved = form_in(await admin.get(HERE), HERE) | {"mail_host": "localhost"}
+        refused = await admin.post(HERE, moved)
+        assert (refused.status, "It was entered for another server" in refused.text) == (422, True)
+        assert "Saved." in (await admin.post(HERE, moved | {"mail_password": "a secret word"})).text
         late = await admin.post(HERE, fields | {"red_minutes": "3"})
         assert (late.status, "Somebody else has" in late.text) == (412, True)
         tested = await admin.post(f"{HERE}/test")

@@ -94,7 +94,7 @@ async def test_where_audio_and_messages_go_is_told_before_and_after_but_no_login
     changes = (
         {"proxy": "socks5://us:a-login@proxy.example:1080", "turn_server": "turn.example:3478"},
         {"proxy": "socks5://us:another-login@proxy.example:1080", "turn_user": "us", "turn_password": "a-login"},
-        {"proxy": mtproxy, "turn_server": "evil.example:3478"},
+        {"proxy": mtproxy, "turn_server": "evil.example:3478", "turn_password": "a-login"},
         {"proxy": ""},
     )
     async with program(page) as cli:

@@ -328,6 +328,20 @@ async def test_settings_are_kept_and_nobody_undoes_what_others_have_set(rig: Rig
         assert "secret" not in its.part.settings.model_dump_json()
 
 
+async def test_a_password_goes_to_no_server_but_the_one_that_it_was_entered_for(rig: Rig, tmp_path: Path) -> None:
+    async with alerts(rig, tmp_path, mail_user="pbx", mail_password="secret", mail_host="smtp.example.com") as its:
+        for changes in ({"mail_host": "evil.example"}, {"mail_port": 2525}):
+            with pytest.raises(SettingRefused, match="mail_password: It was entered for another server"):
+                await its.part.change(changes)
+        await its.part.change({"mail_host": ""})
+        with pytest.raises(SettingRefused):
+            await its.part.change({"mail_host": "evil.example"})
+        await its.part.change({"mail_host": "mail.example.com", "mail_password": "secret"})
+        await its.part.change({"mail_security": "tls", "red_minutes": 1})
+        await its.part.change({"mail_host": "relay.example.com", "mail_password": None})
+        assert its.part.settings.mail_password is None
+
+
 def test_a_sentence_survives_being_kept() -> None:
     class Odd(Exception):
         sentence = message("It is {what}.", what="odd")

@@ -96,3 +96,18 @@ async def test_what_others_change_while_a_token_is_tried_stays(store: Store) -> 
     with pytest.raises(SettingsChanged):
         await change
     assert (token_of(installation), installation.settings.company) == ("", "Acme")
+
+
+@pytest.mark.parametrize("secret", ["turn_password", "turn_secret"])
+async def test_a_secret_goes_to_no_server_but_the_one_that_it_was_entered_for(store: Store, secret: str) -> None:
+    of_file = InstallationSettings.model_validate({"turn_server": "turn.example.com:3478", secret: "of the file"})
+    installation = Installation(store, of_file)
+    with pytest.raises(SettingRefused, match=f"{secret}: It was entered for another server"):
+        await installation.change({"turn_server": "evil.example:3478"})
+    await installation.change({"turn_server": "turn2.example.com:3478", secret: "another"})
+    with pytest.raises(SettingRefused):
+        await installation.change({secret: None})  # the file's would go to what is no server of the file's
+    await installation.change({"turn_use": "only"})
+    await installation.change({"turn_server": None, secret: None})
+    assert installation.settings.turn_server == "turn.example.com:3478"
+    await installation.change({"turn_server": "turn3.example.com:3478", secret: ""})

@@ -106,12 +106,12 @@ def shown(form: Form, edited: Edit) -> Values:
 
 
 def change(form: Form, fields: Mapping[str, str], keys: Collection[str]) -> dict[str, Any]:
-    """The merge patch that sets these fields, as they were sent."""
+    """The merge patch that sets these fields, as they were sent; with them a secret that was typed, also the same."""
     patch: dict[str, Any] = {}
     for entry in entries(form):
-        if entry.key not in keys:
-            continue
         text = fields.get(entry.key, "")
+        if entry.key not in keys and not (entry.kind == "secret" and text):
+            continue
         *above, name = entry.key.split(".")
         target = patch
         for each in above:

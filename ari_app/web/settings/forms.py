@@ -39,10 +39,12 @@ def edit(fields: Mapping[str, str], settings: InstallationSettings, names: Seque
 
 
 def change(edited: Edit, fields: Mapping[str, str]) -> dict[str, str | None]:
-    """What is to be set: all else goes on following the configuration file."""
+    """What is to be set, a secret that was typed again too: all else goes on following the configuration file."""
     wanted: dict[str, str | None] = {}
-    for name in edited.changed:
+    for name in edited.now:
         text = fields.get(name, "")
+        if name not in edited.changed and not (name in SECRETS and text):
+            continue
         wanted[name] = None if name in NUMBERS and not text else text
     return wanted
 
