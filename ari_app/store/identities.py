@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from ari_app.store.store import Store
-from ari_app.store.users import UserRow, check_administered, first_in
+from ari_app.store.users import BUILT_IN, UserRow, check_administered, first_in
 
 
 class NotAdded(Exception):
@@ -31,13 +31,14 @@ class IdentityRepository:
     store: Store
 
     async def admit(
-        self, issuer: str, subject: str, name: str, role: str | None, *, add_as: str | None, at: float
+        self, issuer: str, subject: str, name: str | None, role: str | None, *, add_as: str | None, at: float
     ) -> Admitted:
         """The user who is that subject, with ``role``; None: the one that they have.
 
         Who comes for the first time is the user of that ``name`` who was added for them: one without a password, and
-        nobody else's. Where there is no user of that name, one is added, as ``add_as``, unless that is None. Raises
-        NotAdded, NameTaken, LastAdministrator; then nothing has changed.
+        nobody else's; the one of the first start, who was added for nobody, only with a ``role`` of the provider's.
+        Without a ``name`` nobody comes for the first time. Where there is no user of that name, one is added, as
+        ``add_as``, unless that is None. Raises NotAdded, NameTaken, LastAdministrator; then nothing has changed.
         """
 
         def write(db: Database) -> Admitted:
@@ -46,10 +47,14 @@ class IdentityRepository:
             was = None
             if known:
                 user = first_in(db.table("users").rows_where("id = ?", [known["user_id"]]))
+            elif name is None:
+                raise NotAdded
             else:
                 user = first_in(db.table("users").rows_where("name = ?", [name]))
                 if user and (
-                    user.hash is not None or db.table("oidc_identities").count_where("user_id = ?", [user.id])
+                    user.hash is not None
+                    or (user.id == BUILT_IN and role is None)
+                    or db.table("oidc_identities").count_where("user_id = ?", [user.id])
                 ):
                     raise NameTaken
             if user is None:

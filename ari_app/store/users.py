@@ -13,6 +13,8 @@ from ari_app.store.store import Store
 
 ADMINISTRATOR = "administrator"
 """The role of which one user always remains."""
+BUILT_IN = 1
+"""The id of the administrator of the first start; nobody else ever gets it (AUTOINCREMENT)."""
 
 
 class LastAdministrator(Exception):

@@ -23,6 +23,7 @@ class OidcAnswer(BaseModel):
     button: str
     users: Literal["existing", "create"]
     name_claim: str
+    unverified_email: bool
     role_claim: str
     roles: dict[str, RoleName]
     default_role: Literal["none", "viewer", "operator", "administrator"]

@@ -78,6 +78,13 @@ class OidcSettings(BaseModel):
         Field(min_length=1),
         Setting(message("Claim with the user name"), message("Such as preferred_username, or email, of the ID token.")),
     ] = "preferred_username"
+    unverified_email: Annotated[
+        bool,
+        Setting(
+            message("Believe an e-mail address that the provider does not say to be verified"),
+            message("For name_claim email, and only where people can't set their address at the provider themselves."),
+        ),
+    ] = False
     role_claim: Annotated[
         str,
         Setting(

@@ -28,6 +28,7 @@ class NotAdmitted(AccessRefused):
 
 NO_ROLE = message("You may not use Astergram: ask an administrator to give your account at the provider a role.")
 NO_NAME = message("The provider tells no user name for you that Astergram can use: ask an administrator.")
+UNVERIFIED = message("The provider does not say that your e-mail address is verified: ask an administrator.")
 NO_USER = message("There is no user for you in Astergram: ask an administrator to add you.")
 TAKEN = message("There is another user of your name in Astergram: ask an administrator.")
 FIRST_OF_ALL = message("Nobody has set the first administrator's password yet: that has to be done first.")
@@ -35,11 +36,15 @@ FIRST_OF_ALL = message("Nobody has set the first administrator's password yet: t
 
 @dataclass(frozen=True)
 class EndUser:
-    """What is used of an ID token. ``role``: None for the one that their user has here."""
+    """What is used of an ID token. ``role``: None for the one that their user has here.
+
+    ``is_theirs``: whether the name says who they are; an e-mail address that nobody has verified does not.
+    """
 
     subject: str
     name: str
     role: Role | None
+    is_theirs: bool = True
 
 
 class OidcUsers:
@@ -63,11 +68,14 @@ class OidcUsers:
         role = who.role.value if who.role else None
         add_as = (role or its.default_role) if its.users == "create" else None
         try:
-            admitted = await self._kept.admit(its.issuer, who.subject, who.name, role, add_as=add_as, at=self._clock())
+            name = who.name if who.is_theirs else None
+            admitted = await self._kept.admit(its.issuer, who.subject, name, role, add_as=add_as, at=self._clock())
         except NotAdded:
+            if not who.is_theirs:
+                raise self._refused(who, "its e-mail address is not verified", UNVERIFIED) from None
             raise self._refused(who, "there is no such user", NO_USER) from None
         except NameTaken:
-            said = "the user of that name has a password, or is somebody else at the provider"
+            said = "the user of that name has a password, is somebody else at the provider, or the first administrator"
             raise self._refused(who, said, TAKEN) from None
         except LastAdministrator:
             raise LastAdministratorKept from None
@@ -90,11 +98,9 @@ def end_user_in(claims: Mapping[str, Any], settings: OidcSettings) -> EndUser:
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         log.warning("OpenID Connect: subject %s is not let in: %s is no user name", subject, settings.name_claim)
         raise NotAdmitted(NO_NAME)
-    if settings.name_claim == "email" and claims.get("email_verified", True) is not True:
-        log.warning("OpenID Connect: subject %s is not let in: its e-mail address is not verified", subject)
-        raise NotAdmitted(NO_NAME)
+    is_theirs = settings.name_claim != "email" or settings.unverified_email or claims.get("email_verified") is True
     if not settings.role_claim:
-        return EndUser(subject, name, None)
+        return EndUser(subject, name, None, is_theirs)
     held = list(_values(claims, settings.role_claim))
     roles = [Role(settings.roles[each]) for each in held if each in settings.roles]
     if settings.default_role != "none":
@@ -103,7 +109,7 @@ def end_user_in(claims: Mapping[str, Any], settings: OidcSettings) -> EndUser:
         told = repr(held)[:LONGEST_TOLD]
         log.warning("OpenID Connect: %s has no role here: %s is %s", name, settings.role_claim, told)
         raise NotAdmitted(NO_ROLE)
-    return EndUser(subject, name, max(roles, key=list(Role).index))
+    return EndUser(subject, name, max(roles, key=list(Role).index), is_theirs)
 
 
 def _values(claims: Mapping[str, Any], place: str) -> Iterator[str]:
