@@ -1,6 +1,13 @@
 """Why nothing, or not all, was done about a person."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from ari_app.i18n import Message
+
+if TYPE_CHECKING:
+    from ari_app.people.people import Summary
 
 
 class PersonRefused(Exception):
@@ -20,7 +27,11 @@ class InCall(PersonRefused):
 
 
 class NotErased(PersonRefused):
-    """Some of it could not be erased at the moment."""
+    """Some of it could not be erased at the moment; ``erased``: what was, None for nothing."""
+
+    def __init__(self, sentence: Message, erased: Summary | None = None) -> None:
+        super().__init__(sentence)
+        self.erased = erased
 
 
 class PlaceUnavailable(PersonRefused):

@@ -13,11 +13,11 @@ from datetime import datetime, tzinfo
 
 from ari_app import __version__
 from ari_app.calls.call import Call
-from ari_app.i18n import message
+from ari_app.i18n import Message, message
 from ari_app.people.data_subject import DataSubject, Known, dialled
 from ari_app.people.errors import InCall, NotErased, PlaceUnavailable, SeveralPeople
 from ari_app.people.places import Place, Test
-from ari_app.store.store import Store
+from ari_app.store.store import Store, StoreUnavailable
 from ari_app.telegram.peers import MalformedDestination
 
 MOST_FOUND = 50
@@ -154,22 +154,32 @@ class People:
             if not await self._store.written():  # what waits would bring them back
                 raise NotErased(message("The database can't be written now, so nothing was erased: try again."))
             erased, failed = await self._erase(who)
-            await self._store.forget_log()
+            failed = await self._not_forgotten() or failed
         log.info("a person was erased: %s", ", ".join(f"{kind} {n}" for kind, n in erased.items() if n) or "nothing")
         if failed:
-            raise NotErased(
-                message("Not all of it was erased, so try again. {error}", error=failed.sentence)
-            ) from failed
+            said = message("Not all of it was erased, so try again. {error}", error=failed)
+            raise NotErased(said, Summary(who, erased))
         return Summary(who, erased)
 
-    async def _erase(self, who: DataSubject) -> tuple[dict[str, int], PlaceUnavailable | None]:
+    async def _not_forgotten(self) -> Message | None:
+        """Why what was deleted still stands in the database's file; None where it does not."""
+        try:
+            if await self._store.forget_log():
+                return None
+        except StoreUnavailable as error:
+            return error.sentence
+        return message("It still stands in the database's write-ahead log, which another program reads: stop that one.")
+
+    async def _erase(self, who: DataSubject) -> tuple[dict[str, int], Message | None]:
         erased = dict.fromkeys((place.kind for place in self._places), 0)
         failed = None
         for place in self._places:
             try:
                 erased[place.kind] += await place.erase(who)
             except PlaceUnavailable as error:
-                failed = error
+                failed = error.sentence
+            except StoreUnavailable as error:  # nor can the rest be at the moment
+                return erased, error.sentence
         return erased, failed
 
     def _require_no_call(self, who: DataSubject) -> None:

@@ -27,6 +27,7 @@ BUSY_MS = 200
 OPEN_S = 10.0  # at the start, for a lock of somebody else's
 RUN_S = 5.0  # for what somebody waits for: a page, a start
 FRESH_S = 1.0  # of it, for what was to be written before
+FORGET_S = 5.0  # for another program that reads what was deleted
 RETRY_S = 0.1  # between two tries while the database is locked
 FLUSH_S = 10.0  # at the end of the program, for what still waits
 
@@ -77,15 +78,21 @@ class Store:
             raise last or too_slow(RUN_S, self._path) from None
 
     async def forget_log(self) -> bool:
-        """Have the write-ahead log emptied, where what was deleted still stands; False while another program reads.
+        """Have the write-ahead log emptied, where what was deleted still stands.
 
-        Raises StoreUnavailable.
+        False where another program reads it for longer than FORGET_S. Raises StoreUnavailable.
         """
 
         def truncate() -> bool:
             return not self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
-        return await self._in_thread(truncate)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FORGET_S):
+                while True:
+                    if await self._in_thread(truncate):
+                        return True
+                    await asyncio.sleep(RETRY_S)
+        return False
 
     async def _once(self, work: Callable[[Database], T]) -> T:
         def transaction() -> T:

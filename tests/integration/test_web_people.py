@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ari_app.i18n import message
+from ari_app.people.beside import ContactPlace
+from ari_app.people.errors import PlaceUnavailable
 from ari_app.people.kinds import ELSEWHERE, KINDS
 from ari_app.store.audit import AuditQuery, AuditRow
 from tests.integration.command import done, refused
@@ -52,6 +55,22 @@ async def test_a_person_is_found_exported_and_erased(page: Site) -> None:
         assert "Nothing is kept" in (await admin.get(HERE)).text
         call = await admin.get(f"/calls/{1:012x}")
         assert (call.status, "Unknown" in call.text, ANNA.phone in call.text) == (200, True, False)
+
+
+async def test_what_was_erased_in_part_is_in_the_audit_log(page: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unavailable(*_: object) -> int:
+        raise PlaceUnavailable(message("The file can't be used"))
+
+    monkeypatch.setattr(ContactPlace, "erase", unavailable)
+    async with signed_in(page) as admin, program(page) as cli:
+        answer = await cli.ask("POST", f"/api{HERE}/erase", json={"reference": "Request 17"})
+        assert (answer.status, "Not all of it was erased" in answer.text) == (503, True)
+        again = await admin.post(f"{HERE}/erase", {"reference": "Request 18"})
+        assert (again.path, "Not all of it was erased" in again.text) == (HERE, True)
+    second, first = await entries(page, "person erased")
+    why = ["", "Not all of it was erased, so try again. The file can't be used"]
+    assert (first.subject, first.changed) == ("Request 17", {"calls": [2, 0], "error": why})
+    assert (second.subject, second.changed) == ("Request 18", {"error": why})
 
 
 async def test_a_name_is_no_markup(page: Site) -> None:

@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from ari_app.calls.outcome import Direction, by_administrator
+from ari_app.i18n import message
 from ari_app.lines.settings import LineSettings
 from ari_app.people.data_subject import ERASED, DataSubject
 from ari_app.people.errors import InCall, NotErased, PlaceUnavailable, SeveralPeople
 from ari_app.people.people import MOST_FOUND, SHORTEST
 from ari_app.reports.figures import Figures
 from ari_app.sandbox.bench.history import INSERT, INSERT_DETAILS
+from ari_app.store import store
 from ari_app.store.calls import CallRepository, Details, Query
+from ari_app.store.errors import StoreUnavailable
 from ari_app.store.figures import Period
 from ari_app.telegram.peers import MalformedDestination, Person
 from tests.unit.people_rig import ANNA, BORIS, ERASABLE, LINE, NOW, TRACES, Rig, put, rig
@@ -272,6 +275,34 @@ async def test_a_session_that_can_t_be_used_keeps_the_rest_from_no_erasure(both:
     erased, failed = await both.people._erase(who)
     assert failed is not None
     assert erased["calls"] == KEPT["calls"]
+
+
+async def test_what_was_erased_is_told_where_the_rest_can_t_be(both: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unavailable(*_: object) -> int:
+        raise StoreUnavailable(message("No space left"))
+
+    place = next(each for each in both.people._places if each.kind == "cards")
+    with monkeypatch.context() as broken:
+        broken.setattr(type(place), "erase", unavailable)
+        with pytest.raises(NotErased, match=r"Not all of it was erased, .* No space left") as refused:
+            await both.people.erase("5000000002")
+    assert refused.value.erased is not None
+    assert refused.value.erased.kept["cards"] == 0
+
+
+async def test_a_write_ahead_log_that_another_program_reads_is_told(both: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was erased stands there still."""
+    monkeypatch.setattr(store, "FORGET_S", 0.05)
+    with closing(sqlite3.connect(both.database, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM calls").fetchone()
+        with pytest.raises(NotErased, match="write-ahead log") as refused:
+            await both.people.erase("5000000002")
+        assert refused.value.erased is not None
+        assert refused.value.erased.kept == KEPT | {"lists": 0}
+        assert traces(both) != set()
+    await both.people.erase("5000000002")
+    assert traces(both) == set()
 
 
 # Of 100,000 calls

@@ -196,3 +196,22 @@ async def test_a_start_while_another_program_has_locked_it(path: Path, monkeypat
         with pytest.raises(StoreUnavailable, match=r"Another program has locked .*: stop that program\.$"):
             async with open_store(path):
                 pass
+
+
+async def test_the_log_is_forgotten_once_no_other_program_reads_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_store(path) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM calls").fetchone()
+            PeerRepository(store, LINE).save("+79990000002", "{}", 0.0, 10.0)
+            await store.written()
+            once = store._in_thread
+
+            async def then_the_reader_ends(work: Any) -> Any:
+                done = await once(work)
+                reader.rollback()
+                return done
+
+            monkeypatch.setattr(store, "_in_thread", then_the_reader_ends)
+            assert await store.forget_log()
+        assert (path.parent / f"{path.name}-wal").stat().st_size == 0

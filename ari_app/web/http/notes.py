@@ -10,7 +10,8 @@ from aiohttp import web
 class Notes:
     """What it was about, by whom where nobody had signed in, and what changed.
 
-    ``failed``: it was not done. ``begun``: of a file, some is sent already, and the rest may still fail.
+    ``failed``: it was not done. ``begun``: some of it is, as of a file that is being sent, and the rest
+    may still fail.
     """
 
     subject: str = ""

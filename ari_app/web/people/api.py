@@ -13,7 +13,7 @@ from ari_app.people.people import Summary
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.web.calls.api import NO_CONTROLS
 from ari_app.web.http.operation import Asked, Operation
-from ari_app.web.people.views import LONGEST_REFERENCE, export_answer, note_erasure
+from ari_app.web.people.views import LONGEST_REFERENCE, erase, export_answer
 from ari_app.web.ui.render import translator_of
 
 Person = Annotated[
@@ -162,9 +162,7 @@ async def export_person(asked: Asked, person: Person) -> web.StreamResponse:
 
 async def erase_person(asked: Asked, person: Person, body: Erasure) -> ErasedData:
     """Erase it, for good."""
-    erased = await asked.services.people.erase(person)
-    note_erasure(asked.request, erased, body.reference)
-    return ErasedData(erased=erased.kept)
+    return ErasedData(erased=(await erase(asked.request, person, body.reference)).kept)
 
 
 UNREADABLE = {422: MalformedDestination, 503: PlaceUnavailable}

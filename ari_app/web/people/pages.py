@@ -18,7 +18,8 @@ from ari_app.web.http.errors import PageError
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
 from ari_app.web.http.notes import notes_of
-from ari_app.web.people.views import LONGEST_REFERENCE, export_answer, note_erasure
+from ari_app.web.people import views
+from ari_app.web.people.views import LONGEST_REFERENCE, export_answer
 from ari_app.web.settings import forms as installation_form
 from ari_app.web.ui.render import render
 
@@ -77,12 +78,11 @@ async def erase(request: web.Request) -> web.StreamResponse:
     """Erase it."""
     key, reference = request.match_info["person"], (await form(request)).get("reference", "")
     try:
-        erased = await services(request).people.erase(key)
+        await views.erase(request, key, "".join(filter(str.isprintable, reference))[:LONGEST_REFERENCE])
     except (MalformedDestination, PersonRefused) as refused:
-        notes_of(request).failed = True
+        notes_of(request).failed = not notes_of(request).begun
         flash(request, message("{error}", error=refused), "failed")
         raise web.HTTPSeeOther(f"{ALL}/{key}") from None
-    note_erasure(request, erased, "".join(filter(str.isprintable, reference))[:LONGEST_REFERENCE])
     flash(request, message("Erased. The audit log says how much of what, and not of whom."))
     raise web.HTTPSeeOther(ALL)
 
