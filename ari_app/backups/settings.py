@@ -40,8 +40,11 @@ class BackupSettings(PartModel):
     ] = None
 
     def wrong(self) -> Sequence[Wrong]:
-        """A passphrase that is short is none."""
-        if self.passphrase and len(self.passphrase.get_secret_value()) < LEAST_PASSPHRASE:
+        """A passphrase that is short is none, and one with blanks at its ends is entered without them elsewhere."""
+        text = self.passphrase.get_secret_value() if self.passphrase else ""
+        if text != text.strip():
+            return [Wrong("passphrase", message("No spaces or line breaks at its ends, please."))]
+        if text and len(text) < LEAST_PASSPHRASE:
             said = message("At least {min_length} characters, please.", min_length=LEAST_PASSPHRASE)
             return [Wrong("passphrase", said)]
         return ()

@@ -430,8 +430,9 @@ async def test_by_itself_and_again_after_a_failure(its: Its) -> None:
 
 
 async def test_encrypted_listed_staged_and_removed(its: Its) -> None:
-    with pytest.raises(SettingRefused):
-        await its.backups.part.change({"passphrase": "short"})
+    for wrong in ("short", f" {PASSPHRASE}", f"{PASSPHRASE}\n"):
+        with pytest.raises(SettingRefused):
+            await its.backups.part.change({"passphrase": wrong})
     await its.backups.part.change({"passphrase": PASSPHRASE})
     made = await its.backups.make()
     assert (made.name, made.encrypted) == ("astergram-20261129T090000Z.tar.gz.age", True)
