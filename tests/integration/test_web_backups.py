@@ -1,6 +1,8 @@
 """Backups on the page, by the API and on the command line; put in place when the program is started again."""
 
+import errno
 import json
+import os
 import re
 import tarfile
 from collections.abc import AsyncIterator
@@ -9,6 +11,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from ari_app.backups import backups
 from ari_app.backups.archive import DATABASE
 from ari_app.backups.staging import put_in_place
 from ari_app.lines.settings import LineSettings
@@ -59,6 +62,16 @@ async def test_one_is_made_downloaded_prepared_and_removed(page: Site) -> None:
         for said in ("Backup made", "Backup downloaded", "Restore prepared for the next start", "Backup removed"):
             assert said in log, said
         assert PASSPHRASE not in log
+
+
+async def test_a_restore_that_can_not_be_cancelled_says_why(page: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwritable(here: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(here / "restore-staged"))
+
+    monkeypatch.setattr(backups, "unstage", unwritable)
+    async with signed_in(page) as admin:
+        answer = await admin.post(f"{HERE}/restore/cancel")
+        assert (answer.status, "Permission denied" in answer.text) == (409, True)
 
 
 async def test_who_may(page: Site) -> None:

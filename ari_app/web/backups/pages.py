@@ -99,7 +99,10 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     its = _of(request)
     if staged := its.staged:
         notes_of(request).subject = staged.name
-    await its.unstage()
+    try:
+        await its.unstage()
+    except BackupRefused as error:
+        raise PageError(409, error.sentence) from None
     flash(request, message("Nothing is restored."))
     raise web.HTTPSeeOther(HERE)
 
