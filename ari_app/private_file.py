@@ -8,6 +8,9 @@ from typing import IO
 
 from ari_app.state_folder import PRIVATE
 
+PART = ".part"
+"""What is half written is called so, beside what it will be."""
+
 
 @contextmanager
 def private_file(path: Path) -> Iterator[IO[bytes]]:
@@ -19,7 +22,7 @@ def private_file(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as target:
             yield target
         return
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}{PART}")
     part.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, PRIVATE), "wb") as target:

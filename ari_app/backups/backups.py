@@ -24,6 +24,7 @@ from ari_app.i18n import Message, message
 from ari_app.lines.part_settings import PartSettings
 from ari_app.lines.settings import LineError
 from ari_app.os_words import in_words
+from ari_app.private_file import PART
 from ari_app.reports.audit import PROGRAM, Actor, AuditLog
 
 FOLDER = "backups"
@@ -167,8 +168,9 @@ class Backups:
         stamp = datetime.fromtimestamp(now, UTC).strftime(STAMP)
         name = f"astergram-{stamp}Z.tar.gz{'.age' if passphrase else ''}"
         work = {"do": worker.BACK_UP, "folder": str(self._here), "file": str(self.folder / name)}
-        await self._work(work | {"passphrase": passphrase})
         try:
+            await self._in_folder(_remove_parts, self.folder, now - worker.WORK_S)
+            await self._work(work | {"passphrase": passphrase})
             return await self._in_folder(_keep, self.folder, its.keep, name)
         except OSError as error:
             raise BackupError(in_words(error)) from None
@@ -245,6 +247,14 @@ def _files(folder: Path) -> list[BackupFile]:
                 made_at = datetime.strptime(match[1], STAMP).replace(tzinfo=UTC).timestamp()
                 found.append(BackupFile(path.name, made_at, path.stat().st_size, is_encrypted(path)))
     return sorted(found, key=lambda each: each.name, reverse=True)
+
+
+def _remove_parts(folder: Path, before: float) -> None:
+    """What processes that were killed have left; nobody works any more on what is older than that Unix time."""
+    for path in folder.glob(f"astergram-*{PART}"):
+        with suppress(FileNotFoundError):  # whoever worked on it has just come to the end
+            if NAME.fullmatch(path.name.removesuffix(PART)) and path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _keep(folder: Path, keep: int, name: str) -> BackupFile:

@@ -401,6 +401,21 @@ async def test_what_a_killed_process_has_left_goes(here: Path, tmp_path: Path) -
     assert left_in(here) == []
 
 
+async def test_what_a_killed_backup_has_left_in_the_folder_goes_with_the_next_one(its: Its) -> None:
+    its.backups.folder.mkdir()
+    left, now, foreign = (
+        its.backups.folder / f"{name}.part"
+        for name in ("astergram-20261128T090000Z.tar.gz.age", "astergram-20261129T085500Z.tar.gz", "mine")
+    )
+    for file, age_s in ((left, worker.WORK_S + 1), (now, 60.0), (foreign, DAY_S)):
+        file.touch()
+        os.utime(file, (its.now - age_s,) * 2)
+    its.broken = "the disk is full"
+    with pytest.raises(BackupRefused):
+        await its.backups.make()
+    assert (left.exists(), now.exists(), foreign.exists()) == (False, True, True), "another may be at work on a new one"
+
+
 async def test_no_process_can_be_started(its: Its, monkeypatch: pytest.MonkeyPatch) -> None:
     async def too_many(*_: object, **__: object) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
