@@ -19,6 +19,14 @@ MAIL, TELEGRAM = "mail", "telegram"
 WAYS = (TELEGRAM, MAIL)
 RETRY = Backoff(first_s=10.0, last_s=600.0, jitter=0.1)
 """Between two tries; for a day, as the queue has it."""
+TROUBLE = {
+    TELEGRAM: (
+        message("Alerts do not get through by Telegram: {error}."),
+        message("Alerts do not get through by Telegram."),
+    ),
+    MAIL: (message("Alerts do not get through by mail: {error}."), message("Alerts do not get through by mail.")),
+}
+"""With the reason, and without."""
 MOST_WAITING = 500
 """Messages of each way."""
 
@@ -82,15 +90,12 @@ class AlertOutbox:
         """Messages that wait to be taken."""
         return sum(len(each) for each in self.queues.values())
 
-    @property
-    def trouble(self) -> Message | None:
-        """By which way nothing gets through, and why."""
+    def trouble(self, *, reason: bool) -> Message | None:
+        """By which way nothing gets through; ``reason``: and why, which may name who is told, for administrators."""
         for way, queue in self.queues.items():
             if queue.error and len(queue):
-                said = message("Alerts do not get through by mail: {error}.", error=queue.error)
-                if way == TELEGRAM:
-                    said = message("Alerts do not get through by Telegram: {error}.", error=queue.error)
-                return said
+                known, unknown = TROUBLE[way]
+                return Message(known.text, {"error": queue.error}) if reason else unknown
         return None
 
     async def deliveries(self, limit: int) -> Sequence[DeliveryRow]:

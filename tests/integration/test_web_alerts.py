@@ -89,6 +89,22 @@ async def test_what_is_open_is_shown_and_muted_by_an_operator_and_only_looked_at
     assert alerts.mutes == []
 
 
+async def test_who_is_told_and_can_not_be_reached_is_not_shown_to_viewers(page: Site) -> None:
+    alerts = page.services.alerts
+    await alerts.part.change({"telegram_to": ["+79990000002"]})
+    await alerts.test()
+    alerts.outbox.queues["telegram"].error = "+79990000002 was not found"
+    said = "Alerts do not get through by Telegram"
+    async with user(page, "viewer") as viewer, user(page, "administrator") as admin:
+        assert f"{said}: +79990000002 was not found." in (await admin.get("/")).text
+        for path in ("/", "/overview/trouble", "/api/alerts"):
+            shown = (await viewer.get(path)).text
+            assert (f"{said}." in shown, "79990000002" in shown) == (True, False), path
+    async with program(page) as cli:
+        found = await (await cli.get("/api/alerts")).json()
+        assert found["trouble"] == f"{said}: +79990000002 was not found."
+
+
 async def test_what_is_over_stays_to_be_seen(page: Site) -> None:
     alerts = await opened(page)
     for _ in range(2):

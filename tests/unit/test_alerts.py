@@ -206,7 +206,7 @@ async def test_what_does_not_get_through_is_tried_again_also_after_a_restart(rig
     rig.live, rig.refuses = [DISK], True
     async with alerts(rig, tmp_path, **ANNA):
         await rig.pass_s(0)
-        assert str(rig.alerts.outbox.trouble) == "Alerts do not get through by Telegram: nobody is there."
+        assert str(rig.alerts.outbox.trouble(reason=True)) == "Alerts do not get through by Telegram: nobody is there."
     rig.refuses = False
     async with alerts(rig, tmp_path):
         await rig.pass_s(10)

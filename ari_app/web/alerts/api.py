@@ -14,6 +14,7 @@ from ari_app.store.webhooks import DeliveryRow
 from ari_app.web.alerts.forms import ABOUT
 from ari_app.web.http.notes import notes_of
 from ari_app.web.http.operation import Asked, Operation
+from ari_app.web.http.roles import Role
 from ari_app.web.lines.api import told
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", examples=["0f3a5c7e9b1d"])]
@@ -56,7 +57,7 @@ class AlertsAnswer(BaseModel):
     open: list[AlertAnswer]
     last: list[AlertAnswer]
     mutes: list[MuteAnswer]
-    trouble: str | None = Field(description="By which way nothing gets through, and why.")
+    trouble: str | None = Field(description="By which way nothing gets through; for administrators, also why.")
     waiting: int = Field(description="Messages that are tried again.")
 
 
@@ -113,7 +114,7 @@ class DeliveriesOfAlertsWanted(BaseModel):
 async def get_alerts(asked: Asked) -> AlertsAnswer:
     """What is wrong now, and was."""
     its = _alerts(asked)
-    trouble = its.outbox.trouble
+    trouble = its.outbox.trouble(reason=asked.who.may(Role.ADMINISTRATOR))
     return AlertsAnswer(
         open=[_answer(asked, each) for each in its.open],
         last=[_answer(asked, each) for each in await its.last()],
