@@ -284,7 +284,8 @@ ELSEWHERE = (
         message("Backups"),
         message(
             "A backup has what was there when it was made, also what was erased since. Delete old ones; after a "
-            "restore, erase again."
+            "restore, erase again. What was there before a restore stays in before-restore in the state directory, and "
+            "a backup that was not put in place in restore-staged: delete them."
         ),
     ),
     Elsewhere(

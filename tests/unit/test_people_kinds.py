@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ari_app.backups.archive import BEFORE
+from ari_app.backups.staging import STAGED
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.retention import PERIODS
 from ari_app.people import kinds
@@ -67,3 +69,10 @@ async def test_what_has_people_in_it_is_searched(kind: kinds.DataKind, tmp_path:
     personal = any(table.personal for table in kind.tables) or kind.name == "contacts"
     elsewhere = {"details": "with its call", "users": "under Users"}
     assert (kind.name in searched or kind.name in elsewhere) is personal
+
+
+def test_what_a_restore_puts_aside_is_told_of() -> None:
+    docs = [Path(__file__).parents[2] / "docs" / name for name in ("people.md", "ru/people.md")]
+    for text in (" ".join(str(each.data) for each in kinds.ELSEWHERE), *(each.read_text() for each in docs)):
+        for folder in (BEFORE, STAGED):
+            assert folder in text
