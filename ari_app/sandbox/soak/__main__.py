@@ -24,17 +24,19 @@ from ari_app.sandbox import debian
 from ari_app.sandbox.command import run, stopped_by_sigterm
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import ProgramEnded
+from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.soak import plan
 from ari_app.sandbox.soak.api import PatientApi
 from ari_app.sandbox.soak.cast import DIALPLAN, LINES, PEOPLE, PLACES, place, set_privacy
 from ari_app.sandbox.soak.faults import Target
 from ari_app.sandbox.soak.report import SHOWN_MOST, Report
-from ari_app.sandbox.soak.soak import FAILURES, Soak
+from ari_app.sandbox.soak.soak import FAILURES, Soak, persists
 from ari_app.sandbox.stage import LINE, stage
 from ari_app.sandbox.supervisor import READY_S, Supervisor, supervised
 
 WELL, WRONG = 0, 1
+BOT_S = 60.0  # for the bot to be connected; to load it takes seconds of a core
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "soak"
 
 
@@ -116,11 +118,19 @@ async def set_up(options: argparse.Namespace, folder: Path, report: Report) -> A
         await setting.sign_in_lines(settings)
         at_work = await stack.enter_async_context(supervised(configuration, folder / "astergram.log"))
         api = PatientApi(await stack.enter_async_context(program(settings)), at_work)
-        await api.ask("POST", f"/lines/{LINE}/setup", {"steps": ["bot dialogue"]})
+        if refused := await persists(partial(_open_dialogue, api), BOT_S):
+            raise SandboxError(f"the line has no chat with its bot: {refused}")
         places = [await stack.enter_async_context(place(setting, number)) for number in range(1, PLACES + 1)]
         target = Target(setting, at_work, settings.database, ari, mtproto)
         size = (options.calls, options.minutes, _kills(options))
         yield Soak(setting, at_work, api, target, places, report, *size), at_work
+
+
+async def _open_dialogue(api: PatientApi) -> str:
+    """Have the line start its bot, which connects some time after the program's start; why it can't yet."""
+    steps = await api.ask("POST", f"/lines/{LINE}/setup", {"steps": ["bot dialogue"]})
+    (step,) = (each for each in steps if each["step"] == "bot dialogue")
+    return "" if step["state"] == "done" else str(step["sentence"])
 
 
 def _kills(options: argparse.Namespace) -> int:

@@ -189,7 +189,7 @@ class Soak:
         async def live() -> bool:
             return any(made.is_of(each["call"]) for each in await self._api.ask("GET", "/calls/live"))
 
-        if await _persists(live, OVER_S):
+        if await persists(live, OVER_S):
             self._report.wrong.append(f"{made}: still live {OVER_S:g} s after both sides have put the phone down")
 
     # --- faults
@@ -247,7 +247,7 @@ class Soak:
 
     async def _healed(self, fault: Fault) -> None:
         """Wait until the program says that all is well."""
-        if ailing := await _persists(self._ailing, HEALED_S):
+        if ailing := await persists(self._ailing, HEALED_S):
             self._report.wrong.append(f"{HEALED_S:g} s after {fault.title}: {', '.join(ailing)}")
 
     async def _ailing(self) -> list[str]:
@@ -262,7 +262,7 @@ class Soak:
         """Wait until nothing goes on; then all is as it was, and the history tells of every call."""
         await self._idle.wait()
         await self._calm.wait()
-        if left := await _persists(self._left, QUIET_S):
+        if left := await persists(self._left, QUIET_S):
             told = ", ".join(f"{count} {what}" for what, count in left.items())
             self._report.wrong.append(f"at a quiet moment, after call {len(self._report.made)}: {told} too many")
         self._report.left = left
@@ -335,7 +335,7 @@ class Soak:
             self._report.wrong.append(f"{lost} changes of the database are lost")
 
 
-async def _persists(look: Callable[[], Awaitable[T]], within_s: float) -> T:
+async def persists(look: Callable[[], Awaitable[T]], within_s: float) -> T:
     """Look again and again, until there is nothing or the time is over; what was seen last."""
     until = time.monotonic() + within_s
     while (seen := await look()) and time.monotonic() < until:  # noqa: ASYNC110 - another program has no event for us
