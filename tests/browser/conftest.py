@@ -98,7 +98,9 @@ async def window(
 ) -> AsyncIterator[Page]:
     """A browser's first tab, before a page that is served somewhere."""
     async with launched(chromium) as browser:
-        context = await browser.new_context(base_url=url, locale=language, viewport=SIZES[size])
+        context = await browser.new_context(
+            base_url=url, locale=language, viewport=SIZES[size], reduced_motion="reduce"
+        )
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         watch = Watch(page, url, away)
