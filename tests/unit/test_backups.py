@@ -288,7 +288,7 @@ def test_a_start_that_is_killed_leaves_the_old_installation_or_the_new_one(
 
 
 def test_a_restore_that_is_killed_leaves_the_old_installation_or_the_new_one(tmp_path: Path) -> None:
-    seen = []
+    seen: list[str] = []
     for here in killed_at_every_step(tmp_path, functools.partial(restore, replace=True)):
         if len(seen) % 2:
             put_in_place(here)
