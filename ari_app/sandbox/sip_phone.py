@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import tempfile
 import wave
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ SAMPLE_RATE = 48000
 RTP_OFFSET = 4
 """RTP ports come after those of SIP (UDP and TCP), of SIP over TLS and of the control connection."""
 PORTS = 20
+_ACTIVE_CALLS = re.compile(r"Active calls \((\d+)\)")
 
 # Its files are named relative to the run folder, where it works: it cuts paths off at 127 characters.
 CONFIG = """\
@@ -204,7 +206,9 @@ class SipPhone:
 
     async def hang_up_all(self) -> None:
         """End every call, if there is one. Its events are no longer waited for."""
-        await self._command("hangupall")
+        active = _ACTIVE_CALLS.search(await self._command("listcalls"))
+        for _ in range(int(active[1]) if active else 0):
+            await self._command("hangup")
         await self._command("listcalls")  # answered behind the events of the calls' ends
         self._fresh.clear()
 

@@ -146,6 +146,17 @@ async def test_phone_calls_phone(tmp_path: Path) -> None:
         assert measure(callee.recordings[0]).hz == pytest.approx(440, abs=1)
 
 
+async def test_a_phone_ends_all_that_a_test_has_left() -> None:
+    async with PrivateAsterisk() as asterisk, SipPhone(asterisk, "101") as phone:
+        await phone.hang_up_all()  # of nothing
+        for _ in range(2):
+            await phone.dial("600")
+            await phone.established()
+        await phone.hang_up_all()
+        await phone.dial("991")
+        assert await phone.closed() == "404 Not Found", "the ends of the others are no news any more"
+
+
 async def test_sip_status_of_failed_calls() -> None:
     async with PrivateAsterisk() as asterisk, SipPhone(asterisk, "101") as caller, SipPhone(asterisk, "102") as callee:
         await caller.dial("102")
