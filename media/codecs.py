@@ -1,20 +1,15 @@
-"""What all codecs share: mono sound of 16 bits, one direction of one call each.
+"""What all codecs share: mono sound, s16le, one direction of one call each.
 
-Towards Telegram it is arrays of 48 kHz; from Telegram it is bytes, at the rate of the codec that it goes on with.
+Towards Telegram it is at 48 kHz, from Telegram at the rate of the codec that it goes on with.
 """
 
+import math
 import warnings
 from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.13 on it is a package, audioop-lts
     import audioop as audioop
-
-Pcm = NDArray[np.int16]
-"""48 kHz mono."""
 
 SAMPLE_RATE = 48_000
 TICK_MS = 10
@@ -22,8 +17,8 @@ TICK_SAMPLES = SAMPLE_RATE * TICK_MS // 1000
 PACKET_MS = 20
 PACKET_SAMPLES = SAMPLE_RATE * PACKET_MS // 1000
 SAMPLE_BYTES = 2
-SILENCE: Pcm = np.zeros(TICK_SAMPLES, np.int16)
-SILENCE.flags.writeable = False
+TICK_BYTES = TICK_SAMPLES * SAMPLE_BYTES
+SILENCE = bytes(TICK_BYTES)
 SILENCE_DBFS = -99.0
 
 
@@ -37,15 +32,15 @@ class CodecError(ValueError):
 
 
 class Decoder(Protocol):
-    """From packets to sound."""
+    """From packets to sound of 48 kHz."""
 
     def samples(self, packet: bytes) -> int:
         """How much sound is in it. Raises CodecError."""
 
-    def decode(self, packet: bytes) -> Pcm:
+    def decode(self, packet: bytes) -> bytes:
         """Its sound. Raises CodecError."""
 
-    def conceal(self) -> Pcm:
+    def conceal(self) -> bytes:
         """Guess what was lost: some milliseconds, which fade from guess to guess; empty if there was nothing before."""
 
 
@@ -61,19 +56,4 @@ class Encoder(Protocol):
 
 def dbfs(rms: float) -> float:
     """Root mean square of int16 samples as dBFS, not below ``SILENCE_DBFS``."""
-    return max(SILENCE_DBFS, float(20 * np.log10(rms / 32768))) if rms > 0 else SILENCE_DBFS
-
-
-class TickPairs:
-    """Joins every two ticks into the sound of one packet."""
-
-    def __init__(self) -> None:
-        self._first: bytes | None = None
-
-    def add(self, tick: bytes) -> bytes | None:
-        """The pair that this tick completes; None where it is the first of one."""
-        if self._first is None:
-            self._first = tick
-            return None
-        both, self._first = self._first + tick, None
-        return both
+    return max(SILENCE_DBFS, 20 * math.log10(rms / 32768)) if rms > 0 else SILENCE_DBFS

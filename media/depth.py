@@ -26,10 +26,11 @@ class SerialNumber:
         if self._highest is None:
             self._highest = value
             return value
-        half = self._modulus // 2
-        result = self._highest + (value - self._highest + half) % self._modulus - half
-        self._highest = max(self._highest, result)
-        return result
+        step = (value - self._highest) % self._modulus
+        if step < self._modulus // 2:
+            self._highest += step
+            return self._highest
+        return self._highest + step - self._modulus
 
 
 class TargetWait:
@@ -49,7 +50,10 @@ class TargetWait:
         delay = now * SAMPLE_RATE - timestamp
         if self._comparable:
             self.jitter += (abs(delay - self._last) - self.jitter) / 16
-            self._low, self._high = min(self._low, delay), max(self._high, delay)
+            if delay < self._low:
+                self._low = delay
+            elif delay > self._high:
+                self._high = delay
         else:
             self._low = self._high = self._earlier_low = self._earlier_high = delay
             self._count, self._comparable = 0, True

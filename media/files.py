@@ -6,9 +6,7 @@ import wave
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
-from media.codecs import SAMPLE_RATE, SILENCE, TICK_MS, TICK_SAMPLES, Pcm
+from media.codecs import SAMPLE_BYTES, SAMPLE_RATE, SILENCE, TICK_BYTES, TICK_MS
 from media.types import FlowStats, MediaError, MediaStats
 
 log = logging.getLogger(__name__)
@@ -23,9 +21,9 @@ class FilesTransport:
     name = "files"
     rate = SAMPLE_RATE
 
-    def __init__(self, play: Pcm, recording: wave.Wave_write | None, loop: bool = False) -> None:
-        self._play = play[: len(play) // TICK_SAMPLES * TICK_SAMPLES] if loop else play
-        self._loop = loop and bool(len(self._play))
+    def __init__(self, play: bytes, recording: wave.Wave_write | None, loop: bool = False) -> None:
+        self._play = play[: len(play) // TICK_BYTES * TICK_BYTES] if loop else play
+        self._loop = loop and bool(self._play)
         self._recording = recording
         self._heard: list[bytes] = []
         # One thread: the disk never holds up the clock, and the blocks stay in order.
@@ -38,7 +36,7 @@ class FilesTransport:
     async def open(cls, play: Path | None, record: Path | None, loop: bool = False) -> "FilesTransport":
         """Read one file whole and open the other. Raises MediaError if either cannot be used."""
         try:
-            pcm = await asyncio.to_thread(read_wav, play) if play else SILENCE[:0]
+            pcm = await asyncio.to_thread(read_wav, play) if play else b""
             recording = await asyncio.to_thread(_open_recording, record) if record else None
         except (OSError, EOFError, wave.Error) as error:
             raise MediaError(f"cannot use {play} and {record} as the call's audio: {error}") from error
@@ -57,23 +55,22 @@ class FilesTransport:
             heard, self._heard = self._heard, []
             self._writer.submit(_write, self._recording, heard).add_done_callback(_complain)
 
-    def pull(self) -> list[Pcm]:
+    def pull(self) -> list[bytes]:
         """The next tick of the file; after its end its first one again, or silence."""
         at = self._played % len(self._play) if self._loop else self._played
-        tick = self._play[at : at + TICK_SAMPLES]
+        tick = self._play[at : at + TICK_BYTES]
         self._played += len(tick)
-        if len(tick) == TICK_SAMPLES:
+        if len(tick) == TICK_BYTES:
             return [tick]
         self._silent_ticks += 1
-        return [np.concatenate([tick, SILENCE[len(tick) :]])]
+        return [tick + SILENCE[len(tick) :]]
 
     def stats(self) -> MediaStats:
         """Ticks count as packets."""
-        size = TICK_SAMPLES * 2
-        played = self._played // TICK_SAMPLES
+        played = self._played // TICK_BYTES
         return MediaStats(
-            from_asterisk=FlowStats(packets=played, bytes=played * size),
-            to_asterisk=FlowStats(packets=self._pushed, bytes=self._pushed * size),
+            from_asterisk=FlowStats(packets=played, bytes=played * TICK_BYTES),
+            to_asterisk=FlowStats(packets=self._pushed, bytes=self._pushed * TICK_BYTES),
             silence_ms=self._silent_ticks * TICK_MS,
         )
 
@@ -87,7 +84,7 @@ class FilesTransport:
         self._writer.shutdown()
 
 
-def read_wav(path: Path) -> Pcm:
+def read_wav(path: Path) -> bytes:
     """A wav's samples. Raises MediaError if it is not 48 kHz mono s16."""
     with wave.open(str(path), "rb") as file:
         found = (file.getframerate(), file.getnchannels(), file.getsampwidth() * 8)
@@ -96,13 +93,13 @@ def read_wav(path: Path) -> Pcm:
                 f"{path} has {found[0]} Hz, {found[1]} channels, {found[2]} bits; a call plays {SAMPLE_RATE} Hz, "
                 "1 channel, 16 bits"
             )
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16, copy=False)
+        return file.readframes(file.getnframes())
 
 
 def _open_recording(path: Path) -> wave.Wave_write:
     recording = wave.open(str(path), "wb")  # noqa: SIM115 - closed by FilesTransport.close
     recording.setnchannels(1)
-    recording.setsampwidth(2)
+    recording.setsampwidth(SAMPLE_BYTES)
     recording.setframerate(SAMPLE_RATE)
     recording.writeframes(b"")
     return recording

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 from G722 import G722
 
-from media.codecs import PACKET_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, CodecError, Pcm, audioop
-from media.resampler import Resampler
+from media.codecs import PACKET_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, CodecError, audioop
+from media.resampler import Pcm, Resampler
 
 G722_RATE, ALAW_RATE = 16_000, 8_000
 BIT_RATE = 64_000
@@ -47,21 +47,21 @@ class _Decoder(ABC):
             raise CodecError(f"a packet of {len(packet)} bytes")
         return len(packet) * SAMPLES_A_BYTE
 
-    def decode(self, packet: bytes) -> Pcm:
+    def decode(self, packet: bytes) -> bytes:
         """The packet's samples. Raises CodecError."""
         self.samples(packet)
         pcm = self._resampler.resample(self._decode(packet))
         self._remember(pcm)
-        return pcm
+        return pcm.tobytes()
 
-    def conceal(self) -> Pcm:
+    def conceal(self) -> bytes:
         """20 ms, fading; empty where too little came before."""
         if len(self._history) < HISTORY:
-            return self._history[:0]
+            return b""
         period = self._history[-pitch(self._history[::_THIN]) * _THIN :]
         guess = (np.resize(period, PACKET_SAMPLES) * _RAMP).astype(np.int16)
         self._remember(guess)
-        return guess
+        return guess.tobytes()
 
     def _remember(self, pcm: Pcm) -> None:
         self._history = np.concatenate([self._history, pcm])[-HISTORY:]

@@ -9,13 +9,19 @@ the network's jitter. What is above it is left out of the pauses, so that speech
 By hand: aiortc's only puts packets in order, and neither conceals a loss nor follows the clock of another network.
 """
 
-import heapq
 from collections import deque
 from typing import NamedTuple
 
-import numpy as np
-
-from media.codecs import SAMPLE_RATE, SILENCE, TICK_MS, TICK_SAMPLES, CodecError, Decoder, Pcm
+from media.codecs import (
+    SAMPLE_BYTES,
+    SAMPLE_RATE,
+    SILENCE,
+    TICK_BYTES,
+    TICK_MS,
+    TICK_SAMPLES,
+    CodecError,
+    Decoder,
+)
 from media.depth import SerialNumber, TargetWait
 from media.silence import KEPT_AFTER_TICKS, KEPT_TICKS, SilenceDetector, crossfade
 from media.types import FlowStats, MediaStats
@@ -70,7 +76,7 @@ class JitterBuffer:
         """Whether it may play."""
         self._lead_in = lead_in_ms // TICK_MS
         self._backlog = 0.0
-        self._rest: Pcm = SILENCE[:0]  # decoded, but less than a tick
+        self._rest = b""  # decoded, but less than a tick
         self._mean_wait = 0.0
         self._now = 0.0
         self._ticks_to_squeeze = 0
@@ -93,7 +99,7 @@ class JitterBuffer:
             return
         self._received += 1
         self._bytes += len(payload)
-        if packet.seq in self._waiting_seqs:
+        if packet.seq in self._waiting:
             self._duplicates += 1
         elif self._next_seq is None or packet.seq >= self._next_seq:
             self._keep(packet)
@@ -117,17 +123,27 @@ class JitterBuffer:
         self._note_backlog()
 
     @property
+    def has_next(self) -> bool:
+        """Whether the packet is here that follows the one played last."""
+        return self._next_seq in self._waiting
+
+    @property
     def decoded(self) -> bool:
         """Whether the next tick needs no packet."""
         return bool(self._ready)
 
-    def pull(self, now: float) -> Pcm:
+    def pull(self, now: float) -> bytes:
         """The next tick: sound, a guess at what was lost, or silence. ``now``: on the clock of `put`."""
         self._now = now
         if not self._ready and not self._fill():
             self._silent_ticks += 1
             return SILENCE
-        tick = self._regulate(self._ready.popleft())
+        tick = self._ready.popleft()
+        excess = self._mean_wait - self._target.samples
+        if excess <= TOO_LONG:
+            self._backlog = 0.0
+        if not -TOO_SHORT <= excess <= TOO_LONG:
+            tick = self._regulate(tick, excess)
         self._pauses.heard(tick)
         return tick
 
@@ -164,12 +180,11 @@ class JitterBuffer:
         """The next packet begins a stream with numbers of its own; what is left of the old one is not played."""
         self._seq = SerialNumber(16)
         self._timestamp = SerialNumber(32)
-        self._waiting: list[_Packet] = []  # a heap
+        self._waiting: dict[int, _Packet] = {}  # by their sequence numbers
         self._waiting_samples = 0
-        self._waiting_seqs: set[int] = set()
         self._done_seqs: deque[int] = deque(maxlen=REMEMBERED)
         self._no_audio: deque[int] = deque(maxlen=MAX_DROPOUT)
-        self._ready: deque[Pcm] = deque()  # decoded ticks
+        self._ready: deque[bytes] = deque()  # decoded ticks
         self._newest: _Packet | None = None
         self._next_seq: int | None = None
         self._next_timestamp = 0
@@ -184,7 +199,7 @@ class JitterBuffer:
 
     @property
     def _level(self) -> int:
-        return self._waiting_samples + len(self._ready) * TICK_SAMPLES + len(self._rest)
+        return self._waiting_samples + len(self._ready) * TICK_SAMPLES + len(self._rest) // SAMPLE_BYTES
 
     def _keep(self, packet: _Packet) -> None:
         self._late_run = 0
@@ -198,30 +213,28 @@ class JitterBuffer:
                 self._target.paused()
             self._newest = packet
         self._target.arrived(packet.timestamp, packet.at)
-        heapq.heappush(self._waiting, packet)
+        self._waiting[packet.seq] = packet
         self._waiting_samples += packet.samples
-        self._waiting_seqs.add(packet.seq)
-        while self._level > self._max_kept and len(self._waiting) > 1:
-            self._take_oldest()
+        while len(self._waiting) > 1 and self._level > self._max_kept:
+            self._take_out(self._oldest())
             self._overflows += 1
 
-    def _take_oldest(self) -> _Packet:
-        packet = heapq.heappop(self._waiting)
+    def _oldest(self) -> _Packet:
+        return self._waiting[min(self._waiting)]
+
+    def _take_out(self, packet: _Packet) -> None:
+        del self._waiting[packet.seq]
         self._waiting_samples -= packet.samples
-        self._waiting_seqs.discard(packet.seq)
         self._done_seqs.append(packet.seq)
         self._next_seq = packet.seq + 1
         self._next_timestamp = packet.timestamp + packet.samples
-        return packet
 
     # Playing
 
     def _fill(self) -> bool:
         """Have a tick ready; False for silence."""
-        if not self._may_play() or not (self._playing or self._ready_to_begin()):
+        if not (self._playing or self._begins()):
             return False
-        if not self._playing:
-            self._begin()
         self._decode(1)
         if not self._ready:
             self._guess()
@@ -232,62 +245,62 @@ class JitterBuffer:
     def _note_backlog(self) -> None:
         self._backlog = max(0.0, self._level - self._target.samples)
 
-    def _may_play(self) -> bool:
-        if self.released and self._lead_in:
+    def _begins(self) -> bool:
+        """Begin to play, if it may and the first packet has waited long enough."""
+        if not self.released:
+            return False
+        if self._lead_in:
             self._lead_in -= 1
             self._note_backlog()
             return False
-        return self.released
-
-    def _ready_to_begin(self) -> bool:
-        return bool(self._waiting) and self._waited(self._waiting[0]) >= self._target.samples
-
-    def _waited(self, packet: _Packet) -> float:
-        return (self._now - packet.at) * SAMPLE_RATE
-
-    def _begin(self) -> None:
-        first = self._waiting[0]
+        if not self._waiting:
+            return False
+        first = self._oldest()
+        waited = self._waited(first)
+        if waited < self._target.samples:
+            return False
         if self._next_seq is not None:
             self._lost += self._lost_before(first.seq)
         self._next_seq, self._next_timestamp = first.seq, first.timestamp
         self._playing = True
         self._concealed_run = 0
-        self._mean_wait = self._waited(first)
+        self._mean_wait = waited
+        return True
+
+    def _waited(self, packet: _Packet) -> float:
+        return (self._now - packet.at) * SAMPLE_RATE
 
     def _fall_silent(self) -> None:
         self._playing = False
         self._backlog = 0.0
-        self._rest = SILENCE[:0]
+        self._rest = b""
 
     def _decode(self, ticks: int) -> None:
         """Decode until so many ticks are ready, as far as the packets reach."""
         while len(self._ready) < ticks and self._waiting:
-            first = self._waiting[0]
-            assert self._next_seq is not None
+            first = self._oldest()
             missing = first.timestamp - self._next_timestamp
-            if lost := self._lost_before(first.seq):
+            if first.seq != self._next_seq and (lost := self._lost_before(first.seq)):
                 self._conceal(lost, missing)
                 self._next_seq = first.seq
             elif missing > 0:
                 catching_up = self._excess > TOO_LONG
                 pause = min(missing, KEPT_TICKS * TICK_SAMPLES if catching_up else MAX_PAUSE)
-                self._append(np.zeros(pause, np.int16))
+                self._append(bytes(pause * SAMPLE_BYTES))
                 self._next_timestamp = first.timestamp
             else:
-                self._decode_oldest()
+                self._take_out(first)
+                self._play(first)
 
     def _lost_before(self, seq: int) -> int:
         """How many packets between what was played last and this one were audio, and did not come."""
         assert self._next_seq is not None
-        if seq <= self._next_seq:
-            return 0  # the usual case
         no_audio = sum(self._next_seq <= number < seq for number in set(self._no_audio))
-        return seq - self._next_seq - no_audio
+        return max(0, seq - self._next_seq - no_audio)
 
-    def _decode_oldest(self) -> None:
-        packet = self._take_oldest()
+    def _play(self, packet: _Packet) -> None:
         self._concealed_run = 0
-        wait = self._waited(packet) + len(self._ready) * TICK_SAMPLES
+        wait = (self._now - packet.at) * SAMPLE_RATE + len(self._ready) * TICK_SAMPLES
         self._mean_wait += (wait - self._mean_wait) * SMOOTHING
         try:
             self._append(self._decoder.decode(packet.payload))
@@ -300,37 +313,33 @@ class JitterBuffer:
         self._lost += packets
         wanted = min(missing, MAX_CONCEALED)
         filled = self._concealed_run
-        while filled < wanted and len(guess := self._decoder.conceal()[: wanted - filled]):
+        while filled < wanted and (guess := self._decoder.conceal()[: (wanted - filled) * SAMPLE_BYTES]):
             self._append(guess)
-            self._concealed += len(guess)
-            filled += len(guess)
+            self._concealed += len(guess) // SAMPLE_BYTES
+            filled += len(guess) // SAMPLE_BYTES
         self._next_timestamp += min(filled, max(0, missing))
 
     def _guess(self) -> None:
         """Something to play while nothing is there, for a short while."""
-        while not self._ready and self._concealed_run < MAX_CONCEALED and len(guess := self._decoder.conceal()):
+        while not self._ready and self._concealed_run < MAX_CONCEALED and (guess := self._decoder.conceal()):
             self._append(guess)
-            self._concealed_run += len(guess)
-            self._concealed += len(guess)
+            self._concealed_run += len(guess) // SAMPLE_BYTES
+            self._concealed += len(guess) // SAMPLE_BYTES
 
-    def _append(self, pcm: Pcm) -> None:
-        if len(self._rest):
-            pcm = np.concatenate([self._rest, pcm])
-        whole = len(pcm) // TICK_SAMPLES * TICK_SAMPLES
-        self._ready.extend(pcm[:whole].reshape(-1, TICK_SAMPLES))
+    def _append(self, pcm: bytes) -> None:
+        if self._rest:
+            pcm = self._rest + pcm
+        whole = len(pcm) - len(pcm) % TICK_BYTES
+        for at in range(0, whole, TICK_BYTES):
+            self._ready.append(pcm[at : at + TICK_BYTES])
         self._rest = pcm[whole:]
 
     # Holding the wait
 
-    def _regulate(self, tick: Pcm) -> Pcm:
+    def _regulate(self, tick: bytes, excess: float) -> bytes:
         """Shorten or lengthen a pause, or in need blend two ticks, to bring the wait to its target."""
-        excess = self._excess
         if self._ticks_to_squeeze:
             self._ticks_to_squeeze -= 1
-        if excess <= TOO_LONG:
-            self._backlog = 0.0
-            if excess >= -TOO_SHORT:
-                return tick
         if excess > TOO_LONG and self._pauses.long_enough:
             return self._skip_quiet(tick)
         if excess < -TOO_SHORT and self._pauses.long_enough and self._pauses.quiet(tick):
@@ -345,7 +354,7 @@ class JitterBuffer:
                 return crossfade(tick, self._ready.popleft())
         return tick
 
-    def _skip_quiet(self, tick: Pcm) -> Pcm:
+    def _skip_quiet(self, tick: bytes) -> bytes:
         self._ready.appendleft(tick)
         while self._excess > TOO_LONG and self._pauses.quiet(self._ready[0]):
             self._decode(1 + KEPT_AFTER_TICKS)

@@ -7,10 +7,9 @@ else the system's.
 import ctypes
 import ctypes.util
 import importlib.metadata
+from functools import lru_cache
 
-import numpy as np
-
-from media.codecs import PACKET_SAMPLES, SAMPLE_RATE, SILENCE, CodecError, Pcm
+from media.codecs import PACKET_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, CodecError
 
 BIT_RATE = 32_000
 COMPLEXITY = 5  # 0.74 % of a core; 10 costs twice that and is not heard on speech
@@ -22,6 +21,8 @@ _MONO = 1
 _APPLICATION_VOIP = 2048
 _SET_BITRATE, _SET_COMPLEXITY = 4002, 4010
 _TOC_ONE_FRAME = 0xFC
+_TOC_COUNT = 3
+"""Of the first byte: how many frames follow; so many, if the second byte tells (RFC 6716, section 3.1)."""
 
 
 def _library() -> ctypes.CDLL:
@@ -52,9 +53,14 @@ def _checked(result: int) -> int:
 
 def samples(packet: bytes) -> int:
     """How much sound is in a packet, at 48 kHz. Raises CodecError if it is not Opus, or longer than the RFC allows."""
-    count = _checked(_OPUS.opus_packet_get_nb_samples(packet, len(packet), SAMPLE_RATE))
+    return _samples(packet[:2] if packet and packet[0] & _TOC_COUNT == _TOC_COUNT else packet[:1])
+
+
+@lru_cache  # a stream's packets have few heads
+def _samples(head: bytes) -> int:
+    count = _checked(_OPUS.opus_packet_get_nb_samples(head, len(head), SAMPLE_RATE))
     if not count:
-        raise CodecError(f"an Opus packet of {len(packet)} bytes has no frame")
+        raise CodecError("an Opus packet that has no frame")
     return count
 
 
@@ -64,33 +70,30 @@ class OpusDecoder:
     def __init__(self) -> None:
         self._state = ctypes.create_string_buffer(_OPUS.opus_decoder_get_size(_MONO))
         _checked(_OPUS.opus_decoder_init(self._state, SAMPLE_RATE, _MONO))
-        self._pcm: Pcm = np.zeros(MAX_SAMPLES, np.int16)
-        self._pcm_address = self._pcm.ctypes.data
+        self._pcm = ctypes.create_string_buffer(MAX_SAMPLES * SAMPLE_BYTES)
+        self._sound = memoryview(self._pcm)
         self._toc: int | None = None
         self._frame = 0  # samples in a frame of the last packet
 
-    def samples(self, packet: bytes) -> int:
-        """As its head says. Raises CodecError."""
-        return samples(packet)
+    samples = staticmethod(samples)
 
-    def decode(self, packet: bytes) -> Pcm:
+    def decode(self, packet: bytes) -> bytes:
         """The packet's samples. Raises CodecError if it is not Opus."""
         if not packet:  # to libopus, a lost one
             raise CodecError("an empty Opus packet")
-        pcm = self._decode(packet, MAX_SAMPLES)
+        pcm = self._decode(packet, len(packet), MAX_SAMPLES)
         if packet[0] != self._toc:
             self._toc = packet[0]
             self._frame = samples(bytes([self._toc & _TOC_ONE_FRAME]))
         return pcm
 
-    def conceal(self) -> Pcm:
+    def conceal(self) -> bytes:
         """Guess what was lost: one frame, as long as the frames of the last packet; empty if there was none."""
-        return self._decode(None, self._frame) if self._frame else SILENCE[:0]
+        return self._decode(None, 0, self._frame) if self._frame else b""
 
-    def _decode(self, packet: bytes | None, most: int) -> Pcm:
-        size = len(packet) if packet is not None else 0
-        count = _checked(_OPUS.opus_decode(self._state, packet, size, self._pcm_address, most, 0))
-        return self._pcm[:count].copy()
+    def _decode(self, packet: bytes | None, size: int, most: int) -> bytes:
+        count = _OPUS.opus_decode(self._state, packet, size, self._pcm, most, 0)
+        return self._sound[: (count if count > 0 else _checked(count)) * SAMPLE_BYTES].tobytes()
 
 
 class OpusEncoder:

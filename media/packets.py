@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from media.codecs import TICK_MS, Pcm, TickPairs
+from media.codecs import TICK_MS
 from media.formats import FORMATS
 from media.jitter import LEAD_IN_MS, JitterBuffer
 from media.types import Codecs, FlowStats, MediaStats
@@ -21,7 +21,7 @@ class PacketTransport(ABC):
 
     def __init__(self, codecs: Codecs) -> None:
         self._use(codecs)
-        self._pairs = TickPairs()
+        self._first: bytes | None = None  # of the two ticks in a packet
         self._heard_at = time.monotonic()
         self._unheard = UNHEARD_TICKS
         self._sent = self._sent_bytes = self._overflows = self._rejected = self._foreign = 0
@@ -41,9 +41,10 @@ class PacketTransport(ABC):
         """Send every second tick, together with the one before."""
         if not self._jitter.released:
             self._take_in()
-        both = self._pairs.add(sound)
-        if both is not None:
-            self._put_out(both)
+        first, self._first = self._first, sound
+        if first is not None:
+            self._first = None
+            self._put_out(first + sound)
 
     @abstractmethod
     def _put_out(self, sound: bytes) -> None:
@@ -57,7 +58,7 @@ class PacketTransport(ABC):
         self._sent += 1
         self._sent_bytes += size
 
-    def pull(self) -> list[Pcm]:
+    def pull(self) -> list[bytes]:
         """The next tick from the jitter buffer, with the other half of its packet; none that nobody would hear."""
         self._take_in()
         now = time.monotonic()

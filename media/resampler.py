@@ -1,8 +1,12 @@
 """From a codec's sample rate up to 48 kHz, for codecs that are not Opus."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from media.codecs import SAMPLE_RATE, Pcm
+from media.codecs import SAMPLE_RATE
+
+Pcm = NDArray[np.int16]
+"""Mono samples."""
 
 TAPS = 24
 """Samples at the lower rate from which each at the higher one is made; half of them are its delay: 0.75 to 1.5 ms."""

@@ -5,7 +5,7 @@ from collections import deque
 
 import numpy as np
 
-from media.codecs import SAMPLE_BYTES, SILENCE_DBFS, TICK_MS, TICK_SAMPLES, Pcm, audioop, dbfs
+from media.codecs import SAMPLE_BYTES, SILENCE_DBFS, TICK_MS, TICK_SAMPLES, audioop, dbfs
 
 ALWAYS_QUIET = 58.0
 """-55 dBFS, as root mean square: below it nobody hears a word."""
@@ -27,9 +27,9 @@ KEPT_TICKS = KEPT_BEFORE_TICKS + KEPT_AFTER_TICKS
 _RAMP = np.linspace(0, 1, TICK_SAMPLES, dtype=np.float32)
 
 
-def rms(tick: Pcm | bytes) -> int:
+def rms(tick: bytes) -> int:
     """Root mean square."""
-    return audioop.rms(tick, SAMPLE_BYTES)  # type: ignore[arg-type]  # an array is a buffer
+    return audioop.rms(tick, SAMPLE_BYTES)
 
 
 class SilenceDetector:
@@ -37,21 +37,19 @@ class SilenceDetector:
 
     def __init__(self) -> None:
         self._noise = ALWAYS_QUIET / ABOVE_NOISE
+        self._threshold = ALWAYS_QUIET
         self._run = 0
 
-    def quiet(self, tick: Pcm) -> bool:
+    def quiet(self, tick: bytes) -> bool:
         """Whether the tick is silence or noise."""
         return rms(tick) <= self._threshold
 
-    def heard(self, tick: Pcm) -> None:
+    def heard(self, tick: bytes) -> None:
         """Take note of a tick that is played."""
-        level = rms(tick)
+        level = audioop.rms(tick, SAMPLE_BYTES)
         self._run = self._run + 1 if level <= self._threshold else 0
         self._noise = min(level, self._noise * NOISE_RISE) if self._noise >= 1 else 1.0
-
-    @property
-    def _threshold(self) -> float:
-        return min(max(self._noise * ABOVE_NOISE, ALWAYS_QUIET), NEVER_QUIET)
+        self._threshold = min(max(self._noise * ABOVE_NOISE, ALWAYS_QUIET), NEVER_QUIET)
 
     @property
     def long_enough(self) -> bool:
@@ -65,7 +63,7 @@ class LevelMeter:
     def __init__(self) -> None:
         self._powers: deque[float] = deque([0.0], maxlen=1000 // TICK_MS // METERED)
 
-    def heard(self, tick: Pcm | bytes) -> None:
+    def heard(self, tick: bytes) -> None:
         """Take note of a tick."""
         self._powers.append(rms(tick) ** 2)
 
@@ -75,6 +73,7 @@ class LevelMeter:
         return round(max(SILENCE_DBFS, dbfs(math.sqrt(sum(self._powers) / len(self._powers)))), 1)
 
 
-def crossfade(first: Pcm, second: Pcm) -> Pcm:
+def crossfade(first: bytes, second: bytes) -> bytes:
     """Two ticks blended into one."""
-    return (first * (1 - _RAMP) + second * _RAMP).astype(np.int16)
+    fading, rising = (np.frombuffer(tick, np.int16) for tick in (first, second))
+    return (fading * (1 - _RAMP) + rising * _RAMP).astype(np.int16).tobytes()

@@ -92,4 +92,4 @@ class Tick:
             if self._odd and len(said) == 2 and rms(said[0]) <= ALWAYS_QUIET:
                 del said[0]
             self._odd ^= len(said) % 2 == 1
-            return [tick.tobytes() for tick in said]
+            return said

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from media.codecs import Pcm
 from media.types import MediaStats
 
 LostCallback = Callable[[str], None]
@@ -26,8 +25,8 @@ class Transport(Protocol):
     def push(self, sound: bytes) -> None:
         """Take one tick of what the Telegram party says, s16le."""
 
-    def pull(self) -> list[Pcm]:
-        """Give one tick of what the Telegram party is to hear, and the next one, too, if it is there already.
+    def pull(self) -> list[bytes]:
+        """Give one tick of what the Telegram party is to hear, s16le of 48 kHz, and the next one, too, if it is there.
 
         In the next tick there is no pull, then. None while nothing is to be sent.
         """

@@ -3,26 +3,17 @@
 import socket
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from media.arrival import NOTES_BYTES, note_arrivals, waited_s
 
-JUST_NOW_S = 0.008
-"""Less than a tick: of what came in it, one packet is sound for two ticks, and the others have time."""
 BUFFER_BYTES = 212_992
 """Linux's own limit, and twice its default: ten seconds of packets, for the time before Telegram is connected."""
 DATAGRAM_BYTES = 2048
 """More than any packet of audio; a longer one is cut, and then is none."""
 
 Address = tuple[str, int]
-
-
-class Datagram(NamedTuple):
-    """``at``: on time.monotonic()'s clock, when it came."""
-
-    data: bytes
-    source: Address
-    at: float
+Datagram = tuple[bytes, Address, float]
+"""What came, from where, and when, on time.monotonic()'s clock."""
 
 
 class UdpPort:
@@ -47,7 +38,7 @@ class UdpPort:
         return host, port
 
     def received(self) -> Iterator[Datagram]:
-        """What has come since the last time; after one that has just come, the rest may be left for the next time."""
+        """What has come since the last time. Whoever stops early finds the rest the next time."""
         while True:
             try:
                 data, notes, _, source = self._socket.recvmsg(DATAGRAM_BYTES, NOTES_BYTES)
@@ -55,10 +46,7 @@ class UdpPort:
                 return
             except OSError:  # a datagram of ours was refused: whoever has the other port is known by its packets
                 continue
-            waited = waited_s(notes)
-            yield Datagram(data, source[:2], time.monotonic() - waited)
-            if waited < JUST_NOW_S:
-                return
+            yield data, source[:2], time.monotonic() - waited_s(notes)
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram, or lose it: to audio, a full buffer or a port that is closed for a moment is no error."""

@@ -1,8 +1,16 @@
-"""Packets of tones, in each codec."""
+"""Packets of tones, in each codec, and the sound in them."""
 
-from media.codecs import PACKET_MS, SAMPLE_RATE, Pcm, size_of
+import numpy as np
+
+from media.codecs import PACKET_MS, SAMPLE_RATE, size_of
 from media.formats import FORMATS
+from media.resampler import Pcm
 from media.types import Codec
+
+
+def pcm_of(sound: bytes) -> Pcm:
+    """Its samples."""
+    return np.frombuffer(sound, np.int16)
 
 
 def packets_of(pcm: Pcm, codec: Codec) -> list[bytes]:

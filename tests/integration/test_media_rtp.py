@@ -13,7 +13,7 @@ from media.formats import FORMATS
 from media.pool import MediaPool
 from media.rtp import BEST, RtpPacket
 from media.types import Codec, Codecs
-from tests.encoding import packets_of
+from tests.encoding import packets_of, pcm_of
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
 
 SSRC = 0x1234
@@ -37,7 +37,7 @@ class Peer(asyncio.DatagramProtocol):
     def pcm(self, codec: Codec) -> NDArray[np.int16]:
         """What was heard."""
         decoder = FORMATS[codec].decoder()
-        return np.concatenate([decoder.decode(packet.payload) for packet in self.heard])
+        return pcm_of(b"".join(decoder.decode(packet.payload) for packet in self.heard))
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from media.formats import FORMATS
 from media.pool import MediaPool
 from media.types import Codec, Codecs, MediaError
 from media.websocket import MAX_AHEAD_MS
-from tests.encoding import packets_of
+from tests.encoding import packets_of, pcm_of
 from tests.integration.test_media_process import RATE, call, connect, frequency, read_wav, tone, write_wav
 
 OPUS = Codecs("opus", "opus")
@@ -108,7 +108,7 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> 
     assert before.from_asterisk.late + before.overflows < before.from_asterisk.packets / 20
 
     decoder = FORMATS[codec].decoder()
-    got = np.concatenate([decoder.decode(packet) for packet in channel.heard])
+    got = pcm_of(b"".join(decoder.decode(packet) for packet in channel.heard))
     loud = np.flatnonzero(np.abs(got) > 1000)
     assert abs(frequency(got[loud[0] + RATE // 2 : loud[0] + 2 * RATE]) - 1000) < 5
     got = read_wav(heard)

@@ -6,14 +6,14 @@ import av
 import numpy as np
 import pytest
 
-from media.codecs import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE, CodecError, Pcm
+from media.codecs import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE, CodecError
 from media.formats import FORMATS
 from media.g7xx import pitch
 from media.opus import OpusDecoder
-from media.resampler import Resampler
+from media.resampler import Pcm, Resampler
 from media.silence import LevelMeter
 from media.types import Codec
-from tests.encoding import packets_of
+from tests.encoding import packets_of, pcm_of
 
 
 def tone(hertz: float, packets: int, rate: int = SAMPLE_RATE) -> list[Pcm]:
@@ -31,7 +31,7 @@ def test_a_tone(codec: Codec) -> None:
     decoder = FORMATS[codec].decoder()
     packets = packets_of(np.concatenate(tone(440, 50)), codec)
     assert {decoder.samples(packet) for packet in packets} == {PACKET_SAMPLES}
-    decoded = [decoder.decode(packet) for packet in packets]
+    decoded = [pcm_of(decoder.decode(packet)) for packet in packets]
     assert {len(pcm) for pcm in decoded} == {PACKET_SAMPLES}
     pcm = np.concatenate(decoded[10:])
     assert frequency(pcm, SAMPLE_RATE) == pytest.approx(440, abs=3)
@@ -41,10 +41,10 @@ def test_a_tone(codec: Codec) -> None:
 @pytest.mark.parametrize("codec", FORMATS)
 def test_what_is_lost_is_guessed_from_what_came_before_and_fades(codec: Codec) -> None:
     decoder = FORMATS[codec].decoder()
-    assert not len(decoder.conceal()), "nothing to guess from"
+    assert not decoder.conceal(), "nothing to guess from"
     for packet in packets_of(np.concatenate(tone(440, 20)), codec):
         decoder.decode(packet)
-    guesses = [decoder.conceal() for _ in range(5)]
+    guesses = [pcm_of(decoder.conceal()) for _ in range(5)]
     assert {len(guess) for guess in guesses} == {PACKET_SAMPLES}
     assert frequency(guesses[0], SAMPLE_RATE) == pytest.approx(440, abs=30)
     levels = [float(guess.astype(float).std()) for guess in guesses]
@@ -73,18 +73,18 @@ def test_the_period_of_a_voice(hertz: int) -> None:
 
 def test_silence_and_a_first_packet_are_no_trouble_to_guess_from() -> None:
     decoder = FORMATS["alaw"].decoder()
-    assert not len(decoder.conceal())
+    assert not decoder.conceal()
     decoder.decode(b"\xd5" * 160)
-    assert not len(decoder.conceal())
+    assert not decoder.conceal()
     decoder.decode(b"\xd5" * 160)
-    assert np.abs(decoder.conceal()).max() < 20
+    assert np.abs(pcm_of(decoder.conceal())).max() < 20
 
 
 @pytest.mark.parametrize("codec", ["g722", "alaw"])
 @pytest.mark.parametrize("length", [80, 160, 320, 480])
 def test_packets_of_other_lengths(codec: Codec, length: int) -> None:
     decoder = FORMATS[codec].decoder()
-    assert [len(decoder.decode(bytes(length))) for _ in range(3)] == [length * 6] * 3
+    assert [len(pcm_of(decoder.decode(bytes(length)))) for _ in range(3)] == [length * 6] * 3
 
 
 @pytest.mark.parametrize("codec", ["g722", "alaw"])
@@ -135,6 +135,6 @@ def test_levels() -> None:
     meter = LevelMeter()
     assert meter.dbfs == -99
     for pcm in tone(1000, 50):
-        meter.heard(pcm[:480])
-        meter.heard(pcm[480:])
+        meter.heard(pcm[:480].tobytes())
+        meter.heard(pcm[480:].tobytes())
     assert meter.dbfs == pytest.approx(-15.3, abs=0.1)
