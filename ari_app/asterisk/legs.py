@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -338,6 +339,11 @@ class IncomingLeg(Leg):
             self._end(Hangup.with_cause(NORMAL_CLEARING), exists=False)
 
 
+ENDPOINT = re.compile(r"(PJSIP|SIP|IAX2|DAHDI|SCCP)/[A-Za-z0-9_.+-]+")
+"""A phone by its technology. Other channels are no phones, and a name has nothing behind it (``@``, ``/``) that would
+have the PBX call somewhere else."""
+
+
 def is_extension(value: str) -> bool:
     """Whether it can be an extension, or a context, of a Local channel, and nothing else."""
     return bool(value) and value.isprintable() and not {*_FORBIDDEN_IN_EXTENSION, " "} & set(value)
@@ -355,28 +361,31 @@ async def dialplan_leg(
     channel_id: str = "",
     ring_s: float | None = None,
 ) -> AsyncIterator[DialplanLeg]:
-    """Call ``extension`` in ``context`` as ``caller_id``.
+    """Call ``extension`` in ``context`` as ``caller_id``; without a context, an `ENDPOINT`, past the dialplan.
 
     ``channel_id`` is a `new_id` of the client's, where somebody is to know it before; ``ring_s`` how long its answer is
     waited for, without an end where it is None. ``variables`` are set on the
     dialplan's channel: ``__NAME`` for one that its children inherit. Raises AriError if the call cannot be placed,
     ValueError for an extension or context that would not stay one.
     """
-    for value in (extension, context):
-        if not is_extension(value):
-            raise ValueError(
-                f"{value!r} can be no extension or context: it holds a character with a meaning in Asterisk"
-            )
-    leg = DialplanLeg(client, channel_id or client.new_id(), f"dialplan leg to {extension}@{context}")
+    dialled = extension
+    if context or not ENDPOINT.fullmatch(extension):
+        for value in (extension, context):
+            if not is_extension(value):
+                raise ValueError(
+                    f"{value!r} can be no extension or context: it holds a character with a meaning in Asterisk"
+                )
+        dialled = f"Local/{extension}@{context}/n"
+    leg = DialplanLeg(client, channel_id or client.new_id(), f"dialplan leg to {dialled}")
     leg.linkedid = leg.id  # a channel of ARI's begins a call of its own
     opening = client.channels.originate(
-        endpoint=f"Local/{extension}@{context}/n",
+        endpoint=dialled,
         app=client.app,
         callerId=str(caller_id),
         timeout=-1 if ring_s is None else math.ceil(ring_s + GIVES_UP_LATER_S),
         variables=variables or {},
         channelId=leg.id,
-        otherChannelId=leg.id + FAR_SUFFIX,
+        otherChannelId=leg.id + FAR_SUFFIX if context else None,
         formats=formats,
     )
     async with opened(client, leg, opening):

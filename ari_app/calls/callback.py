@@ -18,7 +18,7 @@ from ari_app.calls import outcome
 from ari_app.calls.audio import codecs_for, open_audio
 from ari_app.calls.away import asterisk_away
 from ari_app.calls.card import Cards
-from ari_app.calls.cdr import dialplan_variables
+from ari_app.calls.cdr import dialplan_variables, endpoint_variables
 from ari_app.calls.conversation import attach_leg, ended_in_asterisk
 from ari_app.calls.events import CallBackRequested, CallEvent, PbxRinging
 from ari_app.calls.outbound import place_call
@@ -43,6 +43,7 @@ from ari_app.telegram.texts import MESSAGE_LENGTH, TextName
 log = logging.getLogger(__name__)
 
 AGENT_S = 300.0  # for somebody in the PBX to answer; its dialplan will give up long before
+ENDPOINT_S = 60.0  # for a phone that no dialplan gives up
 AGAIN_S = 10.0  # between two requests of one person
 
 
@@ -62,6 +63,8 @@ async def callback(
     callee = await line.find(dialled)
     call.person = person = line.templates.with_language(callee.person)
     channel_id = resources.ari.new_id()
+    answer_s = AGENT_S if target.context else ENDPOINT_S
+    row = dialplan_variables(line) if target.context else endpoint_variables(call)
     async with scope.attempt() as ringing:
         # Should this program be killed, and no other one come, the process hangs up: the phone would ring on.
         audio = await open_audio(ringing, resources.audio)
@@ -73,10 +76,10 @@ async def callback(
                 extension=target.extension,
                 context=target.context,
                 caller_id=CallerId(name=person.name, number=person.number),
-                variables={**call.variables(), **dialplan_variables(line), "TELEGRAM_CALLBACK": "1"},
+                variables={**call.variables(), **row, "TELEGRAM_CALLBACK": "1"},
                 formats=codecs_for(call, resources.audio).from_asterisk,
                 channel_id=channel_id,
-                ring_s=AGENT_S,
+                ring_s=answer_s,
             )
         )
         call.pbx_party = target.extension
@@ -84,12 +87,12 @@ async def callback(
         scope.end_when(asterisk_away(call, resources.ari, resources.audio.away_s))
         call.add_event(PbxRinging(target.extension, target.context))
         try:
-            async with asyncio.timeout(AGENT_S):
+            async with asyncio.timeout(answer_s):
                 await leg.answered()
         except LegEnded as ended:
             return call.end(outcome.asterisk_ended(ended.hangup.cause, Direction.IN, talking=False))
         except TimeoutError:
-            return call.end(outcome.not_answered(AGENT_S))
+            return call.end(outcome.not_answered(answer_s))
     scope.end_when(ended_in_asterisk(call, leg))
     call.mark_pbx_answered(target.extension, target.context)
     calling()

@@ -26,6 +26,15 @@ def dialplan_variables(line: Line) -> dict[str, str]:
     return {**NO_ROW, **code}
 
 
+def endpoint_variables(call: Call) -> dict[str, str]:
+    """For an endpoint that is rung past the dialplan: its own channel has the row, and keeps its account code."""
+    known = {"direction": call.direction.value, "line": call.line, "call": call.id}
+    if call.person:
+        known["id"] = str(call.person.id)
+    columns = {f"CDR(telegram_{name})": value for name, value in known.items()}
+    return columns | {"CDR(userfield)": " ".join([USER_FIELD, *(f"{name}={value}" for name, value in known.items())])}
+
+
 class OutgoingRow:
     """The row of a channel that came from the dialplan; ``call`` is None where it was refused before there was one."""
 

@@ -174,24 +174,32 @@ class TelegramRinging(CallEvent):
 
 @dataclass(frozen=True)
 class PbxRinging(CallEvent):
-    """The dialplan was called."""
+    """The dialplan was called; without a context, an endpoint (PJSIP/101)."""
 
     extension: str
     context: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.TO
     template: ClassVar = message("Ringing {extension}@{context}")
+    _endpoint: ClassVar = message("Ringing {extension}")
+
+    def _wording(self) -> Message:
+        return self.template if self.context else self._endpoint
 
 
 @dataclass(frozen=True)
 class PbxAnswered(CallEvent):
-    """The dialplan, which was called, has answered."""
+    """The dialplan, or the endpoint, which was called, has answered."""
 
     extension: str
     context: str
     side: ClassVar = Side.ASTERISK
     way: ClassVar = Way.FROM
     template: ClassVar = message("The dialplan answered")
+    _endpoint: ClassVar = message("{extension} answered")
+
+    def _wording(self) -> Message:
+        return self.template if self.context or not self.extension else self._endpoint
 
 
 @dataclass(frozen=True)

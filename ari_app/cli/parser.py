@@ -91,11 +91,18 @@ def parser() -> Parser:
         "call",
         "ring somebody in the PBX, then call a person on Telegram",
         "call +79990000002 --from 101@phones",
+        "call +79990000002 --from PJSIP/101",
         f"call @anna --from 101@phones --line {LINE}",
         json=True,
     )
     call.add_argument("to", metavar="TO", help="+79990000002, @name or tg# and a Telegram id")
-    call.add_argument("--from", dest="source", required=True, metavar="EXTENSION@CONTEXT", help="who rings first")
+    call.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="PHONE",
+        help="who rings first: 101@phones, a phone's extension alone (101), or an endpoint such as PJSIP/101",
+    )
     _completed(
         call.add_argument("--line", metavar="NUMBER", help="the line; without it, the one that fits best"),
         cli_complete.numbers,

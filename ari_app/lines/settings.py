@@ -148,7 +148,10 @@ class CardSettings(_Settings):
         CallBackTarget,
         Setting(
             message("Whom it rings first"),
-            message("EXTENSION@CONTEXT of the dialplan, such as a queue: 600@queues. Empty: no button."),
+            message(
+                "EXTENSION@CONTEXT of the dialplan, such as a queue: 600@queues. Empty: no button. Calls that are "
+                "placed from a phone's extension alone (101) dial it in this context, too."
+            ),
         ),
     ] = ""
     contact_phone: Annotated[

@@ -54,7 +54,7 @@ within {answer_s:g} s.
 | UserEvent | headers | what it does |
 |---|---|---|
 | `TelegramSend` | `To`, `Text` (several make several lines), `Line` | sends a person a text |
-| `TelegramCall` | `To`, `Exten` (`101@phones`), `Line` | rings the extension, and calls the person when it answers |
+| `TelegramCall` | `To`, `Exten` (`101@phones`, `101`, `PJSIP/101`), `Line` | rings it, then calls the person |
 | `TelegramHangup` | `CallID` | ends a call |
 
 `To` is what `Stasis(telegram,...)` takes: `+79990000002`, `@anna`, `tg#5000000002`. Without `Line` the default line

@@ -201,7 +201,7 @@ async def _send(services: Requestable, headers: Mapping[str, str]) -> Answered:
 async def _call(services: Requestable, headers: Mapping[str, str]) -> Answered:
     to, exten = _required(headers, "To"), _required(headers, "Exten")
     if (target := target_of(exten)) is None:
-        raise NotDone(f"Exten is {exten!r}: give EXTENSION@CONTEXT, such as 101@phones")
+        raise NotDone(f"Exten is {exten!r}: give EXTENSION@CONTEXT, such as 101@phones, or a phone: 101, PJSIP/101")
     call_id = await services.call(_line(headers), to, target)
     return Answered(f"{exten} rings; {to} is called when it answers.", call_id)
 

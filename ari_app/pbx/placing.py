@@ -8,15 +8,35 @@ import json
 import time
 from collections.abc import Callable
 
-from ari_app.asterisk.legs import is_extension
+from ari_app.asterisk.legs import ENDPOINT, is_extension
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.i18n import Message, message
 from ari_app.pbx.services import PbxServices
 from ari_app.store.placed_calls import PlacedCallRepository
 from ari_app.store.store import Store
+from ari_app.telegram.line import Line
 from ari_app.telegram.profile import Target
+from ari_app.wrong import Told
 
-NO_TARGET = message("Enter an extension and its context, such as 101@phones.")
+NO_TARGET = message(
+    "Enter an extension and its context, such as 101@phones, a phone's extension alone, such as 101, or its endpoint, "
+    "such as PJSIP/101."
+)
+
+
+class NoContext(Told):
+    """A phone's extension was given alone, and nothing says in which context it is dialled; no call was placed."""
+
+    def __init__(self, line: Line, extension: str) -> None:
+        super().__init__(
+            message(
+                "{extension} alone is dialled in the context of “Whom it rings first” of the line's card "
+                "(card.callback), and line {line} has none: enter {extension}@ and its context, or an endpoint such as "
+                "PJSIP/{extension}.",
+                extension=extension,
+                line=line.number,
+            )
+        )
 
 
 class KeyRefused(Exception):
@@ -50,7 +70,8 @@ class CallPlacer:
     async def place(self, line: str | None, to: str, target: Target, key: str = "") -> str:
         """Ring somebody in the PBX, then call a person; the call's id, of a key that was used before the call's then.
 
-        Raises MalformedDestination, NotReady, CallRefused; KeyReused, KeyInUse, and with a key StoreUnavailable.
+        Raises MalformedDestination, NoContext, NotReady, CallRefused; KeyReused, KeyInUse, and with a key
+        StoreUnavailable.
         """
         if not key:
             return await self._place(line, to, target)
@@ -85,11 +106,17 @@ class CallPlacer:
         return known.call
 
     async def _place(self, line: str | None, to: str, target: Target) -> str:
-        chosen = self._services.choose(line, target.extension)
+        chosen = self._services.choose(line, target.extension.rpartition("/")[2])
+        if not target.context and not ENDPOINT.fullmatch(target.extension):
+            if chosen.card.callback is None:
+                raise NoContext(chosen, target.extension)
+            target = Target(target.extension, chosen.card.callback.context)
         return await self._dispatcher.click_to_call(chosen, to, target)
 
 
 def target_of(text: str) -> Target | None:
-    """EXTENSION@CONTEXT; None for what is none."""
-    target = Target.parse(text)
-    return target if target and is_extension(target.extension) and is_extension(target.context) else None
+    """EXTENSION@CONTEXT, a phone's extension, or its endpoint (PJSIP/101); None for what is none of them."""
+    if ENDPOINT.fullmatch(text):
+        return Target(text)
+    extension, at, context = text.partition("@")
+    return Target(extension, context) if is_extension(extension) and (not at or is_extension(context)) else None

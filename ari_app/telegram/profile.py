@@ -30,10 +30,17 @@ class CardReason(Enum):
 
 @dataclass(frozen=True)
 class Target:
-    """An extension of the dialplan that a call back rings first."""
+    """Who in the PBX is rung first: an extension of the dialplan.
+
+    Without a ``context`` it is a phone that a click to call names alone: an extension whose context the line's card
+    knows, or an endpoint by its technology (PJSIP/101), which rings without the dialplan.
+    """
 
     extension: str
-    context: str
+    context: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.extension}@{self.context}" if self.context else self.extension
 
     @classmethod
     def parse(cls, text: str) -> "Target | None":

@@ -3,14 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ari_app.calls import outcome
 from ari_app.calls.registry import CallRefused
 from ari_app.i18n import message
-from ari_app.pbx.placing import KeyInUse, KeyReused
+from ari_app.pbx.placing import KeyInUse, KeyReused, NoContext
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.telegram.profile import Target
@@ -68,6 +69,7 @@ async def test_a_program_asks_for_a_call(page: Site, placer: Placer) -> None:
         (KeyInUse(message("Ask again.")), 409),
         (NotReady("no line is connected to Telegram"), 409),
         (CallRefused("full", outcome.line_full(1)), 409),
+        (NoContext(cast(Any, SimpleNamespace(number="+79990000001")), "101"), 422),
     ],
 )
 async def test_why_a_call_is_not_placed(page: Site, placer: Placer, error: Exception, status: int) -> None:
@@ -83,8 +85,11 @@ async def test_why_a_call_is_not_placed(page: Site, placer: Placer, error: Excep
 @pytest.mark.parametrize(
     ("asked", "headers"),
     [
-        (ASKED | {"from": "101"}, {}),
+        (ASKED | {"from": ""}, {}),
+        (ASKED | {"from": "101@"}, {}),
         (ASKED | {"from": "1/n@phones"}, {}),
+        (ASKED | {"from": "Local/101@phones"}, {}),
+        (ASKED | {"from": "UnicastRTP/192.0.2.1:4000"}, {}),
         (ASKED | {"to": ""}, {}),
         ({"to": "@anna"}, {}),
         (ASKED | {"line": "sales"}, {}),
@@ -102,7 +107,7 @@ async def test_what_makes_no_sense(page: Site, placer: Placer, asked: Any, heade
 
 async def test_the_form(page: Site, placer: Placer) -> None:
     async with signed_in(page) as admin:
-        wrong = await admin.post("/calls", {"from": "101", "to": "@anna", "line": "", "key": "1"})
+        wrong = await admin.post("/calls", {"from": "101@", "to": "@anna", "line": "", "key": "1"})
         assert (wrong.status, "such as 101@phones" in wrong.text) == (422, True)
         fields = form_in(wrong, "/calls")
         assert (fields["to"], placer.asked) == ("@anna", [])
@@ -114,6 +119,28 @@ async def test_the_form(page: Site, placer: Placer) -> None:
         *asked, key = placer.asked[-1]
         assert asked == [None, "@anna", Target("101", "phones")]
         assert key.endswith(f" {fields['key']}")
+
+
+@pytest.mark.parametrize("phone", ["101", "PJSIP/101"])
+async def test_a_phone_alone(page: Site, placer: Placer, phone: str, tmp_path: Path) -> None:
+    config = written(tmp_path / "state")
+    async with program(page) as cli, signed_in(page) as admin:
+        assert (await cli.ask("POST", "/api/calls", json=ASKED | {"from": phone})).status == 202
+        await admin.post("/calls", {**ASKED, "from": phone, "line": "", "key": "1"})
+        await done("call", "@anna", "--from", phone, "--config", config)
+    assert [target for _, _, target, _ in placer.asked] == [Target(phone)] * 3
+
+
+async def test_a_phone_alone_without_a_context(page: Site, placer: Placer, tmp_path: Path) -> None:
+    """What to enter is said by the field, to a program, and on the command line."""
+    placer.error = NoContext(cast(Any, SimpleNamespace(number="+79990000001")), "101")
+    async with program(page) as cli, signed_in(page) as admin:
+        answer = await cli.ask("POST", "/api/calls", json=ASKED | {"from": "101"})
+        assert "PJSIP/101" in (await answer.json())["detail"]
+        wrong = await admin.post("/calls", {**ASKED, "from": "101", "line": "", "key": "1"})
+        assert re.search(r'id="about-from">\s*<p class="error">101 alone is dialled', wrong.text), wrong.text
+    said = await refused(1, "call", "@anna", "--from", "101", "--config", written(tmp_path / "state"))
+    assert "enter 101@ and its context" in " ".join(said.split())
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a b", "\N{SNOWMAN}", '""'])

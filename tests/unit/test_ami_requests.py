@@ -173,7 +173,7 @@ async def test_a_request_is_done_once() -> None:
     [
         ("TelegramSend", {"Text": "Hello"}, "To is missing"),
         ("TelegramSend", {"To": "@anna"}, "Text is missing"),
-        ("TelegramCall", {"To": "@anna", "Exten": "101"}, "EXTENSION@CONTEXT"),
+        ("TelegramCall", {"To": "@anna", "Exten": "101@"}, "EXTENSION@CONTEXT"),
         ("TelegramCall", {"To": "@anna", "Exten": "@phones"}, "EXTENSION@CONTEXT"),
         ("TelegramCall", {"To": "@anna", "Exten": "101@phones/n&PJSIP/102"}, "EXTENSION@CONTEXT"),
         ("TelegramCall", {"To": "@anna", "Exten": "1 01@phones"}, "EXTENSION@CONTEXT"),

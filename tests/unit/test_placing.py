@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from ari_app.pbx.placing import CallPlacer, KeyInUse, KeyReused, target_of
+from ari_app.pbx.placing import CallPlacer, KeyInUse, KeyReused, NoContext, target_of
 from ari_app.store.placed_calls import KEPT_S
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.errors import NotReady
-from ari_app.telegram.profile import Target
+from ari_app.telegram.profile import CardRules, Target
 from tests.unit.storage_trouble import locked
 
 NOW = 1_790_000_000.0
@@ -20,9 +20,13 @@ WAIT_S = 10.0
 
 
 class Pbx:
-    """Chooses a line, and places calls, as far as a test lets it."""
+    """Chooses a line, itself, and places calls, as far as a test lets it."""
 
-    def __init__(self) -> None:
+    number = "+79990000001"
+
+    def __init__(self, callback: str = "") -> None:
+        self.card = CardRules(callback=Target.parse(callback))
+        self.rung: list[Target] = []
         self.chosen: list[tuple[str | None, str]] = []
         self.placed: list[str] = []
         self.error: Exception | None = None
@@ -30,9 +34,9 @@ class Pbx:
         self.may_begin.set()
         self.asked = asyncio.Event()
 
-    def choose(self, number: str | None, caller: str) -> str:
+    def choose(self, number: str | None, caller: str) -> "Pbx":
         self.chosen.append((number, caller))
-        return "line"
+        return self
 
     async def click_to_call(self, line: Any, to: str, target: Target) -> str:
         self.asked.set()
@@ -40,6 +44,7 @@ class Pbx:
         if self.error:
             raise self.error
         self.placed.append(to)
+        self.rung.append(target)
         return f"call {len(self.placed)}"
 
 
@@ -129,7 +134,67 @@ async def test_without_a_database_a_call_is_placed_if_it_has_no_key(tmp_path: Pa
         assert await placer(pbx, store).place(None, "@anna", PHONE) == "call 1"
 
 
-@pytest.mark.parametrize("text", ["", "101", "@phones", "101@", "101@pho nes", "1/n@phones", "101@phones,1"])
-def test_what_is_no_extension_of_a_context(text: str) -> None:
+async def test_a_phone_alone_is_rung_in_the_context_of_the_lines_call_backs(store: Store) -> None:
+    pbx = Pbx("600@queues")
+    its = placer(pbx, store)
+    assert await its.place(None, "@anna", Target("101")) == "call 1"
+    assert (pbx.rung, pbx.chosen) == ([Target("101", "queues")], [(None, "101")])
+
+
+async def test_a_phone_alone_of_a_line_without_such_a_context(store: Store) -> None:
+    pbx = Pbx()
+    its = placer(pbx, store)
+    with pytest.raises(NoContext, match=r"line \+79990000001 has none: enter 101@ and .* PJSIP/101"):
+        await its.place(None, "@anna", Target("101"), "1")
+    assert pbx.placed == []
+    pbx.card = CardRules(callback=Target("605", "phones"))
+    assert await its.place(None, "@anna", Target("101"), "1") == "call 1", "its key is free again"
+    assert pbx.rung == [PHONE]
+
+
+@pytest.mark.parametrize("callback", ["", "600@queues"])
+async def test_an_endpoint_is_rung_as_it_is(callback: str, store: Store) -> None:
+    pbx = Pbx(callback)
+    await placer(pbx, store).place(None, "@anna", Target("PJSIP/101"))
+    assert (pbx.rung, pbx.chosen) == ([Target("PJSIP/101")], [(None, "101")])
+
+
+NO_PHONES = (
+    "",
+    "@phones",
+    "101@",
+    "101@pho nes",
+    "1/n@phones",
+    "101@phones,1",
+    "1 01",
+    "101&102",
+    "101/n",
+    "Local/101@phones",
+    "PJSIP/101@phones",
+    "PJSIP/trunk/sip:1@192.0.2.1",
+    "PJSIP/101&PJSIP/102",
+    "PJSIP/",
+    "pjsip/101",
+    "UnicastRTP/192.0.2.1:4000",
+    "AudioSocket/192.0.2.1:4000",
+)
+
+
+@pytest.mark.parametrize("text", NO_PHONES)
+def test_what_is_no_phone(text: str) -> None:
     assert target_of(text) is None
-    assert target_of("101@phones") == PHONE
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("101@phones", PHONE),
+        ("101", Target("101")),
+        ("PJSIP/101", Target("PJSIP/101")),
+        ("SIP/anna-desk", Target("SIP/anna-desk")),
+        ("DAHDI/1", Target("DAHDI/1")),
+    ],
+)
+def test_what_is_a_phone(text: str, target: Target) -> None:
+    assert target_of(text) == target
+    assert str(target) == text

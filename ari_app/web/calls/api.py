@@ -11,7 +11,7 @@ from ari_app.calls.progress import CallState
 from ari_app.calls.registry import CallRefused
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import SettingRefused
-from ari_app.pbx.placing import NO_TARGET, KeyInUse, KeyReused, target_of
+from ari_app.pbx.placing import NO_TARGET, KeyInUse, KeyReused, NoContext, target_of
 from ari_app.reports.history import CallRecord, end_reason
 from ari_app.store.calls import CallRow, Query
 from ari_app.telegram.errors import TelegramError
@@ -182,9 +182,10 @@ class NewCall(BaseModel):
     from_: str = Field(
         alias="from",
         max_length=200,
-        pattern=r"^[^@\s]+@[^@\s]+$",
-        examples=["101@phones"],
-        description="EXTENSION@CONTEXT.",
+        pattern=r"^[^@\s]+(@[^@\s]+)?$",
+        examples=["101@phones", "101", "PJSIP/101"],
+        description="EXTENSION@CONTEXT; a phone's extension alone, which is dialled in the context of the line's "
+        "card.callback; or an endpoint by its technology (PJSIP, SIP, IAX2, DAHDI, SCCP), past the dialplan.",
     )
     line: Annotated[str, Field(pattern=r"^\+[0-9]{5,15}$", examples=["+79990000001"])] | None = None
 
@@ -265,7 +266,10 @@ operations = (
         place_call,
         "Place a call",
         status=202,
-        errors={409: (TelegramError, CallRefused, KeyInUse), 422: (MalformedDestination, SettingRefused, KeyReused)},
+        errors={
+            409: (TelegramError, CallRefused, KeyInUse),
+            422: (MalformedDestination, NoContext, SettingRefused, KeyReused),
+        },
         keyed=True,
     ),
     Operation("GET", "/api/calls.csv", export_calls, "The same as CSV", media_type="text/csv"),

@@ -7,7 +7,7 @@ from aiohttp import web
 from ari_app.calls.progress import CallState
 from ari_app.calls.registry import CallRefused
 from ari_app.i18n import Message, message
-from ari_app.pbx.placing import NO_TARGET, KeyRefused, target_of
+from ari_app.pbx.placing import NO_TARGET, KeyRefused, NoContext, target_of
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.peers import MalformedDestination
 from ari_app.web.calls.filter import RESULTS, CallFilter
@@ -71,6 +71,8 @@ async def _placed(request: web.Request, fields: Mapping[str, str]) -> str | tupl
     notes_of(request).subject = f"{fields['from']} → {to}"
     try:
         return await services(request).placer.place(line or None, to, target, key)
+    except NoContext as refused:
+        return "from", refused.sentence
     except CallRefused as refused:
         return "to", refused.ending.reason.sentence
     except (MalformedDestination, TelegramError, KeyRefused) as refused:
