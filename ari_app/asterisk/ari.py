@@ -93,6 +93,7 @@ class AriClient:
             self.bridges = resources.Bridges(rest)
             self.asterisk = resources.Asterisk(rest)
             self.applications = resources.Applications(rest)
+            self.userEvents = resources.UserEvents(rest)
             self.endpoints = resources.Endpoints(rest)
             self.apiDocs = resources.ApiDocs(rest)
             self._socket = EventSocket(
@@ -102,6 +103,7 @@ class AriClient:
                 self.app,
                 on_event=self.events.dispatch,
                 on_state=self._state_changed,
+                ask_for_event=self._ask_for_event,
                 backoff=self._backoff,
                 heartbeat_s=self._heartbeat_s,
             )
@@ -267,6 +269,9 @@ class AriClient:
             self.to_reconcile.set()
         elif state is ConnectionState.WAITING:
             self.events.broadcast(events.Event(events.DISCONNECTED, {}))
+
+    async def _ask_for_event(self, name: str) -> None:
+        await self.userEvents.generate(eventName=name, application=self.app)
 
     def _refusal_changed(self) -> None:
         self.events.broadcast(events.Event(events.REFUSAL_CHANGED, {}))

@@ -361,6 +361,17 @@ class Applications:
         )
 
 
+class UserEvents:
+    """``/events/user``: what programs tell applications."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    async def generate(self, *, eventName: str, application: str) -> None:
+        """Have an application told a ChannelUserevent of this name. AriNotFound if it is not connected."""
+        await self._rest.call("POST /events/user/{eventName}", eventName=eventName, application=application)
+
+
 class Endpoints:
     """``/endpoints``."""
 

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
 
-from ari_app.asterisk.errors import AriConflict, AriError, AriTimeout, AriUnreachable, error_from_answer
+from ari_app.asterisk.errors import (
+    AriConflict,
+    AriError,
+    AriNotFound,
+    AriTimeout,
+    AriUnreachable,
+    error_from_answer,
+)
 from ari_app.asterisk.events import Event, parse_event
 from ari_app.asterisk.reconnecting import ConnectionState, Reconnecting
 from ari_app.backoff import Backoff
 from ari_app.os_words import in_words
+from ari_app.tasks import guarded_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +34,20 @@ CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 HEARTBEAT_S = 2.5
 """A ping this often; without a pong in half that time the connection counts as broken."""
+PROBE = "AstergramProbe"
+"""A user event of the application's, asked for as often as a ping is sent: a WebSocket answers pings, and may be told
+nothing. Asterisk takes the application from a new WebSocket where the one before it ends just as the new one comes."""
+PROBE_TIMEOUT_S = 2.0
 RECONNECT = Backoff(first_s=0.2, last_s=3.0, jitter=0.5)
 
 _EVENTS = "GET /events"
 
 
 class EventSocket(Reconnecting):
-    """Keeps one application connected, and reports each event and each change of state to plain functions."""
+    """Keeps one application connected, and reports each event and each change of state to plain functions.
+
+    ``ask_for_event`` has Asterisk tell the application a user event by that name; it raises AriError.
+    """
 
     def __init__(
         self,
@@ -42,6 +58,7 @@ class EventSocket(Reconnecting):
         *,
         on_event: Callable[[Event], None],
         on_state: Callable[[ConnectionState], None],
+        ask_for_event: Callable[[str], Awaitable[None]],
         backoff: Backoff,
         heartbeat_s: float,
     ) -> None:
@@ -52,8 +69,11 @@ class EventSocket(Reconnecting):
         self._app = app
         self._on_event = on_event
         self._on_state = on_state
+        self._ask_for_event = ask_for_event
         self._heartbeat_s = heartbeat_s
         self._change = asyncio.Event()
+        self._probed = asyncio.Event()
+        self._untold = False
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
@@ -82,9 +102,27 @@ class EventSocket(Reconnecting):
             return error_from_answer(_EVENTS, error.status, None, self._user)
         except (aiohttp.ClientError, OSError) as error:
             return AriUnreachable(f"{_EVENTS}: no connection to Asterisk at {self._url.origin()}: {in_words(error)}")
-        async with socket:
+        async with socket, guarded_tasks() as tasks:
+            self._untold = False
             self._set(ConnectionState.CONNECTED, None)
+            tasks.supervise(partial(self._probe, socket), f"ARI probe of {self._app}")
             return await self._read(socket)
+
+    async def _probe(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Close the WebSocket once Asterisk tells it nothing."""
+        while True:
+            self._probed.clear()
+            try:
+                await self._ask_for_event(PROBE)
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    await self._probed.wait()
+            except (TimeoutError, AriNotFound):
+                self._untold = True
+                await socket.close()
+                return
+            except AriError as error:
+                logger.debug("%s", error)  # whether Asterisk is there at all, the pings tell
+            await asyncio.sleep(self._heartbeat_s)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> AriError:
         async for message in socket:
@@ -95,6 +133,9 @@ class EventSocket(Reconnecting):
             except ValueError as error:
                 logger.warning("%s: skipped a message: %s", _EVENTS, error)
                 continue
+            if event.type == "ChannelUserevent" and event.raw.get("eventname") == PROBE:
+                self._probed.set()
+                continue
             self._on_event(event)
             if event.type == "ApplicationReplaced":  # Asterisk leaves this WebSocket open, and silent
                 return AriConflict(
@@ -102,6 +143,10 @@ class EventSocket(Reconnecting):
                     " Only one may: stop it, or give this one another application name",
                     status=HTTPStatus.CONFLICT,
                 )
+        if self._untold:
+            return AriUnreachable(
+                f"{_EVENTS}: Asterisk tells the Stasis application {self._app!r} nothing, though its WebSocket is open"
+            )
         reason = socket.exception() or f"code {socket.close_code}"
         return AriUnreachable(f"{_EVENTS}: the WebSocket to Asterisk closed ({reason})")
 

@@ -16,6 +16,7 @@ from ari_app.asterisk.errors import AriConflict, AriError, AriNotFound, AriRefus
 from ari_app.asterisk.external_media import rtp_media_leg
 from ari_app.asterisk.legs import dialplan_leg
 from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.asterisk.websocket import PROBE_TIMEOUT_S
 from ari_app.calls.outbound import return_lost
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.tasks import guarded_tasks
@@ -232,12 +233,12 @@ async def test_an_application_that_another_program_takes_says_so(asterisk: Priva
         assert "another program connected" in str(error)
 
 
-async def test_the_heartbeat_is_answered(asterisk: PrivateAsterisk) -> None:
+async def test_pings_and_probes_are_answered(asterisk: PrivateAsterisk) -> None:
     client = AriClient(asterisk.ari_url, asterisk.ari_user, asterisk.ari_password, APP, heartbeat_s=1.0)
     async with client, client.subscribe() as application:
         await client.wait_connected(WAIT_S)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(2.2):
+            async with asyncio.timeout(PROBE_TIMEOUT_S + 1.0):
                 await application.next(events.DISCONNECTED)
 
 

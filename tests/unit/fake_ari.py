@@ -14,6 +14,7 @@ from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.asterisk.legs import DialplanLeg, IncomingLeg, dialplan_leg, incoming_leg
+from ari_app.asterisk.websocket import HEARTBEAT_S, PROBE
 from ari_app.backoff import Backoff
 
 APP = "telegram"
@@ -27,8 +28,9 @@ RTP_ADDRESS = {"channelvars": {"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICAST
 class FakeAri:
     """``refuse`` gives the status that a request ("DELETE /channels/x") is refused with, or None.
 
-    What ``stalls`` is answered once ``go_on`` is set; ``before`` is done before a request is; ``queries`` has the
-    latest query of each; ``variables`` what channels have; ``modules`` run.
+    ``requests`` are all but the WebSocket's probes: with ``untold`` its application is told nothing. What ``stalls`` is
+    answered once ``go_on`` is set; ``before`` is done before a request is; ``queries`` has the latest query of each;
+    ``variables`` what channels have; ``modules`` run.
     """
 
     def __init__(self) -> None:
@@ -37,6 +39,8 @@ class FakeAri:
         self.bridges: dict[str, dict[str, Any]] = {}
         self.subscribed: set[str] = set()
         self.requests: list[str] = []
+        self.probes = 0
+        self.refuse_probes: int | None = None
         self.queries: dict[str, dict[str, str]] = {}
         self.modules = ["codec_opus_open_source", "codec_g722", "codec_alaw"]
         self.variables: dict[str, dict[str, str]] = defaultdict(dict)
@@ -44,7 +48,7 @@ class FakeAri:
         self.refusal = "refused"
         self.stalls: Callable[[str], bool] = lambda request: False
         self.before: Callable[[str], Awaitable[None]] | None = None
-        self.no_events = False
+        self.no_events = self.untold = False
         self.stalled = 0
         self.go_on = asyncio.Event()
         self._sockets: set[web.WebSocketResponse] = set()
@@ -68,6 +72,13 @@ class FakeAri:
         if path == "/events":
             return await self._events(request)
         asked = f"{request.method} {path}"
+        if path == f"/events/user/{PROBE}":
+            self.probes += 1
+            if self.refuse_probes:
+                return web.json_response({"message": self.refusal}, status=self.refuse_probes)
+            if not self.untold:
+                await self.event("ChannelUserevent", eventname=PROBE)
+            return web.Response(status=204)
         self.requests.append(asked)
         self.queries[asked] = dict(request.query)
         if self.before:
@@ -184,10 +195,18 @@ async def fake_ari() -> AsyncIterator[FakeAri]:
 
 
 @asynccontextmanager
-async def connected(fake: FakeAri, timeout_s: float = 5.0) -> AsyncIterator[AriClient]:
+async def connected(
+    fake: FakeAri, timeout_s: float = 5.0, heartbeat_s: float = HEARTBEAT_S
+) -> AsyncIterator[AriClient]:
     """A client of it."""
     client = AriClient(
-        fake.url, "user", "password", APP, timeout_s=timeout_s, backoff=Backoff(first_s=0.01, last_s=0.05)
+        fake.url,
+        "user",
+        "password",
+        APP,
+        timeout_s=timeout_s,
+        backoff=Backoff(first_s=0.01, last_s=0.05),
+        heartbeat_s=heartbeat_s,
     )
     async with client:
         await client.wait_connected(WAIT_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -299,7 +300,7 @@ async def test_what_an_error_leaves_behind_is_removed(
 
     async def losing(rest: Rest, request: str, **arguments: Any) -> Any:
         answer = await call(rest, request, **arguments) if method == "POST" else None
-        if request.startswith(method) and request not in lost:
+        if request.startswith(method) and request not in lost and "/events/" not in request:
             lost.append(request)
             raise error
         return answer if method == "POST" else await call(rest, request, **arguments)
@@ -393,15 +394,15 @@ async def test_a_refused_user_shows_while_the_websocket_is_up() -> None:
 
 
 async def test_a_read_only_user_is_refused_until_something_is_done() -> None:
-    async with fake_ari() as fake, connected(fake) as client:
-        fake.refuse = Refusals(403, 1, "POST")
-        with pytest.raises(Exception, match="read_only"):
-            await client.channel("x").answer()
-        await client.channels.list()
-        assert "read_only" in str(client.refusal)
-        with pytest.raises(AriNotFound):
-            await client.channel("x").answer()
-        assert client.refusal is None
+    async with fake_ari() as fake:
+        fake.refuse_probes = HTTPStatus.FORBIDDEN
+        async with connected(fake) as client:
+            await eventually(lambda: client.refusal is not None)  # before anybody calls
+            await client.channels.list()
+            assert "read_only" in str(client.refusal)
+            with pytest.raises(AriNotFound):
+                await client.channel("x").answer()
+            assert client.refusal is None
 
 
 async def test_away_counts_from_the_break_and_ends_with_a_connection() -> None:
