@@ -29,6 +29,7 @@ from ari_app.sandbox.stage import LINE, Stage
 from ari_app.sandbox.supervisor import Supervisor
 from ari_app.sandbox.telegram.calls import ServerCallState
 from ari_app.tasks import background_tasks
+from ari_app.telegram.line import CHECK_EVERY_S, CHECK_S
 from media.demand import KEPT_S
 from media.types import MediaError
 
@@ -236,6 +237,8 @@ class Soak:
         async with self._target.inflicted(planned):
             if fault is not Fault.MEDIA_KILLED:  # which is over at once
                 await asyncio.sleep(planned.lasts_s)
+        if fault is Fault.MTPROTO_CUT:  # a question that was lost in it may tell only now
+            await asyncio.sleep(CHECK_EVERY_S + CHECK_S)
         await self._healed(fault)
         struck.healed_at = time.time()
 
