@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
+import aiohttp
 import pytest
 
-from ari_app.asterisk import events
+from ari_app.asterisk import events, websocket
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import bridged, reconcile, reconciling
 from ari_app.asterisk.caller_id import CallerId
@@ -231,6 +234,25 @@ async def test_an_application_that_another_program_takes_says_so(asterisk: Priva
         error: AriError | None = first.last_error
         assert isinstance(error, AriConflict)
         assert "another program connected" in str(error)
+
+
+async def test_a_websocket_that_begins_as_another_ends_is_told_of_calls(
+    asterisk: PrivateAsterisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of so many are told nothing by Asterisk, which takes the application for one that has gone."""
+    monkeypatch.setattr(websocket, "PROBE_TIMEOUT_S", 0.5)
+    headers = {"Authorization": aiohttp.encode_basic_auth(asterisk.ari_user, asterisk.ari_password)}
+    for turn in range(60):
+        async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(WAIT_S):
+            before = await session.ws_connect(f"{asterisk.ari_url}/events?app={APP}")
+            end = partial(before.get_extra_info("socket").shutdown, socket.SHUT_RDWR)
+            asyncio.get_running_loop().call_later(turn * 0.0001, end)
+            async with connected(asterisk, heartbeat_s=0.2) as client, client.subscribe() as application:
+                event = asyncio.create_task(application.next("ChannelUserevent"))
+                while not event.done():  # what is told while it is deaf does not come later
+                    with suppress(AriNotFound):  # the application
+                        await client.userEvents.generate(eventName=f"turn-{turn}", application=APP)
+                    await asyncio.wait({event}, timeout=0.2)
 
 
 async def test_pings_and_probes_are_answered(asterisk: PrivateAsterisk) -> None:
