@@ -1,7 +1,7 @@
 """What a command that needs no running program has to know of the installation: configuration, lines, bot."""
 
 from ari_app import api_client
-from ari_app.app import installation_defaults
+from ari_app.app.configured import installation_defaults
 from ari_app.config import Settings
 from ari_app.doctor import Surroundings
 from ari_app.lines.installation import Installation

@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from ari_app.app import Astergram, HandedOver, installation_defaults, running
+from ari_app.app import Astergram, HandedOver, running
+from ari_app.app.configured import installation_defaults
 from ari_app.asterisk.errors import AriError
 from ari_app.cli import hand_over
 from ari_app.cli.commands import FAILED, said

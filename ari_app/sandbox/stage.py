@@ -7,7 +7,7 @@ from typing import Any
 
 import tomli_w
 
-from ari_app.app import installation_defaults, server
+from ari_app.app.configured import installation_defaults, server
 from ari_app.config import Settings, load
 from ari_app.lines.factory import Accounts
 from ari_app.lines.loader import load_lines

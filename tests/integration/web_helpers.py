@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from ari_app.alerts.opening import open_alerts
-from ari_app.app import translator
+from ari_app.app.running import translator
 from ari_app.asterisk.errors import AriUnreachable
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.backups.backups import Backups

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
-from ari_app.app import installation_defaults
+from ari_app.app.configured import installation_defaults
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources

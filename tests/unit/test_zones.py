@@ -7,7 +7,7 @@ import pytest
 from babel.dates import format_datetime
 
 from ari_app import zones
-from ari_app.app import installation_defaults
+from ari_app.app.configured import installation_defaults
 from ari_app.config import ConfigError, load
 from ari_app.lines.factory import message_templates
 from ari_app.lines.installation import InstallationSettings

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ari_app.alerts.opening import open_alerts
 from ari_app.alerts.texts import Translate
+from ari_app.app.configured import ami_client, ari_login, installation_defaults, server
 from ari_app.asterisk.agi import AgiServer
-from ari_app.asterisk.ami import Ami
-from ari_app.asterisk.ari import AriClient, ari_base
+from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.events import Event, StasisStart
@@ -51,7 +51,7 @@ from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.factory import Accounts, LineFactory
 from ari_app.lines.health import StatusMonitor
-from ari_app.lines.installation import Installation, InstallationSettings
+from ari_app.lines.installation import Installation
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.part_settings import PartSettings
@@ -75,7 +75,6 @@ from ari_app.reports.traces import tracing
 from ari_app.state_folder import held
 from ari_app.store.store import Store, open_store
 from ari_app.tasks import guarded_tasks
-from ari_app.telegram.account import Server
 from ari_app.telegram.bot import Bot, introduced
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.telegram.turn_server import TurnServer
@@ -85,7 +84,7 @@ from ari_app.web.http.services import Services
 from ari_app.webhooks.webhooks import open_webhooks
 from media.held import held as held_media
 from media.pool import MediaPool
-from media.types import AriLogin, MediaSettings
+from media.types import MediaSettings
 
 if TYPE_CHECKING:
     from ari_app.doctor import Surroundings
@@ -413,17 +412,6 @@ async def ami_reports(
         yield reports
 
 
-def ami_client(ami: AmiSettings) -> Callable[[], Ami]:
-    """What makes a connection to AMI."""
-    return partial(Ami, ami.host, ami.port, ami.user, ami.password.get_secret_value())
-
-
-def ari_login(settings: Settings) -> AriLogin:
-    """What media processes hang their calls up with, once they have no controller."""
-    asterisk = settings.asterisk
-    return AriLogin(str(ari_base(asterisk.url)), asterisk.user, asterisk.password.get_secret_value())
-
-
 def audio_settings(
     settings: Settings, pool: MediaPool, codecs: MediaCodecs, relay: Callable[[], TurnServer | None]
 ) -> AudioSettings:
@@ -443,36 +431,3 @@ def bot_token(installation: Installation) -> str:
     """The bot's token; empty where there is no bot."""
     token = installation.settings.bot_token
     return token.get_secret_value() if token else ""
-
-
-def installation_defaults(settings: Settings) -> InstallationSettings:
-    """What the configuration file says of what can be set on the page, too."""
-    return InstallationSettings(
-        company=settings.company,
-        api_id=settings.telegram.api_id,
-        api_hash=settings.telegram.api_hash,
-        bot_token=settings.bot.token,
-        proxy=settings.telegram.proxy,
-        turn_server=settings.media.turn_server,
-        turn_user=settings.media.turn_user,
-        turn_password=settings.media.turn_password,
-        turn_secret=settings.media.turn_secret,
-        turn_use=settings.media.turn_use,
-        timezone=settings.timezone,
-        history_days=settings.calls.history_days,
-        audit_days=settings.web.audit_days,
-        **settings.retention.model_dump(),
-    )
-
-
-def server(settings: Settings) -> Server:
-    """Which Telegram."""
-    telegram = settings.telegram
-    key = telegram.public_key_file
-    return Server(
-        dc_id=telegram.dc_id,
-        host=telegram.host,
-        port=telegram.port,
-        public_key=key.read_text() if key else "",
-        test_mode=telegram.test_mode,
-    )
