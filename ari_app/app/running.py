@@ -10,11 +10,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ari_app.alerts.opening import open_alerts
-from ari_app.alerts.texts import Translate
 from ari_app.app.configured import ami_client, ari_login, installation_defaults, server
 from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ari import AriClient
@@ -24,9 +23,7 @@ from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.asterisk.rtp_ports import RtpPorts
-from ari_app.backups.backups import FOLDER as BACKUPS
-from ari_app.backups.backups import Backups
-from ari_app.backups.settings import BackupSettings
+from ari_app.backups.opening import open_backups
 from ari_app.backups.staging import put_in_place
 from ari_app.bus import ASTERISK, BOT, EventBus
 from ari_app.calls.admission import Admission
@@ -54,7 +51,6 @@ from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
-from ari_app.lines.part_settings import PartSettings
 from ari_app.lines.retention import period_s
 from ari_app.pbx.activity import RecentActivity
 from ari_app.pbx.agi_scripts import AgiScripts
@@ -81,6 +77,7 @@ from ari_app.telegram.turn_server import TurnServer
 from ari_app.updates import UpdateNotice, newest
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
+from ari_app.web.ui.translator import translator
 from ari_app.webhooks.webhooks import open_webhooks
 from media.held import held as held_media
 from media.pool import MediaPool
@@ -199,7 +196,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         # Calls.
         lines = Lines()
         bot = Bot(
-            bot_token(installation),
+            installation.settings.token,
             settings.bot.api_url,
             proxy=installation.settings.way,
             on_change=partial(bus.publish, BOT),
@@ -232,7 +229,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         statuses = StatusMonitor(lines, ari, bot, bus, drain)
 
         async def follow_installation() -> None:
-            bot.use(bot_token(installation), installation.settings.way)
+            bot.use(installation.settings.token, installation.settings.way)
             await manager.installation_changed()
 
         def look_around() -> Surroundings:
@@ -241,7 +238,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             return surroundings(
                 settings,
                 manager.all_settings(),
-                has_bot=bool(bot_token(installation)),
+                has_bot=bool(installation.settings.token),
                 proxy=installation.settings.way,
                 turn=installation.settings.relay,
                 holds_app=ari.state is ConnectionState.CONNECTED,
@@ -274,15 +271,14 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         updates = UpdateNotice(
             None if settings.updates.source == "off" else ask, on_change=partial(bus.publish, "updates")
         )
-        backups = Backups(
-            PartSettings(store, "backups", BackupSettings()),
+        backups = await open_backups(
+            store,
             settings.state_dir,
-            settings.backups.folder or settings.state_dir / BACKUPS,
+            settings.backups.folder,
             audit,
-            zone=lambda: installation.settings.zone,
+            installation,
             on_change=partial(bus.publish, "backups"),
         )
-        await backups.part.load()
         alerts = await open_alerts(
             store,
             settings.state_dir,
@@ -373,20 +369,6 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)
 
 
-async def translator(language: str) -> Translate:
-    """What puts messages into a language. Reading its words takes a while, the first time."""
-    if language == "en":
-        return str
-    return await asyncio.to_thread(_translate_into, language)
-
-
-@cache
-def _translate_into(language: str) -> Translate:
-    from ari_app.web.ui.languages import languages
-
-    return languages()[language].translate
-
-
 async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher, bus: EventBus) -> None:
     """Take the events of the ARI application, until cancelled."""
     while True:
@@ -425,9 +407,3 @@ def audio_settings(
         away_s=settings.asterisk.away_s,
         relay=relay,
     )
-
-
-def bot_token(installation: Installation) -> str:
-    """The bot's token; empty where there is no bot."""
-    token = installation.settings.bot_token
-    return token.get_secret_value() if token else ""

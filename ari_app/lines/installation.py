@@ -116,6 +116,11 @@ class InstallationSettings(BaseModel):
     audit_days: AuditDays = 400
 
     @property
+    def token(self) -> str:
+        """The bot's token itself; empty where there is no bot."""
+        return self.bot_token.get_secret_value() if self.bot_token else ""
+
+    @property
     def relay(self) -> TurnServer | None:
         """One's own TURN server itself."""
         if not self.turn_server:
@@ -224,8 +229,7 @@ class Installation:
             await follow()
 
     async def _tried(self, token: str | None, proxy: Proxy | None) -> Introduction | None:
-        known = self.settings.bot_token
-        if not token or self._introduce is None or (known and known.get_secret_value() == token):
+        if not token or self._introduce is None or token == self.settings.token:
             return None
         try:
             async with asyncio.timeout(TRY_S):

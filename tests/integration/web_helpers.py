@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from yarl import URL
 
 from ari_app.alerts.opening import open_alerts
-from ari_app.app.running import translator
 from ari_app.asterisk.errors import AriUnreachable
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.backups.backups import Backups
@@ -47,6 +46,7 @@ from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import HEARTBEAT_S
 from ari_app.web.oidc.settings import OidcSettings
 from ari_app.web.server import Served, serving
+from ari_app.web.ui.translator import translator
 from ari_app.webhooks.webhooks import open_webhooks
 
 NOBODY = "http://127.0.0.1:1"
