@@ -7,25 +7,28 @@ import importlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ari_app.alerts.opening import open_alerts
-from ari_app.app.configured import ami_client, ari_login, installation_defaults, server
+from ari_app.app.asterisk import open_asterisk
+from ari_app.app.configured import ami_client, server
+from ari_app.app.earlier_run import take_over
+from ari_app.app.media import open_media
+from ari_app.app.outboxes import open_outboxes
+from ari_app.app.storage import open_storage
 from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
-from ari_app.asterisk.events import Event, StasisStart
 from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.asterisk.rtp_ports import RtpPorts
 from ari_app.backups.opening import open_backups
-from ari_app.backups.staging import put_in_place
-from ari_app.bus import ASTERISK, BOT, EventBus
+from ari_app.bus import BOT, EventBus
 from ari_app.calls.admission import Admission
 from ari_app.calls.audio import AudioSettings
 from ari_app.calls.callback import CallBackHandler
@@ -34,27 +37,24 @@ from ari_app.calls.card import Cards
 from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.drain import Drain
-from ari_app.calls.journal import JOURNAL, open_journal
-from ari_app.calls.journalled import CallJournal, JournalledCall
+from ari_app.calls.journalled import CallJournal
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.languages import open_languages
-from ari_app.calls.left_calls import LeftCallHandler, LeftCalls, read_left
+from ari_app.calls.left_calls import LeftCallHandler, LeftCalls
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.outbound import return_lost
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
-from ari_app.config import AmiSettings, Settings
+from ari_app.config import Settings
 from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.factory import Accounts, LineFactory
 from ari_app.lines.health import StatusMonitor
-from ari_app.lines.installation import Installation
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.retention import period_s
 from ari_app.pbx.activity import RecentActivity
 from ari_app.pbx.agi_scripts import AgiScripts
-from ari_app.pbx.ami import AmiOptions, AmiReports, open_ami_reports
+from ari_app.pbx.ami import AmiReports
 from ari_app.pbx.ami_services import AmiServices
 from ari_app.pbx.placing import CallPlacer
 from ari_app.pbx.reporting import Reporting
@@ -63,32 +63,24 @@ from ari_app.people.memory import Memory
 from ari_app.people.parts import people, rules
 from ari_app.people.retention import Retention
 from ari_app.reload import Reload
-from ari_app.reports.audit import PROGRAM, Actor, AuditLog
-from ari_app.reports.history import open_history
 from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
-from ari_app.reports.outbox import OutboxFigures
 from ari_app.reports.traces import tracing
 from ari_app.state_folder import held
-from ari_app.store.store import Store, open_store
+from ari_app.store.store import Store
 from ari_app.tasks import guarded_tasks
-from ari_app.telegram.bot import Bot, introduced
+from ari_app.telegram.bot import Bot
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
 from ari_app.telegram.turn_server import TurnServer
 from ari_app.updates import UpdateNotice, newest
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.web.ui.translator import translator
-from ari_app.webhooks.webhooks import open_webhooks
-from media.held import held as held_media
 from media.pool import MediaPool
-from media.types import MediaSettings
 
 if TYPE_CHECKING:
     from ari_app.doctor import Surroundings
     from ari_app.web.server import Served
 
-HOLD_S = 120.0
-"""For the database to be opened while calls that were left wait; then each ends after `orphan_s` of [media]."""
 LEFT_S = 5.0
 """For the calls that an earlier run has left to go on, before the page is loaded: adopting one takes milliseconds."""
 
@@ -147,44 +139,21 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
     Raises StateHeld and WebError before anything else is done.
     """
     async with AsyncExitStack() as stack:
+        opened = stack.enter_async_context
+
         # What the rest needs. It is left last.
         stack.enter_context(held(settings.state_dir, "run"))
         sockets = stack.enter_context(listening(settings.web, settings.socket))
-        restored = put_in_place(settings.state_dir)
-        journal = stack.enter_context(open_journal(settings.state_dir / JOURNAL))  # the database's last writes empty it
-        left = read_left(journal)
-        # Where an upgrade changes large tables, who talks is not to be cut off meanwhile.
-        media_held = stack.enter_context(held_media(left.media_sockets()))
-        asyncio.get_running_loop().call_later(HOLD_S, media_held.let_go)
+        earlier = stack.enter_context(take_over(settings.state_dir))
         bus = EventBus()
-        store = await stack.enter_async_context(
-            open_store(settings.database, on_change=partial(bus.publish, "storage"))
-        )
-        introduce = partial(introduced, api_url=settings.bot.api_url)
-        installation = Installation(store, installation_defaults(settings), introduce)
-        await installation.load()
-        languages = await open_languages(store)
-        audit = AuditLog(store)
-        if restored:
-            audit.record(Actor(**restored.by) if restored.by else PROGRAM, "backup restored", restored.name)
-        history = await open_history(store, but=left.ids)
-        media = MediaSettings(settings.log.style, settings.media.orphan_s, ari_login(settings))
-        pool = await stack.enter_async_context(
-            MediaPool(settings.state_dir / "media", warm=settings.media.warm, settings=media)
-        )
-        engine = await pool.protocol()
-        asterisk = settings.asterisk
-        ari = AriClient(asterisk.url, asterisk.user, asterisk.password.get_secret_value(), asterisk.app)
-        codecs = MediaCodecs(ari, asterisk.transport)
-        # Before the client connects, which is an event too.
-        arrivals = asyncio.Queue[Event]()
-        stack.enter_context(ari.events.attached("", arrivals.put_nowait))
-        await stack.enter_async_context(ari)
-
-        reports = await stack.enter_async_context(ami_reports(settings.ami, store, bus, left.all()))
-        webhooks = await stack.enter_async_context(
-            open_webhooks(store, on_change=partial(bus.publish, "webhooks"), left=left.all())
-        )
+        storage = await opened(open_storage(settings, bus, earlier))
+        media = await opened(open_media(settings))
+        asterisk = await opened(open_asterisk(settings))
+        outboxes = await opened(open_outboxes(settings, storage.store, bus, earlier.left.all()))
+        left, journal = earlier.left, earlier.journal
+        store, installation, languages = storage.store, storage.installation, storage.languages
+        audit, history = storage.audit, storage.history
+        ari, codecs, reports, webhooks = asterisk.ari, asterisk.codecs, outboxes.ami, outboxes.webhooks
 
         # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
         line_tasks = await stack.enter_async_context(guarded_tasks())
@@ -204,11 +173,11 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             polled_until=journal.written_until if left.ids else 0.0,  # who talks has perhaps just pressed a key
         )
         listeners = Listeners()
-        ports = RtpPorts(ari, ami_client(settings.ami), asterisk.transport) if settings.ami else None
+        ports = RtpPorts(ari, ami_client(settings.ami), settings.asterisk.transport) if settings.ami else None
         limits = AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent)
         admission = Admission(limits, bus, lambda: ports.calls if ports else None)
         drain = Drain(bus, listeners, leaves_offers=settings.calls.drain_offers == "leave")
-        journalist = CallJournal(journal, asterisk.app)
+        journalist = CallJournal(journal, settings.asterisk.app)
         registry = CallRegistry(bus, history, listeners, admission, drain=drain, journal=journalist)
         keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
         keypads_hidden.push_async_callback(keypads.wait_hidden)
@@ -216,7 +185,9 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent, life_s=life_s)
         await cards.load()
         resources = CallResources(
-            ari, audio_settings(settings, pool, codecs, lambda: installation.settings.relay), settings.calls.ring_s
+            ari,
+            audio_settings(settings, media.pool, codecs, lambda: installation.settings.relay),
+            settings.calls.ring_s,
         )
         dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks)
         callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
@@ -224,7 +195,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
 
         # Lines.
         accounts = Accounts(server(settings), settings.session)
-        factory = LineFactory(accounts, installation, engine, dispatcher, lines, bot, languages, store, bus)
+        factory = LineFactory(accounts, installation, media.engine, dispatcher, lines, bot, languages, store, bus)
         manager = LineManager(store, lines, factory, ChatCleanUp(keypads, callbacks), registry, bus, line_tasks)
         statuses = StatusMonitor(lines, ari, bot, bus, drain)
 
@@ -248,10 +219,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         # What is counted from the first call on.
         connections: dict[str, AsteriskLink] = {"ari": ari, **({"ami": reports.link} if reports else {})}
 
-        def outboxes() -> dict[str, OutboxFigures]:
-            return {**({"ami": reports.figures} if reports else {}), **webhooks.figures}
-
-        metrics = Metrics(Sources(lines, statuses, registry, store.queue, connections, outboxes))
+        metrics = Metrics(Sources(lines, statuses, registry, store.queue, connections, outboxes.figures))
         listeners.add(metrics.calls)
         if traces := await stack.enter_async_context(tracing(os.environ, names_people=settings.traces.people)):
             listeners.add(traces)
@@ -261,8 +229,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         placer = CallPlacer(pbx_services, dispatcher, store)
         pbx_tasks = await stack.enter_async_context(guarded_tasks())
         activity = RecentActivity(lines, statuses, bus)
-        readers = [activity.put, webhooks.put, *([reports.put] if reports else [])]
-        reporting = Reporting(readers, lines, statuses, registry, bus)
+        reporting = Reporting([activity.put, *outboxes.readers], lines, statuses, registry, bus)
         if reports:
             asked = AmiServices(pbx_services, placer, registry, audit)
             reports.begin(reporting, lines, registry, asked, pbx_tasks)
@@ -312,13 +279,13 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         if ports:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
         await manager.load()
-        media_held.let_go()
+        earlier.media_held.let_go()
         await stack.enter_async_context(guard(HandedOver(registry, reports, store)))
         LeftCallHandler(
             left, journal, lines, registry, resources, keypads, cards, history, call_tasks, reconciled
         ).begin()
         # What has come meanwhile may be about a call that was left.
-        line_tasks.supervise(partial(take_events, arrivals, dispatcher, bus), "events of Asterisk")
+        line_tasks.supervise(partial(asterisk.take_events, dispatcher, bus), "events of Asterisk")
 
         alerts.begin(line_tasks)
         line_tasks.supervise(backups.run, "backups")
@@ -365,33 +332,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         )
         web = await stack.enter_async_context(serving(services, settings.web, sockets, settings.oidc))
         line_tasks.supervise(bot.run, "bot")
-        reload = Reload(settings, registry, resources, pool, installation)
+        reload = Reload(settings, registry, resources, media.pool, installation)
         yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)
-
-
-async def take_events(arrivals: asyncio.Queue[Event], dispatcher: CallDispatcher, bus: EventBus) -> None:
-    """Take the events of the ARI application, until cancelled."""
-    while True:
-        event = await arrivals.get()
-        if isinstance(event, StasisStart):
-            dispatcher.on_channel(event)
-        else:
-            bus.publish(ASTERISK)
-
-
-@asynccontextmanager
-async def ami_reports(
-    ami: AmiSettings | None, store: Store, bus: EventBus, left: Sequence[JournalledCall] = ()
-) -> AsyncIterator[AmiReports | None]:
-    """What AMI is told, also of calls that were ``left``; None where it is told nothing."""
-    if ami is None or not ami.events:
-        yield None
-        return
-    keys = {user: key.get_secret_value() for user, key in ami.requesters.items()}
-    options = AmiOptions(ami.queue, ami.message_text, keys)
-    changed = partial(bus.publish, "storage")
-    async with open_ami_reports(store, ami_client(ami), options, changed, left) as reports:
-        yield reports
 
 
 def audio_settings(

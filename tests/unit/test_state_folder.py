@@ -155,7 +155,7 @@ async def test_calls_that_were_left_are_held_before_the_database_is_opened(
         raise StoreError("it is not opened")
         yield
 
-    monkeypatch.setattr("ari_app.app.running.open_store", slow)
+    monkeypatch.setattr("ari_app.app.storage.open_store", slow)
     with closing(socket.socket(socket.AF_UNIX)) as its:
         its.settimeout(KILLED_S)
         its.bind(str(tmp_path / "its.sock"))
