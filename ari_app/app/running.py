@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ari_app.alerts.opening import open_alerts
 from ari_app.app.asterisk import open_asterisk
-from ari_app.app.configured import ami_client, server
+from ari_app.app.calls import open_calls
 from ari_app.app.earlier_run import take_over
+from ari_app.app.lines import follow_installation, line_manager
 from ari_app.app.media import open_media
 from ari_app.app.outboxes import open_outboxes
 from ari_app.app.storage import open_storage
@@ -24,34 +25,19 @@ from ari_app.asterisk.agi import AgiServer
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
-from ari_app.asterisk.media_codecs import MediaCodecs
 from ari_app.asterisk.reconnecting import ConnectionState
-from ari_app.asterisk.rtp_ports import RtpPorts
 from ari_app.backups.opening import open_backups
-from ari_app.bus import BOT, EventBus
-from ari_app.calls.admission import Admission
-from ari_app.calls.audio import AudioSettings
-from ari_app.calls.callback import CallBackHandler
-from ari_app.calls.capacity import AdmissionLimits
+from ari_app.bus import EventBus
 from ari_app.calls.card import Cards
-from ari_app.calls.clean_up import ChatCleanUp
-from ari_app.calls.dispatcher import CallDispatcher
-from ari_app.calls.drain import Drain
-from ari_app.calls.journalled import CallJournal
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.left_calls import LeftCallHandler, LeftCalls
-from ari_app.calls.listeners import Listeners
 from ari_app.calls.outbound import return_lost
 from ari_app.calls.registry import CallRegistry
-from ari_app.calls.resources import CallResources
 from ari_app.config import Settings
 from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
-from ari_app.lines.factory import Accounts, LineFactory
 from ari_app.lines.health import StatusMonitor
-from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
-from ari_app.lines.retention import period_s
 from ari_app.pbx.activity import RecentActivity
 from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiReports
@@ -69,13 +55,10 @@ from ari_app.state_folder import held
 from ari_app.store.store import Store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.bot import Bot
-from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
-from ari_app.telegram.turn_server import TurnServer
 from ari_app.updates import UpdateNotice, newest
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 from ari_app.web.ui.translator import translator
-from media.pool import MediaPool
 
 if TYPE_CHECKING:
     from ari_app.doctor import Surroundings
@@ -156,52 +139,13 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         ari, codecs, reports, webhooks = asterisk.ari, asterisk.codecs, outboxes.ami, outboxes.webhooks
 
         # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
-        line_tasks = await stack.enter_async_context(guarded_tasks())
-        keypad_tasks = await stack.enter_async_context(guarded_tasks())
-        keypads_hidden = AsyncExitStack()
-        await stack.enter_async_context(keypads_hidden)  # once the calls are over, while the lines are still held
-        call_tasks = await stack.enter_async_context(guarded_tasks())
-
-        # Calls.
-        lines = Lines()
-        bot = Bot(
-            installation.settings.token,
-            settings.bot.api_url,
-            proxy=installation.settings.way,
-            on_change=partial(bus.publish, BOT),
-            on_language=languages.learn,
-            polled_until=journal.written_until if left.ids else 0.0,  # who talks has perhaps just pressed a key
-        )
-        listeners = Listeners()
-        ports = RtpPorts(ari, ami_client(settings.ami), settings.asterisk.transport) if settings.ami else None
-        limits = AdmissionLimits(settings.calls.max_calls, settings.calls.cpu_percent)
-        admission = Admission(limits, bus, lambda: ports.calls if ports else None)
-        drain = Drain(bus, listeners, leaves_offers=settings.calls.drain_offers == "leave")
-        journalist = CallJournal(journal, settings.asterisk.app)
-        registry = CallRegistry(bus, history, listeners, admission, drain=drain, journal=journalist)
-        keypads = Keypads(bot, store, keypad_tasks, partial(registry.count, "keypad.refused"))
-        keypads_hidden.push_async_callback(keypads.wait_hidden)
-        life_s = partial(period_s, installation, "cards_days")
-        cards = Cards(store, bot, registry.count, lines.include, listeners.card_sent, life_s=life_s)
-        await cards.load()
-        resources = CallResources(
-            ari,
-            audio_settings(settings, media.pool, codecs, lambda: installation.settings.relay),
-            settings.calls.ring_s,
-        )
-        dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks)
-        callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
-        bot.on_press(CARD_PREFIX, callbacks.press)
-
-        # Lines.
-        accounts = Accounts(server(settings), settings.session)
-        factory = LineFactory(accounts, installation, media.engine, dispatcher, lines, bot, languages, store, bus)
-        manager = LineManager(store, lines, factory, ChatCleanUp(keypads, callbacks), registry, bus, line_tasks)
-        statuses = StatusMonitor(lines, ari, bot, bus, drain)
-
-        async def follow_installation() -> None:
-            bot.use(installation.settings.token, installation.settings.way)
-            await manager.installation_changed()
+        line_tasks = await opened(guarded_tasks())
+        calls = await opened(open_calls(settings, bus, earlier, storage, media, asterisk))
+        manager = line_manager(settings, bus, storage, media, calls, line_tasks)
+        statuses = StatusMonitor(calls.lines, ari, calls.bot, bus, calls.registry.drain)
+        lines, bot, registry, listeners = calls.lines, calls.bot, calls.registry, calls.registry.listeners
+        keypads, cards, resources, dispatcher = calls.keypads, calls.cards, calls.resources, calls.dispatcher
+        call_tasks = calls.tasks
 
         def look_around() -> Surroundings:
             from ari_app.surroundings import surroundings
@@ -266,7 +210,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         obeyed = rules(store, sessions, history, audit, memory, settings.web.browsers_s)
         retention = Retention(obeyed, lambda: installation.settings)
         installation.on_change(retention.follow)
-        installation.on_change(follow_installation)
+        installation.on_change(partial(follow_installation, installation, bot, manager))
         reconciled = asyncio.Event()
         looking = partial(reconciling, ari, left.kept, return_lost, reconciled.set)
         line_tasks.supervise(looking, "what is left behind in Asterisk")
@@ -275,8 +219,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
         line_tasks.supervise(activity.run, "activity")
-        line_tasks.supervise(partial(admission.run, registry.live), "load of the machine")
-        if ports:
+        line_tasks.supervise(partial(registry.admission.run, registry.live), "load of the machine")
+        if ports := calls.ports:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
         await manager.load()
         earlier.media_held.let_go()
@@ -334,18 +278,3 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         line_tasks.supervise(bot.run, "bot")
         reload = Reload(settings, registry, resources, media.pool, installation)
         yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)
-
-
-def audio_settings(
-    settings: Settings, pool: MediaPool, codecs: MediaCodecs, relay: Callable[[], TurnServer | None]
-) -> AudioSettings:
-    """How audio goes between Telegram and Asterisk."""
-    return AudioSettings(
-        pool=pool,
-        codecs=codecs,
-        transport=settings.asterisk.transport,
-        media_host=settings.asterisk.media_host,
-        connect_s=settings.calls.connect_s,
-        away_s=settings.asterisk.away_s,
-        relay=relay,
-    )
