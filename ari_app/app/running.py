@@ -5,28 +5,26 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import os
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ari_app.alerts.opening import open_alerts
 from ari_app.app.asterisk import open_asterisk
 from ari_app.app.calls import open_calls
 from ari_app.app.earlier_run import take_over
+from ari_app.app.figures import open_metrics
 from ari_app.app.lines import follow_installation, line_manager
 from ari_app.app.media import open_media
 from ari_app.app.outboxes import open_outboxes
+from ari_app.app.pbx import open_pbx, serve_agi
 from ari_app.app.storage import open_storage
-from ari_app.asterisk.agi import AgiServer
+from ari_app.app.upkeep import open_upkeep
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
 from ari_app.asterisk.reconnecting import ConnectionState
-from ari_app.backups.opening import open_backups
 from ari_app.bus import EventBus
 from ari_app.calls.card import Cards
 from ari_app.calls.keypad import Keypads
@@ -38,27 +36,14 @@ from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.health import StatusMonitor
 from ari_app.lines.manager import LineManager
-from ari_app.pbx.activity import RecentActivity
-from ari_app.pbx.agi_scripts import AgiScripts
 from ari_app.pbx.ami import AmiReports
-from ari_app.pbx.ami_services import AmiServices
-from ari_app.pbx.placing import CallPlacer
-from ari_app.pbx.reporting import Reporting
-from ari_app.pbx.services import PbxServices
-from ari_app.people.memory import Memory
-from ari_app.people.parts import people, rules
-from ari_app.people.retention import Retention
 from ari_app.reload import Reload
-from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
-from ari_app.reports.traces import tracing
 from ari_app.state_folder import held
 from ari_app.store.store import Store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.bot import Bot
-from ari_app.updates import UpdateNotice, newest
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
-from ari_app.web.ui.translator import translator
 
 if TYPE_CHECKING:
     from ari_app.doctor import Surroundings
@@ -134,7 +119,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         asterisk = await opened(open_asterisk(settings))
         outboxes = await opened(open_outboxes(settings, storage.store, bus, earlier.left.all()))
         left, journal = earlier.left, earlier.journal
-        store, installation, languages = storage.store, storage.installation, storage.languages
+        store, installation = storage.store, storage.installation
         audit, history = storage.audit, storage.history
         ari, codecs, reports, webhooks = asterisk.ari, asterisk.codecs, outboxes.ami, outboxes.webhooks
 
@@ -143,7 +128,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         calls = await opened(open_calls(settings, bus, earlier, storage, media, asterisk))
         manager = line_manager(settings, bus, storage, media, calls, line_tasks)
         statuses = StatusMonitor(calls.lines, ari, calls.bot, bus, calls.registry.drain)
-        lines, bot, registry, listeners = calls.lines, calls.bot, calls.registry, calls.registry.listeners
+        lines, bot, registry = calls.lines, calls.bot, calls.registry
         keypads, cards, resources, dispatcher = calls.keypads, calls.cards, calls.resources, calls.dispatcher
         call_tasks = calls.tasks
 
@@ -160,65 +145,21 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
                 telegram_offset_s=manager.telegram_offset_s,
             )
 
-        # What is counted from the first call on.
-        connections: dict[str, AsteriskLink] = {"ari": ari, **({"ami": reports.link} if reports else {})}
-
-        metrics = Metrics(Sources(lines, statuses, registry, store.queue, connections, outboxes.figures))
-        listeners.add(metrics.calls)
-        if traces := await stack.enter_async_context(tracing(os.environ, names_people=settings.traces.people)):
-            listeners.add(traces)
-
-        # What programs of the PBX are told, and ask for; before anything can happen.
-        pbx_services = PbxServices(lines, registry, cards, call_tasks)
-        placer = CallPlacer(pbx_services, dispatcher, store)
-        pbx_tasks = await stack.enter_async_context(guarded_tasks())
-        activity = RecentActivity(lines, statuses, bus)
-        reporting = Reporting([activity.put, *outboxes.readers], lines, statuses, registry, bus)
-        if reports:
-            asked = AmiServices(pbx_services, placer, registry, audit)
-            reports.begin(reporting, lines, registry, asked, pbx_tasks)
-        reporting.begin(pbx_tasks, history.crashed)
-        ask = partial(newest, settings.updates.source, settings.updates.address)
-        updates = UpdateNotice(
-            None if settings.updates.source == "off" else ask, on_change=partial(bus.publish, "updates")
-        )
-        backups = await open_backups(
-            store,
-            settings.state_dir,
-            settings.backups.folder,
-            audit,
-            installation,
-            on_change=partial(bus.publish, "backups"),
-        )
-        alerts = await open_alerts(
-            store,
-            settings.state_dir,
-            lines,
-            statuses,
-            bot,
-            installation,
-            reporting.put,
-            translator,
-            backup_trouble=lambda: backups.trouble,
-            link=f"{settings.web.public_url}/alerts" if settings.web.public_url else "",
-            clock=time.time,
-            on_change=partial(bus.publish, "alerts"),
-        )
-
-        memory = Memory(cards, languages, manager, registry, webhooks, alerts, reports)
-        sessions = settings.session("").parent
-        obeyed = rules(store, sessions, history, audit, memory, settings.web.browsers_s)
-        retention = Retention(obeyed, lambda: installation.settings)
-        installation.on_change(retention.follow)
+        # Before anything can happen: what counts it, and who is told of it.
+        metrics = await opened(open_metrics(settings, storage, asterisk, outboxes, calls, statuses))
+        pbx = await opened(open_pbx(bus, storage, outboxes, calls, statuses))
+        upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, manager, statuses, pbx)
+        installation.on_change(upkeep.retention.follow)
         installation.on_change(partial(follow_installation, installation, bot, manager))
+
         reconciled = asyncio.Event()
         looking = partial(reconciling, ari, left.kept, return_lost, reconciled.set)
         line_tasks.supervise(looking, "what is left behind in Asterisk")
         line_tasks.supervise(journal.run, "journal of calls")
-        line_tasks.supervise(retention.run, "retention")
+        line_tasks.supervise(upkeep.retention.run, "retention")
         line_tasks.supervise(codecs.run, "codecs of Asterisk")
         line_tasks.supervise(statuses.run, "status")
-        line_tasks.supervise(activity.run, "activity")
+        line_tasks.supervise(pbx.activity.run, "activity")
         line_tasks.supervise(partial(registry.admission.run, registry.live), "load of the machine")
         if ports := calls.ports:
             line_tasks.supervise(ports.run, "RTP ports of Asterisk")
@@ -231,17 +172,9 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         # What has come meanwhile may be about a call that was left.
         line_tasks.supervise(partial(asterisk.take_events, dispatcher, bus), "events of Asterisk")
 
-        alerts.begin(line_tasks)
-        line_tasks.supervise(backups.run, "backups")
-        line_tasks.supervise(updates.run, "newer versions")
-
-        # What the dialplan asks for.
-        if agi := settings.agi:
-            scripts = AgiScripts(pbx_services, registry, audit.record)
-            server_of_scripts = AgiServer(
-                agi.host, agi.port, scripts.by_name, scripts.failed, allow=agi.allow, timeout_s=agi.timeout_s
-            )
-            pbx_tasks.supervise(server_of_scripts.run, "FastAGI")
+        upkeep.begin(line_tasks)
+        if settings.agi:
+            serve_agi(settings.agi, pbx, calls, storage)
 
         # The page and the API, and the bot: what they need takes long to load, so people who talk come first.
         with suppress(TimeoutError):
@@ -256,7 +189,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             statuses=statuses,
             account_setup=AccountSetup(manager, bot, bus),
             dispatcher=dispatcher,
-            placer=placer,
+            placer=pbx.placer,
             card_files=CardFiles(store),
             registry=registry,
             history=history,
@@ -267,11 +200,11 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             webhooks=webhooks,
             metrics=metrics,
             audit=audit,
-            alerts=alerts,
-            people=people(store, sessions, manager, memory),
-            activity=activity,
-            backups=backups,
-            updates=updates,
+            alerts=upkeep.alerts,
+            people=upkeep.people,
+            activity=pbx.activity,
+            backups=upkeep.backups,
+            updates=upkeep.updates,
             ami=reports,
         )
         web = await stack.enter_async_context(serving(services, settings.web, sockets, settings.oidc))
