@@ -1,4 +1,4 @@
-"""Makes the parts of Astergram, and hands them to each other; `running` is the order of it."""
+"""Makes the parts of Astergram, and hands them to each other; `running.py` has the order, and says why it is so."""
 
 from ari_app.app.running import Astergram, Guard, HandedOver, running
 

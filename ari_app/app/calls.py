@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.drain import Drain
 from ari_app.calls.journalled import CallJournal
 from ari_app.calls.keypad import Keypads
+from ari_app.calls.left_calls import LeftCallHandler
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
@@ -76,6 +78,22 @@ async def open_calls(
         callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
         bot.on_press(CARD_PREFIX, callbacks.press)
         yield Calls(lines, bot, ports, registry, keypads, cards, resources, dispatcher, callbacks, call_tasks)
+
+
+def begin_left(earlier: EarlierRun, storage: Storage, calls: Calls, reconciled: asyncio.Event) -> None:
+    """Go on with the calls that were left. ``reconciled`` is set once nothing is in Asterisk of calls nobody knows."""
+    LeftCallHandler(
+        earlier.left,
+        earlier.journal,
+        calls.lines,
+        calls.registry,
+        calls.resources,
+        calls.keypads,
+        calls.cards,
+        storage.history,
+        calls.tasks,
+        reconciled,
+    ).begin()
 
 
 def _bot(settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storage) -> Bot:

@@ -1,7 +1,10 @@
-"""Makes the manager of the lines, of which none is at work yet."""
+"""Makes the manager of the lines, and their lights; no line is at work yet."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from ari_app.app.asterisk import Asterisk
 from ari_app.app.calls import Calls
 from ari_app.app.configured import server
 from ari_app.app.media import Media
@@ -10,15 +13,35 @@ from ari_app.bus import EventBus
 from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.config import Settings
 from ari_app.lines.factory import Accounts, LineFactory
+from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation
 from ari_app.lines.manager import LineManager
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.bot import Bot
 
 
-def line_manager(
-    settings: Settings, bus: EventBus, storage: Storage, media: Media, calls: Calls, tasks: GuardedTasks
-) -> LineManager:
+@dataclass(frozen=True)
+class LineParts:
+    """Who has them at work, and how they are."""
+
+    manager: LineManager
+    statuses: StatusMonitor
+
+    async def follow(self, installation: Installation, bot: Bot) -> None:
+        """What is set for the whole installation has changed."""
+        bot.use(installation.settings.token, installation.settings.way)
+        await self.manager.installation_changed()
+
+
+def make_lines(
+    settings: Settings,
+    bus: EventBus,
+    storage: Storage,
+    media: Media,
+    asterisk: Asterisk,
+    calls: Calls,
+    tasks: GuardedTasks,
+) -> LineParts:
     """``tasks`` will be those of lines at work: they outlive the calls."""
     factory = LineFactory(
         Accounts(server(settings), settings.session),
@@ -32,10 +55,5 @@ def line_manager(
         bus,
     )
     clean_up = ChatCleanUp(calls.keypads, calls.callbacks)
-    return LineManager(storage.store, calls.lines, factory, clean_up, calls.registry, bus, tasks)
-
-
-async def follow_installation(installation: Installation, bot: Bot, manager: LineManager) -> None:
-    """It has changed."""
-    bot.use(installation.settings.token, installation.settings.way)
-    await manager.installation_changed()
+    manager = LineManager(storage.store, calls.lines, factory, clean_up, calls.registry, bus, tasks)
+    return LineParts(manager, StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain))

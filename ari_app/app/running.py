@@ -1,9 +1,11 @@
-"""Makes the parts of Astergram, and hands them to each other: lines, Asterisk, media, the bot, calls, the page."""
+"""The order in which the parts of Astergram are opened; backwards, it is the one in which they are closed.
+
+Each group of parts is made by a module beside this one, of the configuration file and of the groups before it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
@@ -11,42 +13,39 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ari_app.app.asterisk import open_asterisk
-from ari_app.app.calls import open_calls
-from ari_app.app.earlier_run import take_over
+from ari_app.app.asterisk import Asterisk, open_asterisk
+from ari_app.app.calls import Calls, begin_left, open_calls
+from ari_app.app.earlier_run import EarlierRun, take_over
 from ari_app.app.figures import open_metrics
-from ari_app.app.lines import follow_installation, line_manager
+from ari_app.app.lines import make_lines
 from ari_app.app.media import open_media
 from ari_app.app.outboxes import open_outboxes
-from ari_app.app.pbx import open_pbx, serve_agi
+from ari_app.app.page import open_page
+from ari_app.app.pbx import Pbx, open_pbx, serve_agi
 from ari_app.app.storage import open_storage
-from ari_app.app.upkeep import open_upkeep
+from ari_app.app.upkeep import Upkeep, open_upkeep
 from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.errors import AriError, AriRefused
-from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import EventBus
 from ari_app.calls.card import Cards
 from ari_app.calls.keypad import Keypads
-from ari_app.calls.left_calls import LeftCallHandler, LeftCalls
+from ari_app.calls.left_calls import LeftCalls
 from ari_app.calls.outbound import return_lost
 from ari_app.calls.registry import CallRegistry
 from ari_app.config import Settings
-from ari_app.lines.account_setup import AccountSetup
-from ari_app.lines.card_files import CardFiles
 from ari_app.lines.health import StatusMonitor
 from ari_app.lines.manager import LineManager
 from ari_app.pbx.ami import AmiReports
 from ari_app.reload import Reload
 from ari_app.state_folder import held
 from ari_app.store.store import Store
-from ari_app.tasks import guarded_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot import Bot
 from ari_app.web.http.listening import listening
 from ari_app.web.http.services import Services
 
 if TYPE_CHECKING:
-    from ari_app.doctor import Surroundings
     from ari_app.web.server import Served
 
 LEFT_S = 5.0
@@ -118,60 +117,28 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         media = await opened(open_media(settings))
         asterisk = await opened(open_asterisk(settings))
         outboxes = await opened(open_outboxes(settings, storage.store, bus, earlier.left.all()))
-        left, journal = earlier.left, earlier.journal
-        store, installation = storage.store, storage.installation
-        audit, history = storage.audit, storage.history
-        ari, codecs, reports, webhooks = asterisk.ari, asterisk.codecs, outboxes.ami, outboxes.webhooks
 
-        # What goes on in the background: the lines outlive the keypads, and those outlive the calls.
+        # The lines outlive the keypads, and those outlive the calls.
         line_tasks = await opened(guarded_tasks())
         calls = await opened(open_calls(settings, bus, earlier, storage, media, asterisk))
-        manager = line_manager(settings, bus, storage, media, calls, line_tasks)
-        statuses = StatusMonitor(calls.lines, ari, calls.bot, bus, calls.registry.drain)
-        lines, bot, registry = calls.lines, calls.bot, calls.registry
-        keypads, cards, resources, dispatcher = calls.keypads, calls.cards, calls.resources, calls.dispatcher
-        call_tasks = calls.tasks
+        lines = make_lines(settings, bus, storage, media, asterisk, calls, line_tasks)
 
-        def look_around() -> Surroundings:
-            from ari_app.surroundings import surroundings
+        # Who counts what happens, and who tells of it; before anything can happen.
+        metrics = await opened(open_metrics(settings, storage, asterisk, outboxes, calls, lines.statuses))
+        pbx = await opened(open_pbx(bus, storage, outboxes, calls, lines.statuses))
+        upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, lines, pbx)
 
-            return surroundings(
-                settings,
-                manager.all_settings(),
-                has_bot=bool(installation.settings.token),
-                proxy=installation.settings.way,
-                turn=installation.settings.relay,
-                holds_app=ari.state is ConnectionState.CONNECTED,
-                telegram_offset_s=manager.telegram_offset_s,
-            )
-
-        # Before anything can happen: what counts it, and who is told of it.
-        metrics = await opened(open_metrics(settings, storage, asterisk, outboxes, calls, statuses))
-        pbx = await opened(open_pbx(bus, storage, outboxes, calls, statuses))
-        upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, manager, statuses, pbx)
-        installation.on_change(upkeep.retention.follow)
-        installation.on_change(partial(follow_installation, installation, bot, manager))
-
-        reconciled = asyncio.Event()
-        looking = partial(reconciling, ari, left.kept, return_lost, reconciled.set)
-        line_tasks.supervise(looking, "what is left behind in Asterisk")
-        line_tasks.supervise(journal.run, "journal of calls")
-        line_tasks.supervise(upkeep.retention.run, "retention")
-        line_tasks.supervise(codecs.run, "codecs of Asterisk")
-        line_tasks.supervise(statuses.run, "status")
-        line_tasks.supervise(pbx.activity.run, "activity")
-        line_tasks.supervise(partial(registry.admission.run, registry.live), "load of the machine")
-        if ports := calls.ports:
-            line_tasks.supervise(ports.run, "RTP ports of Asterisk")
-        await manager.load()
+        # From here on it works: first what has to go on, then the lines, then calls that were left, then new ones.
+        storage.installation.on_change(upkeep.retention.follow)
+        storage.installation.on_change(partial(lines.follow, storage.installation, calls.bot))
+        reconciled = _begin(line_tasks, earlier, asterisk, calls, lines.statuses, pbx, upkeep)
+        await lines.manager.load()
         earlier.media_held.let_go()
-        await stack.enter_async_context(guard(HandedOver(registry, reports, store)))
-        LeftCallHandler(
-            left, journal, lines, registry, resources, keypads, cards, history, call_tasks, reconciled
-        ).begin()
+        # Before a call is taken up: a run that fails then may leave its calls to the next one.
+        await opened(guard(HandedOver(calls.registry, outboxes.ami, storage.store)))
+        begin_left(earlier, storage, calls, reconciled)
         # What has come meanwhile may be about a call that was left.
-        line_tasks.supervise(partial(asterisk.take_events, dispatcher, bus), "events of Asterisk")
-
+        line_tasks.supervise(partial(asterisk.take_events, calls.dispatcher, bus), "events of Asterisk")
         upkeep.begin(line_tasks)
         if settings.agi:
             serve_agi(settings.agi, pbx, calls, storage)
@@ -179,35 +146,44 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         # The page and the API, and the bot: what they need takes long to load, so people who talk come first.
         with suppress(TimeoutError):
             async with asyncio.timeout(LEFT_S):
-                await left.go_on()
-        await asyncio.to_thread(importlib.import_module, "ari_app.web.server")
-        from ari_app.doctor import Doctor
-        from ari_app.web.server import serving
-
-        services = Services(
-            lines=manager,
-            statuses=statuses,
-            account_setup=AccountSetup(manager, bot, bus),
-            dispatcher=dispatcher,
-            placer=pbx.placer,
-            card_files=CardFiles(store),
-            registry=registry,
-            history=history,
-            doctor=Doctor(look_around),
-            installation=installation,
-            store=store,
-            bus=bus,
-            webhooks=webhooks,
-            metrics=metrics,
-            audit=audit,
-            alerts=upkeep.alerts,
-            people=upkeep.people,
-            activity=pbx.activity,
-            backups=upkeep.backups,
-            updates=upkeep.updates,
-            ami=reports,
+                await earlier.left.go_on()
+        page = await opened(
+            open_page(settings, sockets, bus, storage, asterisk, outboxes, calls, lines, metrics, pbx, upkeep)
         )
-        web = await stack.enter_async_context(serving(services, settings.web, sockets, settings.oidc))
-        line_tasks.supervise(bot.run, "bot")
-        reload = Reload(settings, registry, resources, media.pool, installation)
-        yield Astergram(ari, left, bot, manager, registry, keypads, cards, services, web, reload)
+        line_tasks.supervise(calls.bot.run, "bot")
+        yield Astergram(
+            ari=asterisk.ari,
+            left=earlier.left,
+            bot=calls.bot,
+            lines=lines.manager,
+            registry=calls.registry,
+            keypads=calls.keypads,
+            cards=calls.cards,
+            services=page.services,
+            web=page.web,
+            reload=Reload(settings, calls.registry, calls.resources, media.pool, storage.installation),
+        )
+
+
+def _begin(
+    tasks: GuardedTasks,
+    earlier: EarlierRun,
+    asterisk: Asterisk,
+    calls: Calls,
+    statuses: StatusMonitor,
+    pbx: Pbx,
+    upkeep: Upkeep,
+) -> asyncio.Event:
+    """Begin what goes on for as long as the program does; set once nothing is in Asterisk of calls nobody knows."""
+    reconciled = asyncio.Event()
+    looking = partial(reconciling, asterisk.ari, earlier.left.kept, return_lost, reconciled.set)
+    tasks.supervise(looking, "what is left behind in Asterisk")
+    tasks.supervise(earlier.journal.run, "journal of calls")
+    tasks.supervise(upkeep.retention.run, "retention")
+    tasks.supervise(asterisk.codecs.run, "codecs of Asterisk")
+    tasks.supervise(statuses.run, "status")
+    tasks.supervise(pbx.activity.run, "activity")
+    tasks.supervise(partial(calls.registry.admission.run, calls.registry.live), "load of the machine")
+    if calls.ports:
+        tasks.supervise(calls.ports.run, "RTP ports of Asterisk")
+    return reconciled

@@ -9,6 +9,7 @@ from functools import partial
 from ari_app.alerts.alerts import Alerts
 from ari_app.alerts.opening import open_alerts
 from ari_app.app.calls import Calls
+from ari_app.app.lines import LineParts
 from ari_app.app.outboxes import Outboxes
 from ari_app.app.pbx import Pbx
 from ari_app.app.storage import Storage
@@ -16,8 +17,6 @@ from ari_app.backups.backups import Backups
 from ari_app.backups.opening import open_backups
 from ari_app.bus import EventBus
 from ari_app.config import Settings
-from ari_app.lines.health import StatusMonitor
-from ari_app.lines.manager import LineManager
 from ari_app.people.memory import Memory
 from ari_app.people.parts import people, rules
 from ari_app.people.people import People
@@ -50,8 +49,7 @@ async def open_upkeep(
     storage: Storage,
     outboxes: Outboxes,
     calls: Calls,
-    manager: LineManager,
-    statuses: StatusMonitor,
+    lines: LineParts,
     pbx: Pbx,
 ) -> Upkeep:
     """As it was set before; nothing of it runs yet. Raises StoreUnavailable."""
@@ -63,7 +61,7 @@ async def open_upkeep(
         store,
         settings.state_dir,
         calls.lines,
-        statuses,
+        lines.statuses,
         calls.bot,
         installation,
         pbx.reporting.put,
@@ -73,11 +71,13 @@ async def open_upkeep(
         clock=time.time,
         on_change=partial(bus.publish, "alerts"),
     )
-    memory = Memory(calls.cards, storage.languages, manager, calls.registry, outboxes.webhooks, alerts, outboxes.ami)
+    memory = Memory(
+        calls.cards, storage.languages, lines.manager, calls.registry, outboxes.webhooks, alerts, outboxes.ami
+    )
     sessions = settings.session("").parent
     obeyed = rules(store, sessions, storage.history, audit, memory, settings.web.browsers_s)
     retention = Retention(obeyed, lambda: installation.settings)
-    return Upkeep(updates, backups, alerts, people(store, sessions, manager, memory), retention)
+    return Upkeep(updates, backups, alerts, people(store, sessions, lines.manager, memory), retention)
 
 
 def _updates(settings: Settings, bus: EventBus) -> UpdateNotice:

@@ -1,0 +1,101 @@
+"""Opens the admin page and the API, once all that they show is at work."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ari_app.app.asterisk import Asterisk
+from ari_app.app.calls import Calls
+from ari_app.app.lines import LineParts
+from ari_app.app.outboxes import Outboxes
+from ari_app.app.pbx import Pbx
+from ari_app.app.storage import Storage
+from ari_app.app.upkeep import Upkeep
+from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.bus import EventBus
+from ari_app.config import Settings
+from ari_app.lines.account_setup import AccountSetup
+from ari_app.lines.card_files import CardFiles
+from ari_app.lines.manager import LineManager
+from ari_app.reports.metrics import Metrics
+from ari_app.web.http.listening import ListeningSockets
+from ari_app.web.http.services import Services
+
+if TYPE_CHECKING:
+    from ari_app.doctor import Surroundings
+    from ari_app.web.server import Served
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where it is, and what it works with."""
+
+    services: Services
+    web: Served
+
+
+@asynccontextmanager
+async def open_page(
+    settings: Settings,
+    sockets: ListeningSockets,
+    bus: EventBus,
+    storage: Storage,
+    asterisk: Asterisk,
+    outboxes: Outboxes,
+    calls: Calls,
+    lines: LineParts,
+    metrics: Metrics,
+    pbx: Pbx,
+    upkeep: Upkeep,
+) -> AsyncIterator[Page]:
+    """What it needs takes long to load, and is loaded here, in a thread."""
+    await asyncio.to_thread(importlib.import_module, "ari_app.web.server")
+    from ari_app.doctor import Doctor
+    from ari_app.web.server import serving
+
+    services = Services(
+        lines=lines.manager,
+        statuses=lines.statuses,
+        account_setup=AccountSetup(lines.manager, calls.bot, bus),
+        dispatcher=calls.dispatcher,
+        placer=pbx.placer,
+        card_files=CardFiles(storage.store),
+        registry=calls.registry,
+        history=storage.history,
+        doctor=Doctor(partial(_look_around, settings, storage, asterisk, lines.manager)),
+        installation=storage.installation,
+        store=storage.store,
+        bus=bus,
+        webhooks=outboxes.webhooks,
+        metrics=metrics,
+        audit=storage.audit,
+        alerts=upkeep.alerts,
+        people=upkeep.people,
+        activity=pbx.activity,
+        backups=upkeep.backups,
+        updates=upkeep.updates,
+        ami=outboxes.ami,
+    )
+    async with serving(services, settings.web, sockets, settings.oidc) as web:
+        yield Page(services, web)
+
+
+def _look_around(settings: Settings, storage: Storage, asterisk: Asterisk, manager: LineManager) -> Surroundings:
+    from ari_app.surroundings import surroundings
+
+    its = storage.installation.settings
+    return surroundings(
+        settings,
+        manager.all_settings(),
+        has_bot=bool(its.token),
+        proxy=its.way,
+        turn=its.relay,
+        holds_app=asterisk.ari.state is ConnectionState.CONNECTED,
+        telegram_offset_s=manager.telegram_offset_s,
+    )
