@@ -16,7 +16,7 @@ from ari_app.config import Settings
 
 
 @dataclass(frozen=True)
-class Asterisk:
+class StasisApplication:
     """``arrivals`` has the events that are nobody's, from the first on, until somebody takes them."""
 
     ari: AriClient
@@ -34,7 +34,7 @@ class Asterisk:
 
 
 @asynccontextmanager
-async def open_asterisk(settings: Settings) -> AsyncIterator[Asterisk]:
+async def open_asterisk(settings: Settings) -> AsyncIterator[StasisApplication]:
     """It connects in the background, again and again."""
     its = settings.asterisk
     ari = AriClient(its.url, its.user, its.password.get_secret_value(), its.app)
@@ -43,4 +43,4 @@ async def open_asterisk(settings: Settings) -> AsyncIterator[Asterisk]:
     # Before the client connects, which is an event too.
     with ari.events.attached("", arrivals.put_nowait):
         async with ari:
-            yield Asterisk(ari, codecs, arrivals)
+            yield StasisApplication(ari, codecs, arrivals)

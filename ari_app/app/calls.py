@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from ari_app.app.asterisk import Asterisk
+from ari_app.app.asterisk import StasisApplication
 from ari_app.app.configured import ami_client
 from ari_app.app.earlier_run import EarlierRun
 from ari_app.app.media import Media
@@ -54,7 +54,7 @@ class Calls:
 
 @asynccontextmanager
 async def open_calls(
-    settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storage, media: Media, asterisk: Asterisk
+    settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storage, media: Media, asterisk: StasisApplication
 ) -> AsyncIterator[Calls]:
     """Leaving ends every call with its reason, and then waits for the keypads, which outlive the calls, to be hidden.
 
@@ -120,7 +120,7 @@ def _registry(
     return CallRegistry(bus, storage.history, listeners, admission, drain=drain, journal=journal)
 
 
-def _resources(settings: Settings, storage: Storage, media: Media, asterisk: Asterisk) -> CallResources:
+def _resources(settings: Settings, storage: Storage, media: Media, asterisk: StasisApplication) -> CallResources:
     audio = AudioSettings(
         pool=media.pool,
         codecs=asterisk.codecs,

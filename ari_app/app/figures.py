@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ari_app.app.asterisk import Asterisk
+from ari_app.app.asterisk import StasisApplication
 from ari_app.app.calls import Calls
 from ari_app.app.outboxes import Outboxes
 from ari_app.app.storage import Storage
@@ -18,7 +18,12 @@ from ari_app.reports.traces import tracing
 
 @asynccontextmanager
 async def open_metrics(
-    settings: Settings, storage: Storage, asterisk: Asterisk, outboxes: Outboxes, calls: Calls, statuses: StatusMonitor
+    settings: Settings,
+    storage: Storage,
+    asterisk: StasisApplication,
+    outboxes: Outboxes,
+    calls: Calls,
+    statuses: StatusMonitor,
 ) -> AsyncIterator[Metrics]:
     """Those for Prometheus. Spans are sent where the environment says so, the last ones when this is left."""
     connections: dict[str, AsteriskLink] = {"ari": asterisk.ari}

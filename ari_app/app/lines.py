@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ari_app.app.asterisk import Asterisk
+from ari_app.app.asterisk import StasisApplication
 from ari_app.app.calls import Calls
 from ari_app.app.configured import server
 from ari_app.app.media import Media
@@ -38,7 +38,7 @@ def make_lines(
     bus: EventBus,
     storage: Storage,
     media: Media,
-    asterisk: Asterisk,
+    asterisk: StasisApplication,
     calls: Calls,
     tasks: GuardedTasks,
 ) -> LineParts:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ari_app.app.asterisk import Asterisk
+from ari_app.app.asterisk import StasisApplication
 from ari_app.app.calls import Calls
 from ari_app.app.lines import LineParts
 from ari_app.app.outboxes import Outboxes
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Page:
+class ServedPage:
     """Where it is, and what it works with."""
 
     services: Services
@@ -46,14 +46,14 @@ async def open_page(
     sockets: ListeningSockets,
     bus: EventBus,
     storage: Storage,
-    asterisk: Asterisk,
+    asterisk: StasisApplication,
     outboxes: Outboxes,
     calls: Calls,
     lines: LineParts,
     metrics: Metrics,
     pbx: Pbx,
     upkeep: Upkeep,
-) -> AsyncIterator[Page]:
+) -> AsyncIterator[ServedPage]:
     """What it needs takes long to load, and is loaded here, in a thread."""
     await asyncio.to_thread(importlib.import_module, "ari_app.web.server")
     from ari_app.doctor import Doctor
@@ -83,10 +83,12 @@ async def open_page(
         ami=outboxes.ami,
     )
     async with serving(services, settings.web, sockets, settings.oidc) as web:
-        yield Page(services, web)
+        yield ServedPage(services, web)
 
 
-def _look_around(settings: Settings, storage: Storage, asterisk: Asterisk, manager: LineManager) -> Surroundings:
+def _look_around(
+    settings: Settings, storage: Storage, asterisk: StasisApplication, manager: LineManager
+) -> Surroundings:
     from ari_app.surroundings import surroundings
 
     its = storage.installation.settings

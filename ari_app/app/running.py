@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ari_app.app.asterisk import Asterisk, open_asterisk
+from ari_app.app.asterisk import StasisApplication, open_asterisk
 from ari_app.app.calls import Calls, begin_left, open_calls
 from ari_app.app.earlier_run import EarlierRun, take_over
 from ari_app.app.figures import open_metrics
@@ -168,7 +168,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
 def _begin(
     tasks: GuardedTasks,
     earlier: EarlierRun,
-    asterisk: Asterisk,
+    asterisk: StasisApplication,
     calls: Calls,
     statuses: StatusMonitor,
     pbx: Pbx,
