@@ -144,6 +144,7 @@ def discard_of(ended: Any) -> str:
     return type(ended.reason).__name__.removeprefix("PhoneCallDiscardReason")
 
 
+@pytest.mark.timeout(240)  # four calls and three kills, and a busy machine starts slowly
 @TRANSPORTS
 async def test_calls_go_on_and_end_as_any_call(supervised: SupervisedMaker, transport: str) -> None:
     async with supervised(asterisk={"transport": transport}) as its, cast(its) as them:
