@@ -161,15 +161,16 @@ class Engine:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(handle, *args)
 
-    def _on_frames(self, _: int, mode: object, device: object, frames: Sequence[Any]) -> None:
-        if not (mode == ntgcalls.StreamMode.PLAYBACK and device == MICROPHONE and frames):
+    def _on_frames(self, _call: int, _mode: object, _device: object, frames: Sequence[Any]) -> None:
+        # Of the one stream that is asked for: mode and device, slow to compare, are always the same.
+        if not frames:
             return
         if not hasattr(self._entered, "thread"):
             self._entered.thread = True
             self._enter_thread()
         try:
             if self._open:
-                for said in self._listener.on_frame(bytes(frames[0].data)):
+                for said in self._listener.on_frame(frames[0].data):
                     self._send(said)
         except Exception as error:
             # One that reached the native thread would end the process.

@@ -23,10 +23,6 @@ class Format:
         """What a packet adds to RTP's timestamp."""
         return self.clock * PACKET_MS // 1000
 
-    def timestamp_at_48_khz(self, timestamp: int) -> int:
-        """RTP's, as 32 bits at 48 kHz: it wraps with the other."""
-        return timestamp * (SAMPLE_RATE // self.clock) & 0xFFFFFFFF
-
 
 FORMATS: Mapping[Codec, Format] = {
     "opus": Format(107, SAMPLE_RATE, OpusDecoder, OpusEncoder),  # the type is Asterisk's own

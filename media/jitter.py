@@ -10,6 +10,7 @@ By hand: aiortc's only puts packets in order, and neither conceals a loss nor fo
 """
 
 from collections import deque
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from media.codecs import (
@@ -61,6 +62,23 @@ class _Packet(NamedTuple):
     """In seconds, when it came."""
 
 
+@dataclass(slots=True)
+class _Counts:
+    received: int = 0
+    bytes: int = 0
+    lost: int = 0
+    late: int = 0
+    reordered: int = 0
+    duplicates: int = 0
+    undecodable: int = 0
+    overflows: int = 0
+    silent_ticks: int = 0
+    skipped_ticks: int = 0
+    inserted_ticks: int = 0
+    concealed: int = 0
+    """Samples."""
+
+
 class JitterBuffer:
     """Packets in, ticks out. Until ``release``, the newest ``MAX_KEPT`` is kept and silence comes out.
 
@@ -80,9 +98,7 @@ class JitterBuffer:
         self._mean_wait = 0.0
         self._now = 0.0
         self._ticks_to_squeeze = 0
-        self._received = self._bytes = self._lost = self._late = self._reordered = self._duplicates = 0
-        self._undecodable = self._overflows = 0
-        self._concealed = self._silent_ticks = self._skipped_ticks = self._inserted_ticks = 0
+        self._counts = _Counts()
         self.new_stream()
 
     def put(self, seq: int, timestamp: int, payload: bytes, now: float) -> None:
@@ -90,23 +106,23 @@ class JitterBuffer:
         try:
             samples = self._decoder.samples(payload)
         except CodecError:
-            self._undecodable += 1
+            self._counts.undecodable += 1
             return
         packet = _Packet(self._seq.unwrap(seq), self._timestamp.unwrap(timestamp), samples, payload, now)
         if self._newest is not None and packet.seq - self._newest.seq > MAX_DROPOUT:
             self.new_stream()
             self.put(seq, timestamp, payload, now)
             return
-        self._received += 1
-        self._bytes += len(payload)
+        self._counts.received += 1
+        self._counts.bytes += len(payload)
         if packet.seq in self._waiting:
-            self._duplicates += 1
+            self._counts.duplicates += 1
         elif self._next_seq is None or packet.seq >= self._next_seq:
             self._keep(packet)
         elif packet.seq in self._done_seqs:
-            self._duplicates += 1
+            self._counts.duplicates += 1
         else:
-            self._late += 1
+            self._counts.late += 1
             self._late_run += 1
             if self._late_run >= MAX_LATE_RUN:
                 self.new_stream()
@@ -136,7 +152,7 @@ class JitterBuffer:
         """The next tick: sound, a guess at what was lost, or silence. ``now``: on the clock of `put`."""
         self._now = now
         if not self._ready and not self._fill():
-            self._silent_ticks += 1
+            self._counts.silent_ticks += 1
             return SILENCE
         tick = self._ready.popleft()
         excess = self._mean_wait - self._target.samples
@@ -153,25 +169,25 @@ class JitterBuffer:
         """What was counted, together with the numbers of the transport that owns this buffer."""
         return MediaStats(
             from_asterisk=FlowStats(
-                packets=self._received,
-                bytes=self._bytes,
-                lost=self._lost,
-                late=self._late,
-                reordered=self._reordered,
-                duplicates=self._duplicates,
-                rejected=rejected + self._undecodable,
+                packets=self._counts.received,
+                bytes=self._counts.bytes,
+                lost=self._counts.lost,
+                late=self._counts.late,
+                reordered=self._counts.reordered,
+                duplicates=self._counts.duplicates,
+                rejected=rejected + self._counts.undecodable,
                 foreign=foreign,
             ),
             to_asterisk=to_asterisk or FlowStats(),
             jitter_ms=round(self._target.jitter / _MS, 1),
             buffer_ms=int(self._mean_wait if self._playing else self._level) // _MS,
             target_ms=int(self._target.samples) // _MS,
-            concealed_ms=self._concealed // _MS,
-            silence_ms=self._silent_ticks * TICK_MS,
+            concealed_ms=self._counts.concealed // _MS,
+            silence_ms=self._counts.silent_ticks * TICK_MS,
             backlog_ms=int(max(0.0, min(self._backlog, self._excess) if self._playing else self._level)) // _MS,
-            skipped_ms=self._skipped_ticks * TICK_MS,
-            inserted_ms=self._inserted_ticks * TICK_MS,
-            overflows=overflows + self._overflows,
+            skipped_ms=self._counts.skipped_ticks * TICK_MS,
+            inserted_ms=self._counts.inserted_ticks * TICK_MS,
+            overflows=overflows + self._counts.overflows,
         )
 
     # Keeping
@@ -205,7 +221,7 @@ class JitterBuffer:
         self._late_run = 0
         newest = self._newest
         if newest is not None and packet.seq < newest.seq:
-            self._reordered += 1
+            self._counts.reordered += 1
         else:
             if newest is not None and (
                 packet.timestamp - newest.timestamp != (packet.seq - newest.seq) * newest.samples
@@ -217,7 +233,7 @@ class JitterBuffer:
         self._waiting_samples += packet.samples
         while len(self._waiting) > 1 and self._level > self._max_kept:
             self._take_out(self._oldest())
-            self._overflows += 1
+            self._counts.overflows += 1
 
     def _oldest(self) -> _Packet:
         return self._waiting[min(self._waiting)]
@@ -260,7 +276,7 @@ class JitterBuffer:
         if waited < self._target.samples:
             return False
         if self._next_seq is not None:
-            self._lost += self._lost_before(first.seq)
+            self._counts.lost += self._lost_before(first.seq)
         self._next_seq, self._next_timestamp = first.seq, first.timestamp
         self._playing = True
         self._concealed_run = 0
@@ -305,17 +321,17 @@ class JitterBuffer:
         try:
             self._append(self._decoder.decode(packet.payload))
         except CodecError:
-            self._undecodable += 1
+            self._counts.undecodable += 1
             self._append(self._decoder.conceal())
 
     def _conceal(self, packets: int, missing: int) -> None:
         """Guess what lost packets said, beyond what was guessed while they were only late; the rest stays a pause."""
-        self._lost += packets
+        self._counts.lost += packets
         wanted = min(missing, MAX_CONCEALED)
         filled = self._concealed_run
         while filled < wanted and (guess := self._decoder.conceal()[: (wanted - filled) * SAMPLE_BYTES]):
             self._append(guess)
-            self._concealed += len(guess) // SAMPLE_BYTES
+            self._counts.concealed += len(guess) // SAMPLE_BYTES
             filled += len(guess) // SAMPLE_BYTES
         self._next_timestamp += min(filled, max(0, missing))
 
@@ -324,7 +340,7 @@ class JitterBuffer:
         while not self._ready and self._concealed_run < MAX_CONCEALED and (guess := self._decoder.conceal()):
             self._append(guess)
             self._concealed_run += len(guess) // SAMPLE_BYTES
-            self._concealed += len(guess) // SAMPLE_BYTES
+            self._counts.concealed += len(guess) // SAMPLE_BYTES
 
     def _append(self, pcm: bytes) -> None:
         if self._rest:
@@ -345,7 +361,7 @@ class JitterBuffer:
         if excess < -TOO_SHORT and self._pauses.long_enough and self._pauses.quiet(tick):
             self._ready.appendleft(tick)
             self._mean_wait += TICK_SAMPLES
-            self._inserted_ticks += 1
+            self._counts.inserted_ticks += 1
         elif excess - self._backlog > SQUEEZE and not self._ticks_to_squeeze:
             self._decode(1)
             if self._ready:
@@ -366,6 +382,6 @@ class JitterBuffer:
         return self._ready.popleft()
 
     def _left_out(self) -> None:
-        self._skipped_ticks += 1
+        self._counts.skipped_ticks += 1
         self._mean_wait -= TICK_SAMPLES
         self._backlog = max(0.0, self._backlog - TICK_SAMPLES)

@@ -54,10 +54,6 @@ class PacketTransport(ABC):
     def _take_in(self) -> None:
         """Give the jitter buffer what has come."""
 
-    def _count_sent(self, size: int) -> None:
-        self._sent += 1
-        self._sent_bytes += size
-
     def pull(self) -> list[bytes]:
         """The next tick from the jitter buffer, with the other half of its packet; none that nobody would hear."""
         self._take_in()

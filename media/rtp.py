@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from media.codecs import SAMPLE_RATE
 from media.formats import FORMATS
 from media.packets import PacketTransport
 from media.types import Codecs, MediaError
@@ -105,6 +106,7 @@ class RtpTransport(PacketTransport):
     def __init__(self, port: UdpPort) -> None:
         super().__init__(BEST)
         self._format = FORMATS[BEST.from_asterisk]
+        self._to_48_khz = SAMPLE_RATE // self._format.clock
         self._sender: RtpSender
         self._port = port
         self._peer: Address | None = None
@@ -135,6 +137,7 @@ class RtpTransport(PacketTransport):
         if codecs != BEST:
             self._use(codecs)
         self._format = FORMATS[codecs.from_asterisk]
+        self._to_48_khz = SAMPLE_RATE // self._format.clock
         sent = FORMATS[codecs.to_asterisk]
         self._sender = RtpSender(sent.payload_type, sent.step)
         self._heard_at = time.monotonic()
@@ -143,11 +146,13 @@ class RtpTransport(PacketTransport):
         if self._peer is not None:
             data = self._sender.next(self._encoder.encode(sound))
             self._port.send(data, self._peer)
-            self._count_sent(len(data))
+            self._sent += 1
+            self._sent_bytes += len(data)
 
     def _take_in(self) -> None:
         if self._peer is not None:
-            for data, source, at in self._port.received():
+            while came := self._port.receive():
+                data, source, at = came
                 self._received(data, source, at)
                 if self._jitter.has_next and time.monotonic() - at < JUST_NOW_S:
                     return
@@ -175,7 +180,8 @@ class RtpTransport(PacketTransport):
 
     def _take(self, packet: RtpPacket, at: float) -> None:
         if packet.payload_type == self._format.payload_type:
-            self._jitter.put(packet.seq, self._format.timestamp_at_48_khz(packet.timestamp), packet.payload, at)
+            at_48_khz = packet.timestamp * self._to_48_khz & 0xFFFFFFFF  # it wraps with the other
+            self._jitter.put(packet.seq, at_48_khz, packet.payload, at)
         else:
             self._rejected += 1
             self._jitter.skip(packet.seq)

@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 
 from media.arrival import NOTES_BYTES, note_arrivals, waited_s
 
@@ -37,16 +36,16 @@ class UdpPort:
         host, port = self._socket.getsockname()[:2]
         return host, port
 
-    def received(self) -> Iterator[Datagram]:
-        """What has come since the last time. Whoever stops early finds the rest the next time."""
+    def receive(self) -> Datagram | None:
+        """The next one that has come; None once there is no other."""
         while True:
             try:
                 data, notes, _, source = self._socket.recvmsg(DATAGRAM_BYTES, NOTES_BYTES)
             except BlockingIOError:
-                return
+                return None
             except OSError:  # a datagram of ours was refused: whoever has the other port is known by its packets
                 continue
-            yield data, source[:2], time.monotonic() - waited_s(notes)
+            return data, source[:2], time.monotonic() - waited_s(notes)
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram, or lose it: to audio, a full buffer or a port that is closed for a moment is no error."""

@@ -123,7 +123,8 @@ class WebSocketTransport(PacketTransport):
             packet = self._to_send.popleft()
             self._pace.sent(now)
             self._stream.send(packet)
-            self._count_sent(len(packet))
+            self._sent += 1
+            self._sent_bytes += len(packet)
 
     def _take_in(self) -> None:
         if self._by_tick:

@@ -149,12 +149,12 @@ def test_a_port_tells_when_each_datagram_came() -> None:
     """Though it is read later, and all at once."""
     port, other = UdpPort("127.0.0.1"), UdpPort("127.0.0.1")
     try:
-        assert list(port.received()) == []
+        assert list(iter(port.receive, None)) == []
         time.sleep(0.1)  # the kernel begins to note times a moment after the first port has asked for them
         for number in range(3):
             other.send(b"%d" % number, port.address)
             time.sleep(0.05)
-        came = list(port.received())
+        came = list(iter(port.receive, None))
         data, sources, times = zip(*came, strict=True)
         assert data == (b"0", b"1", b"2")
         assert set(sources) == {other.address}
@@ -172,7 +172,7 @@ def test_a_wall_clock_that_is_set_tells_no_nonsense(monkeypatch: pytest.MonkeyPa
             port.send(b"x", port.address)
             now = time.time()
             monkeypatch.setattr(arrival, "time", SimpleNamespace(time=lambda now=now, shift=shift: now + shift))
-            [(_, _, at)] = port.received()
+            [(_, _, at)] = iter(port.receive, None)
             assert 0 <= time.monotonic() - at <= arrival.LONGEST_WAIT_S + 1
     finally:
         port.close()
@@ -183,7 +183,7 @@ def test_what_cannot_be_sent_is_lost() -> None:
     try:
         port.send(bytes(70_000), ("127.0.0.1", 9))
         port.send(b"x", ("127.0.0.1", 9))
-        assert list(port.received()) == []
+        assert list(iter(port.receive, None)) == []
     finally:
         port.close()
 
