@@ -44,4 +44,4 @@ async def test_a_session_ends_though_a_tab_is_open(chromium: Tree, tmp_path: Pat
                     call.end(outcome.by_administrator(Direction.IN, talking=True))
                 await expect(page.locator(place).get_by_text(re.compile("Now|Talking"))).to_have_count(0)
         site.clock.now += 2 * HOUR_S
-        await page.wait_for_url(re.compile("/login"))
+        await page.wait_for_url(re.compile(r"/login\?next=/calls$"))

@@ -72,7 +72,7 @@ async def require_role(request: web.Request, handler: Handler) -> web.StreamResp
         if is_api(request):
             raise PageError(401, message("Sign in, or send an API token: Authorization: Bearer TOKEN."))
         if is_htmx(request):
-            return web.Response(status=401, headers={"HX-Redirect": "/login"})
+            return web.Response(status=401)  # live.js loads the page anew
         if request.path == "/events":
             raise PageError(401, message("Sign in first."))
         back = quote(request.path_qs, safe="/") if request.method == "GET" else "/"

@@ -64,13 +64,27 @@ if (document.body.dataset.worker) {
 }
 
 function checkSession() {
-  fetch("/alive").then((answer) => {
-    // What is on its way may be what has ended the session; to reload would be to lose its answer.
-    if (answer.status !== 401 || leaving) return;
-    if (anythingUnsaved()) tellOf("signed-out");
-    else location.reload();
-  }, () => {});
+  fetch("/alive").then((answer) => { if (answer.status === 401) signedOut(); }, () => {});
 }
+
+// Whoever is told first, the stream or a part that asks: the page is loaded anew, once, and leads to signing in.
+let reloading = false;
+function signedOut() {
+  // What is on its way may be what has ended the session; to reload would be to lose its answer.
+  if (leaving || reloading) return;
+  if (anythingUnsaved()) {
+    tellOf("signed-out");
+    return;
+  }
+  reloading = true;
+  location.reload();
+}
+addEventListener("pageshow", () => { reloading = false; });
+document.body.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (event.detail.xhr.status !== 401) return;
+  event.preventDefault();
+  signedOut();
+});
 document.body.addEventListener("htmx:sendError", () => { away.hidden = false; });
 document.body.addEventListener("htmx:afterOnLoad", () => {
   away.hidden = document.documentElement.dataset.stream !== "lost";
