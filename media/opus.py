@@ -6,8 +6,9 @@ else the system's.
 
 import ctypes
 import ctypes.util
-import importlib.metadata
+import importlib.util
 from functools import lru_cache
+from pathlib import Path
 
 from media.codecs import PACKET_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE, CodecError
 
@@ -27,8 +28,11 @@ _TOC_COUNT = 3
 
 def _library() -> ctypes.CDLL:
     """Raises ImportError where there is none."""
-    bundled = [file for file in importlib.metadata.files("av") or () if file.name.startswith("libopus")]
-    path = str(bundled[0].locate()) if bundled else ctypes.util.find_library("opus")
+    package = importlib.util.find_spec("av")
+    # Beside the package, where auditwheel puts it. Not by the list of its files, which a Debian package has none of.
+    beside = Path(package.origin).parent.with_name("av.libs") if package and package.origin else None
+    bundled = sorted(beside.glob("libopus*")) if beside else []
+    path = str(bundled[0]) if bundled else ctypes.util.find_library("opus")
     if path is None:
         raise ImportError("there is no libopus on this machine: install it (Debian: libopus0)")
     library = ctypes.CDLL(path)

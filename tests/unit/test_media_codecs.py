@@ -1,5 +1,7 @@
 """A tone goes through each codec and comes out at its own frequency."""
 
+import ctypes.util
+import importlib.metadata
 from typing import Any
 
 import av
@@ -9,7 +11,7 @@ import pytest
 from media.codecs import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE, CodecError
 from media.formats import FORMATS
 from media.g7xx import pitch
-from media.opus import OpusDecoder
+from media.opus import OpusDecoder, _library
 from media.resampler import Pcm, Resampler
 from media.silence import LevelMeter
 from media.types import Codec
@@ -24,6 +26,13 @@ def tone(hertz: float, packets: int, rate: int = SAMPLE_RATE) -> list[Pcm]:
 
 def frequency(pcm: Pcm, rate: int) -> float:
     return float(np.argmax(np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))) * rate / len(pcm))
+
+
+def test_opus_is_found_where_neither_a_list_of_files_nor_the_system_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a Debian package, which has no RECORD of its libraries."""
+    monkeypatch.setattr(importlib.metadata, "files", lambda name: None)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    assert _library().opus_get_version_string
 
 
 @pytest.mark.parametrize("codec", FORMATS)
