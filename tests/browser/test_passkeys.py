@@ -1,15 +1,17 @@
-"""A passkey in a browser, by Chromium's virtual authenticator: added, asked for at a sign-in, removed."""
+"""A passkey in a browser, by Chromium's virtual authenticator: added, asked for at a sign-in and a change, removed."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
 from ari_app.sandbox.debian import Tree
-from tests.browser.conftest import PASSWORD, screenshot, window
+from tests.browser.conftest import PASSWORD, launched, screenshot, window
 from tests.browser.test_users import examined
-from tests.integration.web_helpers import Site, site
+from tests.integration.web_helpers import Clock, Site, signed_in, site
+from tests.oidc_provider import CLIENT, SECRET, oidc_provider
 
 WORDS = {
     "en-US": ("Add a passkey or security key", "Use a passkey or security key", "Sign out", "was cancelled"),
@@ -103,3 +105,42 @@ async def test_by_an_address_there_are_none(tmp_path: Path, chromium: Tree) -> N
         await page.goto(f"{served.url}/account/two-factor")
         await expect(page.locator("#passkeys")).to_contain_text("They need an address with a name")
         await examined(page, "/account/two-factor, by an address")
+
+
+@pytest.mark.parametrize("language", WORDS)
+async def test_who_has_no_password_confirms_by_their_key(tmp_path: Path, chromium: Tree, language: str) -> None:
+    """They have come by a provider: one touch for new codes, two for one more key."""
+    clock = Clock(1_800_000_000.0)
+    async with oidc_provider(clock) as provider, launched(chromium) as browser:
+        its = {"issuer": provider.url, "client_id": CLIENT, "client_secret": SECRET, "users": "create"}
+        async with site(tmp_path, clock=clock, oidc=its) as served:
+            async with signed_in(served):
+                pass
+            page = await browser.new_page(locale=language)
+            await page.goto(f"{served.url}/login/oidc?next=/account")
+            await page.wait_for_url(f"{served.url}/account")
+            url = served.url.replace("127.0.0.1", "localhost")
+            for each in await page.context.cookies():
+                at_localhost: Any = {**each, "domain": "localhost"}
+                await page.context.add_cookies([at_localhost])
+            devices, _ = await plugged_in(page)
+            place = f"{url}/account/two-factor"
+            await page.goto(place)
+            await page.fill("[name=passkey_name]", "blue key")
+            await page.click("#passkeys button.primary")
+            await expect(page.locator("#made")).to_be_visible()
+
+            await page.goto(place)
+            await examined(page, "/account/two-factor, without a password")
+            await screenshot(page, f"passkeys-confirm-{language}", phone=True)
+            await page.click("form[action$='/codes'] button:not(.danger)")
+            await expect(page.locator("#made code")).to_contain_text(re.compile(r"^[a-z2-9-]{14}\n"))
+
+            await page.goto(place)
+            await page.fill("[name=passkey_name]", "red key")
+            await devices.send("WebAuthn.addVirtualAuthenticator", {"options": SECURITY_KEY | {"transport": "nfc"}})  # type: ignore[attr-defined]
+            await page.click("#passkeys button.primary")
+            await expect(page.locator("#passkeys table")).to_contain_text("red key")
+
+            await page.locator("#passkeys tr", has_text="red key").locator("button").click()
+            await expect(page.locator("#passkeys table")).not_to_contain_text("red key")

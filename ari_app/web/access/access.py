@@ -137,6 +137,18 @@ class Access:
         await self.two_factor.check(user, code)
         self._codes.right(user.name)
 
+    async def check_own_passkey(
+        self, user: UserRow, session: str, party: RelyingParty | None, credential: str, address: str
+    ) -> None:
+        """The same with a passkey, by what its device has answered in a session (its digest).
+
+        Raises PasskeyRefused, TooManyTries.
+        """
+        self._check_wait_for_code(user.name, address)
+        self._codes.wrong(user.name)
+        await self.passkeys.confirm(user, session, party, credential)
+        self._codes.right(user.name)
+
     async def check_own(self, user: UserRow, password: str, address: str) -> None:
         """Have somebody who is signed in say their password again; raises WrongPassword, TooManyTries."""
         await self._check(user, user.name, password, address, WrongPassword(OWN))

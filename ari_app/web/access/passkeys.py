@@ -67,13 +67,30 @@ def relying_party(request: web.Request) -> RelyingParty | None:
     return None
 
 
+class _Challenges:
+    """What devices have to sign, for each browser its own: the same until it is used, once."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+
+    def offer(self, user: UserRow, session: str) -> bytes:
+        challenge = self._open.setdefault((user.id, session), secrets.token_bytes(CHALLENGE_BYTES))
+        self._open.move_to_end((user.id, session))
+        if len(self._open) > MOST_OFFERED:
+            self._open.popitem(last=False)
+        return challenge
+
+    def take(self, user: UserRow, session: str) -> bytes | None:
+        return self._open.pop((user.id, session), None)
+
+
 class Passkeys:
     """Those of all users. ``clock`` gives Unix time."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._kept = PasskeyRepository(store)
         self._clock = clock
-        self._offered: OrderedDict[tuple[int, str], bytes] = OrderedDict()  # challenges, for each browser its own
+        self._to_add, self._to_confirm = _Challenges(), _Challenges()
         self._counts: dict[str, int] = {}  # of credentials: what the database may not have been told yet
 
     async def all(self, user: UserRow) -> list[PasskeyRow]:
@@ -82,10 +99,7 @@ class Passkeys:
 
     async def creation_options(self, user: UserRow, session: str, party: RelyingParty) -> str:
         """What a browser is to ask a device for, as JSON; the same challenge in a session until it is used."""
-        challenge = self._offered.setdefault((user.id, session), secrets.token_bytes(CHALLENGE_BYTES))
-        self._offered.move_to_end((user.id, session))
-        if len(self._offered) > MOST_OFFERED:
-            self._offered.popitem(last=False)
+        challenge = self._to_add.offer(user, session)
         known = [each.credential for each in await self.all(user) if each.rp_id == party.id]
         return str((await _ceremonies()).creation_options(party, user.name, challenge, known))
 
@@ -105,7 +119,7 @@ class Passkeys:
             raise PasskeyRefused(said, "passkey_name")
         if len(await self.all(user)) >= MOST:
             raise PasskeyRefused(message("There are {most} passkeys already: remove one.", most=MOST))
-        challenge = self._offered.pop((user.id, session), None)
+        challenge = self._to_add.take(user, session)
         if challenge is None or party is None:
             raise PasskeyRefused
         try:
@@ -134,6 +148,17 @@ class Passkeys:
             return ""
         its = [each.credential for each in await self.all(user) if each.rp_id == party.id]
         return str((await _ceremonies()).request_options(party, challenge, its)) if its else ""
+
+    async def confirmation_options(self, user: UserRow, session: str, party: RelyingParty | None) -> str:
+        """The same for who is signed in, and confirms a change; the same challenge in a session until it is used."""
+        return await self.request_options(user, party, self._to_confirm.offer(user, session))
+
+    async def confirm(self, user: UserRow, session: str, party: RelyingParty | None, credential: str) -> None:
+        """Whether it is still they, by what their device has answered to that; raises PasskeyRefused."""
+        challenge = self._to_confirm.take(user, session)
+        if challenge is None:
+            raise PasskeyRefused
+        await self.check(user, party, challenge, credential)
 
     async def check(self, user: UserRow, party: RelyingParty | None, challenge: bytes, credential: str) -> None:
         """Let in who has one of a user's; raises PasskeyRefused."""

@@ -23,6 +23,10 @@ routes = web.RouteTableDef()
 
 PLACE = "/account/two-factor"
 QR_MODULE_PX, QR_BORDER = 6, 4
+NOTHING_TO_CONFIRM_BY = message(
+    "Nothing can be changed here: you have no password, no device that works at this address, and no recovery code "
+    "left. Ask an administrator to turn your two-factor authentication off under Settings → Users, then set it up anew."
+)
 
 
 @routes.get(PLACE)
@@ -35,12 +39,16 @@ async def two_factor_page(request: web.Request, status: int = 200, **values: Any
     """All of it."""
     access, user, session = access_of(request), await own(request), identity(request).digest
     its, party = access.two_factor, relying_party(request)
+    left = await its.codes_left(user)
+    again = "" if user.hash else await access.passkeys.confirmation_options(user, session, party)
     base: dict[str, Any] = {
         "user": user,
         "needed": identity(request).must_enrol,
         "demanded": needs_second_factor(request, user, identity(request).way),
         "codes": None,
-        "left": await its.codes_left(user),
+        "left": left,
+        "again_options": again,
+        "cannot_confirm": NOTHING_TO_CONFIRM_BY if _is_stuck(user, again, left) else None,
         "passkeys": await access.passkeys.all(user),
         "passkey_name": "",
         "options": await access.passkeys.creation_options(user, session, party) if party else "",
@@ -104,16 +112,20 @@ async def kept_on(request: web.Request, user: UserRow, place: str = "again") -> 
 async def unconfirmed(
     request: web.Request, user: UserRow, place: str = "again", **values: Any
 ) -> web.StreamResponse | None:
-    """None once they have said their password again, or, without one, a code; else the page that says why not, where.
+    """None once they have said their password again, or, without one, a code, or their passkey's device has answered;
+    else the page that says why not, where.
 
     ``values``: of the page.
     """
     access, fields, address = access_of(request), await form(request), remote(request)
     try:
-        if user.hash is None:
-            await access.check_own_code(user, fields.get("code", ""), address)
-        else:
+        if user.hash is not None:
             await access.check_own(user, fields.get("password", ""), address)
+        elif credential := fields.get("confirmation"):
+            session, party = identity(request).digest, relying_party(request)
+            await access.check_own_passkey(user, session, party, credential, address)
+        else:
+            await access.check_own_code(user, fields.get("code", ""), address)
     except TooManyTries as refused:
         page = await two_factor_page(request, 429, errors={place: refused.sentence}, **values)
         page.headers["Retry-After"] = str(refused.wait_s)
@@ -121,6 +133,11 @@ async def unconfirmed(
     except AccessRefused as refused:
         return await two_factor_page(request, 422, errors={place: refused.sentence}, **values)
     return None
+
+
+def _is_stuck(user: UserRow, options: str, codes_left: int) -> bool:
+    """Whether somebody has nothing that they could confirm a change by."""
+    return user.second_factor and not (user.hash or user.totp or options or codes_left)
 
 
 def _qr(address: str) -> Markup:
