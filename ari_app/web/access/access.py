@@ -76,6 +76,10 @@ class Access:
         """Whether whoever comes by that way is asked for a second factor here."""
         return way != "oidc" or self.oidc is None or self.oidc.second_factor == "astergram"
 
+    async def has_second_factor(self, user: UserRow, party: RelyingParty | None) -> bool:
+        """Whether a user has one that works where they are; `second_factor` of a user is asked for all the same."""
+        return user.totp is not None or await self.passkeys.any_for(user, party)
+
     async def first(self) -> UserRow:
         """The administrator who can always sign in with a password; raises UnknownUser."""
         if self.oidc and self.oidc.emergency_user:

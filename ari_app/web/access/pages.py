@@ -97,7 +97,16 @@ async def _code_page(
     access = access_of(request)
     user, nonce = await access.two_factor.asked(challenge)
     options = await access.passkeys.request_options(user, relying_party(request), nonce) if user else ""
-    values = {"challenge": challenge, "next": wanted, "error": error, "options": options, "back": "/login"}
+    elsewhere = {each.rp_id for each in await access.passkeys.all(user)} if user and not options else set()
+    values = {
+        "challenge": challenge,
+        "next": wanted,
+        "error": error,
+        "options": options,
+        "elsewhere": ", ".join(sorted(elsewhere)),
+        "by_app": user is None or user.totp is not None,
+        "back": "/login",
+    }
     return render(request, "access/code.html", status=status, **values)
 
 

@@ -43,10 +43,11 @@ async def add(request: web.Request) -> web.StreamResponse:
 async def remove(request: web.Request) -> web.StreamResponse:
     """Remove one, for whoever says their password, or a code, again."""
     access, user, id = access_of(request), await own(request), request.match_info["id"]
-    known = {str(each.id) for each in await access.passkeys.all(user)}
+    known, party = {str(each.id): each.rp_id for each in await access.passkeys.all(user)}, relying_party(request)
     if id not in known:
         raise web.HTTPNotFound
-    last = user.totp is None and len(known) == 1
+    others = {host for each, host in known.items() if each != id}
+    last = user.totp is None and not (party and party.id in others)
     if last and (refused := await kept_on(request, user, "again-remove")):
         return refused
     if refused := await unconfirmed(request, user, "again-remove"):

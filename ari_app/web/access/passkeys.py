@@ -1,7 +1,7 @@
 """Passkeys and security keys (WebAuthn Level 3) as a second factor: added, and asked for at a sign-in. By py_webauthn.
 
 A credential is for one host name, the relying party's id: that of `public_url`, or localhost, at the page's own port.
-An address has none.
+An address has none. At any other host name it is of no use; the sign-in there takes a recovery code, not less.
 """
 
 import asyncio
@@ -96,6 +96,12 @@ class Passkeys:
     async def all(self, user: UserRow) -> list[PasskeyRow]:
         """A user's, the oldest first."""
         return await self._kept.all(user.id)
+
+    async def any_for(self, user: UserRow, party: RelyingParty | None) -> bool:
+        """Whether a user has one that works there."""
+        if party is None or not user.passkeys:
+            return False
+        return any(each.rp_id == party.id for each in await self.all(user))
 
     async def creation_options(self, user: UserRow, session: str, party: RelyingParty) -> str:
         """What a browser is to ask a device for, as JSON; the same challenge in a session until it is used."""

@@ -11,6 +11,7 @@ from ari_app.networks import address_of
 from ari_app.store.errors import StoreUnavailable
 from ari_app.store.users import UserRow
 from ari_app.web.access.access import access_of
+from ari_app.web.access.passkeys import relying_party
 from ari_app.web.access.tokens import MakerRemoved, TokenExpired, role_of
 from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
 from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
@@ -42,7 +43,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
             csrf_of(secret),
             name=user.name,
             user_id=user.id,
-            must_enrol=_must_enrol(request, user, session.way),
+            must_enrol=await _must_enrol(request, user, session.way),
             way=session.way,
         )
     elif request.path == METRICS and _may_scrape(request):
@@ -64,8 +65,10 @@ def needs_second_factor(request: web.Request, user: UserRow, way: str) -> bool:
     return access_of(request).asks_second_factor(way) and user.role in web_of(request).settings.require_two_factor
 
 
-def _must_enrol(request: web.Request, user: UserRow, way: str) -> bool:
-    return needs_second_factor(request, user, way) and not user.second_factor
+async def _must_enrol(request: web.Request, user: UserRow, way: str) -> bool:
+    if not needs_second_factor(request, user, way):
+        return False
+    return not await access_of(request).has_second_factor(user, relying_party(request))
 
 
 def _may_scrape(request: web.Request) -> bool:
@@ -102,7 +105,7 @@ async def still_in(request: web.Request) -> bool:
     try:
         if who.kind == "session":
             living = await access.sessions.living(who.digest)
-            return living is not None and not _must_enrol(request, living[1], living[0].way)
+            return living is not None and not await _must_enrol(request, living[1], living[0].way)
         if who.kind == "token":
             return await access.tokens.is_good(who.token_id)
     except StoreUnavailable as error:

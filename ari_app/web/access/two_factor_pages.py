@@ -50,6 +50,8 @@ async def two_factor_page(request: web.Request, status: int = 200, **values: Any
         "again_options": again,
         "cannot_confirm": NOTHING_TO_CONFIRM_BY if _is_stuck(user, again, left) else None,
         "passkeys": await access.passkeys.all(user),
+        "here": party.id if party else "",
+        "works_here": await access.has_second_factor(user, party),
         "passkey_name": "",
         "options": await access.passkeys.creation_options(user, session, party) if party else "",
         "errors": {},
