@@ -55,8 +55,8 @@ class NoRoom(CallRefused):
 class CallRegistry:
     """Every live call by its id, the last that ended, and what has been counted since the start.
 
-    It publishes "call" (key: its id; data: ``state`` and ``line``) whenever a call begins, has a new event,
-    or has ended, and "meters" (data: what `Sample` has) when its audio was measured.
+    It publishes "call" (key: its id; data: ``state``, ``line`` and ``event``, the type of its last one) whenever a call
+    begins, has a new event, or has ended, and "meters" (data: what `Sample` has) when its audio was measured.
     """
 
     def __init__(
@@ -289,4 +289,5 @@ class CallRegistry:
         )
 
     def _publish(self, call: Call) -> None:
-        self.bus.publish("call", call.id, state=call.state.value, line=call.line)
+        last = type(call.events[-1].event).__name__ if call.events else ""
+        self.bus.publish("call", call.id, state=call.state.value, line=call.line, event=last)

@@ -52,6 +52,24 @@ async def test_an_event_that_comes_after_a_call_leaves_nothing_of_it() -> None:
     assert not len(registry.keeper)
 
 
+async def test_what_is_published_of_a_call_names_its_last_event() -> None:
+    registry = CallRegistry()
+    with registry.bus.subscribe() as published:
+        async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+            call.mark_ringing()
+            call.end(outcome.not_answered(1.0))
+        call.add_event(KeypadHidden())
+    told = [published.get_nowait() for _ in range(published.qsize())]
+    assert [(each.kind, each.key) for each in told if each.kind == "call"] == [("call", call.id)] * 5
+    assert [(each.data["state"], each.data["event"]) for each in told if each.kind == "call"] == [
+        ("begun", ""),
+        ("ringing", "TelegramRinging"),
+        ("ending", "CallEnded"),
+        ("ended", "CallEnded"),
+        ("ended", "KeypadHidden"),
+    ]
+
+
 async def test_a_call_that_no_line_has_room_for_is_kept_as_refused(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ari_app.calls.admission")
     registry, told = CallRegistry(admission=Admission(AdmissionLimits(max_calls=1))), Told()
