@@ -138,8 +138,8 @@ class Call:
     def add_event(self, event: CallEvent) -> None:
         """Something has happened to it, which goes into the log, too; after `MAX_EVENTS` into the log only."""
         timed = TimedEvent(self.lasted_s, event)
+        self._keep(timed)  # first: the next run of the program knows whatever the log tells
         log.info("call %s %s", self.id, timed, extra={"call": self.id, "line": self.line})
-        self._keep(timed)
         if self._observer:
             self._observer.happened(self, event)
 

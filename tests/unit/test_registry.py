@@ -70,6 +70,27 @@ async def test_what_is_published_of_a_call_names_its_last_event() -> None:
     ]
 
 
+async def test_what_the_log_tells_is_in_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+    """The program may be killed right after it."""
+    caplog.set_level("INFO", "ari_app.calls.call")
+
+    class LastSaved:
+        events = 0
+
+        def save(self, call: Call) -> None:
+            assert len(caplog.records) == self.events, "of what is saved by now"
+            self.events = len(call.events)
+
+        def forget(self, call: Call) -> None:
+            pass
+
+    registry = CallRegistry(journal=LastSaved())
+    async with registry.admit(Direction.IN, LINE, "anna", 1) as call:
+        call.mark_ringing()
+        call.end(outcome.not_answered(1.0))
+    assert len(caplog.records) == len(call.events)
+
+
 async def test_a_call_that_no_line_has_room_for_is_kept_as_refused(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ari_app.calls.admission")
     registry, told = CallRegistry(admission=Admission(AdmissionLimits(max_calls=1))), Told()
