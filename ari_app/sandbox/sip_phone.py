@@ -204,12 +204,16 @@ class SipPhone:
         """End the call; an incoming one that was not answered is declined with 486 Busy Here."""
         await self._command("hangup")
 
+    async def active_calls(self) -> int:
+        """How many calls it has now, those that ring too."""
+        active = _ACTIVE_CALLS.search(await self._command("listcalls"))
+        return int(active[1]) if active else 0
+
     async def hang_up_all(self) -> None:
         """End every call, if there is one. Its events are no longer waited for."""
-        active = _ACTIVE_CALLS.search(await self._command("listcalls"))
-        for _ in range(int(active[1]) if active else 0):
+        for _ in range(await self.active_calls()):
             await self._command("hangup")
-        await self._command("listcalls")  # answered behind the events of the calls' ends
+        await self.active_calls()  # answered behind the events of the calls' ends
         self._fresh.clear()
 
     async def send_dtmf(self, digits: str) -> None:

@@ -21,11 +21,12 @@ from ari_app.config import Settings, load
 from ari_app.sandbox.debian import Tree
 from ari_app.sandbox.demo.program import Program, astergram
 from ari_app.sandbox.person import Person
+from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import Stage, stage
 from ari_app.sandbox.supervisor import READY_S
 from ari_app.sandbox.tones import SILENCE_DBFS, WINDOW_MS, _samples, write_tone
-from tests.e2e.conftest import ami_login, nothing_left_in
+from tests.e2e.conftest import WEBSOCKET, ami_login, nothing_left_in
 from tests.e2e.leftovers import left_in_asterisk
 from tests.lateness import Lateness, lateness
 
@@ -33,6 +34,10 @@ PATIENCE_S = 20.0
 """A generous limit: what is waited for takes a second or two on a machine that does nothing else."""
 LONGEST_S = 60.0
 """Of a tone: longer than any talk here."""
+TRANSPORTS = [
+    WEBSOCKET if each == "websocket" else each for each in os.environ.get("SURVIVAL_TRANSPORTS", "rtp").split()
+]
+"""Of the tests that kill most often, which take long: SURVIVAL_TRANSPORTS="rtp websocket" has both."""
 GAP_MS = 20
 """The longest silence that may be heard, on a machine with time for its programs."""
 BUSY_GAP = 0.5
@@ -97,13 +102,14 @@ class Supervised:
 
     async def ended(self, call_id: str) -> dict[str, Any]:
         """What the history has of a call, once it is over."""
-        return await self._call(call_id, lambda call: call["call"]["status"] is not None)
+        return await self.until(call_id, lambda call: call["call"]["status"] is not None)
 
     async def happens(self, call_id: str, event: str, times: int = 1) -> None:
         """Wait until a call has this event, so often."""
-        await self._call(call_id, lambda call: [each["type"] for each in call["events"]].count(event) >= times)
+        await self.until(call_id, lambda call: [each["type"] for each in call["events"]].count(event) >= times)
 
-    async def _call(self, call_id: str, which: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async def until(self, call_id: str, which: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """What the API has of a call, once it is so."""
         async with program(self.settings) as api, asyncio.timeout(PATIENCE_S):
             changes = api.events("call")
             async for _ in changes:
@@ -148,9 +154,14 @@ def supervised(tmp_path: Path, asterisk_tree: Tree, machine: Lateness) -> Superv
     """Makes a stage, and sees to it that nothing is left in Asterisk or of media processes."""
 
     @asynccontextmanager
-    async def made(**sections: Any) -> AsyncIterator[Supervised]:
+    async def made(
+        *, dialplan: str = "", people: Mapping[str, str] | None = None, ari: Proxy | None = None, **sections: Any
+    ) -> AsyncIterator[Supervised]:
         logging.getLogger("ari_app").setLevel(logging.INFO)
-        async with stage(tmp_path, tree=asterisk_tree) as set_stage:
+        async with stage(tmp_path, tree=asterisk_tree, dialplan=dialplan, people=people) as set_stage:
+            if ari:  # between Astergram and Asterisk's HTTP server
+                ari.target_port = set_stage.asterisk.http_port
+                sections["asterisk"] = sections.get("asterisk", {}) | {"url": f"http://127.0.0.1:{ari.port}"}
             sections["bot"] = set_stage.bot()
             sections["ami"] = ami_login(set_stage.asterisk, None)
             sections["media"] = {"orphan_s": 30.0}
