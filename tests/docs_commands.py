@@ -213,7 +213,7 @@ NOT_RUN = {
     r"(systemctl|journalctl|systemd-analyze) .*|.*; reboot": (
         "takes systemd as the machine's first process; tests/e2e/test_service.py and tests/survival do what it does"
     ),
-    r"(apt|useradd|install|ln|chown|mkdir|cp) .*": "takes root, and changes the machine; the package does the like in scripts/debian/try",
+    r"(apt|useradd|install|ln|chown|mkdir|cp) .*": "takes root; the package does the like in scripts/debian/try",
     r".*pip install .*": "takes a package index; scripts/setup and scripts/build-deb install by pip",
     r"docker .*": "takes a container engine",
     r"fwconsole .*": "is FreePBX's",
