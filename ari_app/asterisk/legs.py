@@ -368,15 +368,16 @@ async def dialplan_leg(
     dialplan's channel: ``__NAME`` for one that its children inherit. Raises AriError if the call cannot be placed,
     ValueError for an extension or context that would not stay one.
     """
-    dialled = extension
+    dialled = name = extension
     if context or not ENDPOINT.fullmatch(extension):
         for value in (extension, context):
             if not is_extension(value):
                 raise ValueError(
                     f"{value!r} can be no extension or context: it holds a character with a meaning in Asterisk"
                 )
-        dialled = f"Local/{extension}@{context}/n"
-    leg = DialplanLeg(client, channel_id or client.new_id(), f"dialplan leg to {dialled}")
+        name = f"{extension}@{context}"
+        dialled = f"Local/{name}/n"
+    leg = DialplanLeg(client, channel_id or client.new_id(), f"dialplan leg to {name}")
     leg.linkedid = leg.id  # a channel of ARI's begins a call of its own
     opening = client.channels.originate(
         endpoint=dialled,
