@@ -6,7 +6,7 @@ const ANSWER_MS = 5000; // the program answers within that, or is away
 const NO_EDIT = new Set(["password", "hidden", "submit", "button", "search"]);
 const sent = new WeakSet(); // forms on their way; typing on makes them unsaved again
 const asking = new WeakSet(), sure = new WeakSet();
-let leaving = false; // a form is on its way: its answer is the next page
+let leaving = false; // the next page is on its way: the answer to a form, or this one anew
 
 // Whether a control has another value than the one that it came with.
 function edited(control) {

@@ -68,18 +68,16 @@ function checkSession() {
 }
 
 // Whoever is told first, the stream or a part that asks: the page is loaded anew, once, and leads to signing in.
-let reloading = false;
 function signedOut() {
   // What is on its way may be what has ended the session; to reload would be to lose its answer.
-  if (leaving || reloading) return;
+  if (leaving) return;
   if (anythingUnsaved()) {
     tellOf("signed-out");
     return;
   }
-  reloading = true;
+  leaving = true;
   location.reload();
 }
-addEventListener("pageshow", () => { reloading = false; });
 document.body.addEventListener("htmx:beforeOnLoad", (event) => {
   if (event.detail.xhr.status !== 401) return;
   event.preventDefault();
