@@ -90,17 +90,15 @@ class Soak:
         self._kills = deque(plan.kills(report.seed, calls, kills))
         self._begun = asyncio.Condition()  # one more call has
         self._talks = Talks()
-        self._one_fault = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()  # a fault, a kill or a quiet moment; each waits until the others are over
         self._struck: list[Struck] = []
         self._scripts: set[asyncio.Timeout] = set()
-        self._going = asyncio.Event()
+        self._going = asyncio.Event()  # calls may begin
         self._hush = asyncio.Event()  # a quiet moment is asked for
         self._hushed = asyncio.Event()
         self._calling: set[Place] = set()
         self._idle = asyncio.Event()  # no place has a call
         self._idle.set()
-        self._calm = asyncio.Event()  # no fault works
-        self._calm.set()
         self._judged = 0  # calls
         self._unexpected = 0  # errors
         self._usual: Census | None = None
@@ -118,9 +116,7 @@ class Soak:
             done = tasks.create_task(asyncio.wait(working), name="all calls")
             hush = tasks.create_task(self._hush.wait(), name="hush")
             while not done.done():
-                self._going.set()
                 await asyncio.wait({done, hush}, timeout=QUIET_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-                self._going.clear()
                 await self._quiet()
                 if hush.done():
                     self._hush.clear()
@@ -196,35 +192,28 @@ class Soak:
     # --- faults
 
     async def _strike(self) -> None:
-        """One fault after the other, but none in a quiet moment."""
+        """One fault after the other."""
         for planned in plan.faults(self._report.seed):
-            await self._going.wait()
             if planned.fault is Fault.ASTERISK_KILLED:  # it would take along whatever is left there
                 self._hushed.clear()
                 self._hush.set()
                 await self._hushed.wait()
             await asyncio.sleep(planned.after_s)
-            async with self._one_fault:
-                await self._going.wait()
-                self._calm.clear()
+            async with self._one_at_a_time:
                 await self._inflict(planned)
-                self._calm.set()
 
     async def _kill(self) -> None:
         """Kill the program when it is due, with somebody talking."""
         for number in self._kills:
             async with self._begun:
                 await self._begun.wait_for(lambda number=number: self._report.calls >= number)  # type: ignore[misc]
-            async with self._one_fault:
-                await self._going.wait()
-                self._calm.clear()
+            async with self._one_at_a_time:
                 async with self._talks.kill_is_due():
                     await self._look_for_errors()  # which the next one knows nothing of
                     self._give_scripts(SCRIPT_S)
                     await self._inflict(PlannedFault(Fault.CONTROLLER_KILLED, 0.0, 0.0, 0.0))
                     self._give_scripts(SCRIPT_S)  # who stayed goes on only now
                 self._unexpected = 0
-                self._calm.set()
 
     async def _inflict(self, planned: PlannedFault) -> None:
         """Inflict a fault, and wait until all is well again."""
@@ -262,19 +251,21 @@ class Soak:
     # --- quiet moments
 
     async def _quiet(self) -> None:
-        """Wait until nothing goes on; then all is as it was, and the history tells of every call."""
-        await self._idle.wait()
-        await self._calm.wait()
-        if left := await persists(self._left, QUIET_S):
-            told = ", ".join(f"{count} {what}" for what, count in left.items())
-            self._report.wrong.append(f"at a quiet moment, after call {len(self._report.made)}: {told} too many")
-        self._report.left = left
-        self._report.samples.append(self._census())
-        await self._judge()
-        self._supervisor.forget()
-        if self._usual is None:
-            self._usual = self._report.samples[0]
-            self._usual_tasks = (await self._api.ask("GET", "/status"))["tasks"]
+        """Let no call begin, and wait until none goes on; then all is as it was, and the history tells of every one."""
+        async with self._one_at_a_time:
+            self._going.clear()
+            await self._idle.wait()
+            if left := await persists(self._left, QUIET_S):
+                told = ", ".join(f"{count} {what}" for what, count in left.items())
+                self._report.wrong.append(f"at a quiet moment, after call {len(self._report.made)}: {told} too many")
+            self._report.left = left
+            self._report.samples.append(self._census())
+            await self._judge()
+            self._supervisor.forget()
+            if self._usual is None:
+                self._usual = self._report.samples[0]
+                self._usual_tasks = (await self._api.ask("GET", "/status"))["tasks"]
+            self._going.set()
 
     async def _left(self) -> dict[str, int]:
         """What is there too many."""
