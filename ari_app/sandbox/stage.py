@@ -67,8 +67,8 @@ class Stage:
             "web": {"port": 0},
             "calls": {"cpu_percent": 0},  # where tests run, the machine is full of other things
         }
-        for name, section in sections.items():
-            base[name] = base.get(name, {}) | section if isinstance(section, Mapping) else section
+        for title, section in sections.items():
+            base[title] = base.get(title, {}) | section if isinstance(section, Mapping) else section
         path = self.folder / f"{name}.toml"
         path.write_text(tomli_w.dumps(base))
         async with open_store(load(path).database) as store:
