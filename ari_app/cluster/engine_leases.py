@@ -1,0 +1,263 @@
+"""Leases of lines in a bucket of the cluster's engine: compare-and-set only, and no clock but each machine's own.
+
+A holder renews its lease by writing over its own last revision. It works until `WORKS` of the lease's time after the
+beginning of the last renewal that was acknowledged. Another machine takes the lease once it has seen one revision for
+the whole of that time. So a watch that is late, an acknowledgement that is lost and a write that arrives late only make
+a compare-and-set fail. The lease of a machine that is suspended runs on: CLOCK_BOOTTIME does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.cluster.leases import HeldLine
+from ari_app.tasks import finish, guarded_tasks
+
+LEASE_S = 20.0
+"""Longer than an engine of three servers takes to elect another leader: 4 to 8 s were measured."""
+WORKS = 0.7
+"""Of the lease's time: the rest is for clocks that run at different speeds, and for what is on its way."""
+RENEWALS = 10  # in the lease's time
+AGAIN = 0.02  # of the lease's time, before an engine that does not answer is asked again
+LET_GO_S = 3.0  # for the engine to be told; without it the lease lapses
+
+log = logging.getLogger(__name__)
+
+
+def boottime() -> float:
+    """Seconds since the machine's start, also those that it was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A program: its machine, and which of its runs."""
+
+    machine: str
+    run: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What the bucket has of a line. ``free``: its owner has let go of it, for ``hand_to`` before all others."""
+
+    owner: Owner
+    free: bool = False
+    hand_to: str | None = None
+
+    @classmethod
+    def parse(cls, value: bytes) -> Lease:
+        """Read one; whatever can't be read is somebody's whom we do not know."""
+        try:
+            its: dict[str, Any] = json.loads(value)
+            return cls(Owner(str(its["machine"]), str(its["run"])), bool(its.get("free")), its.get("hand_to"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls(Owner("", ""))
+
+    def serialized(self) -> bytes:
+        """As the bucket has it."""
+        return json.dumps({**vars(self.owner), "free": self.free, "hand_to": self.hand_to}).encode()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A lease, and since when (by our clock) we know of this revision."""
+
+    lease: Lease
+    revision: int
+    since: float
+
+
+@dataclass(eq=False)
+class Renewed(HeldLine):
+    """``revision``: of our last write that was acknowledged; ``began_at``: when that write began. ``proven``: nobody
+    else can hold it.
+    """
+
+    revision: int = 0
+    began_at: float = 0.0
+    proven: bool = False
+
+
+class EngineLeases:
+    """Those of a cluster, as one of its machines sees them; `watch` has to run meanwhile.
+
+    ``lease_s``: seconds, the same on every machine. ``clock`` gives seconds that only grow.
+    """
+
+    def __init__(
+        self, bucket: Bucket, owner: Owner, lease_s: float = LEASE_S, clock: Callable[[], float] = boottime
+    ) -> None:
+        self._bucket = bucket
+        self._owner = owner
+        self._lease_s = lease_s
+        self._clock = clock
+        self._seen: dict[str, Seen] = {}
+        self._changed = asyncio.Event()
+
+    def holder(self, line: str) -> str | None:
+        """The machine that was last known to hold a line."""
+        seen = self._seen.get(key_of(line))
+        return None if seen is None or seen.lease.free else seen.lease.owner.machine
+
+    async def watch(self) -> None:
+        """Follow the changes, without an end."""
+        while True:
+            try:
+                async for entry in self._bucket.watch(self._lease_s):
+                    self._see(entry.key, entry)
+            except EngineAway as error:
+                log.debug("leases: %s", error)
+                await asyncio.sleep(self._lease_s * AGAIN)
+
+    @asynccontextmanager
+    async def hold(self, line: str) -> AsyncIterator[HeldLine]:
+        """Wait until this machine holds a line, and renew its lease; leaving the block lets go of it."""
+        while True:
+            held, has_past = await self._take(line)
+            held.proven = has_past
+            try:
+                async with guarded_tasks() as tasks:
+                    tasks.spawn(self._renew(held), f"lease of line {line}", partial(_lose, held))
+                    # One without a past may be one that the engine has lost: whoever held it stops within this time.
+                    held.proven = has_past or not await self._is_lost(held, self._lease_s)
+                    if held.proven:
+                        yield held
+                        return
+            finally:
+                held.lost.set()
+                if held.proven:  # else nobody may take at once what we had no right to yet
+                    await finish(self._let_go(held), f"end of the lease of line {line}", LET_GO_S)
+
+    # --- taking
+
+    async def _take(self, line: str) -> tuple[Renewed, bool]:
+        """Wait for the right to a lease, and write it; whether there was one before."""
+        while True:
+            try:
+                seen = self._seen.get(key_of(line)) or await self._look(line)
+                if seen and (wait_s := self._wait_s(seen)) > 0:
+                    await self._change(wait_s)
+                    continue
+                began_at = self._clock()
+                revision = await self._write(line, seen.revision if seen else 0)
+            except Conflict:
+                self._seen.pop(key_of(line), None)
+            except EngineAway as error:
+                log.debug("lease of line %s: %s", line, error)
+                await asyncio.sleep(self._lease_s * AGAIN)
+            else:
+                held = Renewed(line, token=revision, revision=revision, began_at=began_at)
+                if self._works_for_s(held) > 0:
+                    return held, seen is not None
+
+    def _wait_s(self, seen: Seen) -> float:
+        """How long to wait for the right to a lease that nobody renews meanwhile."""
+        its, waited_s = seen.lease, self._clock() - seen.since
+        if its.owner == self._owner:
+            return 0.0  # a write whose acknowledgement was lost, or a lease that we let lapse
+        if its.owner.machine == self._owner.machine:
+            return 0.0  # an earlier run, which has ended: the state directory is locked by this one
+        if its.free:
+            return 0.0 if its.hand_to in (None, self._owner.machine) else self._lease_s / RENEWALS - waited_s
+        return self._lease_s - waited_s
+
+    # --- renewing
+
+    async def _renew(self, held: Renewed) -> None:
+        while not await self._is_lost(held, held.began_at + self._lease_s / RENEWALS - self._clock()):
+            if not await self._renewed(held):
+                held.lost.set()
+
+    async def _renewed(self, held: Renewed) -> bool:
+        """Renew a lease once; False where the time is over, or another machine has taken it."""
+        while (left_s := self._works_for_s(held)) > 0:
+            began_at = self._clock()
+            try:
+                async with asyncio.timeout(left_s):
+                    held.revision = await self._write(held.line, held.revision)
+            except Conflict:
+                if not await self._is_ours(held, left_s):
+                    return False
+            except (EngineAway, TimeoutError) as error:
+                log.debug("lease of line %s: %s", held.line, error)
+                await self._is_lost(held, self._lease_s * AGAIN)
+            else:
+                held.began_at = began_at
+                return True
+        log.warning("line %s: its lease could not be renewed for %g s", held.line, self._lease_s * WORKS)
+        return False
+
+    async def _is_ours(self, held: Renewed, within_s: float) -> bool:
+        """Look whose the lease is after a conflict: an acknowledgement may have been lost."""
+        with suppress(EngineAway, TimeoutError):
+            async with asyncio.timeout(within_s):
+                seen = await self._look(held.line)
+            if seen is None or seen.lease.owner != self._owner:
+                log.warning(
+                    "line %s: %s has taken its lease", held.line, seen.lease.owner.machine if seen else "nobody"
+                )
+                return False
+            held.revision = seen.revision
+        return True
+
+    async def _let_go(self, held: Renewed) -> None:
+        try:
+            await self._write(held.line, held.revision, free=True, hand_to=held.hand_to)
+        except (Conflict, EngineAway) as error:
+            log.info("line %s: its lease lapses by itself: %s", held.line, error)
+
+    def _works_for_s(self, held: Renewed) -> float:
+        return held.began_at + self._lease_s * WORKS - self._clock()
+
+    # --- what is known
+
+    async def _look(self, line: str) -> Seen | None:
+        key = key_of(line)
+        self._see(key, await self._bucket.read(key))
+        return self._seen.get(key)
+
+    async def _write(self, line: str, last: int, *, free: bool = False, hand_to: str | None = None) -> int:
+        key, value = key_of(line), Lease(self._owner, free, hand_to).serialized()
+        revision = await self._bucket.write(key, value, last)
+        self._see(key, KeyEntry(key, value, revision))
+        return revision
+
+    def _see(self, key: str, entry: KeyEntry | None) -> None:
+        """Take note of what was read or told. Revisions may begin anew: any other one than the known is a change."""
+        known = self._seen.get(key)
+        if entry is None or entry.value is None:
+            self._seen.pop(key, None)
+        elif known is None or known.revision != entry.revision:
+            self._seen[key] = Seen(Lease.parse(entry.value), entry.revision, self._clock())
+        else:
+            return
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _change(self, within_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._changed.wait()
+
+    @staticmethod
+    async def _is_lost(held: HeldLine, within_s: float) -> bool:
+        """Wait for so long at most; whether a lease is lost then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await held.lost.wait()
+        return held.lost.is_set()
+
+
+def _lose(held: HeldLine, _: BaseException) -> None:
+    """Its renewals have ended by an unexpected error."""
+    held.lost.set()

@@ -1,0 +1,181 @@
+"""The cluster's engine with real NATS servers, and leases in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
+from ari_app.cluster.engine import NatsBucket, NatsEngine, connected
+from ari_app.cluster.engine_leases import EngineLeases, Owner
+from ari_app.sandbox.nats import PrivateNats
+from ari_app.tasks import guarded_tasks
+
+LINE = "+49301234567"
+PATIENCE_S = 90.0
+
+
+@pytest.fixture
+async def one(tmp_path: Path) -> AsyncIterator[PrivateNats]:
+    async with PrivateNats(tmp_path / "nats", servers=1) as nats:
+        yield nats
+
+
+@asynccontextmanager
+async def a_machine(nats: PrivateNats, name: str = "a") -> AsyncIterator[NatsEngine]:
+    async with connected(nats.urls, name) as engine:
+        yield engine
+
+
+async def eventually(bucket: NatsBucket, key: str) -> KeyEntry | None:
+    """Read once the engine answers again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                return await bucket.read(key)
+            except EngineAway:
+                await asyncio.sleep(0.1)
+
+
+async def test_compare_and_set(one: PrivateNats) -> None:
+    async with a_machine(one) as a, a_machine(one, "b") as b:
+        ours, theirs = a.bucket("keys"), b.bucket("keys")
+        assert await eventually(ours, "1") is None
+        first = await ours.write("1", b"a", 0)
+        assert await eventually(theirs, "1") == KeyEntry("1", b"a", first)
+        with pytest.raises(Conflict):
+            await theirs.write("1", b"b", 0)
+        second = await theirs.write("1", b"b", first)
+        with pytest.raises(Conflict):
+            await ours.write("1", b"c", first)
+        assert await ours.read("1") == KeyEntry("1", b"b", second)
+
+
+async def test_a_watch_tells_what_there_is_and_what_changes(one: PrivateNats) -> None:
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        assert await eventually(bucket, "1") is None
+        revision = await bucket.write("1", b"a", 0)
+        told = []
+        async for entry in bucket.watch(quiet_s=2.0):
+            told.append(entry.value)
+            if len(told) == 1:
+                await bucket.write("1", b"b", revision)
+        assert told == [b"a", b"b"]
+
+
+async def test_an_engine_that_is_away_and_comes_back(one: PrivateNats) -> None:
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        assert await eventually(bucket, "1") is None
+        revision = await bucket.write("1", b"a", 0)
+        await one.kill(0)
+        with pytest.raises(EngineAway):
+            await bucket.write("1", b"b", revision)
+        with pytest.raises(EngineAway):
+            await bucket.read("1")
+        await one.start(0)
+        assert await eventually(bucket, "1") == KeyEntry("1", b"a", revision), "nothing is written later than asked for"
+
+
+async def test_an_engine_that_is_not_there_yet(one: PrivateNats) -> None:
+    await one.kill(0)
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        with pytest.raises(EngineAway):
+            await bucket.read("1")
+        await one.start(0)
+        assert await eventually(bucket, "1") is None
+
+
+async def test_a_server_that_answers_nothing(one: PrivateNats) -> None:
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        assert await eventually(bucket, "1") is None
+        with one.frozen(0), pytest.raises(EngineAway):
+            await bucket.write("1", b"a", 0)
+
+
+async def test_servers_that_have_lost_everything(one: PrivateNats) -> None:
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        assert await eventually(bucket, "1") is None
+        revision = await bucket.write("1", b"a", 0)
+        await one.kill(0)
+        one.forget(0)
+        await one.start(0)
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    with pytest.raises(Conflict):
+                        await bucket.write("1", b"b", revision)
+                    break
+                except EngineAway:
+                    await asyncio.sleep(0.1)
+        assert await bucket.write("1", b"b", 0)
+
+
+@asynccontextmanager
+async def leases(nats: PrivateNats, name: str, lease_s: float) -> AsyncIterator[EngineLeases]:
+    async with a_machine(nats, name) as engine, guarded_tasks() as tasks:
+        its = EngineLeases(engine.bucket("leases"), Owner(name, "1"), lease_s)
+        tasks.supervise(its.watch, f"leases of {name}")
+        yield its
+
+
+async def test_a_lease_goes_to_the_next_machine(one: PrivateNats) -> None:
+    async with asyncio.timeout(PATIENCE_S), leases(one, "a", 2.0) as a, leases(one, "b", 2.0) as b:
+        async with AsyncExitStack() as held:
+            first = await held.enter_async_context(a.hold(LINE))
+            assert not first.lost.is_set()
+        async with b.hold(LINE) as second:
+            assert second.token > first.token
+            assert b.holder(LINE) == "b"
+
+
+async def test_one_machine_holds_a_line_while_servers_die(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        PrivateNats(tmp_path / "nats") as nats,
+        leases(nats, "a", 4.0) as a,
+        leases(nats, "b", 4.0) as b,
+        guarded_tasks() as tasks,
+    ):
+        holders = Holders()
+        for name, its in (("a", a), ("b", b)):
+            tasks.spawn(holders.take(name, its), f"machine {name}")
+        for number in range(3):  # one of them leads
+            await holders.somebody_holds()
+            await nats.kill(number)
+            await nats.start(number)
+        await holders.somebody_holds()
+        assert holders.most == 1
+
+
+class Holders:
+    """Who holds the line: one, or more at the same time."""
+
+    def __init__(self) -> None:
+        self.now: set[str] = set()
+        self.most = 0
+        self._changed = asyncio.Condition()
+
+    async def take(self, name: str, its: EngineLeases) -> None:
+        while True:
+            async with its.hold(LINE) as held:
+                await self._change(self.now | {name})
+                await held.lost.wait()
+                await self._change(self.now - {name})
+
+    async def _change(self, now: set[str]) -> None:
+        async with self._changed:
+            self.now, self.most = now, max(self.most, len(now))
+            self._changed.notify_all()
+
+    async def somebody_holds(self) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.now)
