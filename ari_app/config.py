@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ari_app.cluster.engine_leases import LEASE_S
 from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.lines.retention import (
@@ -385,6 +386,34 @@ class MediaSection(_Section):
     ] = "also"
 
 
+class ClusterSettings(_Section):
+    """The same lines on several machines (docs/cluster.md); without this section there is one."""
+
+    servers: Annotated[
+        list[Annotated[str, Field(pattern=r"^(nats|tls)://")]],
+        Setting(
+            message("NATS servers"),
+            message("With JetStream, each as nats://HOST:PORT or tls://HOST:PORT. One, or three."),
+            example=["nats://10.0.0.1:4222", "nats://10.0.0.2:4222", "nats://10.0.0.3:4222"],
+        ),
+    ] = Field(min_length=1)
+    machine: Annotated[
+        str,
+        Setting(message("Name of this machine"), message("Another one on each machine."), example="pbx-1"),
+    ] = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    lease_s: Annotated[
+        float,
+        Setting(
+            message("Lease of a line"),
+            message(
+                "How long a machine that says nothing keeps its lines. The same on every machine; less than 10 is not "
+                "enough where one of three NATS servers fails."
+            ),
+            S,
+        ),
+    ] = Field(LEASE_S, ge=1)
+
+
 class Settings(BaseSettings):
     """The whole file."""
 
@@ -431,6 +460,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     oidc: OidcSettings | None = None
     calls: CallSettings = CallSettings()
+    cluster: ClusterSettings | None = None
     retention: RetentionSection = RetentionSection()
     media: MediaSection = MediaSection()
     backups: BackupSection = BackupSection()

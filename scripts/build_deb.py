@@ -57,7 +57,7 @@ MAINTAINER_SCRIPTS = ("postinst", "prerm", "postrm")
 def install_libraries(site: Path) -> None:
     """The program and what it needs, as wheels, without what only builds or tests it."""
     pip = [sys.executable, "-m", "pip", "install", "--no-input", "--quiet", "--no-compile", "--target", str(site)]
-    subprocess.run([*pip, str(ROOT)], check=True)
+    subprocess.run([*pip, f"{ROOT}[cluster]"], check=True)
     shutil.rmtree(site / "bin", ignore_errors=True)  # of the building machine's Python
     for tests in [each for each in site.rglob("tests") if each.is_dir() and "dist-info" not in str(each)]:
         shutil.rmtree(tests)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ari_app.app.asterisk import StasisApplication
+from ari_app.app.cluster import Cluster
 from ari_app.app.configured import ami_client
 from ari_app.app.earlier_run import EarlierRun
 from ari_app.app.media import Media
@@ -54,7 +55,13 @@ class Calls:
 
 @asynccontextmanager
 async def open_calls(
-    settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storage, media: Media, asterisk: StasisApplication
+    settings: Settings,
+    bus: EventBus,
+    earlier: EarlierRun,
+    storage: Storage,
+    media: Media,
+    asterisk: StasisApplication,
+    cluster: Cluster,
 ) -> AsyncIterator[Calls]:
     """Leaving ends every call with its reason, and then waits for the keypads, which outlive the calls, to be hidden.
 
@@ -74,13 +81,15 @@ async def open_calls(
         cards = Cards(storage.store, bot, registry.count, lines.include, sent, life_s=life_s)
         await cards.load()
         resources = _resources(settings, storage, media, asterisk)
-        dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks)
+        dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks, cluster.claims)
         callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
         bot.on_press(CARD_PREFIX, callbacks.press)
         yield Calls(lines, bot, ports, registry, keypads, cards, resources, dispatcher, callbacks, call_tasks)
 
 
-def begin_left(earlier: EarlierRun, storage: Storage, calls: Calls, reconciled: asyncio.Event) -> None:
+def begin_left(
+    earlier: EarlierRun, storage: Storage, calls: Calls, cluster: Cluster, reconciled: asyncio.Event
+) -> None:
     """Go on with the calls that were left. ``reconciled`` is set once nothing is in Asterisk of calls nobody knows."""
     LeftCallHandler(
         earlier.left,
@@ -93,6 +102,7 @@ def begin_left(earlier: EarlierRun, storage: Storage, calls: Calls, reconciled: 
         storage.history,
         calls.tasks,
         reconciled,
+        cluster.claims,
     ).begin()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ari_app.app.asterisk import StasisApplication
 from ari_app.app.calls import Calls
+from ari_app.app.cluster import Cluster
 from ari_app.app.configured import server
 from ari_app.app.media import Media
 from ari_app.app.storage import Storage
@@ -40,6 +41,7 @@ def make_lines(
     media: Media,
     asterisk: StasisApplication,
     calls: Calls,
+    cluster: Cluster,
     tasks: GuardedTasks,
 ) -> LineParts:
     """``tasks`` will be those of lines at work: they outlive the calls."""
@@ -53,7 +55,8 @@ def make_lines(
         storage.languages,
         storage.store,
         bus,
+        cluster.duty,
     )
     clean_up = ChatCleanUp(calls.keypads, calls.callbacks)
-    manager = LineManager(storage.store, calls.lines, factory, clean_up, calls.registry, bus, tasks)
+    manager = LineManager(storage.store, calls.lines, factory, clean_up, calls.registry, bus, tasks, cluster.duty)
     return LineParts(manager, StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain))

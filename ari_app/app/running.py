@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ari_app.app.asterisk import StasisApplication, open_asterisk
 from ari_app.app.calls import Calls, begin_left, open_calls
+from ari_app.app.cluster import open_cluster
 from ari_app.app.earlier_run import EarlierRun, take_over
 from ari_app.app.figures import open_metrics
 from ari_app.app.lines import make_lines
@@ -115,13 +116,14 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         bus = EventBus()
         storage = await opened(open_storage(settings, bus, earlier))
         media = await opened(open_media(settings))
+        cluster = await opened(open_cluster(settings.cluster))
         asterisk = await opened(open_asterisk(settings))
         outboxes = await opened(open_outboxes(settings, storage.store, bus, earlier.left.all()))
 
         # The lines outlive the keypads, and those outlive the calls.
         line_tasks = await opened(guarded_tasks())
-        calls = await opened(open_calls(settings, bus, earlier, storage, media, asterisk))
-        lines = make_lines(settings, bus, storage, media, asterisk, calls, line_tasks)
+        calls = await opened(open_calls(settings, bus, earlier, storage, media, asterisk, cluster))
+        lines = make_lines(settings, bus, storage, media, asterisk, calls, cluster, line_tasks)
 
         # Who counts what happens, and who tells of it; before anything can happen.
         metrics = await opened(open_metrics(settings, storage, asterisk, outboxes, calls, lines.statuses))
@@ -136,7 +138,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.
         await opened(guard(HandedOver(calls.registry, outboxes.ami, storage.store)))
-        begin_left(earlier, storage, calls, reconciled)
+        begin_left(earlier, storage, calls, cluster, reconciled)
         # What has come meanwhile may be about a call that was left.
         line_tasks.supervise(partial(asterisk.take_events, calls.dispatcher, bus), "events of Asterisk")
         upkeep.begin(line_tasks)

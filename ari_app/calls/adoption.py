@@ -31,6 +31,7 @@ from ari_app.calls.outbound import answer
 from ari_app.calls.outcome import Direction, Ending
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.cluster.claims import Claims
 from ari_app.telegram.line import Line
 from ari_app.telegram.phone import PhoneCall
 from media.messages import VERSION
@@ -62,6 +63,7 @@ class Adoption:
         line: Line | None,
         resources: CallResources,
         keypads: Keypads,
+        claims: Claims,
         adopted: Callable[[], None] = lambda: None,
     ) -> None:
         self._scope = scope
@@ -73,6 +75,7 @@ class Adoption:
         self._pool = resources.audio.pool
         self._away_s = resources.audio.away_s
         self._keypads = keypads
+        self._claims = claims
         self._goes_on = adopted
         self._troubles: list[str] = []  # why some of it is not there
         self._phone_call: PhoneCall | None = None
@@ -113,6 +116,9 @@ class Adoption:
         if parts.keypad and call.person:
             await self._scope.enter(self._keypads.adopted(call, line, call.person, parts.keypad))
         if its := parts.telegram:
+            may_be_taken = call.direction is Direction.IN and not call.talking
+            if may_be_taken and not await self._claims.is_ours(line.number, its.call_id):
+                return self._lacks("another machine answers it")
             its_door = line.adopted(its.peer_id, its.call_id, its.access_hash, its.date)
             self._phone_call = await self._scope.enter(its_door)
             discard_with_the_call(self._scope, self._phone_call)

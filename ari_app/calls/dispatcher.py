@@ -25,6 +25,7 @@ from ari_app.calls.registry import CallRefused, CallRegistry
 from ari_app.calls.request import Request, Route
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.cluster.claims import Claims
 from ari_app.logs import call_log
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.errors import Limited, NotReady
@@ -47,6 +48,7 @@ class CallDispatcher:
         keypads: Keypads,
         cards: Cards,
         tasks: GuardedTasks,
+        claims: Claims,
     ) -> None:
         self._lines = lines
         self._registry = registry
@@ -54,6 +56,7 @@ class CallDispatcher:
         self._keypads = keypads
         self._cards = cards
         self._tasks = tasks
+        self._claims = claims
 
     def spawn(self, handler: Coroutine[Any, Any, None], what: str) -> None:
         """Have a call handled; an unexpected error ends no other."""
@@ -132,7 +135,9 @@ class CallDispatcher:
                 begun.set_exception(NotReady("the call was over before it had begun; see the log"))
 
     async def _inbound(self, line: Line, offer: Offer) -> None:
-        async with offer:
+        async with offer, self._claims.claimed(line.number, offer) as ours:
+            if not ours:
+                return offer.leave_to_other_devices()
             person = Person.of(offer.peer_id, offer.caller)
             if ending := _refusal(line, offer, person):
                 level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING

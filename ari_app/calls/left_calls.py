@@ -20,6 +20,7 @@ from ari_app.calls.parts import OwedDiscard
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.cluster.claims import Claims
 from ari_app.logs import call_log
 from ari_app.store.errors import StoreUnavailable
 from ari_app.tasks import GuardedTasks
@@ -132,6 +133,7 @@ class LeftCallHandler:
     history: Closings
     tasks: GuardedTasks
     reconciled: asyncio.Event
+    claims: Claims
 
     def begin(self) -> None:
         """Handle each in a task of its own; the lines are not connected yet."""
@@ -155,7 +157,9 @@ class LeftCallHandler:
             async with self.registry.resumed(call):
                 until = self.journal.written_until
                 adopted = partial(self.left.adopted, call.id)
-                await Adoption(CallScope(call), left, until, line, self.resources, self.keypads, adopted).run()
+                await Adoption(
+                    CallScope(call), left, until, line, self.resources, self.keypads, self.claims, adopted
+                ).run()
             self.tasks.spawn(self._discard_earlier(call, line), f"end of call {call.id} on Telegram")
             if line:
                 await self.cards.send_after(call, line, left.parts.card_asked)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.duty import Duty
 from ari_app.i18n import message
 from ari_app.lines.factory import LineFactory
 from ari_app.lines.lines import Lines
@@ -67,6 +68,7 @@ class LineManager:
         registry: CallRegistry,
         bus: EventBus,
         tasks: GuardedTasks,
+        duty: Duty,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.lines = lines
@@ -77,6 +79,7 @@ class LineManager:
         self._registry = registry
         self._bus = bus
         self._tasks = tasks
+        self._duty = duty
         self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, bus, tasks, clock)
         self._settings: dict[str, LineSettings] = {}
         self._running: dict[str, set[asyncio.Task[None]]] = {}
@@ -310,6 +313,7 @@ class LineManager:
         with about(lambda: {"line": line.number}):
             async with guarded_tasks() as tasks:
                 tasks.supervise(lambda: self._chats.run(line), f"line {line.number}: clean-up")
+                tasks.supervise(lambda: self._duty.keep(line.number), f"line {line.number}: lease")
                 await line.run()
 
     async def _stop(self, number: str) -> None:

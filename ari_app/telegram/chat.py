@@ -33,6 +33,7 @@ class Chat:
 
     A text that ``on_text`` does not dial gets the line's automatic answer: never to bots, Telegram itself and whoever
     is ``own`` (this account, the other lines), and the same not twice in a short time (``recently``).
+    ``answers``: whether that is for us to give.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Chat:
         on_message: OnMessage,
         own: Callable[[Person], bool],
         recently: Cooldown,
+        answers: Callable[[], bool] = lambda: True,
     ) -> None:
         self._session = session
         self._templates = templates
@@ -50,6 +52,7 @@ class Chat:
         self._on_message_of = on_message
         self._own = own
         self._recently = recently
+        self._answers = answers
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> "Chat":
@@ -70,7 +73,7 @@ class Chat:
         # A call's updates wait behind this one: whatever takes time has a task of its own.
         message = event.message
         person_id = message.peer_id.user_id
-        if not self._on_text(person_id, message.message, message.date.timestamp()):
+        if not self._on_text(person_id, message.message, message.date.timestamp()) and self._answers():
             self._answering.spawn(self._answer(event), f"line {self._templates().number}: answer to {person_id}")
 
     async def _answer(self, event: Any) -> None:

@@ -95,7 +95,7 @@ class Line:
     """One account, connected and signed in for as long as its `run` goes on.
 
     ``on_change`` is called when something about it has changed. ``own`` tells the accounts that are lines,
-    ``bot_name`` the bot, if it can be used.
+    ``bot_name`` the bot, if it can be used. ``acts``: whether it answers what people write.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Line:
         on_change: Callable[[], None] = lambda: None,
         bot_name: Callable[[], str] = lambda: "",
         own: Callable[[Person], bool] = lambda _: False,
+        acts: Callable[[], bool] = lambda: True,
     ) -> None:
         self.number = account.number
         self.limits = limits
@@ -123,6 +124,7 @@ class Line:
         self._bot = BotDialogue(bot_name, on_change)
         self._offset_s: float | None = None
         self._own = own
+        self._acts = acts
         self._answered = Cooldown(AUTO_ANSWER_S)
         self.account = account
         self._directory = directory
@@ -376,7 +378,13 @@ class Line:
             self.user_id = account_id = await self._identify(session)
             async with (
                 Chat(
-                    session, lambda: self.templates, self._on_text, self._on_message, self._own, self._answered
+                    session,
+                    lambda: self.templates,
+                    self._on_text,
+                    self._on_message,
+                    self._own,
+                    self._answered,
+                    self._acts,
                 ) as chat,
                 guarded_tasks() as checks,
             ):

@@ -339,6 +339,10 @@ class Offer(PhoneCall):
         """Take no part in it: it rings on wherever else the account is signed in, and Telegram is told nothing."""
         self.ends(Discarded(None, 0))
 
+    async def answered_or_over(self) -> None:
+        """Wait until it rings no more: it was accepted, on whichever device, or has ended."""
+        await self._reached[PhoneCallState.ACCEPTED].wait()
+
     async def ringing(self) -> None:
         """phone.receivedCall: the caller's app then shows "ringing"; without it, it gives up after 20 s.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ari_app.config import AgiSettings, AmiSettings, ConfigError, Settings, load
+from ari_app.config import AgiSettings, AmiSettings, ClusterSettings, ConfigError, Settings, load
 from ari_app.web.oidc.settings import OidcSettings
 
 SECTIONS = (
@@ -16,6 +16,7 @@ SECTIONS = (
     "telegram",
     "bot",
     "ami",
+    "cluster",
     "agi",
     "web",
     "oidc",
@@ -27,7 +28,12 @@ SECTIONS = (
     "log",
     "traces",
 )
-OPTIONAL: dict[str, type[BaseModel]] = {"ami": AmiSettings, "agi": AgiSettings, "oidc": OidcSettings}
+OPTIONAL: dict[str, type[BaseModel]] = {
+    "ami": AmiSettings,
+    "agi": AgiSettings,
+    "oidc": OidcSettings,
+    "cluster": ClusterSettings,
+}
 SAMPLE = Path(__file__).parents[2] / "docs" / "astergram.sample.toml"
 GOOD = """
 [asterisk]
@@ -118,7 +124,7 @@ def test_what_is_wrong_is_said_in_one_line(file: Path, before: str, after: str, 
 
 def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
     text = GOOD.replace("[telegram]", '[web]\nport = -1\nhots = "0.0.0.0"\n[telegram]\ndc_id = 0')
-    file.write_text(f'colour = "red"\nlog_levl = "DEBUG"\n{text}[calls]\nring_s = 0')
+    file.write_text(f'shade = "red"\nlog_levl = "DEBUG"\n{text}[calls]\nring_s = 0')
     with pytest.raises(ConfigError) as error:
         load(file)
     first, *lines = str(error.value).splitlines()
@@ -128,7 +134,7 @@ def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
         "  web.port: At least 0, please.",
         "  web.hots is no key of Astergram's, did you mean web.host? docs/astergram.sample.toml shows every key",
         "  calls.ring_s: More than 0, please.",
-        "  colour is no key of Astergram's; docs/astergram.sample.toml shows every key",
+        "  shade is no key of Astergram's; docs/astergram.sample.toml shows every key",
         "  log_levl is no key of Astergram's, did you mean log_level? docs/astergram.sample.toml shows every key",
     ]
 

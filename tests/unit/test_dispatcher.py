@@ -23,6 +23,7 @@ from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.parts import LegPart
 from ari_app.calls.progress import CallState
 from ari_app.calls.registry import CallRegistry, LineFull
+from ari_app.cluster.claims import OnlyMachine
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.lists import Lists
@@ -66,7 +67,7 @@ class Dispatching:
         self.cards = FakeCards()
         by_number = {line.number: line for line in lines}
         keypads, cards = cast(Any, rig.keypads), cast(Any, self.cards)
-        self.dispatcher = CallDispatcher(by_number, self.registry, rig.resources, keypads, cards, tasks)
+        self.dispatcher = CallDispatcher(by_number, self.registry, rig.resources, keypads, cards, tasks, OnlyMachine())
 
     async def dialled(self, *args: str, **channel: Any) -> None:
         """A phone dials, and its channel comes into Stasis."""

@@ -17,6 +17,7 @@ from ari_app.calls.dtmf import MAX_DIGITS, MAX_WAITING, DigitsRefused, DtmfQueue
 from ari_app.calls.events import CallEnded, CallEvent, DigitsDialled, DigitsLost
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.claims import OnlyMachine
 from ari_app.tasks import background_tasks
 from ari_app.telegram.peers import Person
 
@@ -191,7 +192,7 @@ async def test_what_was_written_before_the_call_is_neither_dialled_nor_answered(
 
     line, nobody = SimpleNamespace(number="+79990000001"), cast(Any, None)
     registry = CallRegistry()
-    dispatcher = CallDispatcher({}, registry, nobody, nobody, nobody, nobody)
+    dispatcher = CallDispatcher({}, registry, nobody, nobody, nobody, nobody, OnlyMachine())
     async with registry.admit(Direction.IN, line.number, "7", 1, Person(7)) as call, background_tasks() as tasks:
         call.dtmf.open(since=1000.0)
         tasks.create_task(call.dtmf.send_with(press))

@@ -26,6 +26,7 @@ from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import Crashed
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.claims import OnlyMachine
 from ari_app.pbx.call_reporter import CallReporter
 from ari_app.pbx.events import ReportedEvent, TelegramCallEnded, TelegramCallOffered
 from ari_app.tasks import guarded_tasks
@@ -122,7 +123,9 @@ async def moments_of(path: Path, direction: Direction) -> list[Moment]:
             registry = CallRegistry(recorder=watch.rows, listeners=listeners, journal=CallJournal(journal))
             rig.line.lists = Lists()
             keypads, cards = cast(Any, rig.keypads), cast(Any, FakeCards())
-            it = CallDispatcher({rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks)
+            it = CallDispatcher(
+                {rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks, OnlyMachine()
+            )
             watch.begin(journal)
             async with asyncio.timeout(PASSES_S):
                 call = await begun(rig, it, direction)

@@ -49,6 +49,7 @@ from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import AsteriskAway, Crashed, EndedByPbxMeanwhile, EndedOnTelegram, NotResumed
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.claims import OnlyMachine
 from ari_app.pbx.call_reporter import BEGINNINGS, CallReporter
 from ari_app.pbx.events import ReportedEvent, TelegramCallEnded, TelegramCallOffered
 from ari_app.tasks import guarded_tasks
@@ -165,7 +166,9 @@ async def first_run(path: Path, direction: Direction, kind: type[CallEvent]) -> 
             registry = CallRegistry(recorder=run.rows, listeners=listeners, journal=CallJournal(journal))
             rig.line.lists, keypads = Lists(), cast(Any, rig.keypads)
             cards = cast(Any, FakeCards())
-            it = CallDispatcher({rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks)
+            it = CallDispatcher(
+                {rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks, OnlyMachine()
+            )
             async with asyncio.timeout(PASSES_S):
                 call = await begun(rig, it, direction)
                 await call.connected()
@@ -266,6 +269,7 @@ async def next_run(
                 rows,
                 tasks,
                 reconciled := asyncio.Event(),
+                OnlyMachine(),
             ).begin()
             looking = partial(reconciling, rig.client, left.kept, return_lost, reconciled.set)
             reconciler.supervise(looking, "what is left behind")
@@ -709,7 +713,9 @@ async def test_a_discard_that_telegram_did_not_take_is_not_lost_by_a_kill(
             rows = Rows()
             registry = CallRegistry(recorder=rows, journal=CallJournal(journal))
             keypads, cards = cast(Any, rig.keypads), cast(Any, FakeCards())
-            it = CallDispatcher({rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks)
+            it = CallDispatcher(
+                {rig.line.number: rig.line}, registry, rig.resources, keypads, cards, tasks, OnlyMachine()
+            )
             call = await begun(rig, it, Direction.IN)
             await call.connected()
             rig.telegram.answers["phone.discardCall"] = [trouble()]

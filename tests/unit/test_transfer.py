@@ -14,6 +14,7 @@ from ari_app.asterisk.legs import IncomingLeg
 from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.registry import CallRegistry
 from ari_app.calls.resources import CallResources
+from ari_app.cluster.claims import OnlyMachine
 from ari_app.tasks import guarded_tasks
 
 from .fake_ari import PHONE, WAIT_S, FakeAri, answered, connected, eventually, fake_ari, incoming, transferred
@@ -193,7 +194,9 @@ async def test_a_transfer_to_a_call_that_is_over_is_hung_up() -> None:
     unused: Any = None
     registry = CallRegistry()
     async with fake_ari() as fake, connected(fake) as client, guarded_tasks() as tasks, asyncio.timeout(WAIT_S):
-        dispatcher = CallDispatcher({}, registry, CallResources(client, unused, 90.0), unused, unused, tasks)
+        dispatcher = CallDispatcher(
+            {}, registry, CallResources(client, unused, 90.0), unused, unused, tasks, OnlyMachine()
+        )
         async with client.subscribe() as its:
             await transferred(fake, "1700.1", "1700.5")
             start = await its.next(STASIS_START)

@@ -22,6 +22,7 @@ from ari_app.sandbox import debian
 from ari_app.sandbox.command import run, stopped_by_sigterm
 from ari_app.sandbox.demo import chat, stay
 from ari_app.sandbox.demo.folder import demo_folder
+from ari_app.sandbox.demo.machines import MachinesScenario, machines
 from ari_app.sandbox.demo.program import OWN, ProgramEnded, astergram
 from ari_app.sandbox.demo.report import Report
 from ari_app.sandbox.demo.scenario import VERA, Cast, Scenario
@@ -62,6 +63,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--seconds", type=_seconds, default=4.0, metavar="S", help="how long each talk is (%(default)g)"
     )
     parser.add_argument(
+        "--machines",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="2: with one line and three NATS servers; the one that rings is killed, and the other one answers",
+    )
+    parser.add_argument(
         "--stay", action="store_true", help="then leave everything running until Ctrl-C, and say how to call"
     )
     parser.add_argument(
@@ -94,6 +102,10 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
         show.heading("Setting up")
         async with set_up(show, folder) as cast:
             transports = [options.transport] if options.transport else TRANSPORTS
+            if options.machines > 1:
+                await two_machines(cast, transports[0], options.seconds, folder, show, report)
+                report.steps = show.steps
+                return conclude(show, report, folder)
             try:
                 for transport in transports:
                     show.heading(f"Astergram, with audio to and from Asterisk over {transport}")
@@ -125,6 +137,16 @@ async def demo(options: argparse.Namespace, folder: Path) -> int:
                 async with astergram(configuration, log, command=options.command) as program:
                     await stay.stay(cast, program, show)
             return status
+
+
+async def two_machines(cast: Cast, transport: str, seconds: float, folder: Path, show: Show, report: Report) -> None:
+    """The calls to a line that two machines have."""
+    show.heading(f"Two machines with one line, with audio to and from Asterisk over {transport}")
+    try:
+        async with machines(cast, transport, folder, show) as its:
+            await MachinesScenario(cast, its, transport, seconds, show, report).play()
+    except ProgramEnded as error:
+        report.failures.append(str(error))
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ READY = re.compile(r"astergram: (ready: .*)")
 FIRST_LINK = re.compile(r"open this link \(once\): (\S+)")
 CONNECTED = re.compile(f"{Connected()}$")
 RESUMED = re.compile(f"{Resumed()}$")
+ACTS = re.compile(r"this machine acts for it now")
 ENDING = re.compile(r"call \w+ +[\d.]+ s +astergram +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
 
 
@@ -86,6 +87,10 @@ class Program:
     async def call_talks(self) -> None:
         """Wait until both sides of the next call talk: a person's own media may be connected a moment before."""
         await self._line(CONNECTED, EVENT_S)
+
+    async def acts_for_a_line(self) -> None:
+        """Wait until it has a lease of the cluster's."""
+        await self.during(self._line(ACTS, READY_S))
 
     async def call_ended(self) -> Ended:
         """Wait for the next call's end."""

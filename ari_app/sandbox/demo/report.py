@@ -146,6 +146,8 @@ class Report:
     steps: list[Step] = field(default_factory=list)
     calls: list[CallReport] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    answered_after_kill_ms: int | None = None
+    """By another machine, where there are several."""
 
     def problems(self) -> list[str]:
         """All that is wrong; a demo without calls has shown nothing."""
@@ -158,6 +160,7 @@ class Report:
         """As it stands in report.json."""
         return {
             "ok": not self.problems(),
+            **({} if self.answered_after_kill_ms is None else {"answered_after_kill_ms": self.answered_after_kill_ms}),
             "steps": [asdict(step) for step in self.steps],
             "calls": [call.as_json() for call in self.calls],
         }

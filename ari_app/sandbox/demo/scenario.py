@@ -12,6 +12,7 @@ from typing import Literal
 
 from telethon import errors
 
+from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.delay import HELLO_S, PAUSE_S, Timeline, Watch, delay_ms, talk_begins, watched, write_talk
 from ari_app.sandbox.demo.program import Program, ProgramEnded
 from ari_app.sandbox.demo.report import SIDES, CallReport, HeardTone, Report
@@ -230,15 +231,15 @@ class Scenario:
     def _step(self, call: CallReport, name: str, text: str, ok: bool = True) -> None:
         self._show.step(f"{call.name}: {name}", text, ok)
 
-    def _phone(self, call: CallReport) -> SipPhone:
+    def _phone(self, call: CallReport, asterisk: PrivateAsterisk | None = None) -> SipPhone:
         return SipPhone(
-            self._cast.stage.asterisk,
+            asterisk or self._cast.stage.asterisk,
             PHONE,
             codec=call.phone_codec,
             play=self._phone_says if call.talk else None,
             loop=False,
             call_s=HELLO_S + PAUSE_S + self._seconds + self.margin_s,
-            run_dir=self._folder / "phones" / call.name,
+            run_dir=self._folder / "phones" / (f"{call.name}-b" if asterisk else call.name),
         )
 
     def _recording(self, call: CallReport, listener: str) -> Path:

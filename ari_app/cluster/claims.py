@@ -1,0 +1,168 @@
+"""Which machine answers a call that comes in: the line's holder, and another one where nothing is heard of it.
+
+Every machine that has the line sees the call. Telegram gives it to whoever accepts first and tells the others, so that
+a claim only keeps machines out of each other's way: where they cannot ask the engine, Telegram decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol
+
+from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.tasks import guarded_tasks
+
+SILENT_S = 1.5
+"""After so long without a word of whoever has claimed a call, another machine takes it."""
+WORD_S = 0.4  # between two words of whoever rings the PBX
+KEPT_S = 3600.0  # longer than a call rings; then the engine may forget it
+
+log = logging.getLogger(__name__)
+
+
+class RingingCall(Protocol):
+    """A call that rings; `telegram.phone.Offer`."""
+
+    id: int
+
+    async def answered_or_over(self) -> None:
+        """Wait until it does not ring any more, wherever that was brought about."""
+
+    def leave_to_other_devices(self) -> None:
+        """Take no part in it any more."""
+
+
+class Claims(Protocol):
+    """Gives each call to one machine."""
+
+    def claimed(self, line: str, call: RingingCall) -> AbstractAsyncContextManager[bool]:
+        """See `EngineClaims.claimed`."""
+
+    async def is_ours(self, line: str, call_id: int) -> bool:
+        """Whether a call that rang for an earlier run of this program is still this machine's to end."""
+
+
+class EngineClaims:
+    """Those of a cluster, as one of its machines sees them. ``holds``: whether this machine holds a line."""
+
+    def __init__(
+        self, bucket: Bucket, machine: str, holds: Callable[[str], bool], clock: Callable[[], float] | None = None
+    ) -> None:
+        self._bucket = bucket
+        self._machine = machine
+        self._holds = holds
+        self._clock = clock or asyncio.get_running_loop().time
+
+    @asynccontextmanager
+    async def claimed(self, line: str, call: RingingCall) -> AsyncIterator[bool]:
+        """Wait until a call is this machine's to answer: at once where it holds the line. False where it is not.
+
+        While it rings the claim is kept up; where another machine has taken it after all, the call is left to it.
+        """
+        key = key_of(line, call.id)
+        revision = 0
+        if not self._holds(line):
+            taken = await self._taken(key, call)
+            if taken is None:
+                yield False
+                return
+            revision = taken
+            log.warning("call %s to line %s: nothing is heard of the machine that holds the line", call.id, line)
+        async with guarded_tasks() as tasks:
+            tasks.spawn(self._keep(key, revision, call), f"claim of call {call.id}")
+            yield True
+
+    async def is_ours(self, line: str, call_id: int) -> bool:
+        """Whether nobody else has taken it; where the engine is away somebody may have."""
+        try:
+            its = await self._bucket.read(key_of(line, call_id))
+        except EngineAway as error:
+            log.warning(
+                "call %s to line %s is not ended on Telegram, another machine may have it: %s", call_id, line, error
+            )
+            return False
+        return its is None or _machine(its) == self._machine
+
+    async def _taken(self, key: str, call: RingingCall) -> int | None:
+        """Take a call that nobody says a word of: its claim's revision, 0 where the engine is away; None once over."""
+        async with guarded_tasks() as tasks:
+            over = tasks.spawn(call.answered_or_over(), f"end of call {key}")
+            taking = tasks.spawn(self._take(key), f"claim of call {key}")
+            await asyncio.wait({over, taking}, return_when=asyncio.FIRST_COMPLETED)
+            return None if over.done() else taking.result()
+
+    async def _take(self, key: str) -> int:
+        known: KeyEntry | None = None
+        heard_at = self._clock()
+        while True:
+            left_s = heard_at + SILENT_S - self._clock()
+            try:
+                if left_s <= 0:
+                    async with asyncio.timeout(WORD_S):
+                        return await self._write(key, known.revision if known else 0)
+                async with asyncio.timeout(left_s):
+                    its = await self._bucket.read(key)
+                if its and its != known:
+                    known, heard_at = its, self._clock()
+            except Conflict:  # a word has come just now
+                known, heard_at = None, self._clock()
+            except (EngineAway, TimeoutError) as error:
+                if left_s <= 0:
+                    log.warning("claim of call %s: the engine is away, Telegram decides: %s", key, error)
+                    return 0
+            # Asked, and not watched: to begin and end a watch takes the engine longer than the few questions of a call.
+            await asyncio.sleep(max(0.0, min(WORD_S, heard_at + SILENT_S - self._clock())))
+
+    async def _keep(self, key: str, revision: int, call: RingingCall) -> None:
+        """Say a word of a call for as long as it rings."""
+        async with guarded_tasks() as tasks:
+            over = tasks.spawn(call.answered_or_over(), f"end of call {key}")
+            while not over.done():
+                try:
+                    async with asyncio.timeout(SILENT_S):
+                        revision = await self._write(key, revision)
+                except Conflict:
+                    its = await self._read(key)
+                    if its and _machine(its) != self._machine:
+                        log.warning(
+                            "call %s: answered by machine %s, which has heard nothing of us", key, _machine(its)
+                        )
+                        return call.leave_to_other_devices()
+                    revision = its.revision if its else 0
+                except (EngineAway, TimeoutError) as error:
+                    log.debug("claim of call %s: %s", key, error)
+                await asyncio.wait({over}, timeout=WORD_S)
+        return None
+
+    async def _read(self, key: str) -> KeyEntry | None:
+        with suppress(EngineAway, TimeoutError):
+            async with asyncio.timeout(SILENT_S):
+                return await self._bucket.read(key)
+        return None
+
+    async def _write(self, key: str, last: int) -> int:
+        return await self._bucket.write(key, json.dumps({"machine": self._machine}).encode(), last)
+
+
+def _machine(entry: KeyEntry) -> str:
+    try:
+        return str(json.loads(entry.value or b"")["machine"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+class OnlyMachine:
+    """Claims where there is no cluster: each call is ours."""
+
+    @asynccontextmanager
+    async def claimed(self, line: str, call: RingingCall) -> AsyncIterator[bool]:
+        """At once."""
+        yield True
+
+    async def is_ours(self, line: str, call_id: int) -> bool:
+        """Whose else."""
+        return True

@@ -1,0 +1,187 @@
+"""Two machines with one line: each call is answered, and each text, once, whichever of them is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from telethon.tl import functions
+
+from ari_app.api_client import program
+from ari_app.config import Settings, load
+from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.demo.program import Program, astergram
+from ari_app.sandbox.nats import PrivateNats
+from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
+from ari_app.sandbox.tones import write_tone
+from ari_app.telegram.phone import DiscardReason
+
+LEASE_S = 3.0
+READY_S = 60.0
+DEMO_S = 300.0
+AUTO_ANSWER = "Call us!"
+DIALPLAN = """\
+[soon]
+exten => _X.,1,Ringing()
+ same => n,Wait(3)
+ same => n,Answer()
+ same => n,Echo()
+"""
+
+
+class Machine:
+    """One with an Asterisk of its own; its program can be started and killed."""
+
+    def __init__(self, name: str, configuration: Path, folder: Path) -> None:
+        self.name = name
+        self.settings: Settings = load(configuration)
+        self.program: Program
+        self._configuration = configuration
+        self._folder = folder
+        self._runs = 0
+        self._running = AsyncExitStack()
+
+    async def start(self, *, leads: bool = False) -> None:
+        """Have it run; ``leads``: wait until it holds the line."""
+        self._runs += 1
+        log = self._folder / f"astergram-{self.name}-{self._runs}.log"
+        self.program = await self._running.enter_async_context(astergram(self._configuration, log, READY_S))
+        if leads:
+            await self.program.acts_for_a_line()
+
+    async def stop(self) -> None:
+        """As systemd does."""
+        await self._running.aclose()
+
+    async def kill(self) -> None:
+        """As a power failure does."""
+        self.program.kill()
+        await self._running.aclose()
+
+    async def live(self) -> list[Any]:
+        """Its calls."""
+        async with program(self.settings) as api:
+            return list(await api.ask("GET", "/calls/live"))
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Any]:
+    async with (
+        asyncio.timeout(DEMO_S),
+        stage(tmp_path, dialplan=DIALPLAN) as set_stage,
+        PrivateNats(tmp_path / "nats", servers=1) as nats,
+        PrivateAsterisk(tmp_path / "asterisk-b", dialplan=DIALPLAN) as second,
+    ):
+        machines = []
+        for name, asterisk in (("a", set_stage.asterisk), ("b", second)):
+            configuration = await set_stage.configuration(
+                [{"number": LINE, "context": "soon", "texts": {"en": {"auto_answer": AUTO_ANSWER}}}],
+                name=f"astergram-{name}",
+                asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
+                cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S},
+            )
+            await set_stage.sign_in_lines(load(configuration))
+            machines.append(Machine(name, configuration, tmp_path))
+        a, b = machines
+        await a.start(leads=True)
+        await b.start()
+        try:
+            yield set_stage, nats, a, b
+        finally:
+            await a.stop()
+            await b.stop()
+
+
+@asynccontextmanager
+async def answered(set_stage: Any, tmp_path: Path) -> AsyncIterator[Any]:
+    """Anna calls, and hears herself."""
+    tone = tmp_path / "tone.wav"
+    if not tone.exists():
+        write_tone(tone, 440.0, 60.0)
+    async with set_stage.person(ANNA) as anna:
+        call = await anna.call(LINE)
+        yield call
+        if not any(type(each).__name__ == "PhoneCallDiscarded" for each in call.updates):
+            await call.hang_up(DiscardReason.HANGUP)
+        await call.close_audio()
+
+
+async def answers(set_stage: Any, *, written: bool) -> list[str]:
+    """What Boris has been answered, once they have been; they write before it, or have done so."""
+    async with set_stage.person(BORIS) as boris:
+        if written:
+            line = (await boris.client(functions.contacts.ResolvePhoneRequest(LINE))).users[0]
+            await boris.client.send_message(line, "Hello?")
+        await boris.sees(LINE, lambda messages: [each for each in messages if each.message == AUTO_ANSWER] or None)
+        return [each.message for each in await boris.chat_with(LINE) if each.message == AUTO_ANSWER]
+
+
+async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tmp_path: Path) -> None:
+    set_stage, nats, a, b = scene
+    tone = tmp_path / "tone.wav"
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tone, None)
+        assert len(await a.live()) == 1 and not await b.live()
+    assert await answers(set_stage, written=True) == [AUTO_ANSWER]
+
+    # Whoever is stopped hands over.
+    await a.stop()
+    await b.program.acts_for_a_line()
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tone, None)
+        # The other one comes back, and takes nothing away.
+        await a.start()
+        assert len(await b.live()) == 1 and not await a.live()
+        # Without the engine, the one that holds the line goes on.
+        await nats.kill(0)
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tone, None)
+    # By now the other machine has had time enough to answer the text once more.
+    assert await answers(set_stage, written=False) == [AUTO_ANSWER]
+
+
+async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tmp_path: Path) -> None:
+    set_stage, _, a, b = scene
+    async with answered(set_stage, tmp_path) as call:
+        await call.rings()
+        await a.kill()
+        await a.start()
+        await call.confirm(tmp_path / "tone.wav", None)
+        assert len(await b.live()) == 1 and not await a.live()
+
+
+@pytest.mark.timeout(DEMO_S + 30)
+async def test_the_demo_on_two_machines(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "ari_app.sandbox.demo",
+            "--machines",
+            "2",
+            "--seconds",
+            "2",
+            "--folder",
+            tmp_path / "demo",
+        ),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(DEMO_S):
+            printed = (await process.communicate())[0].decode()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
+    assert process.returncode == 0, printed
+    report = json.loads((tmp_path / "demo" / "report.json").read_text())
+    assert report["ok"], printed
+    assert [call["status"] for call in report["calls"]] == ["ANSWER", "ANSWER"]
+    assert report["answered_after_kill_ms"] > 0

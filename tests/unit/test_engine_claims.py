@@ -1,0 +1,201 @@
+"""Which machine of a cluster answers a call, whatever becomes of the line's holder. By virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from ari_app.cluster.bucket import key_of
+from ari_app.cluster.claims import SILENT_S, WORD_S, EngineClaims
+from ari_app.tasks import GuardedTasks, guarded_tasks
+from tests.fake_engine import Engine, WayToEngine
+from tests.fast_time import run
+
+LINE = "+49301234567"
+CALL = 4711
+KEY = key_of(LINE, CALL)
+
+
+@dataclass(eq=False)
+class Call:
+    """As one machine sees it."""
+
+    id: int = CALL
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    left: bool = False
+
+    async def answered_or_over(self) -> None:
+        await self.over.wait()
+
+    def leave_to_other_devices(self) -> None:
+        self.left = True
+        self.over.set()
+
+
+@dataclass(eq=False)
+class Machine:
+    """One to which the call is offered; ``ours``: what came of its claim."""
+
+    name: str
+    way: WayToEngine
+    tasks: GuardedTasks
+    holds: bool = False
+    call: Call = field(default_factory=Call)
+    ours: bool | None = None
+    said: asyncio.Event = field(default_factory=asyncio.Event)
+    took_s: float = 0.0
+
+    def offered(self) -> None:
+        self.task = self.tasks.spawn(self._handle(), self.name)
+
+    async def _handle(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        claims = EngineClaims(self.way, self.name, lambda _: self.holds)
+        async with claims.claimed(LINE, self.call) as self.ours:
+            self.took_s = loop.time() - began
+            self.said.set()
+            if self.ours:
+                await self.call.over.wait()
+
+    async def dies(self) -> None:
+        self.way.away = True
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+
+@asynccontextmanager
+async def offered(*names: str, holder: str = "a") -> AsyncIterator[list[Machine]]:
+    """A call that is offered to machines at the same time."""
+    engine = Engine()
+    async with guarded_tasks() as tasks:
+        its = [Machine(name, WayToEngine(engine), tasks, name == holder) for name in names]
+        for each in its:
+            each.offered()
+        await asyncio.sleep(0)
+        yield its
+
+
+def test_the_holder_answers_at_once_and_the_others_wait() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await a.said.wait()
+            assert a.ours and a.took_s == 0
+            await asyncio.sleep(60)
+            assert b.ours is None
+            for each in (a, b):
+                each.call.over.set()
+            await b.said.wait()
+            assert b.ours is False and not b.call.left
+
+    run(scene)
+
+
+def test_nobody_says_a_word() -> None:
+    async def scene() -> None:
+        async with offered("b", holder="a") as (b,):
+            await b.said.wait()
+            assert b.ours and SILENT_S <= b.took_s < SILENT_S + WORD_S
+
+    run(scene)
+
+
+def test_the_holder_dies_while_it_rings() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(5)
+            await a.dies()
+            await b.said.wait()
+            assert b.ours and b.took_s - 5 <= SILENT_S + WORD_S + 0.1
+
+    run(scene)
+
+
+def test_one_of_two_takes_it() -> None:
+    async def scene() -> None:
+        async with offered("b", "c", holder="a") as its:
+            await asyncio.sleep(30)
+            assert sum(bool(each.ours) for each in its) == 1
+            assert [each.ours for each in its].count(None) == 1
+
+    run(scene)
+
+
+def test_a_second_one_follows_the_first() -> None:
+    async def scene() -> None:
+        async with offered("a", "b", "c") as (a, b, c):
+            await a.dies()
+            await asyncio.sleep(5)
+            first, second = (b, c) if b.ours else (c, b)
+            assert first.ours and second.ours is None
+            await first.dies()
+            await second.said.wait()
+            assert second.ours
+
+    run(scene)
+
+
+def test_with_the_engine_away_telegram_decides() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            a.way.away = b.way.away = True
+            await b.said.wait()
+            assert a.ours and b.ours and b.took_s < SILENT_S + WORD_S + 0.1
+            assert not a.call.left and not b.call.left
+            a.call.over.set()
+            b.call.over.set()
+
+    run(scene)
+
+
+def test_a_holder_of_whom_nothing_was_heard_leaves_it() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            a.way.away = True
+            await b.said.wait()
+            assert b.ours
+            a.way.away = False
+            await asyncio.sleep(SILENT_S + WORD_S)
+            assert a.call.left and not b.call.left
+
+    run(scene)
+
+
+def test_an_acknowledgement_that_is_lost_is_no_other_machine() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            a.way.acknowledges = False
+            await asyncio.sleep(1.0)
+            a.way.acknowledges = True
+            await asyncio.sleep(20)
+            assert a.ours and not a.call.left and b.ours is None
+
+    run(scene)
+
+
+def test_it_is_quiet_once_the_call_is_answered() -> None:
+    async def scene() -> None:
+        async with offered("a") as (a,):
+            await asyncio.sleep(5)
+            a.call.over.set()
+            await asyncio.sleep(WORD_S)
+            before = a.way.engine.revision
+            await asyncio.sleep(60)
+            assert a.way.engine.revision == before
+
+    run(scene)
+
+
+def test_a_claim_that_cannot_be_read_is_somebodys() -> None:
+    async def scene() -> None:
+        engine = Engine()
+        engine.write(KEY, b"\xff", 0)
+        async with guarded_tasks() as tasks:
+            a = Machine("a", WayToEngine(engine), tasks, holds=True)
+            a.offered()
+            await asyncio.sleep(WORD_S)
+            assert a.call.left
+
+    run(scene)
