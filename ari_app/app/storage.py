@@ -38,7 +38,7 @@ async def open_storage(settings: Settings, bus: EventBus, earlier: EarlierRun) -
         installation = Installation(store, installation_defaults(settings), introduce)
         await installation.load()
         languages = await open_languages(store)
-        audit = AuditLog(store)
+        audit = AuditLog(store, on_change=partial(bus.publish, "audit"))
         if restored := earlier.restored:
             audit.record(Actor(**restored.by) if restored.by else PROGRAM, "backup restored", restored.name)
         history = await open_history(store, but=earlier.left.ids)

@@ -37,17 +37,21 @@ PROGRAM = Actor("program")
 
 
 class AuditLog:
-    """Takes entries, and finds them. ``clock`` gives Unix time."""
+    """Takes entries, and finds them. ``clock`` gives Unix time; ``on_change`` is called with each new entry."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.time, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         self._kept = AuditRepository(store)
         self._clock = clock
+        self._on_change = on_change
 
     def record(
         self, actor: Actor, action: str, subject: str = "", changes: Mapping[str, tuple[Any, Any]] | None = None
     ) -> None:
         """Keep that somebody did something; never waits, never raises."""
         self._kept.add(entry(self._clock(), actor, action, subject, changes))
+        self._on_change()
 
     async def find(self, query: AuditQuery, offset: int = 0, limit: int = 50) -> AuditPage:
         """A page, the newest first."""

@@ -128,7 +128,7 @@ async def site(
             "card_files": CardFiles(store),
             "history": History(store, clock=clock),
             "webhooks": webhooks,
-            "audit": AuditLog(store, clock=clock),
+            "audit": AuditLog(store, clock=clock, on_change=lambda: bus.publish("audit")),
             "doctor": Doctor(lambda: nowhere(folder), clock),
         }
         backups = PartSettings(store, "backups", BackupSettings())

@@ -58,7 +58,6 @@ def _record(request: web.Request, its: Services, who: Identity, action: str, bef
             changes |= differences(before.get(name), after.get(name))
             subject = subject or name
     its.audit.record(actor_of(request, who, notes.who), action, subject, changes)
-    its.bus.publish("audit")
 
 
 def actor_of(request: web.Request, who: Identity, name: str = "") -> Actor:
