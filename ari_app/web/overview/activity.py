@@ -14,6 +14,7 @@ from ari_app.i18n import Message, message
 from ari_app.lines.health import Colour
 from ari_app.store.audit import AuditQuery, AuditRow
 from ari_app.web.audit.actions import ACTIONS, SIGN_IN_FAILED
+from ari_app.web.audit.pages import KIND_NAMES
 from ari_app.web.http.context import identity, services
 from ari_app.web.http.roles import Role
 
@@ -31,7 +32,7 @@ class Happened:
     at: float
     kind: Literal["light", "pause", "program", "alert", "audit"]
     sentence: Message
-    who: str = ""
+    who: Message | str = ""
     colour: Colour = Colour.GREY
 
 
@@ -61,4 +62,4 @@ def _of_audit(row: AuditRow) -> Happened:
     action = ACTIONS[row.action]
     said = message("{action}: {subject}", action=action, subject=row.subject) if row.subject else action
     colour = Colour.ORANGE if row.action == SIGN_IN_FAILED else Colour.GREY
-    return Happened(row.at, "audit", said, row.who or row.address or row.kind, colour)
+    return Happened(row.at, "audit", said, row.who or row.address or KIND_NAMES.get(row.kind, row.kind), colour)

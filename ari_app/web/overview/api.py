@@ -211,7 +211,11 @@ async def get_activity(asked: Asked, query: ActivityWanted) -> list[ActivityEntr
     translate = translator_of(asked.request)
     return [
         ActivityEntry(
-            at=each.at, kind=each.kind, sentence=translate(each.sentence), who=each.who, colour=each.colour.value
+            at=each.at,
+            kind=each.kind,
+            sentence=translate(each.sentence),
+            who=translate(each.who),
+            colour=each.colour.value,
         )
         for each in await recent(asked.request, query.limit)
     ]
