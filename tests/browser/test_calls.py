@@ -148,6 +148,12 @@ async def test_the_history_is_searched_goes_on_and_is_exported(play: PlayMaker, 
         await page.click("text=Older")
         await expect(page.locator(".pages")).to_contain_text("Page 2 of 3")
 
+        await page.get_by_label("From").focus()
+        await page.keyboard.type("01012020")  # a year that is typed half is none that is looked for
+        await expect(page).to_have_url(re.compile(r"/calls\?from=2020-01-01$"))
+        await expect(page.locator("#found [role=status]")).to_contain_text("120 calls")
+        await page.get_by_label("From").fill("")
+        await expect(page).to_have_url(re.compile("/calls$"))
         await page.select_option("[name=result]", "answered")
         await page.fill("[name=q]", "анна")
         await expect(page).to_have_url(re.compile(r"/calls\?q=%D0%B0%D0%BD%D0%BD%D0%B0&result=answered$"))

@@ -241,6 +241,13 @@ async def test_it_is_found_and_exported(page: Site) -> None:
         assert (found["total"], found["entries"][0]["changes"]) == (2, {"company": ["", "=Acme"]})
 
 
+async def test_htmx_gets_the_entries_alone_and_a_clean_address(page: Site) -> None:
+    async with signed_in(page) as admin:
+        part = await admin.get("/audit?q=admin&by=&action=sign-in&from=&to=", headers={"HX-Request": "true"})
+        assert ("<form" in part.text, "Signed in" in part.text) == (False, True)
+        assert part.headers["HX-Push-Url"] == "/audit?q=admin&action=sign-in"
+
+
 async def test_what_is_exported_in_part_is_in_it(page: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever hangs up before the last byte has had the others."""
 

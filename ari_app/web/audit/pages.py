@@ -7,6 +7,7 @@ from ari_app.store.audit import AuditQuery
 from ari_app.web.audit.actions import ACTIONS
 from ari_app.web.audit.filter import AuditFilter
 from ari_app.web.http.context import services
+from ari_app.web.http.errors import is_htmx
 from ari_app.web.http.files import CSV, file_answer
 from ari_app.web.ui.render import render, translator_of
 
@@ -26,12 +27,12 @@ KIND_NAMES: dict[str, Message] = {
 
 @routes.get("/audit")
 async def audit(request: web.Request) -> web.StreamResponse:
-    """A page of it."""
+    """A page of it; to htmx, without what is around it."""
     chosen, its, translate = AuditFilter.of(request.query), services(request), translator_of(request)
     found = await its.audit.find(chosen.query(its.zone), (chosen.page - 1) * ON_A_PAGE, ON_A_PAGE)
-    return render(
+    page = render(
         request,
-        "audit/index.html",
+        "audit/found.html" if is_htmx(request) else "audit/index.html",
         chosen=chosen,
         found=found,
         pages=-(-found.total // ON_A_PAGE),
@@ -40,6 +41,9 @@ async def audit(request: web.Request) -> web.StreamResponse:
         words=ACTIONS,
         kind_names=KIND_NAMES,
     )
+    if is_htmx(request):
+        page.headers["HX-Push-Url"] = chosen.address("/audit")
+    return page
 
 
 @routes.get("/audit.csv")
