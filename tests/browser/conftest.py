@@ -157,6 +157,15 @@ async def set_first_password(page: Page, served: Served) -> None:
     await page.wait_for_url(f"{served.url}/")
 
 
+async def sign_in(page: Page, name: str) -> None:
+    """As a user whom `tests.integration.web_helpers.user` has made."""
+    await page.goto("/login")
+    await page.fill("[name=username]", name)
+    await page.fill("[name=password]", PASSWORD)
+    await page.click("main button")
+    await page.wait_for_url("**/")
+
+
 async def goes_on(page: Page) -> None:
     """Live events have begun, and what may have changed before is shown."""
     await page.wait_for_selector("html[data-stream=open]", state="attached")
