@@ -390,13 +390,15 @@ class ClusterSettings(_Section):
     """The same lines on several machines (docs/cluster.md); without this section there is one."""
 
     servers: Annotated[
-        list[Annotated[str, Field(pattern=r"^(nats|tls)://")]],
+        list[Annotated[str, Field(pattern=r"^(nats|tls)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$")]],
         Setting(
             message("NATS servers"),
             message("With JetStream, each as nats://HOST:PORT or tls://HOST:PORT. One, or three."),
             example=["nats://10.0.0.1:4222", "nats://10.0.0.2:4222", "nats://10.0.0.3:4222"],
         ),
     ] = Field(min_length=1)
+    user: Annotated[str, Setting(message("User of NATS"), message("Empty: none."))] = ""
+    password: Annotated[Secret | None, Setting(message("Password of NATS"), example="the password in nats.conf")] = None
     machine: Annotated[
         str,
         Setting(message("Name of this machine"), message("Another one on each machine."), example="pbx-1"),

@@ -6,35 +6,80 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
+from ari_app import __version__
+from ari_app.app.asterisk import StasisApplication
+from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.bus import RELOAD, EventBus
+from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
+from ari_app.cluster.members import Member, Members
 from ari_app.config import ClusterSettings, ConfigError
-from ari_app.tasks import guarded_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
+
+if TYPE_CHECKING:
+    from ari_app.cluster.control import ClusterControl
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """``duty``: which lines this machine acts for; ``claims``: which calls it answers."""
+    """``duty``: which lines this machine acts for; ``claims``: which calls it answers. ``control`` is None where it is
+    the only machine.
+    """
 
     duty: Duty
     claims: Claims
+    control: ClusterControl | None = None
+
+    def begin(self, tasks: GuardedTasks, bus: EventBus, registry: CallRegistry) -> None:
+        """Tell the others from now on how this machine is, and leave its lines to them while it is drained."""
+        if control := self.control:
+            control.begin(
+                tasks,
+                lambda: Member(
+                    control.machine, __version__, control.duty.lines, len(registry.calls), registry.drain.active
+                ),
+            )
+            tasks.supervise(partial(_follow_drain, bus, registry, control.duty), "leases of a drained machine")
+
+
+async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease) -> None:
+    with bus.subscribe() as changes:
+        while True:
+            if registry.drain.active:
+                duty.rest()
+            else:
+                duty.resume()
+            while (await changes.get()).kind not in ("drain", RELOAD):
+                pass
 
 
 @asynccontextmanager
-async def open_cluster(settings: ClusterSettings | None) -> AsyncIterator[Cluster]:
+async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplication) -> AsyncIterator[Cluster]:
     """Without settings this is the only machine. Raises ConfigError where a package is missing."""
     if settings is None:
         yield Cluster(Always(), OnlyMachine())
         return
     try:
+        from ari_app.cluster.control import ClusterControl
         from ari_app.cluster.engine import connected
     except ImportError as error:
         raise ConfigError("[cluster] is set, and nats-py is missing: pip install 'astergram[cluster]'") from error
     owner = Owner(settings.machine, secrets.token_hex(8))
-    async with connected(settings.servers, settings.machine) as engine, guarded_tasks() as tasks:
+    password = settings.password.get_secret_value() if settings.password else ""
+    async with (
+        connected(settings.servers, settings.machine, settings.user, password) as engine,
+        guarded_tasks() as tasks,
+    ):
         leases = EngineLeases(engine.bucket("astergram-leases"), owner, settings.lease_s)
         tasks.supervise(leases.watch, "leases of the cluster")
-        duty = ByLease(leases)
-        yield Cluster(duty, EngineClaims(engine.bucket("astergram-claims", KEPT_S), settings.machine, duty.holds))
+        duty = ByLease(leases, lambda: asterisk.ari.state is ConnectionState.CONNECTED)
+        bucket = engine.bucket("astergram-claims", KEPT_S)
+        claims = EngineClaims(bucket, settings.machine, duty.answers_calls, leases.may_be_held_s)
+        members = Members(engine.bucket("astergram-machines"), duty.hand_over)
+        tasks.supervise(members.watch, "machines of the cluster")
+        yield Cluster(duty, claims, ClusterControl(settings.machine, engine, members, leases, duty))

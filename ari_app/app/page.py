@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ari_app.app.asterisk import StasisApplication
 from ari_app.app.calls import Calls
+from ari_app.app.cluster import Cluster
 from ari_app.app.lines import LineParts
 from ari_app.app.outboxes import Outboxes
 from ari_app.app.pbx import Pbx
@@ -53,6 +54,7 @@ async def open_page(
     metrics: Metrics,
     pbx: Pbx,
     upkeep: Upkeep,
+    cluster: Cluster,
 ) -> AsyncIterator[ServedPage]:
     """What it needs takes long to load, and is loaded here, in a thread."""
     await asyncio.to_thread(importlib.import_module, "ari_app.web.server")
@@ -81,6 +83,7 @@ async def open_page(
         backups=upkeep.backups,
         updates=upkeep.updates,
         ami=outboxes.ami,
+        cluster=cluster.control,
     )
     async with serving(services, settings.web, sockets, settings.oidc) as web:
         yield ServedPage(services, web)

@@ -116,8 +116,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         bus = EventBus()
         storage = await opened(open_storage(settings, bus, earlier))
         media = await opened(open_media(settings))
-        cluster = await opened(open_cluster(settings.cluster))
         asterisk = await opened(open_asterisk(settings))
+        cluster = await opened(open_cluster(settings.cluster, asterisk))
         outboxes = await opened(open_outboxes(settings, storage.store, bus, earlier.left.all()))
 
         # The lines outlive the keypads, and those outlive the calls.
@@ -134,6 +134,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         storage.installation.on_change(upkeep.retention.follow)
         storage.installation.on_change(partial(lines.follow, storage.installation, calls.bot))
         reconciled = _begin(line_tasks, earlier, asterisk, calls, lines.statuses, pbx, upkeep)
+        cluster.begin(line_tasks, bus, calls.registry)
         await lines.manager.load()
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.
@@ -150,7 +151,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             async with asyncio.timeout(LEFT_S):
                 await earlier.left.go_on()
         page = await opened(
-            open_page(settings, sockets, bus, storage, asterisk, outboxes, calls, lines, metrics, pbx, upkeep)
+            open_page(settings, sockets, bus, storage, asterisk, outboxes, calls, lines, metrics, pbx, upkeep, cluster)
         )
         line_tasks.supervise(calls.bot.run, "bot")
         yield Astergram(

@@ -135,7 +135,7 @@ class CallDispatcher:
                 begun.set_exception(NotReady("the call was over before it had begun; see the log"))
 
     async def _inbound(self, line: Line, offer: Offer) -> None:
-        async with offer, self._claims.claimed(line.number, offer) as ours:
+        async with offer, self._claims.claimed(line.number, offer, lambda: line.online is not None) as ours:
             if not ours:
                 return offer.leave_to_other_devices()
             person = Person.of(offer.peer_id, offer.caller)

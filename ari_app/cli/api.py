@@ -19,6 +19,7 @@ from ari_app.cli import alerts as cli_alerts
 from ari_app.cli import audit as cli_audit
 from ari_app.cli import backups as cli_backups
 from ari_app.cli import calls as cli_calls
+from ari_app.cli import cluster as cli_cluster
 from ari_app.cli import drain as cli_drain
 from ari_app.cli import lines as cli_lines
 from ari_app.cli import people as cli_people
@@ -182,6 +183,7 @@ COMMANDS = {
     "web": partial(ask, web),
     "status": partial(ask, status),
     "drain": partial(ask, cli_drain.run),
+    "cluster": partial(ask, cli_cluster.run),
     "webhook": partial(ask, cli_webhooks.run),
     "ready": partial(ask, ready),
     "metrics": partial(ask, metrics),

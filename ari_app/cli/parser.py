@@ -131,6 +131,7 @@ def parser() -> Parser:
     way = drain.add_mutually_exclusive_group()
     way.add_argument("--limit", type=_up_to(LONGEST_DRAIN_S), metavar="SECONDS", help="wait no longer than that")
     way.add_argument("--cancel", action="store_true", help="take calls again")
+    _cluster(add)
     add("ready", "whether calls can be taken; exit status 1 where they can't", "ready", json=True)
     add("metrics", "print the figures for Prometheus", "metrics")
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
@@ -253,6 +254,21 @@ def _lines(commands: Any) -> None:
     ):
         made = action(name, text, "", " --yes")
         made.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def _cluster(add: "_Adder") -> None:
+    cluster = add(
+        "cluster",
+        "the machines with the same lines, and which lines each holds",
+        "cluster",
+        f"cluster move {LINE} pbx-2",
+        json=True,
+    )
+    actions = cluster.add_subparsers(dest="action", metavar="ACTION")
+    move = actions.add_parser("move", help="have another machine hold a line", examples=(f"cluster move {LINE} pbx-2",))
+    _configured(move, argparse.SUPPRESS)
+    _completed(move.add_argument("number", metavar="NUMBER", help="the line's number"), cli_complete.numbers)
+    move.add_argument("machine", metavar="MACHINE", help="the name of a machine that `astergram cluster` shows")
 
 
 def _calls(commands: Any) -> None:

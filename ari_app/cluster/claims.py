@@ -29,8 +29,8 @@ class RingingCall(Protocol):
 
     id: int
 
-    async def answered_or_over(self) -> None:
-        """Wait until it does not ring any more, wherever that was brought about."""
+    async def rings_no_more(self) -> None:
+        """Wait until somebody is about to answer it, here or elsewhere, or it is over."""
 
     def leave_to_other_devices(self) -> None:
         """Take no part in it any more."""
@@ -39,7 +39,9 @@ class RingingCall(Protocol):
 class Claims(Protocol):
     """Gives each call to one machine."""
 
-    def claimed(self, line: str, call: RingingCall) -> AbstractAsyncContextManager[bool]:
+    def claimed(
+        self, line: str, call: RingingCall, can_answer: Callable[[], bool]
+    ) -> AbstractAsyncContextManager[bool]:
         """See `EngineClaims.claimed`."""
 
     async def is_ours(self, line: str, call_id: int) -> bool:
@@ -47,37 +49,50 @@ class Claims(Protocol):
 
 
 class EngineClaims:
-    """Those of a cluster, as one of its machines sees them. ``holds``: whether this machine holds a line."""
+    """Those of a cluster, as one of its machines sees them.
+
+    ``holds``: whether this machine holds a line; ``may_be_held_s``: for how long yet another one may.
+    """
 
     def __init__(
-        self, bucket: Bucket, machine: str, holds: Callable[[str], bool], clock: Callable[[], float] | None = None
+        self, bucket: Bucket, machine: str, holds: Callable[[str], bool], may_be_held_s: Callable[[str], float]
     ) -> None:
         self._bucket = bucket
         self._machine = machine
         self._holds = holds
-        self._clock = clock or asyncio.get_running_loop().time
+        self._may_be_held_s = may_be_held_s
+        self._clock = asyncio.get_running_loop().time
 
     @asynccontextmanager
-    async def claimed(self, line: str, call: RingingCall) -> AsyncIterator[bool]:
+    async def claimed(self, line: str, call: RingingCall, can_answer: Callable[[], bool]) -> AsyncIterator[bool]:
         """Wait until a call is this machine's to answer: at once where it holds the line. False where it is not.
 
-        While it rings the claim is kept up; where another machine has taken it after all, the call is left to it.
+        While it rings, and this machine ``can_answer`` it, the claim is kept up; where another one has taken the call
+        after all, it is left to that.
         """
         key = key_of(line, call.id)
         revision = 0
         if not self._holds(line):
-            taken = await self._taken(key, call)
+            try:
+                taken = await self._taken(line, key, call)
+            except BaseException:  # this machine stops; the call goes on ringing elsewhere
+                call.leave_to_other_devices()
+                raise
             if taken is None:
                 yield False
                 return
             revision = taken
             log.warning("call %s to line %s: nothing is heard of the machine that holds the line", call.id, line)
         async with guarded_tasks() as tasks:
-            tasks.spawn(self._keep(key, revision, call), f"claim of call {call.id}")
+            tasks.spawn(self._keep(key, revision, call, can_answer), f"claim of call {call.id}")
             yield True
 
     async def is_ours(self, line: str, call_id: int) -> bool:
-        """Whether nobody else has taken it; where the engine is away somebody may have."""
+        """Whether nobody else has taken it, who may do so until we have been silent for long enough.
+
+        Where the engine is away somebody may have.
+        """
+        await asyncio.sleep(SILENT_S + WORD_S)
         try:
             its = await self._bucket.read(key_of(line, call_id))
         except EngineAway as error:
@@ -87,15 +102,15 @@ class EngineClaims:
             return False
         return its is None or _machine(its) == self._machine
 
-    async def _taken(self, key: str, call: RingingCall) -> int | None:
+    async def _taken(self, line: str, key: str, call: RingingCall) -> int | None:
         """Take a call that nobody says a word of: its claim's revision, 0 where the engine is away; None once over."""
         async with guarded_tasks() as tasks:
-            over = tasks.spawn(call.answered_or_over(), f"end of call {key}")
-            taking = tasks.spawn(self._take(key), f"claim of call {key}")
+            over = tasks.spawn(call.rings_no_more(), f"end of ringing of call {key}")
+            taking = tasks.spawn(self._take(line, key), f"claim of call {key}")
             await asyncio.wait({over, taking}, return_when=asyncio.FIRST_COMPLETED)
-            return None if over.done() else taking.result()
+            return None if over.done() else taking.result() or 0
 
-    async def _take(self, key: str) -> int:
+    async def _take(self, line: str, key: str) -> int:
         known: KeyEntry | None = None
         heard_at = self._clock()
         while True:
@@ -111,20 +126,22 @@ class EngineClaims:
             except Conflict:  # a word has come just now
                 known, heard_at = None, self._clock()
             except (EngineAway, TimeoutError) as error:
-                if left_s <= 0:
+                if left_s <= 0 and self._may_be_held_s(line) <= 0:
                     log.warning("claim of call %s: the engine is away, Telegram decides: %s", key, error)
                     return 0
             # Asked, and not watched: to begin and end a watch takes the engine longer than the few questions of a call.
-            await asyncio.sleep(max(0.0, min(WORD_S, heard_at + SILENT_S - self._clock())))
+            wait_s = heard_at + SILENT_S - self._clock()
+            await asyncio.sleep(min(WORD_S, wait_s if wait_s > 0 else WORD_S))
 
-    async def _keep(self, key: str, revision: int, call: RingingCall) -> None:
+    async def _keep(self, key: str, revision: int, call: RingingCall, can_answer: Callable[[], bool]) -> None:
         """Say a word of a call for as long as it rings."""
         async with guarded_tasks() as tasks:
-            over = tasks.spawn(call.answered_or_over(), f"end of call {key}")
+            over = tasks.spawn(call.rings_no_more(), f"end of ringing of call {key}")
             while not over.done():
                 try:
-                    async with asyncio.timeout(SILENT_S):
-                        revision = await self._write(key, revision)
+                    if can_answer():  # else another machine may take it
+                        async with asyncio.timeout(SILENT_S):
+                            revision = await self._write(key, revision)
                 except Conflict:
                     its = await self._read(key)
                     if its and _machine(its) != self._machine:
@@ -159,7 +176,7 @@ class OnlyMachine:
     """Claims where there is no cluster: each call is ours."""
 
     @asynccontextmanager
-    async def claimed(self, line: str, call: RingingCall) -> AsyncIterator[bool]:
+    async def claimed(self, line: str, call: RingingCall, can_answer: Callable[[], bool]) -> AsyncIterator[bool]:
         """At once."""
         yield True
 

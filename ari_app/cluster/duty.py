@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from ari_app.cluster.leases import HeldLine, Leases
 from ari_app.logs import line_log
+
+LOOK_EVERY_S = 1.0
+UNFIT_S = 5.0
+"""Without Telegram or Asterisk, until a line is left to another machine; connecting again takes a second or two."""
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +24,8 @@ class Duty(Protocol):
     def holds(self, line: str) -> bool:
         """Whether it answers what comes to a line."""
 
-    async def keep(self, line: str) -> None:
-        """Act for a line whenever nobody else does, until cancelled."""
+    async def keep(self, line: str, is_ready: Callable[[], bool]) -> None:
+        """Act for a line whenever it ``is_ready`` and nobody else does, until cancelled."""
 
 
 class Always:
@@ -28,30 +35,80 @@ class Always:
         """It does."""
         return True
 
-    async def keep(self, line: str) -> None:
+    async def keep(self, line: str, is_ready: Callable[[], bool]) -> None:
         """Nothing is to be done: its session file is locked."""
 
 
 class ByLease:
-    """In a cluster."""
+    """In a cluster. ``is_able``: whether this machine can take calls at all; without it, it holds no line for long."""
 
-    def __init__(self, leases: Leases) -> None:
+    def __init__(self, leases: Leases, is_able: Callable[[], bool] = lambda: True) -> None:
         self._leases = leases
+        self._is_able = is_able
         self._held: dict[str, HeldLine] = {}
+        self._at_work = asyncio.Event()
+        self._at_work.set()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Those that it acts for."""
+        return tuple(line for line in self._held if self.holds(line))
 
     def holds(self, line: str) -> bool:
         """Whether its lease is ours."""
         held = self._held.get(line)
-        return held is not None and not held.lost.is_set()
+        return held is not None and held.is_valid
 
-    async def keep(self, line: str) -> None:
+    def answers_calls(self, line: str) -> bool:
+        """Whether it is the first to answer a call to a line."""
+        return self.holds(line) and self._is_able()
+
+    async def keep(self, line: str, is_ready: Callable[[], bool]) -> None:
         """Hold its lease, and again once it was lost or handed over."""
         while True:
+            await self._at_work.wait()
+            while not (is_ready() and self._is_able()):  # noqa: ASYNC110 - of many things, each with events of its own
+                await asyncio.sleep(LOOK_EVERY_S)
             async with self._leases.hold(line) as held:
+                if not self._at_work.is_set():
+                    continue
                 self._held[line] = held
                 line_log(log, line).info("this machine acts for it now (lease %d)", held.token)
                 try:
-                    await held.lost.wait()
+                    await self._while_fit(held, is_ready)
                 finally:
                     del self._held[line]
                     line_log(log, line).info("this machine acts for it no more")
+
+    async def _while_fit(self, held: HeldLine, is_ready: Callable[[], bool]) -> None:
+        """Wait until a lease is lost, or this machine has not been able to use it for a while."""
+        loop = asyncio.get_running_loop()
+        fit_at = loop.time()
+        while not held.lost.is_set():
+            if is_ready() and self._is_able():
+                fit_at = loop.time()
+            elif loop.time() - fit_at >= UNFIT_S:
+                return line_log(log, held.line).warning(
+                    "it, or Asterisk, has been away for %g s: another machine may act for it", UNFIT_S
+                )
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await held.lost.wait()
+        return None
+
+    def hand_over(self, line: str, machine: str) -> bool:
+        """Give a line to another machine; whether it was ours to give."""
+        if not self.holds(line):
+            return False
+        self._held[line].hand_over_to(machine)
+        return True
+
+    def rest(self) -> None:
+        """Let go of all lines, and act for none."""
+        self._at_work.clear()
+        for held in self._held.values():
+            held.lost.set()
+
+    def resume(self) -> None:
+        """Act for lines again."""
+        self._at_work.set()

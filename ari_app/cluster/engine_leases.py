@@ -12,9 +12,10 @@ import asyncio
 import json
 import logging
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -48,9 +49,13 @@ class Owner:
 
 @dataclass(frozen=True)
 class Lease:
-    """What the bucket has of a line. ``free``: its owner has let go of it, for ``hand_to`` before all others."""
+    """What the bucket has of a line. ``lease_s``: after which, without a renewal, it is over. ``proven``: its owner has
+    waited for whoever may have held it before. ``free``: its owner has let go of it, for ``hand_to`` before all others.
+    """
 
     owner: Owner
+    lease_s: float
+    proven: bool = True
     free: bool = False
     hand_to: str | None = None
 
@@ -59,13 +64,15 @@ class Lease:
         """Read one; whatever can't be read is somebody's whom we do not know."""
         try:
             its: dict[str, Any] = json.loads(value)
-            return cls(Owner(str(its["machine"]), str(its["run"])), bool(its.get("free")), its.get("hand_to"))
+            owner = Owner(str(its["machine"]), str(its["run"]))
+            return cls(owner, float(its["lease_s"]), bool(its["proven"]), bool(its["free"]), its["hand_to"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            return cls(Owner("", ""))
+            return cls(Owner("", ""), 0.0)
 
     def serialized(self) -> bytes:
         """As the bucket has it."""
-        return json.dumps({**vars(self.owner), "free": self.free, "hand_to": self.hand_to}).encode()
+        its = {"lease_s": self.lease_s, "proven": self.proven, "free": self.free, "hand_to": self.hand_to}
+        return json.dumps({**vars(self.owner), **its}).encode()
 
 
 @dataclass(frozen=True)
@@ -79,13 +86,25 @@ class Seen:
 
 @dataclass(eq=False)
 class Renewed(HeldLine):
-    """``revision``: of our last write that was acknowledged; ``began_at``: when that write began. ``proven``: nobody
-    else can hold it.
+    """``revision``: of our last write that was acknowledged; ``began_at``: when that write began; ``works_s``: for how
+    long it is ours from then on. ``proven``: nobody else can hold it.
     """
 
     revision: int = 0
     began_at: float = 0.0
+    works_s: float = 0.0
     proven: bool = False
+    clock: Callable[[], float] = field(default=boottime)
+
+    @property
+    def works_for_s(self) -> float:
+        """How long it is ours yet."""
+        return self.began_at + self.works_s - self.clock()
+
+    @property
+    def is_valid(self) -> bool:
+        """Also right after the machine was suspended, before the loop's timers have noticed."""
+        return super().is_valid and self.works_for_s > 0
 
 
 class EngineLeases:
@@ -102,12 +121,23 @@ class EngineLeases:
         self._lease_s = lease_s
         self._clock = clock
         self._seen: dict[str, Seen] = {}
-        self._changed = asyncio.Event()
+        self._changed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._has_namesake = False
 
     def holder(self, line: str) -> str | None:
         """The machine that was last known to hold a line."""
         seen = self._seen.get(key_of(line))
         return None if seen is None or seen.lease.free else seen.lease.owner.machine
+
+    async def held_by(self, line: str, machine: str) -> None:
+        """Wait until a machine is known to hold a line."""
+        while self.holder(line) != machine:
+            await self._changed[key_of(line)].wait()
+
+    def may_be_held_s(self, line: str) -> float:
+        """For how long yet another machine may hold a line, as far as is known; 0 where none does."""
+        seen = self._seen.get(key_of(line))
+        return 0.0 if seen is None or seen.lease.owner == self._owner else max(0.0, self._wait_s(seen))
 
     async def watch(self) -> None:
         """Follow the changes, without an end."""
@@ -123,13 +153,12 @@ class EngineLeases:
     async def hold(self, line: str) -> AsyncIterator[HeldLine]:
         """Wait until this machine holds a line, and renew its lease; leaving the block lets go of it."""
         while True:
-            held, has_past = await self._take(line)
-            held.proven = has_past
+            held = await self._take(line)
             try:
                 async with guarded_tasks() as tasks:
                     tasks.spawn(self._renew(held), f"lease of line {line}", partial(_lose, held))
                     # One without a past may be one that the engine has lost: whoever held it stops within this time.
-                    held.proven = has_past or not await self._is_lost(held, self._lease_s)
+                    held.proven = held.proven or not await self._is_lost(held, self._lease_s)
                     if held.proven:
                         yield held
                         return
@@ -140,36 +169,49 @@ class EngineLeases:
 
     # --- taking
 
-    async def _take(self, line: str) -> tuple[Renewed, bool]:
-        """Wait for the right to a lease, and write it; whether there was one before."""
+    async def _take(self, line: str) -> Renewed:
+        """Wait for the right to a lease, and write it."""
         while True:
             try:
                 seen = self._seen.get(key_of(line)) or await self._look(line)
                 if seen and (wait_s := self._wait_s(seen)) > 0:
-                    await self._change(wait_s)
+                    await self._change(line, wait_s)
                     continue
+                proven = seen is not None and (seen.lease.proven or not self._is_of_this_machine(seen.lease))
                 began_at = self._clock()
-                revision = await self._write(line, seen.revision if seen else 0)
+                revision = await self._write(line, seen.revision if seen else 0, proven=proven)
             except Conflict:
                 self._seen.pop(key_of(line), None)
             except EngineAway as error:
                 log.debug("lease of line %s: %s", line, error)
                 await asyncio.sleep(self._lease_s * AGAIN)
             else:
-                held = Renewed(line, token=revision, revision=revision, began_at=began_at)
-                if self._works_for_s(held) > 0:
-                    return held, seen is not None
+                held = Renewed(
+                    line,
+                    token=revision,
+                    revision=revision,
+                    began_at=began_at,
+                    works_s=self._lease_s * WORKS,
+                    proven=proven,
+                    clock=self._clock,
+                )
+                if held.works_for_s > 0:
+                    return held
 
     def _wait_s(self, seen: Seen) -> float:
         """How long to wait for the right to a lease that nobody renews meanwhile."""
         its, waited_s = seen.lease, self._clock() - seen.since
-        if its.owner == self._owner:
-            return 0.0  # a write whose acknowledgement was lost, or a lease that we let lapse
-        if its.owner.machine == self._owner.machine:
-            return 0.0  # an earlier run, which has ended: the state directory is locked by this one
         if its.free:
             return 0.0 if its.hand_to in (None, self._owner.machine) else self._lease_s / RENEWALS - waited_s
-        return self._lease_s - waited_s
+        if self._is_of_this_machine(its):
+            # A write whose acknowledgement was lost, a lease that we let lapse, or one of an earlier run, which has
+            # ended: the state directory is locked by this one.
+            return 0.0
+        return max(self._lease_s, its.lease_s) - waited_s
+
+    def _is_of_this_machine(self, lease: Lease) -> bool:
+        """Not so where another program has its name: nothing says then whose it is."""
+        return lease.owner == self._owner or (lease.owner.machine == self._owner.machine and not self._has_namesake)
 
     # --- renewing
 
@@ -180,11 +222,11 @@ class EngineLeases:
 
     async def _renewed(self, held: Renewed) -> bool:
         """Renew a lease once; False where the time is over, or another machine has taken it."""
-        while (left_s := self._works_for_s(held)) > 0:
+        while (left_s := held.works_for_s) > 0:
             began_at = self._clock()
             try:
                 async with asyncio.timeout(left_s):
-                    held.revision = await self._write(held.line, held.revision)
+                    held.revision = await self._write(held.line, held.revision, proven=held.proven)
             except Conflict:
                 if not await self._is_ours(held, left_s):
                     return False
@@ -202,22 +244,32 @@ class EngineLeases:
         with suppress(EngineAway, TimeoutError):
             async with asyncio.timeout(within_s):
                 seen = await self._look(held.line)
-            if seen is None or seen.lease.owner != self._owner:
-                log.warning(
-                    "line %s: %s has taken its lease", held.line, seen.lease.owner.machine if seen else "nobody"
-                )
+            if seen is None:
+                log.warning("line %s: the cluster's NATS servers have lost its lease", held.line)
+                return False
+            if seen.lease.owner != self._owner:
+                self._taken_by(held.line, seen.lease.owner)
                 return False
             held.revision = seen.revision
         return True
 
+    def _taken_by(self, line: str, owner: Owner) -> None:
+        if owner.machine != self._owner.machine:
+            log.warning("line %s: machine %s has taken its lease", line, owner.machine)
+        else:
+            self._has_namesake = True
+            log.error(
+                "line %s: another program has taken its lease under the name of this machine, %s: give each machine a "
+                "name of its own (machine in [cluster])",
+                line,
+                owner.machine,
+            )
+
     async def _let_go(self, held: Renewed) -> None:
         try:
-            await self._write(held.line, held.revision, free=True, hand_to=held.hand_to)
+            await self._write(held.line, held.revision, proven=True, free=True, hand_to=held.hand_to)
         except (Conflict, EngineAway) as error:
             log.info("line %s: its lease lapses by itself: %s", held.line, error)
-
-    def _works_for_s(self, held: Renewed) -> float:
-        return held.began_at + self._lease_s * WORKS - self._clock()
 
     # --- what is known
 
@@ -226,8 +278,10 @@ class EngineLeases:
         self._see(key, await self._bucket.read(key))
         return self._seen.get(key)
 
-    async def _write(self, line: str, last: int, *, free: bool = False, hand_to: str | None = None) -> int:
-        key, value = key_of(line), Lease(self._owner, free, hand_to).serialized()
+    async def _write(
+        self, line: str, last: int, *, proven: bool, free: bool = False, hand_to: str | None = None
+    ) -> int:
+        key, value = key_of(line), Lease(self._owner, self._lease_s, proven, free, hand_to).serialized()
         revision = await self._bucket.write(key, value, last)
         self._see(key, KeyEntry(key, value, revision))
         return revision
@@ -241,13 +295,13 @@ class EngineLeases:
             self._seen[key] = Seen(Lease.parse(entry.value), entry.revision, self._clock())
         else:
             return
-        self._changed.set()
-        self._changed = asyncio.Event()
+        if changed := self._changed.pop(key, None):
+            changed.set()
 
-    async def _change(self, within_s: float) -> None:
+    async def _change(self, line: str, within_s: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await self._changed.wait()
+                await self._changed[key_of(line)].wait()
 
     @staticmethod
     async def _is_lost(held: HeldLine, within_s: float) -> bool:

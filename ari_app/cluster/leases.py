@@ -20,6 +20,11 @@ class HeldLine:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     hand_to: str | None = None
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether it is still ours at this moment."""
+        return not self.lost.is_set()
+
     def hand_over_to(self, machine: str) -> None:
         """Let go of it in favour of another machine, which takes it at once."""
         self.hand_to = machine

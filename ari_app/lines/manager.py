@@ -313,7 +313,9 @@ class LineManager:
         with about(lambda: {"line": line.number}):
             async with guarded_tasks() as tasks:
                 tasks.supervise(lambda: self._chats.run(line), f"line {line.number}: clean-up")
-                tasks.supervise(lambda: self._duty.keep(line.number), f"line {line.number}: lease")
+                tasks.supervise(
+                    lambda: self._duty.keep(line.number, lambda: line.online is not None), f"line {line.number}: lease"
+                )
                 await line.run()
 
     async def _stop(self, number: str) -> None:

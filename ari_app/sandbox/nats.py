@@ -21,6 +21,7 @@ from ari_app.sandbox.processes import Child, SandboxError, running
 
 START_S = 20.0
 RETRY_S = 0.05
+USER = "astergram"
 PORTS_EACH = 3  # clients, the other servers, monitoring
 
 CONFIG = """\
@@ -35,10 +36,14 @@ cluster {{ name: astergram, listen: {host}:{route}, routes: [{routes}] }}
 
 
 class PrivateNats:
-    """Servers that run for as long as the context lasts; ``run_dir``: where configuration, data and logs go."""
+    """Servers that run for as long as the context lasts; ``run_dir``: where configuration, data and logs go.
 
-    def __init__(self, run_dir: Path | None = None, *, servers: int = 3) -> None:
+    With a ``password`` clients have to say it, as the user `USER`.
+    """
+
+    def __init__(self, run_dir: Path | None = None, *, servers: int = 3, password: str = "") -> None:
         self._count = servers
+        self._password = password
         self._given_run_dir = run_dir
         self._stack = contextlib.AsyncExitStack()
         self._stacks: dict[int, contextlib.AsyncExitStack] = {}
@@ -71,9 +76,7 @@ class PrivateNats:
 
     async def start(self, number: int, *, ready: bool = True) -> None:
         """Start a server that does not run, and wait until it serves."""
-        folder = self.run_dir / f"n{number}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "nats.conf").write_text(self._configuration(number, folder))
+        folder = self._write_configuration(number)
         stack = contextlib.AsyncExitStack()
         self._children[number] = await stack.enter_async_context(
             running("nats-server", [program(), "-c", str(folder / "nats.conf")], folder / "nats.log")
@@ -104,6 +107,13 @@ class PrivateNats:
         finally:
             self._signal(number, signal.SIGCONT)
 
+    def change_password(self, password: str) -> None:
+        """Have all servers ask for another one from now on; who is connected with the old one is sent away."""
+        self._password = password
+        for number in self._children:
+            self._write_configuration(number)
+            self._signal(number, signal.SIGHUP)
+
     def forget(self, number: int) -> None:
         """Remove all data of a server that does not run."""
         shutil.rmtree(self.run_dir / f"n{number}" / "data", ignore_errors=True)
@@ -111,9 +121,17 @@ class PrivateNats:
     def _signal(self, number: int, which: signal.Signals) -> None:
         os.kill(self._children[number].process.pid, which)
 
+    def _write_configuration(self, number: int) -> Path:
+        folder = self.run_dir / f"n{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "nats.conf").write_text(self._configuration(number, folder))
+        return folder
+
     def _configuration(self, number: int, folder: Path) -> str:
         client, route, monitor = self.ports[number * PORTS_EACH :][:PORTS_EACH]
         text = CONFIG.format(number=number, host=HOST, client=client, monitor=monitor, folder=folder)
+        if self._password:
+            text += f"authorization {{ user: {USER}, password: {self._password} }}\n"
         if self._count == 1:
             return text
         routes = ", ".join(f'"nats://{HOST}:{port}"' for port in self.ports[1::PORTS_EACH])

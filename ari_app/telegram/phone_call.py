@@ -216,6 +216,9 @@ class PhoneCall:
             failures += 1
             await asyncio.sleep(DISCARD_AGAIN.pause_s(failures))
             try:
+                if await self._was_taken_elsewhere():
+                    self._set_discard_told()
+                    return telegram_call_log(log, self.id).info("another device has taken it: it is not ended")
                 await self._control.invoke(request)
             except PASSING:
                 continue
@@ -228,6 +231,10 @@ class PhoneCall:
             return telegram_call_log(log, self.id).info("Telegram knows now that it has ended")
         self._set_discard_told()
         return telegram_call_log(log, self.id).warning("Telegram could not be told that it has ended")
+
+    async def _was_taken_elsewhere(self) -> bool:
+        """Whether another device of this account has it by now. Raises TelegramError."""
+        return False
 
     def take(self, update: Any) -> None:
         """An updatePhoneCall or its TL phoneCall* object for this call."""
@@ -311,6 +318,7 @@ class Offer(PhoneCall):
     unexplained = DiscardReason.HANGUP  # with no reason at all, another device has taken it
 
     def __init__(self, control: Control, requested: types.PhoneCallRequested, caller: types.User | None) -> None:
+        self._rings_no_more = asyncio.Event()
         super().__init__(control, requested.admin_id, requested.id, requested.access_hash, requested.date)
         self.caller = caller
         self.peer: Peer | None = utils.get_input_peer(caller) if caller else None
@@ -336,12 +344,21 @@ class Offer(PhoneCall):
             self._control.forget(self)
 
     def leave_to_other_devices(self) -> None:
-        """Take no part in it: it rings on wherever else the account is signed in, and Telegram is told nothing."""
-        self.ends(Discarded(None, 0))
+        """Take no part in it: it rings on wherever else the account is signed in, and Telegram is told nothing.
 
-    async def answered_or_over(self) -> None:
-        """Wait until it rings no more: it was accepted, on whichever device, or has ended."""
-        await self._reached[PhoneCallState.ACCEPTED].wait()
+        Not once this device is about to accept it: Telegram says then whose it is.
+        """
+        if not self._accepting:
+            self.ends(Discarded(None, 0))
+
+    async def rings_no_more(self) -> None:
+        """Wait until it is about to be accepted, on whichever device, or has ended."""
+        await self._rings_no_more.wait()
+
+    def _reach(self, state: PhoneCallState) -> None:
+        super()._reach(state)
+        if self.state not in (PhoneCallState.REQUESTED, PhoneCallState.RINGING):
+            self._rings_no_more.set()
 
     async def ringing(self) -> None:
         """phone.receivedCall: the caller's app then shows "ringing"; without it, it gives up after 20 s.
@@ -357,6 +374,7 @@ class Offer(PhoneCall):
         Raises CallDiscarded where it is over, or has been taken on another device; TelegramError.
         """
         self._accepting = True
+        self._rings_no_more.set()
         self._untaken.cancel()
         g_b = await keys.answer(await self._control.dh_config(), self._g_a_hash)
         request = functions.phone.AcceptCallRequest(self._input, g_b, self._control.protocol)
@@ -391,6 +409,16 @@ class Offer(PhoneCall):
         except (CallDiscarded, CallTaken, CallUnknown) as refusal:
             if not self._accepting:  # by now
                 self._refused(refusal)
+
+    async def _was_taken_elsewhere(self) -> bool:
+        """As for any call, which it may be where this device has been cut off for a while (phone.receivedCall)."""
+        if self._accepting:
+            return False
+        try:
+            await self._control.invoke(functions.phone.ReceivedCallRequest(self._input))
+        except CallTaken:
+            return True
+        return False
 
     def take_message(self, action: types.MessageActionPhoneCall) -> None:
         """As for any call; who has talked to the caller, where we have not, was another device."""

@@ -17,6 +17,7 @@ from ari_app.web.calls.api import operations as call_operations
 from ari_app.web.calls.pages import routes as call_pages
 from ari_app.web.charts.api import operations as figure_operations
 from ari_app.web.charts.pages import routes as chart_pages
+from ari_app.web.cluster.api import operations as cluster_operations
 from ari_app.web.connect.api import operations as connect_operations
 from ari_app.web.connect.pages import routes as connect_pages
 from ari_app.web.http.live import routes as live_pages
@@ -86,6 +87,7 @@ OPERATIONS = (
     *alert_operations,
     *backup_operations,
     *monitoring_operations,
+    *cluster_operations,
 )
 
 _LINE, _API_LINE = "/lines/{number}", "/api/lines/{number}"

@@ -12,7 +12,7 @@ import pytest
 from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
 from ari_app.cluster.engine import NatsBucket, NatsEngine, connected
 from ari_app.cluster.engine_leases import EngineLeases, Owner
-from ari_app.sandbox.nats import PrivateNats
+from ari_app.sandbox.nats import USER, PrivateNats
 from ari_app.tasks import guarded_tasks
 
 LINE = "+49301234567"
@@ -90,6 +90,41 @@ async def test_an_engine_that_is_not_there_yet(one: PrivateNats) -> None:
             await bucket.read("1")
         await one.start(0)
         assert await eventually(bucket, "1") is None
+
+
+async def test_servers_that_send_it_away_are_asked_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """nats-py gives such a connection up for good."""
+    caplog.set_level("DEBUG", logger="ari_app.cluster")
+    async with (
+        PrivateNats(tmp_path / "nats", servers=1, password="winter") as nats,
+        connected(nats.urls, "a", USER, "winter") as engine,
+    ):
+        bucket = engine.bucket("keys")
+        assert await eventually(bucket, "1") is None
+        nats.change_password("summer")
+        with pytest.raises(EngineAway):
+            while True:
+                await bucket.read("1")
+        nats.change_password("winter")
+        assert await eventually(bucket, "1") is None
+        assert engine.trouble is None
+    assert "winter" not in caplog.text
+
+
+async def test_watches_leave_nothing_behind(one: PrivateNats) -> None:
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        assert await eventually(bucket, "1") is None
+        await bucket.write("1", b"a", 0)
+        assert a.client
+        before = len(a.client._subs)
+        for _ in range(3):
+            assert [entry.value async for entry in bucket.watch(quiet_s=0.1)] == [b"a"]
+        watch = bucket.watch(quiet_s=0.1)
+        assert (await anext(watch)).value == b"a"
+        with one.frozen(0):
+            assert [entry async for entry in watch] == []
+        assert len(a.client._subs) == before
 
 
 async def test_a_server_that_answers_nothing(one: PrivateNats) -> None:

@@ -26,7 +26,7 @@ class Call:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     left: bool = False
 
-    async def answered_or_over(self) -> None:
+    async def rings_no_more(self) -> None:
         await self.over.wait()
 
     def leave_to_other_devices(self) -> None:
@@ -46,6 +46,8 @@ class Machine:
     ours: bool | None = None
     said: asyncio.Event = field(default_factory=asyncio.Event)
     took_s: float = 0.0
+    is_online: bool = True
+    others_hold_until: float = 0.0
 
     def offered(self) -> None:
         self.task = self.tasks.spawn(self._handle(), self.name)
@@ -53,8 +55,8 @@ class Machine:
     async def _handle(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        claims = EngineClaims(self.way, self.name, lambda _: self.holds)
-        async with claims.claimed(LINE, self.call) as self.ours:
+        claims = EngineClaims(self.way, self.name, lambda _: self.holds, lambda _: self.others_hold_until - loop.time())
+        async with claims.claimed(LINE, self.call, lambda: self.is_online) as self.ours:
             self.took_s = loop.time() - began
             self.said.set()
             if self.ours:
@@ -137,12 +139,13 @@ def test_a_second_one_follows_the_first() -> None:
     run(scene)
 
 
-def test_with_the_engine_away_telegram_decides() -> None:
+def test_with_the_engine_away_the_holder_answers_as_long_as_its_lease_may_last() -> None:
     async def scene() -> None:
         async with offered("a", "b") as (a, b):
             a.way.away = b.way.away = True
+            b.others_hold_until = asyncio.get_running_loop().time() + 12
             await b.said.wait()
-            assert a.ours and b.ours and b.took_s < SILENT_S + WORD_S + 0.1
+            assert a.ours and b.ours and 12 <= b.took_s < 12 + 2 * WORD_S
             assert not a.call.left and not b.call.left
             a.call.over.set()
             b.call.over.set()
@@ -159,6 +162,44 @@ def test_a_holder_of_whom_nothing_was_heard_leaves_it() -> None:
             a.way.away = False
             await asyncio.sleep(SILENT_S + WORD_S)
             assert a.call.left and not b.call.left
+
+    run(scene)
+
+
+def test_whoever_is_cut_off_from_telegram_says_nothing() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            a.is_online = False
+            await b.said.wait()
+            assert b.ours and b.took_s < 3 + SILENT_S + 2 * WORD_S
+
+    run(scene)
+
+
+def test_a_machine_that_stops_leaves_the_call_to_the_others() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            await b.dies()
+            assert b.call.left
+            assert a.ours and not a.call.left
+
+    run(scene)
+
+
+def test_a_run_that_was_killed_ends_only_what_nobody_has_taken() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            await a.dies()
+            a.way.away = False
+            again = EngineClaims(a.way, "a", lambda _: False, lambda _: 0.0)
+            assert not await again.is_ours(LINE, CALL)
+            assert b.ours
+            assert await again.is_ours(LINE, CALL + 1)
+            a.way.away = True
+            assert not await again.is_ours(LINE, CALL)
 
     run(scene)
 

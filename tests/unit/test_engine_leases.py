@@ -93,7 +93,7 @@ async def machines(*names: str) -> AsyncIterator[list[Machine]]:
         await its[0].holds()
         for each in its[1:]:
             each.on()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(LEASE_S / RENEWALS + 1)  # it has said by then that its lease is proven
         yield its
 
 
@@ -203,6 +203,76 @@ def test_a_hand_over_is_for_the_machine_it_names() -> None:
             assert await c.holds() < LEASE_S / RENEWALS
             await asyncio.sleep(2 * LEASE_S)
             assert c.held and not a.held and not b.held
+
+    run(scene)
+
+
+def test_a_hand_over_is_waited_for_by_the_giver_too() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c):
+            c.way.delay_s = lambda: 0.3
+            assert a.held
+            a.held.hand_over_to("c")
+            await c.holds()
+            assert len(a.turns) == 1 and not b.turns
+
+    run(scene)
+
+
+def test_another_program_under_the_same_name_is_not_an_earlier_run(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        engine = Engine()
+        async with guarded_tasks() as tasks:
+            its = [Machine("a", WayToEngine(engine), tasks, runs=10 * number) for number in (1, 2)]
+            for each in its:
+                each.on()
+                await asyncio.sleep(2 * LEASE_S)
+            await asyncio.sleep(20 * LEASE_S)
+            assert sum(len(each.turns) for each in its) <= 3
+            assert sum(bool(each.held) for each in its) == 1
+
+    run(scene)
+    assert "give each machine a name of its own" in caplog.text
+
+
+def test_the_longer_of_two_leases_counts() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            b.leases._lease_s = LEASE_S / 4
+            a.way.away = True
+            await b.holds()
+            assert not overlaps([a, b])
+
+    run(scene)
+
+
+def test_a_suspended_machine_knows_at_once_that_its_lease_is_over() -> None:
+    async def scene() -> None:
+        async with machines("a") as (a,):
+            slept_s, time = 0.0, asyncio.get_running_loop().time
+            a.leases._clock = lambda: time() + slept_s
+            await asyncio.sleep(1.0)
+            await a.off()
+            a.on()
+            a.leases._clock = lambda: time() + slept_s
+            await a.holds()
+            assert a.held and a.held.is_valid
+            slept_s = LEASE_S
+            assert not a.held.is_valid
+
+    run(scene)
+
+
+def test_a_restart_before_a_lease_is_proven_waits_anew() -> None:
+    async def scene() -> None:
+        engine = Engine()
+        async with guarded_tasks() as tasks:
+            a = Machine("a", WayToEngine(engine), tasks)
+            a.on()
+            await asyncio.sleep(LEASE_S / 2)
+            await a.dies()
+            a.on()
+            assert await a.holds() >= LEASE_S - 0.1
 
     run(scene)
 

@@ -571,6 +571,33 @@ async def test_an_end_that_telegram_did_not_hear_is_told_again(rig: Rig) -> None
     assert len(rig.telegram.requests["phone.discardCall"]) == 4
 
 
+async def test_what_another_device_has_taken_meanwhile_is_not_ended_late(rig: Rig) -> None:
+    """Of a machine that was cut off while it rang, where others have the same line."""
+    rig.telegram.answers["phone.discardCall"] = [trouble(), trouble()]
+    async with await rig.offered() as offer:
+        await offer.ringing()
+        rig.telegram.answers["phone.receivedCall"] = [trouble(), errors.CallAlreadyAcceptedError(None)]
+        await offer.discard(DiscardReason.DISCONNECT)
+        assert offer.owes_discard
+        await soon(offer.discard_told())
+    assert len(rig.telegram.requests["phone.discardCall"]) == 2
+
+
+async def test_a_call_that_is_being_accepted_is_left_to_no_other_device(rig: Rig) -> None:
+    async with await rig.offered() as offer:
+        ringing = asyncio.create_task(offer.rings_no_more())
+        await asyncio.sleep(0)
+        assert not ringing.done()
+        accepting = asyncio.create_task(offer.accept(KEYS))
+        await rig.telegram.asked_for("phone.acceptCall")
+        await soon(ringing)
+        offer.leave_to_other_devices()
+        assert not offer.over
+        await rig.telegram.tells(confirmed(**{"admin_id": ANNA, "participant_id": LINE}))
+        await soon(accepting)
+    assert len(rig.discards) == 1
+
+
 async def test_what_telethon_cancels_is_no_cancellation_of_ours(rig: Rig) -> None:
     rig.telegram.answers["phone.receivedCall"] = [cancelled_inside]
     offer = await rig.offered()

@@ -1,0 +1,38 @@
+"""`astergram cluster`: the machines with the same lines, through the API of the running program."""
+
+import argparse
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from ari_app.api_client import Api
+from ari_app.cli.terminal import show, show_json
+
+PATH = "/cluster"
+
+
+async def run(options: argparse.Namespace, api: Api) -> None:
+    """Show them, or move a line; raises RequestRefused."""
+    if options.action == "move":
+        found = await api.ask("POST", f"{PATH}/move", {"line": options.number, "machine": options.machine})
+    else:
+        found = await api.ask("GET", PATH)
+    if options.json:
+        return show_json(found)
+    if found["trouble"]:
+        print(f"The NATS servers do not answer: {found['trouble']}")
+    return show(_machines(found))
+
+
+def _machines(found: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("Machine", "State", "Version", "Calls", "Holds"):
+        table.add_column(column)
+    for each in found["machines"]:
+        name = f"{each['machine']} (this one)" if each["machine"] == found["machine"] else each["machine"]
+        state = "draining" if each["draining"] else "there"
+        if not each["there"]:
+            state = f"silent for {each['silent_s']:.0f} s"
+        table.add_row(name, state, each["version"], str(each["calls"]), escape(", ".join(each["lines"]) or "-"))
+    return table

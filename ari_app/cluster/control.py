@@ -1,0 +1,81 @@
+"""What an administrator sees of a cluster, and does with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ari_app.cluster.bucket import EngineAway
+from ari_app.cluster.duty import ByLease
+from ari_app.cluster.engine import NatsEngine
+from ari_app.cluster.engine_leases import EngineLeases
+from ari_app.cluster.members import SILENT_S, Member, Members
+from ari_app.i18n import Message, message
+from ari_app.tasks import GuardedTasks
+
+MOVE_S = 10.0
+"""For a line to be at another machine: to let go and to take takes a fraction of a second."""
+
+
+class MoveRefused(Exception):
+    """A line is not moved; ``sentence`` says why, and what to do."""
+
+    def __init__(self, sentence: Message) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+
+
+@dataclass(frozen=True)
+class ClusterControl:
+    """Of the cluster that ``machine``, this one, belongs to."""
+
+    machine: str
+    engine: NatsEngine
+    members: Members
+    leases: EngineLeases
+    duty: ByLease
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the engine does not answer; None where it does."""
+        return self.engine.trouble
+
+    def machines(self) -> list[tuple[Member, float, bool]]:
+        """Each machine, for how many seconds it has been silent, and whether it is there."""
+        return [(member, silent_s, silent_s < SILENT_S) for member, silent_s in self.members.all()]
+
+    def begin(self, tasks: GuardedTasks, own: Callable[[], Member]) -> None:
+        """Tell the others how this machine is from now on."""
+        tasks.supervise(lambda: self.members.announce(own), "word of this machine to the cluster")
+
+    async def move(self, line: str, machine: str) -> None:
+        """Have another machine hold a line. Raises MoveRefused."""
+        there = {member.machine for member, _, is_there in self.machines() if is_there}
+        if machine not in there:
+            raise MoveRefused(
+                message(
+                    "There is no machine {machine} in the cluster now; there are: {there}.",
+                    machine=machine,
+                    there=", ".join(sorted(there)) or "-",
+                )
+            )
+        try:
+            async with asyncio.timeout(MOVE_S):
+                if self.leases.holder(line) != machine:
+                    await self.members.move(line, machine)
+                await self.leases.held_by(line, machine)
+        except TimeoutError:
+            holder = self.leases.holder(line) or "-"
+            raise MoveRefused(
+                message(
+                    "Line {line} is still held by {holder}: see whether it is set up and signed in on {machine}, too.",
+                    line=line,
+                    holder=holder,
+                    machine=machine,
+                )
+            ) from None
+        except EngineAway as error:
+            raise MoveRefused(
+                message("The cluster's NATS servers do not answer: {error}.", error=str(error))
+            ) from error

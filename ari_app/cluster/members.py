@@ -1,0 +1,113 @@
+"""Which machines a cluster has, and how each is: each says so now and then, and the others take note."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.cluster.engine_leases import boottime
+
+WORD_S = 2.0  # between two words of a machine
+SILENT_S = 4 * WORD_S
+"""A machine that has said nothing for so long is away, or cut off."""
+MACHINE, MOVE = "machine", "move"
+"""How keys begin: of a machine, and of a line that somebody has asked to be moved."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a machine says of itself; ``lines``: the numbers of those whose leases it holds."""
+
+    machine: str
+    version: str = ""
+    lines: tuple[str, ...] = ()
+    calls: int = 0
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class HeardOf:
+    """A machine, when (by our clock) it has last said something, and as which revision."""
+
+    member: Member
+    at: float
+    revision: int
+
+
+@dataclass
+class Members:
+    """All of them, as this one knows; `watch` has to run, and `announce` once there is something to tell.
+
+    ``hand_over`` gives a line to another machine, if this one has it.
+    """
+
+    bucket: Bucket
+    hand_over: Callable[[str, str], bool]
+    clock: Callable[[], float] = boottime
+    _heard: dict[str, HeardOf] = field(default_factory=dict)
+
+    def all(self) -> list[tuple[Member, float]]:
+        """Each machine that was ever there, by name, and for how many seconds it has been silent."""
+        now = self.clock()
+        return [(each.member, now - each.at) for _, each in sorted(self._heard.items())]
+
+    async def announce(self, own: Callable[[], Member]) -> None:
+        """Say how this machine is, without an end."""
+        while True:
+            member = own()
+            try:
+                await self._put(f"{MACHINE}.{member.machine}", asdict(member))
+            except EngineAway as error:
+                log.debug("machines of the cluster: %s", error)
+            await asyncio.sleep(WORD_S)
+
+    async def move(self, line: str, machine: str) -> None:
+        """Ask whoever holds a line to give it to a machine. Raises EngineAway."""
+        await self._put(f"{MOVE}.{key_of(line)}", {"line": line, "to": machine})
+
+    async def watch(self) -> None:
+        """Take note of what the others say, without an end."""
+        while True:
+            try:
+                async for entry in self.bucket.watch(SILENT_S):
+                    await self._take(entry)
+            except EngineAway as error:
+                log.debug("machines of the cluster: %s", error)
+                await asyncio.sleep(WORD_S)
+
+    async def _take(self, entry: KeyEntry) -> None:
+        try:
+            said: dict[str, Any] = json.loads(entry.value or b"{}")
+            if entry.key.startswith(f"{MACHINE}."):
+                member = Member(
+                    str(said["machine"]),
+                    str(said["version"]),
+                    tuple(map(str, said["lines"])),
+                    int(said["calls"]),
+                    bool(said["draining"]),
+                )
+                known = self._heard.get(member.machine)
+                if known is None or known.revision != entry.revision:  # else a watch has begun anew
+                    self._heard[member.machine] = HeardOf(member, self.clock(), entry.revision)
+            elif said and self.hand_over(str(said["line"]), str(said["to"])):
+                await self.bucket.write(entry.key, b"{}", entry.revision)  # a watch that begins anew tells it again
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.warning("machines of the cluster: %s is not understood: another version may have written it", entry.key)
+        except Conflict:
+            return  # it has been asked for once more
+
+    async def _put(self, key: str, value: dict[str, Any]) -> None:
+        while True:
+            known = await self.bucket.read(key)
+            try:
+                await self.bucket.write(key, json.dumps(value).encode(), known.revision if known else 0)
+            except Conflict:
+                continue
+            return

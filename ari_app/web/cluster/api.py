@@ -1,0 +1,89 @@
+"""The machines of a cluster, which lines each holds, and moving one."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ari_app.cluster.control import ClusterControl, MoveRefused
+from ari_app.i18n import message
+from ari_app.lines.settings import NoSuchLine
+from ari_app.web.http.notes import notes_of
+from ari_app.web.http.operation import Asked, Operation
+
+
+class OnlyOne(Exception):
+    """There is no cluster."""
+
+    sentence = message("This is the only machine: there is no [cluster] in the configuration file.")
+
+
+class MachineAnswer(BaseModel):
+    """One machine, as it has last said."""
+
+    machine: str
+    there: bool = Field(description="Whether it still says something.")
+    silent_s: float
+    version: str
+    lines: list[str] = Field(description="The numbers of the lines that it holds.")
+    calls: int
+    draining: bool
+
+
+class ClusterAnswer(BaseModel):
+    """The cluster, as `machine`, which answers, sees it. `trouble`: why NATS does not answer; null where it does."""
+
+    machine: str
+    trouble: str | None
+    machines: list[MachineAnswer]
+
+
+class Move(BaseModel):
+    """A line, and the machine that is to hold it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: str = Field(examples=["+79990000001"])
+    machine: str = Field(examples=["pbx-2"])
+
+
+async def get_cluster(asked: Asked) -> ClusterAnswer:
+    """Which machines there are; 404 where there is no cluster."""
+    its = _cluster(asked)
+    machines = [
+        MachineAnswer(
+            machine=member.machine,
+            there=is_there,
+            silent_s=round(silent_s, 1),
+            version=member.version,
+            lines=list(member.lines) if is_there else [],
+            calls=member.calls,
+            draining=member.draining,
+        )
+        for member, silent_s, is_there in its.machines()
+    ]
+    return ClusterAnswer(machine=its.machine, trouble=its.trouble, machines=machines)
+
+
+async def move_line(asked: Asked, body: Move) -> ClusterAnswer:
+    """Have another machine hold a line; calls stay where they are. Waits until it does."""
+    its = _cluster(asked)
+    notes_of(asked.request).subject = f"{body.line} {body.machine}"
+    asked.services.lines.settings(body.line)
+    await its.move(body.line, body.machine)
+    return await get_cluster(asked)
+
+
+def _cluster(asked: Asked) -> ClusterControl:
+    if its := asked.services.cluster:
+        return its
+    raise OnlyOne
+
+
+operations = (
+    Operation("GET", "/api/cluster", get_cluster, "The machines of the cluster", errors={404: OnlyOne}),
+    Operation(
+        "POST",
+        "/api/cluster/move",
+        move_line,
+        "Have another machine hold a line",
+        errors={404: (OnlyOne, NoSuchLine), 409: MoveRefused},
+    ),
+)

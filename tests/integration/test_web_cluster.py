@@ -1,0 +1,83 @@
+"""The machines of a cluster, in the API and by the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ari_app.api_client import RequestRefused
+from ari_app.api_client import program as api_of
+from ari_app.cli import cluster as cli_cluster
+from ari_app.cli.parser import parse
+from ari_app.cluster.control import MoveRefused
+from ari_app.cluster.members import Member
+from ari_app.i18n import message
+from ari_app.lines.settings import LineSettings
+from tests.integration.web_helpers import Site, program, signed_in, site
+from tests.integration.web_lines import LINE
+
+
+class TwoMachines:
+    """A cluster of which one machine is silent."""
+
+    machine = "a"
+    trouble: str | None = None
+
+    def __init__(self) -> None:
+        self.moved: list[tuple[str, str]] = []
+
+    def machines(self) -> list[tuple[Member, float, bool]]:
+        return [
+            (Member("a", "1.0", (LINE,), 2, draining=True), 0.4, True),
+            (Member("b", "1.0", (LINE,)), 62.0, False),
+        ]
+
+    async def move(self, line: str, machine: str) -> None:
+        if machine != "b":
+            raise MoveRefused(message("There is no machine {machine}.", machine=machine))
+        self.moved.append((line, machine))
+
+
+def socket_of(page: Site) -> Any:
+    return SimpleNamespace(socket=page.socket)
+
+
+async def test_the_only_machine(tmp_path: Path) -> None:
+    async with site(tmp_path) as page, signed_in(page), api_of(socket_of(page)) as api:
+        with pytest.raises(RequestRefused, match=r"This is the only machine: there is no \[cluster\]"):
+            await cli_cluster.run(parse(["cluster"]), api)
+
+
+async def test_which_machines_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with site(tmp_path, cluster=TwoMachines()) as page, signed_in(page), api_of(socket_of(page)) as api:
+        await cli_cluster.run(parse(["cluster"]), api)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1].split() == ["a", "(this", "one)", "draining", "1.0", "2", LINE]
+        assert lines[2].split() == ["b", "silent", "for", "62", "s", "1.0", "0", "-"], "what it held is another's"
+
+
+async def test_nats_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = TwoMachines()
+    cluster.trouble = "connection refused"
+    async with site(tmp_path, cluster=cluster) as page, signed_in(page), api_of(socket_of(page)) as api:
+        await cli_cluster.run(parse(["cluster"]), api)
+        assert "The NATS servers do not answer: connection refused" in capsys.readouterr().out
+
+
+async def test_a_line_is_moved_and_the_audit_log_knows(tmp_path: Path) -> None:
+    cluster = TwoMachines()
+    async with site(tmp_path, cluster=cluster) as page, signed_in(page), program(page) as cli:
+        page.services.lines._settings[LINE] = LineSettings(number=LINE)
+        async with asyncio.timeout(10), api_of(socket_of(page)) as api:
+            await cli_cluster.run(parse(["cluster", "move", LINE, "b"]), api)
+            assert cluster.moved == [(LINE, "b")]
+            for number, machine, said in ((LINE, "z", "There is no machine z"), ("+1", "b", "There is no line")):
+                with pytest.raises(RequestRefused, match=said):
+                    await cli_cluster.run(parse(["cluster", "move", number, machine]), api)
+        audit = json.loads((await cli.ask("GET", "/api/audit")).text)["entries"]
+        assert [(each["action"], each["subject"]) for each in audit[:1]] == [("line moved", f"{LINE} b")]

@@ -1,0 +1,160 @@
+"""The machines of a cluster: who is there, who holds what, and a line that is moved. By virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from ari_app.cluster.control import ClusterControl, MoveRefused
+from ari_app.cluster.duty import ByLease
+from ari_app.cluster.engine import NatsEngine
+from ari_app.cluster.engine_leases import EngineLeases, Owner
+from ari_app.cluster.members import SILENT_S, WORD_S, Member, Members
+from ari_app.tasks import GuardedTasks, guarded_tasks
+from tests.fake_engine import Engine, WayToEngine
+from tests.fast_time import run
+
+LEASE_S = 20.0
+LINE = "+49301234567"
+
+
+@dataclass
+class FakeNats:
+    """Whether it answers."""
+
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: Exception | None = None
+
+
+@dataclass(eq=False)
+class Machine:
+    """A whole one, but for its calls."""
+
+    way: WayToEngine
+    control: ClusterControl
+    tasks: list[asyncio.Task[None]]
+
+    async def holds(self) -> None:
+        async with asyncio.timeout(10 * LEASE_S):
+            while not self.control.duty.holds(LINE):  # noqa: ASYNC110 - nobody else waits for it
+                await asyncio.sleep(0.1)
+
+    async def dies(self) -> None:
+        self.way.away = cast(WayToEngine, self.control.members.bucket).away = True
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+
+
+def machine(name: str, buckets: tuple[Engine, Engine], tasks: GuardedTasks) -> Machine:
+    """One that wants the line; ``buckets``: of leases and of members."""
+    way, clock = WayToEngine(buckets[0]), asyncio.get_running_loop().time
+    leases = EngineLeases(way, Owner(name, "1"), LEASE_S, clock)
+    duty = ByLease(leases)
+    members = Members(WayToEngine(buckets[1]), duty.hand_over, clock)
+    control = ClusterControl(name, cast(NatsEngine, FakeNats()), members, leases, duty)
+    return Machine(
+        way,
+        control,
+        [
+            tasks.supervise(leases.watch, "leases"),
+            tasks.supervise(members.watch, "members"),
+            tasks.supervise(lambda: members.announce(lambda: Member(name, "1.0", duty.lines)), "word"),
+            tasks.supervise(lambda: duty.keep(LINE, lambda: True), "line"),
+        ],
+    )
+
+
+@asynccontextmanager
+async def machines(*names: str) -> AsyncIterator[list[Machine]]:
+    buckets = Engine(), Engine()
+    async with guarded_tasks() as tasks:
+        its = [machine(names[0], buckets, tasks)]
+        await its[0].holds()
+        its += [machine(name, buckets, tasks) for name in names[1:]]
+        await asyncio.sleep(2 * WORD_S)
+        yield its
+
+
+def seen(its: Machine) -> dict[str, tuple[tuple[str, ...], bool]]:
+    return {member.machine: (member.lines, is_there) for member, _, is_there in its.control.machines()}
+
+
+def test_each_sees_all() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as its:
+            for each in its:
+                assert seen(each) == {"a": ((LINE,), True), "b": ((), True)}
+
+    run(scene)
+
+
+def test_one_that_dies_is_seen_to_be_away() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            await a.dies()
+            await asyncio.sleep(SILENT_S + WORD_S)
+            assert seen(b)["a"][1] is False
+            await b.holds()
+
+    run(scene)
+
+
+def test_a_line_is_moved_from_any_machine() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c):
+            await b.control.move(LINE, "c")
+            await c.holds()
+            assert not a.control.duty.holds(LINE)
+            await asyncio.sleep(5 * LEASE_S)
+            assert c.control.duty.holds(LINE), "it is asked for once"
+            await b.control.move(LINE, "c")
+            await c.control.move(LINE, "a")
+            await a.holds()
+
+    run(scene)
+
+
+def test_a_line_is_not_moved_to_who_is_not_there() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            with pytest.raises(MoveRefused, match="no machine z in the cluster now; there are: a, b"):
+                await a.control.move(LINE, "z")
+            for task in b.tasks[3:]:  # it does not have the line
+                task.cancel()
+            with pytest.raises(MoveRefused, match="see whether it is set up"):
+                await a.control.move(LINE, "b")
+            await a.holds()
+
+    run(scene)
+
+
+def test_a_machine_that_rests_holds_nothing_until_it_is_asked_to_again() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            a.control.duty.rest()
+            await b.holds()
+            await b.dies()
+            await asyncio.sleep(3 * LEASE_S)
+            assert not a.control.duty.holds(LINE)
+            a.control.duty.resume()
+            await a.holds()
+
+    run(scene)
+
+
+def test_what_another_version_says_is_left_alone() -> None:
+    async def scene() -> None:
+        async with machines("a") as (a,):
+            way = cast(WayToEngine, a.control.members.bucket)
+            for key, value in (("machine.z", b'{"machine": "z"}'), ("move.1", b"[]"), ("other", b'{"x": 1}')):
+                await way.write(key, value, 0)
+            await asyncio.sleep(2 * WORD_S)
+            assert set(seen(a)) == {"a"}
+
+    run(scene)
