@@ -36,7 +36,8 @@ async def test_a_delivery_that_was_refused_is_sent_again(tmp_path: Path, adminis
         await examined(page, "/settings/webhooks/ID, refused")
 
         crm.answer = lambda place: 200
-        await row.get_by_role("button", name="Send again").click()
+        async with page.expect_navigation():
+            await row.get_by_role("button", name="Send again").click()
         await eventually(lambda: hooks.delivered == 1)
         await page.reload()
         await expect(row.locator(".badge.green")).to_be_visible()
