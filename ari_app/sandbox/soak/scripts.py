@@ -35,10 +35,14 @@ T = TypeVar("T")
 
 @dataclass
 class Scene:
-    """One call: its place, how long they talk (seconds), the program's API, all talks, and who is told of this one."""
+    """One call: its place, how long they talk (seconds), the program's API, all talks, and who is told of this one.
+
+    ``only_talks``: it does nothing that a fault may keep it from after a kill, and so tells what people heard of it.
+    """
 
     place: Place
     talk_s: float
+    only_talks: bool
     api: PatientApi
     talks: Talks
     talked: Callable[[Talk], None]
@@ -46,7 +50,7 @@ class Scene:
     async def talk(self) -> None:
         """Both are connected for a while."""
         first_packet = await self.place.phone.wait_for("CALL_RTPESTAB")
-        self.talked(await self.talks.talk(first_packet.at, self.talk_s))
+        self.talked(await self.talks.talk(first_packet.at, self.talk_s, stays=self.only_talks))
 
     async def called(self) -> PersonCall:
         """The person has called, and the phone rings."""

@@ -161,7 +161,8 @@ class Soak:
             async with asyncio.timeout(SCRIPT_S) as script:
                 self._scripts.add(script)
                 try:
-                    scene = Scene(place, planned.talk_s, self._api, self._talks, talks.append)
+                    only_talks = planned.kind.only_talks
+                    scene = Scene(place, planned.talk_s, only_talks, self._api, self._talks, talks.append)
                     await SCRIPTS[planned.kind](scene)
                 finally:
                     self._scripts.discard(script)

@@ -19,7 +19,7 @@ CONNECTED_S = 1.0
 """From the first packet at the phone until the program has noted for certain that both talk."""
 STAYS_S = 1.5
 """Whoever talks when a kill is due stays at least so long, and until the program is there again."""
-TALKERS_S = 30.0
+TALKERS_S = 60.0
 """For somebody to stay; then the program is killed whatever goes on."""
 
 
@@ -66,13 +66,13 @@ class Talks:
         self._free.set()
         self._killed_at = -CONNECTED_S
 
-    async def talk(self, began_at: float, seconds: float) -> Talk:
-        """Let both talk for so long, or, where a kill is due at its end, until that is over."""
+    async def talk(self, began_at: float, seconds: float, *, stays: bool = True) -> Talk:
+        """Let both talk for so long, or, where one ``stays`` and a kill is due at its end, until that is over."""
         talk = Talk(began_at, killed_at=self._killed_at if self._killed_at > began_at - CONNECTED_S else None)
         self._now.add(talk)
         try:
             await asyncio.sleep(seconds)
-            if not self._free.is_set():
+            if stays and not self._free.is_set():
                 await asyncio.sleep(STAYS_S - seconds)
                 self._one_stays.set()
                 await self._free.wait()
