@@ -30,6 +30,7 @@ from tests.integration.web_helpers import Answer, Browser
 from tests.oidc_provider import ACCESS_TOKEN, CLIENT, OidcProvider, oidc_provider
 from tests.oidc_provider import SECRET as CLIENT_SECRET
 
+NO_CLUSTER = "/api/cluster"  # there is one machine
 VCARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Acme\nEND:VCARD\n"
 COMMAND_S = 60.0
 LINK_LINE = re.compile(r"^To set the admin page's password, .*$", re.MULTILINE)
@@ -374,7 +375,7 @@ async def everything_is_read(life: Life, its: Watched) -> None:
             path = operation.path.replace("/webhooks/{id}", f"/webhooks/{life.webhook}")
             path = re.sub(r"{\w+}", lambda found: values[found[0]], path)
             answer = await its.get(path)
-            assert answer.status == 200, (path, answer.text)
+            assert answer.status == (404 if path == NO_CLUSTER else 200), (path, answer.text)
     await its.get("/api/openapi.json")
 
 

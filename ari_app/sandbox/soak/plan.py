@@ -87,8 +87,9 @@ class Fault(Enum):
     """Keypads and cards come late or not at all; calls are not touched."""
     BOT_DOWN = "bot api down", "", False, 2
     """Keypads and cards come late or not at all; calls are not touched."""
-    CONTROLLER_KILLED = "controller killed", "ERROR CANCEL", True, 0
-    """Who talks goes on talking; what has not come so far ends. Not one of the others: `kills` says when it comes."""
+    CONTROLLER_KILLED = "controller killed", "ERROR CANCEL UNAVAILABLE", True, 0
+    """Who talks goes on talking; what has not come so far ends, and what comes before the line is connected again.
+    Not one of the others: `kills` says when it comes."""
 
     def __init__(self, title: str, endings: str, hides: bool, weight: int) -> None:
         self.title = title
