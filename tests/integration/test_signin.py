@@ -330,7 +330,7 @@ async def test_a_wrong_application(telegram: LocalTelegram, account: Account) ->
 
 
 async def test_telegram_away_and_back(account: Account, tmp_path: Path) -> None:
-    timers = SignInTimers(connect_s=1.0, answer_s=1.0)
+    timers = SignInTimers(connect_s=4.0, answer_s=4.0)
     async with LocalTelegram(tmp_path / "another.db") as telegram:
         telegram.add_user(LINE, "Линия")
         port, pem = telegram.port, telegram.public_key_pem
@@ -342,7 +342,7 @@ async def test_telegram_away_and_back(account: Account, tmp_path: Path) -> None:
         async with LocalTelegram(tmp_path / "another.db", port=port) as back:
             assert (await signin.send_code()).state is SignInState.CODE_SENT
             code = back.login_code(LINE)
-            back.delay("auth.signIn", 5.0)
+            back.delay("auth.signIn", 20.0)
             view = await signin.code(code)
             assert (view.state, view.refusal) == (SignInState.CODE_SENT, "NO_ANSWER")
             assert (await signin.code(code)).state is SignInState.SIGNED_IN
