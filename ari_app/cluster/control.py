@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.duty import ByLease
-from ari_app.cluster.engine import NatsEngine
 from ari_app.cluster.engine_leases import EngineLeases
 from ari_app.cluster.members import SILENT_S, Member, Members
 from ari_app.i18n import Message, message
 from ari_app.tasks import GuardedTasks
+
+if TYPE_CHECKING:
+    from ari_app.cluster.engine import NatsEngine  # of an optional package
 
 MOVE_S = 10.0
 """For a line to be at another machine: to let go and to take takes a fraction of a second."""
