@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ari_app import __version__
 from ari_app.app.asterisk import StasisApplication
@@ -15,14 +14,12 @@ from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import RELOAD, EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
+from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
 from ari_app.config import ClusterSettings, ConfigError
 from ari_app.tasks import GuardedTasks, guarded_tasks
-
-if TYPE_CHECKING:
-    from ari_app.cluster.control import ClusterControl
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,12 @@ class Cluster:
     def begin(self, tasks: GuardedTasks, bus: EventBus, registry: CallRegistry) -> None:
         """Tell the others from now on how this machine is, and leave its lines to them while it is drained."""
         if control := self.control:
-            control.begin(
-                tasks,
-                lambda: Member(
-                    control.machine, __version__, control.duty.lines, len(registry.calls), registry.drain.active
-                ),
-            )
+
+            def own() -> Member:
+                calls, draining = len(registry.calls), registry.drain.active
+                return Member(control.machine, __version__, control.duty.lines, calls, draining)
+
+            tasks.supervise(partial(control.members.announce, own), "word of this machine to the cluster")
             tasks.supervise(partial(_follow_drain, bus, registry, control.duty), "leases of a drained machine")
 
 
@@ -65,7 +62,6 @@ async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplica
         yield Cluster(Always(), OnlyMachine())
         return
     try:
-        from ari_app.cluster.control import ClusterControl
         from ari_app.cluster.engine import connected
     except ImportError as error:
         raise ConfigError("[cluster] is set, and nats-py is missing: pip install 'astergram[cluster]'") from error

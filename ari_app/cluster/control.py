@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine_leases import EngineLeases
 from ari_app.cluster.members import SILENT_S, Member, Members
 from ari_app.i18n import Message, message
-from ari_app.tasks import GuardedTasks
 
 if TYPE_CHECKING:
     from ari_app.cluster.engine import NatsEngine  # of an optional package
@@ -47,10 +45,6 @@ class ClusterControl:
     def machines(self) -> list[tuple[Member, float, bool]]:
         """Each machine, for how many seconds it has been silent, and whether it is there."""
         return [(member, silent_s, silent_s < SILENT_S) for member, silent_s in self.members.all()]
-
-    def begin(self, tasks: GuardedTasks, own: Callable[[], Member]) -> None:
-        """Tell the others how this machine is from now on."""
-        tasks.supervise(lambda: self.members.announce(own), "word of this machine to the cluster")
 
     async def move(self, line: str, machine: str) -> None:
         """Have another machine hold a line. Raises MoveRefused."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from ari_app.cluster.leases import HeldLine, Leases
@@ -84,16 +83,13 @@ class ByLease:
         """Wait until a lease is lost, or this machine has not been able to use it for a while."""
         loop = asyncio.get_running_loop()
         fit_at = loop.time()
-        while not held.lost.is_set():
+        while not await held.is_lost_within(LOOK_EVERY_S):
             if is_ready() and self._is_able():
                 fit_at = loop.time()
             elif loop.time() - fit_at >= UNFIT_S:
                 return line_log(log, held.line).warning(
                     "it, or Asterisk, has been away for %g s: another machine may act for it", UNFIT_S
                 )
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await held.lost.wait()
         return None
 
     def hand_over(self, line: str, machine: str) -> bool:

@@ -158,7 +158,7 @@ class EngineLeases:
                 async with guarded_tasks() as tasks:
                     tasks.spawn(self._renew(held), f"lease of line {line}", partial(_lose, held))
                     # One without a past may be one that the engine has lost: whoever held it stops within this time.
-                    held.proven = held.proven or not await self._is_lost(held, self._lease_s)
+                    held.proven = held.proven or not await held.is_lost_within(self._lease_s)
                     if held.proven:
                         yield held
                         return
@@ -216,7 +216,7 @@ class EngineLeases:
     # --- renewing
 
     async def _renew(self, held: Renewed) -> None:
-        while not await self._is_lost(held, held.began_at + self._lease_s / RENEWALS - self._clock()):
+        while not await held.is_lost_within(held.began_at + self._lease_s / RENEWALS - self._clock()):
             if not await self._renewed(held):
                 held.lost.set()
 
@@ -232,7 +232,7 @@ class EngineLeases:
                     return False
             except (EngineAway, TimeoutError) as error:
                 log.debug("lease of line %s: %s", held.line, error)
-                await self._is_lost(held, self._lease_s * AGAIN)
+                await held.is_lost_within(self._lease_s * AGAIN)
             else:
                 held.began_at = began_at
                 return True
@@ -302,14 +302,6 @@ class EngineLeases:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._changed[key_of(line)].wait()
-
-    @staticmethod
-    async def _is_lost(held: HeldLine, within_s: float) -> bool:
-        """Wait for so long at most; whether a lease is lost then."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await held.lost.wait()
-        return held.lost.is_set()
 
 
 def _lose(held: HeldLine, _: BaseException) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,13 @@ class HeldLine:
     def is_valid(self) -> bool:
         """Whether it is still ours at this moment."""
         return not self.lost.is_set()
+
+    async def is_lost_within(self, seconds: float) -> bool:
+        """Wait for so long at most; whether it is lost then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.lost.wait()
+        return self.lost.is_set()
 
     def hand_over_to(self, machine: str) -> None:
         """Let go of it in favour of another machine, which takes it at once."""
