@@ -35,7 +35,7 @@ from ari_app.web.http.uploads import larger_files
 from ari_app.web.oidc.oidc import OIDC, Oidc, open_oidc
 from ari_app.web.oidc.settings import OidcSettings
 from ari_app.web.ui.error_pages import error_pages
-from ari_app.web.ui.render import STATIC, TEMPLATES_KEY, Templates
+from ari_app.web.ui.render import STATIC, TEMPLATES_KEY, Templates, load_templates
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ async def serving(
         parts = Parts(
             its,
             access,
-            await asyncio.to_thread(Templates),
+            await asyncio.to_thread(load_templates),
             Flashes(),
             Streams(still_in, heartbeat_s),
             Checkup(services.doctor, services.bus, clock),

@@ -25,7 +25,7 @@ from ari_app.web.http.settings import WebSettings
 from ari_app.web.http.sse import event
 from ari_app.web.ui import formats
 from ari_app.web.ui.languages import LOCALE, languages
-from ari_app.web.ui.render import FEATURES, STATIC, TEMPLATES, Templates
+from ari_app.web.ui.render import FEATURES, STATIC, TEMPLATES, Templates, load_templates
 
 ROOT = Path(__file__).parents[2]
 ENGLISH, RUSSIAN = Locale.parse("en"), Locale.parse("ru")
@@ -275,7 +275,7 @@ def test_a_live_part_is_fetched_again_for_its_news_and_after_a_lost_connection(t
 
 @pytest.fixture(scope="module")
 def templates() -> Templates:
-    return Templates()
+    return load_templates()
 
 
 # Translations

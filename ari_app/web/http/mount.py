@@ -1,5 +1,8 @@
 """Puts the table of operations to work."""
 
+import asyncio
+import functools
+import json
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -12,10 +15,13 @@ from ari_app.web.http.roles import RouteRoles
 def mount(app: web.Application, operations: Iterable[Operation], roles: RouteRoles) -> None:
     """Serve the operations, and the document that describes them."""
     operations = tuple(operations)
-    described = document(operations, roles)
+
+    @functools.cache
+    def described() -> str:  # when it is first asked for: it takes as long as all else of a start
+        return json.dumps(document(operations, roles))
 
     async def openapi(request: web.Request) -> web.Response:
-        return web.json_response(described)
+        return web.json_response(text=await asyncio.to_thread(described))
 
     for operation in operations:
         app.router.add_route(operation.method, operation.path, operation.handle)

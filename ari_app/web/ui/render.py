@@ -1,5 +1,6 @@
 """Pages from templates: escaped always, in the reader's language."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
@@ -96,6 +97,12 @@ class Templates:
             text += environment.get_template("messages.html").render(base | {"out_of_band": True})
         headers = {"Vary": "HX-Request, Cookie, Accept-Language"}
         return web.Response(status=status, text=text, content_type="text/html", headers=headers)
+
+
+@functools.cache
+def load_templates() -> Templates:
+    """All templates, read and compiled once in a process."""
+    return Templates()
 
 
 TEMPLATES_KEY = web.AppKey("templates", Templates)
