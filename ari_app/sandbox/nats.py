@@ -11,13 +11,13 @@ import signal
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ari_app.sandbox.ports import HOST, block
-from ari_app.sandbox.processes import Child, SandboxError, running
+from ari_app.sandbox.processes import Child, SandboxError, frozen, running
 
 START_S = 20.0
 RETRY_S = 0.05
@@ -98,14 +98,9 @@ class PrivateNats:
         """End a server in order."""
         await self._stacks.pop(number).aclose()
 
-    @contextlib.contextmanager
-    def frozen(self, number: int) -> Iterator[None]:
+    def frozen(self, number: int) -> AbstractContextManager[None]:
         """Let a server answer nothing while inside."""
-        self._signal(number, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._signal(number, signal.SIGCONT)
+        return frozen(self._children[number].process.pid)
 
     def change_password(self, password: str) -> None:
         """Have all servers ask for another one from now on; who is connected with the old one is sent away."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -92,6 +93,17 @@ async def running(
     finally:
         # Shielded: a cancelled context must not leave its program behind.
         await _finished(asyncio.ensure_future(stopped(process)))
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Have a child of ours do nothing while inside, none of its threads."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, pid, os.WSTOPPED)  # on a busy machine they go on for a while
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def stopped(process: asyncio.subprocess.Process) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from playwright.async_api import Dialog, Page, expect
 
 from ari_app.sandbox.debian import Tree
+from ari_app.sandbox.processes import frozen
 from ari_app.sandbox.stage import ANNA, LINE
 from tests.browser.conftest import PASSWORD, Admin, launched, screenshot
 from tests.e2e.conftest import PERSON_HZ, PlayMaker
-from tests.e2e.test_status import frozen
 from tests.integration.web_calls import a_call, put_into, some_calls
 from tests.integration.web_helpers import page_served
 
@@ -219,7 +219,7 @@ async def test_asterisk_goes_and_comes_back(play: PlayMaker, admin: Admin) -> No
     async with play() as stage, admin(stage) as page:
         lights = page.locator("#found-lines .lamp")
         await expect(lights.first.locator(".dot.green")).to_be_visible()
-        with frozen(stage.asterisk):
+        with frozen(stage.asterisk.pid):
             await expect(lights.first.locator(".dot.orange")).to_be_visible()
             await expect(lights.nth(1).locator(".dot.green")).to_be_visible()
             await screenshot(page, "overview-asterisk-away")

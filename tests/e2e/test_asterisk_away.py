@@ -1,14 +1,13 @@
 """Asterisk goes away during calls: they end with their reason on Telegram, unless only ARI is away."""
 
 import asyncio
-import os
-import signal
 
 import pytest
 
 from ari_app.calls.call import Call
 from ari_app.calls.events import AsteriskAwayWithAudio, CallEnded, CallEvent
 from ari_app.calls.reasons import AsteriskAway, AudioLost
+from ari_app.sandbox.processes import frozen
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.conftest import GONE_S, PERSON_HZ, PHONE_HZ, TALK_S, WEBSOCKET, Play, PlayMaker, heard, nothing_left_in
@@ -67,12 +66,9 @@ async def test_asterisk_hangs(play: PlayMaker, transport: str) -> None:
         call = await anna.call(LINE)
         await call.confirm(None, None)
         await stage.talking()
-        os.kill(stage.asterisk.pid, signal.SIGSTOP)
-        try:
+        with frozen(stage.asterisk.pid):
             assert reason(await call.ended()) is DiscardReason.DISCONNECT
             assert await over(stage) == CallEnded("ANSWER", 38, AsteriskAway(AWAY_S))
-        finally:
-            os.kill(stage.asterisk.pid, signal.SIGCONT)
         await phone.closed()
         assert await nothing_left_in(stage.asterisk) == []
 

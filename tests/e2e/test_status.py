@@ -1,15 +1,13 @@
 """The lights of a line tell the truth, a few seconds after it has changed."""
 
 import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from ari_app.lines.health import Colour, StatusLight
-from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.processes import frozen
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.sandbox.telegram import Timers
 from tests.e2e.conftest import Play, PlayMaker
@@ -30,16 +28,6 @@ async def until(stage: Play, name: str, colour: Colour) -> StatusLight:
     return light
 
 
-@contextmanager
-def frozen(asterisk: PrivateAsterisk) -> Iterator[None]:
-    """Asterisk hangs."""
-    os.kill(asterisk.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(asterisk.pid, signal.SIGCONT)
-
-
 @asynccontextmanager
 async def silent(stage: Play) -> AsyncIterator[None]:
     with stage.telegram.silent():
@@ -55,7 +43,7 @@ async def test_all_is_well(play: PlayMaker) -> None:
 
 async def test_asterisk_hangs_and_comes_back(play: PlayMaker) -> None:
     async with play() as stage:
-        with frozen(stage.asterisk):
+        with frozen(stage.asterisk.pid):
             light = await until(stage, "asterisk", Colour.ORANGE)
             assert "Asterisk" in str(light.sentence)
             assert light.since > 0

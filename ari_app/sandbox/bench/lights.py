@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 
 from ari_app.app import Astergram, running
@@ -13,6 +11,7 @@ from ari_app.lines.health import Colour
 from ari_app.sandbox.bench.report import Found, Part
 from ari_app.sandbox.bench.rig import Rig
 from ari_app.sandbox.bench.steps import own_stage
+from ari_app.sandbox.processes import frozen
 from ari_app.sandbox.stage import BOT, LINE, Stage
 from ari_app.telegram.setup import Step
 
@@ -42,11 +41,8 @@ async def _lights(settings: Settings, setting: Stage) -> dict[str, float]:
         async def seen(what: str, name: str, colour: Colour) -> None:
             times[what] = await _until(app, name, colour)
 
-        os.kill(asterisk, signal.SIGSTOP)
-        try:
+        with frozen(asterisk):
             await seen("Asterisk hangs", "asterisk", Colour.ORANGE)
-        finally:
-            os.kill(asterisk, signal.SIGCONT)
         await seen("Asterisk goes on", "asterisk", Colour.GREEN)
         async with telegram.away():
             await seen("Telegram takes no connections", "account", Colour.ORANGE)

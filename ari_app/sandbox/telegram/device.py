@@ -72,7 +72,10 @@ async def new_device(telegram: LocalTelegram, session: Any = None, **options: An
     defaults = {"retry_delay": RECONNECT_DELAY_S, "connection_retries": -1, "flood_sleep_threshold": 0}
     client = TelegramClient(session, API_ID, API_HASH, **defaults | options)
     someone = Device(client)
-    await client.connect()
+    try:
+        await client.connect()
+    except asyncio.IncompleteReadError:  # Telethon misses the factors of pq now and then
+        await client.connect()
     try:
         yield someone
     finally:

@@ -18,9 +18,10 @@ from ari_app.store.store import Store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account
 from ari_app.telegram.bot import Bot
+from ari_app.telegram.limits import tl_name
 from ari_app.telegram.line import Line, LineState
 from ari_app.telegram.peers import Person
-from ari_app.telegram.session import Session
+from ari_app.telegram.session import REQUEST_S, Session
 
 from .line_at_work import ANNA, LINE, PATIENCE_S, Watched, at_work
 
@@ -131,12 +132,22 @@ LOST: dict[str, Callable[[LocalTelegram], None]] = {
 }
 
 
+def give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait two seconds for what answers `SEND`; for all else as long as ever."""
+    invoke = Session.invoke
+
+    async def sooner(session: Session, request: Any, timeout: float | None = REQUEST_S) -> Any:
+        return await invoke(session, request, 2.0 if tl_name(request) == SEND else timeout)
+
+    monkeypatch.setattr(Session, "invoke", sooner)
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["", "killed"])
 @pytest.mark.parametrize("lost", LOST)
 async def test_a_keypad_that_was_sent_although_telegram_did_not_say_so(
     world: World, lost: str, killed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Session.invoke, "__defaults__", (2.0,))
+    give_up_soon(monkeypatch)
     LOST[lost](world.telegram)
     async with world.program() as keypads, AsyncExitStack() as calling:
         await calling.enter_async_context(world.call(keypads))
@@ -153,10 +164,7 @@ async def test_a_keypad_that_was_sent_although_telegram_did_not_say_so(
         await world.sees(empty)
 
 
-async def test_no_keypad_of_another_call_is_taken_for_one_that_was_lost(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Session.invoke, "__defaults__", (2.0,))
+async def test_no_keypad_of_another_call_is_taken_for_one_that_was_lost(world: World) -> None:
     LOST["an error"](world.telegram)
     async with world.program() as keypads:
         async with world.call(keypads):
