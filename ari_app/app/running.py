@@ -23,6 +23,7 @@ from ari_app.app.media import open_media
 from ari_app.app.outboxes import open_outboxes
 from ari_app.app.page import open_page
 from ari_app.app.pbx import Pbx, open_pbx, serve_agi
+from ari_app.app.sharing import make_sharing
 from ari_app.app.storage import open_storage
 from ari_app.app.upkeep import Upkeep, open_upkeep
 from ari_app.asterisk.ari import AriClient
@@ -38,6 +39,7 @@ from ari_app.config import Settings
 from ari_app.lines.health import StatusMonitor
 from ari_app.lines.manager import LineManager
 from ari_app.pbx.ami import AmiReports
+from ari_app.people import orders
 from ari_app.reload import Reload
 from ari_app.state_folder import held
 from ari_app.store.store import Store
@@ -128,7 +130,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         # Who counts what happens, and who tells of it; before anything can happen.
         metrics = await opened(open_metrics(settings, storage, asterisk, outboxes, calls, lines.statuses))
         pbx = await opened(open_pbx(bus, storage, outboxes, calls, lines.statuses))
-        upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, lines, pbx)
+        sharing = make_sharing(cluster, storage)
+        upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, lines, pbx, sharing)
 
         # From here on it works: first what has to go on, then the lines, then calls that were left, then new ones.
         storage.installation.on_change(upkeep.retention.follow)
@@ -143,6 +146,8 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         # What has come meanwhile may be about a call that was left.
         line_tasks.supervise(partial(asterisk.take_events, calls.dispatcher, bus), "events of Asterisk")
         upkeep.begin(line_tasks)
+        if sharing:
+            sharing.begin(line_tasks, partial(orders.obey, upkeep.people, storage.audit))
         if settings.agi:
             serve_agi(settings.agi, pbx, calls, storage)
 

@@ -16,7 +16,9 @@ from ari_app.app.storage import Storage
 from ari_app.backups.backups import Backups
 from ari_app.backups.opening import open_backups
 from ari_app.bus import EventBus
+from ari_app.cluster.sharing import Sharing
 from ari_app.config import Settings
+from ari_app.people import orders
 from ari_app.people.memory import Memory
 from ari_app.people.parts import people, rules
 from ari_app.people.people import People
@@ -51,6 +53,7 @@ async def open_upkeep(
     calls: Calls,
     lines: LineParts,
     pbx: Pbx,
+    sharing: Sharing | None,
 ) -> Upkeep:
     """As it was set before; nothing of it runs yet. Raises StoreUnavailable."""
     store, installation, audit = storage.store, storage.installation, storage.audit
@@ -77,7 +80,8 @@ async def open_upkeep(
     sessions = settings.session("").parent
     obeyed = rules(store, sessions, storage.history, audit, memory, settings.web.browsers_s)
     retention = Retention(obeyed, lambda: installation.settings)
-    return Upkeep(updates, backups, alerts, people(store, sessions, lines.manager, memory), retention)
+    tell = partial(orders.tell, sharing.erasures) if sharing else None
+    return Upkeep(updates, backups, alerts, people(store, sessions, lines.manager, memory, tell=tell), retention)
 
 
 def _updates(settings: Settings, bus: EventBus) -> UpdateNotice:

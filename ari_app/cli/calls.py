@@ -60,7 +60,9 @@ async def place(options: argparse.Namespace, api: Api) -> None:
 def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
     """One line for each; times are those of ``zone``."""
     table = Table(box=None, pad_edge=False)
-    for column in ("Id", f"Began ({zones.name_of(zone)})", "", "Line", "Who", "PBX party", "Status", "Talked, s"):
+    columns = ["Id", f"Began ({zones.name_of(zone)})", "", "Line", "Who", "PBX party", "Status", "Talked, s"]
+    several = any(call["machine"] for call in calls)
+    for column in [*columns, *(["Machine"] if several else [])]:
         table.add_column(column)
     for call in calls:
         began = datetime.fromtimestamp(call["began_at"], zone)
@@ -73,12 +75,15 @@ def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
             escape(call["pbx_party"]),
             (call["status"] or "") if call["state"] == "ended" else call["state"],
             f"{call['talked_s']:.0f}",
+            *([call["machine"]] if several else []),
         )
     show(table)
 
 
 def show_call(call: dict[str, Any]) -> None:
     """How it went, step by step, and how it ended."""
+    if machine := call["call"]["machine"]:
+        print(f"Machine {machine} has the call flow of this call: ask there.")
     for step in call["events"]:
         print(f"{step['at_s']:8.3f} s  {step['side']:<9} {step['text']}")
     if call["ending"]:

@@ -44,7 +44,20 @@ class NatsEngine:
 
     def bucket(self, name: str, keep_s: float | None = None) -> NatsBucket:
         """A bucket, which is made when it is first used; ``keep_s``: after which what is written vanishes."""
-        return NatsBucket(self, name, min(len(self._servers), REPLICAS_MOST), keep_s)
+        return NatsBucket(self, name, self.replicas, keep_s)
+
+    @property
+    def replicas(self) -> int:
+        """How many servers have a copy of what is kept."""
+        return min(len(self._servers), REPLICAS_MOST)
+
+    async def connection(self) -> Client:
+        """What there is now, or as soon as there is one. Raises ConnectionError, and TimeoutError after ASK_S."""
+        async with asyncio.timeout(ASK_S):
+            await self.connected.wait()
+        if self.client is None:
+            raise ConnectionError("the connection is being closed")
+        return self.client
 
     def answers(self) -> None:
         """It has, to a request."""
@@ -179,11 +192,7 @@ class NatsBucket:
             self._engine.answers()
 
     async def _open(self) -> KeyValue:
-        async with asyncio.timeout(ASK_S):
-            await self._engine.connected.wait()
-        client = self._engine.client
-        if client is None:
-            raise ConnectionError("the connection is being closed")
+        client = await self._engine.connection()
         if self._opened and self._opened[0] is client:
             return self._opened[1]
         stream = client.jetstream(timeout=ASK_S)

@@ -56,6 +56,17 @@ class DataSubject:
             return str(self.id)
         return min(self.phones, default="") or f"@{min(self.usernames, default='')}"
 
+    def as_data(self) -> dict[str, Any]:
+        """As JSON, to be sent to another machine."""
+        texts = {"phones": self.phones, "usernames": self.usernames, "names": self.names}
+        return {"id": self.id, **{name: sorted(its) for name, its in texts.items()}}
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> "DataSubject":
+        """Of `as_data`. Raises ValueError, KeyError, TypeError."""
+        texts = (frozenset(map(str, data[name])) for name in ("phones", "usernames", "names"))
+        return cls(None if data["id"] is None else int(data["id"]), *texts)
+
     def with_all(self, known: Iterable[Known]) -> "DataSubject":
         """The same person, by what these records tell of them as well."""
         known = list(known)

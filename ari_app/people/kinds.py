@@ -63,7 +63,8 @@ KINDS = (
             Table(
                 "calls",
                 "peer pbx_party person_id name phone username reason search",
-                "id began_at ended_at direction line status cause answered refused to_answer_s talked_s",
+                "id began_at ended_at direction line status cause answered refused to_answer_s talked_s machine "
+                "version change",
             ),
         ),
     ),
@@ -256,6 +257,7 @@ NOBODY = (
     Table("pauses", other="line request until reason"),
     Table("outgoing", other="line at"),
     Table("installation", other="name value"),
+    Table("cluster_streams", other="name stream round received known known_digest sent_change sent_call"),
     Table("webhooks", other="id url events secret enabled message_text made_at"),
     Table("sqlite_sequence", other="name seq"),
 )
@@ -312,6 +314,14 @@ ELSEWHERE = (
     Elsewhere(
         message("Programs that are told"),
         message("Receivers of webhooks, programs at AMI, collectors of traces, files that were exported."),
+    ),
+    Elsewhere(
+        message("NATS, where several machines have the same lines"),
+        message(
+            "It has the calls of all machines. Erasing takes the person out of them there, too; who it was stands in "
+            "an order to the other machines for 30 days. What its disk keeps for longer, and copies of its data, are "
+            "not reached."
+        ),
     ),
     Elsewhere(
         message("A web server in front of this page"),

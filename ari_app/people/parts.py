@@ -10,7 +10,7 @@ from ari_app.lines.manager import LineManager
 from ari_app.people.beside import ContactPlace, ListPlace
 from ari_app.people.calls import AuditPlace, CallPlace
 from ari_app.people.memory import Memory
-from ari_app.people.people import People
+from ari_app.people.people import People, Tell
 from ari_app.people.places import CardPlace, KeypadPlace, KeyPlace, LanguagePlace, LookupPlace
 from ari_app.people.retention import RetentionRule, all_of
 from ari_app.people.told import AlertPersonPlace, AlertPlace, DeliveryPlace, EventPlace
@@ -23,9 +23,14 @@ from ari_app.store.store import Store
 
 
 def people(
-    store: Store, sessions: Path, lines: LineManager, memory: Memory, clock: Callable[[], float] = time.time
+    store: Store,
+    sessions: Path,
+    lines: LineManager,
+    memory: Memory,
+    clock: Callable[[], float] = time.time,
+    tell: Tell | None = None,
 ) -> People:
-    """People in all places; ``sessions`` is the folder of the session files, ``clock`` gives Unix time."""
+    """People in all places; ``sessions`` is the folder of the session files. ``clock`` and ``tell`` as in `People`."""
     places = (
         KeyPlace(store),  # before the calls: they say whose keys they are
         CallPlace(store),
@@ -41,7 +46,7 @@ def people(
         AuditPlace(store),
         ListPlace(lines.all_settings, lambda: memory.alerts.part.settings.telegram_to),
     )
-    return People(store, places, memory.forget, memory.registry.calls.values, clock)
+    return People(store, places, memory.forget, memory.registry.calls.values, clock, tell)
 
 
 def rules(

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -27,6 +27,9 @@ MOST_RECORDS = 1000
 SHORTEST = 2  # characters of a name that is searched for
 FORMAT = 1
 """Of the file that is exported."""
+
+Tell = Callable[[DataSubject], Awaitable[None]]
+"""Has others erase somebody; raises NotErased."""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,8 @@ class Summary:
 class People:
     """``places``: where something is kept, in the order in which it is erased.
 
-    ``forget`` has the running parts forget somebody; ``live`` are the calls that go on. ``clock`` gives Unix time.
+    ``forget`` has the running parts forget somebody; ``live`` are the calls that go on. ``tell`` is for the other
+    machines of a cluster. ``clock`` gives Unix time.
     """
 
     def __init__(
@@ -60,12 +64,14 @@ class People:
         forget: Callable[[DataSubject], None],
         live: Callable[[], Iterable[Call]],
         clock: Callable[[], float] = time.time,
+        tell: Tell | None = None,
     ) -> None:
         self._store = store
         self._places = places
         self._forget = forget
         self._live = live
         self._clock = clock
+        self._tell = tell
         self._erasing = asyncio.Lock()
 
     async def find(self, text: str) -> PeopleFound:
@@ -150,11 +156,24 @@ class People:
         async with self._erasing:
             who = await self.who(key)
             self._require_no_call(who)
-            self._forget(who)
-            if not await self._store.written():  # what waits would bring them back
-                raise NotErased(message("The database can't be written now, so nothing was erased: try again."))
-            erased, failed = await self._erase(who)
-            failed = await self._not_forgotten() or failed
+            if self._tell:  # before, as it is not known any more after it
+                await self._tell(who)
+            return await self._erased(who)
+
+    async def erase_as_told(self, who: DataSubject) -> Summary:
+        """Erase somebody whom another machine of the cluster has erased. Raises as `erase`."""
+        async with self._erasing:
+            records = await self._records(who.sought, who.may_be)
+            who = who.with_all(known for known in records if who.is_of(known))
+            self._require_no_call(who)
+            return await self._erased(who)
+
+    async def _erased(self, who: DataSubject) -> Summary:
+        self._forget(who)
+        if not await self._store.written():  # what waits would bring them back
+            raise NotErased(message("The database can't be written now, so nothing was erased: try again."))
+        erased, failed = await self._erase(who)
+        failed = await self._not_forgotten() or failed
         log.info("a person was erased: %s", ", ".join(f"{kind} {n}" for kind, n in erased.items() if n) or "nothing")
         if failed:
             said = message("Not all of it was erased, so try again. {error}", error=failed)

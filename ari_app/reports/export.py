@@ -67,6 +67,7 @@ COLUMNS: Mapping[str, Callable[[Export], str]] = {
     "seconds_to_answer": lambda it: _number(it.call.to_answer_s),
     "seconds_talked": lambda it: _number(it.call.talked_s),
     "timezone": lambda it: zones.name_of(it.zone),
+    "machine": lambda it: it.call.machine,
 }
 
 

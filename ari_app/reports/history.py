@@ -51,6 +51,8 @@ class CallRecord:
     @property
     def to_answer_s(self) -> float | None:
         """From the first ring until the answer."""
+        if self.call.machine:  # the milestones of its calls are there
+            return self.call.to_answer_s
         return self.milestones.to_answer_s(Direction(self.call.direction))
 
     @property

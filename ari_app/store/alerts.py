@@ -160,11 +160,11 @@ class AlertRepository:
         )
 
     async def calls_since(self, since: float, failed: Sequence[str]) -> tuple[int, int]:
-        """How many calls that have begun since are over, and how many of them with one of these statuses."""
+        """How many calls of this machine that have begun since are over, and how many of them with these statuses."""
         places = ", ".join("?" * len(failed))
         sql = (
             f"SELECT count(*), coalesce(sum(status IN ({places})), 0) FROM calls "  # noqa: S608
-            "WHERE began_at >= ? AND status IS NOT NULL"
+            "WHERE began_at >= ? AND status IS NOT NULL AND machine = ''"
         )
 
         def read(db: Database) -> tuple[int, int]:

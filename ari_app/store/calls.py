@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, get_type_hints
 
 from pydantic import Field
 from sqlite_utils import Database
 
+from ari_app.store.changes import next_change
 from ari_app.store.passes import BATCH
 from ari_app.store.store import Store
 from ari_app.store.write_queue import Done
@@ -17,7 +18,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CallRow:
-    """One call as a table shows it; the API's answer is made of these fields, too (`web.calls.api.CallBody`)."""
+    """One call as a table shows it; the API's answer is made of these fields, too (`web.calls.api.CallBody`).
+
+    Machines of a cluster send it to each other: a field that is added needs a default, as older versions send none.
+    """
 
     id: Annotated[str, Field(description="Of this call, in logs and events, too.")]
     began_at: Annotated[float, Field(description="Unix time.")]
@@ -37,6 +41,9 @@ class CallRow:
     refused: Annotated[bool, Field(description="It was not taken on.")]
     to_answer_s: Annotated[float | None, Field(description="From the first ring; null where nobody answered.")]
     talked_s: Annotated[float, Field(description="From the audio to the end; 0 where nobody talked.")]
+    machine: Annotated[str, Field(description="Whose call it is in a cluster; empty: of the machine asked.")] = field(
+        default="", kw_only=True
+    )
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class CallRepository:
         row["search"] = searched(row)
 
         def write(db: Database) -> None:
-            db.table("calls").upsert(row, pk="id")
+            change = next_change(db) if call.status is not None else None
+            db.table("calls").upsert({**row, "version": change or 0, "change": change}, pk="id")
             db.table("call_details").upsert({"id": call.id, **asdict(details)}, pk="id")
 
         self.store.later(("call", call.id), write, done)
@@ -96,7 +104,7 @@ class CallRepository:
         def read(db: Database) -> tuple[CallRow, Details] | None:
             sql = f"SELECT {COLUMNS}, events, milestones, samples FROM calls JOIN call_details USING (id) WHERE id = ?"  # noqa: S608
             row = db.execute(sql, [call_id]).fetchone()
-            return (_call(row), Details(*row[-3:])) if row else None
+            return (call_of_row(row), Details(*row[-3:])) if row else None
 
         return await self.store.run(read)
 
@@ -111,7 +119,7 @@ class CallRepository:
                 f"SELECT {COLUMNS} FROM calls WHERE id IN (SELECT id FROM calls WHERE {where} "  # noqa: S608
                 f"ORDER BY began_at DESC, id DESC LIMIT ? OFFSET ?) ORDER BY began_at DESC, id DESC"
             )
-            return Page(tuple(map(_call, db.execute(sql, [*values, limit, offset]))), total)
+            return Page(tuple(map(call_of_row, db.execute(sql, [*values, limit, offset]))), total)
 
         return await self.store.run(read)
 
@@ -121,20 +129,24 @@ class CallRepository:
         if last:
             where, values = f"({where}) AND (began_at, id) < (?, ?)", [*values, last.began_at, last.id]
         sql = f"SELECT {COLUMNS} FROM calls WHERE {where} ORDER BY began_at DESC, id DESC LIMIT ?"  # noqa: S608
-        return await self.store.run(lambda db: [_call(row) for row in db.execute(sql, [*values, limit])])
+        return await self.store.run(lambda db: [call_of_row(row) for row in db.execute(sql, [*values, limit])])
 
     async def left_open(self) -> list[CallRow]:
         """What a killed program left open, the oldest first; before any call of this one is saved."""
-        sql = f"SELECT {COLUMNS} FROM calls WHERE status IS NULL ORDER BY began_at, id"  # noqa: S608
-        return await self.store.run(lambda db: [_call(row) for row in db.execute(sql)])
+        sql = f"SELECT {COLUMNS} FROM calls WHERE {OPEN} ORDER BY began_at, id"  # noqa: S608
+        return await self.store.run(lambda db: [call_of_row(row) for row in db.execute(sql)])
 
     def close_open(self, status: str, cause: int, reason: str, but: Collection[str] = ()) -> None:
         """Have what a killed program left open closed, ``but`` these; before any call of this one is saved."""
         marks = ",".join("?" * len(but))
 
         def write(db: Database) -> None:
-            sql = f"UPDATE calls SET status = ?, cause = ?, reason = ? WHERE status IS NULL AND id NOT IN ({marks})"  # noqa: S608
-            if closed := db.execute(sql, [status, cause, reason, *but]).rowcount:
+            sql = (
+                "UPDATE calls SET status = ?, cause = ?, reason = ?, version = ?, change = ? "  # noqa: S608
+                f"WHERE {OPEN} AND id NOT IN ({marks})"
+            )
+            change = next_change(db)
+            if closed := db.execute(sql, [status, cause, reason, change, change, *but]).rowcount:
                 log.warning("%d calls were open when the program last stopped", closed)
 
         self.store.later(("open calls",), write)
@@ -178,15 +190,17 @@ class CallRepository:
         return await self.store.run(empty)
 
 
-COLUMNS = ", ".join(field.name for field in fields(CallRow))
+COLUMNS = ", ".join(each.name for each in fields(CallRow))
+OPEN = "status IS NULL AND machine = ''"
 _BOOLEANS = [index for index, hint in enumerate(get_type_hints(CallRow).values()) if hint is bool]
 
 
-def _call(row: tuple[object, ...]) -> CallRow:
+def call_of_row(row: tuple[object, ...]) -> CallRow:
+    """A call of a row that begins with `COLUMNS`."""
     values = list(row[: len(fields(CallRow))])
     for index in _BOOLEANS:
         values[index] = bool(values[index])
-    return CallRow(*values)  # type: ignore[arg-type]  # a row of these columns
+    return CallRow(**dict(zip((each.name for each in fields(CallRow)), values, strict=True)))  # type: ignore[arg-type]
 
 
 SEARCHED = ("name", "phone", "username", "person_id", "peer", "pbx_party")

@@ -225,6 +225,17 @@ def passkeys(db: Database) -> None:
     db.table("users").add_column("passkeys", int, not_null_default=0)
 
 
+def shared_calls(db: Database) -> None:
+    """Whose each call is, where machines share their histories, and how far this one has read and sent."""
+    db.table("calls").add_column("machine", str, not_null_default="")
+    db.table("calls").add_column("version", int, not_null_default=0)
+    db.execute("ALTER TABLE calls ADD COLUMN change INTEGER DEFAULT 0")
+    db.execute("CREATE INDEX calls_by_change ON calls (change, id) WHERE change IS NOT NULL")
+    texts = dict.fromkeys(("name", "stream", "known_digest", "sent_call"), str)
+    numbers = dict.fromkeys(("round", "received", "known", "sent_change"), int)
+    db.table("cluster_streams").create({**texts, **numbers}, pk="name")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -249,4 +260,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     languages_learnt,
     oidc_identities,
     passkeys,
+    shared_calls,
 )

@@ -5,6 +5,7 @@ from dataclasses import fields
 from sqlite_utils import Database
 
 from ari_app.store.calls import CallRow, searched
+from ari_app.store.changes import erased
 from ari_app.store.passes import TableRow, update
 
 CALL = tuple(field.name for field in fields(CallRow))
@@ -22,6 +23,7 @@ def anonymise(db: Database, row: TableRow, **values: str | int | None) -> None:
     now = {**row, **values}
     update(db, "calls", row, **values, search=searched(now))
     db.execute("UPDATE call_details SET events = '[]' WHERE id = ?", [row["id"]])
+    erased(db, row["id"])
 
 
 def call_of(db: Database, call_id: str) -> TableRow | None:

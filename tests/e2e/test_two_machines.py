@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from telethon.tl import functions
@@ -63,6 +64,12 @@ class Machine:
         """As a power failure does."""
         self.program.kill()
         await self._running.aclose()
+
+    async def history(self) -> dict[str, tuple[str, str, str]]:
+        """Each call that is over: which machine's, how it ended, and with whom."""
+        async with program(self.settings) as api:
+            rows = (await api.ask("GET", "/calls"))["calls"]
+        return {row["id"]: (row["machine"] or self.name, row["status"], row["name"]) for row in rows if row["status"]}
 
     async def live(self) -> list[Any]:
         """Its calls."""
@@ -159,6 +166,46 @@ async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tm
         while await a.live():  # noqa: ASYNC110 - until it has seen that its call is another machine's
             await asyncio.sleep(0.1)
         assert len(await b.live()) == 1
+
+
+async def test_each_machine_has_the_history_of_both(scene: Any, tmp_path: Path) -> None:
+    set_stage, nats, a, b = scene
+    tone = tmp_path / "tone.wav"
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tone, None)
+    async with program(a.settings) as api:
+        await api.ask("POST", "/cluster/move", {"line": LINE, "machine": "b"})
+    await b.program.acts_for_a_line()
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tone, None)
+    assert await histories(a, b, calls=2) == {"a", "b"}
+
+    # What happens while a machine is away it has when it is back; so does the other one what NATS could not take.
+    await a.stop()
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tone, None)
+    await nats.kill(0)
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tone, None)
+    await a.start()
+    await nats.start(0)
+    assert await histories(a, b, calls=4) == {"a", "b"}
+
+    # Nobody is in any of them who was erased on one.
+    async with program(a.settings) as api:
+        (who,) = (await api.ask("GET", f"/people?text={quote('Анна')}"))["people"]
+        await api.ask("POST", f"/people/{who['id']}/erase", {})
+    await histories(a, b, calls=4, named=0)
+
+
+async def histories(*machines: Machine, calls: int, named: int | None = None) -> set[str]:
+    """Wait until all have so many calls that are over, and the same ones: which machines' those are."""
+    while True:
+        found = [await each.history() for each in machines]
+        names = [name for _, _, name in found[0].values() if name]
+        if found.count(found[0]) == len(found) and len(found[0]) == calls and named in (None, len(names)):
+            return {machine for machine, _, _ in found[0].values()}
+        await asyncio.sleep(0.1)
 
 
 @pytest.mark.timeout(DEMO_S + 30)

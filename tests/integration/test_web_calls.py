@@ -6,13 +6,19 @@ import re
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from ari_app.api_client import program as api_of
 from ari_app.calls import outcome
 from ari_app.calls.events import DigitsDialled, Note
 from ari_app.calls.outcome import Direction
+from ari_app.cli import calls as cli_calls
+from ari_app.cli.parser import parse
+from ari_app.store.shared_calls import SharedCall, SharedCallRepository, StreamProgress
 from ari_app.telegram.phone import Discarded, DiscardReason
 from tests.integration.web_calls import ANNA, LINE, MALLORY, OTHER, SCRIPT, a_call, calls_site, put, talking
 from tests.integration.web_helpers import Browser, Site, program, signed_in
@@ -315,3 +321,38 @@ async def test_charts_without_calls(admin: Browser) -> None:
     html = (await admin.get("/charts")).text
     assert "There are no calls in this period." in html
     assert '<svg class="chart-drawing"' not in html
+
+
+# --- the calls of other machines of a cluster
+
+
+async def test_whose_call_it_is_in_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = SimpleNamespace(machine="pbx-1")
+    async with calls_site(tmp_path, cluster=cluster) as page, signed_in(page) as admin, program(page) as cli:
+        theirs = a_call(2, page.clock.now + 2, name="Boris", machine="pbx-2")
+        shared = SharedCallRepository(page.services.store)
+        await shared.receive("calls", [SharedCall(theirs, 1)], StreamProgress("1"))
+        await put(page, a_call(1, page.clock.now + 1))
+        listed = (await admin.get("/calls")).text
+        assert re.findall(r'<td class="machine">([^<]*)</td>', listed) == ["pbx-2", "pbx-1"]
+        its = (await admin.get(f"/calls/{theirs.id}")).text
+        assert "The call flow and the measurements of this call are on machine pbx-2" in its
+        assert "The audio was not measured" not in its
+        rows = list(csv.DictReader(io.StringIO((await admin.get("/calls.csv")).text)))
+        assert [row["machine"] for row in rows] == ["pbx-2", ""]
+        found = await (await cli.get("/api/calls?text=boris")).json()
+        assert [each["machine"] for each in found["calls"]] == ["pbx-2"]
+        whole = await (await cli.get(f"/api/calls/{theirs.id}")).json()
+        assert (whole["events"], whole["to_answer_s"], whole["call"]["talked_s"]) == ([], 4.0, 50.0)
+        its_socket: Any = SimpleNamespace(socket=page.socket)
+        async with api_of(its_socket) as api:
+            for command in (["calls", "list"], ["calls", "show", theirs.id]):
+                await cli_calls.run(parse(command), api)
+        printed = capsys.readouterr().out
+        assert "Machine" in printed
+        assert "Machine pbx-2 has the call flow of this call: ask there." in printed
+
+
+async def test_one_machine_has_no_column_for_it(page: Site, admin: Browser) -> None:
+    await put(page, a_call(1, page.clock.now))
+    assert "Machine" not in (await admin.get("/calls")).text

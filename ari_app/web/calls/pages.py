@@ -44,6 +44,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
         names=line_names(its.lines),
         directions=[(each.value, translate(said)) for each, said in words.DIRECTIONS.items()],
         results=[(each, translate(said)) for each, said in RESULTS.items()],
+        this_machine=its.cluster.machine if its.cluster else "",
         words=words,
     )
     if is_htmx(request) and not live:
@@ -121,14 +122,16 @@ async def _one(request: web.Request, template: str) -> web.StreamResponse:
     record = await services(request).history.one(request.match_info["id"])
     if record is None:
         raise PageError(404, message("There is no such call in the history; old ones are removed from it."))
+    its = services(request)
     return render(
         request,
         template,
         record=record,
+        this_machine=its.cluster.machine if its.cluster else "",
         call=record.call,
         live_now=record.state is not CallState.ENDED,
         flow=call_flow(record),
         plots=Drawings.of(request).audio(record),
-        names=line_names(services(request).lines),
+        names=line_names(its.lines),
         words=words,
     )
