@@ -9,6 +9,7 @@ from typing import Any
 from ari_app.asterisk.errors import LegEnded, best_effort
 from ari_app.asterisk.events import StasisStart
 from ari_app.asterisk.legs import incoming_leg
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
 from ari_app.calls.callback import callback
@@ -135,7 +136,7 @@ class CallDispatcher:
                 begun.set_exception(NotReady("the call was over before it had begun; see the log"))
 
     async def _inbound(self, line: Line, offer: Offer) -> None:
-        async with offer, self._claims.claimed(line.number, offer, lambda: line.online is not None) as ours:
+        async with offer, self._claims.claimed(line.number, offer, lambda: line.online is not None, self._room) as ours:
             if not ours:
                 return offer.leave_to_other_devices()
             person = Person.of(offer.peer_id, offer.caller)
@@ -159,6 +160,10 @@ class CallDispatcher:
                 await offer.discard(refused.ending.discard)
                 card = self._cards.send(line, person, CardReason.MISSED)
             return self.spawn(card, f"card of {line.number} for {offer.peer_id}")
+
+    def _room(self) -> bool:
+        """Whether this machine can take one more call, whichever line it is of."""
+        return self._registry.shortage is None and self._resources.ari.state is ConnectionState.CONNECTED
 
     async def _outbound(self, start: StasisStart) -> None:
         async with incoming_leg(self._resources.ari, start) as leg:

@@ -18,6 +18,8 @@ from ari_app.tasks import guarded_tasks
 
 SILENT_S = 1.5
 """After so long without a word of whoever has claimed a call, another machine takes it."""
+NOBODY_S = 4.0
+"""After so long without anybody who takes a call, one that can't take it either has it, to tell the caller so."""
 WORD_S = 0.4  # between two words of whoever rings the PBX
 KEPT_S = 3600.0  # longer than a call rings; then the engine may forget it
 
@@ -40,7 +42,7 @@ class Claims(Protocol):
     """Gives each call to one machine."""
 
     def claimed(
-        self, line: str, call: RingingCall, can_answer: Callable[[], bool]
+        self, line: str, call: RingingCall, is_online: Callable[[], bool], has_room: Callable[[], bool]
     ) -> AbstractAsyncContextManager[bool]:
         """See `EngineClaims.claimed`."""
 
@@ -64,17 +66,20 @@ class EngineClaims:
         self._clock = asyncio.get_running_loop().time
 
     @asynccontextmanager
-    async def claimed(self, line: str, call: RingingCall, can_answer: Callable[[], bool]) -> AsyncIterator[bool]:
+    async def claimed(
+        self, line: str, call: RingingCall, is_online: Callable[[], bool], has_room: Callable[[], bool]
+    ) -> AsyncIterator[bool]:
         """Wait until a call is this machine's to answer: at once where it holds the line. False where it is not.
 
-        While it rings, and this machine ``can_answer`` it, the claim is kept up; where another one has taken the call
-        after all, it is left to that.
+        A machine that hasn't room for it leaves it to the others, and has it only where none of them takes it: any
+        device that refuses a call ends it for all. While it rings, and the line ``is_online`` here, the claim is kept
+        up; where another one has taken the call after all, it is left to that.
         """
         key = key_of(line, call.id)
         revision = 0
-        if not self._holds(line):
+        if not (self._holds(line) and has_room()):
             try:
-                taken = await self._taken(line, key, call)
+                taken = await self._taken(line, key, call, lambda: is_online() and has_room())
             except BaseException:  # this machine stops; the call goes on ringing elsewhere
                 call.leave_to_other_devices()
                 raise
@@ -82,9 +87,9 @@ class EngineClaims:
                 yield False
                 return
             revision = taken
-            log.warning("call %s to line %s: nothing is heard of the machine that holds the line", call.id, line)
+            log.warning("call %s to line %s: no other machine takes it, this one does", call.id, line)
         async with guarded_tasks() as tasks:
-            tasks.spawn(self._keep(key, revision, call, can_answer), f"claim of call {call.id}")
+            tasks.spawn(self._keep(key, revision, call, is_online), f"claim of call {call.id}")
             yield True
 
     async def is_ours(self, line: str, call_id: int) -> bool:
@@ -102,19 +107,20 @@ class EngineClaims:
             return False
         return its is None or _machine(its) == self._machine
 
-    async def _taken(self, line: str, key: str, call: RingingCall) -> int | None:
+    async def _taken(self, line: str, key: str, call: RingingCall, can_take: Callable[[], bool]) -> int | None:
         """Take a call that nobody says a word of: its claim's revision, 0 where the engine is away; None once over."""
         async with guarded_tasks() as tasks:
             over = tasks.spawn(call.rings_no_more(), f"end of ringing of call {key}")
-            taking = tasks.spawn(self._take(line, key), f"claim of call {key}")
+            taking = tasks.spawn(self._take(line, key, can_take), f"claim of call {key}")
             await asyncio.wait({over, taking}, return_when=asyncio.FIRST_COMPLETED)
             return None if over.done() else taking.result() or 0
 
-    async def _take(self, line: str, key: str) -> int:
+    async def _take(self, line: str, key: str, can_take: Callable[[], bool]) -> int:
         known: KeyEntry | None = None
         heard_at = self._clock()
         while True:
-            left_s = heard_at + SILENT_S - self._clock()
+            silent_s = SILENT_S if can_take() else NOBODY_S
+            left_s = heard_at + silent_s - self._clock()
             try:
                 if left_s <= 0:
                     async with asyncio.timeout(WORD_S):
@@ -130,16 +136,16 @@ class EngineClaims:
                     log.warning("claim of call %s: the engine is away, Telegram decides: %s", key, error)
                     return 0
             # Asked, and not watched: to begin and end a watch takes the engine longer than the few questions of a call.
-            wait_s = heard_at + SILENT_S - self._clock()
+            wait_s = heard_at + silent_s - self._clock()
             await asyncio.sleep(min(WORD_S, wait_s if wait_s > 0 else WORD_S))
 
-    async def _keep(self, key: str, revision: int, call: RingingCall, can_answer: Callable[[], bool]) -> None:
+    async def _keep(self, key: str, revision: int, call: RingingCall, is_online: Callable[[], bool]) -> None:
         """Say a word of a call for as long as it rings."""
         async with guarded_tasks() as tasks:
             over = tasks.spawn(call.rings_no_more(), f"end of ringing of call {key}")
             while not over.done():
                 try:
-                    if can_answer():  # else another machine may take it
+                    if is_online():  # else another machine may take it
                         async with asyncio.timeout(SILENT_S):
                             revision = await self._write(key, revision)
                 except Conflict:
@@ -176,7 +182,9 @@ class OnlyMachine:
     """Claims where there is no cluster: each call is ours."""
 
     @asynccontextmanager
-    async def claimed(self, line: str, call: RingingCall, can_answer: Callable[[], bool]) -> AsyncIterator[bool]:
+    async def claimed(
+        self, line: str, call: RingingCall, is_online: Callable[[], bool], has_room: Callable[[], bool]
+    ) -> AsyncIterator[bool]:
         """At once."""
         yield True
 

@@ -88,8 +88,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Any]:
         machines = []
         for name, asterisk in (("a", set_stage.asterisk), ("b", second)):
             configuration = await set_stage.configuration(
-                [{"number": LINE, "context": "soon", "texts": {"en": {"auto_answer": AUTO_ANSWER}}}],
+                [{"number": LINE, "context": "soon", "max_calls": 2, "texts": {"en": {"auto_answer": AUTO_ANSWER}}}],
                 name=f"astergram-{name}",
+                calls={"max_calls": 1},
                 asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
                 cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S},
             )
@@ -106,13 +107,13 @@ async def scene(tmp_path: Path) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def answered(set_stage: Any, tmp_path: Path) -> AsyncIterator[Any]:
-    """Anna calls, and hears herself."""
+async def answered(set_stage: Any, tmp_path: Path, caller: str = ANNA) -> AsyncIterator[Any]:
+    """Somebody calls, and hears themselves."""
     tone = tmp_path / "tone.wav"
     if not tone.exists():
         write_tone(tone, 440.0, 60.0)
-    async with set_stage.person(ANNA) as anna:
-        call = await anna.call(LINE)
+    async with set_stage.person(caller) as person:
+        call = await person.call(LINE)
         yield call
         if not any(type(each).__name__ == "PhoneCallDiscarded" for each in call.updates):
             await call.hang_up(DiscardReason.HANGUP)
@@ -135,6 +136,10 @@ async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tm
     async with answered(set_stage, tmp_path) as call:
         await call.confirm(tone, None)
         assert len(await a.live()) == 1 and not await b.live()
+        # That is as many as it may have.
+        async with answered(set_stage, tmp_path, BORIS) as second:
+            await second.confirm(tone, None)
+            assert len(await a.live()) == 1 and len(await b.live()) == 1
     assert await answers(set_stage, written=True) == [AUTO_ANSWER]
 
     # An administrator of either machine has the line moved.

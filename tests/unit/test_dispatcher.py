@@ -23,7 +23,7 @@ from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.parts import LegPart
 from ari_app.calls.progress import CallState
 from ari_app.calls.registry import CallRegistry, LineFull
-from ari_app.cluster.claims import OnlyMachine
+from ari_app.cluster.claims import Claims, OnlyMachine
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.lists import Lists
@@ -61,13 +61,16 @@ class FakeCards:
 class Dispatching:
     """A dispatcher with one line or more."""
 
-    def __init__(self, rig: CallRig, lines: Iterable[Any], tasks: Any, most: int = 0) -> None:
+    def __init__(
+        self, rig: CallRig, lines: Iterable[Any], tasks: Any, most: int = 0, claims: Claims | None = None
+    ) -> None:
         self.rig = rig
         self.registry = CallRegistry(admission=Admission(AdmissionLimits(max_calls=most)))
         self.cards = FakeCards()
         by_number = {line.number: line for line in lines}
         keypads, cards = cast(Any, rig.keypads), cast(Any, self.cards)
-        self.dispatcher = CallDispatcher(by_number, self.registry, rig.resources, keypads, cards, tasks, OnlyMachine())
+        its = claims or OnlyMachine()
+        self.dispatcher = CallDispatcher(by_number, self.registry, rig.resources, keypads, cards, tasks, its)
 
     async def dialled(self, *args: str, **channel: Any) -> None:
         """A phone dials, and its channel comes into Stasis."""
@@ -128,11 +131,13 @@ async def rig() -> AsyncIterator[CallRig]:
 
 
 @asynccontextmanager
-async def dispatching(rig: CallRig, *lines: Any, most: int = 0) -> AsyncIterator[Dispatching]:
+async def dispatching(
+    rig: CallRig, *lines: Any, most: int = 0, claims: Claims | None = None
+) -> AsyncIterator[Dispatching]:
     """``most``: calls at a time, all lines together."""
     before = FAILURES.count
     async with guarded_tasks() as tasks:
-        yield Dispatching(rig, lines or [rig.line], tasks, most)
+        yield Dispatching(rig, lines or [rig.line], tasks, most, claims)
     assert FAILURES.count == before, FAILURES.last
 
 
@@ -480,6 +485,47 @@ async def test_an_offer_while_it_is_drained_is_left_to_other_devices(rig: CallRi
     assert it.told == []
     assert it.cards.sent == []
     assert it.registry.counted["refused"] == 1
+
+
+class OthersHaveRoom(OnlyMachine):
+    """A cluster whose other machines take whatever this one has no room for."""
+
+    @asynccontextmanager
+    async def claimed(self, line: str, call: Any, is_online: Any, has_room: Any) -> AsyncIterator[bool]:
+        yield has_room()
+
+
+async def test_an_offer_that_this_machine_has_no_room_for_is_left_to_the_others(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    async with (
+        dispatching(rig, most=1, claims=OthersHaveRoom()) as it,
+        it.registry.admit(Direction.OUT, "+79990000005", "7", 1) as call,
+    ):
+        offered(rig, rig.line, it)
+        await eventually(lambda: rig.offers[-1].over)
+        call.end(outcome.shut_down(talking=False))
+    assert (it.told, it.cards.sent) == ([], [])
+
+
+async def test_an_offer_while_this_machine_is_drained_is_left_to_the_others(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    async with dispatching(rig, claims=OthersHaveRoom()) as it:
+        it.registry.begin_drain()
+        offered(rig, rig.line, it)
+        await eventually(lambda: rig.offers[-1].over)
+    assert (it.told, it.cards.sent) == ([], [])
+
+
+async def test_an_offer_to_a_line_with_all_the_calls_that_it_may_have_is_busy_on_all_machines(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    async with (
+        dispatching(rig, claims=OthersHaveRoom()) as it,
+        it.registry.admit(Direction.OUT, rig.line.number, "7", 1) as call,
+    ):
+        offered(rig, rig.line, it)
+        await rig.telegram.asked_for("phone.discardCall")
+        call.end(outcome.shut_down(talking=False))
+    assert it.told == [BUSY]
 
 
 async def test_an_offer_that_the_lists_refuse(rig: CallRig) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ari_app.cluster.bucket import key_of
-from ari_app.cluster.claims import SILENT_S, WORD_S, EngineClaims
+from ari_app.cluster.claims import NOBODY_S, SILENT_S, WORD_S, EngineClaims
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
@@ -47,6 +47,7 @@ class Machine:
     said: asyncio.Event = field(default_factory=asyncio.Event)
     took_s: float = 0.0
     is_online: bool = True
+    has_room: bool = True
     others_hold_until: float = 0.0
 
     def offered(self) -> None:
@@ -56,7 +57,7 @@ class Machine:
         loop = asyncio.get_running_loop()
         began = loop.time()
         claims = EngineClaims(self.way, self.name, lambda _: self.holds, lambda _: self.others_hold_until - loop.time())
-        async with claims.claimed(LINE, self.call, lambda: self.is_online) as self.ours:
+        async with claims.claimed(LINE, self.call, lambda: self.is_online, lambda: self.has_room) as self.ours:
             self.took_s = loop.time() - began
             self.said.set()
             if self.ours:
@@ -69,11 +70,11 @@ class Machine:
 
 
 @asynccontextmanager
-async def offered(*names: str, holder: str = "a") -> AsyncIterator[list[Machine]]:
-    """A call that is offered to machines at the same time."""
+async def offered(*names: str, holder: str = "a", full: str = "") -> AsyncIterator[list[Machine]]:
+    """A call that is offered to machines at the same time; those whose names are in ``full`` have no room."""
     engine = Engine()
     async with guarded_tasks() as tasks:
-        its = [Machine(name, WayToEngine(engine), tasks, name == holder) for name in names]
+        its = [Machine(name, WayToEngine(engine), tasks, name == holder, has_room=name not in full) for name in names]
         for each in its:
             each.offered()
         await asyncio.sleep(0)
@@ -173,6 +174,53 @@ def test_whoever_is_cut_off_from_telegram_says_nothing() -> None:
             a.is_online = False
             await b.said.wait()
             assert b.ours and b.took_s < 3 + SILENT_S + 2 * WORD_S
+
+    run(scene)
+
+
+def test_a_holder_without_room_leaves_it_to_the_others() -> None:
+    async def scene() -> None:
+        async with offered("a", "b", "c", full="a") as (a, b, c):
+            await asyncio.sleep(NOBODY_S + 5)
+            first, second = (b, c) if b.ours else (c, b)
+            assert first.ours and SILENT_S <= first.took_s < SILENT_S + WORD_S + 0.1
+            assert a.ours is None and second.ours is None
+            first.has_room = False  # this very call has taken it
+            await asyncio.sleep(60)
+            assert not first.call.left and a.ours is None
+
+    run(scene)
+
+
+def test_a_call_that_no_machine_has_room_for_is_refused_by_one_of_them() -> None:
+    async def scene() -> None:
+        async with offered("a", "b", full="ab") as its:
+            await asyncio.sleep(NOBODY_S - WORD_S)
+            assert [each.ours for each in its] == [None, None]
+            await asyncio.sleep(2 * WORD_S)
+            assert sum(bool(each.ours) for each in its) == 1
+
+    run(scene)
+
+
+def test_a_holder_without_room_is_alone() -> None:
+    async def scene() -> None:
+        async with offered("a", full="a") as (a,):
+            a.way.away = True
+            await a.said.wait()
+            assert a.ours and NOBODY_S <= a.took_s < NOBODY_S + 2 * WORD_S
+
+    run(scene)
+
+
+def test_a_holder_that_has_room_again_takes_it() -> None:
+    async def scene() -> None:
+        async with offered("a", "b", full="ab") as (a, b):
+            await asyncio.sleep(2.0)
+            a.has_room = True
+            await a.said.wait()
+            assert a.ours and a.took_s < 2.0 + 2 * WORD_S
+            assert b.ours is None
 
     run(scene)
 
