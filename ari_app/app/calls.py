@@ -70,7 +70,7 @@ async def open_calls(
     # Left from the right: calls end, keypads are hidden, and then what hides them ends.
     async with guarded_tasks() as keypad_tasks, AsyncExitStack() as calls_over, guarded_tasks() as call_tasks:
         lines = Lines()
-        bot = _bot(settings, bus, earlier, storage)
+        bot = _bot(settings, bus, earlier, storage, cluster)
         ami = settings.ami
         ports = RtpPorts(asterisk.ari, ami_client(ami), settings.asterisk.transport) if ami else None
         registry = _registry(settings, bus, earlier, storage, ports)
@@ -106,7 +106,7 @@ def begin_left(
     ).begin()
 
 
-def _bot(settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storage) -> Bot:
+def _bot(settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storage, cluster: Cluster) -> Bot:
     its = storage.installation.settings
     return Bot(
         its.token,
@@ -116,6 +116,7 @@ def _bot(settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storag
         on_language=storage.languages.learn,
         # Who talks has perhaps just pressed a key.
         polled_until=earlier.journal.written_until if earlier.left.ids else 0.0,
+        machines=cluster.bot,
     )
 
 

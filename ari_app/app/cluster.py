@@ -18,19 +18,28 @@ from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
+from ari_app.cluster.shared_bot import BotDuty, SharedBot
 from ari_app.config import ClusterSettings, ConfigError
 from ari_app.tasks import GuardedTasks, guarded_tasks
+from ari_app.telegram.bot import Bot
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """``duty``: which lines this machine acts for; ``claims``: which calls it answers. ``control`` is None where it is
-    the only machine.
+    """``duty``: which lines this machine acts for; ``claims``: which calls it answers; ``bot``: whom else the bot works
+    for. That and ``control`` are None where it is the only machine.
     """
 
     duty: Duty
     claims: Claims
     control: ClusterControl | None = None
+    bot: SharedBot | None = None
+
+    def begin_bot(self, tasks: GuardedTasks, bot: Bot) -> None:
+        """Have the bot work, and fetch what is meant for it in one place."""
+        tasks.supervise(bot.run, "bot")
+        if self.bot:
+            tasks.supervise(partial(self.bot.keep, bot), "lease of the bot")
 
     def begin(self, tasks: GuardedTasks, bus: EventBus, registry: CallRegistry) -> None:
         """Tell the others from now on how this machine is, and leave its lines to them while it is drained."""
@@ -41,14 +50,17 @@ class Cluster:
                 return Member(control.machine, __version__, control.duty.lines, calls, draining)
 
             tasks.supervise(partial(control.members.announce, own), "word of this machine to the cluster")
-            tasks.supervise(partial(_follow_drain, bus, registry, control.duty), "leases of a drained machine")
+            follow = partial(_follow_drain, bus, registry, control.duty, self.bot)
+            tasks.supervise(follow, "leases of a drained machine")
 
 
-async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease) -> None:
+async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease, bot: SharedBot | None) -> None:
     with bus.subscribe() as changes:
         while True:
             if registry.drain.active:
                 duty.rest()
+                if bot:  # the keys of calls that go on are pressed yet, so only where another machine has it
+                    bot.leave()
             else:
                 duty.resume()
             while (await changes.get()).kind not in ("drain", RELOAD):
@@ -78,4 +90,5 @@ async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplica
         claims = EngineClaims(bucket, settings.machine, duty.answers_calls, leases.may_be_held_s)
         members = Members(engine.bucket("astergram-machines"), duty.hand_over)
         tasks.supervise(members.watch, "machines of the cluster")
-        yield Cluster(duty, claims, ClusterControl(settings.machine, engine, members, leases, duty))
+        bot = SharedBot(settings.machine, engine, BotDuty(leases), members)
+        yield Cluster(duty, claims, ClusterControl(settings.machine, engine, members, leases, duty), bot)

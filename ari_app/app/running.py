@@ -158,7 +158,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         page = await opened(
             open_page(settings, sockets, bus, storage, asterisk, outboxes, calls, lines, metrics, pbx, upkeep, cluster)
         )
-        line_tasks.supervise(calls.bot.run, "bot")
+        cluster.begin_bot(line_tasks, calls.bot)
         yield Astergram(
             ari=asterisk.ari,
             left=earlier.left,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from ari_app.cluster.leases import HeldLine, Leases
@@ -41,6 +42,10 @@ class Always:
 class ByLease:
     """In a cluster. ``is_able``: whether this machine can take calls at all; without it, it holds no line for long."""
 
+    BEGUN = "this machine acts for it now (lease %d)"
+    OVER = "this machine acts for it no more"
+    UNFIT = "it, or Asterisk, has been away for %g s: another machine may act for it"
+
     def __init__(self, leases: Leases, is_able: Callable[[], bool] = lambda: True) -> None:
         self._leases = leases
         self._is_able = is_able
@@ -62,8 +67,13 @@ class ByLease:
         """Whether it is the first to answer a call to a line."""
         return self.holds(line) and self._is_able()
 
-    async def keep(self, line: str, is_ready: Callable[[], bool]) -> None:
-        """Hold its lease, and again once it was lost or handed over."""
+    async def keep(
+        self,
+        line: str,
+        is_ready: Callable[[], bool],
+        at_work: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Hold its lease, and again once it was lost or handed over; it is inside ``at_work`` meanwhile."""
         while True:
             await self._at_work.wait()
             while not (is_ready() and self._is_able()):  # noqa: ASYNC110 - of many things, each with events of its own
@@ -72,12 +82,13 @@ class ByLease:
                 if not self._at_work.is_set():
                     continue
                 self._held[line] = held
-                line_log(log, line).info("this machine acts for it now (lease %d)", held.token)
+                self._log(line).info(self.BEGUN, held.token)
                 try:
-                    await self._while_fit(held, is_ready)
+                    with at_work():
+                        await self._while_fit(held, is_ready)
                 finally:
                     del self._held[line]
-                    line_log(log, line).info("this machine acts for it no more")
+                    self._log(line).info(self.OVER)
 
     async def _while_fit(self, held: HeldLine, is_ready: Callable[[], bool]) -> None:
         """Wait until a lease is lost, or this machine has not been able to use it for a while."""
@@ -87,10 +98,11 @@ class ByLease:
             if is_ready() and self._is_able():
                 fit_at = loop.time()
             elif loop.time() - fit_at >= UNFIT_S:
-                return line_log(log, held.line).warning(
-                    "it, or Asterisk, has been away for %g s: another machine may act for it", UNFIT_S
-                )
+                return self._log(held.line).warning(self.UNFIT, UNFIT_S)
         return None
+
+    def _log(self, line: str) -> logging.LoggerAdapter[logging.Logger]:
+        return line_log(log, line)
 
     def hand_over(self, line: str, machine: str) -> bool:
         """Give a line to another machine; whether it was ours to give."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NoStreamResponseError
 from nats.js.kv import KeyValue
 
 from ari_app.backoff import Backoff
 from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
+from ari_app.cluster.members import address_of
 from ari_app.tasks import guarded_tasks
 
 ASK_S = 2.0
@@ -25,6 +27,8 @@ CLOSE_S = 2.0
 AGAIN = Backoff(first_s=1.0, last_s=30.0)
 """Where the servers have ended a connection for good, as they do with one that is not allowed any more."""
 REPLICAS_MOST = 3
+ASKED = "astergram.{address}.{what}"
+"""The subject that a machine is asked under (docs.nats.io, request-reply)."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class NatsEngine:
         self._servers = list(servers)
         self._name = name
         self._user, self._password = user or None, password or None
+        self._answers: dict[str, Callable[[bytes], bytes]] = {}
 
     def bucket(self, name: str, keep_s: float | None = None) -> NatsBucket:
         """A bucket, which is made when it is first used; ``keep_s``: after which what is written vanishes."""
@@ -58,6 +63,34 @@ class NatsEngine:
         if self.client is None:
             raise ConnectionError("the connection is being closed")
         return self.client
+
+    async def ask(self, address: str, what: str, question: bytes) -> bytes:
+        """What another machine (`address_of`) answers, within `ASK_S`.
+
+        Raises EngineAway, also where that machine does not answer: it may have done what it was asked to all the same.
+        """
+        try:
+            async with asyncio.timeout(ASK_S):
+                await self.connected.wait()
+                if self.client is None:
+                    raise ConnectionError("the connection is being closed")  # noqa: TRY301
+                subject = ASKED.format(address=address, what=what)
+                return (await self.client.request(subject, question, ASK_S)).data
+        except Exception as error:
+            said = str(error) or type(error).__name__
+            raise EngineAway(f"machine {address} does not answer {what}: {said}") from error
+
+    def serve(self, what: str, answer: Callable[[bytes], bytes]) -> None:
+        """Answer what the other machines ask this one, in their order and without waiting."""
+        self._answers[what] = answer
+
+    async def _answer(self, asked: Msg) -> None:
+        what = asked.subject.rpartition(".")[2]
+        if answer := self._answers.get(what):  # else of another version, or not at work yet: nothing is answered
+            try:
+                await asked.respond(answer(asked.data))
+            except Exception:
+                log.exception("what another machine has asked was not answered: %s", what)
 
     def answers(self) -> None:
         """It has, to a request."""
@@ -125,6 +158,7 @@ class NatsEngine:
             max_outstanding_pings=PINGS,
             pending_size=0,  # what is asked while there is no connection must not be written later
         )
+        await client.subscribe(ASKED.format(address=address_of(self._name), what="*"), cb=self._answer)
         self.client = client
         await on_connected()
 

@@ -156,7 +156,7 @@ class EngineLeases:
             held = await self._take(line)
             try:
                 async with guarded_tasks() as tasks:
-                    tasks.spawn(self._renew(held), f"lease of line {line}", partial(_lose, held))
+                    tasks.spawn(self._renew(held), f"lease of {line}", partial(_lose, held))
                     # One without a past may be one that the engine has lost: whoever held it stops within this time.
                     held.proven = held.proven or not await held.is_lost_within(self._lease_s)
                     if held.proven:
@@ -165,7 +165,7 @@ class EngineLeases:
             finally:
                 held.lost.set()
                 if held.proven:  # else nobody may take at once what we had no right to yet
-                    await finish(self._let_go(held), f"end of the lease of line {line}", LET_GO_S)
+                    await finish(self._let_go(held), f"end of the lease of {line}", LET_GO_S)
 
     # --- taking
 
@@ -183,7 +183,7 @@ class EngineLeases:
             except Conflict:
                 self._seen.pop(key_of(line), None)
             except EngineAway as error:
-                log.debug("lease of line %s: %s", line, error)
+                log.debug("lease of %s: %s", line, error)
                 await asyncio.sleep(self._lease_s * AGAIN)
             else:
                 held = Renewed(
@@ -231,12 +231,12 @@ class EngineLeases:
                 if not await self._is_ours(held, left_s):
                     return False
             except (EngineAway, TimeoutError) as error:
-                log.debug("lease of line %s: %s", held.line, error)
+                log.debug("lease of %s: %s", held.line, error)
                 await held.is_lost_within(self._lease_s * AGAIN)
             else:
                 held.began_at = began_at
                 return True
-        log.warning("line %s: its lease could not be renewed for %g s", held.line, self._lease_s * WORKS)
+        log.warning("lease of %s: it could not be renewed for %g s", held.line, self._lease_s * WORKS)
         return False
 
     async def _is_ours(self, held: Renewed, within_s: float) -> bool:
@@ -245,7 +245,7 @@ class EngineLeases:
             async with asyncio.timeout(within_s):
                 seen = await self._look(held.line)
             if seen is None:
-                log.warning("line %s: the cluster's NATS servers have lost its lease", held.line)
+                log.warning("lease of %s: the cluster's NATS servers have lost it", held.line)
                 return False
             if seen.lease.owner != self._owner:
                 self._taken_by(held.line, seen.lease.owner)
@@ -255,11 +255,11 @@ class EngineLeases:
 
     def _taken_by(self, line: str, owner: Owner) -> None:
         if owner.machine != self._owner.machine:
-            log.warning("line %s: machine %s has taken its lease", line, owner.machine)
+            log.warning("lease of %s: machine %s has taken it", line, owner.machine)
         else:
             self._has_namesake = True
             log.error(
-                "line %s: another program has taken its lease under the name of this machine, %s: give each machine a "
+                "lease of %s: another program has taken it under the name of this machine, %s: give each machine a "
                 "name of its own (machine in [cluster])",
                 line,
                 owner.machine,
@@ -269,7 +269,7 @@ class EngineLeases:
         try:
             await self._write(held.line, held.revision, proven=True, free=True, hand_to=held.hand_to)
         except (Conflict, EngineAway) as error:
-            log.info("line %s: its lease lapses by itself: %s", held.line, error)
+            log.info("lease of %s: it lapses by itself: %s", held.line, error)
 
     # --- what is known
 

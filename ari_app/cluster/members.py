@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -18,7 +20,15 @@ SILENT_S = 4 * WORD_S
 MACHINE, MOVE = "machine", "move"
 """How keys begin: of a machine, and of a line that somebody has asked to be moved."""
 
+ADDRESS_BYTES = 6
+
 log = logging.getLogger(__name__)
+
+
+def address_of(machine: str) -> str:
+    """How a machine is called where there is little room: a button's data has 64 bytes (core.telegram.org/bots/api)."""
+    digest = hashlib.sha256(machine.encode()).digest()[:ADDRESS_BYTES]
+    return base64.urlsafe_b64encode(digest).decode()
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,12 @@ import asyncio
 import importlib
 import logging
 import math
-import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from enum import Enum
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from functools import partial
 
-from ari_app.i18n import Message, message
+from ari_app.i18n import Message
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot_api import (
     AT_ONCE,
@@ -34,8 +30,23 @@ from ari_app.telegram.bot_api import (
     Throttled,
     TokenRefused,
 )
-from ari_app.telegram.buttons import LATE, REFUSAL, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress
+from ari_app.telegram.bot_condition import (
+    CONNECTING,
+    NO_BOT_BY_MTPROXY,
+    NO_TOKEN,
+    REFUSED,
+    BotState,
+    Condition,
+    conflict,
+    introduced_as,
+    unreachable,
+)
+from ari_app.telegram.bot_inbox import BotInbox
+from ari_app.telegram.bot_machines import BotAlone, Machines
+from ari_app.telegram.buttons import LATE, BotUnavailable, ButtonMessage, EditRefused, Keyboard, OnPress
 from ari_app.telegram.proxy import Proxy, ProxyKind
+
+__all__ = ["FRESH_S", "Bot", "BotState", "introduced"]
 
 log = logging.getLogger(__name__)
 
@@ -51,76 +62,6 @@ ANSWER_AGAIN_S = 5.0  # the longest wait before an answer is given again: Telegr
 FRESH_S = 30.0  # what waited for us longer is not done any more: whoever pressed has given up
 CONFLICT_QUIET_S = 10.0
 """A poll of ours ends the other program's, which then waits before it ends ours (aiogram: for up to 5 s)."""
-REMEMBERED = 1000
-
-
-class BotState(Enum):
-    """Whether the bot can be used; the worst first."""
-
-    NO_TOKEN = "not set up"  # noqa: S105
-    REFUSED = "refused"
-    CONNECTING = "connecting"
-    CONFLICT = "used by another program"
-    NO_INLINE = "without inline mode"
-    READY = "ready"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A state, with what has happened and what to do."""
-
-    state: BotState
-    sentence: Message
-
-    @property
-    def usable(self) -> bool:
-        """Whether Telegram takes requests of the bot's."""
-        return self.state in (BotState.READY, BotState.NO_INLINE)
-
-
-NO_TOKEN = Condition(
-    BotState.NO_TOKEN,
-    message(
-        "There is no bot, so callers get no keypad, and cards no button: make one at @BotFather and enter its token."
-    ),
-)
-CONNECTING = Condition(BotState.CONNECTING, message("Connecting to Telegram's Bot API."))
-REFUSED = Condition(
-    BotState.REFUSED,
-    message("Telegram does not accept the bot's token: take the present one from @BotFather (/token) and enter it."),
-)
-
-
-def _unreachable(error: BotApiError) -> Condition:
-    if isinstance(error, BotProxyFailed):
-        return Condition(BotState.CONNECTING, error.sentence)
-    said = message(
-        "Waiting for Telegram's Bot API ({error}). If this lasts, see whether the network lets it through.",
-        error=str(error),
-    )
-    return Condition(BotState.CONNECTING, said)
-
-
-NO_BOT_BY_MTPROXY = message(
-    "An MTProxy carries no bot, so callers get no keypad, and cards no button: for them, enter a SOCKS5 or HTTP proxy "
-    "in Settings."
-)
-
-
-def _conflict(username: str, error: BotApiError) -> Condition:
-    said = message(
-        "Another program takes what is meant for @{bot} ({error}): stop it, or give Astergram a bot of its own.",
-        bot=username,
-        error=str(error),
-    )
-    return Condition(BotState.CONFLICT, said)
-
-
-def _introduced(username: str, inline: bool) -> Condition:
-    if inline:
-        return Condition(BotState.READY, message("@{bot} is connected.", bot=username))
-    said = message("Inline mode of @{bot} is off: switch it on at @BotFather (/setinline).", bot=username)
-    return Condition(BotState.NO_INLINE, said)
 
 
 class Bot:
@@ -128,7 +69,7 @@ class Bot:
 
     ``on_change`` is called when `state` or `sentence` has changed; ``on_language`` gets the Telegram id and language
     (IETF tag) of whoever pressed a button. ``polled_until``: until when an earlier run of the program has fetched what
-    was pressed, 0 where nobody knows. It and ``clock`` are Unix time.
+    was pressed, 0 where nobody knows. It and ``clock`` are Unix time. ``machines``: the others that the bot works for.
     """
 
     def __init__(
@@ -141,17 +82,16 @@ class Bot:
         on_language: Callable[[int, str], None] = lambda *_: None,
         polled_until: float = 0.0,
         clock: Callable[[], float] = time.time,
+        machines: Machines | None = None,
     ) -> None:
         self._token = token
         self._api_url = api_url
         self._proxy = proxy
         self._on_change = on_change
-        self._on_language = on_language
         # Now, and not at the first poll: on a busy machine it takes long to load what that needs.
         self._away_s = max(0.0, clock() - polled_until)
         self._clock = clock
         self.username = ""
-        self.refused = 0
         self.since = clock()
         self._introduction = self._condition = CONNECTING if token else NO_TOKEN
         self._polling: Condition | None = None  # what is wrong with the polls, other than with everything
@@ -162,9 +102,9 @@ class Bot:
         self._renewed = asyncio.Event()
         self._doubted = asyncio.Event()
         self._settled = asyncio.Event()
-        self._offers: dict[str, tuple[int, ButtonMessage]] = {}
-        self._handlers: dict[str, OnPress] = {}
-        self._seen: deque[str] = deque(maxlen=REMEMBERED)
+        self._polls: asyncio.Task[None] | None = None
+        self._machines = machines or BotAlone()
+        self._inbox = BotInbox(self._machines, on_language)
 
     def __repr__(self) -> str:
         return f"<Bot @{self.username} {self.state.value}>"
@@ -207,26 +147,42 @@ class Bot:
         """Something has failed that should not, were `state` true: look at once."""
         self._doubted.set()
 
-    @contextmanager
-    def offered(self, account_id: int, message: ButtonMessage) -> Iterator[str]:
+    @property
+    def refused(self) -> int:
+        """How many queries and presses were refused."""
+        return self._inbox.refused
+
+    def offered(self, account_id: int, message: ButtonMessage) -> AbstractContextManager[str]:
         """Put a message out for one account; the query that gets it, once, while the context lasts."""
-        query = secrets.token_urlsafe(24)
-        self._offers[query] = account_id, message
-        try:
-            yield query
-        finally:
-            self._offers.pop(query, None)
+        return self._inbox.offered(account_id, message)
 
     def on_press(self, prefix: str, handler: OnPress) -> None:
         """Give the presses whose data begins with ``prefix:`` to a handler."""
-        self._handlers[prefix] = handler
+        self._inbox.on_press(prefix, handler)
+
+    @property
+    def can_fetch(self) -> bool:
+        """Whether this machine could fetch what is meant for it."""
+        return self._introduction.usable and self.state is not BotState.CONNECTING
+
+    @contextmanager
+    def fetching(self) -> Iterator[None]:
+        """Among several machines, this is the one that fetches while inside: it begins soon, and ends at once."""
+        self._offset = None  # others have fetched meanwhile; Telegram begins with another number after a quiet week
+        self._doubted.set()
+        try:
+            yield
+        finally:
+            self._stop_polls()
+            if self._polling:
+                self._judge(self._introduction, None)
 
     async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
         """Edit an inline message; without a keyboard its buttons go. Raises EditRefused."""
         if self._api is None:
             raise EditRefused(f"the bot is {self.state.value}: {self.sentence}", RETRY_S)
         try:
-            await self._api.edit(message_id, text, keyboard)
+            await self._api.edit(message_id, text, self._inbox.addressed(keyboard))
         except Throttled as error:
             raise EditRefused(str(error), error.retry_s) from None
         except BotRequestRefused as error:
@@ -258,7 +214,7 @@ class Bot:
         except TokenRefused:
             return self._judge(REFUSED, None)
         except BotProxyFailed as error:
-            return self._judge(_unreachable(error), None)
+            return self._judge(unreachable(error), None)
         if bot_id != self._bot_id:
             self._bot_id, self._emptied_at = bot_id, asyncio.get_running_loop().time() - self._away_s
         async with opening as api, guarded_tasks() as tasks:
@@ -269,22 +225,29 @@ class Bot:
                 self._api = None
 
     async def _watch(self, api: BotApi, tasks: GuardedTasks) -> None:
-        """Ask the Bot API again and again, and poll it while it answers.
+        """Ask the Bot API again and again, and poll it while it answers, if that is for this machine to do.
 
         A poll that began before it went away may hang for long; so each time it is back there is a new one.
         """
-        poll: asyncio.Task[None] | None = None
-        while True:
-            self._doubted.clear()
-            wait_s = await self._introduce(api)
-            if self._introduction.usable and poll is None:
-                poll = tasks.supervise(lambda: self._poll(api, tasks), "bot: updates")
-            elif poll and not self._introduction.usable:
-                poll.cancel()
-                poll = None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._doubted.wait()
+        try:
+            while True:
+                self._doubted.clear()
+                wait_s = await self._introduce(api)
+                if not (self._introduction.usable and self._machines.fetches()):
+                    self._stop_polls()
+                elif self._polls is None:
+                    self._polls = tasks.supervise(lambda: self._poll(api, tasks), "bot: updates")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._doubted.wait()
+        finally:
+            self._stop_polls()
+
+    def _stop_polls(self) -> None:
+        """At once: whoever fetches next would end a poll of ours, or ours theirs (409)."""
+        if self._polls:
+            self._polls.cancel()
+            self._polls = None
 
     async def _introduce(self, api: BotApi) -> float:
         """Ask who it is; returns after how many seconds to ask again."""
@@ -295,16 +258,16 @@ class Bot:
         except TokenRefused:
             self._judge(REFUSED, None)
         except BotApiError as error:
-            self._judge(_unreachable(error), None)
+            self._judge(unreachable(error), None)
         else:
             self.username = me.username
-            self._judge(_introduced(me.username, me.inline), self._polling)
+            self._judge(introduced_as(me.username, me.inline), self._polling)
         return CHECK_EVERY_S if self.state is BotState.READY else RECHECK_S
 
     async def _poll(self, api: BotApi, answering: GuardedTasks) -> None:
         loop = asyncio.get_running_loop()
         quiet_from = loop.time()
-        while True:
+        while self._machines.fetches():  # not so after this machine was suspended for long
             # Updates have no date: they may have waited since there was nothing to be fetched.
             late = loop.time() > self._emptied_at + FRESH_S
             away = self._polling is not None and self._polling.state is BotState.CONNECTING
@@ -312,15 +275,17 @@ class Bot:
             try:
                 updates = await api.updates(self._offset, wait_s, wait_s + POLL_ANSWER_S)
             except PolledElsewhere as error:
+                if not self._machines.fetches():
+                    return
                 quiet_from = loop.time() + CONFLICT_QUIET_S
-                await self._fails_to_poll(_conflict(self.username, error))
+                await self._fails_to_poll(conflict(self.username, error))
             except Throttled as error:
-                await self._fails_to_poll(_unreachable(error), error.retry_s)
+                await self._fails_to_poll(unreachable(error), error.retry_s)
             except TokenRefused:
                 self.recheck()
                 await self._fails_to_poll(REFUSED)
             except BotApiError as error:
-                await self._fails_to_poll(_unreachable(error))
+                await self._fails_to_poll(unreachable(error))
             else:
                 if self._polling and loop.time() >= quiet_from:
                     self._judge(self._introduction, None)
@@ -356,43 +321,22 @@ class Bot:
             log.info("bot: a press of %s came while nobody fetched it: not done", event.press.person_id)
             answering.spawn(_answered(partial(api.answer_press, event.id, LATE)), "bot: answer to a press")
             return True
-        return not (isinstance(event, Question) and event.query in self._offers)
+        return not (isinstance(event, Question) and self._inbox.may_be_asked_for(event))
 
     def _take(self, event: Question | Pressed | None, api: BotApi, answering: GuardedTasks) -> None:
-        """In the order in which they came; only the answering takes time."""
+        """In the order in which they came, as tasks begin in it; only the answering takes time."""
         if isinstance(event, Question):
-            found = self._found(event)
-            answer = partial(api.answer_question, event.id, self.username, found)
-            answering.spawn(_answered(answer), "bot: answer to a query")
+            answering.spawn(self._answer_question(event, api), "bot: answer to a query")
         elif isinstance(event, Pressed):
-            answer = partial(api.answer_press, event.id, self._pressed(event))
-            answering.spawn(_answered(answer), "bot: answer to a press")
+            answering.spawn(self._answer_press(event, api), "bot: answer to a press")
 
-    def _found(self, question: Question) -> list[ButtonMessage]:
-        account_id, message = self._offers.pop(question.query, (None, None))
-        if message is None or account_id != question.person_id:
-            self.refused += 1
-            log.warning("bot: an inline query of %s was refused: it is for our own lines only", question.person_id)
-            return []
-        return [message]
+    async def _answer_question(self, question: Question, api: BotApi) -> None:
+        found = await self._inbox.found(question)
+        await _answered(partial(api.answer_question, question.id, self.username, found))
 
-    def _pressed(self, pressed: Pressed) -> str | None:
-        press = pressed.press
-        if pressed.language:
-            self._on_language(press.person_id, pressed.language)
-        prefix, _, _ = press.data.partition(":")
-        handler = self._handlers.get(prefix)
-        if handler is None or pressed.id in self._seen or not press.message_id:
-            self.refused += 1
-            log.warning("bot: a press of %s was refused: none of our buttons, or pressed before", press.person_id)
-            return REFUSAL
-        self._seen.append(pressed.id)
-        try:
-            return handler(press)
-        except Exception:
-            # One press must not end the bot, and with it the program.
-            log.exception("bot: unexpected error, at a press of %s", press.person_id)
-            return None
+    async def _answer_press(self, pressed: Pressed, api: BotApi) -> None:
+        told = await self._inbox.pressed(pressed)
+        await _answered(partial(api.answer_press, pressed.id, told))
 
 
 async def introduced(token: str, proxy: Proxy | None = None, api_url: str = "") -> Introduction:

@@ -29,6 +29,9 @@ REFUSAL = "This button does not work any more. / Эта кнопка уже не
 LATE = "Please press once more. / Нажмите, пожалуйста, ещё раз."
 """For a press that may be old: Telegram keeps for a day what nobody fetches, and does not say when it came."""
 
+NOT_NOW = "This can't be done right now. Please try later. / Сейчас это не получится. Попробуйте, пожалуйста, позже."
+"""For a press that is for another machine of ours, which does not answer."""
+
 
 class BotUnavailable(Exception):
     """The bot can't be used now; the text says why and what to do."""

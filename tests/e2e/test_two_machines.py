@@ -1,4 +1,4 @@
-"""Two machines with one line: each call is answered, and each text, once, whichever of them is there."""
+"""Two machines with one line: each call, text and key is answered once, whichever of them is there."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ LEASE_S = 3.0
 READY_S = 60.0
 DEMO_S = 300.0
 AUTO_ANSWER = "Call us!"
+FETCHES = "this machine fetches what is meant for it now"
 DIALPLAN = """\
 [soon]
 exten => _X.,1,Ringing()
@@ -91,6 +92,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Any]:
                 [{"number": LINE, "context": "soon", "max_calls": 2, "texts": {"en": {"auto_answer": AUTO_ANSWER}}}],
                 name=f"astergram-{name}",
                 calls={"max_calls": 1},
+                bot=set_stage.bot(),
                 asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
                 cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S},
             )
@@ -159,6 +161,39 @@ async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tm
         await call.confirm(tone, None)
     # By now the other machine has had time enough to answer the text once more.
     assert await answers(set_stage, written=False) == [AUTO_ANSWER]
+
+
+async def fetches(*machines: Machine) -> Machine:
+    """Which of them fetches what is meant for the bot, once one does."""
+    while True:
+        for each in machines:
+            if FETCHES in each.program.log.read_text():
+                return each
+        await asyncio.sleep(0.1)
+
+
+async def test_keys_reach_the_machine_with_the_call_whichever_fetches_them(scene: Any, tmp_path: Path) -> None:
+    set_stage, _, a, b = scene
+    fetcher = await fetches(a, b)
+    other = b if fetcher is a else a
+    if other is b:
+        async with program(a.settings) as api:
+            await api.ask("POST", "/cluster/move", {"line": LINE, "machine": "b"})
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tmp_path / "tone.wav", None)
+        assert len(await other.live()) == 1 and not await fetcher.live()
+        keypad = await call.person.keypad(LINE)
+        for key in "57":
+            assert not (await keypad.click(text=key)).message
+        await call.person.sees(LINE, lambda messages: any("57" in each.message for each in messages))
+
+        # The one that fetches dies: the one that talks does, after a while.
+        await fetcher.kill()
+        assert await fetches(other) is other
+        while (await keypad.click(text="9")).message:  # what came meanwhile may be old
+            await asyncio.sleep(0.1)
+        await call.person.sees(LINE, lambda messages: any("579" in each.message for each in messages))
+    assert set_stage.telegram.bot_refusals(409) == 0
 
 
 async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
 from ari_app.cluster.engine import NatsBucket, NatsEngine, connected
 from ari_app.cluster.engine_leases import EngineLeases, Owner
+from ari_app.cluster.members import address_of
 from ari_app.sandbox.nats import USER, PrivateNats
 from ari_app.tasks import guarded_tasks
 
@@ -80,6 +81,56 @@ async def test_an_engine_that_is_away_and_comes_back(one: PrivateNats) -> None:
             await bucket.read("1")
         await one.start(0)
         assert await eventually(bucket, "1") == KeyEntry("1", b"a", revision), "nothing is written later than asked for"
+
+
+async def answered(engine: NatsEngine, machine: str, what: str, question: bytes) -> bytes:
+    """What a machine answers, once it can be asked."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                return await engine.ask(address_of(machine), what, question)
+            except EngineAway:
+                await asyncio.sleep(0.1)
+
+
+async def test_machines_answer_each_other(one: PrivateNats) -> None:
+    asked: list[bytes] = []
+
+    def doubled(question: bytes) -> bytes:
+        asked.append(question)
+        return 2 * question
+
+    async with a_machine(one) as a, a_machine(one, "b") as b:
+        b.serve("double", doubled)
+        assert await answered(a, "b", "double", b"x") == b"xx"
+        many = [b"%d" % number for number in range(100)]
+        answers = await asyncio.gather(*(a.ask(address_of("b"), "double", each) for each in many))
+        assert answers == [2 * each for each in many]
+        assert asked[-len(many) :] == many, "in their order"
+        # Its connection, and the server, come back.
+        await one.kill(0)
+        with pytest.raises(EngineAway):
+            await a.ask(address_of("b"), "double", b"x")
+        await one.start(0)
+        assert await answered(a, "b", "double", b"y") == b"yy"
+
+
+async def test_a_machine_that_does_not_answer(one: PrivateNats) -> None:
+    def fails(question: bytes) -> bytes:
+        raise ValueError(question)
+
+    async with a_machine(one) as a:
+        async with a_machine(one, "b") as b:
+            b.serve("double", lambda question: 2 * question)
+            b.serve("fails", fails)
+            assert await answered(a, "b", "double", b"x") == b"xx"
+            for what in ("fails", "unknown"):
+                with pytest.raises(EngineAway, match=f"does not answer {what}"):
+                    await a.ask(address_of("b"), what, b"")
+            assert await answered(a, "b", "double", b"x") == b"xx"
+        for address in (address_of("b"), address_of("nobody"), ">", "a.*", ""):
+            with pytest.raises(EngineAway):
+                await a.ask(address, "double", b"x")
 
 
 async def test_an_engine_that_is_not_there_yet(one: PrivateNats) -> None:

@@ -40,6 +40,7 @@ class BotApi:
         self._requests: set[asyncio.Task[Any]] = set()
         self.addresses: set[str] = set()  # from which requests have come
         self.counted: Counter[str] = Counter()  # requests that came, by method in lower case
+        self.refused: Counter[int] = Counter()  # by error code
 
     @property
     def url(self) -> str:
@@ -105,6 +106,7 @@ class BotApi:
         try:
             return web.json_response({"ok": True, "result": await self._perform(request)})
         except BotApiError as error:
+            self.refused[error.code] += 1
             return _refusal(error)
         except Exception:
             log.exception("%s failed in the local Telegram's Bot API", request.match_info["method"])

@@ -146,6 +146,10 @@ class BotControls(ABC):
         """How many requests of a method, for example "editMessageText", have come so far, the refused ones too."""
         return self._platform.api.counted[method.lower()]
 
+    def bot_refusals(self, error: int) -> int:
+        """How many requests were answered with an error so far, for example 409: a poll that another one has ended."""
+        return self._platform.api.refused[error]
+
     def waiting(self, username: str) -> int:
         """How many updates wait for a bot to fetch them."""
         return self._platform.mail.count(self.bot(username).id)

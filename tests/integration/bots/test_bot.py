@@ -5,16 +5,18 @@ import itertools
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from ari_app.cluster.members import address_of
 from ari_app.sandbox.telegram import Device, LocalTelegram
 from ari_app.tasks import background_tasks
 from ari_app.telegram.bot import FRESH_S, Bot, BotState
+from ari_app.telegram.bot_machines import Answer, Machines
 from ari_app.telegram.buttons import LATE, BotUnavailable, Button, ButtonMessage, EditRefused, Press, send_buttons
 from ari_app.telegram.errors import NotFound, TelegramError
 from ari_app.telegram.session import Session
@@ -36,7 +38,12 @@ class Watched:
     """A bot at work, and each state that it told."""
 
     def __init__(
-        self, token: str, api_url: str, polled_until: float = 0.0, clock: Callable[[], float] = time.time
+        self,
+        token: str,
+        api_url: str,
+        polled_until: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        machines: Machines | None = None,
     ) -> None:
         self.changed = asyncio.Event()
         self.states: list[BotState] = []
@@ -50,6 +57,7 @@ class Watched:
             on_language=on_language,
             polled_until=polled_until,
             clock=clock,
+            machines=machines,
         )
         self.bot.on_press("test", self._press)
 
@@ -78,9 +86,13 @@ class Watched:
 
 @asynccontextmanager
 async def at_work(
-    token: str, api_url: str, polled_until: float = 0.0, clock: Callable[[], float] = time.time
+    token: str,
+    api_url: str,
+    polled_until: float = 0.0,
+    clock: Callable[[], float] = time.time,
+    machines: Machines | None = None,
 ) -> AsyncIterator[Watched]:
-    watched = Watched(token, api_url, polled_until, clock)
+    watched = Watched(token, api_url, polled_until, clock, machines)
     async with background_tasks() as tasks:
         tasks.create_task(watched.bot.run())
         yield watched
@@ -308,6 +320,68 @@ async def test_presses_of_a_short_while_are_done(
             telegram.clear_faults()
             assert (await pressing).message == answer
         await watched.becomes(BotState.READY)
+
+
+class TwoMachines:
+    """One of them, whose way to the other one needs no time."""
+
+    def __init__(self, name: str, both: "list[TwoMachines]") -> None:
+        self.address = address_of(name)
+        self.holds = False
+        self._answers: dict[str, Answer] = {}
+        self._both = both
+        both.append(self)
+
+    def fetches(self) -> bool:
+        return self.holds
+
+    def others(self) -> list[str]:
+        return [each.address for each in self._both if each is not self]
+
+    async def ask(self, address: str, what: str, question: bytes) -> bytes:
+        (other,) = (each for each in self._both if each.address == address)
+        return other._answers[what](question)
+
+    def serve(self, what: str, answer: Answer) -> None:
+        self._answers[what] = answer
+
+
+@contextmanager
+def fetching(watched: Watched, machine: TwoMachines) -> Iterator[None]:
+    """One machine holds the bot's lease."""
+    machine.holds = True
+    with watched.bot.fetching():
+        yield
+        machine.holds = False
+
+
+async def test_two_machines_with_one_bot(telegram: LocalTelegram, anna: Device, boris: Device) -> None:
+    """Each shows its message and gets its presses, whichever of them fetches, and Telegram never answers 409."""
+    token, both = telegram.bot(KEYPAD_BOT).token, list[TwoMachines]()
+    machines = [TwoMachines(name, both) for name in "ab"]
+    async with (
+        at_work(token, telegram.bot_api_url, machines=machines[0]) as a,
+        at_work(token, telegram.bot_api_url, machines=machines[1]) as b,
+    ):
+        for each in (a, b):
+            await each.becomes(BotState.READY)
+        messages: list[tuple[Watched, Any]] = []
+        for fetcher, machine in ((a, machines[0]), (b, machines[1]), (a, machines[0])):
+            with fetching(fetcher, machine):
+                messages += [(each, await each.shows(anna, boris)) for each in (a, b)]
+                for each, message in messages:  # also those that the other one has fetched the query of
+                    before = len(each.presses)
+                    assert (await message.click()).message == "pressed test:1"
+                    assert len(each.presses) == before + 1
+        assert {each.bot.state for each in (a, b)} == {BotState.READY}
+    assert (a.bot.refused, b.bot.refused) == (0, 0)
+    assert telegram.bot_refusals(409) == 0
+
+
+async def test_telegram_answers_409_to_two_who_fetch(telegram: LocalTelegram, watched: Watched) -> None:
+    async with at_work(telegram.bot(KEYPAD_BOT).token, telegram.bot_api_url) as other:
+        await other.becomes(BotState.CONFLICT)
+    assert telegram.bot_refusals(409) > 0
 
 
 @asynccontextmanager
