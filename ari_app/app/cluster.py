@@ -19,19 +19,25 @@ from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
 from ari_app.cluster.shared_bot import BotDuty, SharedBot
+from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
+from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
 from ari_app.config import ClusterSettings, ConfigError
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot import Bot
 
+TEXTS_WAIT = 2
+"""Of the lease's time: by then another machine holds a line whose holder has died."""
+
 
 @dataclass(frozen=True)
 class Cluster:
-    """``duty``: which lines this machine acts for; ``claims``: which calls it answers; ``bot``: whom else the bot works
-    for. That and ``control`` are None where it is the only machine.
+    """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers; ``bot``:
+    whom else the bot works for. That and ``control`` are None where it is the only machine.
     """
 
     duty: Duty
     claims: Claims
+    texts: TextClaims
     control: ClusterControl | None = None
     bot: SharedBot | None = None
 
@@ -71,7 +77,7 @@ async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease, bo
 async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplication) -> AsyncIterator[Cluster]:
     """Without settings this is the only machine. Raises ConfigError where a package is missing."""
     if settings is None:
-        yield Cluster(Always(), OnlyMachine())
+        yield Cluster(Always(), OnlyMachine(), EveryText())
         return
     try:
         from ari_app.cluster.engine import connected
@@ -90,5 +96,8 @@ async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplica
         claims = EngineClaims(bucket, settings.machine, duty.answers_calls, leases.may_be_held_s)
         members = Members(engine.bucket("astergram-machines"), duty.hand_over)
         tasks.supervise(members.watch, "machines of the cluster")
+        bucket = engine.bucket("astergram-texts", TEXTS_KEPT_S)
+        texts = EngineTextClaims(bucket, settings.machine, duty.holds, TEXTS_WAIT * settings.lease_s)
         bot = SharedBot(settings.machine, engine, BotDuty(leases), members)
-        yield Cluster(duty, claims, ClusterControl(settings.machine, engine, members, leases, duty), bot)
+        control = ClusterControl(settings.machine, engine, members, leases, duty)
+        yield Cluster(duty, claims, texts, control, bot)

@@ -55,7 +55,7 @@ def make_lines(
         storage.languages,
         storage.store,
         bus,
-        cluster.duty,
+        cluster.texts,
     )
     clean_up = ChatCleanUp(calls.keypads, calls.callbacks)
     manager = LineManager(storage.store, calls.lines, factory, clean_up, calls.registry, bus, tasks, cluster.duty)

@@ -21,19 +21,12 @@ log = logging.getLogger(__name__)
 class Duty(Protocol):
     """Says for which lines this machine acts."""
 
-    def holds(self, line: str) -> bool:
-        """Whether it answers what comes to a line."""
-
     async def keep(self, line: str, is_ready: Callable[[], bool]) -> None:
         """Act for a line whenever it ``is_ready`` and nobody else does, until cancelled."""
 
 
 class Always:
     """Where it is alone."""
-
-    def holds(self, line: str) -> bool:
-        """It does."""
-        return True
 
     async def keep(self, line: str, is_ready: Callable[[], bool]) -> None:
         """Nothing is to be done: its session file is locked."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ari_app.bus import ACCOUNT, EventBus
 from ari_app.calls.languages import Languages
-from ari_app.cluster.duty import Duty
+from ari_app.cluster.text_claims import TextClaims
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
 from ari_app.lines.settings import LineSettings
@@ -62,7 +62,7 @@ class LineFactory:
         languages: Languages,
         store: Store,
         bus: EventBus,
-        duty: Duty,
+        texts: TextClaims,
     ) -> None:
         self._accounts = accounts
         self._installation = installation
@@ -73,7 +73,7 @@ class LineFactory:
         self._languages = languages
         self._store = store
         self._bus = bus
-        self._duty = duty
+        self._texts = texts
 
     def line(self, settings: LineSettings) -> Line:
         """A line with all that is kept of it."""
@@ -89,7 +89,7 @@ class LineFactory:
             on_change=on_change,
             bot_name=self._bot.usable_name,
             own=self._lines.include,
-            acts=partial(self._duty.holds, number),
+            is_ours=partial(self._texts.is_ours, number),
         )
 
     def account(self, settings: LineSettings) -> Account:

@@ -1,7 +1,7 @@
 """A line's private messages: what people write to it, and what it writes back."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -27,13 +27,21 @@ OnText = Callable[[int, str, float], bool]
 """Told each text of a person, by Telegram id, in their order, and when Telegram took it (a Unix time); must not wait.
 True where it was dialled."""
 
+OnClaim = Callable[[int], Awaitable[bool]]
+"""Says whether a text, by its id, is this machine's to answer; it may take a while."""
+
+
+async def claimed(message_id: int) -> bool:
+    """Where there is only one machine."""
+    return True
+
 
 class Chat:
     """The private chats of one account; used as a context manager, it listens to the session's updates while open.
 
     A text that ``on_text`` does not dial gets the line's automatic answer: never to bots, Telegram itself and whoever
     is ``own`` (this account, the other lines), and the same not twice in a short time (``recently``).
-    ``answers``: whether that is for us to give.
+    ``is_ours``: whether that is for us to give; not so where the account has written to them meanwhile.
     """
 
     def __init__(
@@ -44,7 +52,7 @@ class Chat:
         on_message: OnMessage,
         own: Callable[[Person], bool],
         recently: Cooldown,
-        answers: Callable[[], bool] = lambda: True,
+        is_ours: OnClaim = claimed,
     ) -> None:
         self._session = session
         self._templates = templates
@@ -52,13 +60,17 @@ class Chat:
         self._on_message_of = on_message
         self._own = own
         self._recently = recently
-        self._answers = answers
+        self._is_ours = is_ours
+        self._waiting: dict[int, set[int]] = {}  # texts that may be ours, by who has written them
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> "Chat":
         self._answering: GuardedTasks = await self._exit.enter_async_context(guarded_tasks())
         self._exit.enter_context(
             self._session.on(events.NewMessage(incoming=True, func=is_text_of_a_person), self._on_message)
+        )
+        self._exit.enter_context(
+            self._session.on(events.NewMessage(outgoing=True, func=is_text_of_ours), self._on_own_message)
         )
         return self
 
@@ -73,11 +85,30 @@ class Chat:
         # A call's updates wait behind this one: whatever takes time has a task of its own.
         message = event.message
         person_id = message.peer_id.user_id
-        if not self._on_text(person_id, message.message, message.date.timestamp()) and self._answers():
+        if not self._on_text(person_id, message.message, message.date.timestamp()):
             self._answering.spawn(self._answer(event), f"line {self._templates().number}: answer to {person_id}")
+
+    async def _on_own_message(self, event: Any) -> None:
+        """Another device has written: it may be the answer of a machine that could not claim the text."""
+        for message_id in self._waiting.get(event.message.peer_id.user_id, set()).copy():
+            if message_id < event.message.id:
+                self._waiting[event.message.peer_id.user_id].discard(message_id)
+
+    async def _claim(self, person_id: int, message_id: int) -> bool:
+        """Whether a text is ours to answer, and nobody else has answered it while that was not known."""
+        waiting = self._waiting.setdefault(person_id, set())
+        waiting.add(message_id)
+        try:
+            return await self._is_ours(message_id) and message_id in waiting
+        finally:
+            waiting.discard(message_id)
+            if not waiting:
+                self._waiting.pop(person_id, None)
 
     async def _answer(self, event: Any) -> None:
         person_id = event.message.peer_id.user_id
+        if not await self._claim(person_id, event.message.id):
+            return
         try:
             sender = await self._session.sender(event)
             if not isinstance(sender, types.User) or not may_be_answered(sender, self._own):
@@ -95,6 +126,14 @@ def is_text_of_a_person(event: Any) -> bool:
     """Whether a new message has a text, and came in a private chat from the other side."""
     message = event.message
     return bool(isinstance(message.peer_id, types.PeerUser) and not message.out and message.message)
+
+
+def is_text_of_ours(event: Any) -> bool:
+    """Whether a new message has a text that this account has written in a private chat, by itself and not by a bot."""
+    message = event.message
+    return bool(
+        isinstance(message.peer_id, types.PeerUser) and message.out and message.message and not message.via_bot_id
+    )
 
 
 def may_be_answered(sender: types.User, own: Callable[[Person], bool]) -> bool:

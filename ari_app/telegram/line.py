@@ -24,7 +24,7 @@ from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account, is_damaged
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card_message import Contact, Picture, send_contact, send_picture
-from ari_app.telegram.chat import AUTO_ANSWER_S, Chat, OnMessage, OnText
+from ari_app.telegram.chat import AUTO_ANSWER_S, Chat, OnClaim, OnMessage, OnText, claimed
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
 from ari_app.telegram.errors import (
     KEY_FORGOTTEN,
@@ -95,7 +95,7 @@ class Line:
     """One account, connected and signed in for as long as its `run` goes on.
 
     ``on_change`` is called when something about it has changed. ``own`` tells the accounts that are lines,
-    ``bot_name`` the bot, if it can be used. ``acts``: whether it answers what people write.
+    ``bot_name`` the bot, if it can be used. ``is_ours``: whether it answers a text, by its id.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Line:
         on_change: Callable[[], None] = lambda: None,
         bot_name: Callable[[], str] = lambda: "",
         own: Callable[[Person], bool] = lambda _: False,
-        acts: Callable[[], bool] = lambda: True,
+        is_ours: OnClaim = claimed,
     ) -> None:
         self.number = account.number
         self.limits = limits
@@ -124,7 +124,7 @@ class Line:
         self._bot = BotDialogue(bot_name, on_change)
         self._offset_s: float | None = None
         self._own = own
-        self._acts = acts
+        self._is_ours = is_ours
         self._answered = Cooldown(AUTO_ANSWER_S)
         self.account = account
         self._directory = directory
@@ -384,7 +384,7 @@ class Line:
                     self._on_message,
                     self._own,
                     self._answered,
-                    self._acts,
+                    self._is_ours,
                 ) as chat,
                 guarded_tasks() as checks,
             ):

@@ -190,7 +190,7 @@ async def test_keys_reach_the_machine_with_the_call_whichever_fetches_them(scene
         # The one that fetches dies: the one that talks does, after a while.
         await fetcher.kill()
         assert await fetches(other) is other
-        while (await keypad.click(text="9")).message:  # what came meanwhile may be old
+        while (await keypad.click(text="9")).message:  # noqa: ASYNC110 - what came meanwhile may be old
             await asyncio.sleep(0.1)
         await call.person.sees(LINE, lambda messages: any("579" in each.message for each in messages))
     assert set_stage.telegram.bot_refusals(409) == 0
@@ -206,6 +206,9 @@ async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tm
         while await a.live():  # noqa: ASYNC110 - until it has seen that its call is another machine's
             await asyncio.sleep(0.1)
         assert len(await b.live()) == 1
+    # Nor is a text lost that comes before anybody knows that the holder is dead.
+    await a.kill()
+    assert await answers(set_stage, written=True) == [AUTO_ANSWER]
 
 
 async def test_each_machine_has_the_history_of_both(scene: Any, tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""A line that two machines have: a text gets one automatic answer, whichever of them it is from."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from telethon.tl import functions
+
+from ari_app.sandbox.telegram import Device, LocalTelegram, device, sign_in
+from ari_app.store.store import Store, open_store
+from ari_app.telegram.account import Account
+from ari_app.telegram.line import Line, LineState
+from ari_app.telegram.peers import Person
+from ari_app.telegram.session import connected
+from tests.observers import Unobserved
+
+from .line_at_work import ANNA, LINE, PATIENCE_S, Watched, at_work
+
+
+class Claim:
+    """What one machine finds out of each text, once it does."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, message_id: int) -> bool:
+        self.asked.set()
+        return await self.known
+
+
+@pytest.fixture
+async def other(telegram: LocalTelegram, account: Account, tmp_path: Path) -> Account:
+    """The same account, signed in on another machine."""
+    made = replace(account, session=tmp_path / "other" / f"{LINE}.session")
+    async with connected(made) as session:
+        await sign_in(Device(session.client), telegram, LINE)
+    return made
+
+
+class Machine:
+    """One that has the line; it is told of each text that is its own to answer."""
+
+    def __init__(self) -> None:
+        self.claim = Claim()
+        self.texts: list[str] = []
+        self.observer = Unobserved()
+        self.observer.on_message = self._on_message  # type: ignore[method-assign]
+        self.watched: Watched
+
+    def _on_message(self, line: Line, person: Person, text: str) -> None:
+        self.texts.append(text)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it does not know yet of some text whose it is, and nobody has answered it."""
+        online = self.watched.line.online
+        return bool(online and any(online.chat._waiting.values()))
+
+
+@pytest.fixture
+async def machines(account: Account, other: Account, store: Store, tmp_path: Path) -> AsyncIterator[list[Machine]]:
+    its = [Machine(), Machine()]
+    async with AsyncExitStack() as stack:
+        second = await stack.enter_async_context(open_store(tmp_path / "other.db"))
+        for each, its_account, its_store in zip(its, (account, other), (store, second), strict=True):
+            at = at_work(its_account, its_store, observer=each.observer, is_ours=each.claim)
+            each.watched = await stack.enter_async_context(at)
+            await each.watched.becomes(LineState.READY)
+        yield its
+
+
+async def asks(anna: Device, text: str) -> None:
+    found = await anna.client(functions.contacts.ResolvePhoneRequest(LINE))
+    await anna.client.send_message(found.users[0], text)
+
+
+async def answers(anna: Device, most: int) -> int:
+    """How many she has got, once she has as many."""
+    found = await anna.client(functions.contacts.ResolvePhoneRequest(LINE))
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            got = sum(not each.out for each in await anna.client.get_messages(found.users[0], limit=10))
+            if got >= most:
+                return got
+            await asyncio.sleep(0.05)
+
+
+async def test_a_text_that_another_device_has_answered_meanwhile_is_not_answered_again(
+    telegram: LocalTelegram, machines: list[Machine]
+) -> None:
+    """As a machine does that could not claim it."""
+    a, b = machines
+    async with device(telegram, ANNA) as anna:
+        await asks(anna, "First?")
+        await b.claim.asked.wait()
+        a.claim.known.set_result(True)
+        assert await answers(anna, 1) == 1
+        await b.watched.until(lambda: not b.waits)
+        b.claim.known.set_result(True)
+        await asks(anna, "Second?")  # A has answered a moment ago, and B has not
+        assert await answers(anna, 2) == 2
+    assert (a.texts, b.texts) == (["First?", "Second?"], ["Second?"])
+
+
+async def test_a_text_that_nobody_has_answered(telegram: LocalTelegram, machines: list[Machine]) -> None:
+    a, b = machines
+    async with device(telegram, ANNA) as anna:
+        await asks(anna, "First?")
+        await b.claim.asked.wait()
+        a.claim.known.set_result(False)
+        b.claim.known.set_result(True)
+        assert await answers(anna, 1) == 1
+    assert (a.texts, b.texts) == ([], ["First?"])
