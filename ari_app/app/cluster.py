@@ -53,7 +53,8 @@ class Cluster:
 
             def own() -> Member:
                 calls, draining = len(registry.calls), registry.drain.active
-                return Member(control.machine, __version__, control.duty.lines, calls, draining)
+                fetches = self.bot is not None and self.bot.fetches()
+                return Member(control.machine, __version__, control.duty.lines, calls, draining, fetches)
 
             tasks.supervise(partial(control.members.announce, own), "word of this machine to the cluster")
             follow = partial(_follow_drain, bus, registry, control.duty, self.bot)

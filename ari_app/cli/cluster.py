@@ -34,5 +34,6 @@ def _machines(found: dict[str, Any]) -> Table:
         state = "draining" if each["draining"] else "there"
         if not each["there"]:
             state = f"silent for {each['silent_s']:.0f} s"
-        table.add_row(name, state, each["version"], str(each["calls"]), escape(", ".join(each["lines"]) or "-"))
+        holds = [*each["lines"], *(["bot"] if each["bot"] else [])]
+        table.add_row(name, state, each["version"], str(each["calls"]), escape(", ".join(holds) or "-"))
     return table

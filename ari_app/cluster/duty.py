@@ -74,25 +74,28 @@ class ByLease:
             async with self._leases.hold(line) as held:
                 if not self._at_work.is_set():
                     continue
-                self._held[line] = held
+                self._held[line], fit = held, True
                 self._log(line).info(self.BEGUN, held.token)
                 try:
                     with at_work():
-                        await self._while_fit(held, is_ready)
+                        fit = await self._while_fit(held, is_ready)
                 finally:
                     del self._held[line]
                     self._log(line).info(self.OVER)
+            if not fit:  # which may not show any more now: another machine is to have it first
+                await asyncio.sleep(UNFIT_S)
 
-    async def _while_fit(self, held: HeldLine, is_ready: Callable[[], bool]) -> None:
-        """Wait until a lease is lost, or this machine has not been able to use it for a while."""
+    async def _while_fit(self, held: HeldLine, is_ready: Callable[[], bool]) -> bool:
+        """Wait until a lease is lost, or this machine has not been able to use it for a while: False then."""
         loop = asyncio.get_running_loop()
         fit_at = loop.time()
         while not await held.is_lost_within(LOOK_EVERY_S):
             if is_ready() and self._is_able():
                 fit_at = loop.time()
             elif loop.time() - fit_at >= UNFIT_S:
-                return self._log(held.line).warning(self.UNFIT, UNFIT_S)
-        return None
+                self._log(held.line).warning(self.UNFIT, UNFIT_S)
+                return False
+        return True
 
     def _log(self, line: str) -> logging.LoggerAdapter[logging.Logger]:
         return line_log(log, line)

@@ -33,13 +33,16 @@ def address_of(machine: str) -> str:
 
 @dataclass(frozen=True)
 class Member:
-    """What a machine says of itself; ``lines``: the numbers of those whose leases it holds."""
+    """What a machine says of itself; ``lines``: the numbers of those whose leases it holds; ``bot``: whether it fetches
+    what is meant for the bot.
+    """
 
     machine: str
     version: str = ""
     lines: tuple[str, ...] = ()
     calls: int = 0
     draining: bool = False
+    bot: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Members:
                     tuple(map(str, said["lines"])),
                     int(said["calls"]),
                     bool(said["draining"]),
+                    bool(said.get("bot")),  # which an earlier version does not say
                 )
                 known = self._heard.get(member.machine)
                 if known is None or known.revision != entry.revision:  # else a watch has begun anew

@@ -235,7 +235,7 @@ class Bot:
                 wait_s = await self._introduce(api)
                 if not (self._introduction.usable and self._machines.fetches()):
                     self._stop_polls()
-                elif self._polls is None:
+                elif self._polls is None or self._polls.done():
                     self._polls = tasks.supervise(lambda: self._poll(api, tasks), "bot: updates")
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):

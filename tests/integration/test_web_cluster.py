@@ -33,8 +33,8 @@ class TwoMachines:
 
     def machines(self) -> list[tuple[Member, float, bool]]:
         return [
-            (Member("a", "1.0", (LINE,), 2, draining=True), 0.4, True),
-            (Member("b", "1.0", (LINE,)), 62.0, False),
+            (Member("a", "1.0", (LINE,), 2, draining=True, bot=True), 0.4, True),
+            (Member("b", "1.0", (LINE,), bot=True), 62.0, False),
         ]
 
     async def move(self, line: str, machine: str) -> None:
@@ -57,7 +57,7 @@ async def test_which_machines_there_are(tmp_path: Path, capsys: pytest.CaptureFi
     async with site(tmp_path, cluster=TwoMachines()) as page, signed_in(page), api_of(socket_of(page)) as api:
         await cli_cluster.run(parse(["cluster"]), api)
         lines = capsys.readouterr().out.splitlines()
-        assert lines[1].split() == ["a", "(this", "one)", "draining", "1.0", "2", LINE]
+        assert lines[1].split() == ["a", "(this", "one)", "draining", "1.0", "2", f"{LINE},", "bot"]
         assert lines[2].split() == ["b", "silent", "for", "62", "s", "1.0", "0", "-"], "what it held is another's"
 
 

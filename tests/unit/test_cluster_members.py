@@ -152,9 +152,11 @@ def test_what_another_version_says_is_left_alone() -> None:
     async def scene() -> None:
         async with machines("a") as (a,):
             way = cast(WayToEngine, a.control.members.bucket)
-            for key, value in (("machine.z", b'{"machine": "z"}'), ("move.1", b"[]"), ("other", b'{"x": 1}')):
+            earlier = b'{"machine": "y", "version": "1", "lines": [], "calls": 0, "draining": false}'
+            others = (("machine.z", b'{"machine": "z"}'), ("move.1", b"[]"), ("other", b'{"x": 1}'))
+            for key, value in (("machine.y", earlier), *others):
                 await way.write(key, value, 0)
             await asyncio.sleep(2 * WORD_S)
-            assert set(seen(a)) == {"a"}
+            assert set(seen(a)) == {"a", "y"}
 
     run(scene)

@@ -34,7 +34,13 @@ class Polls:
 class Bot:
     name: str
     polls: Polls
-    can_fetch: bool = True
+    is_connected: bool = True
+    polls_hang: bool = False
+
+    @property
+    def can_fetch(self) -> bool:
+        """Whoever does not fetch does not see that it would not work."""
+        return self.is_connected and not (self.polls_hang and self.name in self.polls.now)
 
     @contextmanager
     def fetching(self) -> Iterator[None]:
@@ -146,14 +152,25 @@ def test_with_the_engine_away_nobody_fetches_after_a_while() -> None:
 def test_a_machine_that_cannot_fetch_leaves_it_to_another_one() -> None:
     async def scene() -> None:
         async with machines("a", "b") as (a, b):
-            a.bot.can_fetch = False
+            a.bot.is_connected = False
             await asyncio.sleep(UNFIT_S + LEASE_S / RENEWALS + 2)
             assert a.bot.polls.now == {"b"}
-            b.bot.can_fetch = False
+            b.bot.is_connected = False
             await asyncio.sleep(UNFIT_S + 2)
             assert not a.bot.polls.now
-            a.bot.can_fetch = True
+            a.bot.is_connected = True
             await a.fetches()
+
+    run(scene)
+
+
+def test_a_machine_whose_polls_hang_leaves_it_to_another_one() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            a.bot.polls_hang = True
+            await b.fetches()
+            await asyncio.sleep(5 * LEASE_S)
+            assert a.bot.polls.now == {"b"}
 
     run(scene)
 

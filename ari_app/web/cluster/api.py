@@ -25,6 +25,7 @@ class MachineAnswer(BaseModel):
     lines: list[str] = Field(description="The numbers of the lines that it holds.")
     calls: int
     draining: bool
+    bot: bool = Field(description="Whether it fetches what is meant for the bot.")
 
 
 class ClusterAnswer(BaseModel):
@@ -56,6 +57,7 @@ async def get_cluster(asked: Asked) -> ClusterAnswer:
             lines=list(member.lines) if is_there else [],
             calls=member.calls,
             draining=member.draining,
+            bot=member.bot and is_there,
         )
         for member, silent_s, is_there in its.machines()
     ]
