@@ -18,7 +18,7 @@ from ari_app.cluster.engine import ASK_S, NatsEngine
 from ari_app.cluster.stream import OutgoingMessage, StreamMessage, StreamState
 
 MOST_MESSAGES = 1_000_000
-"""Then the oldest go: as many calls as a history has, some 0.7 GB."""
+"""Then the oldest go: as many calls as a history has, some 0.6 GB."""
 DUPLICATES_S = 120.0  # a message that comes once more within it is left out
 NO_MESSAGE, STREAM_EXISTS = 10037, 10058  # github.com/nats-io/nats-server, server/errors.json
 ROUNDING_S = 1.0
