@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ari_app.config import Settings
 from ari_app.doctor import AmiLogin, LineNeeds, Surroundings
-from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS, AgiAddress
+from ari_app.doctor.surroundings import BOT_API, TELEGRAM_SERVERS, AgiAddress, NatsServers
 from ari_app.lines.settings import LineSettings
 from ari_app.telegram.proxy import Proxy
 from ari_app.telegram.turn_server import TurnServer
@@ -25,6 +25,7 @@ def surroundings(
     ``telegram_offset_s``: what its lines know of Telegram's clock.
     """
     asterisk, telegram, ami, agi = settings.asterisk, settings.telegram, settings.ami, settings.agi
+    cluster = settings.cluster
     return Surroundings(
         ari_url=asterisk.url,
         ari_user=asterisk.user,
@@ -35,6 +36,7 @@ def surroundings(
         media_host=asterisk.media_host,
         ami=AmiLogin(ami.host, ami.port, ami.user, ami.password, ami.events) if ami else None,
         agi=AgiAddress(agi.host, agi.port, agi.allow) if agi else None,
+        nats=NatsServers(tuple(cluster.servers), cluster.user, cluster.password) if cluster else None,
         lines=tuple(LineNeeds(each.number, each.context, each.max_calls, each.card.callback) for each in lines),
         telegram_servers=((telegram.host, telegram.port),) if telegram.host else TELEGRAM_SERVERS,
         bot_api_url=(settings.bot.api_url or BOT_API) if has_bot else "",

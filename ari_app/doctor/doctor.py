@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError
-from ari_app.doctor import agi, ari, machine, manager, reach, running_dialplan, server, turn, updates
+from ari_app.doctor import agi, ari, machine, manager, nats, reach, running_dialplan, server, turn, updates
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
@@ -44,6 +44,7 @@ class Doctor:
                     lambda: reach.bot_api(here),
                     lambda: turn.relay(here, self._clock()),
                 ],
+                Topic.CLUSTER: [lambda: nats.servers(here)],
                 Topic.TIME: [lambda: _at_once(reach.clock, here), lambda: _in_thread(machine.synchronised)],
                 Topic.MACHINE: [
                     *(

@@ -26,6 +26,7 @@ class Topic(StrEnum):
     AMI = "ami"
     DIALPLAN = "dialplan"
     TELEGRAM = "telegram"
+    CLUSTER = "cluster"
     TIME = "time"
     MACHINE = "machine"
 
@@ -38,6 +39,7 @@ TITLES: dict[Topic, Message] = {
     Topic.AMI: message("AMI"),
     Topic.DIALPLAN: message("The dialplan"),
     Topic.TELEGRAM: message("Telegram"),
+    Topic.CLUSTER: message("The cluster"),
     Topic.TIME: message("Time"),
     Topic.MACHINE: message("This machine"),
 }

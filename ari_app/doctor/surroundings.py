@@ -40,6 +40,15 @@ class AgiAddress:
 
 
 @dataclass(frozen=True)
+class NatsServers:
+    """[cluster]: the servers, each as ``nats://HOST:PORT`` or ``tls://HOST:PORT``, and who logs in; empty: nobody."""
+
+    servers: tuple[str, ...]
+    user: str = ""
+    password: SecretStr | None = None
+
+
+@dataclass(frozen=True)
 class LineNeeds:
     """What a line wants of Asterisk. ``callback`` is the card's target, such as ``605@from-callback``, or empty."""
 
@@ -71,6 +80,7 @@ class Surroundings:
     media_host: str = "127.0.0.1"
     ami: AmiLogin | None = None
     agi: AgiAddress | None = None
+    nats: NatsServers | None = None
     lines: tuple[LineNeeds, ...] = ()
     telegram_servers: tuple[tuple[str, int], ...] = field(default=TELEGRAM_SERVERS)
     bot_api_url: str = ""
