@@ -59,6 +59,7 @@ class Cluster:
             tasks.supervise(partial(control.members.announce, own), "word of this machine to the cluster")
             follow = partial(_follow_drain, bus, registry, control.duty, self.bot)
             tasks.supervise(follow, "leases of a drained machine")
+            tasks.supervise(partial(control.tell, bus), "word of the cluster to the pages")
 
 
 async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease, bot: SharedBot | None) -> None:

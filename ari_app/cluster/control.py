@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ari_app.bus import EventBus
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine_leases import EngineLeases
-from ari_app.cluster.members import SILENT_S, Member, Members
+from ari_app.cluster.members import SILENT_S, WORD_S, Member, Members
 from ari_app.i18n import Message, message
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ class ClusterControl:
     def machines(self) -> list[tuple[Member, float, bool]]:
         """Each machine, for how many seconds it has been silent, and whether it is there."""
         return [(member, silent_s, silent_s < SILENT_S) for member, silent_s in self.members.all()]
+
+    async def tell(self, bus: EventBus) -> None:
+        """Publish "cluster" whenever what the machines say, or the trouble with NATS, has changed, without an end."""
+        told: object = None
+        while True:
+            seen = [(member, is_there) for member, _, is_there in self.machines()], self.trouble
+            if seen != told:
+                bus.publish("cluster")
+                told = seen
+            await asyncio.sleep(WORD_S)
 
     async def move(self, line: str, machine: str) -> None:
         """Have another machine hold a line. Raises MoveRefused."""

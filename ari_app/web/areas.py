@@ -18,6 +18,7 @@ from ari_app.web.calls.pages import routes as call_pages
 from ari_app.web.charts.api import operations as figure_operations
 from ari_app.web.charts.pages import routes as chart_pages
 from ari_app.web.cluster.api import operations as cluster_operations
+from ari_app.web.cluster.pages import routes as cluster_pages
 from ari_app.web.connect.api import operations as connect_operations
 from ari_app.web.connect.pages import routes as connect_pages
 from ari_app.web.http.live import routes as live_pages
@@ -62,6 +63,7 @@ PAGES = (
     signin_pages,
     live_pages,
     overview_pages,
+    cluster_pages,
     people_pages,
     settings_pages,
     webhook_pages,

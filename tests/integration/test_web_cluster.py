@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +21,7 @@ from ari_app.cluster.control import MoveRefused
 from ari_app.cluster.members import Member
 from ari_app.i18n import message
 from ari_app.lines.settings import LineSettings
-from tests.integration.web_helpers import Site, program, signed_in, site
+from tests.integration.web_helpers import Site, program, signed_in, site, user
 from tests.integration.web_lines import LINE
 
 
@@ -41,6 +44,13 @@ class TwoMachines:
         if machine != "b":
             raise MoveRefused(message("There is no machine {machine}.", machine=machine))
         self.moved.append((line, machine))
+
+
+@asynccontextmanager
+async def with_a_line(folder: Path, cluster: TwoMachines) -> AsyncIterator[Site]:
+    async with site(folder, cluster=cluster) as page:
+        page.services.lines._settings[LINE] = LineSettings.of({"number": LINE, "name": "Sales"})
+        yield page
 
 
 def socket_of(page: Site) -> Any:
@@ -81,3 +91,33 @@ async def test_a_line_is_moved_and_the_audit_log_knows(tmp_path: Path) -> None:
                     await cli_cluster.run(parse(["cluster", "move", number, machine]), api)
         audit = json.loads((await cli.ask("GET", "/api/audit")).text)["entries"]
         assert [(each["action"], each["subject"]) for each in audit[:1]] == [("line moved", f"{LINE} b")]
+
+
+async def test_the_overview_shows_the_machines(tmp_path: Path) -> None:
+    cluster = TwoMachines()
+    cluster.trouble = "<connection> refused"
+    async with with_a_line(tmp_path, cluster) as page, signed_in(page) as admin:
+        for path in ("/", "/overview/cluster"):
+            seen = re.sub(r"<[^>]*>", " ", (await admin.get(path)).text)
+            rows = " ".join(seen.split())
+            assert f"a this machine takes no new calls Sales ({LINE}) 2 1.0" in rows
+            assert "b silent 1 minute ago – 0 1.0" in rows, "what it held is another's"
+            assert "The NATS servers do not answer: &lt;connection&gt; refused" in rows
+    async with site(tmp_path / "alone") as page, signed_in(page) as admin:
+        assert "Machines" not in (await admin.get("/")).text
+        assert not (await admin.get("/overview/cluster")).text.strip()
+
+
+async def test_a_line_is_moved_on_the_overview(tmp_path: Path) -> None:
+    cluster = TwoMachines()
+    async with with_a_line(tmp_path, cluster) as page:
+        async with signed_in(page) as admin:
+            done = await admin.post("/cluster/move", {"line": LINE, "machine": "b"})
+            assert (done.path, cluster.moved) == ("/", [(LINE, "b")])
+            assert f"Machine b acts for line {LINE} now." in done.text
+            assert "There is no machine z." in (await admin.post("/cluster/move", {"line": LINE, "machine": "z"})).text
+            assert "There is no line +1" in (await admin.post("/cluster/move", {"line": "+1", "machine": "b"})).text
+        async with user(page, "viewer") as viewer:
+            assert "/cluster/move" not in (await viewer.get("/")).text
+            assert (await viewer.post("/cluster/move", {"line": LINE, "machine": "b"})).status == 403
+    assert cluster.moved == [(LINE, "b")]

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from ari_app.bus import BusEvent, EventBus
 from ari_app.cluster.control import ClusterControl, MoveRefused
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine import NatsEngine
@@ -28,7 +29,7 @@ class FakeNats:
     """Whether it answers."""
 
     connected: asyncio.Event = field(default_factory=asyncio.Event)
-    trouble: Exception | None = None
+    trouble: str | None = None
 
 
 @dataclass(eq=False)
@@ -158,5 +159,30 @@ def test_what_another_version_says_is_left_alone() -> None:
                 await way.write(key, value, 0)
             await asyncio.sleep(2 * WORD_S)
             assert set(seen(a)) == {"a", "y"}
+
+    run(scene)
+
+
+def test_pages_are_told_of_what_has_changed_and_of_nothing_else() -> None:
+    async def scene() -> None:
+        bus, told = EventBus(), list[str]()
+
+        def news(queue: asyncio.Queue[BusEvent]) -> int:
+            told[:] = []
+            while not queue.empty():
+                told.append(queue.get_nowait().kind)
+            return told.count("cluster")
+
+        async with machines("a", "b") as (a, b), guarded_tasks() as tasks:
+            with bus.subscribe() as queue:
+                tasks.supervise(lambda: b.control.tell(bus), "tell")
+                await asyncio.sleep(10 * WORD_S)
+                assert news(queue) == 1
+                b.control.engine.trouble = "away"
+                await asyncio.sleep(10 * WORD_S)
+                assert news(queue) == 1
+                await a.dies()
+                await asyncio.sleep(SILENT_S + 2 * WORD_S)
+                assert news(queue) == 1
 
     run(scene)

@@ -137,7 +137,7 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
         f"PUT {_API_LINE}/card/{{kind}}",
         f"DELETE {_API_LINE}/card/{{kind}}",
     ),
-    "line moved": ("POST /api/cluster/move",),
+    "line moved": ("POST /cluster/move", "POST /api/cluster/move"),
     CALL_PLACED: (f"POST {_LINE}/try", f"POST {_API_LINE}/test-call", "POST /calls", "POST /api/calls"),
     CALL_ENDED: ("POST /calls/{id}/hangup", "POST /api/calls/{id}/hangup"),
     "drain begun": ("POST /drain", "PUT /api/drain"),

@@ -7,6 +7,7 @@ from aiohttp import web
 from ari_app.i18n import message
 from ari_app.reports.figures import Figures
 from ari_app.web.calls.views import line_names, placing
+from ari_app.web.cluster.pages import machines
 from ari_app.web.connect.checkup import checkup_of
 from ari_app.web.http.context import services, web_of
 from ari_app.web.http.flash import flash
@@ -25,7 +26,7 @@ ACTIVITY = 12  # entries
 async def overview(request: web.Request) -> web.StreamResponse:
     """All of it."""
     lines = line_list(request, OVERVIEW, LINES)
-    parts = _trouble(request) | lines | _doctor(request) | _calls(request) | placing(request)
+    parts = _trouble(request) | lines | _doctor(request) | _calls(request) | placing(request) | machines(request)
     return render(request, "overview/index.html", **parts, **await _today(request), **await _activity(request))
 
 
