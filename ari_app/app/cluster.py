@@ -19,11 +19,13 @@ from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
 from ari_app.cluster.shared_bot import BotDuty, SharedBot
+from ari_app.cluster.shared_limits import PAUSES_KEPT_S, EngineLimits, OwnLimits, SharedLimits
 from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
 from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
 from ari_app.config import ClusterSettings, ConfigError
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot import Bot
+from ari_app.telegram.limits import DAY_S
 
 TEXTS_WAIT = 2
 """Of the lease's time: by then another machine holds a line whose holder has died."""
@@ -31,13 +33,15 @@ TEXTS_WAIT = 2
 
 @dataclass(frozen=True)
 class Cluster:
-    """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers; ``bot``:
-    whom else the bot works for. That and ``control`` are None where it is the only machine.
+    """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers;
+    ``limits``: what the others are told of Telegram's; ``bot``: whom else the bot works for. That and ``control`` are
+    None where it is the only machine.
     """
 
     duty: Duty
     claims: Claims
     texts: TextClaims
+    limits: SharedLimits
     control: ClusterControl | None = None
     bot: SharedBot | None = None
 
@@ -79,7 +83,7 @@ async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease, bo
 async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplication) -> AsyncIterator[Cluster]:
     """Without settings this is the only machine. Raises ConfigError where a package is missing."""
     if settings is None:
-        yield Cluster(Always(), OnlyMachine(), EveryText())
+        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits())
         return
     try:
         from ari_app.cluster.engine import connected
@@ -102,4 +106,11 @@ async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplica
         texts = EngineTextClaims(bucket, settings.machine, duty.holds, TEXTS_WAIT * settings.lease_s)
         bot = SharedBot(settings.machine, engine, BotDuty(leases), members)
         control = ClusterControl(settings.machine, engine, members, leases, duty)
-        yield Cluster(duty, claims, texts, control, bot)
+        limits = EngineLimits(
+            settings.machine,
+            engine.bucket("astergram-pauses", PAUSES_KEPT_S),
+            engine.bucket("astergram-placed-calls", DAY_S),
+        )
+        for share in (limits.send, limits.watch_pauses, limits.watch_calls):
+            tasks.supervise(share, "limits of the cluster")
+        yield Cluster(duty, claims, texts, limits, control, bot)

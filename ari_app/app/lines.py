@@ -56,6 +56,7 @@ def make_lines(
         storage.store,
         bus,
         cluster.texts,
+        cluster.limits,
     )
     clean_up = ChatCleanUp(calls.keypads, calls.callbacks)
     manager = LineManager(storage.store, calls.lines, factory, clean_up, calls.registry, bus, tasks, cluster.duty)

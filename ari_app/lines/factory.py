@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ari_app.bus import ACCOUNT, EventBus
 from ari_app.calls.languages import Languages
+from ari_app.cluster.shared_limits import SharedLimits
 from ari_app.cluster.text_claims import TextClaims
 from ari_app.lines.installation import Installation, InstallationSettings
 from ari_app.lines.lines import Lines
@@ -63,6 +64,7 @@ class LineFactory:
         store: Store,
         bus: EventBus,
         texts: TextClaims,
+        shared_limits: SharedLimits,
     ) -> None:
         self._accounts = accounts
         self._installation = installation
@@ -74,17 +76,21 @@ class LineFactory:
         self._store = store
         self._bus = bus
         self._texts = texts
+        self._shared_limits = shared_limits
 
     def line(self, settings: LineSettings) -> Line:
         """A line with all that is kept of it."""
         number = settings.number
         on_change = partial(self._bus.publish, ACCOUNT, number)
+        kept = self._shared_limits.store(number, LimitRepository(self._store, number))
+        limits = Limits(number, LimitSettings(), kept, on_change=on_change)
+        self._shared_limits.follow(number, limits)
         return Line(
             self.account(settings),
             self._engine,
             self._observer,
             profile=self.profile(settings),
-            limits=Limits(number, LimitSettings(), LimitRepository(self._store, number), on_change=on_change),
+            limits=limits,
             directory=Directory(PeerRepository(self._store, number)),
             on_change=on_change,
             bot_name=self._bot.usable_name,

@@ -8,7 +8,7 @@ Telegram for what it has just been told to leave. A pause is for one kind of req
 import asyncio
 import logging
 import time
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -86,11 +86,13 @@ class Limits:
         self._calls: list[float] = []
         self._lookups: list[float] = []
         self._remembers = False
+        self._entered = False
         self._on_change = on_change
 
     async def __aenter__(self) -> "Limits":
         if not self._remembers:  # else it has known of everything since
             await self._remember(self._clock())
+        self._entered = True
         for pause in list(self._pauses.values()):
             if pause.until > self._clock():
                 self._begin(pause)
@@ -112,6 +114,7 @@ class Limits:
         self._remembers = True
 
     async def __aexit__(self, *exc: object) -> None:
+        self._entered = False
         for end in self._ends.values():
             end.cancel()
         self._ends.clear()
@@ -167,6 +170,21 @@ class Limits:
             # Whatever it was that showed it, a frozen account can place no call.
             for each in {request, CALL}:
                 await self._pause(each, FROZEN_S, word)
+
+    def told(self, pause: Pause) -> None:
+        """Another device of this account was told to leave a request."""
+        known = self._pauses.get(pause.request)
+        if pause.until <= self._clock() or (known and known.until >= pause.until):
+            return
+        if self._entered:
+            self._begin(pause)
+        else:
+            self._pauses[pause.request] = pause
+
+    def counts(self, at: float) -> None:
+        """Another device of this account called somebody then."""
+        if at not in self._calls:
+            insort(self._calls, at)
 
     async def _pause(self, request: str, seconds: float, reason: str) -> None:
         if not _is_held_back(request):

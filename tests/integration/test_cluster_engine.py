@@ -8,13 +8,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from telethon.errors import FloodWaitError
 
 from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
 from ari_app.cluster.engine import NatsBucket, NatsEngine, connected
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import address_of
+from ari_app.cluster.shared_limits import EngineLimits
 from ari_app.sandbox.nats import USER, PrivateNats
 from ari_app.tasks import guarded_tasks
+from ari_app.telegram.limits import CALL, Limits, LimitSettings
 
 LINE = "+49301234567"
 PATIENCE_S = 90.0
@@ -265,3 +268,45 @@ class Holders:
     async def somebody_holds(self) -> None:
         async with self._changed:
             await self._changed.wait_for(lambda: self.now)
+
+
+class Kept:
+    """What a machine keeps of a line's limits."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[float, str]] = {}
+
+    async def pauses(self, now: float) -> dict[str, tuple[float, str]]:
+        return self.kept
+
+    def pause(self, request: str, until: float, reason: str) -> None:
+        self.kept[request] = until, reason
+
+    async def calls(self, since: float) -> list[float]:
+        return []
+
+    def called(self, at: float) -> None:
+        """It is counted by the others."""
+
+
+async def test_what_telegram_limits_is_told_to_the_other_machine(one: PrivateNats) -> None:
+    async with AsyncExitStack() as stack:
+        tasks = await stack.enter_async_context(guarded_tasks())
+        told, lines = asyncio.Event(), list[Limits]()
+        for name in ("a", "b"):
+            engine = await stack.enter_async_context(a_machine(one, name))
+            shared = EngineLimits(name, engine.bucket("pauses", 60.0), engine.bucket("calls", 60.0))
+            for each in (shared.send, shared.watch_pauses, shared.watch_calls):
+                tasks.supervise(each, each.__name__)
+            limits = Limits(LINE, LimitSettings(), shared.store(LINE, Kept()), on_change=told.set)
+            shared.follow(LINE, limits)
+            lines.append(await stack.enter_async_context(limits))
+        a, b = lines
+        await a.learn("messages.sendMessage", FloodWaitError(None, capture=500))
+        await a.admit(CALL)
+        async with asyncio.timeout(PATIENCE_S):
+            while not (b.pauses and b._calls):
+                await told.wait()
+                await asyncio.sleep(0.05)
+        assert b.pauses["messages.sendMessage"][1] == "FLOOD_WAIT_500"
+        assert b._calls == a._calls

@@ -1,0 +1,210 @@
+"""What Telegram limits on one machine, and when it called somebody, for the others: the account is the same one.
+
+Times are Unix times: here the machines' clocks have to agree, to a few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.telegram.limits import DAY_S, Limits, LimitStore, Pause
+
+PAUSES_KEPT_S = 30 * DAY_S
+"""Longer than Telegram makes anybody wait; then NATS may forget them. Calls are counted for a day (`DAY_S`)."""
+QUIET_S = 60.0  # after so long without news a watch is begun anew
+AGAIN_S = 2.0  # until NATS is asked again that did not answer
+NOT_UNDERSTOOD = "limits of the cluster: %s is not understood: another version may have written it"
+
+log = logging.getLogger(__name__)
+
+
+class SharedLimits(Protocol):
+    """Where the limits of lines are kept."""
+
+    def store(self, line: str, own: LimitStore) -> LimitStore:
+        """Where a line's are; ``own``: this machine's."""
+
+    def follow(self, line: str, limits: Limits) -> None:
+        """Tell a line's limits what other machines were told, from now on."""
+
+
+class OwnLimits:
+    """Where there is no other machine."""
+
+    def store(self, line: str, own: LimitStore) -> LimitStore:
+        """Its own."""
+        return own
+
+    def follow(self, line: str, limits: Limits) -> None:
+        """Nobody else is told anything."""
+
+
+@dataclass
+class EngineLimits:
+    """Those of a cluster, as one of its machines has them; `watch_pauses`, `watch_calls` and `send` have to run.
+
+    ``pauses``: a key for each line and request; ``calls``: one for each call.
+    """
+
+    machine: str
+    pauses: Bucket
+    calls: Bucket
+    clock: Callable[[], float] = time.time
+    _own: dict[str, LimitStore] = field(default_factory=dict)
+    _followers: dict[str, Limits] = field(default_factory=dict)
+    _known_pauses: dict[tuple[str, str], Pause] = field(default_factory=dict)
+    _known_calls: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _unsent: asyncio.Queue[_SharedPause | _SharedCall] = field(default_factory=asyncio.Queue)
+
+    def store(self, line: str, own: LimitStore) -> LimitStore:
+        """What is kept there is sent to the others, as soon as NATS answers."""
+        self._own[line] = own
+        return _SharedLimitStore(line, own, self)
+
+    def follow(self, line: str, limits: Limits) -> None:
+        """First what is known of it already."""
+        self._followers[line] = limits
+        for (of, _), pause in self._known_pauses.items():
+            if of == line:
+                self._tell(line, pause)
+        for of, at in self._known_calls.values():
+            if of == line:
+                limits.counts(at)
+
+    def share(self, it: _SharedPause | _SharedCall) -> None:
+        """Send it to the others; never waits."""
+        self._unsent.put_nowait(it)
+
+    async def send(self) -> None:
+        """Without an end."""
+        while True:
+            it = await self._unsent.get()
+            while it.until > self.clock():
+                try:
+                    await it.write(self)
+                except EngineAway as error:
+                    log.debug("limits of the cluster: %s", error)
+                    await asyncio.sleep(AGAIN_S)
+                except Conflict:
+                    continue  # another machine was told just now, too
+                else:
+                    break
+
+    async def watch_pauses(self) -> None:
+        """Take note of what other machines were told, without an end."""
+        async for entry in _all_of(self.pauses):
+            try:
+                its = json.loads(entry.value or b"")
+                line, pause = str(its["line"]), Pause(str(its["request"]), float(its["until"]), str(its["reason"]))
+            except (ValueError, KeyError, TypeError):
+                log.warning(
+                    "limits of the cluster: %s is not understood: another version may have written it", entry.key
+                )
+                continue
+            known = self._known_pauses.get((line, pause.request))
+            if pause.until <= self.clock() or (known and known.until >= pause.until):
+                continue
+            self._known_pauses[line, pause.request] = pause
+            self._tell(line, pause)
+
+    def _tell(self, line: str, pause: Pause) -> None:
+        if limits := self._followers.get(line):
+            self._own[line].pause(pause.request, pause.until, pause.reason)
+            limits.told(pause)
+
+    async def watch_calls(self) -> None:
+        """Count the calls of other machines, without an end."""
+        async for entry in _all_of(self.calls):
+            try:
+                its = json.loads(entry.value or b"")
+                line, at, machine = str(its["line"]), float(its["at"]), str(its["machine"])
+            except (ValueError, KeyError, TypeError):
+                log.warning(
+                    "calls of the cluster: %s is not understood: another version may have written it", entry.key
+                )
+                continue
+            counted = self.clock() - DAY_S
+            if machine == self.machine or at <= counted or entry.key in self._known_calls:
+                continue
+            self._known_calls = {key: call for key, call in self._known_calls.items() if call[1] > counted}
+            self._known_calls[entry.key] = line, at
+            if limits := self._followers.get(line):
+                limits.counts(at)
+
+
+async def _all_of(bucket: Bucket) -> AsyncIterator[KeyEntry]:
+    """What a bucket has, and whatever comes, again and again: a watch may die in silence."""
+    while True:
+        try:
+            async for entry in bucket.watch(QUIET_S):
+                yield entry
+        except EngineAway as error:
+            log.debug("limits of the cluster: %s", error)
+            await asyncio.sleep(AGAIN_S)
+
+
+@dataclass(frozen=True)
+class _SharedLimitStore:
+    line: str
+    own: LimitStore
+    shared: EngineLimits
+
+    async def pauses(self, now: float) -> dict[str, tuple[float, str]]:
+        return await self.own.pauses(now)
+
+    def pause(self, request: str, until: float, reason: str) -> None:
+        self.own.pause(request, until, reason)
+        self.shared.share(_SharedPause(self.line, Pause(request, until, reason)))
+
+    async def calls(self, since: float) -> list[float]:
+        return await self.own.calls(since)
+
+    def called(self, at: float) -> None:
+        self.own.called(at)
+        self.shared.share(_SharedCall(self.line, at))
+
+
+@dataclass(frozen=True)
+class _SharedPause:
+    line: str
+    pause: Pause
+
+    @property
+    def until(self) -> float:
+        return self.pause.until
+
+    async def write(self, limits: EngineLimits) -> None:
+        """Unless a longer one is there."""
+        key = key_of(self.line, self.pause.request)
+        known = await limits.pauses.read(key)
+        if known and known.value and json.loads(known.value).get("until", 0.0) >= self.pause.until:
+            return
+        value = {"line": self.line, **vars(self.pause)}
+        await limits.pauses.write(key, json.dumps(value).encode(), known.revision if known else 0)
+
+
+@dataclass(frozen=True)
+class _SharedCall:
+    line: str
+    at: float
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def until(self) -> float:
+        """As long as it counts."""
+        return self.at + DAY_S
+
+    async def write(self, limits: EngineLimits) -> None:
+        value = {"line": self.line, "at": self.at, "machine": limits.machine}
+        try:
+            await limits.calls.write(key_of(self.line, self.id), json.dumps(value).encode(), 0)
+        except Conflict:
+            return  # it has arrived before, though nobody said so
