@@ -48,6 +48,8 @@ FORMS = {"asterisk.url": ADDRESS, "bot.api_url": ADDRESS}
 """In words, what the patterns of these keys ask for."""
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
+SECRET_LEAST = 20
+"""Characters of what signs requests between machines."""
 S = message("s")
 
 
@@ -403,6 +405,17 @@ class ClusterSettings(_Section):
         str,
         Setting(message("Name of this machine"), message("Another one on each machine."), example="pbx-1"),
     ] = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    secret: Annotated[
+        Annotated[SecretStr, Field(min_length=SECRET_LEAST)] | None,
+        Setting(
+            message("Secret of the machines"),
+            message(
+                "The same on every machine, and 20 characters at least; it never leaves them. With it, one signs lines "
+                "in on another: whoever has it can do so, too."
+            ),
+            example="what `openssl rand -base64 30` prints",
+        ),
+    ] = None
     lease_s: Annotated[
         float,
         Setting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from ari_app import __version__
@@ -15,6 +15,7 @@ from ari_app.bus import RELOAD, EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.control import ClusterControl
+from ari_app.cluster.device_links import ACCEPT, DeviceLinks
 from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
@@ -23,9 +24,11 @@ from ari_app.cluster.shared_limits import PAUSES_KEPT_S, EngineLimits, OwnLimits
 from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
 from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
 from ari_app.config import ClusterSettings, ConfigError
+from ari_app.lines.sign_ins import no_machine
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot import Bot
 from ari_app.telegram.limits import DAY_S
+from ari_app.telegram.signin import AcceptLogin
 
 TEXTS_WAIT = 2
 """Of the lease's time: by then another machine holds a line whose holder has died."""
@@ -44,6 +47,16 @@ class Cluster:
     limits: SharedLimits
     control: ClusterControl | None = None
     bot: SharedBot | None = None
+    secret: str = field(default="", repr=False)
+
+    def link_devices(self, accept: AcceptLogin) -> AcceptLogin:
+        """Have this machine's devices accept those of others; gives how theirs accept this machine's."""
+        if self.control is None:
+            return no_machine
+        engine = self.control.engine
+        links = DeviceLinks(self.secret, engine, self.control.others, accept)
+        engine.serve_in_tasks(ACCEPT, links.answer)
+        return links.accepted
 
     def begin_bot(self, tasks: GuardedTasks, bot: Bot) -> None:
         """Have the bot work, and fetch what is meant for it in one place."""
@@ -113,4 +126,5 @@ async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplica
         )
         for share in (limits.send, limits.watch_pauses, limits.watch_calls):
             tasks.supervise(share, "limits of the cluster")
-        yield Cluster(duty, claims, texts, limits, control, bot)
+        secret = settings.secret.get_secret_value() if settings.secret else ""
+        yield Cluster(duty, claims, texts, limits, control, bot, secret)

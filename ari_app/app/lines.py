@@ -59,5 +59,19 @@ def make_lines(
         cluster.limits,
     )
     clean_up = ChatCleanUp(calls.keypads, calls.callbacks)
-    manager = LineManager(storage.store, calls.lines, factory, clean_up, calls.registry, bus, tasks, cluster.duty)
+
+    async def accept(line: str, token: bytes) -> None:
+        await manager.accept_login(line, token)
+
+    manager = LineManager(
+        storage.store,
+        calls.lines,
+        factory,
+        clean_up,
+        calls.registry,
+        bus,
+        tasks,
+        cluster.duty,
+        accept=cluster.link_devices(accept),
+    )
     return LineParts(manager, StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain))

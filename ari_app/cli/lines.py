@@ -25,10 +25,10 @@ NO_DOT = "[dim]○[/]"
 WAITING = ("orange", "red")
 LIGHTS = ("calls", "client", "bot")
 TOLD_SECRETS = (("api_hash", "set"),)  # what `show` tells of them, and no value of theirs
-CODE_EXPIRED = "PHONE_CODE_EXPIRED"
+CODE_EXPIRED, NOT_ACCEPTED = "PHONE_CODE_EXPIRED", "NOT_ACCEPTED"
 NOBODY = (
     "signing in asks for the code that Telegram sends, and there is nobody here to type it: run this in a terminal, "
-    "sign in on the admin page, or add --qr{or_later}"
+    "sign in on the admin page, or add --qr or --by-machine{or_later}"
 )
 UNDO = {
     "reset": "Remove the session and the caches of {line}, which has to be signed in again then",
@@ -155,7 +155,7 @@ async def given_for(options: argparse.Namespace, known: Any) -> Given:
 
 def may_sign_in(options: argparse.Namespace, or_later: str = "") -> None:
     """Raises Unanswerable where a sign-in could not be finished."""
-    if not options.qr and not can_answer():
+    if not options.qr and not options.by_machine and not can_answer():
         raise Unanswerable(NOBODY.format(or_later=or_later))
 
 
@@ -165,7 +165,10 @@ async def sign_in(api: Api, path: str, options: argparse.Namespace) -> None:
         await anext(changes)
         signed_in = False
         try:
-            view = await api.ask("POST", f"{path}/sign-in", {"way": "qr" if options.qr else "code"})
+            way = "machine" if options.by_machine else "qr" if options.qr else "code"
+            view = await api.ask("POST", f"{path}/sign-in", {"way": way})
+            if view["refusal"] == NOT_ACCEPTED:
+                raise RequestRefused(view["error"])
             await _converse(api, path, view, changes)
             signed_in = True
         finally:

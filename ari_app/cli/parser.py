@@ -241,7 +241,11 @@ def _lines(commands: Any) -> None:
     new.add_argument("--no-signin", action="store_true", help="do not sign it in now")
     again = action("signin", "sign a line in, or in again, whatever state it is in", "", " --qr")
     for made in (new, again):
-        made.add_argument("--qr", action="store_true", help="with a QR code drawn here, not with a code sent to you")
+        ways = made.add_mutually_exclusive_group()
+        ways.add_argument("--qr", action="store_true", help="with a QR code drawn here, not with a code sent to you")
+        ways.add_argument(
+            "--by-machine", action="store_true", help="by another machine of the cluster that has the line"
+        )
         made.add_argument("--setup", action="store_true", help="then set the account up without asking")
     setup = action("setup", "show what a line's account needs, and do it", "", " --do", json=True)
     setup.add_argument("--do", action="store_true", help="do what is open")

@@ -10,7 +10,7 @@ from ari_app.bus import EventBus
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine_leases import EngineLeases
-from ari_app.cluster.members import SILENT_S, WORD_S, Member, Members
+from ari_app.cluster.members import SILENT_S, WORD_S, Member, Members, address_of
 from ari_app.i18n import Message, message
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class ClusterControl:
     def machines(self) -> list[tuple[Member, float, bool]]:
         """Each machine, for how many seconds it has been silent, and whether it is there."""
         return [(member, silent_s, silent_s < SILENT_S) for member, silent_s in self.members.all()]
+
+    def others(self) -> dict[str, str]:
+        """The address of each machine that is there, but for this one, by its name."""
+        there = [member.machine for member, _, is_there in self.machines() if is_there]
+        return {machine: address_of(machine) for machine in there if machine != self.machine}
 
     async def tell(self, bus: EventBus) -> None:
         """Publish "cluster" whenever what the machines say, or the trouble with NATS, has changed, without an end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from nats.js.kv import KeyValue
 from ari_app.backoff import Backoff
 from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
 from ari_app.cluster.members import address_of
-from ari_app.tasks import guarded_tasks
+from ari_app.tasks import GuardedTasks, guarded_tasks
 
 ASK_S = 2.0
 """For one answer of the engine; it is asked again by whoever needs it."""
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 class NatsEngine:
     """A connection to the servers, which is made again without an end; made by `connected`."""
 
-    def __init__(self, servers: Sequence[str], name: str, user: str, password: str) -> None:
+    def __init__(self, servers: Sequence[str], name: str, user: str, password: str, tasks: GuardedTasks) -> None:
         self.client: Client | None = None
         """None while there is no connection."""
         self.trouble: str | None = "not connected yet"
@@ -46,6 +46,8 @@ class NatsEngine:
         self._name = name
         self._user, self._password = user or None, password or None
         self._answers: dict[str, Callable[[bytes], bytes]] = {}
+        self._slow_answers: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
+        self._tasks = tasks
 
     def bucket(self, name: str, keep_s: float | None = None) -> NatsBucket:
         """A bucket, which is made when it is first used; ``keep_s``: after which what is written vanishes."""
@@ -64,18 +66,18 @@ class NatsEngine:
             raise ConnectionError("the connection is being closed")
         return self.client
 
-    async def ask(self, address: str, what: str, question: bytes) -> bytes:
-        """What another machine (`address_of`) answers, within `ASK_S`.
+    async def ask(self, address: str, what: str, question: bytes, within_s: float = ASK_S) -> bytes:
+        """What another machine (`address_of`) answers.
 
         Raises EngineAway, also where that machine does not answer: it may have done what it was asked to all the same.
         """
         try:
-            async with asyncio.timeout(ASK_S):
+            async with asyncio.timeout(within_s):
                 await self.connected.wait()
                 if self.client is None:
                     raise ConnectionError("the connection is being closed")  # noqa: TRY301
                 subject = ASKED.format(address=address, what=what)
-                return (await self.client.request(subject, question, ASK_S)).data
+                return (await self.client.request(subject, question, within_s)).data
         except Exception as error:
             said = str(error) or type(error).__name__
             raise EngineAway(f"machine {address} does not answer {what}: {said}") from error
@@ -84,8 +86,14 @@ class NatsEngine:
         """Answer what the other machines ask this one, in their order and without waiting."""
         self._answers[what] = answer
 
+    def serve_in_tasks(self, what: str, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
+        """The same for what takes time: several are answered at once."""
+        self._slow_answers[what] = answer
+
     async def _answer(self, asked: Msg) -> None:
         what = asked.subject.rpartition(".")[2]
+        if slow := self._slow_answers.get(what):
+            self._tasks.spawn(_answer_slowly(asked, slow), f"answer to another machine: {what}")
         if answer := self._answers.get(what):  # else of another version, or not at work yet: nothing is answered
             try:
                 await asked.respond(answer(asked.data))
@@ -161,6 +169,10 @@ class NatsEngine:
         await client.subscribe(ASKED.format(address=address_of(self._name), what="*"), cb=self._answer)
         self.client = client
         await on_connected()
+
+
+async def _answer_slowly(asked: Msg, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
+    await asked.respond(await answer(asked.data))
 
 
 class NatsBucket:
@@ -244,7 +256,7 @@ async def connected(servers: Sequence[str], name: str, user: str = "", password:
 
     Nothing is written later than asked for: a request while there is no connection fails.
     """
-    engine = NatsEngine(servers, name, user, password)
     async with guarded_tasks() as tasks:
+        engine = NatsEngine(servers, name, user, password, tasks)
         tasks.supervise(engine.keep_connected, "connection to the cluster's NATS servers")
         yield engine

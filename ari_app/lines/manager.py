@@ -17,7 +17,7 @@ from ari_app.lines.factory import LineFactory
 from ari_app.lines.lines import Lines
 from ari_app.lines.loader import load_lines
 from ari_app.lines.settings import LineExists, LineSettings, NoSuchLine, SettingRefused, check_together
-from ari_app.lines.sign_ins import SignIns
+from ari_app.lines.sign_ins import SignIns, no_machine
 from ari_app.lines.versions import check_version
 from ari_app.logs import line_log
 from ari_app.store.lines import LineRepository
@@ -28,6 +28,7 @@ from ari_app.telegram.account import Account
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.line import Line
 from ari_app.telegram.session_file import adopt, remove_session, replaced_session, retire, signin_session
+from ari_app.telegram.signin import AcceptLogin
 from ari_app.wrong import Wrong
 from media.logs import about
 
@@ -70,6 +71,7 @@ class LineManager:
         tasks: GuardedTasks,
         duty: Duty,
         clock: Callable[[], float] = time.time,
+        accept: AcceptLogin = no_machine,
     ) -> None:
         self.lines = lines
         self._store = store
@@ -80,7 +82,7 @@ class LineManager:
         self._bus = bus
         self._tasks = tasks
         self._duty = duty
-        self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, bus, tasks, clock)
+        self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, bus, tasks, clock, accept)
         self._settings: dict[str, LineSettings] = {}
         self._running: dict[str, set[asyncio.Task[None]]] = {}
         self._changing = asyncio.Lock()
@@ -102,6 +104,12 @@ class LineManager:
             return self._settings[number]
         except KeyError:
             raise NoSuchLine(message("There is no line {number}.", number=number)) from None
+
+    async def accept_login(self, number: str, token: bytes) -> None:
+        """Sign another device of a line's account in (auth.acceptLoginToken). Raises TelegramError."""
+        if number not in self.lines:
+            raise NotReady(f"there is no line {number}")
+        await setup.accept_login(self.lines[number].require_online().session, token)
 
     def all_settings(self) -> list[LineSettings]:
         """What is set for every line."""

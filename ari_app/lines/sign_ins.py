@@ -14,17 +14,24 @@ from ari_app.tasks import GuardedTasks, was_cancelled
 from ari_app.telegram.account import Account
 from ari_app.telegram.errors import NotReady, TelegramError
 from ari_app.telegram.session_file import retire, signin_session
-from ari_app.telegram.signin import SignIn
+from ari_app.telegram.signin import AcceptLogin, NotAccepted, SignIn
 from ari_app.telegram.signin_view import OVER, SignInState, SignInView, broken_off
 
+SignInWay = Literal["code", "qr", "machine"]
+
 log = logging.getLogger(__name__)
+
+
+async def no_machine(line: str, token: bytes) -> None:
+    """Where this is the only machine."""
+    raise NotAccepted(message("There is no other machine that could sign {line} in.", line=line))
 
 
 class SignIns:
     """By the line's number.
 
     ``account_of`` gives the account to sign in, and raises what stands in the way; ``adopt`` lets the line go on with
-    the session that has been signed in.
+    the session that has been signed in. ``accept`` has another machine of the cluster sign a line in here.
     """
 
     def __init__(
@@ -34,7 +41,9 @@ class SignIns:
         bus: EventBus,
         tasks: GuardedTasks,
         clock: Callable[[], float] = time.time,
+        accept: AcceptLogin = no_machine,
     ) -> None:
+        self._accept = accept
         self._account_of = account_of
         self._adopt = adopt
         self._bus = bus
@@ -49,15 +58,21 @@ class SignIns:
         """The one that goes on, or the last that was over."""
         return self._sign_ins.get(number)
 
-    async def begin(self, number: str, way: Literal["code", "qr"]) -> SignInView:
-        """Send a code, or show a QR code, whatever state the line is in.
+    async def begin(self, number: str, way: SignInWay) -> SignInView:
+        """Send a code, show a QR code, or have another machine accept, whatever state the line is in.
 
         Raises NoSuchLine, SettingRefused, AlreadySigningIn (by another program).
         """
         account = self._account_of(number)
         async with self._beginning[number]:
             signing = await self._open(account)
-        return await (signing.send_code() if way == "code" else signing.show_qr())
+        match way:
+            case "code":
+                return await signing.send_code()
+            case "qr":
+                return await signing.show_qr()
+            case "machine":
+                return await signing.by_device(self._accept)
 
     async def adopted(self, number: str) -> None:
         """Wait until a line that has been signed in goes on with its new session; at once where none has."""

@@ -39,6 +39,18 @@ class AlreadySigningIn(LineHeld):
         self.sentence = sentence
 
 
+class NotAccepted(Exception):
+    """No other device of the account has accepted a login token; ``sentence`` says why, and what to do."""
+
+    def __init__(self, sentence: Message) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+
+
+AcceptLogin = Callable[[str, bytes], Awaitable[None]]
+"""Has another device of a line's account accept a login token (auth.acceptLoginToken). Raises NotAccepted."""
+
+
 class SignIn:
     """One sign-in of one account, on a session file of its own, so that a line can go on while it is signed in again.
 
@@ -153,6 +165,10 @@ class SignIn:
         """
         return await self._run(self._show_qr)
 
+    async def by_device(self, accept: AcceptLogin) -> SignInView:
+        """Have another device of the account accept; where none does, the QR code stays, for who can scan it."""
+        return await self._run(partial(self._show_qr, accept))
+
     async def cancel(self) -> SignInView:
         """End it; nothing of it is kept, here or at Telegram."""
         async with self._lock:
@@ -249,13 +265,18 @@ class SignIn:
 
     # By QR code
 
-    async def _show_qr(self) -> None:
+    async def _show_qr(self, accept: AcceptLogin | None = None) -> None:
         await self._begin()
         self._scanned.clear()
         answer = await self._export()
         if isinstance(answer, types.auth.LoginToken):
             self._show(answer)
         self._qr = self._tasks.spawn(self._watch_qr(answer), f"sign-in of {self.number}: QR code", self._qr_failed)
+        if accept and isinstance(answer, types.auth.LoginToken):
+            try:
+                await accept(self.number, answer.token)
+            except NotAccepted as error:
+                self._refuse(Refusal("NOT_ACCEPTED", error.sentence))
 
     async def _export(self) -> Any:
         """The next token; or, once somebody has scanned the last one, what it leads to."""

@@ -27,6 +27,7 @@ LEASE_S = 3.0
 READY_S = 60.0
 DEMO_S = 300.0
 AUTO_ANSWER = "Call us!"
+SECRET = "of the two machines only"
 FETCHES = "this machine fetches what is meant for it now"
 DIALPLAN = """\
 [soon]
@@ -72,6 +73,16 @@ class Machine:
             rows = (await api.ask("GET", "/calls"))["calls"]
         return {row["id"]: (row["machine"] or self.name, row["status"], row["name"]) for row in rows if row["status"]}
 
+    async def cli(self, *command: str) -> str:
+        """What a command of an administrator's prints; it has to be done."""
+        arguments = ("-m", "ari_app.cli", *command, "--config", str(self._configuration))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        printed = (await process.communicate())[0].decode()
+        assert process.returncode == 0, printed
+        return printed
+
     async def live(self) -> list[Any]:
         """Its calls."""
         async with program(self.settings) as api:
@@ -94,7 +105,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Any]:
                 calls={"max_calls": 1},
                 bot=set_stage.bot(),
                 asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
-                cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S},
+                cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S, "secret": SECRET},
             )
             await set_stage.sign_in_lines(load(configuration))
             machines.append(Machine(name, configuration, tmp_path))
@@ -249,6 +260,23 @@ async def histories(*machines: Machine, calls: int, named: int | None = None) ->
         if found.count(found[0]) == len(found) and len(found[0]) == calls and named in (None, len(names)):
             return {machine for machine, _, _ in found[0].values()}
         await asyncio.sleep(0.1)
+
+
+async def test_a_machine_signs_a_line_in_by_another_one(scene: Any, tmp_path: Path) -> None:
+    set_stage, _, a, b = scene
+    await b.stop()
+    b.settings.session(LINE).unlink()  # it has never been signed in there
+    await b.start()
+    assert "Signed in." in await b.cli("line", "signin", LINE, "--by-machine")
+    async with program(a.settings) as api:
+        steps = await api.ask("GET", f"/lines/{LINE}/setup")
+        assert "Astergram on b" in json.dumps(steps)
+    await a.kill()
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tmp_path / "tone.wav", None)
+        assert len(await b.live()) == 1
+    for each in (a, b):
+        assert SECRET not in each.program.log.read_text()
 
 
 @pytest.mark.timeout(DEMO_S + 30)

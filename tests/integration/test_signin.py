@@ -14,11 +14,13 @@ import pytest
 from telethon import TelegramClient
 from telethon.tl import functions
 
-from ari_app.sandbox.telegram import LocalTelegram
+from ari_app.i18n import message
+from ari_app.sandbox.telegram import LocalTelegram, device
+from ari_app.sandbox.telegram.qr import token_of
 from ari_app.telegram.account import Account, LineHeld, Server, lease
-from ari_app.telegram.session import connected
+from ari_app.telegram.session import Session, connected
 from ari_app.telegram.session_file import NothingToAdopt, adopt, replaced_session, retire, signin_session
-from ari_app.telegram.signin import AlreadySigningIn, SignIn
+from ari_app.telegram.signin import AlreadySigningIn, NotAccepted, SignIn
 from ari_app.telegram.signin_view import SignInState, SignInTimers, SignInView
 
 LINE, OTHER, NOBODY = "+79990000001", "+79990000002", "+79990000009"
@@ -71,6 +73,40 @@ async def whoever_holds(account: Account) -> str | None:
 
 
 # The ways that lead there
+
+
+@pytest.mark.parametrize("password", [False, True], ids=["", "password"])
+async def test_by_a_device_that_is_signed_in(telegram: LocalTelegram, account: Account, password: bool) -> None:
+    """As another machine of a cluster is."""
+    if password:
+        with_password(telegram)
+
+    async def accept(number: str, token: bytes) -> None:
+        assert number == LINE
+        await first.invoke(functions.auth.AcceptLoginTokenRequest(token))
+
+    async with device(telegram, LINE, PASSWORD if password else None) as ours, Watched(account) as signin:
+        first = Session(ours.client)
+        await signin.by_device(accept)
+        if password:
+            await signin.becomes(SignInState.PASSWORD_NEEDED)
+            await signin.password(PASSWORD)
+        await signin.becomes(SignInState.SIGNED_IN)
+        assert await ours.client.is_user_authorized(), "the first device stays"
+    await adopt(account)
+    assert await whoever_holds(account) == LINE
+
+
+async def test_where_no_device_accepts_the_qr_code_stays(telegram: LocalTelegram, account: Account) -> None:
+    async def accept(number: str, token: bytes) -> None:
+        raise NotAccepted(message("Nobody is there."))
+
+    async with Watched(account) as signin, device(telegram, LINE) as ours:
+        view = await signin.by_device(accept)
+        assert (view.state, view.refusal, str(view.error)) == (SignInState.QR_SHOWN, "NOT_ACCEPTED", "Nobody is there.")
+        assert view.qr_url
+        await ours(functions.auth.AcceptLoginTokenRequest(token_of(view.qr_url)))
+        await signin.becomes(SignInState.SIGNED_IN)
 
 
 async def test_by_code(telegram: LocalTelegram, account: Account) -> None:

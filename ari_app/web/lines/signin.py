@@ -1,7 +1,7 @@
 """Signing a line in, by code or by QR code; in the wizard, and at any later time."""
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, cast
 
 import segno
 from aiohttp import web
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import SettingRefused
+from ari_app.lines.sign_ins import SignInWay
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.line import LineState
 from ari_app.telegram.signin import SignIn
@@ -50,11 +51,11 @@ async def view(request: web.Request) -> web.StreamResponse:
     return render_line(request, "lines/signin_view.html", **values)
 
 
-@routes.post(PLACE + "/{way:code|qr}")
+@routes.post(PLACE + "/{way:code|qr|machine}")
 async def begin(request: web.Request) -> web.StreamResponse:
-    """Have a code sent, or a QR code shown."""
+    """Have a code sent, a QR code shown, or another machine accept."""
     number = number_of(request)
-    way: Literal["code", "qr"] = "qr" if request.match_info["way"] == "qr" else "code"
+    way = cast(SignInWay, request.match_info["way"])
     try:
         await services(request).lines.sign_ins.begin(number, way)
     except SettingRefused:
@@ -134,7 +135,10 @@ def _values(request: web.Request) -> dict[str, Any]:
     if state in ("choose", "done"):
         shown = (*shown, light.colour, light.sentence)
     seen = hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
-    return {"view": view, "typed": "", "ways": WAYS, "state": state, "qr": qr, "seen": seen}
+    has_others = services(request).cluster is not None
+    return {
+        "view": view, "typed": "", "ways": WAYS, "state": state, "qr": qr, "seen": seen, "has_others": has_others,
+    }  # fmt: skip
 
 
 def _drawn(url: str) -> Markup:

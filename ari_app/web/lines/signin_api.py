@@ -1,11 +1,10 @@
 """Signing a line in. What Telegram refuses is told in the answer, and the sign-in stays as it was."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import NoSuchLine, SettingRefused
+from ari_app.lines.sign_ins import SignInWay
 from ari_app.telegram.errors import TelegramError
 from ari_app.telegram.signin import SignIn
 from ari_app.telegram.signin_view import SignInState, SignInView
@@ -21,12 +20,12 @@ class NoSignIn(Exception):
         self.sentence: Message = message("Nobody has begun to sign {number} in.", number=number)
 
 
-class SignInWay(BaseModel):
-    """How to sign in."""
+class SignInBy(BaseModel):
+    """How to sign in: by a code that Telegram sends, a QR code, or another machine of the cluster that has the line."""
 
     model_config = ConfigDict(extra="forbid")
 
-    way: Literal["code", "qr"]
+    way: SignInWay
 
 
 class Code(BaseModel):
@@ -66,8 +65,8 @@ class SignInAnswer(BaseModel):
     refusal: str
 
 
-async def begin_sign_in(asked: Asked, number: Number, body: SignInWay) -> SignInAnswer:
-    """Have a code sent, or a QR code shown, whatever state the line is in; it goes on until it is signed in again."""
+async def begin_sign_in(asked: Asked, number: Number, body: SignInBy) -> SignInAnswer:
+    """Have a code sent, a QR code shown, or another machine accept; the line goes on until it is signed in again."""
     return await _answer(asked, number, await asked.services.lines.sign_ins.begin(number, body.way))
 
 
