@@ -46,7 +46,7 @@ def make_lines(
 ) -> LineParts:
     """``tasks`` will be those of lines at work: they outlive the calls."""
     factory = LineFactory(
-        Accounts(server(settings), settings.session),
+        Accounts(server(settings), settings.session, settings.cluster.machine if settings.cluster else ""),
         storage.installation,
         media.engine,
         calls.dispatcher,

@@ -30,10 +30,11 @@ from media.types import EngineProtocol
 
 @dataclass(frozen=True)
 class Accounts:
-    """Where accounts live: which Telegram, and the path of each number's session."""
+    """Where accounts live: which Telegram, the path of each number's session, and on which ``machine`` of a cluster."""
 
     server: Server
     session: Callable[[str], Path]
+    machine: str = ""
 
     def of(self, line: LineSettings, installation: InstallationSettings) -> Account:
         """A line's account; its ``api_id`` is 0 where nobody has set one."""
@@ -46,6 +47,7 @@ class Accounts:
             session=self.session(line.number),
             server=self.server,
             proxy=installation.way,
+            machine=self.machine,
         )
 
 

@@ -56,9 +56,15 @@ class Server:
             session.set_dc(self.dc_id, *TEST_SERVER)
 
 
+DEVICE = "Astergram"
+"""What Telegram calls this program among an account's devices."""
+MACHINE = f"{DEVICE} on "
+"""How it calls one of several, before the machine's name."""
+
+
 @dataclass(frozen=True)
 class Account:
-    """What it takes to be one account."""
+    """What it takes to be one account; ``machine``: which one of a cluster this is a device of."""
 
     number: str
     api_id: int
@@ -66,6 +72,7 @@ class Account:
     session: Path
     server: Server
     proxy: Proxy | None = None
+    machine: str = ""
 
     def client(self, limits: Limits | None = None) -> TelegramClient:
         """A Telethon client on this account's session file; not connected.
@@ -90,7 +97,7 @@ class Account:
             proxy=ProxyRoute(self.proxy) if self.proxy else None,
             connection_retries=-1,  # otherwise it gives up for good after five
             timeout=TRY_S,
-            device_model="Astergram",
+            device_model=f"{MACHINE}{self.machine}" if self.machine else DEVICE,
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from telethon.tl import functions, types
 
 from ari_app.i18n import Message, message
+from ari_app.telegram.account import MACHINE
 from ari_app.telegram.errors import NotFound, SignedOut, TelegramError, Unreachable
 from ari_app.telegram.peers import bot_peer
 from ari_app.telegram.session import Session
@@ -162,14 +163,20 @@ async def _look_at_inline_mode(session: Session, bot: BotFacts | None) -> Found:
 
 
 async def _look_at_devices(session: Session, bot: BotFacts | None) -> Found:
-    ringing = await _ringing_devices(session)
-    if not ringing:
-        return StepState.DONE, message("No other device of this account rings.")
-    names = ", ".join(sorted({device.device_model or device.app_name for device in ringing}))
-    return StepState.OPEN, message(
-        "Other devices of this account ring, too, and their Decline ends a call for everybody: {devices}.",
-        devices=names,
-    )
+    ringing, machines = await _ringing_devices(session)
+    if ringing:
+        return StepState.OPEN, message(
+            "Other devices of this account ring, too, and their Decline ends a call for everybody: {devices}.",
+            devices=_names(ringing),
+        )
+    if machines:
+        said = message("No other device of this account rings but the cluster's: {devices}.", devices=_names(machines))
+        return StepState.DONE, said
+    return StepState.DONE, message("No other device of this account rings.")
+
+
+def _names(devices: list[Any]) -> str:
+    return ", ".join(sorted({device.device_model or device.app_name for device in devices}))
 
 
 # Doing
@@ -194,7 +201,7 @@ async def _start_bot(session: Session, bot: BotFacts | None) -> None:
 
 
 async def _silence_devices(session: Session, bot: BotFacts | None) -> None:
-    for device in await _ringing_devices(session):
+    for device in (await _ringing_devices(session))[0]:
         request = functions.account.ChangeAuthorizationSettingsRequest(device.hash, call_requests_disabled=True)
         await session.invoke(request)
 
@@ -230,13 +237,21 @@ async def _allow_everybody(session: Session, key: Any) -> None:
     await session.invoke(request)
 
 
-async def _ringing_devices(session: Session) -> list[Any]:
-    answer = await session.invoke(functions.account.GetAuthorizationsRequest())
-    return [
-        device
-        for device in answer.authorizations
-        if not (device.current or device.call_requests_disabled or device.password_pending)
-    ]
+async def _ringing_devices(session: Session) -> tuple[list[Any], list[Any]]:
+    """Those besides this one; and, apart from them, the other machines of the cluster."""
+    devices = (await session.invoke(functions.account.GetAuthorizationsRequest())).authorizations
+    here = next((device for device in devices if device.current), None)
+    ringing, machines = list[Any](), list[Any]()
+    for device in devices:
+        if device.current or device.call_requests_disabled or device.password_pending:
+            continue
+        (machines if here and _are_machines(here, device) else ringing).append(device)
+    return ringing, machines
+
+
+def _are_machines(here: Any, device: Any) -> bool:
+    models = (here.device_model, device.device_model)
+    return here.api_id == device.api_id and all(model.startswith(MACHINE) for model in models)
 
 
 def _is_lost(error: TelegramError) -> bool:

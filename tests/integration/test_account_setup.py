@@ -12,6 +12,7 @@ from telethon import errors
 from telethon.tl import functions, types
 
 from ari_app.sandbox.telegram import Audience, Device, LocalTelegram, device, new_device
+from ari_app.telegram.account import MACHINE
 from ari_app.telegram.errors import NotFound, SignedOut, Unreachable
 from ari_app.telegram.session import Session
 from ari_app.telegram.setup import (
@@ -120,6 +121,26 @@ async def call(caller: Device) -> Any:
         user_id=await line_of(caller), g_a_hash=secrets.token_bytes(32), protocol=protocol
     )
     return await caller(request)
+
+
+async def test_the_machines_of_a_cluster_go_on_ringing(telegram: LocalTelegram) -> None:
+    async with (
+        device(telegram, LINE, device_model=f"{MACHINE}a") as a,
+        device(telegram, LINE, device_model=f"{MACHINE}b") as b,
+        device(telegram, LINE, device_model="Astergram"),
+        device(telegram, LINE, device_model="Desktop"),
+    ):
+        before = view_of(await look(Session(a.client), BOT), Step.OTHER_DEVICES_SILENT)
+        assert (before.state, before.sentence.values) == (OPEN, {"devices": "Astergram, Desktop"})
+        after = view_of(await carry_out(Session(a.client), [Step.OTHER_DEVICES_SILENT], BOT), Step.OTHER_DEVICES_SILENT)
+        assert (after.state, after.sentence.values) == (DONE, {"devices": "Astergram on b"})
+        devices = (await b(functions.account.GetAuthorizationsRequest())).authorizations
+        assert {each.device_model for each in devices if each.call_requests_disabled} == {"Astergram", "Desktop"}
+
+
+async def test_alone_it_silences_machines_too(telegram: LocalTelegram, line: Device) -> None:
+    async with device(telegram, LINE, device_model=f"{MACHINE}b"):
+        assert view_of(await look(Session(line.client), BOT), Step.OTHER_DEVICES_SILENT).state is OPEN
 
 
 async def test_telegram_refuses_to_silence_a_device(telegram: LocalTelegram, line: Device) -> None:
