@@ -230,6 +230,15 @@ async def test_a_message_comes_with_a_fragment_too(page: Site) -> None:
         assert "Saved." in html
 
 
+async def test_a_message_waits_for_a_page_that_somebody_asks_for(page: Site) -> None:
+    """A part that shows itself anew may belong to the page that is just being left."""
+    async with signed_in(page) as admin:
+        await admin.post("/settings/installation", {"company": "Acme"}, allow_redirects=False)
+        live = {"HX-Request": "true", "X-Live": "1"}
+        assert "Saved." not in (await admin.get("/overview/activity", headers=live)).text
+        assert "Saved." in (await admin.get("/settings")).text
+
+
 # Live events
 
 

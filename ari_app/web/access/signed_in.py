@@ -15,8 +15,8 @@ from ari_app.web.access.passkeys import relying_party
 from ari_app.web.access.tokens import MakerRemoved, TokenExpired, role_of
 from ari_app.web.http.context import IDENTITY, Identity, identity, web_of
 from ari_app.web.http.cookies import SECRET_BYTES, csrf_of
-from ari_app.web.http.errors import METRICS, PROBES, PageError, is_api
-from ari_app.web.http.middlewares import BEARER, LIVE_HEADER, UNATTENDED_PATHS, is_open, remote
+from ari_app.web.http.errors import METRICS, PROBES, PageError, is_api, is_live
+from ari_app.web.http.middlewares import BEARER, UNATTENDED_PATHS, is_open, remote
 from ari_app.web.http.roles import SAFE_METHODS, Role
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _is_use(request: web.Request) -> bool:
     """Whether somebody has done something: an open page asks again at each event, for as long as it is open."""
     if request.method not in SAFE_METHODS:
         return True
-    return request.path not in UNATTENDED_PATHS and LIVE_HEADER not in request.headers
+    return request.path not in UNATTENDED_PATHS and not is_live(request)
 
 
 async def _bearer(request: web.Request, authorization: str) -> Identity:

@@ -9,12 +9,15 @@ from typing import Any
 from aiohttp import web
 
 from ari_app.i18n import Message
+from ari_app.web.http.roles import SAFE_METHODS
 
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 HEALTH, READY, METRICS = "/health", "/ready", "/metrics"
 """Where programs that watch others look for it."""
+LIVE_HEADER = "X-Live"
+"""Sent with what a page asks for when an event comes; the macro `live` in components.html adds it."""
 PROBES = frozenset({HEALTH, READY})
 PROGRAM_PATHS = PROBES | {"/api", METRICS}
 
@@ -44,6 +47,14 @@ def is_api(request: web.BaseRequest) -> bool:
 def is_htmx(request: web.BaseRequest) -> bool:
     """Whether a page is asking for a part of itself."""
     return "HX-Request" in request.headers
+
+
+def is_live(request: web.BaseRequest) -> bool:
+    """Whether nobody has asked for it: a page shows a part of itself anew, for an event has come.
+
+    What is clicked in such a part has the header, too.
+    """
+    return LIVE_HEADER in request.headers and request.method in SAFE_METHODS
 
 
 def problem(refused: PageError, translate: Callable[[object], str]) -> web.Response:

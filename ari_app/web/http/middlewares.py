@@ -16,8 +16,6 @@ from ari_app.web.http.errors import PageError, is_api, is_htmx
 from ari_app.web.http.roles import ANYBODY, SAFE_METHODS, route_of, route_roles_of
 
 UNATTENDED_PATHS = frozenset({"/events", "/api/events", "/alive"})
-LIVE_HEADER = "X-Live"
-"""Sent with what a page asks for when an event comes; the macro `live` in components.html adds it."""
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"
 BEARER = "bearer "
 ENROL = "/account/two-factor"

@@ -26,7 +26,7 @@ from markupsafe import Markup
 
 from ari_app import __version__, zones
 from ari_app.web.http.context import identity, web_of
-from ari_app.web.http.errors import is_htmx
+from ari_app.web.http.errors import is_htmx, is_live
 from ari_app.web.http.flash import flashes_of
 from ari_app.web.http.roles import route_roles_of
 from ari_app.web.ui import formats
@@ -90,7 +90,7 @@ class Templates:
             "zone": its.services.zone,
             "timezone": _shown_zone(its.services.zone, its.clock()),
             "version": __version__,
-            "messages": flashes_of(request).take(who.digest) if who.digest else [],
+            "messages": flashes_of(request).take(who.digest) if who.digest and not is_live(request) else [],
         }
         text = environment.get_template(template).render(base | values)
         if is_htmx(request) and base["messages"]:
