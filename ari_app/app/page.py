@@ -20,10 +20,14 @@ from ari_app.app.storage import Storage
 from ari_app.app.upkeep import Upkeep
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import EventBus
+from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.control import ClusterControl
+from ari_app.cluster.live_calls import LiveCalls, MachineCall
 from ari_app.config import Settings
 from ari_app.lines.account_setup import AccountSetup
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.manager import LineManager
+from ari_app.reports.history import CallRecord, History
 from ari_app.reports.metrics import Metrics
 from ari_app.web.http.listening import ListeningSockets
 from ari_app.web.http.services import Services
@@ -84,9 +88,28 @@ async def open_page(
         updates=upkeep.updates,
         ami=outboxes.ami,
         cluster=cluster.control,
+        cluster_calls=_cluster_calls(cluster.control, storage.history, calls.registry),
     )
     async with serving(services, settings.web, sockets, settings.oidc) as web:
         yield ServedPage(services, web)
+
+
+def _cluster_calls(control: ClusterControl | None, history: History, registry: CallRegistry) -> LiveCalls | None:
+    if control is None:
+        return None
+
+    def own() -> list[MachineCall]:
+        return [_shown(each) for each in history.live()]
+
+    calls = LiveCalls(control.engine, control.others, own, registry.hang_up)
+    calls.serve()
+    return calls
+
+
+def _shown(record: CallRecord) -> MachineCall:
+    its = record.call
+    who = its.name or its.phone or its.username or its.peer
+    return MachineCall(its.id, its.began_at, its.direction, its.line, who, its.pbx_party, record.state.value)
 
 
 def _look_around(

@@ -1,6 +1,7 @@
 """`astergram cluster`: the machines with the same lines, through the API of the running program."""
 
 import argparse
+from datetime import datetime
 from typing import Any
 
 from rich.markup import escape
@@ -13,7 +14,13 @@ PATH = "/cluster"
 
 
 async def run(options: argparse.Namespace, api: Api) -> None:
-    """Show them, or move a line; raises RequestRefused."""
+    """Show them or their calls, move a line, or hang a call up; raises RequestRefused."""
+    if options.action == "hangup":
+        await api.ask("POST", f"{PATH}/hangup", {"machine": options.machine, "id": options.id})
+        return print(f"call {options.id} is being ended")
+    if options.action == "calls":
+        calls = await api.ask("GET", f"{PATH}/calls")
+        return show_json(calls) if options.json else show(_calls(calls))
     if options.action == "move":
         found = await api.ask("POST", f"{PATH}/move", {"line": options.number, "machine": options.machine})
     else:
@@ -23,6 +30,20 @@ async def run(options: argparse.Namespace, api: Api) -> None:
     if found["trouble"]:
         print(f"The NATS servers do not answer: {found['trouble']}")
     return show(_machines(found))
+
+
+def _calls(found: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("Machine", "Call", "Line", "Direction", "Who", "Phone", "State", "Began"):
+        table.add_column(column)
+    for each in found:
+        if each["calls"] is None:
+            table.add_row(each["machine"], "does not answer")
+        for call in each["calls"] or ():
+            began = f"{datetime.fromtimestamp(call['began_at']).astimezone():%H:%M:%S}"
+            named = (call["id"], call["line"], call["direction"], escape(call["who"]), escape(call["pbx_party"]))
+            table.add_row(each["machine"], *named, call["state"], began)
+    return table
 
 
 def _machines(found: dict[str, Any]) -> Table:

@@ -266,9 +266,19 @@ def _cluster(add: "_Adder") -> None:
         "the machines with the same lines, and which lines each holds",
         "cluster",
         f"cluster move {LINE} pbx-2",
+        "cluster calls",
         json=True,
     )
     actions = cluster.add_subparsers(dest="action", metavar="ACTION")
+    calls = actions.add_parser("calls", help="the live calls of the other machines", examples=("cluster calls",))
+    calls.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON, for a program")
+    _configured(calls, argparse.SUPPRESS)
+    ending = actions.add_parser(
+        "hangup", help="end a call of another machine", examples=("cluster hangup pbx-2 0f3a5c7e9b1d",)
+    )
+    _configured(ending, argparse.SUPPRESS)
+    ending.add_argument("machine", metavar="MACHINE", help="which has the call")
+    ending.add_argument("id", metavar="CALL", help="as `astergram cluster calls` shows it")
     move = actions.add_parser("move", help="have another machine hold a line", examples=(f"cluster move {LINE} pbx-2",))
     _configured(move, argparse.SUPPRESS)
     _completed(move.add_argument("number", metavar="NUMBER", help="the line's number"), cli_complete.numbers)

@@ -128,6 +128,8 @@ _NEEDS: dict[Need, tuple[str, ...]] = {
         "POST /calls",
         "POST /api/calls",
         "POST /calls/{id}/hangup",
+        "POST /cluster/hangup",
+        "POST /api/cluster/hangup",
         "POST /api/calls/{id}/hangup",
         f"GET {_LINE}/try",
         f"GET {_LINE}/try/call",

@@ -153,6 +153,13 @@ async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tm
         async with answered(set_stage, tmp_path, BORIS) as second:
             await second.confirm(tone, None)
             assert len(await a.live()) == 1 and len(await b.live()) == 1
+            # An administrator of either machine sees it, and ends it.
+            async with program(a.settings) as api:
+                (theirs,) = await api.ask("GET", "/cluster/calls")
+                (shown,) = theirs["calls"]
+                assert (theirs["machine"], shown["line"], shown["state"]) == ("b", LINE, "talking")
+                await api.ask("POST", "/cluster/hangup", {"machine": "b", "id": shown["id"]})
+            await second.ended()
     assert await answers(set_stage, written=True) == [AUTO_ANSWER]
 
     # An administrator of either machine has the line moved.

@@ -17,7 +17,9 @@ from ari_app.api_client import RequestRefused
 from ari_app.api_client import program as api_of
 from ari_app.cli import cluster as cli_cluster
 from ari_app.cli.parser import parse
+from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.control import MoveRefused
+from ari_app.cluster.live_calls import MachineCall, MachineCalls
 from ari_app.cluster.members import Member
 from ari_app.i18n import message
 from ari_app.lines.settings import LineSettings
@@ -47,8 +49,8 @@ class TwoMachines:
 
 
 @asynccontextmanager
-async def with_a_line(folder: Path, cluster: TwoMachines) -> AsyncIterator[Site]:
-    async with site(folder, cluster=cluster) as page:
+async def with_a_line(folder: Path, cluster: TwoMachines, **services: Any) -> AsyncIterator[Site]:
+    async with site(folder, cluster=cluster, **services) as page:
         page.services.lines._settings[LINE] = LineSettings.of({"number": LINE, "name": "Sales"})
         yield page
 
@@ -121,3 +123,71 @@ async def test_a_line_is_moved_on_the_overview(tmp_path: Path) -> None:
             assert "/cluster/move" not in (await viewer.get("/")).text
             assert (await viewer.post("/cluster/move", {"line": LINE, "machine": "b"})).status == 403
     assert cluster.moved == [(LINE, "b")]
+
+
+CALL = MachineCall("0f3a5c7e9b1d", 100.0, "in", LINE, "<b>Anna</b>", "101", "talking")
+
+
+class CallsElsewhere:
+    """Those of b; c does not answer."""
+
+    def __init__(self) -> None:
+        self.live = {CALL.id: CALL}
+
+    async def elsewhere(self) -> list[MachineCalls]:
+        return [MachineCalls("b", tuple(self.live.values())), MachineCalls("c", None)]
+
+    async def hang_up(self, machine: str, call_id: str) -> bool:
+        if machine != "b":
+            raise EngineAway(f"machine {machine} is away")
+        return self.live.pop(call_id, None) is not None
+
+
+async def test_calls_of_other_machines_are_seen_and_ended_on_the_page(tmp_path: Path) -> None:
+    calls = CallsElsewhere()
+    async with site(tmp_path, cluster=TwoMachines(), cluster_calls=calls) as page:
+        async with signed_in(page) as admin:
+            seen = (await admin.get("/overview/elsewhere")).text
+            assert "&lt;b&gt;Anna&lt;/b&gt;" in seen
+            assert "No answer about its calls: c." in seen
+        async with user(page, "viewer") as viewer:
+            assert "/cluster/hangup" not in (await viewer.get("/overview/elsewhere")).text
+            assert (await viewer.post("/cluster/hangup", {"machine": "b", "id": CALL.id})).status == 403
+        async with user(page, "operator") as operator:
+            for machine, said in (
+                ("c", "Machine c does not answer: machine c is away."),
+                ("b", "The call is being ended."),
+                ("b", "The call was over already."),
+            ):
+                assert said in (await operator.post("/cluster/hangup", {"machine": machine, "id": CALL.id})).text
+            assert not calls.live
+            assert "Anna" not in (await operator.get("/overview/elsewhere")).text
+
+
+async def test_and_by_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = CallsElsewhere()
+    async with site(tmp_path, cluster=TwoMachines(), cluster_calls=calls) as page, signed_in(page):
+        async with api_of(socket_of(page)) as api:
+            await cli_cluster.run(parse(["cluster", "calls"]), api)
+            shown = capsys.readouterr().out.splitlines()
+            assert shown[1].split()[:7] == ["b", CALL.id, LINE, "in", CALL.who, "101", "talking"]
+            assert shown[2].split() == ["c", "does", "not", "answer"]
+            await cli_cluster.run(parse(["cluster", "calls", "--json"]), api)
+            assert json.loads(capsys.readouterr().out)[0]["calls"][0]["id"] == CALL.id
+            await cli_cluster.run(parse(["cluster", "hangup", "b", CALL.id]), api)
+            assert not calls.live
+            for machine, said in (("b", "There is no live call"), ("c", "Machine c does not answer")):
+                with pytest.raises(RequestRefused, match=said):
+                    await cli_cluster.run(parse(["cluster", "hangup", machine, CALL.id]), api)
+        async with program(page) as cli:
+            audit = json.loads((await cli.ask("GET", "/api/audit")).text)["entries"]
+            assert {(each["action"], each["subject"]) for each in audit if each["action"] == "call ended"} == {
+                ("call ended", f"{CALL.id} b"),
+            }
+
+
+async def test_alone_there_is_nothing_elsewhere(tmp_path: Path) -> None:
+    async with site(tmp_path) as page, signed_in(page) as admin:
+        assert not (await admin.get("/overview/elsewhere")).text.strip()
+        assert (await admin.post("/cluster/hangup", {"machine": "b", "id": CALL.id})).status == 404
+        assert (await admin.post("/cluster/move", {"line": LINE, "machine": "b"})).status == 404

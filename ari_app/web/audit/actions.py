@@ -139,7 +139,12 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
     ),
     "line moved": ("POST /cluster/move", "POST /api/cluster/move"),
     CALL_PLACED: (f"POST {_LINE}/try", f"POST {_API_LINE}/test-call", "POST /calls", "POST /api/calls"),
-    CALL_ENDED: ("POST /calls/{id}/hangup", "POST /api/calls/{id}/hangup"),
+    CALL_ENDED: (
+        "POST /calls/{id}/hangup",
+        "POST /api/calls/{id}/hangup",
+        "POST /cluster/hangup",
+        "POST /api/cluster/hangup",
+    ),
     "drain begun": ("POST /drain", "PUT /api/drain"),
     "drain cancelled": ("POST /drain/cancel", "DELETE /api/drain"),
     "diagnostics": ("POST /connect/{flavour}/examine", "POST /api/doctor"),

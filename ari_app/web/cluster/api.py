@@ -2,9 +2,12 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.control import ClusterControl, MoveRefused
-from ari_app.i18n import message
+from ari_app.cluster.live_calls import LiveCalls, MachineCall
+from ari_app.i18n import Message, message
 from ari_app.lines.settings import NoSuchLine
+from ari_app.web.calls.api import CallId, UnknownCall
 from ari_app.web.http.notes import notes_of
 from ari_app.web.http.operation import Asked, Operation
 
@@ -13,6 +16,14 @@ class OnlyOne(Exception):
     """There is no cluster."""
 
     sentence = message("This is the only machine: there is no [cluster] in the configuration file.")
+
+
+class MachineSilent(Exception):
+    """Another machine does not answer."""
+
+    def __init__(self, sentence: Message) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
 
 
 class MachineAnswer(BaseModel):
@@ -43,6 +54,41 @@ class Move(BaseModel):
 
     line: str = Field(examples=["+79990000001"])
     machine: str = Field(examples=["pbx-2"])
+
+
+class MachineCallsAnswer(BaseModel):
+    """The calls of a machine now; null where it does not answer."""
+
+    machine: str
+    calls: list[MachineCall] | None
+
+
+class MachineCallId(BaseModel):
+    """A call of another machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    machine: str = Field(examples=["pbx-2"])
+    id: CallId
+
+
+async def get_cluster_calls(asked: Asked) -> list[MachineCallsAnswer]:
+    """The calls that other machines carry now; they are asked for them. Those of this one: GET /api/calls/live."""
+    return [MachineCallsAnswer.model_validate(vars(each)) for each in await _calls(asked).elsewhere()]
+
+
+async def hang_up_elsewhere(asked: Asked, body: MachineCallId) -> None:
+    """End a live call of another machine."""
+    calls = _calls(asked)
+    notes_of(asked.request).subject = f"{body.id} {body.machine}"
+    try:
+        ended = await calls.hang_up(body.machine, body.id)
+    except EngineAway as error:
+        raise MachineSilent(
+            message("Machine {machine} does not answer: {error}.", machine=body.machine, error=str(error))
+        ) from error
+    if not ended:
+        raise UnknownCall(message("There is no live call {id}.", id=body.id))
 
 
 async def get_cluster(asked: Asked) -> ClusterAnswer:
@@ -79,7 +125,27 @@ def _cluster(asked: Asked) -> ClusterControl:
     raise OnlyOne
 
 
+def _calls(asked: Asked) -> LiveCalls:
+    if its := asked.services.cluster_calls:
+        return its
+    raise OnlyOne
+
+
 operations = (
+    Operation(
+        "GET",
+        "/api/cluster/calls",
+        get_cluster_calls,
+        "The live calls of the other machines",
+        errors={404: OnlyOne},
+    ),
+    Operation(
+        "POST",
+        "/api/cluster/hangup",
+        hang_up_elsewhere,
+        "End a live call of another machine",
+        errors={404: (OnlyOne, UnknownCall), 503: MachineSilent},
+    ),
     Operation("GET", "/api/cluster", get_cluster, "The machines of the cluster", errors={404: OnlyOne}),
     Operation(
         "POST",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ari_app.calls.dispatcher import CallDispatcher
     from ari_app.calls.registry import CallRegistry
     from ari_app.cluster.control import ClusterControl
+    from ari_app.cluster.live_calls import LiveCalls
     from ari_app.doctor import Doctor
     from ari_app.lines.account_setup import AccountSetup
     from ari_app.lines.card_files import CardFiles
@@ -60,6 +61,7 @@ class Services:
     updates: UpdateNotice
     ami: AmiReports | None = None
     cluster: ClusterControl | None = None
+    cluster_calls: LiveCalls | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 
     @property

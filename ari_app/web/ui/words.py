@@ -33,6 +33,14 @@ def direction(word: str) -> Message:
     return DIRECTIONS[Direction(word)]
 
 
+def state(word: str) -> Message | str:
+    """How far a call is, as another machine says it, which may be of another version."""
+    try:
+        return STATES[CallState(word)]
+    except ValueError:
+        return word
+
+
 def status(word: str | None) -> Message:
     """TELEGRAM_STATUS, as it is kept; nothing for a call that goes on."""
     try:
