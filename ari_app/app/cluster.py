@@ -15,7 +15,7 @@ from ari_app.bus import RELOAD, EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.control import ClusterControl
-from ari_app.cluster.device_links import ACCEPT, DeviceLinks
+from ari_app.cluster.device_links import DeviceLinks
 from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
@@ -53,9 +53,8 @@ class Cluster:
         """Have this machine's devices accept those of others; gives how theirs accept this machine's."""
         if self.control is None:
             return no_machine
-        engine = self.control.engine
-        links = DeviceLinks(self.secret, engine, self.control.others, accept)
-        engine.serve_in_tasks(ACCEPT, links.answer)
+        links = DeviceLinks(self.secret, self.control.engine, self.control.others, accept)
+        links.serve()
         return links.accepted
 
     def begin_bot(self, tasks: GuardedTasks, bot: Bot) -> None:

@@ -11,9 +11,9 @@ import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from ari_app.cluster.bucket import EngineAway
+from ari_app.cluster.messenger import Messenger
 from ari_app.i18n import Message, message
 from ari_app.logs import line_log
 from ari_app.telegram.errors import TelegramError
@@ -27,13 +27,6 @@ OTHER_SECRET = "another secret"  # noqa: S105 - what is said of it
 log = logging.getLogger(__name__)
 
 
-class AsksMachines(Protocol):
-    """Brings a question to another machine."""
-
-    async def ask(self, address: str, what: str, question: bytes, within_s: float) -> bytes:
-        """What it answers. Raises EngineAway, also where it does not answer."""
-
-
 class DeviceLinks:
     """``others``: the addresses of the machines that are there; ``accept``: has this machine's own device of a line
     accept a login token, and raises TelegramError.
@@ -42,7 +35,7 @@ class DeviceLinks:
     def __init__(
         self,
         secret: str,
-        messenger: AsksMachines,
+        messenger: Messenger,
         others: Callable[[], dict[str, str]],
         accept: Callable[[str, bytes], Awaitable[None]],
     ) -> None:
@@ -50,6 +43,10 @@ class DeviceLinks:
         self._messenger = messenger
         self._others = others
         self._accept = accept
+
+    def serve(self) -> None:
+        """Answer the other machines from now on."""
+        self._messenger.serve_in_tasks(ACCEPT, self._answer)
 
     async def accepted(self, line: str, token: bytes) -> None:
         """Have one of them accept this machine's login token. Raises NotAccepted."""
@@ -68,7 +65,7 @@ class DeviceLinks:
             said.append(f"{machine}: {why}")
         raise NotAccepted(_sentence(line, said))
 
-    async def answer(self, question: bytes) -> bytes:
+    async def _answer(self, question: bytes) -> bytes:
         """What another machine is told: nothing where its token was accepted, else why it was not."""
         try:
             asked = json.loads(question)

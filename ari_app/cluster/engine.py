@@ -16,10 +16,9 @@ from nats.js.kv import KeyValue
 from ari_app.backoff import Backoff
 from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
 from ari_app.cluster.members import address_of
+from ari_app.cluster.messenger import ASK_S
 from ari_app.tasks import GuardedTasks, guarded_tasks
 
-ASK_S = 2.0
-"""For one answer of the engine; it is asked again by whoever needs it."""
 CONNECT_S = 2.0  # to one server; then the next one is tried
 PAUSE_S = 0.5  # before a server is tried again
 PING_S, PINGS = 1.5, 2  # a server that answers none of so many is gone, as one whose machine has lost its power

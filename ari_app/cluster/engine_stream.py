@@ -14,7 +14,8 @@ from nats.js.api import Header, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from ari_app.cluster.bucket import EngineAway
-from ari_app.cluster.engine import ASK_S, NatsEngine
+from ari_app.cluster.engine import NatsEngine
+from ari_app.cluster.messenger import ASK_S
 from ari_app.cluster.stream import OutgoingMessage, StreamMessage, StreamState
 
 MOST_MESSAGES = 1_000_000

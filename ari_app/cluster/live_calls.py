@@ -7,9 +7,9 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 from ari_app.cluster.bucket import EngineAway
+from ari_app.cluster.messenger import Messenger
 
 LIVE, HANG_UP = "live-calls", "hang-up"
 """What a machine is asked."""
@@ -39,29 +39,19 @@ class MachineCalls:
     calls: tuple[MachineCall, ...] | None
 
 
-class Asking(Protocol):
-    """Brings what machines ask each other."""
-
-    async def ask(self, address: str, what: str, question: bytes) -> bytes:
-        """What the other one answers. Raises EngineAway, also where it does not answer."""
-
-    def serve(self, what: str, answer: Callable[[bytes], bytes]) -> None:
-        """Answer what the others ask."""
-
-
 @dataclass(frozen=True)
 class LiveCalls:
     """``others``: the address of each machine that is there, by its name; ``own``: the calls of this one."""
 
-    asking: Asking
+    messenger: Messenger
     others: Callable[[], dict[str, str]]
     own: Callable[[], Sequence[MachineCall]]
     hang_up_here: Callable[[str], bool]
 
     def serve(self) -> None:
         """Answer the other machines from now on."""
-        self.asking.serve(LIVE, lambda _: json.dumps([asdict(each) for each in self.own()]).encode())
-        self.asking.serve(HANG_UP, lambda call_id: YES if self.hang_up_here(call_id.decode()) else NO)
+        self.messenger.serve(LIVE, lambda _: json.dumps([asdict(each) for each in self.own()]).encode())
+        self.messenger.serve(HANG_UP, lambda call_id: YES if self.hang_up_here(call_id.decode()) else NO)
 
     async def elsewhere(self) -> list[MachineCalls]:
         """Those of all other machines, by the machine's name."""
@@ -73,11 +63,11 @@ class LiveCalls:
         """End another machine's call, for an administrator; False where it is over. Raises EngineAway."""
         if (address := self.others().get(machine)) is None:
             raise EngineAway(f"there is no machine {machine} in the cluster now")
-        return await self.asking.ask(address, HANG_UP, call_id.encode()) == YES
+        return await self.messenger.ask(address, HANG_UP, call_id.encode()) == YES
 
     async def _of(self, address: str) -> tuple[MachineCall, ...] | None:
         try:
-            answer = json.loads(await self.asking.ask(address, LIVE, b""))
+            answer = json.loads(await self.messenger.ask(address, LIVE, b""))
             return tuple(MachineCall(**{name: each[name] for name in MachineCall.__annotations__}) for each in answer)
         except EngineAway as error:
             log.debug("calls of other machines: %s", error)

@@ -11,22 +11,13 @@ from typing import Protocol
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.members import SILENT_S, Member, Members, address_of
+from ari_app.cluster.messenger import Messenger
 from ari_app.telegram.bot_machines import Answer, MachineAway
 
 BOT = "bot"
 """What its lease is called, among those of lines."""
 
 log = logging.getLogger(__name__)
-
-
-class Messenger(Protocol):
-    """Brings what machines ask each other."""
-
-    async def ask(self, address: str, what: str, question: bytes) -> bytes:
-        """Within a few seconds. Raises EngineAway, also where the other machine does not answer."""
-
-    def serve(self, what: str, answer: Answer) -> None:
-        """Answer what the others ask."""
 
 
 class FetchingBot(Protocol):

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.live_calls import LIVE, LiveCalls, MachineCall, MachineCalls
+from tests.fake_messenger import FakeMessenger, Network
 
 ONE = MachineCall("0f3a5c7e9b1d", 1000.0, "in", "+79990000001", "Anna", "101", "talking")
 
 
 class Machine:
-    """What it answers."""
+    """One of three, with its calls."""
 
-    def __init__(self, network: dict[str, Machine], name: str, *calls: MachineCall) -> None:
-        self.network = network
-        self.answers: dict[str, Callable[[bytes], bytes]] = {}
+    def __init__(self, network: Network, name: str, *calls: MachineCall) -> None:
+        self.messenger = FakeMessenger(network, name)
         self.live = {each.id: each for each in calls}
-        network[name] = self
-        others = lambda: {each: each for each in ("a", "b", "c") if each != name}  # noqa: E731
-        self.calls = LiveCalls(self, others, lambda: list(self.live.values()), self.hang_up)
+        others = {each: each for each in ("a", "b", "c") if each != name}
+        self.calls = LiveCalls(self.messenger, lambda: others, lambda: [*self.live.values()], self.hang_up)
         self.calls.serve()
 
     def hang_up(self, call_id: str) -> bool:
         return self.live.pop(call_id, None) is not None
 
-    async def ask(self, address: str, what: str, question: bytes) -> bytes:
-        if address not in self.network or what not in self.network[address].answers:
-            raise EngineAway(f"{address} does not answer")
-        return self.network[address].answers[what](question)
-
-    def serve(self, what: str, answer: Callable[[bytes], bytes]) -> None:
-        self.answers[what] = answer
-
 
 async def test_those_of_the_others_are_seen_and_ended() -> None:
-    network: dict[str, Machine] = {}
+    network: Network = {}
     a, b = Machine(network, "a"), Machine(network, "b", ONE)
     assert await a.calls.elsewhere() == [MachineCalls("b", (ONE,)), MachineCalls("c", None)]
     assert await b.calls.elsewhere() == [MachineCalls("a", ()), MachineCalls("c", None)]
@@ -52,9 +42,9 @@ async def test_those_of_the_others_are_seen_and_ended() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"{}", b"[1]", b'[{"id": "x"}]', b"\xff"])
 async def test_a_machine_of_another_version(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    network: dict[str, Machine] = {}
+    network: Network = {}
     a, b = Machine(network, "a"), Machine(network, "b")
-    b.answers[LIVE] = lambda _: answer
+    b.messenger.answers[LIVE] = lambda _: answer
     assert (await a.calls.elsewhere())[0] == MachineCalls("b", () if answer == b"{}" else None)
-    b.answers[LIVE] = lambda _: json.dumps([vars(ONE) | {"new": 1}]).encode()
+    b.messenger.answers[LIVE] = lambda _: json.dumps([vars(ONE) | {"new": 1}]).encode()
     assert (await a.calls.elsewhere())[0] == MachineCalls("b", (ONE,))

@@ -7,40 +7,29 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ari_app.cluster.bucket import EngineAway
-from ari_app.cluster.device_links import ACCEPT, DeviceLinks
+from ari_app.cluster.device_links import DeviceLinks
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.signin import NotAccepted
+from tests.fake_messenger import FakeMessenger, Network
 
 LINE, TOKEN, SECRET = "+79990000001", b"\x00token\xff", "between us"
-
-
-class Network:
-    """Brings questions to machines by their address."""
-
-    def __init__(self) -> None:
-        self.machines: dict[str, DeviceLinks] = {}
-        self.seen: list[bytes] = []
-
-    async def ask(self, address: str, what: str, question: bytes, within_s: float) -> bytes:
-        assert what == ACCEPT
-        self.seen.append(question)
-        if address not in self.machines:
-            raise EngineAway("no answer")
-        return await self.machines[address].answer(question)
 
 
 class Devices:
     """The machines, and what each device has accepted."""
 
     def __init__(self) -> None:
-        self.network = Network()
+        self.network: Network = {}
         self.accepted: list[tuple[str, str, bytes]] = []
 
     def machine(self, name: str, secret: str = SECRET, *, ready: bool = True, others: str = "") -> DeviceLinks:
-        links = DeviceLinks(secret, self.network, lambda: {each: each for each in others}, self._accept(name, ready))
-        self.network.machines[name] = links
+        messenger = FakeMessenger(self.network, name)
+        links = DeviceLinks(secret, messenger, lambda: {each: each for each in others}, self._accept(name, ready))
+        links.serve()
         return links
+
+    def asked(self) -> list[bytes]:
+        return [question for each in self.network.values() for question in each.asked]
 
     def _accept(self, name: str, ready: bool) -> Callable[[str, bytes], Awaitable[None]]:
         async def accept(line: str, token: bytes) -> None:
@@ -58,7 +47,7 @@ async def test_another_machine_accepts() -> None:
     devices.machine("d")
     await new.accepted(LINE, TOKEN)
     assert devices.accepted == [("d", LINE, TOKEN)]
-    assert SECRET.encode() not in b"".join(devices.network.seen)
+    assert SECRET.encode() not in b"".join(devices.asked())
 
 
 async def test_why_none_does_is_said() -> None:
@@ -69,7 +58,7 @@ async def test_why_none_does_is_said() -> None:
     with pytest.raises(NotAccepted) as refused:
         await new.accepted(LINE, TOKEN)
     said = str(refused.value)
-    assert "b: no answer" in said
+    assert "b: b does not answer" in said
     assert f"c: line {LINE} is signed out" in said
     assert "d: it has another secret under [cluster]" in said
     assert "scan the code" in said
@@ -87,10 +76,9 @@ async def test_nothing_is_asked_without_a_secret_and_nothing_is_accepted() -> No
     devices.machine("b", "")
     with pytest.raises(NotAccepted, match="Set the same secret"):
         await new.accepted(LINE, TOKEN)
-    assert devices.network.seen == []
-    forged = DeviceLinks("x", devices.network, lambda: {"b": "b"}, devices._accept("x", True))
+    assert devices.asked() == []
     with pytest.raises(NotAccepted):
-        await forged.accepted(LINE, TOKEN)
+        await devices.machine("x", "x", others="b").accepted(LINE, TOKEN)
     assert devices.accepted == []
 
 
@@ -100,11 +88,11 @@ async def test_a_request_that_was_changed_is_refused(changed: dict[str, str]) ->
     new = devices.machine("a", others="b")
     b = devices.machine("b")
     await new.accepted(LINE, TOKEN)
-    question = json.loads(devices.network.seen[0]) | changed
-    assert await b.answer(json.dumps(question).encode()) == b"it has another secret under [cluster]"
+    question = json.loads(devices.asked()[0]) | changed
+    assert await b._answer(json.dumps(question).encode()) == b"it has another secret under [cluster]"
     assert len(devices.accepted) == 1
 
 
 @pytest.mark.parametrize("question", [b"", b"[]", b"{}", b"\xff", b'{"line": 1, "token": "zz", "signature": 2}'])
 async def test_what_is_not_understood(question: bytes) -> None:
-    assert (await Devices().machine("a").answer(question)).startswith(b"not understood")
+    assert (await Devices().machine("a")._answer(question)).startswith(b"not understood")

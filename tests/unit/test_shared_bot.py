@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.duty import UNFIT_S
 from ari_app.cluster.engine_leases import RENEWALS, EngineLeases, Owner
 from ari_app.cluster.members import WORD_S, Member, Members, address_of
 from ari_app.cluster.shared_bot import BotDuty, SharedBot
 from ari_app.tasks import GuardedTasks, guarded_tasks
-from ari_app.telegram.bot_machines import Answer, MachineAway
+from ari_app.telegram.bot_machines import MachineAway
 from tests.fake_engine import Engine, WayToEngine
+from tests.fake_messenger import FakeMessenger
 from tests.fast_time import run
 
 LEASE_S = 20.0
@@ -52,16 +52,6 @@ class Bot:
             self.polls.now.discard(self.name)
 
 
-class NobodyAnswers:
-    """A messenger."""
-
-    async def ask(self, address: str, what: str, question: bytes) -> bytes:
-        raise EngineAway("nobody answers")
-
-    def serve(self, what: str, answer: Answer) -> None:
-        pass
-
-
 @dataclass(eq=False)
 class Machine:
     way: WayToEngine
@@ -86,7 +76,7 @@ def machine(name: str, buckets: tuple[Engine, Engine], polls: Polls, tasks: Guar
     way, clock = WayToEngine(buckets[0]), asyncio.get_running_loop().time
     leases = EngineLeases(way, Owner(name, "1"), LEASE_S, clock)
     members = Members(WayToEngine(buckets[1]), lambda *_: False, clock)
-    shared, bot = SharedBot(name, NobodyAnswers(), BotDuty(leases), members), Bot(name, polls)
+    shared, bot = SharedBot(name, FakeMessenger({}, name), BotDuty(leases), members), Bot(name, polls)
     return Machine(
         way,
         shared,
