@@ -16,6 +16,7 @@ from functools import partial
 
 from ari_app.i18n import Message
 from ari_app.tasks import GuardedTasks, guarded_tasks
+from ari_app.telegram import quick_aiogram
 from ari_app.telegram.bot_api import (
     AT_ONCE,
     BotApi,
@@ -346,9 +347,10 @@ async def introduced(token: str, proxy: Proxy | None = None, api_url: str = "") 
 
 
 def _open(token: str, api_url: str, proxy: Proxy | None) -> AbstractAsyncContextManager[BotApi]:
-    """For a thread: aiogram takes seconds to import. Raises TokenRefused, BotProxyFailed."""
+    """For a thread: aiogram takes a second to import. Raises TokenRefused, BotProxyFailed."""
     if proxy and proxy.kind is ProxyKind.MTPROXY:
         raise BotProxyFailed(NO_BOT_BY_MTPROXY)
+    quick_aiogram.load()
     aiogram_api: OpenBotApi = importlib.import_module("ari_app.telegram.bot_aiogram").aiogram_api
     return aiogram_api(token, api_url, proxy)
 

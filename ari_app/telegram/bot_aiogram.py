@@ -1,4 +1,4 @@
-"""The Bot API by aiogram, which takes seconds to import: `bot.py` does, in a thread, once there is a token."""
+"""The Bot API by aiogram, which takes a second to import: `bot.py` does, in a thread, once there is a token."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -27,9 +27,12 @@ from aiogram.types import (
     InlineQueryResultArticle,
     InputTextMessageContent,
     LinkPreviewOptions,
+    Message,
     Update,
+    User,
 )
 from aiogram.utils.token import TokenValidationError
+from pydantic import BaseModel
 
 from ari_app.telegram.bot_api import (
     AT_ONCE,
@@ -51,6 +54,21 @@ from ari_app.telegram.proxy_http import PROXY_ERRORS
 from ari_app.telegram.proxy_route import proxy_failed
 
 REQUEST_S = 10
+USED: tuple[type[BaseModel], ...] = (
+    Update,
+    User,
+    Message,
+    InlineKeyboardMarkup,
+    InlineQueryResultArticle,
+    GetMe,
+    GetUpdates,
+    AnswerInlineQuery,
+    AnswerCallbackQuery,
+    SendMessage,
+    EditMessageText,
+)
+for _model in USED:  # here, in the thread, where `quick_aiogram` has left them for later
+    _model.model_rebuild()
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
