@@ -15,8 +15,10 @@ LEG, MEDIA, BRIDGE = "1700.1", "astergram-telegram-1;2", "astergram-telegram-2"
 
 
 @pytest.fixture
-async def ari() -> AsyncIterator[FakeAri]:
-    """An Asterisk with a call of two channels in a bridge."""
+async def ari(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeAri]:
+    """An Asterisk with a call of two channels in a bridge; it has time to answer, also on a busy machine."""
+    monkeypatch.setattr(module, "REQUEST_S", 60.0)
+    monkeypatch.setattr(module, "HANG_UP_S", 60.0)
     async with fake_ari() as fake:
         for channel in (LEG, MEDIA):
             fake.channels[channel] = {"id": channel, "state": "Up", "dialplan": within("Stasis", APP)}
