@@ -8,15 +8,23 @@ Here a model is completed when it is first used, as those of pydantic's ``defer_
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import Any
 
 from pydantic import BaseModel
 
 AIOGRAM = "aiogram"
 
+_loading = threading.Lock()
+
 
 def load() -> None:
-    """Import it; for a thread."""
+    """Import it; for a thread. A second thread waits for the first one."""
+    with _loading:
+        _load()
+
+
+def _load() -> None:
     names: dict[str, Any] = {}
     build = BaseModel.__dict__["model_rebuild"]
 

@@ -4,12 +4,16 @@ import subprocess
 import sys
 
 SCRIPT = """
+import threading
 from pydantic import BaseModel
 before = BaseModel.__dict__["model_rebuild"]
 {first}
 from ari_app.telegram import quick_aiogram
-quick_aiogram.load()
-quick_aiogram.load()
+threads = [threading.Thread(target=quick_aiogram.load) for _ in range(3)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
 assert BaseModel.__dict__["model_rebuild"] is before
 from ari_app.telegram.bot_aiogram import USED
 from aiogram import methods, types
