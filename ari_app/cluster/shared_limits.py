@@ -21,6 +21,12 @@ PAUSES_KEPT_S = 30 * DAY_S
 """Longer than Telegram makes anybody wait; then NATS may forget them. Calls are counted for a day (`DAY_S`)."""
 QUIET_S = 60.0  # after so long without news a watch is begun anew
 AGAIN_S = 2.0  # until NATS is asked again that did not answer
+CLOCKS_APART_S = 60.0
+"""A call that is further in the future is not counted: its machine's clock is wrong."""
+AT_ONCE = 100  # entries, before anything else has its turn
+TIDY_EVERY_S = 60.0
+WRONG = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What comes of reading what another version, or somebody else, has written."""
 NOT_UNDERSTOOD = "limits of the cluster: %s is not understood: another version may have written it"
 
 log = logging.getLogger(__name__)
@@ -35,6 +41,9 @@ class SharedLimits(Protocol):
     def follow(self, line: str, limits: Limits) -> None:
         """Tell a line's limits what other machines were told, from now on."""
 
+    def forget(self, line: str) -> None:
+        """A line has been removed here."""
+
 
 class OwnLimits:
     """Where there is no other machine."""
@@ -45,6 +54,9 @@ class OwnLimits:
 
     def follow(self, line: str, limits: Limits) -> None:
         """Nobody else is told anything."""
+
+    def forget(self, line: str) -> None:
+        """There is nothing to forget."""
 
 
 @dataclass
@@ -98,54 +110,73 @@ class EngineLimits:
                 else:
                     break
 
+    def forget(self, line: str) -> None:
+        """Tell it no more."""
+        self._own.pop(line, None)
+        self._followers.pop(line, None)
+
     async def watch_pauses(self) -> None:
         """Take note of what other machines were told, without an end."""
         async for entry in _all_of(self.pauses):
-            try:
-                its = json.loads(entry.value or b"")
-                line, pause = str(its["line"]), Pause(str(its["request"]), float(its["until"]), str(its["reason"]))
-            except (ValueError, KeyError, TypeError):
-                log.warning(
-                    "limits of the cluster: %s is not understood: another version may have written it", entry.key
-                )
+            now = self.clock()
+            if (said := _pause_of(entry)) is None or not now < said[1].until < now + PAUSES_KEPT_S:
                 continue
+            line, pause = said
             known = self._known_pauses.get((line, pause.request))
-            if pause.until <= self.clock() or (known and known.until >= pause.until):
-                continue
-            self._known_pauses[line, pause.request] = pause
-            self._tell(line, pause)
+            if known is None or known.until < pause.until:
+                self._known_pauses[line, pause.request] = pause
+                self._tell(line, pause)
 
     def _tell(self, line: str, pause: Pause) -> None:
-        if limits := self._followers.get(line):
+        if (limits := self._followers.get(line)) and limits.told(pause):
             self._own[line].pause(pause.request, pause.until, pause.reason)
-            limits.told(pause)
 
     async def watch_calls(self) -> None:
         """Count the calls of other machines, without an end."""
+        tidied_at = self.clock()
         async for entry in _all_of(self.calls):
-            try:
-                its = json.loads(entry.value or b"")
-                line, at, machine = str(its["line"]), float(its["at"]), str(its["machine"])
-            except (ValueError, KeyError, TypeError):
-                log.warning(
-                    "calls of the cluster: %s is not understood: another version may have written it", entry.key
-                )
+            now = self.clock()
+            if (said := _call_of(entry)) is None or entry.key in self._known_calls:
                 continue
-            counted = self.clock() - DAY_S
-            if machine == self.machine or at <= counted or entry.key in self._known_calls:
+            line, at, machine = said
+            if machine == self.machine or not now - DAY_S < at < now + CLOCKS_APART_S:
                 continue
-            self._known_calls = {key: call for key, call in self._known_calls.items() if call[1] > counted}
+            if now - tidied_at > TIDY_EVERY_S:
+                tidied_at = now
+                self._known_calls = {key: call for key, call in self._known_calls.items() if call[1] > now - DAY_S}
             self._known_calls[entry.key] = line, at
             if limits := self._followers.get(line):
                 limits.counts(at)
+
+
+def _pause_of(entry: KeyEntry) -> tuple[str, Pause] | None:
+    try:
+        its = json.loads(entry.value or b"")
+        return str(its["line"]), Pause(str(its["request"]), float(its["until"]), str(its["reason"]))
+    except WRONG:
+        log.warning(NOT_UNDERSTOOD, entry.key)
+        return None
+
+
+def _call_of(entry: KeyEntry) -> tuple[str, float, str] | None:
+    try:
+        its = json.loads(entry.value or b"")
+        return str(its["line"]), float(its["at"]), str(its["machine"])
+    except WRONG:
+        log.warning(NOT_UNDERSTOOD, entry.key)
+        return None
 
 
 async def _all_of(bucket: Bucket) -> AsyncIterator[KeyEntry]:
     """What a bucket has, and whatever comes, again and again: a watch may die in silence."""
     while True:
         try:
+            count = 0
             async for entry in bucket.watch(QUIET_S):
                 yield entry
+                count += 1
+                if count % AT_ONCE == 0:
+                    await asyncio.sleep(0)
         except EngineAway as error:
             log.debug("limits of the cluster: %s", error)
             await asyncio.sleep(AGAIN_S)
@@ -158,7 +189,10 @@ class _SharedLimitStore:
     shared: EngineLimits
 
     async def pauses(self, now: float) -> dict[str, tuple[float, str]]:
-        return await self.own.pauses(now)
+        found = await self.own.pauses(now)
+        for request, (until, reason) in found.items():  # an earlier run may not have come to tell of it
+            self.shared.share(_SharedPause(self.line, Pause(request, until, reason)))
+        return found
 
     def pause(self, request: str, until: float, reason: str) -> None:
         self.own.pause(request, until, reason)
@@ -185,7 +219,7 @@ class _SharedPause:
         """Unless a longer one is there."""
         key = key_of(self.line, self.pause.request)
         known = await limits.pauses.read(key)
-        if known and known.value and json.loads(known.value).get("until", 0.0) >= self.pause.until:
+        if known and (said := _pause_of(known)) and said[1].until >= self.pause.until:
             return
         value = {"line": self.line, **vars(self.pause)}
         await limits.pauses.write(key, json.dumps(value).encode(), known.revision if known else 0)

@@ -100,6 +100,10 @@ class LineFactory:
             is_ours=partial(self._texts.is_ours, number),
         )
 
+    def forget(self, number: str) -> None:
+        """A line is removed."""
+        self._shared_limits.forget(number)
+
     def account(self, settings: LineSettings) -> Account:
         """Its account."""
         return self._accounts.of(settings, self._installation.settings)

@@ -187,6 +187,7 @@ class LineManager:
                 await self._repository.remove(number)
                 self._settings.pop(number, None)
                 self.lines.remove(number)
+                self._factory.forget(number)
             for session in (account.session, signin_session(account), replaced_session(account)):
                 try:
                     await asyncio.to_thread(remove_session, session)

@@ -8,7 +8,7 @@ Telegram for what it has just been told to leave. A pause is for one kind of req
 import asyncio
 import logging
 import time
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -108,8 +108,11 @@ class Limits:
             )
             return
         for request, (until, reason) in pauses.items():
-            if request not in self._pauses:
+            if request not in self._pauses or self._pauses[request].until < until:
                 self._pauses[request] = Pause(request, until, reason)
+        for pause in self._pauses.values():  # of another machine, which were told before this one was at work
+            if pause.until > pauses.get(pause.request, (0.0, ""))[0]:
+                self._memory.pause(pause.request, pause.until, pause.reason)
         self._calls = sorted({*calls, *self._calls})
         self._remembers = True
 
@@ -171,20 +174,25 @@ class Limits:
             for each in {request, CALL}:
                 await self._pause(each, FROZEN_S, word)
 
-    def told(self, pause: Pause) -> None:
-        """Another device of this account was told to leave a request."""
+    def told(self, pause: Pause) -> bool:
+        """Another device of this account was told to leave a request. False where that is not to be kept now: it is
+        left for longer anyway, or the line is not at work yet, and keeps it then.
+        """
         known = self._pauses.get(pause.request)
         if pause.until <= self._clock() or (known and known.until >= pause.until):
-            return
+            return False
         if self._entered:
             self._begin(pause)
         else:
             self._pauses[pause.request] = pause
+        return self._entered
 
     def counts(self, at: float) -> None:
         """Another device of this account called somebody then."""
-        if at not in self._calls:
-            insort(self._calls, at)
+        del self._calls[: bisect_right(self._calls, self._clock() - DAY_S)]
+        place = bisect_left(self._calls, at)
+        if self._calls[place : place + 1] != [at]:
+            self._calls.insert(place, at)
 
     async def _pause(self, request: str, seconds: float, reason: str) -> None:
         if not _is_held_back(request):

@@ -106,6 +106,9 @@ class World:
     def line(self, settings: LineSettings) -> Any:
         return FakeLine(settings.number, self.account(settings))
 
+    def forget(self, number: str) -> None:
+        """Nobody is told of it anyway."""
+
     def account(self, settings: LineSettings) -> Account:
         return self.accounts.of(settings, InstallationSettings(api_id=1, api_hash="hash"))
 

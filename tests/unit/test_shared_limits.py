@@ -214,15 +214,75 @@ def test_what_another_version_has_written_is_left_out(caplog: pytest.LogCaptureF
         servers = Servers()
         async with machine("a", servers) as a, a.line() as here:
             until = asyncio.get_running_loop().time() + DAY_S
-            for number, value in enumerate((b"", b"[]", b"{}", b'{"line": 1}', b"\xff")):
+            wrong = [b"", b"[]", b"{}", b"1", b'{"line": 1}', b"\xff"]
+            for at in (b"1" * 400, b"NaN", b"Infinity", b"1e12", b"-1e5"):
+                wrong.append(b'{"line": "%s", "request": "x", "reason": "R", "until": %s}' % (LINE.encode(), at))
+                wrong.append(b'{"line": "%s", "machine": "b", "at": %s}' % (LINE.encode(), at))
+            for number, value in enumerate(wrong):
                 servers.pauses.write(str(number), value, 0)
                 servers.calls.write(str(number), value, 0)
-            servers.pauses.write(
-                "x", json.dumps({"line": LINE, "request": CALL, "until": until, "reason": "R", "new": 1}).encode(), 0
-            )
+            # Nor does it stand in the way of what is right.
+            servers.pauses.write("79990000001.messages.sendMessage", b'{"until": "soon"}', 0)
+            await here.learn("messages.sendMessage", flood(100))
+            pause = {"line": LINE, "request": CALL, "until": until, "reason": "R", "new": 1}
+            servers.pauses.write("x", json.dumps(pause).encode(), 0)
             await asyncio.sleep(SOON_S)
-            assert set(here.pauses) == {CALL}
+            assert set(here.pauses) == {CALL, "messages.sendMessage"}
             assert here._calls == []
+            assert b"FLOOD_WAIT_100" in (servers.pauses.entries["79990000001.messages.sendMessage"].value or b"")
 
     run(scene)
     assert "another version may have written it" in caplog.text
+
+
+def test_the_longer_one_is_kept_whatever_comes_first() -> None:
+    async def scene() -> None:
+        servers, memory = Servers(), {LINE: Memory({CALL: (5000.0, "PEER_FLOOD")})}
+        async with machine("a", servers) as a, a.line() as here:
+            await here.learn(CALL, flood(10))
+            await asyncio.sleep(SOON_S)
+            async with machine("b", servers, memory) as b:
+                await asyncio.sleep(SOON_S)
+                async with b.line() as there:
+                    await asyncio.sleep(SOON_S)
+                    assert there.pauses[CALL][0] > 4900
+                    assert memory[LINE].kept[CALL][0] == 5000
+                    assert here.pauses[CALL][0] > 4900, "what an earlier run was told is told"
+
+    run(scene)
+
+
+def test_a_removed_line_is_told_nothing() -> None:
+    async def scene() -> None:
+        servers, memory = Servers(), dict[str, Memory]()
+        async with machine("a", servers) as a, machine("b", servers, memory) as b, a.line() as here, b.line() as there:
+            b.shared.forget(LINE)
+            await here.learn(CALL, flood(100))
+            await here.admit("messages.sendMessage")
+            await asyncio.sleep(SOON_S)
+            assert not there.pauses
+            assert not memory[LINE].kept
+
+    run(scene)
+
+
+def test_many_calls_are_counted_while_other_things_go_on() -> None:
+    async def scene() -> None:
+        servers, turns = Servers(), 0
+        for number in range(5000):
+            value = json.dumps({"line": LINE, "machine": "b", "at": number * 1e-9})
+            servers.calls.write(f"c{number}", value.encode(), 0)
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with machine("a", servers) as a, a.line() as here, guarded_tasks() as tasks:
+            tasks.spawn(others(), "others")
+            while len(here._calls) < 5000:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+            assert turns >= 40
+
+    run(scene)
