@@ -169,7 +169,7 @@ async def sign_in(api: Api, path: str, options: argparse.Namespace) -> None:
             view = await api.ask("POST", f"{path}/sign-in", {"way": way})
             if view["refusal"] == NOT_ACCEPTED:
                 raise RequestRefused(view["error"])
-            await _converse(api, path, view, changes)
+            await _converse(api, path, view, changes, shown=view["qr_url"] if options.by_machine else None)
             signed_in = True
         finally:
             if not signed_in:
@@ -180,8 +180,8 @@ async def sign_in(api: Api, path: str, options: argparse.Namespace) -> None:
     await set_up(api, path, yes=options.setup, ask=at_terminal())
 
 
-async def _converse(api: Api, path: str, view: dict[str, Any], changes: AsyncIterator[Any]) -> None:
-    shown = ""
+async def _converse(api: Api, path: str, view: dict[str, Any], changes: AsyncIterator[Any], shown: str | None) -> None:
+    """``shown``: the QR code that nobody has to scan."""
     while True:
         if view["error"]:
             print(view["error"])

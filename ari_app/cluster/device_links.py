@@ -6,6 +6,7 @@ which is on the machines and never in NATS.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -22,7 +23,9 @@ from ari_app.telegram.signin import NotAccepted
 ACCEPT = "accept-login"
 ACCEPT_S = 12.0
 """For the other machine to ask Telegram, which it gives 10 s."""
-OTHER_SECRET = "another secret"  # noqa: S105 - what is said of it
+ALL_S = 20.0
+"""For all machines that are asked: a token lasts 30 s (core.telegram.org/api/qr-login)."""
+LONGEST_REASON = 200
 
 log = logging.getLogger(__name__)
 
@@ -54,26 +57,34 @@ class DeviceLinks:
             raise NotAccepted(message("Set the same secret under [cluster] on each machine first."))
         question = json.dumps({"line": line, "token": token.hex(), "signature": self._signature(line, token)}).encode()
         said: list[str] = []
-        for machine, address in sorted(self._others().items()):
-            try:
-                why = (await self._messenger.ask(address, ACCEPT, question, ACCEPT_S)).decode()
-            except (EngineAway, UnicodeDecodeError) as error:
-                why = str(error)
-            if not why:
-                line_log(log, line).info("sign-in: machine %s has accepted", machine)
-                return
-            said.append(f"{machine}: {why}")
+        try:
+            async with asyncio.timeout(ALL_S):
+                for machine, address in sorted(self._others().items()):
+                    if not (why := await self._refusal(address, question)):
+                        return line_log(log, line).info("sign-in: machine %s has accepted", machine)
+                    said.append(f"{machine}: {why}")
+        except TimeoutError:
+            said.append(f"no more answers within {ALL_S:g} s")
         raise NotAccepted(_sentence(line, said))
+
+    async def _refusal(self, address: str, question: bytes) -> str:
+        """Why a machine has not accepted; empty where it has."""
+        try:
+            answer = await self._messenger.ask(address, ACCEPT, question, ACCEPT_S)
+        except EngineAway as error:
+            return str(error)
+        return answer[:LONGEST_REASON].decode(errors="replace")
 
     async def _answer(self, question: bytes) -> bytes:
         """What another machine is told: nothing where its token was accepted, else why it was not."""
         try:
             asked = json.loads(question)
             line, token, signature = str(asked["line"]), bytes.fromhex(asked["token"]), str(asked["signature"])
-        except (ValueError, KeyError, TypeError):
+            ours = self._secret and hmac.compare_digest(signature.encode(), self._signature(line, token).encode())
+        except (ValueError, KeyError, TypeError, RecursionError):
             return b"not understood: another version?"
-        if not self._secret or not hmac.compare_digest(signature.encode(), self._signature(line, token).encode()):
-            line_log(log, line).warning("sign-in: another machine has asked with %s, and was refused", OTHER_SECRET)
+        if not ours:
+            log.warning("a machine that has another secret under [cluster] has asked to be signed in: refused")
             return b"it has another secret under [cluster]"
         try:
             await self._accept(line, token)

@@ -171,7 +171,11 @@ class NatsEngine:
 
 
 async def _answer_slowly(asked: Msg, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
-    await asked.respond(await answer(asked.data))
+    found = await answer(asked.data)
+    try:
+        await asked.respond(found)
+    except Exception as error:  # noqa: BLE001 - the connection is gone meanwhile, which its own task tells
+        log.debug("an answer to another machine: %r", error)
 
 
 class NatsBucket:

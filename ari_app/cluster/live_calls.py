@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.messenger import Messenger
 
@@ -23,12 +25,15 @@ class MachineCall:
     """A call now: ``state`` is a `CallState`'s value, ``direction`` a `Direction`'s, ``began_at`` a Unix time."""
 
     id: str
-    began_at: float
+    began_at: FiniteFloat
     direction: str
     line: str
     who: str
     pbx_party: str
     state: str
+
+
+_calls = TypeAdapter(tuple[MachineCall, ...])
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,14 @@ class LiveCalls:
     async def hang_up(self, machine: str, call_id: str) -> bool:
         """End another machine's call, for an administrator; False where it is over. Raises EngineAway."""
         if (address := self.others().get(machine)) is None:
-            raise EngineAway(f"there is no machine {machine} in the cluster now")
+            raise EngineAway("it is not in the cluster now")
         return await self.messenger.ask(address, HANG_UP, call_id.encode()) == YES
 
     async def _of(self, address: str) -> tuple[MachineCall, ...] | None:
         try:
-            answer = json.loads(await self.messenger.ask(address, LIVE, b""))
-            return tuple(MachineCall(**{name: each[name] for name in MachineCall.__annotations__}) for each in answer)
+            return _calls.validate_json(await self.messenger.ask(address, LIVE, b""))
         except EngineAway as error:
             log.debug("calls of other machines: %s", error)
-        except (ValueError, KeyError, TypeError):
-            log.warning("calls of machine %s: not understood; it may be of another version", address)
+        except ValidationError as error:
+            log.warning("calls of machine %s: not understood (%d errors)", address, error.error_count())
         return None

@@ -276,7 +276,8 @@ class SignIn:
             try:
                 await accept(self.number, answer.token)
             except NotAccepted as error:
-                self._refuse(Refusal("NOT_ACCEPTED", error.sentence))
+                if self.state is SignInState.QR_SHOWN:  # else one had, whose answer was lost
+                    self._refuse(Refusal("NOT_ACCEPTED", error.sentence))
 
     async def _export(self) -> Any:
         """The next token; or, once somebody has scanned the last one, what it leads to."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ari_app.cluster.device_links import DeviceLinks
+from ari_app.cluster import device_links
+from ari_app.cluster.device_links import ACCEPT, DeviceLinks
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.signin import NotAccepted
 from tests.fake_messenger import FakeMessenger, Network
@@ -93,6 +95,39 @@ async def test_a_request_that_was_changed_is_refused(changed: dict[str, str]) ->
     assert len(devices.accepted) == 1
 
 
-@pytest.mark.parametrize("question", [b"", b"[]", b"{}", b"\xff", b'{"line": 1, "token": "zz", "signature": 2}'])
+RUBBISH = (
+    *(b"", b"[]", b"{}", b"\xff", b'{"line": 1, "token": "zz", "signature": 2}'),
+    b'{"line": "\\ud800", "token": "", "signature": ""}',
+)
+
+
+@pytest.mark.parametrize("question", RUBBISH)
 async def test_what_is_not_understood(question: bytes) -> None:
     assert (await Devices().machine("a")._answer(question)).startswith(b"not understood")
+
+
+async def test_a_long_answer_is_cut() -> None:
+    devices = Devices()
+    new = devices.machine("a", others="b")
+
+    async def answer(question: bytes) -> bytes:
+        return b"x" * 1_000_000
+
+    FakeMessenger(devices.network, "b").serve_in_tasks(ACCEPT, answer)
+    with pytest.raises(NotAccepted) as refused:
+        await new.accepted(LINE, TOKEN)
+    assert len(str(refused.value)) < 1000
+
+
+async def test_machines_that_answer_nothing_do_not_hold_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_links, "ALL_S", 0.05)
+    devices = Devices()
+    new = devices.machine("a", others="b")
+
+    async def answer(question: bytes) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    FakeMessenger(devices.network, "b").serve_in_tasks(ACCEPT, answer)
+    with pytest.raises(NotAccepted, match="no more answers within"):
+        await new.accepted(LINE, TOKEN)

@@ -28,9 +28,12 @@ def ending(row: CallRow) -> Message:
     return reason.sentence if reason else Message("")
 
 
-def direction(word: str) -> Message:
-    """A call's direction, as it is kept."""
-    return DIRECTIONS[Direction(word)]
+def direction(word: str) -> Message | str:
+    """A call's direction, as it is kept, or as another machine says it, which may be of another version."""
+    try:
+        return DIRECTIONS[Direction(word)]
+    except ValueError:
+        return word
 
 
 def state(word: str) -> Message | str:
