@@ -327,7 +327,7 @@ async def test_charts_without_calls(admin: Browser) -> None:
 
 
 async def test_whose_call_it_is_in_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cluster = SimpleNamespace(machine="pbx-1")
+    cluster = SimpleNamespace(machine="pbx-1", machines=list, trouble=None)
     async with calls_site(tmp_path, cluster=cluster) as page, signed_in(page) as admin, program(page) as cli:
         theirs = a_call(2, page.clock.now + 2, name="Boris", machine="pbx-2")
         shared = SharedCallRepository(page.services.store)
