@@ -49,8 +49,7 @@ class ClusterControl:
 
     def others(self) -> dict[str, str]:
         """The address of each machine that is there, but for this one, by its name."""
-        there = [member.machine for member, _, is_there in self.machines() if is_there]
-        return {machine: address_of(machine) for machine in there if machine != self.machine}
+        return {each.machine: address_of(each.machine) for each in self.members.others(self.machine)}
 
     async def tell(self, bus: EventBus) -> None:
         """Publish "cluster" whenever what the machines say, or the trouble with NATS, has changed, without an end."""

@@ -71,6 +71,10 @@ class Members:
         now = self.clock()
         return [(each.member, now - each.at) for _, each in sorted(self._heard.items())]
 
+    def others(self, own: str) -> list[Member]:
+        """The machines that are there, but for the one of the name ``own``."""
+        return [member for member, silent_s in self.all() if silent_s < SILENT_S and member.machine != own]
+
     async def announce(self, own: Callable[[], Member]) -> None:
         """Say how this machine is, without an end."""
         while True:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.duty import ByLease
-from ari_app.cluster.members import SILENT_S, Member, Members, address_of
+from ari_app.cluster.members import Members, address_of
 from ari_app.cluster.messenger import Messenger
 from ari_app.telegram.bot_machines import Answer, MachineAway
 
@@ -62,11 +62,7 @@ class SharedBot:
 
     def others(self) -> Sequence[str]:
         """Those that have said something lately."""
-        return [address_of(each.machine) for each in self._others()]
-
-    def _others(self) -> list[Member]:
-        there = [member for member, silent_s in self.members.all() if silent_s < SILENT_S]
-        return [each for each in there if each.machine != self.machine]
+        return [address_of(each.machine) for each in self.members.others(self.machine)]
 
     async def ask(self, address: str, what: str, question: bytes) -> bytes:
         """Raises MachineAway."""
@@ -85,6 +81,6 @@ class SharedBot:
 
     def leave(self) -> None:
         """Have another machine fetch, if there is one; where it does not, this one goes on."""
-        for other in self._others():
+        for other in self.members.others(self.machine):
             if not other.draining and self.duty.hand_over(BOT, other.machine):
                 return
