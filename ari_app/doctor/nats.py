@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from yarl import URL
+
 from ari_app.doctor.findings import Finding, Topic, advice, ok, problem
 from ari_app.doctor.surroundings import NatsServers, Surroundings, is_loopback
 from ari_app.i18n import Message, message
@@ -101,9 +103,8 @@ async def _server(url: str, nats: NatsServers) -> Finding:
 
 
 def _is_open(url: str) -> bool:
-    scheme, _, rest = url.partition("://")
-    host = rest.rpartition(":")[0] if rest.rpartition(":")[2].isdigit() else rest
-    return scheme == "nats" and not is_loopback(host.strip("[]"))
+    its = URL(url)
+    return its.scheme == "nats" and not is_loopback(its.host or "")
 
 
 def _fails(url: str, detail: Message | str, remedy: Message) -> Finding:
