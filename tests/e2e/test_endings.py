@@ -142,8 +142,9 @@ async def test_two_people_talk_on_one_line(play: PlayMaker) -> None:
         stage.person(ANNA) as anna,
         stage.person(BORIS) as boris,
     ):
-        calls = [await anna.call(LINE), await boris.call(LINE)]
-        for _ in calls:
+        calls = []
+        for person in (anna, boris):  # one rings after the other: the phone answers the call that came last
+            calls.append(await person.call(LINE))
             await phone.incoming()
             await phone.answer()
         await asyncio.gather(*(each.confirm(None, None) for each in calls))
