@@ -32,12 +32,16 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
-HEARTBEAT_S = 2.5
-"""A ping this often; without a pong in half that time the connection counts as broken."""
+HEARTBEAT_S = 10.0
+"""A ping this often; without a pong in half that time the connection counts as broken. Not shorter: a program that is
+halted for so long, as on a busy machine, learns that time is up before it reads the pong that came meanwhile."""
 PROBE = "AstergramProbe"
-"""A user event of the application's, asked for as often as a ping is sent: a WebSocket answers pings, and may be told
+"""A user event of the application's, asked for several times a ping: a WebSocket answers pings, and may be told
 nothing. Asterisk takes the application from a new WebSocket where the one before it ends just as the new one comes."""
+PROBES_A_PING = 4
 PROBE_TIMEOUT_S = 2.0
+PROBES_UNTOLD = 2
+"""So many in a row prove it: one alone may have been read too late."""
 RECONNECT = Backoff(first_s=0.2, last_s=3.0, jitter=0.5)
 
 _EVENTS = "GET /events"
@@ -110,19 +114,24 @@ class EventSocket(Reconnecting):
 
     async def _probe(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Close the WebSocket once Asterisk tells it nothing."""
-        while True:
+        untold = 0
+        while untold < PROBES_UNTOLD:
             self._probed.clear()
             try:
                 await self._ask_for_event(PROBE)
                 async with asyncio.timeout(PROBE_TIMEOUT_S):
                     await self._probed.wait()
-            except (TimeoutError, AriNotFound):
-                self._untold = True
-                await socket.close()
-                return
+            except TimeoutError:
+                untold += 1
+                continue
+            except AriNotFound:
+                break
             except AriError as error:
                 logger.debug("%s", error)  # whether Asterisk is there at all, the pings tell
-            await asyncio.sleep(self._heartbeat_s)
+            untold = 0
+            await asyncio.sleep(self._heartbeat_s / PROBES_A_PING)
+        self._untold = True
+        await socket.close()
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> AriError:
         async for message in socket:

@@ -38,6 +38,7 @@ from .ari_helpers import (
 )
 
 CALLER = CallerId("Анна", "+79990000001")
+STALL_S = 4.0
 
 
 @pytest.fixture
@@ -262,6 +263,21 @@ async def test_pings_and_probes_are_answered(asterisk: PrivateAsterisk) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(PROBE_TIMEOUT_S + 1.0):
                 await application.next(events.DISCONNECTED)
+
+
+async def test_a_connection_that_stalls_for_a_moment_is_kept(asterisk: PrivateAsterisk) -> None:
+    """Asterisk has no application between two WebSockets, and declines who is answered just then."""
+    async with (
+        asyncio.timeout(WAIT_S),
+        Proxy(asterisk.http_port) as proxy,
+        connected(asterisk, proxy.ari_url) as client,
+        client.subscribe() as application,
+    ):
+        with proxy.stalled():
+            await asyncio.sleep(STALL_S)
+        await client.userEvents.generate(eventName="after", application=APP)
+        await application.next("ChannelUserevent")
+        assert client.connects == 1
 
 
 async def test_a_subscriber_that_does_not_read_holds_up_nobody(asterisk: PrivateAsterisk) -> None:

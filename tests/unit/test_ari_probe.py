@@ -41,6 +41,16 @@ async def test_an_application_that_is_told_nothing_connects_again(fake: FakeAri)
         await goes_on(fake, client)
 
 
+async def test_one_event_that_does_not_come_proves_nothing(fake: FakeAri) -> None:
+    """A busy machine reads it too late."""
+    async with connected(fake, heartbeat_s=HEARTBEAT_S) as client, asyncio.timeout(WAIT_S):
+        probes, fake.untold = fake.probes, True
+        await eventually(lambda: fake.probes > probes)
+        fake.untold = False
+        await goes_on(fake, client)
+        assert client.connects == 1
+
+
 async def test_an_application_that_asterisk_does_not_know_connects_again(fake: FakeAri) -> None:
     async with connected(fake, heartbeat_s=HEARTBEAT_S) as client, asyncio.timeout(WAIT_S):
         fake.refuse_probes = HTTPStatus.NOT_FOUND
