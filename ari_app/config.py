@@ -318,7 +318,8 @@ class CallSettings(_Section):
             message("What becomes of calls when Astergram is stopped (SIGTERM)"),
             message(
                 "hang_up: they end. hand_over: who talks goes on talking, and the next start has their calls if it "
-                "comes within orphan_s; calls that only ring end. Ctrl-C ends them all."
+                "comes within orphan_s; calls that only ring end. Ctrl-C ends them all. In a cluster, another machine "
+                "takes calls that only ring."
             ),
         ),
     ] = "hang_up"

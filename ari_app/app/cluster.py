@@ -24,6 +24,7 @@ from ari_app.cluster.shared_limits import PAUSES_KEPT_S, EngineLimits, OwnLimits
 from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
 from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
 from ari_app.config import ClusterSettings, ConfigError
+from ari_app.lines.lines import Lines
 from ari_app.lines.sign_ins import no_machine
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot import Bot
@@ -63,14 +64,16 @@ class Cluster:
         if self.bot:
             tasks.supervise(partial(self.bot.keep, bot), "lease of the bot")
 
-    def begin(self, tasks: GuardedTasks, bus: EventBus, registry: CallRegistry) -> None:
+    def begin(self, tasks: GuardedTasks, bus: EventBus, registry: CallRegistry, lines: Lines) -> None:
         """Tell the others from now on how this machine is, and leave its lines to them while it is drained."""
         if control := self.control:
 
             def own() -> Member:
                 calls, draining = len(registry.calls), registry.drain.active
                 fetches = self.bot is not None and self.bot.fetches()
-                return Member(control.machine, __version__, control.duty.lines, calls, draining, fetches)
+                has_room = control.duty.is_able and registry.shortage is None
+                takes = tuple(number for number, line in lines.items() if has_room and line.online)
+                return Member(control.machine, __version__, control.duty.lines, calls, draining, fetches, takes)
 
             tasks.supervise(partial(control.members.announce, own), "word of this machine to the cluster")
             follow = partial(_follow_drain, bus, registry, control.duty, self.bot)
@@ -110,10 +113,15 @@ async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplica
         leases = EngineLeases(engine.bucket("astergram-leases"), owner, settings.lease_s)
         tasks.supervise(leases.watch, "leases of the cluster")
         duty = ByLease(leases, lambda: asterisk.ari.state is ConnectionState.CONNECTED)
-        bucket = engine.bucket("astergram-claims", KEPT_S)
-        claims = EngineClaims(bucket, settings.machine, duty.answers_calls, leases.may_be_held_s)
         members = Members(engine.bucket("astergram-machines"), duty.hand_over)
         tasks.supervise(members.watch, "machines of the cluster")
+        claims = EngineClaims(
+            engine.bucket("astergram-claims", KEPT_S),
+            settings.machine,
+            duty.answers_calls,
+            leases.may_be_held_s,
+            partial(members.others_take, settings.machine),
+        )
         bucket = engine.bucket("astergram-texts", TEXTS_KEPT_S)
         texts = EngineTextClaims(bucket, settings.machine, duty.holds, TEXTS_WAIT * settings.lease_s)
         bot = SharedBot(settings.machine, engine, BotDuty(leases), members)

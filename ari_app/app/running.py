@@ -137,7 +137,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         storage.installation.on_change(upkeep.retention.follow)
         storage.installation.on_change(partial(lines.follow, storage.installation, calls.bot))
         reconciled = _begin(line_tasks, earlier, asterisk, calls, lines.statuses, pbx, upkeep)
-        cluster.begin(line_tasks, bus, calls.registry)
+        cluster.begin(line_tasks, bus, calls.registry, calls.lines)
         await lines.manager.load()
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from ari_app.asterisk.legs import PbxChannel
-from ari_app.calls import events
+from ari_app.calls import events, outcome
 from ari_app.calls.dtmf import DtmfQueue
 from ari_app.calls.events import CallEvent, TimedEvent
 from ari_app.calls.outcome import Direction, Ending, Status
@@ -73,6 +73,7 @@ class Call:
         self.rang_s: float | None = None  # of an outgoing call that is over: how long the person's Telegram rang
         self.refused = False  # before it could begin
         self.talked_s = 0.0  # of a call that is over
+        self.leave: Callable[[], bool] = lambda: False  # to another machine, see `claims.Claim`
         self.parts = CallParts()
         self.audio: MediaProcess | None = None
         self.stats: MediaStats | None = None  # of its audio, as it was measured last
@@ -246,6 +247,11 @@ class Call:
             self._over.set()
             self._connected_or_over.set()
             self.add_event(events.CallEnded.of(ending))
+
+    def stop(self) -> None:
+        """Astergram itself stops: a call that rings is left to another machine, where there is one; or it ends."""
+        if self.ending is None:
+            self.end(outcome.left_to_machine() if self.leave() else outcome.shut_down(self.talking))
 
     async def ended(self) -> None:
         """Wait for whatever ends the call."""

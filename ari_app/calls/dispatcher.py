@@ -136,9 +136,11 @@ class CallDispatcher:
                 begun.set_exception(NotReady("the call was over before it had begun; see the log"))
 
     async def _inbound(self, line: Line, offer: Offer) -> None:
-        async with offer, self._claims.claimed(line.number, offer, lambda: line.online is not None, self._room) as ours:
-            if not ours:
-                return offer.leave_to_other_devices()
+        its_claim = self._claims.claimed(line.number, offer, lambda: line.online is not None, self._room)
+        async with offer, its_claim as claim:
+            if claim is None:
+                offer.leave_to_other_devices()
+                return None
             person = Person.of(offer.peer_id, offer.caller)
             if ending := _refusal(line, offer, person):
                 level = logging.INFO if ending.status is Status.RESTRICTED else logging.WARNING
@@ -150,13 +152,16 @@ class CallDispatcher:
                 async with self._registry.admit(
                     Direction.IN, line.number, str(offer.peer_id), line.max_calls, person
                 ) as call:
+                    call.leave = claim.leave
                     scope = CallScope(call)
+                    scope.on_end(lambda _: claim.told())
                     await scope.run(inbound(scope, line, offer, self._resources, self._keypads))
                 card = self._cards.send_after(call, line)
             except CallRefused as refused:
                 log.info("call from %s refused: %s", offer.peer_id, refused)
                 if self._registry.drain.active and self._registry.drain.leaves_offers:
-                    return offer.leave_to_other_devices()
+                    offer.leave_to_other_devices()
+                    return None
                 await offer.discard(refused.ending.discard)
                 card = self._cards.send(line, person, CardReason.MISSED)
             return self.spawn(card, f"card of {line.number} for {offer.peer_id}")

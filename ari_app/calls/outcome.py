@@ -135,6 +135,11 @@ def shut_down(talking: bool) -> Ending:
     )
 
 
+def left_to_machine() -> Ending:
+    """Astergram itself stops, and another machine of the cluster takes the call, which rings on for the caller."""
+    return Ending(Status.CANCEL, Cause.ANSWERED_ELSEWHERE, DiscardReason.HANGUP, reasons.LeftToMachine())
+
+
 def not_resumed(why: str, talking: bool) -> Ending:
     """An earlier run of Astergram has left the call, and this one can't go on with it."""
     status = Status.ANSWER if talking else Status.ERROR

@@ -52,6 +52,13 @@ class Stopped(EndReason):
 
 
 @dataclass(frozen=True)
+class LeftToMachine(EndReason):
+    """Astergram itself was stopped while the call rang, and another machine of the cluster has it."""
+
+    template: ClassVar = message("Astergram was stopped; left to another machine.")
+
+
+@dataclass(frozen=True)
 class Crashed(EndReason):
     """Astergram was killed, and found the call open when it was started again."""
 

@@ -92,21 +92,21 @@ class CallRegistry:
             call.end(ending(call.direction, call.talking))
         await self._until_no(lambda call: call.line == line)
 
-    async def end_unconnected(self, ending: Ending, within_s: float = 0.0) -> None:
-        """End the live calls in which nobody talks yet, and wait until they, and those that are ending, are over.
+    async def stop_unconnected(self, within_s: float = 0.0) -> None:
+        """Stop the live calls in which nobody talks yet, and wait until they, and those that are ending, are over.
 
         Those in which both parties have answered have ``within_s`` to be connected.
         """
         for call in self.live():
             if not call.talking and not call.connecting:
-                call.end(ending)
+                call.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 for call in self.live():
                     await call.connected_or_over()
         for call in self.live():
             if not call.talking:
-                call.end(ending)
+                call.stop()
         await self._until_no(lambda call: call.ending is not None)
 
     async def _until_no(self, which: Callable[[Call], bool]) -> None:

@@ -137,13 +137,13 @@ class CallScope(Scope):
                 await finish(first, f"beginning of call {self.call.id}", first_s)
         except asyncio.CancelledError as error:
             cancelled = error
-            self.call.end(outcome.shut_down(self.call.talking))
+            self.call.stop()
         self._start(handler, must_end=True)
         try:
             await self.call.ended()
         except asyncio.CancelledError as error:
             cancelled = error
-            self.call.end(outcome.shut_down(self.call.talking))
+            self.call.stop()
         assert self.call.ending is not None
         closing = self._close([*reversed(self._attempts), self], self.call.ending)
         await finish(closing, f"closing of call {self.call.id}", self._close_s)

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from ari_app.app import HandedOver
-from ari_app.calls import outcome
 from ari_app.store.store import FLUSH_S
 
 CONNECTING_S = 8.0
@@ -23,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 async def prepare(its: HandedOver) -> int:
-    """Take no more calls, end those that ring, and have all written; how many are handed over."""
+    """Take no more calls, stop those that ring, and have all written; how many are handed over."""
     registry = its.registry
     registry.drain.begin(len(registry.live()))
-    await registry.end_unconnected(outcome.shut_down(talking=False), CONNECTING_S)
+    await registry.stop_unconnected(CONNECTING_S)
     if its.ami:
         await its.ami.sent()
     await its.store.queue.flush(FLUSH_S)

@@ -1,4 +1,4 @@
-"""Which machine answers a call that comes in: the line's holder, and another one where nothing is heard of it.
+"""Which machine answers a call that comes in: the line's holder, or another one, where it stops or says nothing.
 
 Every machine that has the line sees the call. Telegram gives it to whoever accepts first and tells the others, so that
 a claim only keeps machines out of each other's way: where they cannot ask the engine, Telegram decides.
@@ -10,7 +10,8 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
@@ -21,6 +22,8 @@ SILENT_S = 1.5
 NOBODY_S = 4.0
 """After so long without anybody who takes a call, one that can't take it either has it, to tell the caller so."""
 WORD_S = 0.4  # between two words of whoever rings the PBX
+LEFT_S = 1.5
+"""For the others to be told that a call is left to them; without it they take it after `SILENT_S`."""
 KEPT_S = 3600.0  # longer than a call rings; then the engine may forget it
 
 log = logging.getLogger(__name__)
@@ -34,8 +37,18 @@ class RingingCall(Protocol):
     async def rings_no_more(self) -> None:
         """Wait until somebody is about to answer it, here or elsewhere, or it is over."""
 
-    def leave_to_other_devices(self) -> None:
-        """Take no part in it any more."""
+    def leave_to_other_devices(self) -> bool:
+        """Take no part in it any more; whether it rings on for the others."""
+
+
+class Claim(Protocol):
+    """A call that is this machine's to answer."""
+
+    def leave(self) -> bool:
+        """Leave it to the other machines, as this one stops; False where none could take it, or it rings no more."""
+
+    async def told(self) -> None:
+        """Wait until the others know that it was left to them; returns at once where it was not."""
 
 
 class Claims(Protocol):
@@ -43,7 +56,7 @@ class Claims(Protocol):
 
     def claimed(
         self, line: str, call: RingingCall, is_online: Callable[[], bool], has_room: Callable[[], bool]
-    ) -> AbstractAsyncContextManager[bool]:
+    ) -> AbstractAsyncContextManager[Claim | None]:
         """See `EngineClaims.claimed`."""
 
     async def is_ours(self, line: str, call_id: int) -> bool:
@@ -53,23 +66,30 @@ class Claims(Protocol):
 class EngineClaims:
     """Those of a cluster, as one of its machines sees them.
 
-    ``holds``: whether this machine holds a line; ``may_be_held_s``: for how long yet another one may.
+    ``holds``: whether this machine holds a line; ``may_be_held_s``: for how long yet another one may; ``others_take``:
+    whether another one could take a call to it now.
     """
 
     def __init__(
-        self, bucket: Bucket, machine: str, holds: Callable[[str], bool], may_be_held_s: Callable[[str], float]
+        self,
+        bucket: Bucket,
+        machine: str,
+        holds: Callable[[str], bool],
+        may_be_held_s: Callable[[str], float],
+        others_take: Callable[[str], bool],
     ) -> None:
         self._bucket = bucket
         self._machine = machine
         self._holds = holds
         self._may_be_held_s = may_be_held_s
+        self._others_take = others_take
         self._clock = asyncio.get_running_loop().time
 
     @asynccontextmanager
     async def claimed(
         self, line: str, call: RingingCall, is_online: Callable[[], bool], has_room: Callable[[], bool]
-    ) -> AsyncIterator[bool]:
-        """Wait until a call is this machine's to answer: at once where it holds the line. False where it is not.
+    ) -> AsyncIterator[Claim | None]:
+        """Wait until a call is this machine's to answer: at once where it holds the line. None where it is not.
 
         A machine that hasn't room for it leaves it to the others, and has it only where none of them takes it: any
         device that refuses a call ends it for all. While it rings, and the line ``is_online`` here, the claim is kept
@@ -84,13 +104,13 @@ class EngineClaims:
                 call.leave_to_other_devices()
                 raise
             if taken is None:
-                yield False
+                yield None
                 return
             revision = taken
-            log.warning("call %s to line %s: no other machine takes it, this one does", call.id, line)
+        claim = _EngineClaim(line, key, call, self._others_take, revision)
         async with guarded_tasks() as tasks:
-            tasks.spawn(self._keep(key, revision, call, is_online), f"claim of call {call.id}")
-            yield True
+            tasks.spawn(self._keep(claim, is_online), f"claim of call {call.id}")
+            yield claim
 
     async def is_ours(self, line: str, call_id: int) -> bool:
         """Whether nobody else has taken it, who may do so until we have been silent for long enough.
@@ -119,16 +139,23 @@ class EngineClaims:
         known: KeyEntry | None = None
         heard_at = self._clock()
         while True:
-            silent_s = SILENT_S if can_take() else NOBODY_S
+            silent_s = NOBODY_S if not can_take() else 0.0 if known and _is_left(known) else SILENT_S
             left_s = heard_at + silent_s - self._clock()
             try:
                 if left_s <= 0:
                     async with asyncio.timeout(WORD_S):
-                        return await self._write(key, known.revision if known else 0)
+                        revision = await self._write(key, known.revision if known else 0)
+                    if known and _is_left(known):
+                        log.info("claim of call %s: machine %s has left it to this one", key, _machine(known))
+                    else:
+                        log.warning("claim of call %s: no other machine takes it, this one does", key)
+                    return revision
                 async with asyncio.timeout(left_s):
                     its = await self._bucket.read(key)
                 if its and its != known:
                     known, heard_at = its, self._clock()
+                    if _is_left(its):
+                        continue  # it need not be waited for
             except Conflict:  # a word has come just now
                 known, heard_at = None, self._clock()
             except (EngineAway, TimeoutError) as error:
@@ -139,36 +166,70 @@ class EngineClaims:
             wait_s = heard_at + silent_s - self._clock()
             await asyncio.sleep(min(WORD_S, wait_s if wait_s > 0 else WORD_S))
 
-    async def _keep(self, key: str, revision: int, call: RingingCall, is_online: Callable[[], bool]) -> None:
-        """Say a word of a call for as long as it rings."""
-        async with guarded_tasks() as tasks:
-            over = tasks.spawn(call.rings_no_more(), f"end of ringing of call {key}")
-            while not over.done():
-                try:
+    async def _keep(self, claim: _EngineClaim, is_online: Callable[[], bool]) -> None:
+        """Say a word of a call for as long as it rings, and at the end whether it is left to the others."""
+        try:
+            async with guarded_tasks() as tasks:
+                over = tasks.spawn(claim.call.rings_no_more(), f"end of ringing of call {claim.key}")
+                while not over.done():
                     if is_online():  # else another machine may take it
-                        async with asyncio.timeout(SILENT_S):
-                            revision = await self._write(key, revision)
-                except Conflict:
-                    its = await self._read(key)
-                    if its and _machine(its) != self._machine:
-                        log.warning(
-                            "call %s: answered by machine %s, which has heard nothing of us", key, _machine(its)
-                        )
-                        return call.leave_to_other_devices()
-                    revision = its.revision if its else 0
-                except (EngineAway, TimeoutError) as error:
-                    log.debug("claim of call %s: %s", key, error)
-                await asyncio.wait({over}, timeout=WORD_S)
-        return None
+                        async with _bounded(claim.key, SILENT_S):
+                            await self._say(claim)
+                    await asyncio.wait({over}, timeout=WORD_S)
+            if claim.is_left:
+                async with _bounded(claim.key, LEFT_S):
+                    while not await self._say(claim):
+                        pass
+        finally:
+            claim.all_said.set()
 
-    async def _read(self, key: str) -> KeyEntry | None:
-        with suppress(EngineAway, TimeoutError):
-            async with asyncio.timeout(SILENT_S):
-                return await self._bucket.read(key)
-        return None
+    async def _say(self, claim: _EngineClaim) -> bool:
+        """One word, or that it is left; where another machine has it, it is left to that. False: not said yet."""
+        try:
+            claim.revision = await self._write(claim.key, claim.revision, left=claim.is_left)
+        except Conflict:
+            its = await self._bucket.read(claim.key)
+            if its and _machine(its) != self._machine:
+                log.warning("call %s: answered by machine %s, which has heard nothing of us", claim.key, _machine(its))
+                claim.call.leave_to_other_devices()
+                return True
+            claim.revision = its.revision if its else 0
+            return False
+        return True
 
-    async def _write(self, key: str, last: int) -> int:
-        return await self._bucket.write(key, json.dumps({"machine": self._machine}).encode(), last)
+    async def _write(self, key: str, last: int, *, left: bool = False) -> int:
+        return await self._bucket.write(key, json.dumps({"machine": self._machine, "left": left}).encode(), last)
+
+
+@dataclass(eq=False)
+class _EngineClaim:
+    """A call that this machine has; ``revision``: of its last word of it."""
+
+    line: str
+    key: str
+    call: RingingCall
+    others_take: Callable[[str], bool]
+    revision: int
+    is_left: bool = False
+    all_said: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def leave(self) -> bool:
+        self.is_left = self.others_take(self.line) and self.call.leave_to_other_devices()
+        return self.is_left
+
+    async def told(self) -> None:
+        if self.is_left:
+            await self.all_said.wait()
+
+
+@asynccontextmanager
+async def _bounded(key: str, within_s: float) -> AsyncIterator[None]:
+    """What is asked of the engine, which may be away."""
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except (EngineAway, TimeoutError) as error:
+        log.debug("claim of call %s: %s", key, error)
 
 
 def _machine(entry: KeyEntry) -> str:
@@ -178,15 +239,30 @@ def _machine(entry: KeyEntry) -> str:
         return ""
 
 
+def _is_left(entry: KeyEntry) -> bool:
+    """Whether the machine that had it has left it to the others."""
+    try:
+        return json.loads(entry.value or b"").get("left") is True  # which an earlier version does not say
+    except (ValueError, AttributeError):
+        return False
+
+
 class OnlyMachine:
-    """Claims where there is no cluster: each call is ours."""
+    """Claims where there is no cluster: each call is ours, to its end."""
 
     @asynccontextmanager
     async def claimed(
         self, line: str, call: RingingCall, is_online: Callable[[], bool], has_room: Callable[[], bool]
-    ) -> AsyncIterator[bool]:
+    ) -> AsyncIterator[Claim | None]:
         """At once."""
-        yield True
+        yield self
+
+    def leave(self) -> bool:
+        """To nobody."""
+        return False
+
+    async def told(self) -> None:
+        """Nobody is."""
 
     async def is_ours(self, line: str, call_id: int) -> bool:
         """Whose else."""

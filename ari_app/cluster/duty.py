@@ -51,6 +51,11 @@ class ByLease:
         """Those that it acts for."""
         return tuple(line for line in self._held if self.holds(line))
 
+    @property
+    def is_able(self) -> bool:
+        """Whether this machine can take calls at all."""
+        return self._is_able()
+
     def holds(self, line: str) -> bool:
         """Whether its lease is ours."""
         held = self._held.get(line)
@@ -58,7 +63,7 @@ class ByLease:
 
     def answers_calls(self, line: str) -> bool:
         """Whether it is the first to answer a call to a line."""
-        return self.holds(line) and self._is_able()
+        return self.holds(line) and self.is_able
 
     async def keep(
         self,
@@ -69,7 +74,7 @@ class ByLease:
         """Hold its lease, and again once it was lost or handed over; it is inside ``at_work`` meanwhile."""
         while True:
             await self._at_work.wait()
-            while not (is_ready() and self._is_able()):  # noqa: ASYNC110 - of many things, each with events of its own
+            while not (is_ready() and self.is_able):  # noqa: ASYNC110 - of many things, each with events of its own
                 await asyncio.sleep(LOOK_EVERY_S)
             async with self._leases.hold(line) as held:
                 if not self._at_work.is_set():
@@ -90,7 +95,7 @@ class ByLease:
         loop = asyncio.get_running_loop()
         fit_at = loop.time()
         while not await held.is_lost_within(LOOK_EVERY_S):
-            if is_ready() and self._is_able():
+            if is_ready() and self.is_able:
                 fit_at = loop.time()
             elif loop.time() - fit_at >= UNFIT_S:
                 self._log(held.line).warning(self.UNFIT, UNFIT_S)

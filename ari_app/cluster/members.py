@@ -34,7 +34,7 @@ def address_of(machine: str) -> str:
 @dataclass(frozen=True)
 class Member:
     """What a machine says of itself; ``lines``: the numbers of those whose leases it holds; ``bot``: whether it fetches
-    what is meant for the bot.
+    what is meant for the bot; ``takes``: to which lines it could take a call now, whoever holds them.
     """
 
     machine: str
@@ -43,6 +43,7 @@ class Member:
     calls: int = 0
     draining: bool = False
     bot: bool = False
+    takes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class Members:
     def others(self, own: str) -> list[Member]:
         """The machines that are there, but for the one of the name ``own``."""
         return [member for member, silent_s in self.all() if silent_s < SILENT_S and member.machine != own]
+
+    def others_take(self, own: str, line: str) -> bool:
+        """Whether one of them could take a call to a line now."""
+        return any(line in each.takes for each in self.others(own))
 
     async def announce(self, own: Callable[[], Member]) -> None:
         """Say how this machine is, without an end."""
@@ -109,7 +114,8 @@ class Members:
                     tuple(map(str, said["lines"])),
                     int(said["calls"]),
                     bool(said["draining"]),
-                    bool(said.get("bot")),  # which an earlier version does not say
+                    bool(said.get("bot")),  # which an earlier version does not say, nor what follows
+                    tuple(map(str, said.get("takes", ()))),
                 )
                 known = self._heard.get(member.machine)
                 if known is None or known.revision != entry.revision:  # else a watch has begun anew

@@ -343,13 +343,15 @@ class Offer(PhoneCall):
             self._untaken.cancel()
             self._control.forget(self)
 
-    def leave_to_other_devices(self) -> None:
+    def leave_to_other_devices(self) -> bool:
         """Take no part in it: it rings on wherever else the account is signed in, and Telegram is told nothing.
 
-        Not once this device is about to accept it: Telegram says then whose it is.
+        Not once this device is about to accept it: Telegram says then whose it is. False then, and where it is over.
         """
-        if not self._accepting:
-            self.ends(Discarded(None, 0))
+        if self._accepting or self.over:
+            return False
+        self.ends(Discarded(None, 0))
+        return True
 
     async def rings_no_more(self) -> None:
         """Wait until it is about to be accepted, on whichever device, or has ended."""

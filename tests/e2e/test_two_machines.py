@@ -90,7 +90,8 @@ class Machine:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Any]:
+async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
+    """A stage, NATS, and both machines; its parameter, if any, is their `on_stop`."""
     async with (
         asyncio.timeout(DEMO_S),
         stage(tmp_path, dialplan=DIALPLAN) as set_stage,
@@ -102,7 +103,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Any]:
             configuration = await set_stage.configuration(
                 [{"number": LINE, "context": "soon", "max_calls": 2, "texts": {"en": {"auto_answer": AUTO_ANSWER}}}],
                 name=f"astergram-{name}",
-                calls={"max_calls": 1},
+                calls={"max_calls": 1, "on_stop": getattr(request, "param", "hang_up")},
                 bot=set_stage.bot(),
                 asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
                 cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S, "secret": SECRET},
@@ -227,6 +228,43 @@ async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tm
     # Nor is a text lost that comes before anybody knows that the holder is dead.
     await a.kill()
     assert await answers(set_stage, written=True) == [AUTO_ANSWER]
+
+
+async def takes(machine: Machine, other: Machine) -> None:
+    """Wait until a machine knows that the other one could take a call to the line."""
+    async with program(machine.settings) as api:
+        while True:
+            machines = (await api.ask("GET", "/cluster"))["machines"]
+            if any(LINE in each["takes"] for each in machines if each["machine"] == other.name):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def has_a_call(machine: Machine, state: str) -> None:
+    """Wait until its call has come so far."""
+    while [each["state"] for each in await machine.live()] != [state]:  # noqa: ASYNC110 - no event is at hand
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("scene", ["hang_up", "hand_over"], indirect=True)
+async def test_machines_are_restarted_in_turn_while_calls_ring(scene: Any, tmp_path: Path) -> None:
+    set_stage, _, a, b = scene
+    for stopped, other, caller in ((a, b, ANNA), (b, a, BORIS)):
+        async with program(stopped.settings) as api:
+            await api.ask("POST", "/cluster/move", {"line": LINE, "machine": stopped.name})
+        await takes(stopped, other)
+        async with answered(set_stage, tmp_path, caller) as call:
+            await call.rings()
+            await has_a_call(stopped, "ringing")
+            await stopped.stop()
+            await call.confirm(tmp_path / "tone.wav", None)
+            await has_a_call(other, "talking")
+            await stopped.start()
+            assert len(await other.live()) == 1 and not await stopped.live()
+            assert [type(each).__name__ for each in call.updates].count("PhoneCallAccepted") == 1
+    await histories(a, b, calls=4)
+    statuses = [(machine, status) for machine, status, _ in (await a.history()).values()]
+    assert sorted(statuses) == [("a", "ANSWER"), ("a", "CANCEL"), ("b", "ANSWER"), ("b", "CANCEL")]
 
 
 async def test_each_machine_has_the_history_of_both(scene: Any, tmp_path: Path) -> None:

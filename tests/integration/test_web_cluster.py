@@ -39,7 +39,8 @@ class TwoMachines:
     def machines(self) -> list[tuple[Member, float, bool]]:
         return [
             (Member("a", "1.0", (LINE,), 2, draining=True, bot=True), 0.4, True),
-            (Member("b", "1.0", (LINE,), bot=True), 62.0, False),
+            (Member("b", "1.0", (LINE,), bot=True, takes=(LINE,)), 62.0, False),
+            (Member("c", "1.0", takes=(LINE,)), 0.4, True),
         ]
 
     async def move(self, line: str, machine: str) -> None:
@@ -69,8 +70,9 @@ async def test_which_machines_there_are(tmp_path: Path, capsys: pytest.CaptureFi
     async with site(tmp_path, cluster=TwoMachines()) as page, signed_in(page), api_of(socket_of(page)) as api:
         await cli_cluster.run(parse(["cluster"]), api)
         lines = capsys.readouterr().out.splitlines()
-        assert lines[1].split() == ["a", "(this", "one)", "draining", "1.0", "2", f"{LINE},", "bot"]
-        assert lines[2].split() == ["b", "silent", "for", "62", "s", "1.0", "0", "-"], "what it held is another's"
+        assert lines[1].split() == ["a", "(this", "one)", "draining", "1.0", "2", f"{LINE},", "bot", "-"]
+        assert lines[2].split() == ["b", "silent", "for", "62", "s", "1.0", "0", "-", "-"], "what it held is another's"
+        assert lines[3].split() == ["c", "there", "1.0", "0", "-", LINE]
 
 
 async def test_nats_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def machine(name: str, buckets: tuple[Engine, Engine], tasks: GuardedTasks) -> M
         [
             tasks.supervise(leases.watch, "leases"),
             tasks.supervise(members.watch, "members"),
-            tasks.supervise(lambda: members.announce(lambda: Member(name, "1.0", duty.lines)), "word"),
+            tasks.supervise(lambda: members.announce(lambda: Member(name, "1.0", duty.lines, takes=(LINE,))), "word"),
             tasks.supervise(lambda: duty.keep(LINE, lambda: True), "line"),
         ],
     )
@@ -98,9 +98,12 @@ def test_each_sees_all() -> None:
 def test_one_that_dies_is_seen_to_be_away() -> None:
     async def scene() -> None:
         async with machines("a", "b") as (a, b):
+            assert b.control.members.others_take("b", LINE)
+            assert not b.control.members.others_take("b", "+1")
             await a.dies()
             await asyncio.sleep(SILENT_S + WORD_S)
             assert seen(b)["a"][1] is False
+            assert not b.control.members.others_take("b", LINE)
             await b.holds()
 
     run(scene)
@@ -159,6 +162,7 @@ def test_what_another_version_says_is_left_alone() -> None:
                 await way.write(key, value, 0)
             await asyncio.sleep(2 * WORD_S)
             assert set(seen(a)) == {"a", "y"}
+            assert not a.control.members.others_take("a", LINE), "y does not say so"
 
     run(scene)
 

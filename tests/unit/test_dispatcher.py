@@ -17,13 +17,14 @@ from ari_app.calls import outcome
 from ari_app.calls.admission import Admission
 from ari_app.calls.call import Call
 from ari_app.calls.capacity import AdmissionLimits
+from ari_app.calls.card import reason_for
 from ari_app.calls.dispatcher import CallDispatcher
-from ari_app.calls.events import CalleeOutdated, LineRefused, MediaTimedOut, TelegramRinging
+from ari_app.calls.events import CalleeOutdated, LineRefused, MediaTimedOut, PbxRinging, TelegramRinging
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.parts import LegPart
 from ari_app.calls.progress import CallState
 from ari_app.calls.registry import CallRegistry, LineFull
-from ari_app.cluster.claims import Claims, OnlyMachine
+from ari_app.cluster.claims import Claim, Claims, OnlyMachine
 from ari_app.tasks import FAILURES, guarded_tasks
 from ari_app.telegram.errors import Limited, NotFound
 from ari_app.telegram.lists import Lists
@@ -488,11 +489,22 @@ async def test_an_offer_while_it_is_drained_is_left_to_other_devices(rig: CallRi
 
 
 class OthersHaveRoom(OnlyMachine):
-    """A cluster whose other machines take whatever this one has no room for."""
+    """A cluster whose other machines take whatever this one has no room for, or leaves to them."""
+
+    def __init__(self) -> None:
+        self.call: Any = None
+        self.others_are_told = 0
 
     @asynccontextmanager
-    async def claimed(self, line: str, call: Any, is_online: Any, has_room: Any) -> AsyncIterator[bool]:
-        yield has_room()
+    async def claimed(self, line: str, call: Any, is_online: Any, has_room: Any) -> AsyncIterator[Claim | None]:
+        self.call = call
+        yield self if has_room() else None
+
+    def leave(self) -> bool:
+        return bool(self.call.leave_to_other_devices())
+
+    async def told(self) -> None:
+        self.others_are_told += 1
 
 
 async def test_an_offer_that_this_machine_has_no_room_for_is_left_to_the_others(rig: CallRig) -> None:
@@ -514,6 +526,46 @@ async def test_an_offer_while_this_machine_is_drained_is_left_to_the_others(rig:
         offered(rig, rig.line, it)
         await eventually(lambda: rig.offers[-1].over)
     assert (it.told, it.cards.sent) == ([], [])
+
+
+async def test_a_call_that_rings_when_the_program_stops_is_left_to_the_others(rig: CallRig) -> None:
+    """Telegram is told nothing, the phones show it as answered elsewhere, and nobody says that it was missed."""
+    await rig.telegram.tells(requested())
+    others = OthersHaveRoom()
+    async with dispatching(rig, claims=others) as it:
+        offered(rig, rig.line, it)
+        leg = await rig.dialplan("Down")
+        call = await it.call()
+        await eventually(lambda: PbxRinging in flow(call))
+    await it.over()
+    assert call.ending == outcome.left_to_machine()
+    assert (call.ending.status, call.ending.cause) == (Status.CANCEL, 26)
+    assert rig.ari.queries[f"DELETE /channels/{leg}"] == {"reason": "answered_elsewhere"}
+    assert (it.told, others.others_are_told, call.parts.undiscarded) == ([], 1, ())
+    assert reason_for(call, 0.0) is None
+
+
+async def test_a_call_that_is_being_answered_when_the_program_stops_ends(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    async with dispatching(rig, claims=OthersHaveRoom()) as it:
+        offered(rig, rig.line, it)
+        await rig.dialplan("Up")
+        await rig.telegram.asked_for("phone.acceptCall")
+        call = await it.call()
+    assert call.ending == outcome.shut_down(talking=False)
+    assert it.told == [DISCONNECT]
+
+
+async def test_a_call_that_is_over_is_not_left_to_the_others(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    async with dispatching(rig, claims=OthersHaveRoom()) as it:
+        offered(rig, rig.line, it)
+        await rig.dialplan("Down")
+        call = await it.call()
+        call.end(outcome.by_administrator(Direction.IN, talking=False))
+        call.stop()
+    assert call.ending == outcome.by_administrator(Direction.IN, talking=False)
+    assert it.told == [BUSY]
 
 
 async def test_an_offer_to_a_line_with_all_the_calls_that_it_may_have_is_busy_on_all_machines(rig: CallRig) -> None:

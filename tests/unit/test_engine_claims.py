@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ari_app.cluster.bucket import key_of
-from ari_app.cluster.claims import NOBODY_S, SILENT_S, WORD_S, EngineClaims
+from ari_app.cluster.claims import LEFT_S, NOBODY_S, SILENT_S, WORD_S, Claim, EngineClaims, OnlyMachine
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
@@ -25,13 +25,17 @@ class Call:
     id: int = CALL
     over: asyncio.Event = field(default_factory=asyncio.Event)
     left: bool = False
+    is_being_answered: bool = False
 
     async def rings_no_more(self) -> None:
         await self.over.wait()
 
-    def leave_to_other_devices(self) -> None:
+    def leave_to_other_devices(self) -> bool:
+        if self.is_being_answered:
+            return False
         self.left = True
         self.over.set()
+        return True
 
 
 @dataclass(eq=False)
@@ -49,6 +53,8 @@ class Machine:
     is_online: bool = True
     has_room: bool = True
     others_hold_until: float = 0.0
+    others_take: bool = True
+    claim: Claim | None = None
 
     def offered(self) -> None:
         self.task = self.tasks.spawn(self._handle(), self.name)
@@ -56,12 +62,28 @@ class Machine:
     async def _handle(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        claims = EngineClaims(self.way, self.name, lambda _: self.holds, lambda _: self.others_hold_until - loop.time())
-        async with claims.claimed(LINE, self.call, lambda: self.is_online, lambda: self.has_room) as self.ours:
+        claims = EngineClaims(
+            self.way,
+            self.name,
+            lambda _: self.holds,
+            lambda _: self.others_hold_until - loop.time(),
+            lambda _: self.others_take,
+        )
+        async with claims.claimed(LINE, self.call, lambda: self.is_online, lambda: self.has_room) as self.claim:
+            self.ours = self.claim is not None
             self.took_s = loop.time() - began
             self.said.set()
-            if self.ours:
+            if self.claim:
                 await self.call.over.wait()
+                await self.claim.told()
+
+    async def leaves(self) -> float:
+        """Stop in order; for how many seconds the others are being told."""
+        assert self.claim is not None and self.claim.leave()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await self.claim.told()
+        return loop.time() - began
 
     async def dies(self) -> None:
         self.way.away = True
@@ -236,13 +258,116 @@ def test_a_machine_that_stops_leaves_the_call_to_the_others() -> None:
     run(scene)
 
 
+def test_a_call_that_rings_on_a_machine_that_stops_is_taken_by_another_one_at_once() -> None:
+    async def scene() -> None:
+        async with offered("a", "b", "c") as (a, b, c):
+            await asyncio.sleep(3)
+            assert await a.leaves() < 0.1
+            assert a.call.left
+            await asyncio.sleep(WORD_S + 0.1)
+            first, second = (b, c) if b.ours else (c, b)
+            assert first.ours and first.took_s <= 3 + WORD_S + 0.1 and second.ours is None
+            await asyncio.sleep(30)
+            assert not first.call.left and second.ours is None
+
+    run(scene)
+
+
+def test_one_after_the_other_stops() -> None:
+    async def scene() -> None:
+        async with offered("a", "b", "c") as (a, b, c):
+            await a.leaves()
+            await asyncio.sleep(WORD_S + 0.1)
+            first, second = (b, c) if b.ours else (c, b)
+            await first.leaves()
+            await second.said.wait()
+            assert second.ours and second.took_s <= 2 * WORD_S + 0.2
+
+    run(scene)
+
+
+def test_a_call_is_not_left_where_nobody_could_take_it() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            a.others_take = False
+            assert a.claim and not a.claim.leave() and not a.call.left
+            await a.claim.told()
+            a.others_take, a.call.is_being_answered = True, True
+            assert not a.claim.leave()
+            await asyncio.sleep(30)
+            assert b.ours is None
+
+    run(scene)
+
+
+def test_a_call_is_left_while_the_engine_is_away() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            a.way.away = True
+            assert await a.leaves() <= SILENT_S + LEFT_S
+            await b.said.wait()
+            assert b.ours and b.took_s <= 3 + SILENT_S + WORD_S + 0.1
+
+    run(scene)
+
+
+def test_an_acknowledgement_that_is_lost_keeps_no_call_here() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            a.way.acknowledges = False
+            await asyncio.sleep(2 * WORD_S)
+            a.way.acknowledges = True
+            began = asyncio.get_running_loop().time()
+            await a.leaves()
+            await b.said.wait()
+            assert b.ours and asyncio.get_running_loop().time() - began <= WORD_S + 0.1
+
+    run(scene)
+
+
+def test_a_call_that_was_left_is_refused_where_the_others_are_full_by_now() -> None:
+    async def scene() -> None:
+        async with offered("a", "b", full="b") as (a, b):
+            await asyncio.sleep(3)
+            await a.leaves()
+            await b.said.wait()
+            assert b.ours and NOBODY_S <= b.took_s - 3 <= NOBODY_S + 2 * WORD_S
+
+    run(scene)
+
+
+def test_what_was_left_is_ended_by_the_next_run_only_where_nobody_has_taken_it() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await a.leaves()
+            again = EngineClaims(a.way, "a", lambda _: False, lambda _: 0.0, lambda _: True)
+            assert not await again.is_ours(LINE, CALL)
+            assert b.ours
+        async with offered("a") as (a,):
+            await a.leaves()
+            again = EngineClaims(a.way, "a", lambda _: False, lambda _: 0.0, lambda _: True)
+            assert await again.is_ours(LINE, CALL)
+
+    run(scene)
+
+
+async def test_the_only_machine_leaves_nothing() -> None:
+    call = Call()
+    async with OnlyMachine().claimed(LINE, call, lambda: True, lambda: True) as claim:
+        assert claim and not claim.leave() and not call.left
+        await claim.told()
+
+
 def test_a_run_that_was_killed_ends_only_what_nobody_has_taken() -> None:
     async def scene() -> None:
         async with offered("a", "b") as (a, b):
             await asyncio.sleep(3)
             await a.dies()
             a.way.away = False
-            again = EngineClaims(a.way, "a", lambda _: False, lambda _: 0.0)
+            again = EngineClaims(a.way, "a", lambda _: False, lambda _: 0.0, lambda _: True)
             assert not await again.is_ours(LINE, CALL)
             assert b.ours
             assert await again.is_ours(LINE, CALL + 1)

@@ -82,6 +82,7 @@ NEWER: set[type[Fact]] = {
     reasons.NotTranslated,
     reasons.NotResumed,
     reasons.EndedByPbxMeanwhile,
+    reasons.LeftToMachine,
     *subclasses(Shortage),
 }
 """Reasons that were never kept as text."""

@@ -58,6 +58,17 @@ async def test_what_rings_ends_and_what_talks_is_left_alone() -> None:
     assert done.done == ["told", "written"]
 
 
+async def test_what_rings_is_left_to_another_machine_where_there_is_one() -> None:
+    registry = CallRegistry()
+    async with registry.admit(Direction.IN, LINE, "boris", 9) as call:
+        call.leave = lambda: True
+        preparing = asyncio.create_task(prepare(handed_over(registry, Done())))
+        async with asyncio.timeout(PASSES_S):
+            await call.ended()
+    await preparing
+    assert call.ending == outcome.left_to_machine()
+
+
 @pytest.mark.parametrize("direction", [Direction.IN, Direction.OUT, Direction.BACK], ids=lambda each: each.value)
 @pytest.mark.parametrize("connects", [True, False])
 async def test_who_has_just_answered_may_still_be_connected(

@@ -37,6 +37,7 @@ class MachineAnswer(BaseModel):
     calls: int
     draining: bool
     bot: bool = Field(description="Whether it fetches what is meant for the bot.")
+    takes: list[str] = Field(description="The numbers of the lines to which it could take a call now.")
 
 
 class ClusterAnswer(BaseModel):
@@ -104,6 +105,7 @@ async def get_cluster(asked: Asked) -> ClusterAnswer:
             calls=member.calls,
             draining=member.draining,
             bot=member.bot and is_there,
+            takes=list(member.takes) if is_there else [],
         )
         for member, silent_s, is_there in its.machines()
     ]
