@@ -49,7 +49,7 @@ MUSIC_HZ = 350.0
 MUSIC_S = 10.0
 """Asterisk plays it again and again."""
 
-BIND_FAILURE = re.compile(r".*(?:Unable to bind|Address already in use|bind failed|Unable to open .*socket).*", re.I)
+BIND_FAILURE = re.compile(r"Unable to bind|Address already in use|bind failed|Unable to open .*socket", re.I)
 
 
 class PrivateAsterisk:
@@ -239,8 +239,8 @@ class PrivateAsterisk:
     async def _check(self) -> None:
         """Make sure that the one who answers is this instance, and that each of its ports is its own."""
         log = await asyncio.to_thread(self.log.read_text, errors="replace")
-        if taken := BIND_FAILURE.search(log):
-            raise self._child.error(f"could not have one of its ports ({taken[0].strip()})")
+        if taken := next(filter(BIND_FAILURE.search, log.splitlines()), None):
+            raise self._child.error(f"could not have one of its ports ({taken.strip()})")
         headers = {"Authorization": aiohttp.encode_basic_auth(self.ari_user, self.ari_password)}
         timeout = aiohttp.ClientTimeout(total=CLI_TIMEOUT_S)
         try:

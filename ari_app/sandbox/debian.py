@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 OWN = "own"
 """Suite name that stands for the suite of this machine."""
@@ -57,6 +58,7 @@ class Recipe:
     ``without``: a pattern of packages to leave out although something depends on them.
     ``links``: symbolic links (path in the tree, target) which maintainer scripts would have made.
     ``files``: files (path in the tree, text) of our own.
+    ``outlined``: a pattern of Asterisk's XML documentation, of which only what modules need is kept: `outline`.
     """
 
     suite: str
@@ -66,8 +68,10 @@ class Recipe:
     without: str = ""
     links: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
+    outlined: str = ""
 
 
+ASTERISK_DOCUMENTATION = "usr/share/asterisk/documentation/*.xml"
 FONTS = "etc/fonts/astergram.conf"
 FONTS_TEXT = """\
 <?xml version="1.0"?>
@@ -84,6 +88,7 @@ TREES: Mapping[str, Recipe] = {
         ("asterisk", "asterisk-core-sounds-en-gsm"),
         own_loader=True,
         links=(("usr/share/asterisk/sounds/en", "en_US_f_Allison"),),
+        outlined=ASTERISK_DOCUMENTATION,
     ),
     # An old one that many still run.
     "asterisk-16": Recipe(
@@ -91,6 +96,7 @@ TREES: Mapping[str, Recipe] = {
         ("asterisk", "asterisk-opus", "asterisk-voicemail", "asterisk-core-sounds-en-gsm"),
         own_loader=True,
         links=(("usr/share/asterisk/sounds/en", "en_US_f_Allison"),),
+        outlined=ASTERISK_DOCUMENTATION,
     ),
     # For Asterisk's CDR in a database: its driver is started in Asterisk, whose tree has the rest.
     "odbc": Recipe("forky", ("libsqliteodbc", "libodbcinst2"), own_loader=True, dependencies=False),
@@ -314,7 +320,23 @@ def _build(name: str, recipe: Recipe, suite: str, source: Source, work: Path, re
         (tree / link).symlink_to(target)
     for file, text in recipe.files:
         (tree / file).write_text(text)
+    for document in tree.glob(recipe.outlined) if recipe.outlined else ():
+        document.write_text(outline(document.read_text(encoding="utf-8")), encoding="utf-8")
     report(Progress(name, "ready", 1.0))
+
+
+def outline(documentation: str) -> str:
+    """Leave Asterisk's XML documentation without what nobody reads here: most of a start's time would go into it.
+
+    Whole are the options of configuration files, without which modules do not load; of the rest there are names.
+    """
+    root = ElementTree.fromstring(documentation)  # noqa: S314 - of a signed package
+    for each in root:
+        if each.tag != "configInfo":
+            for child in list(each):
+                each.remove(child)
+            ElementTree.SubElement(each, "synopsis")  # Asterisk warns of what has nothing in it
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _needed(recipe: Recipe, listing: str, *, host_loader: bool) -> Iterator[str]:

@@ -140,3 +140,13 @@ def test_unreachable_mirror_is_one_sentence(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(debian.DebianError, match="the mirror cannot be reached"):
         debian.unpack("coturn", cache=tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]  # nothing half unpacked is left
+
+
+def test_asterisks_documentation_is_cut_down_to_what_modules_need() -> None:
+    options = '<configInfo name="app_queue" language="en_US"><configFile name="queues.conf" /></configInfo>'
+    application = '<application name="Queue" language="en_US">{}</application>'
+    action = '<manager name="QueueAdd" language="en_US">{}</manager>'
+    text = "<synopsis>Queue\n a call.</synopsis><see-also><application>Dial</application></see-also>"
+    whole = f"<docs>{application.format(text)}{options}{action.format(text)}</docs>"
+    name = "<synopsis />"
+    assert debian.outline(whole) == f"<docs>{application.format(name)}{options}{action.format(name)}</docs>"
