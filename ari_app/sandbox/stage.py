@@ -115,7 +115,7 @@ async def stage(
     async with (
         LocalTelegram(folder / "telegram.db", timers=timers or Timers()) as telegram,
         PrivateAsterisk(folder / "asterisk", dialplan=dialplan, tree=tree, without=without) as asterisk,
-        MediaPool(folder / "people", warm=1) as pool,
+        MediaPool(folder / "people", warm=0) as pool,
     ):
         names = {LINE: "Astergram", ANNA: "Анна", BORIS: "Boris", **(people or {})}
         for phone, name in names.items():
