@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ari_app.asterisk.errors import LegEnded, best_effort
@@ -156,15 +157,20 @@ class CallDispatcher:
                     scope = CallScope(call)
                     scope.on_end(lambda _: claim.told())
                     await scope.run(inbound(scope, line, offer, self._resources, self._keypads))
-                card = self._cards.send_after(call, line)
+                card = partial(self._cards.send_after, call, line)
             except CallRefused as refused:
                 log.info("call from %s refused: %s", offer.peer_id, refused)
                 if self._registry.drain.active and self._registry.drain.leaves_offers:
                     offer.leave_to_other_devices()
                     return None
                 await offer.discard(refused.ending.discard)
-                card = self._cards.send(line, person, CardReason.MISSED)
-            return self.spawn(card, f"card of {line.number} for {offer.peer_id}")
+                card = partial(self._cards.send, line, person, CardReason.MISSED)
+            return self.spawn(self._card(line, offer, card), f"card of {line.number} for {offer.peer_id}")
+
+    async def _card(self, line: Line, offer: Offer, send: Callable[[], Awaitable[None]]) -> None:
+        """Send it, unless the call was another machine's after all: that one sends its own."""
+        if await self._claims.was_ours(line.number, offer.id):
+            await send()
 
     def _room(self) -> bool:
         """Whether this machine can take one more call, whichever line it is of."""

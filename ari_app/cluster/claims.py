@@ -62,6 +62,9 @@ class Claims(Protocol):
     async def is_ours(self, line: str, call_id: int) -> bool:
         """Whether a call that rang for an earlier run of this program is still this machine's to end."""
 
+    async def was_ours(self, line: str, call_id: int) -> bool:
+        """Whether a call that has rung for this program is this machine's to follow up, as by a card."""
+
 
 class EngineClaims:
     """Those of a cluster, as one of its machines sees them.
@@ -125,6 +128,13 @@ class EngineClaims:
                 "call %s to line %s is not ended on Telegram, another machine may have it: %s", call_id, line, error
             )
             return False
+        return its is None or _machine(its) == self._machine
+
+    async def was_ours(self, line: str, call_id: int) -> bool:
+        """Whether nobody else is known to have taken it. One that heard of it late may have taken it for its own."""
+        its, key = None, key_of(line, call_id)
+        async with _bounded(key, SILENT_S):
+            its = await self._bucket.read(key)
         return its is None or _machine(its) == self._machine
 
     async def _taken(self, line: str, key: str, call: RingingCall, can_take: Callable[[], bool]) -> int | None:
@@ -265,5 +275,9 @@ class OnlyMachine:
         """Nobody is."""
 
     async def is_ours(self, line: str, call_id: int) -> bool:
+        """Whose else."""
+        return True
+
+    async def was_ours(self, line: str, call_id: int) -> bool:
         """Whose else."""
         return True

@@ -568,6 +568,29 @@ async def test_a_call_that_is_over_is_not_left_to_the_others(rig: CallRig) -> No
     assert it.told == [BUSY]
 
 
+class AnotherHadIt(OnlyMachine):
+    """A cluster in which another machine has had each call by the time this one hears of it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def was_ours(self, line: str, call_id: int) -> bool:
+        self.asked.set()
+        return False
+
+
+async def test_a_missed_call_that_another_machine_had_gets_its_card_from_that(rig: CallRig) -> None:
+    await rig.telegram.tells(requested())
+    claims = AnotherHadIt()
+    async with dispatching(rig, claims=claims) as it:
+        offered(rig, rig.line, it)
+        await rig.telegram.tells(discarded(MISSED()))
+        await it.over()
+        async with asyncio.timeout(PASSES_S):
+            await claims.asked.wait()
+    assert it.cards.after == []
+
+
 async def test_an_offer_to_a_line_with_all_the_calls_that_it_may_have_is_busy_on_all_machines(rig: CallRig) -> None:
     await rig.telegram.tells(requested())
     async with (

@@ -377,6 +377,21 @@ def test_a_run_that_was_killed_ends_only_what_nobody_has_taken() -> None:
     run(scene)
 
 
+def test_whoever_hears_late_of_a_call_that_another_machine_had_does_not_follow_it_up() -> None:
+    async def scene() -> None:
+        async with offered("b", holder="a") as (b,):
+            await b.said.wait()
+            b.call.over.set()
+            late = EngineClaims(b.way, "a", lambda _: True, lambda _: 0.0, lambda _: True)
+            assert not await late.was_ours(LINE, CALL)
+            assert await EngineClaims(b.way, "b", lambda _: False, lambda _: 0.0, lambda _: True).was_ours(LINE, CALL)
+            assert await late.was_ours(LINE, CALL + 1)
+            b.way.away = True  # nobody can be asked
+            assert await late.was_ours(LINE, CALL)
+
+    run(scene)
+
+
 def test_an_acknowledgement_that_is_lost_is_no_other_machine() -> None:
     async def scene() -> None:
         async with offered("a", "b") as (a, b):
