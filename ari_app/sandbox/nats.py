@@ -31,18 +31,22 @@ http: {host}:{monitor}
 jetstream {{ store_dir: "{folder}/data", sync_interval: always, max_memory_store: 64MB, max_file_store: 256MB }}
 """
 CLUSTER = """\
-cluster {{ name: astergram, listen: {host}:{route}, routes: [{routes}] }}
+cluster {{ name: astergram, listen: {host}:{route}, routes: [{routes}], no_advertise: {hidden} }}
 """
 
 
 class PrivateNats:
     """Servers that run for as long as the context lasts; ``run_dir``: where configuration, data and logs go.
 
-    With a ``password`` clients have to say it, as the user `USER`.
+    With a ``password`` clients have to say it, as the user `USER`. ``hidden``: clients are not told where the other
+    servers are, so that a proxy to each stays their only way.
     """
 
-    def __init__(self, run_dir: Path | None = None, *, servers: int = 3, password: str = "") -> None:
+    def __init__(
+        self, run_dir: Path | None = None, *, servers: int = 3, password: str = "", hidden: bool = False
+    ) -> None:
         self._count = servers
+        self._hidden = "true" if hidden else "false"
         self._password = password
         self._given_run_dir = run_dir
         self._stack = contextlib.AsyncExitStack()
@@ -130,7 +134,7 @@ class PrivateNats:
         if self._count == 1:
             return text
         routes = ", ".join(f'"nats://{HOST}:{port}"' for port in self.ports[1::PORTS_EACH])
-        return text + CLUSTER.format(host=HOST, route=route, routes=routes)
+        return text + CLUSTER.format(host=HOST, route=route, routes=routes, hidden=self._hidden)
 
     async def _healthy(self, number: int) -> None:
         url = f"http://{HOST}:{self.ports[number * PORTS_EACH + 2]}/healthz"

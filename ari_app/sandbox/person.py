@@ -126,6 +126,16 @@ class PersonCall:
         """Wait until the call is over, whoever ended it."""
         return await self.until(types.PhoneCallDiscarded, timeout_s)
 
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait for its end, but not for longer than this; whether it has come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(
+                    lambda: any(isinstance(each, types.PhoneCallDiscarded) for each in self.updates)
+                )
+                return True
+        return False
+
     async def close_audio(self) -> None:
         """Put the phone down; what it recorded is whole then."""
         await self._opened.aclose()

@@ -1,13 +1,12 @@
 """A short soak, as `scripts/soak` runs it: calls of every kind, every fault, a kill, and nothing may be wrong."""
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from ari_app.sandbox.soak.plan import Fault, Kind
+from tests.e2e.commands import printed_by
 
 CALLS, MINUTES, SEED = 60, 2, 8
 SOAK_S = 600.0  # on a busy machine each fault takes its time to heal
@@ -18,23 +17,12 @@ FAULTS_LEAST = 5  # of whatever kind: how many there is time for depends on the 
 async def test_a_short_soak(tmp_path: Path) -> None:
     folder = tmp_path / "soak"
     arguments = ("--calls", CALLS, "--minutes", MINUTES, "--seed", SEED, "--folder", folder)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ari_app.sandbox.soak", *map(str, arguments)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(SOAK_S):
-            printed = (await process.communicate())[0].decode()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.communicate()
+    printed, status = await printed_by("soak", *arguments, within_s=SOAK_S)
     assert (folder / "report.json").exists(), printed
     report = json.loads((folder / "report.json").read_text())
     assert report["wrong"] == [], printed
     assert report["left"] == {}
-    assert (report["ok"], report["calls"], process.returncode) == (True, CALLS, 0)
+    assert (report["ok"], report["calls"], status) == (True, CALLS, 0)
     assert report["faults"].keys() == {fault.title for fault in Fault}
     assert sum(report["faults"].values()) >= FAULTS_LEAST
     assert report["faults"][Fault.CONTROLLER_KILLED.title] >= 1

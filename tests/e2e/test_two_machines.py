@@ -22,6 +22,7 @@ from ari_app.sandbox.nats import PrivateNats
 from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
 from ari_app.sandbox.tones import write_tone
 from ari_app.telegram.phone import DiscardReason
+from tests.e2e.commands import printed_by
 
 LEASE_S = 3.0
 READY_S = 60.0
@@ -326,30 +327,10 @@ async def test_a_machine_signs_a_line_in_by_another_one(scene: Any, tmp_path: Pa
 
 @pytest.mark.timeout(DEMO_S + 30)
 async def test_the_demo_on_two_machines(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "ari_app.sandbox.demo",
-            "--machines",
-            "2",
-            "--seconds",
-            "2",
-            "--folder",
-            tmp_path / "demo",
-        ),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(DEMO_S):
-            printed = (await process.communicate())[0].decode()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.communicate()
-    assert process.returncode == 0, printed
-    report = json.loads((tmp_path / "demo" / "report.json").read_text())
+    folder = tmp_path / "demo"
+    printed, status = await printed_by("demo", "--machines", 2, "--seconds", 2, "--folder", folder, within_s=DEMO_S)
+    assert status == 0, printed
+    report = json.loads((folder / "report.json").read_text())
     assert report["ok"], printed
     assert [call["status"] for call in report["calls"]] == ["ANSWER", "ANSWER"]
     assert report["answered_after_kill_ms"] > 0

@@ -21,7 +21,7 @@ from rich.markup import escape
 from ari_app.api_client import program
 from ari_app.config import load
 from ari_app.sandbox import debian
-from ari_app.sandbox.command import run, stopped_by_sigterm
+from ari_app.sandbox.command import run, stopped_by_sigterm, told
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import ProgramEnded
 from ari_app.sandbox.processes import SandboxError
@@ -94,7 +94,7 @@ async def soak(options: argparse.Namespace, folder: Path) -> int:
             except ProgramEnded as error:
                 report.wrong.append(str(error))
             except (ExceptionGroup, *FAILURES) as error:
-                report.wrong.append(f"the soak itself could not go on: {_told(error)}")
+                report.wrong.append(f"the soak itself could not go on: {told(error)}")
     conclude(console, report, folder)
     return WELL if report.ok else WRONG
 
@@ -138,13 +138,6 @@ def _kills(options: argparse.Namespace) -> int:
     usual = max(1, round(options.minutes * plan.KILLS_A_MINUTE))
     wanted: int = usual if options.kills is None else max(0, options.kills)
     return min(int(options.calls), wanted)
-
-
-def _told(error: BaseException) -> str:
-    """What went wrong, without the groups around it."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(map(_told, error.exceptions))
-    return f"{type(error).__name__}: {error}"
 
 
 def conclude(console: Console, report: Report, folder: Path) -> None:

@@ -120,7 +120,7 @@ class Place:
     async def clean(self) -> None:
         """End whatever a script has left."""
         for call in list(self.person.calls.values()):
-            await self._end(call)
+            await end_call(call)
         self.person.calls.clear()
         self.person.forget_offers()
         with suppress(*CLEAN_FAILURES):
@@ -131,19 +131,21 @@ class Place:
         for recording in self.phone.recordings:
             recording.unlink(missing_ok=True)
 
-    async def _end(self, call: PersonCall) -> None:
-        if call.id and not any(isinstance(update, types.PhoneCallDiscarded) for update in call.updates):
-            with suppress(*CLEAN_FAILURES):
-                await call.hang_up()
-        with suppress(*CLEAN_FAILURES):
-            await call.close_audio()
-
     async def keypads(self) -> int:
         """How many keypads are in the person's chat with the line."""
         return sum(1 for message in await self.person.chat_with(LINE) if is_keypad(message))
 
     def _folder(self, stage: Stage) -> Path:
         return stage.folder / "phones" / self.user
+
+
+async def end_call(call: PersonCall) -> None:
+    """End whatever is left of a person's call."""
+    if call.id and not any(isinstance(update, types.PhoneCallDiscarded) for update in call.updates):
+        with suppress(*CLEAN_FAILURES):
+            await call.hang_up()
+    with suppress(*CLEAN_FAILURES):
+        await call.close_audio()
 
 
 def is_keypad(message: Any) -> bool:

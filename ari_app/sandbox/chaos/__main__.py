@@ -1,0 +1,131 @@
+"""The chaos run of a cluster: two machines, three NATS servers, callers, and what came of it.
+
+python -m ari_app.sandbox.chaos --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from ari_app.sandbox import debian
+from ari_app.sandbox.asterisk import PrivateAsterisk
+from ari_app.sandbox.chaos import plan
+from ari_app.sandbox.chaos.cast import CALLERS, DIALPLAN, LINES, WRITERS
+from ari_app.sandbox.chaos.chaos import Chaos
+from ari_app.sandbox.chaos.faults import Target
+from ari_app.sandbox.chaos.machine import machine
+from ari_app.sandbox.chaos.report import Report
+from ari_app.sandbox.command import run, stopped_by_sigterm, told
+from ari_app.sandbox.demo.folder import demo_folder
+from ari_app.sandbox.demo.program import ProgramEnded
+from ari_app.sandbox.nats import PrivateNats
+from ari_app.sandbox.soak.report import SHOWN_MOST
+from ari_app.sandbox.soak.soak import FAILURES
+from ari_app.sandbox.stage import stage
+from ari_app.sandbox.tones import write_tone
+
+WELL, WRONG = 0, 1
+FOLDER = Path(__file__).resolve().parents[3] / "var" / "chaos"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; returns its exit status."""
+    options = parse(arguments)
+    return run(demo_folder(options.folder, "chaos"), partial(chaos, options))
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/chaos",
+        description="Have people call and write to the lines of two machines, while one fault after the other is "
+        "thrown in; then look whether each call and text was answered once, and whether the machines' histories agree.",
+        epilog="Exit status: 0 all is well, 1 something is not (it says what), 2 it could not run (it says why).",
+    )
+    parser.add_argument("--faults", type=int, default=100, metavar="N", help="how many (%(default)s)")
+    parser.add_argument("--seed", type=int, help="which faults, in which order; it tells the one it took")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=FOLDER,
+        help="where report and logs go; those of an earlier run are replaced (var/chaos)",
+    )
+    return parser.parse_args(arguments)
+
+
+async def chaos(options: argparse.Namespace, folder: Path) -> int:
+    """Set the stage, run it, show and write the report; returns the exit status."""
+    console = Console()
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    report = Report(seed)
+    with stopped_by_sigterm():
+        await asyncio.to_thread(debian.unpack, "asterisk")
+        console.print(f"Chaos: {options.faults} faults on two machines, seed {seed}. Logs in {folder}.")
+        async with set_up(folder, report, console) as (prepared, target):
+            first, second = (each.supervisor for each in target.machines)
+            try:
+                await first.during(second.during(prepared.run(list(plan.faults(seed, options.faults)))))
+            except ProgramEnded as error:
+                report.wrong.append(str(error))
+            except (ExceptionGroup, *FAILURES) as error:
+                report.wrong.append(f"the run itself could not go on: {told(error)}")
+    conclude(console, report, folder)
+    return WELL if report.ok else WRONG
+
+
+@asynccontextmanager
+async def set_up(folder: Path, report: Report, console: Console) -> AsyncIterator[tuple[Chaos, Target]]:
+    """Everybody in their places, and both machines at work."""
+    async with AsyncExitStack() as stack:
+        setting = await stack.enter_async_context(stage(folder, dialplan=DIALPLAN, people=PEOPLE))
+        nats = await stack.enter_async_context(PrivateNats(folder / "nats", hidden=True))
+        second = await stack.enter_async_context(PrivateAsterisk(folder / "asterisk-b", dialplan=DIALPLAN))
+        machines = [
+            await stack.enter_async_context(machine(setting, nats, name, asterisk))
+            for name, asterisk in (("a", setting.asterisk), ("b", second))
+        ]
+        callers = [await stack.enter_async_context(setting.person(phone)) for phone in CALLERS]
+        writers = [await stack.enter_async_context(setting.person(phone)) for phone in WRITERS]
+        tone = folder / "tone.wav"
+        write_tone(tone, 440.0, 1.0)
+        ids = {phone: setting.telegram.user(phone).id for phone in CALLERS}
+        target = Target(machines, nats)
+        yield Chaos(target, callers, writers, tone, report, ids, partial(console.print, soft_wrap=True)), target
+
+
+PEOPLE = {
+    **{line["number"]: f"Line {number}" for number, line in enumerate(LINES, start=1)},
+    **CALLERS,
+    **WRITERS,
+}
+
+
+def conclude(console: Console, report: Report, folder: Path) -> None:
+    """Write report.json and calls.jsonl, show the tables and the verdict."""
+    path = folder / "report.json"
+    path.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
+    (folder / "calls.jsonl").write_text("".join(f"{json.dumps(vars(call), default=str)}\n" for call in report.made))
+    for table in report.tables():
+        console.print(table)
+    for each in report.wrong[:SHOWN_MOST]:
+        console.print(f"[red]Not as it should be:[/] {escape(each)}", soft_wrap=True)
+    if len(report.wrong) > SHOWN_MOST:
+        console.print(f"... and {len(report.wrong) - SHOWN_MOST} more")
+    if report.ok:
+        console.print("[green]Every call and text was answered once, and the histories agree.[/]")
+    console.print(f"report  {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""What is right for each call, text and card of a chaos run, and what the faults that hit it excuse (docs/cluster.md).
+
+- Whoever calls a line that answers is answered, once, whatever the fault.
+- Whoever writes is answered once; or not at all where the holder was killed just then, and was back before its lease
+  was over: Telegram does not tell it of the text, and the other machine leaves it to the holder (`TEXT_LOST`).
+- Who talks goes on talking until they hang up. A fault that takes a machine, or its way to Telegram, away
+  (`TAKES_AWAY`) may end a call that this machine has answered.
+- The history tells of the call once, as ended as it did. Where a fault hit it, a second machine may have rung for it,
+  and tells so, but only one has answered. A program that was killed may have rung for it before and afterwards.
+- After a missed call the line sends one card; none where the fault takes the machine away that had the call. A second
+  one where two machines could not agree (`SPLITS`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ari_app.sandbox.chaos.plan import Fault
+
+TAKES_AWAY = {Fault.PROGRAM_KILLED, Fault.PROGRAM_STOPPED, Fault.TELEGRAM_CUT, Fault.BOTH_CUT}
+TEXT_LOST = {Fault.PROGRAM_KILLED}
+SPLITS = {
+    Fault.NATS_CUT, Fault.BOTH_CUT, Fault.SERVER_KILLED, Fault.SERVER_STOPPED, Fault.SERVER_CUT, Fault.DATA_LOST,
+}  # fmt: skip
+RINGS_MOST = 3
+"""Rows of one call that a fault hit: of the killed program, of its next run, and of the other machine."""
+
+
+@dataclass(frozen=True)
+class Struck:
+    """A fault that was inflicted: on whom, and from when until when it was felt (Unix times)."""
+
+    fault: Fault
+    whom: str
+    began_at: float
+    over_at: float = float("inf")
+    healed_at: float = float("inf")
+
+    def hits(self, began_at: float, ended_at: float) -> bool:
+        """Whether it was felt in this time."""
+        return self.began_at <= ended_at and began_at <= self.healed_at
+
+
+@dataclass
+class Made:
+    """A call that was made; times are Unix times.
+
+    ``gives_up``: the caller does, while it rings; else they wait for the answer, and hang up after a talk.
+    ``answered_at``: when Telegram said so. ``talked``: they had audio. ``trouble``: why that came to no end. ``cards``:
+    how many came after it. ``rows``: what the history has of it.
+    """
+
+    number: int
+    line: str
+    caller: str
+    person_id: int
+    gives_up: bool
+    began_at: float
+    ended_at: float = float("inf")
+    answered_at: float | None = None
+    talked: bool = False
+    trouble: str = ""
+    cards: int = 0
+    hit: list[Struck] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        faults = "; ".join(f"{each.fault.title} ({each.whom})" for each in self.hit) or "no fault"
+        kind = "given up" if self.gives_up else "to be answered"
+        return f"call {self.number} of {self.caller} to {self.line} at {self.began_at:.1f} ({kind}; {faults})"
+
+    @property
+    def faults(self) -> set[Fault]:
+        """Those that hit it."""
+        return {each.fault for each in self.hit}
+
+
+def judged_text(answers: int, faults: set[Fault]) -> str:
+    """What is wrong with a text that got so many answers; empty where nothing is."""
+    if answers == 1 or (answers == 0 and faults & TEXT_LOST):
+        return ""
+    return f"was answered {answers} times" if answers else "was not answered"
+
+
+def judged(call: Made) -> list[str]:
+    """What is wrong with a call, and with what the history has of it."""
+    wrong, rows = [], call.rows
+    excused = bool(call.faults & TAKES_AWAY)
+    if not call.gives_up and call.answered_at is None:
+        wrong.append(f"was not answered: {call.trouble}")
+    elif call.trouble and not excused:
+        wrong.append(call.trouble)
+    statuses = [row["status"] for row in rows]
+    told = ", ".join(f"{row['status']} on {row['machine']} ({row['id']}: {row['detail']})" for row in rows) or "nothing"
+    if None in statuses:
+        wrong.append(f"has no end in the history: {told}")
+    if statuses.count("ANSWER") != call.talked and not (excused and call.answered_at and statuses.count("ANSWER") < 2):
+        wrong.append(f"the history has {told}; {'they talked' if call.talked else 'nobody talked'}")
+    if call.gives_up and "CANCEL" not in statuses and not excused:
+        wrong.append(f"the caller gave up, and the history has {told}")
+    if len(rows) > (RINGS_MOST if call.faults else 1):
+        wrong.append(f"the history has {told}")
+    if call.gives_up and not call.trouble:
+        least, most = 0 if excused else 1, 2 if call.faults & SPLITS else 1
+        if not least <= call.cards <= most:
+            wrong.append(f"{call.cards} cards came after it; the history has {told}")
+    elif call.cards:
+        wrong.append(f"{call.cards} cards came after it")
+    return [f"{call}: {each}" for each in wrong]
