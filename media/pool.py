@@ -95,6 +95,11 @@ class MediaPool:
         self._demand.least = warm
         self._refill.set()
 
+    @property
+    def orphan_grace_s(self) -> float:
+        """For how long the next calls' processes wait for a controller."""
+        return self._settings.orphan_grace_s
+
     def spare_pids(self) -> list[int]:
         """The media processes that wait for a call."""
         return [process.pid for process in self._warm]

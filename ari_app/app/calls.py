@@ -74,7 +74,7 @@ async def open_calls(
         ami = settings.ami
         ports = RtpPorts(asterisk.ari, ami_client(ami), settings.asterisk.transport) if ami else None
         registry = _registry(settings, bus, earlier, storage, ports)
-        keypads = Keypads(bot, storage.store, keypad_tasks, partial(registry.count, "keypad.refused"))
+        keypads = Keypads(bot, storage.store, keypad_tasks, partial(registry.count, "keypad.refused"), cluster.keypads)
         calls_over.push_async_callback(keypads.wait_hidden)
         life_s = partial(period_s, storage.installation, "cards_days")
         sent = registry.listeners.card_sent

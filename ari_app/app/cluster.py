@@ -10,6 +10,8 @@ from functools import partial
 
 from ari_app import __version__
 from ari_app.app.asterisk import StasisApplication
+from ari_app.app.earlier_run import HOLD_S
+from ari_app.app.media import Media
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import RELOAD, EventBus
 from ari_app.calls.registry import CallRegistry
@@ -20,6 +22,8 @@ from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
 from ari_app.cluster.shared_bot import BotDuty, SharedBot
+from ari_app.cluster.shared_keypads import KEPT_S as KEYPADS_KEPT_S
+from ari_app.cluster.shared_keypads import EngineKeypads, OwnKeypads, SharedKeypads
 from ari_app.cluster.shared_limits import PAUSES_KEPT_S, EngineLimits, OwnLimits, SharedLimits
 from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
 from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
@@ -38,14 +42,15 @@ TEXTS_WAIT = 2
 @dataclass(frozen=True)
 class Cluster:
     """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers;
-    ``limits``: what the others are told of Telegram's; ``bot``: whom else the bot works for. That and ``control`` are
-    None where it is the only machine.
+    ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``bot``: whom else the
+    bot works for. That and ``control`` are None where it is the only machine.
     """
 
     duty: Duty
     claims: Claims
     texts: TextClaims
     limits: SharedLimits
+    keypads: SharedKeypads
     control: ClusterControl | None = None
     bot: SharedBot | None = None
     secret: str = field(default="", repr=False)
@@ -95,10 +100,12 @@ async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease, bo
 
 
 @asynccontextmanager
-async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplication) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    settings: ClusterSettings | None, asterisk: StasisApplication, media: Media
+) -> AsyncIterator[Cluster]:
     """Without settings this is the only machine. Raises ConfigError where a package is missing."""
     if settings is None:
-        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits())
+        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads())
         return
     try:
         from ari_app.cluster.engine import connected
@@ -133,5 +140,15 @@ async def open_cluster(settings: ClusterSettings | None, asterisk: StasisApplica
         )
         for share in (limits.send, limits.watch_pauses, limits.watch_calls):
             tasks.supervise(share, "limits of the cluster")
+        bucket = engine.bucket("astergram-keypads", KEYPADS_KEPT_S)
+        keypads = EngineKeypads(
+            bucket,
+            settings.machine,
+            lambda: HOLD_S + media.pool.orphan_grace_s,  # a next run holds them before it is at work
+            duty.holds,
+            members.silent_s,
+        )
+        for share in (keypads.send, keypads.watch):
+            tasks.supervise(share, "keypads of the cluster")
         secret = settings.secret.get_secret_value() if settings.secret else ""
-        yield Cluster(duty, claims, texts, limits, control, bot, secret)
+        yield Cluster(duty, claims, texts, limits, keypads, control, bot, secret)

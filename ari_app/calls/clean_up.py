@@ -9,7 +9,7 @@ from ari_app.telegram.line import Line
 
 
 class ChatCleanUp:
-    """Removes keypads, and puts cards right, that a killed program or a lost connection has left."""
+    """Removes keypads, and puts cards right, that a killed program, a lost connection or a dead machine has left."""
 
     def __init__(self, keypads: Keypads, callbacks: CallBackHandler) -> None:
         self._keypads = keypads
@@ -19,6 +19,7 @@ class ChatCleanUp:
         """Whenever the line is ready again; beside the line, until it stops."""
         async with guarded_tasks() as tasks:
             tasks.supervise(partial(self._repair_cards, line), f"line {line.number}: cards")
+            tasks.supervise(partial(self._keypads.clean_up_others, line), f"line {line.number}: keypads of others")
             await self._keypads.clean_up_when_ready(line)
 
     async def _repair_cards(self, line: Line) -> None:

@@ -11,6 +11,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.dtmf import DigitsRefused
 from ari_app.calls.events import KeypadHidden, KeypadHintSent, KeypadShown
 from ari_app.calls.parts import KeypadPart
+from ari_app.cluster.shared_keypads import SharedKeypads
 from ari_app.logs import call_log, line_log
 from ari_app.store.keypads import KeypadRepository, SendingKeypad
 from ari_app.store.store import Store, StoreUnavailable
@@ -78,12 +79,15 @@ class Keypads:
     """Every keypad that is shown.
 
     ``tasks`` outlives the calls, so that a call's end does not wait for a message to go. While the bot can't be used,
-    callers are asked to write the extension.
+    callers are asked to write the extension. ``shared``: what other machines know of them.
     """
 
-    def __init__(self, bot: ButtonBot, store: Store, tasks: GuardedTasks, refused: Callable[[], None]) -> None:
+    def __init__(
+        self, bot: ButtonBot, store: Store, tasks: GuardedTasks, refused: Callable[[], None], shared: SharedKeypads
+    ) -> None:
         self._bot = bot
         self._store = store
+        self._shared = shared
         self._tasks = tasks
         self._refused = refused
         self._live: dict[str, Keypad] = {}
@@ -137,6 +141,18 @@ class Keypads:
                     ready = await line.until_ready(ready)
             await self.clean_up_stale(line)
 
+    async def clean_up_others(self, line: Line) -> None:
+        """Remove what machines that are gone have left in a line's chats, until cancelled."""
+        shown = KeypadRepository(self._store, line.number)
+
+        async def hide(message_id: int) -> bool:
+            if not line.online or not await self._remove(line, shown, message_id):
+                return False
+            line_log(log, line.number).info("a keypad was removed that a machine has left which is gone")
+            return True
+
+        await self._shared.hide_left(line.number, hide)
+
     async def clean_up_at_last(self, line: Line) -> None:
         """The last that is done in a line's chats: its calls are over, and what they have shown is to go."""
         await self.wait_hidden(line)
@@ -186,6 +202,7 @@ class Keypads:
             call.opened(keypad=None)
             return False
         shown.sent(sending.random_id, keypad.sent_id)
+        self._shared.shown(line.number, keypad.sent_id)
         call.opened(keypad=keypad.part)
         call.add_event(KeypadShown())
         return True
@@ -218,6 +235,7 @@ class Keypads:
             line_log(log, line.number).warning("a keypad was not removed; tried again later: %s", error)
             return False
         shown.remove(message_id)
+        self._shared.hidden(line.number, message_id)
         return True
 
     async def _look_for(self, line: Line, shown: KeypadRepository, sending: SendingKeypad) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
+
+QUIET_S = 60.0  # after so long without news a watch is begun anew
+AGAIN_S = 2.0  # until an engine is asked again that did not answer
+AT_ONCE = 100  # entries, before anything else has its turn
+
+log = logging.getLogger(__name__)
 
 
 class EngineAway(Exception):
@@ -43,3 +51,21 @@ class Bucket(Protocol):
 
         Raises EngineAway.
         """
+
+
+async def changes_of(bucket: Bucket, what: str) -> AsyncIterator[KeyEntry]:
+    """What a bucket has, and whatever comes, without an end; each time a watch begins anew, all of it again.
+
+    ``what``: for the log, where the engine is away.
+    """
+    while True:
+        try:
+            count = 0
+            async for entry in bucket.watch(QUIET_S):
+                yield entry
+                count += 1
+                if count % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        except EngineAway as error:
+            log.debug("%s: %s", what, error)
+            await asyncio.sleep(AGAIN_S)

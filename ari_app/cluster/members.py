@@ -76,6 +76,11 @@ class Members:
         """The machines that are there, but for the one of the name ``own``."""
         return [member for member, silent_s in self.all() if silent_s < SILENT_S and member.machine != own]
 
+    def silent_s(self, machine: str) -> float | None:
+        """For how many seconds a machine has said nothing; None where nothing is known of it."""
+        heard = self._heard.get(machine)
+        return None if heard is None else self.clock() - heard.at
+
     def others_take(self, own: str, line: str) -> bool:
         """Whether one of them could take a call to a line now."""
         return any(line in each.takes for each in self.others(own))

@@ -10,24 +10,22 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.cluster.bucket import AGAIN_S, Bucket, Conflict, EngineAway, KeyEntry, changes_of, key_of
 from ari_app.telegram.limits import DAY_S, Limits, LimitStore, Pause
 
 PAUSES_KEPT_S = 30 * DAY_S
 """Longer than Telegram makes anybody wait; then NATS may forget them. Calls are counted for a day (`DAY_S`)."""
-QUIET_S = 60.0  # after so long without news a watch is begun anew
-AGAIN_S = 2.0  # until NATS is asked again that did not answer
 CLOCKS_APART_S = 60.0
 """A call that is further in the future is not counted: its machine's clock is wrong."""
-AT_ONCE = 100  # entries, before anything else has its turn
 TIDY_EVERY_S = 60.0
 WRONG = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What comes of reading what another version, or somebody else, has written."""
-NOT_UNDERSTOOD = "limits of the cluster: %s is not understood: another version may have written it"
+WHAT = "limits of the cluster"
+NOT_UNDERSTOOD = f"{WHAT}: %s is not understood: another version may have written it"
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +101,7 @@ class EngineLimits:
                 try:
                     await it.write(self)
                 except EngineAway as error:
-                    log.debug("limits of the cluster: %s", error)
+                    log.debug("%s: %s", WHAT, error)
                     await asyncio.sleep(AGAIN_S)
                 except Conflict:
                     continue  # another machine was told just now, too
@@ -117,7 +115,7 @@ class EngineLimits:
 
     async def watch_pauses(self) -> None:
         """Take note of what other machines were told, without an end."""
-        async for entry in _all_of(self.pauses):
+        async for entry in changes_of(self.pauses, WHAT):
             now = self.clock()
             if (said := _pause_of(entry)) is None or not now < said[1].until < now + PAUSES_KEPT_S:
                 continue
@@ -134,7 +132,7 @@ class EngineLimits:
     async def watch_calls(self) -> None:
         """Count the calls of other machines, without an end."""
         tidied_at = self.clock()
-        async for entry in _all_of(self.calls):
+        async for entry in changes_of(self.calls, WHAT):
             now = self.clock()
             if (said := _call_of(entry)) is None or entry.key in self._known_calls:
                 continue
@@ -165,21 +163,6 @@ def _call_of(entry: KeyEntry) -> tuple[str, float, str] | None:
     except WRONG:
         log.warning(NOT_UNDERSTOOD, entry.key)
         return None
-
-
-async def _all_of(bucket: Bucket) -> AsyncIterator[KeyEntry]:
-    """What a bucket has, and whatever comes, again and again: a watch may die in silence."""
-    while True:
-        try:
-            count = 0
-            async for entry in bucket.watch(QUIET_S):
-                yield entry
-                count += 1
-                if count % AT_ONCE == 0:
-                    await asyncio.sleep(0)
-        except EngineAway as error:
-            log.debug("limits of the cluster: %s", error)
-            await asyncio.sleep(AGAIN_S)
 
 
 @dataclass(frozen=True)

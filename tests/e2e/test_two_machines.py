@@ -15,6 +15,7 @@ import pytest
 from telethon.tl import functions
 
 from ari_app.api_client import program
+from ari_app.app.earlier_run import HOLD_S
 from ari_app.config import Settings, load
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.demo.program import Program, astergram
@@ -26,6 +27,8 @@ from tests.e2e.commands import printed_by
 
 LEASE_S = 3.0
 READY_S = 60.0
+ORPHAN_S = 5.0
+KEYPAD_GOES_S = HOLD_S + ORPHAN_S + 60.0
 DEMO_S = 300.0
 AUTO_ANSWER = "Call us!"
 SECRET = "of the two machines only"
@@ -106,6 +109,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
                 name=f"astergram-{name}",
                 calls={"max_calls": 1, "on_stop": getattr(request, "param", "hang_up")},
                 bot=set_stage.bot(),
+                media={"orphan_s": ORPHAN_S},
                 asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
                 cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S, "secret": SECRET},
             )
@@ -214,6 +218,18 @@ async def test_keys_reach_the_machine_with_the_call_whichever_fetches_them(scene
             await asyncio.sleep(0.1)
         await call.person.sees(LINE, lambda messages: any("579" in each.message for each in messages))
     assert set_stage.telegram.bot_refusals(409) == 0
+
+
+@pytest.mark.timeout(DEMO_S + 30)
+async def test_the_keypad_of_a_dead_machine_goes(scene: Any, tmp_path: Path) -> None:
+    _, _, a, b = scene
+    await fetches(a, b)
+    async with answered(scene[0], tmp_path) as call:
+        await call.confirm(tmp_path / "tone.wav", None)
+        await call.person.keypad(LINE)
+        await has_a_call(a, "talking")
+        await a.kill()
+        await call.person.sees(LINE, lambda chat: not any(each.buttons for each in chat), KEYPAD_GOES_S)
 
 
 async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_one_that_dies_is_seen_to_be_away() -> None:
             await asyncio.sleep(SILENT_S + WORD_S)
             assert seen(b)["a"][1] is False
             assert not b.control.members.others_take("b", LINE)
+            silent_s = b.control.members.silent_s("a")
+            assert silent_s and silent_s >= SILENT_S and b.control.members.silent_s("z") is None
             await b.holds()
 
     run(scene)

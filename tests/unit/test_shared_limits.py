@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 from telethon import errors
 
-from ari_app.cluster.shared_limits import AGAIN_S, QUIET_S, EngineLimits
+from ari_app.cluster.bucket import AGAIN_S, QUIET_S
+from ari_app.cluster.shared_limits import EngineLimits
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.errors import Frozen, Limited
 from ari_app.telegram.limits import CALL, DAY_S, MINUTE_S, Limits, LimitSettings

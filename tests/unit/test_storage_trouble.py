@@ -22,6 +22,7 @@ from ari_app.calls.keypad import Keypads
 from ari_app.calls.languages import open_languages
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.shared_keypads import OwnKeypads
 from ari_app.reports.history import open_history
 from ari_app.store.calls import CallRepository, CallRow, Details, Query
 from ari_app.store.cards import CardRepository
@@ -143,7 +144,7 @@ async def test_people_are_found_and_remembered(store: Store, in_trouble: Any) ->
 async def test_a_keypad_is_shown_and_hidden(store: Store, in_trouble: Any) -> None:
     telegram = cast(Any, Telegram())
     async with guarded_tasks() as tasks:
-        keypads = Keypads(telegram, store, tasks, lambda: None)
+        keypads = Keypads(telegram, store, tasks, lambda: None, OwnKeypads())
         call = Call("1", Direction.IN, LINE, "7")
         async with in_trouble():
             async with keypads.shown_to(call, telegram, ANNA, PEER):
@@ -173,7 +174,7 @@ async def test_what_is_left_in_chats_is_looked_for_again_when_the_database_can_b
     telegram = cast(Any, Telegram())
     KeypadRepository(store, LINE).sent(1, 9)
     async with guarded_tasks() as tasks:
-        keypads = Keypads(telegram, store, tasks, lambda: None)
+        keypads = Keypads(telegram, store, tasks, lambda: None, OwnKeypads())
         with monkeypatch.context() as patch:
             patch.setattr(KeypadRepository, "all", AsyncMock(side_effect=too_slow(1.0, "x.db")))
             await keypads.clean_up_stale(telegram)
@@ -237,7 +238,7 @@ async def test_a_keypad_that_comes_during_a_clean_up_stays(tmp_path: Path) -> No
     """The database is slow to say what was left, and a call begins meanwhile."""
     telegram, slow = Telegram(), threading.Event()
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
-        keypads = Keypads(cast(Any, telegram), store, tasks, lambda: None)
+        keypads = Keypads(cast(Any, telegram), store, tasks, lambda: None, OwnKeypads())
         page = asyncio.create_task(store.run(lambda db: slow.wait(GOES_ON_S)))
         await asyncio.sleep(0.05)  # until it has the database's thread
         KeypadRepository(store, LINE).remove(77)  # for the clean-up to wait behind
@@ -266,6 +267,6 @@ async def test_a_keypad_that_can_not_be_removed_keeps_no_other_in_its_chat(
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         for random_id, message_id in ((1, 8), (2, 9), (3, 10)):
             KeypadRepository(store, LINE).sent(random_id, message_id)
-        await Keypads(cast(Any, telegram), store, tasks, lambda: None).clean_up_stale(cast(Any, telegram))
+        await Keypads(cast(Any, telegram), store, tasks, lambda: None, OwnKeypads()).clean_up_stale(cast(Any, telegram))
     assert sorted(telegram.deleted) == [8, 10]
     assert FAILURES.count == count + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from telethon.tl import functions
 from ari_app.calls.call import Call
 from ari_app.calls.keypad import Keypads
 from ari_app.calls.outcome import Direction
+from ari_app.cluster.shared_keypads import OwnKeypads, SharedKeypads
 from ari_app.sandbox.telegram import Device, LocalTelegram, device
 from ari_app.store.store import Store
 from ari_app.tasks import guarded_tasks
@@ -45,10 +46,10 @@ class World:
         return self.watched.line
 
     @asynccontextmanager
-    async def program(self) -> AsyncIterator[Keypads]:
+    async def program(self, shared: SharedKeypads | None = None) -> AsyncIterator[Keypads]:
         """One life of the program's keypads; leaving it kills them."""
         async with guarded_tasks() as tasks:
-            keypads = Keypads(self.bot, self.store, tasks, lambda: None)
+            keypads = Keypads(self.bot, self.store, tasks, lambda: None, shared or OwnKeypads())
             tasks.spawn(keypads.clean_up_when_ready(self.line), "clean-up")
             yield keypads
 
@@ -122,6 +123,49 @@ async def test_a_keypad_that_is_live_stays_when_the_line_is_ready_again(world: W
             await keypads.clean_up_stale(world.line)
             assert shown(await world.chat())
         await world.sees(empty)
+
+
+class OtherMachines(OwnKeypads):
+    """What they know; one of them dies, and each keypad is left then."""
+
+    def __init__(self) -> None:
+        self.known: set[int] = set()
+
+    def shown(self, line: str, message_id: int) -> None:
+        self.known.add(message_id)
+
+    def hidden(self, line: str, message_id: int) -> None:
+        self.known.discard(message_id)
+
+    async def hide_left(self, line: str, hide: Callable[[int], Awaitable[bool]]) -> None:
+        for each in list(self.known):
+            assert await hide(each) is (each not in self.known)
+
+
+async def test_other_machines_know_what_is_shown_and_remove_what_a_dead_one_has_left(world: World) -> None:
+    others = OtherMachines()
+    async with world.program(others) as keypads, world.call(keypads):
+        await world.sees(shown)
+        assert len(others.known) == 1
+        async with guarded_tasks() as tasks:
+            other = Keypads(world.bot, world.store, tasks, lambda: None, others)
+            async with world.telegram.away():
+                await world.watched.becomes(LineState.CONNECTING)
+                await other.clean_up_others(world.line)
+                assert len(others.known) == 1
+            await world.watched.becomes(LineState.READY)
+            await other.clean_up_others(world.line)
+        await world.sees(empty)
+        assert not others.known
+
+
+async def test_what_is_hidden_in_order_no_machine_knows_of(world: World) -> None:
+    others = OtherMachines()
+    async with world.program(others) as keypads:
+        async with world.call(keypads):
+            await world.sees(shown)
+        await keypads.wait_hidden()
+        assert not others.known
 
 
 SEND = "messages.sendInlineBotResult"
