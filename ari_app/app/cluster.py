@@ -25,10 +25,14 @@ from ari_app.cluster.shared_bot import BotDuty, SharedBot
 from ari_app.cluster.shared_keypads import KEPT_S as KEYPADS_KEPT_S
 from ari_app.cluster.shared_keypads import EngineKeypads, OwnKeypads, SharedKeypads
 from ari_app.cluster.shared_limits import PAUSES_KEPT_S, EngineLimits, OwnLimits, SharedLimits
+from ari_app.cluster.shared_settings import Cipher, EngineSettings, OwnSettings, SharedSettings
 from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
 from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
 from ari_app.config import ClusterSettings, ConfigError
+from ari_app.lines.followed import FollowedSettings
+from ari_app.lines.installation import Installation
 from ari_app.lines.lines import Lines
+from ari_app.lines.manager import LineManager
 from ari_app.lines.sign_ins import no_machine
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot import Bot
@@ -42,8 +46,9 @@ TEXTS_WAIT = 2
 @dataclass(frozen=True)
 class Cluster:
     """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers;
-    ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``bot``: whom else the
-    bot works for. That and ``control`` are None where it is the only machine.
+    ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``settings``: what is
+    set, for all of them; ``bot``: whom else the bot works for. That and ``control`` are None where it is the only
+    machine.
     """
 
     duty: Duty
@@ -51,6 +56,7 @@ class Cluster:
     texts: TextClaims
     limits: SharedLimits
     keypads: SharedKeypads
+    settings: SharedSettings
     control: ClusterControl | None = None
     bot: SharedBot | None = None
     secret: str = field(default="", repr=False)
@@ -68,6 +74,11 @@ class Cluster:
         tasks.supervise(bot.run, "bot")
         if self.bot:
             tasks.supervise(partial(self.bot.keep, bot), "lease of the bot")
+
+    def begin_settings(self, tasks: GuardedTasks, lines: LineManager, installation: Installation) -> None:
+        """Have them be the same on all machines from now on; the lines are loaded."""
+        installation.share(self.settings)
+        tasks.supervise(partial(self.settings.run, FollowedSettings(lines, installation)), "settings of the cluster")
 
     def begin(self, tasks: GuardedTasks, bus: EventBus, registry: CallRegistry, lines: Lines) -> None:
         """Tell the others from now on how this machine is, and leave its lines to them while it is drained."""
@@ -105,7 +116,7 @@ async def open_cluster(
 ) -> AsyncIterator[Cluster]:
     """Without settings this is the only machine. Raises ConfigError where a package is missing."""
     if settings is None:
-        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads())
+        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads(), OwnSettings())
         return
     try:
         from ari_app.cluster.engine import connected
@@ -151,4 +162,5 @@ async def open_cluster(
         for share in (keypads.send, keypads.watch):
             tasks.supervise(share, "keypads of the cluster")
         secret = settings.secret.get_secret_value() if settings.secret else ""
-        yield Cluster(duty, claims, texts, limits, keypads, control, bot, secret)
+        shared = EngineSettings(engine.bucket("astergram-settings"), Cipher(secret)) if secret else OwnSettings()
+        yield Cluster(duty, claims, texts, limits, keypads, shared, control, bot, secret)

@@ -73,5 +73,6 @@ def make_lines(
         tasks,
         cluster.duty,
         accept=cluster.link_devices(accept),
+        shared=cluster.settings,
     )
     return LineParts(manager, StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain))

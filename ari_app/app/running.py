@@ -139,6 +139,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         reconciled = _begin(line_tasks, earlier, asterisk, calls, lines.statuses, pbx, upkeep)
         cluster.begin(line_tasks, bus, calls.registry, calls.lines)
         await lines.manager.load()
+        cluster.begin_settings(line_tasks, lines.manager, storage.installation)
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.
         await opened(guard(HandedOver(calls.registry, outboxes.ami, storage.store)))

@@ -1,6 +1,7 @@
 """What is set for the whole installation, on the page or on the command line."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import tzinfo
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from ari_app import zones
+from ari_app.cluster.shared_settings import OwnSettings, SharedSettings
 from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.lines.retention import (
@@ -40,6 +42,7 @@ from ari_app.telegram.proxy import Proxy, proxy_entered
 from ari_app.telegram.turn_server import Address, TurnServer, TurnUse
 from ari_app.wrong import Wrong, wrong_in
 
+SHARED_NAME = "installation"
 HIDDEN = ("api_hash", "bot_token", "proxy", "turn_password", "turn_secret")
 SENT_TO = {"turn_password": ("turn_server",), "turn_secret": ("turn_server",)}
 
@@ -178,6 +181,7 @@ class Installation:
         self._defaults = defaults
         self._introduce = introduce
         self.settings = defaults
+        self._shared: SharedSettings = OwnSettings()
         self._followers: list[Callable[[], Awaitable[None]]] = []
         self._changing = asyncio.Lock()
 
@@ -188,6 +192,27 @@ class Installation:
     async def load(self) -> None:
         """Read what was set before; before anything else."""
         self.settings = self._with(await self._kept.all())
+
+    def share(self, shared: SharedSettings) -> None:
+        """Tell other machines of each change from now on."""
+        self._shared = shared
+
+    async def stored(self) -> str | None:
+        """What has been set, as JSON, secrets included; None where nothing was."""
+        kept = await self._kept.all()
+        return json.dumps(kept) if kept else None
+
+    async def follow(self, stored: str) -> None:
+        """Take over what another machine has set, as JSON. Raises ValueError, SettingRefused."""
+        set_there = {str(name): str(value) for name, value in json.loads(stored).items()}
+        async with self._changing:
+            kept = await self._kept.all()
+            if set_there == kept:
+                return
+            settings = self._with(set_there)
+            await self._kept.change({**dict.fromkeys(kept), **set_there})
+            self.settings = settings
+        await self._follow()
 
     async def use_defaults(self, defaults: InstallationSettings) -> None:
         """The configuration file says something else now. Raises SettingRefused, and changes nothing."""
@@ -204,7 +229,7 @@ class Installation:
         """Set some of it; None goes back to what the configuration file says. Returns whose a new bot's token is.
 
         ``read``: only if the settings are still one of these versions. ``untried``: Telegram is not asked about the
-        token. Raises SettingsChanged, SettingRefused, BotUntried.
+        token. Raises SettingsChanged, SettingRefused, BotUntried, NotShared.
         """
         wanted = {name: None if value is None else str(value) for name, value in changes.items()}
         check_version(self.settings, changes, read)
@@ -213,6 +238,9 @@ class Installation:
         async with self._changing:
             check_version(self.settings, changes, read)
             settings = await self._changed(wanted)
+            kept = {**await self._kept.all(), **wanted}
+            set_here = {name: value for name, value in kept.items() if value is not None}
+            await self._shared.keep(SHARED_NAME, json.dumps(set_here))
             await self._kept.change(wanted)
             self.settings = settings
         await self._follow()

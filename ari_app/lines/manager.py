@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.duty import Duty
+from ari_app.cluster.shared_settings import OwnSettings, SharedSettings
 from ari_app.i18n import message
 from ari_app.lines.factory import LineFactory
 from ari_app.lines.lines import Lines
@@ -72,6 +73,7 @@ class LineManager:
         duty: Duty,
         clock: Callable[[], float] = time.time,
         accept: AcceptLogin = no_machine,
+        shared: SharedSettings | None = None,
     ) -> None:
         self.lines = lines
         self._store = store
@@ -82,6 +84,7 @@ class LineManager:
         self._bus = bus
         self._tasks = tasks
         self._duty = duty
+        self._shared = shared or OwnSettings()
         self.sign_ins = SignIns(self._account_to_sign_in, self._adopt, bus, tasks, clock, accept)
         self._settings: dict[str, LineSettings] = {}
         self._running: dict[str, set[asyncio.Task[None]]] = {}
@@ -136,7 +139,7 @@ class LineManager:
                 self._tasks.spawn(retire(account, replaced_session(account)), f"old session of {account.number}")
 
     async def add(self, settings: LineSettings) -> None:
-        """Add a line; it has to be signed in then. Raises LineExists, SettingRefused."""
+        """Add a line; it has to be signed in then. Raises LineExists, SettingRefused, NotShared."""
         await self._uninterrupted(self._add(settings), f"adding of line {settings.number}")
 
     async def _add(self, settings: LineSettings) -> None:
@@ -144,10 +147,14 @@ class LineManager:
             if settings.number in self._settings:
                 raise LineExists(message("There is a line {number} already.", number=settings.number))
             self._check(settings)
-            line = self._factory.line(settings)
-            await self._repository.save(settings.number, settings.stored())
-            self._add_running(settings, line)
+            await self._shared.keep(settings.number, settings.stored())
+            await self._add_here(settings)
         line_log(log, settings.number).info("added")
+
+    async def _add_here(self, settings: LineSettings) -> None:
+        line = self._factory.line(settings)
+        await self._repository.save(settings.number, settings.stored())
+        self._add_running(settings, line)
         self._bus.publish("lines", settings.number)
 
     async def change(
@@ -156,7 +163,7 @@ class LineManager:
         """Change some settings (JSON Merge Patch, RFC 7396). Its live calls go on, unless its account is another one.
 
         ``read``: only if the settings are still one of these versions. Raises NoSuchLine, SettingsChanged,
-        SettingRefused.
+        SettingRefused, NotShared.
         """
         return await self._uninterrupted(self._change(number, changes, read), f"change of line {number}")
 
@@ -168,33 +175,63 @@ class LineManager:
                 said = message("The number can't be changed: add a line with the other number.")
                 raise SettingRefused(Wrong("number", said))
             self._check(settings)
-            await self._repository.save(number, settings.stored())
-            self._settings[number] = settings
-            await self._apply(number)
+            await self._shared.keep(number, settings.stored())
+            await self._change_here(settings)
         line_log(log, number).info("%s changed", ", ".join(sorted(changes)) or "nothing")
         return settings
 
+    async def _change_here(self, settings: LineSettings) -> None:
+        await self._repository.save(settings.number, settings.stored())
+        self._settings[settings.number] = settings
+        await self._apply(settings.number)
+
     async def remove(self, number: str) -> None:
-        """Remove a line with all that it has; its session on Telegram stays, unless it was logged out before."""
+        """Remove a line with all that it has; its session on Telegram stays, unless it was logged out before.
+
+        Raises NoSuchLine, NotShared.
+        """
         await self._uninterrupted(self._remove(number), f"removal of line {number}")
 
     async def _remove(self, number: str) -> None:
         async with self._changing:
-            account = self.line(number).account
-            await self.sign_ins.drop(number)
-            await self._prepare_stop(number)
-            async with self._stopped(number):
-                await self._repository.remove(number)
-                self._settings.pop(number, None)
-                self.lines.remove(number)
-                self._factory.forget(number)
-            for session in (account.session, signin_session(account), replaced_session(account)):
-                try:
-                    await asyncio.to_thread(remove_session, session)
-                except OSError as error:
-                    line_log(log, number).error("removed, but delete %s by hand: %s", session, error)
+            self.settings(number)
+            await self._shared.keep(number, None)
+            await self._remove_here(number)
         line_log(log, number).info("removed")
+
+    async def _remove_here(self, number: str) -> None:
+        account = self.lines[number].account
+        await self.sign_ins.drop(number)
+        await self._prepare_stop(number)
+        async with self._stopped(number):
+            await self._repository.remove(number)
+            self._settings.pop(number, None)
+            self.lines.remove(number)
+            self._factory.forget(number)
+        for session in (account.session, signin_session(account), replaced_session(account)):
+            try:
+                await asyncio.to_thread(remove_session, session)
+            except OSError as error:
+                line_log(log, number).error("removed, but delete %s by hand: %s", session, error)
         self._bus.publish("lines", number)
+
+    async def follow(self, number: str, stored: str | None) -> None:
+        """Take over what another machine has set for a line, as JSON; None: it has removed the line.
+
+        Raises SettingRefused, and ValueError where this version does not understand it.
+        """
+        await self._uninterrupted(self._follow(number, stored), f"line {number}, as another machine has set it")
+
+    async def _follow(self, number: str, stored: str | None) -> None:
+        settings = None if stored is None else LineSettings.model_validate_json(stored)
+        async with self._changing:
+            if settings == self._settings.get(number):
+                return
+            line_log(log, number).info("%s by another machine", "set" if settings else "removed")
+            if settings is None:
+                return await self._remove_here(number)
+            self._check(settings)
+            await (self._change_here(settings) if number in self._settings else self._add_here(settings))
 
     async def reset(self, number: str) -> None:
         """Remove a line's session and what it has learnt from Telegram; its settings stay.

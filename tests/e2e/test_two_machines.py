@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from telethon.tl import functions
 
-from ari_app.api_client import program
+from ari_app.api_client import RequestRefused, program
 from ari_app.app.earlier_run import HOLD_S
 from ari_app.config import Settings, load
 from ari_app.sandbox.asterisk import PrivateAsterisk
@@ -31,6 +31,7 @@ ORPHAN_S = 5.0
 KEYPAD_GOES_S = HOLD_S + ORPHAN_S + 60.0
 DEMO_S = 300.0
 AUTO_ANSWER = "Call us!"
+NEW_LINE = "+79990000007"
 SECRET = "of the two machines only"
 FETCHES = "this machine fetches what is meant for it now"
 DIALPLAN = """\
@@ -339,6 +340,51 @@ async def test_a_machine_signs_a_line_in_by_another_one(scene: Any, tmp_path: Pa
         assert len(await b.live()) == 1
     for each in (a, b):
         assert SECRET not in each.program.log.read_text()
+
+
+async def test_what_is_set_on_one_machine_is_set_on_both(scene: Any) -> None:
+    _, nats, a, b = scene
+    async with program(a.settings) as on_a, program(b.settings) as on_b:
+
+        async def same() -> Any:
+            """What is set on both, once it is the same."""
+            while True:
+                settings = [
+                    {
+                        path: await each.ask("GET", path)
+                        for path in ("/installation", f"/lines/{LINE}/settings", "/lines")
+                    }
+                    for each in (on_a, on_b)
+                ]
+                numbers = [[line["number"] for line in each.pop("/lines")] for each in settings]
+                if settings[0] == settings[1] and numbers[0] == numbers[1]:
+                    return settings[0], numbers[0]
+                await asyncio.sleep(0.1)
+
+        await on_a.ask("PATCH", f"/lines/{LINE}/settings", {"name": "Acme Sales"})
+        await on_b.ask("POST", "/lines", {"number": NEW_LINE})
+        await on_b.ask("PATCH", "/installation", {"company": "Acme Ltd"})
+        settings, numbers = await same()
+        assert (settings["/installation"]["company"], numbers) == ("Acme Ltd", [LINE, NEW_LINE])
+        assert settings[f"/lines/{LINE}/settings"]["name"] == "Acme Sales"
+        assert not [each for each in nats.run_dir.rglob("*") if each.is_file() and b"Acme" in each.read_bytes()]
+
+        await nats.stop(0)
+        for path, change in (("/installation", {"company": ""}), (f"/lines/{LINE}/settings", {"name": ""})):
+            with pytest.raises(RequestRefused, match="NATS has not answered, so nothing was changed"):
+                await on_a.ask("PATCH", path, change)
+        with pytest.raises(RequestRefused, match="NATS has not answered"):
+            await on_a.ask("DELETE", f"/lines/{NEW_LINE}")
+        assert await same() == (settings, numbers)
+
+        await nats.start(0)
+        removed = False
+        while not removed:  # it is not connected again at once
+            await asyncio.sleep(0.5)
+            with suppress(RequestRefused):
+                await on_a.ask("DELETE", f"/lines/{NEW_LINE}")
+                removed = True
+        assert (await same())[1] == [LINE]
 
 
 @pytest.mark.timeout(DEMO_S + 30)

@@ -11,6 +11,8 @@ from aiohttp import ClientSession, UnixConnector
 from ari_app import api_client
 from ari_app.cli import lines as cli_lines
 from ari_app.cli import parser as cli_parser
+from ari_app.cluster.shared_settings import NotShared, OwnSettings
+from ari_app.i18n import message
 from ari_app.lines.settings import LineSettings
 from ari_app.sandbox.telegram import LocalTelegram
 from tests.integration.web_helpers import Answer, Browser, form_in, signed_in
@@ -18,6 +20,7 @@ from tests.integration.web_lines import LINE, Lines, lines_site
 
 HASH = "0123456789abcdef0123456789abcdef"
 SETTINGS, TEXTS = f"/lines/{LINE}/settings", f"/lines/{LINE}/texts/en"
+INSTALLATION = "/settings/installation"
 API_SETTINGS = f"/api/lines/{LINE}/settings"
 
 
@@ -65,6 +68,20 @@ async def test_a_tab_that_changes_nothing_undoes_nothing(admin: Browser, lines: 
     before = lines.book.settings(LINE)
     assert (await admin.post(SETTINGS, second)).status == 200
     assert lines.book.settings(LINE) == before
+
+
+async def test_what_the_other_machines_could_not_be_told_is_refused_in_a_sentence(
+    admin: Browser, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(self: OwnSettings, name: str, value: str | None) -> None:
+        raise NotShared(message("NATS has not answered."))
+
+    monkeypatch.setattr(OwnSettings, "keep", away)
+    company = ("/settings", INSTALLATION, {"company": "Acme"})
+    for page, form, change in ((SETTINGS, SETTINGS, {"name": "Support"}), company):
+        answer = await admin.post(form, await tab(admin, page, form) | change)
+        assert (answer.status, "NATS has not answered." in answer.text) == (503, True)
+    assert lines.book.settings(LINE).name == "Sales"
 
 
 async def test_the_same_field_in_two_tabs_is_shown_before_it_is_overwritten(admin: Browser, lines: Lines) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ari_app.cluster.shared_settings import NotShared
+from ari_app.i18n import message
 from ari_app.lines import installation as module
 from ari_app.lines.installation import BotUntried, Installation, InstallationSettings
 from ari_app.lines.settings import SettingRefused
@@ -111,3 +113,53 @@ async def test_a_secret_goes_to_no_server_but_the_one_that_it_was_entered_for(st
     await installation.change({"turn_server": None, secret: None})
     assert installation.settings.turn_server == "turn.example.com:3478"
     await installation.change({"turn_server": "turn3.example.com:3478", secret: ""})
+
+
+class Others:
+    """The other machines of a cluster, as an installation tells them."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.told: list[tuple[str, str | None]] = []
+
+    async def keep(self, name: str, value: str | None) -> None:
+        if self.away:
+            raise NotShared(message("Away."))
+        self.told.append((name, value))
+
+    async def run(self, settings: object) -> None: ...
+
+
+async def test_all_machines_of_a_cluster_have_the_same(store: Store, tmp_path: Path) -> None:
+    others, installation = Others(), Installation(store, InstallationSettings(timezone="Europe/Rome"))
+    installation.share(others)
+    assert await installation.stored() is None
+    await installation.change({"company": "Acme", "history_days": 30})
+    await installation.change({"bot_token": TOKEN, "history_days": None})
+    name, stored = others.told[-1]
+    assert (name, stored) == ("installation", await installation.stored())
+    assert stored
+    others.away = True
+    with pytest.raises(NotShared):
+        await installation.change({"company": "Nobody"})
+    assert installation.settings.company == "Acme"
+
+    async with open_store(tmp_path / "other.db") as other_store:
+        follows, other = 0, Installation(other_store, InstallationSettings(timezone="Asia/Tokyo"))
+
+        async def followed() -> None:
+            nonlocal follows
+            follows += 1
+
+        other.on_change(followed)
+        await other.change({"company": "Other", "turn_user": "me"})
+        for _ in range(2):  # what is the same already changes nothing
+            await other.follow(stored)
+        assert follows == 2
+        settings = other.settings
+        assert (settings.company, settings.token, settings.turn_user) == ("Acme", TOKEN, "")
+        assert settings.timezone == "Asia/Tokyo"  # of each machine's own configuration file
+        for unusable in ("nothing", '{"turn_server": "no port"}', '{"of_a_newer_version": "1"}'):
+            with pytest.raises((ValueError, SettingRefused)):
+                await other.follow(unusable)
+        assert other.settings == settings

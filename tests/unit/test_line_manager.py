@@ -13,6 +13,8 @@ import pytest
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.duty import Always
+from ari_app.cluster.shared_settings import NotShared
+from ari_app.i18n import message
 from ari_app.lines.factory import Accounts
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.lines import Lines
@@ -265,3 +267,61 @@ async def test_a_line_that_can_not_be_made_is_not_kept(world: World, monkeypatch
 async def test_the_new_session_is_in_its_place_before_the_old_one_is_signed_out(world: World) -> None:
     await world.book._adopt(world.book.lines[LINE].account)
     assert world.steps == ["end_calls", "adopt", "retire"]
+
+
+class Others:
+    """The other machines of a cluster, as lines tell them."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.told: list[tuple[str, str | None]] = []
+
+    async def keep(self, name: str, value: str | None) -> None:
+        if self.away:
+            raise NotShared(message("Away."))
+        self.told.append((name, value))
+
+    async def run(self, settings: object) -> None: ...
+
+
+async def test_other_machines_are_told_before_a_line_changes(world: World) -> None:
+    others = world.book._shared = Others()
+    await world.book.change(LINE, {"name": "Sales"})
+    await world.book.remove(OTHER)
+    await world.book.add(LineSettings.of({"number": OTHER, "name": "Support"}))
+    assert others.told == [
+        (LINE, world.book.settings(LINE).stored()),
+        (OTHER, None),
+        (OTHER, world.book.settings(OTHER).stored()),
+    ]
+    others.away = True
+    world.steps.clear()
+    for change in (
+        world.book.change(LINE, {"name": "Nobody"}),
+        world.book.remove(LINE),
+        world.book.add(LineSettings.of({"number": "+79990000005"})),
+    ):
+        with pytest.raises(NotShared):
+            await change
+    assert world.steps == []
+    assert [each.name for each in world.book.all_settings()] == ["Sales", "Support"]
+
+
+async def test_lines_follow_another_machine(world: World) -> None:
+    others = world.book._shared = Others()
+    third = LineSettings.of({"number": "+79990000005", "name": "Third"})
+    await world.book.follow(third.number, third.stored())
+    await world.at_work(third.number)
+    await world.book.follow(LINE, LineSettings.of({"number": LINE, "name": "Sales"}).stored())
+    await world.book.follow(OTHER, None)
+    assert {each.number: each.name for each in world.book.all_settings()} == {LINE: "Sales", third.number: "Third"}
+    assert (await world.book._repository.all()).keys() == {LINE, third.number}
+    assert OTHER not in world.book.lines
+    world.steps.clear()
+    await world.book.follow(third.number, third.stored())  # as it is already
+    await world.book.follow(OTHER, None)
+    assert world.steps == []
+    with pytest.raises(ValueError, match="of_a_newer_version"):
+        await world.book.follow(LINE, f'{{"number": "{LINE}", "of_a_newer_version": 1}}')
+    assert world.book.settings(LINE).name == "Sales"
+    assert others.told == []

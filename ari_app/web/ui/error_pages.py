@@ -6,6 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ari_app.cluster.shared_settings import NotShared
 from ari_app.i18n import message
 from ari_app.store.errors import StoreUnavailable
 from ari_app.web.http.context import IDENTITY, Identity
@@ -31,6 +32,9 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
     except StoreUnavailable as error:
         log.warning("%s %s: %s", request.method, request.path, error)
         return answer(request, PageError(503, error.sentence, {"Retry-After": str(DATABASE_RETRY_S)}))
+    except NotShared as error:
+        log.warning("%s %s: %s", request.method, request.path, error)
+        return answer(request, PageError(503, error.sentence))
     except Exception:
         log.exception("%s %s: unexpected error", request.method, request.path)
         return answer(request, PageError(500, message("Unexpected error: see the log of Astergram.")))

@@ -1,0 +1,184 @@
+"""What is set for lines and the installation, the same on all machines of a cluster: NATS has it, encrypted.
+
+A change counts once NATS has it, and each machine follows. What NATS has counts more than what a machine has, which may
+have been away, or restored; what it lacks, it gets from the first machine that has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry
+from ari_app.i18n import Message, message
+from ari_app.tasks import FAILURES
+
+KEY_BYTES = 32
+NONCE_BYTES = 12  # NIST SP 800-38D
+PURPOSE = b"astergram: settings of a cluster"
+"""Keeps this key apart from others that are made of the cluster's secret (RFC 5869, info)."""
+QUIET_S = 60.0  # after so long without news it is looked whether all is there, and a watch is begun anew
+AGAIN_S = 2.0  # until NATS is asked again that did not answer
+
+log = logging.getLogger(__name__)
+
+
+class NotShared(Exception):
+    """Nothing was changed, for the other machines could not be told; ``sentence`` is for an administrator."""
+
+    def __init__(self, sentence: Message) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+
+
+class SharedSettings(Protocol):
+    """Where settings are kept for all machines; a name is a line's number, or `INSTALLATION`."""
+
+    async def keep(self, name: str, value: str | None) -> None:
+        """Before it counts on this machine; None: it is removed. Raises NotShared."""
+
+    async def run(self, settings: MachineSettings) -> None:
+        """Follow the other machines, without an end."""
+
+
+class MachineSettings(Protocol):
+    """Those of this machine."""
+
+    async def all(self) -> Mapping[str, str]:
+        """Every one, by name."""
+
+    async def follow(self, name: str, value: str | None) -> None:
+        """Take over what another machine has set; None: what it has removed."""
+
+
+class OwnSettings:
+    """Where there is no other machine to be told."""
+
+    async def keep(self, name: str, value: str | None) -> None:
+        """It counts here."""
+
+    async def run(self, settings: MachineSettings) -> None:
+        """There is nobody to follow."""
+
+
+class NotOurs(Exception):
+    """What NATS has was not written with this secret, or not by this version."""
+
+
+class Cipher:
+    """AES-256-GCM (RFC 5116) with a key made of the cluster's secret (HKDF, RFC 5869).
+
+    What is sealed for one key of NATS can't be read as another one's.
+    """
+
+    def __init__(self, secret: str) -> None:
+        key = HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret.encode())
+        self._cipher = AESGCM(key)
+
+    def seal(self, key: str, text: str) -> bytes:
+        """The text, with its nonce before it."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, text.encode(), key.encode())
+
+    def open(self, key: str, sealed: bytes) -> str:
+        """Raises NotOurs."""
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], key.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise NotOurs(f"{key} was not written with this machine's secret") from error
+
+
+@dataclass
+class EngineSettings:
+    """Those of a cluster, as one of its machines has them."""
+
+    bucket: Bucket
+    cipher: Cipher
+    _revisions: dict[str, int] = field(default_factory=dict)
+
+    async def keep(self, name: str, value: str | None) -> None:
+        """Over what this machine has last heard of it."""
+        key = _key(name)
+        with _told_or_not():
+            try:
+                revision = await self.bucket.write(key, self._sealed(name, value), self._revisions.get(key, 0))
+            except Conflict:
+                if entry := await self.bucket.read(key):
+                    self._revisions[key] = entry.revision
+                    raise
+                revision = await self.bucket.write(key, self._sealed(name, value), 0)  # the servers have lost it
+        self._revisions[key] = revision
+
+    async def run(self, settings: MachineSettings) -> None:
+        """Also tell what NATS does not have."""
+        while True:
+            try:
+                await self._offer(await settings.all())
+                async for entry in self.bucket.watch(QUIET_S):
+                    if entry.revision >= self._revisions.get(entry.key, 0):  # else this machine has set it since
+                        self._revisions[entry.key] = entry.revision
+                        await self._follow(settings, entry)
+            except EngineAway as error:
+                log.debug("settings of the cluster: %s", error)
+                await asyncio.sleep(AGAIN_S)
+
+    async def _offer(self, own: Mapping[str, str]) -> None:
+        for name, value in own.items():
+            key = _key(name)
+            entry = await self.bucket.read(key)
+            while entry is None:
+                try:
+                    entry = KeyEntry(key, b"", await self.bucket.write(key, self._sealed(name, value), 0))
+                except Conflict:
+                    entry = await self.bucket.read(key)  # another machine was the first
+            self._revisions[key] = entry.revision  # a lower one, where the servers had lost it
+
+    async def _follow(self, settings: MachineSettings, entry: KeyEntry) -> None:
+        try:
+            its = json.loads(self.cipher.open(entry.key, entry.value or b""))
+            name, value = str(its["name"]), None if its["value"] is None else str(its["value"])
+        except (NotOurs, ValueError, KeyError, TypeError) as error:
+            log.error(  # noqa: TRY400 - the administrator needs the sentence
+                "settings of the cluster: what another machine has set is left out (%s): see that `secret` under "
+                "[cluster] is the same on each machine",
+                error,
+            )
+            return
+        try:
+            await settings.follow(name, value)
+        except Exception as error:  # noqa: BLE001 - recorded; the other settings are followed
+            FAILURES.add(f"settings of the cluster: {name}", error)
+
+    def _sealed(self, name: str, value: str | None) -> bytes:
+        return self.cipher.seal(_key(name), json.dumps({"name": name, "value": value}))
+
+
+@contextmanager
+def _told_or_not() -> Iterator[None]:
+    try:
+        yield
+    except Conflict:
+        said = message("Another machine has changed this just now: look at it again before you change it.")
+        raise NotShared(said) from None
+    except EngineAway as error:
+        log.warning("settings of the cluster: %s", error)
+        said = message(
+            "NATS has not answered, so nothing was changed: the other machines would not know of it. Look at it again "
+            "once the overview shows that it does."
+        )
+        raise NotShared(said) from None
+
+
+def _key(name: str) -> str:
+    return name.removeprefix("+")
