@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from ari_app.sandbox.chaos import plan
-from ari_app.sandbox.chaos.chaos import difference
+from ari_app.sandbox.chaos.audit import difference
 from ari_app.sandbox.chaos.plan import Fault
 from ari_app.sandbox.chaos.report import Report
 from ari_app.sandbox.chaos.rules import Made, Struck, judged, judged_text
@@ -32,6 +32,7 @@ def made(*rows: dict[str, Any], fault: Fault | None = None, gives_up: bool = Fal
         made(row("ERROR"), row("CANCEL", "a", "c2"), row("ANSWER", "b", "c3"), fault=Fault.PROGRAM_KILLED),
         made(row("ERROR"), talked=False, trouble="ended", fault=Fault.PROGRAM_KILLED),
         made(row(), talked=False, trouble="ended", fault=Fault.TELEGRAM_CUT),
+        made(row(), keypads=1),
         made(row("CANCEL"), gives_up=True, cards=1),
         made(row("ERROR"), gives_up=True, fault=Fault.PROGRAM_KILLED),
         made(row("CANCEL"), row("CANCEL", "b", "c2"), gives_up=True, cards=2, fault=Fault.SERVER_KILLED),
@@ -62,6 +63,7 @@ def test_a_call_as_it_may_be(call: Made) -> None:
         (made(row("CANCEL"), gives_up=True, cards=2, fault=Fault.TELEGRAM_CUT), "2 cards came after it"),
         (made(row("CANCEL"), gives_up=True, fault=Fault.NATS_CUT), "0 cards came after it"),
         (made(row(), cards=1), "1 cards came after it"),
+        (made(row(), keypads=2), "2 keypads were shown"),
     ],
 )
 def test_a_call_as_it_must_not_be(call: Made, said: str) -> None:
@@ -112,6 +114,6 @@ def test_a_report() -> None:
             "longest_until_one_holder_s": 6.0,
         }
     }
-    assert [each.row_count for each in report.tables()] == [1, 6]
+    assert [each.row_count for each in report.tables()] == [1, 8]
     report.wrong.append("one")
     assert not report.ok

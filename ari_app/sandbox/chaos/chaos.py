@@ -9,27 +9,31 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from telethon import events
 
 from ari_app.cluster.members import WORD_S
+from ari_app.sandbox.chaos.audit import audit
 from ari_app.sandbox.chaos.cast import (
     ANSWERED_LINES,
     AUTO_ANSWER,
     CALLS_AT_ONCE,
-    CARD,
     LINES,
     UNANSWERED_LINE,
     chat,
     write,
 )
 from ari_app.sandbox.chaos.faults import Target
-from ari_app.sandbox.chaos.machine import LEASE_S, SILENT, History, Machine
+from ari_app.sandbox.chaos.machine import LEASE_S, SILENT
 from ari_app.sandbox.chaos.plan import OF_TELEGRAM, PlannedFault
 from ari_app.sandbox.chaos.report import Report
-from ari_app.sandbox.chaos.rules import Made, Struck, judged, judged_text
+from ari_app.sandbox.chaos.rules import Made, Struck, judged_text
 from ari_app.sandbox.person import Person
 from ari_app.sandbox.processes import SandboxError
-from ari_app.sandbox.soak.cast import end_call
+from ari_app.sandbox.soak.cast import end_call, is_keypad
 from ari_app.sandbox.soak.plan import chance_of
 from ari_app.sandbox.soak.soak import FAILURES, persists
 from ari_app.tasks import background_tasks
@@ -44,8 +48,6 @@ TEXT_S = 60.0  # for an answer; two leases, and a fault, at most
 TEXT_EVERY_S = AUTO_ANSWER_S + 2.0  # the same machine gives the same person no second answer before
 HEALED_S = 60.0  # from a fault's end until each line has one holder
 SERVED_S = 60.0  # from then on until each line has answered a call
-AGREED_S = 60.0  # from the end of all calls until every machine has the same history
-SLACK_S = 1.0  # two clocks of one machine, and Telegram's whole seconds
 
 
 class Chaos:
@@ -72,6 +74,8 @@ class Chaos:
     async def run(self, faults: Sequence[PlannedFault]) -> None:
         """All of it; what is wrong goes into the report."""
         self._began_at = time.time()
+        for person in self._all_callers:
+            person.client.add_event_handler(partial(self._on_message, person.phone), events.NewMessage(incoming=True))
         async with background_tasks() as tasks:
             working = [tasks.create_task(self._call_on(), name=f"callers {n}") for n in range(CALLS_AT_ONCE)]
             working += [tasks.create_task(self._write_on(writer), name=writer.phone) for writer in self._writers]
@@ -81,7 +85,7 @@ class Chaos:
                 await self._inflict(planned)
             self._going = False
             await asyncio.wait(working)
-        await self._judge()
+        await audit(self._report, self._target.machines, self._all_callers, self._began_at)
         self._report.took_s = time.time() - self._began_at
 
     # --- calls and texts
@@ -121,6 +125,10 @@ class Chaos:
         if await call.ends_within(self._chance.uniform(*TALK_S)):
             raise SandboxError("the line's side has hung up")
         await call.hang_up()
+
+    async def _on_message(self, caller: str, event: Any) -> None:
+        if is_keypad(event.message):
+            self._report.shown.append((caller, time.time()))
 
     async def _give_up(self, person: Person, line: str) -> None:
         call = await person.call(line)
@@ -191,6 +199,8 @@ class Chaos:
             if away := [each["number"] for each in lines if each["state"] != "ready"]:
                 return f"machine {machine.name} has no connection to Telegram for {', '.join(away)}"
             held = Counter(line for each in its["machines"] for line in each["lines"])
+            if (bots := sum(each["bot"] for each in its["machines"])) != 1:
+                return f"machine {machine.name} sees {bots} that fetch what is meant for the bot"
             if wrong := {line["number"]: held[line["number"]] for line in LINES if held[line["number"]] != 1}:
                 return f"machine {machine.name} sees holders: {wrong}"
         return ""
@@ -207,68 +217,3 @@ class Chaos:
                 await self._answered.wait_for(lambda: lines() >= set(ANSWERED_LINES))
                 return True
         return False
-
-    # --- what is right
-
-    async def _judge(self) -> None:
-        """Hold all calls against the histories, which agree by now."""
-        histories: list[History] = []
-
-        async def differ() -> str:
-            nonlocal histories
-            try:
-                histories = [await each.history(self._began_at) for each in self._target.machines]
-            except SILENT as error:
-                return f"a machine does not answer: {error!r}"
-            return difference(self._target.machines, histories)
-
-        if different := await persists(differ, AGREED_S):
-            self._report.wrong.append(f"the histories do not agree after {AGREED_S:g} s: {different}")
-        await self._count_cards()
-        rows: History = {}
-        for each in histories:
-            rows |= each
-        self._report.rows = Counter(row["status"] or "no end" for row in rows.values())
-        for call in self._report.made:
-            call.hit = [each for each in self._report.struck if each.hits(call.began_at, call.ended_at)]
-        for row in rows.values():
-            its = [
-                each for each in self._report.made
-                if each.person_id == row["person_id"] and each.began_at - SLACK_S <= row["began_at"]
-            ]  # fmt: skip
-            if its:
-                its[-1].rows.append(row)
-            else:
-                self._report.wrong.append(f"nobody made the call {row}")
-        for call in self._report.made:
-            self._report.wrong += judged(call)
-
-    async def _count_cards(self) -> None:
-        """A card is of the last call before it."""
-        for person in self._all_callers:
-            its = [each for each in self._report.made if each.caller == person.phone and each.gives_up]
-            for message in await chat(person, UNANSWERED_LINE):
-                before = [each for each in its if each.began_at - SLACK_S <= message.date.timestamp()]
-                if message.message == CARD and before:
-                    before[-1].cards += 1
-
-
-def difference(machines: Sequence[Machine], histories: Sequence[History]) -> str:
-    """What some machine has, and another one has otherwise, or not, or without its end; empty where nothing is."""
-    known: dict[str, set[tuple[str, str | None]]] = {}
-    for history in histories:
-        for id, row in history.items():
-            known.setdefault(id, set()).add((row["machine"], row["status"]))
-    unlike = [
-        id for id, said in known.items()
-        if len(said) > 1 or any(status is None for _, status in said) or not all(id in each for each in histories)
-    ]  # fmt: skip
-    told = [
-        f"{id}: " + ", ".join(
-            f"{machine.name} has {history[id]['status']} on {history[id]['machine']}" if id in history
-            else f"{machine.name} lacks it"
-            for machine, history in zip(machines, histories, strict=True)
-        )
-        for id in unlike[:5]
-    ]  # fmt: skip
-    return f"{len(unlike)} calls: {'; '.join(told)}" if unlike else ""

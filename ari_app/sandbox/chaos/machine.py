@@ -64,12 +64,14 @@ async def machine(stage: Stage, nats: PrivateNats, name: str, asterisk: PrivateA
             return await stack.enter_async_context(Proxy(port))
 
         to_nats = [await way(URL(url).port) for url in nats.urls]
-        mtproto = await way(stage.telegram.port)
+        mtproto, bot_api_url = await way(stage.telegram.port), URL(stage.telegram.bot_api_url)
+        bot_api = await way(bot_api_url.port)
         configuration = await stage.configuration(
             LINES,
             name=f"astergram-{name}",
             asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
             telegram={"port": mtproto.port},
+            bot={**stage.bot(), "api_url": str(bot_api_url.with_port(bot_api.port)).removesuffix("/")},
             media={"orphan_s": READY_S},
             cluster={
                 "servers": [f"nats://{HOST}:{each.port}" for each in to_nats], "machine": name, "lease_s": LEASE_S,
@@ -79,4 +81,4 @@ async def machine(stage: Stage, nats: PrivateNats, name: str, asterisk: PrivateA
         await stage.sign_in_lines(settings)
         log = stage.folder / f"astergram-{name}.log"
         supervisor = await stack.enter_async_context(supervised(configuration, log))
-        yield Machine(name, settings, supervisor, to_nats, [mtproto])
+        yield Machine(name, settings, supervisor, to_nats, [mtproto, bot_api])

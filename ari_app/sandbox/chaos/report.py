@@ -14,13 +14,16 @@ from ari_app.sandbox.chaos.rules import Made, Struck
 
 @dataclass
 class Report:
-    """``texts``: how many were written. ``calls_by_ending``: rows of the history by status."""
+    """``texts``: how many were written. ``shown``: who was shown a keypad, and when (Unix time). ``rows``: of the
+    history, by status.
+    """
 
     seed: int
     made: list[Made] = field(default_factory=list)
     struck: list[Struck] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     texts: int = 0
+    shown: list[tuple[str, float]] = field(default_factory=list)
     rows: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
 
@@ -74,6 +77,7 @@ class Report:
             },
             "answer_without_fault_s": round(calm[len(calm) // 2], 1) if calm else None,
             "history": dict(self.rows),
+            "keypads": len(self.shown),
             "cards": sum(each.cards for each in self.made),
             "texts": self.texts,
             "wrong": self.wrong,
@@ -87,6 +91,7 @@ class Report:
         for title, its in told["faults"].items():
             faults.add_row(title, *map(str, its.values()))
         calls = Table("calls", "")
-        for what, count in [*told["calls"].items(), ("texts", self.texts), *self.rows.items()]:
+        others = {"texts": self.texts, "keypads": len(self.shown), "cards": told["cards"]}
+        for what, count in (told["calls"] | others | self.rows).items():
             calls.add_row(what.replace("_", " "), str(count))
         return [faults, calls]

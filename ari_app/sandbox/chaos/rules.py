@@ -7,8 +7,9 @@
   (`TAKES_AWAY`) may end a call that this machine has answered.
 - The history tells of the call once, as ended as it did. Where a fault hit it, a second machine may have rung for it,
   and tells so, but only one has answered. A program that was killed may have rung for it before and afterwards.
-- After a missed call the line sends one card; none where the fault takes the machine away that had the call. A second
-  one where two machines could not agree (`SPLITS`).
+- After a missed call the line sends one card; none where the fault takes the machine away that had the call, and a
+  second one where two machines could not agree (`SPLITS`).
+- Each program that rings for a call shows a keypad once; where the bot can't be reached, it asks for a text instead.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Made:
 
     ``gives_up``: the caller does, while it rings; else they wait for the answer, and hang up after a talk.
     ``answered_at``: when Telegram said so. ``talked``: they had audio. ``trouble``: why that came to no end. ``cards``:
-    how many came after it. ``rows``: what the history has of it.
+    how many came after it, ``keypads``: how many were shown. ``rows``: what the history has of it.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Made:
     talked: bool = False
     trouble: str = ""
     cards: int = 0
+    keypads: int = 0
     hit: list[Struck] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -107,4 +109,6 @@ def judged(call: Made) -> list[str]:
             wrong.append(f"{call.cards} cards came after it; the history has {told}")
     elif call.cards:
         wrong.append(f"{call.cards} cards came after it")
+    if call.keypads > len(rows):
+        wrong.append(f"{call.keypads} keypads were shown; the history has {told}")
     return [f"{call}: {each}" for each in wrong]
