@@ -10,7 +10,13 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NoStreamResponseError
+from nats.js.errors import (
+    BucketNotFoundError,
+    KeyNotFoundError,
+    KeyWrongLastSequenceError,
+    NoStreamResponseError,
+    NotFoundError,
+)
 from nats.js.kv import KeyValue
 
 from ari_app.backoff import Backoff
@@ -234,7 +240,7 @@ class NatsBucket:
         except Conflict:
             raise
         except Exception as error:
-            if isinstance(error, BucketNotFoundError | NoStreamResponseError):  # the servers have lost it
+            if isinstance(error, NotFoundError | NoStreamResponseError):  # the servers have lost it
                 self._opened = None
             raise EngineAway(f"{self._name}: {self._engine.fails(error)}") from error
         else:

@@ -210,6 +210,26 @@ async def test_servers_that_have_lost_everything(one: PrivateNats) -> None:
         assert await bucket.write("1", b"b", 0)
 
 
+async def test_servers_that_have_lost_a_bucket_that_is_only_watched(one: PrivateNats) -> None:
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        assert await watched(bucket) == []
+        await one.kill(0)
+        one.forget(0)
+        await one.start(0)
+        assert await watched(bucket) == []
+
+
+async def watched(bucket: NatsBucket) -> list[KeyEntry]:
+    """What a watch tells, once the engine answers again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                return [each async for each in bucket.watch(0.2)]
+            except EngineAway:
+                await asyncio.sleep(0.1)
+
+
 @asynccontextmanager
 async def leases(nats: PrivateNats, name: str, lease_s: float) -> AsyncIterator[EngineLeases]:
     async with a_machine(nats, name) as engine, guarded_tasks() as tasks:
