@@ -157,6 +157,7 @@ class CallDispatcher:
                     scope = CallScope(call)
                     scope.on_end(lambda _: claim.told())
                     await scope.run(inbound(scope, line, offer, self._resources, self._keypads))
+                    claim.ended()
                 card = partial(self._cards.send_after, call, line)
             except CallRefused as refused:
                 log.info("call from %s refused: %s", offer.peer_id, refused)

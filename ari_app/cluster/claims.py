@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,8 @@ NOBODY_S = 4.0
 WORD_S = 0.4  # between two words of whoever rings the PBX
 LEFT_S = 1.5
 """For the others to be told that a call is left to them; without it they take it after `SILENT_S`."""
+LEFT, OVER = "left", "over"
+"""What a word may say besides whose it is: a call is left to the other machines, or has ended."""
 KEPT_S = 3600.0  # longer than a call rings; then the engine may forget it
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,9 @@ class Claim(Protocol):
 
     async def told(self) -> None:
         """Wait until the others know that it was left to them; returns at once where it was not."""
+
+    def ended(self) -> None:
+        """The call is over: have the others told, for one that doesn't hear so from Telegram would take it."""
 
 
 class Claims(Protocol):
@@ -114,6 +119,10 @@ class EngineClaims:
         async with guarded_tasks() as tasks:
             tasks.spawn(self._keep(claim, is_online), f"claim of call {call.id}")
             yield claim
+        if claim.is_over:
+            async with _bounded(key, WORD_S):
+                with suppress(Conflict):  # another machine has it after all
+                    await self._write(key, claim.revision, over=True)
 
     async def is_ours(self, line: str, call_id: int) -> bool:
         """Whether nobody else has taken it, who may do so until we have been silent for long enough.
@@ -149,13 +158,13 @@ class EngineClaims:
         known: KeyEntry | None = None
         heard_at = self._clock()
         while True:
-            silent_s = NOBODY_S if not can_take() else 0.0 if known and _is_left(known) else SILENT_S
+            silent_s = NOBODY_S if not can_take() else 0.0 if known and _is(known, LEFT) else SILENT_S
             left_s = heard_at + silent_s - self._clock()
             try:
                 if left_s <= 0:
                     async with asyncio.timeout(WORD_S):
                         revision = await self._write(key, known.revision if known else 0)
-                    if known and _is_left(known):
+                    if known and _is(known, LEFT):
                         log.info("claim of call %s: machine %s has left it to this one", key, _machine(known))
                     else:
                         log.warning("claim of call %s: no other machine takes it, this one does", key)
@@ -164,7 +173,9 @@ class EngineClaims:
                     its = await self._bucket.read(key)
                 if its and its != known:
                     known, heard_at = its, self._clock()
-                    if _is_left(its):
+                    if _is(its, OVER):
+                        await asyncio.Event().wait()  # until this machine's device hears so, too
+                    if _is(its, LEFT):
                         continue  # it need not be waited for
             except Conflict:  # a word has come just now
                 known, heard_at = None, self._clock()
@@ -207,8 +218,9 @@ class EngineClaims:
             return False
         return True
 
-    async def _write(self, key: str, last: int, *, left: bool = False) -> int:
-        return await self._bucket.write(key, json.dumps({"machine": self._machine, "left": left}).encode(), last)
+    async def _write(self, key: str, last: int, *, left: bool = False, over: bool = False) -> int:
+        word = {"machine": self._machine, LEFT: left, OVER: over}
+        return await self._bucket.write(key, json.dumps(word).encode(), last)
 
 
 @dataclass(eq=False)
@@ -221,6 +233,7 @@ class _EngineClaim:
     others_take: Callable[[str], bool]
     revision: int
     is_left: bool = False
+    is_over: bool = False
     all_said: asyncio.Event = field(default_factory=asyncio.Event)
 
     def leave(self) -> bool:
@@ -230,6 +243,9 @@ class _EngineClaim:
     async def told(self) -> None:
         if self.is_left:
             await self.all_said.wait()
+
+    def ended(self) -> None:
+        self.is_over = not self.is_left
 
 
 @asynccontextmanager
@@ -249,10 +265,10 @@ def _machine(entry: KeyEntry) -> str:
         return ""
 
 
-def _is_left(entry: KeyEntry) -> bool:
-    """Whether the machine that had it has left it to the others."""
+def _is(entry: KeyEntry, what: str) -> bool:
+    """Whether the machine that had it has said that it is LEFT to the others, or OVER."""
     try:
-        return json.loads(entry.value or b"").get("left") is True  # which an earlier version does not say
+        return json.loads(entry.value or b"").get(what) is True  # which an earlier version does not say
     except (ValueError, AttributeError):
         return False
 
@@ -273,6 +289,9 @@ class OnlyMachine:
 
     async def told(self) -> None:
         """Nobody is."""
+
+    def ended(self) -> None:
+        """Nobody is told."""
 
     async def is_ours(self, line: str, call_id: int) -> bool:
         """Whose else."""

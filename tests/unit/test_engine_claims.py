@@ -85,6 +85,13 @@ class Machine:
         await self.claim.told()
         return loop.time() - began
 
+    async def hears_the_end(self) -> None:
+        """The call is over, as far as Telegram tells this machine."""
+        if self.claim:
+            self.claim.ended()
+        self.call.over.set()
+        await asyncio.wait({self.task})
+
     async def dies(self) -> None:
         self.way.away = True
         self.task.cancel()
@@ -373,6 +380,31 @@ def test_a_run_that_was_killed_ends_only_what_nobody_has_taken() -> None:
             assert await again.is_ours(LINE, CALL + 1)
             a.way.away = True
             assert not await again.is_ours(LINE, CALL)
+
+    run(scene)
+
+
+def test_a_call_that_is_over_is_not_taken_by_a_machine_that_has_not_heard_of_it() -> None:
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            await a.hears_the_end()
+            await asyncio.sleep(60)
+            assert b.ours is None
+            await b.hears_the_end()
+            assert b.ours is False
+
+    run(scene)
+
+
+def test_with_the_engine_away_the_end_of_a_call_waits_for_nobody() -> None:
+    async def scene() -> None:
+        async with offered("a") as (a,):
+            await asyncio.sleep(3)
+            a.way.away = True
+            ended_at = asyncio.get_running_loop().time()
+            await a.hears_the_end()
+            assert asyncio.get_running_loop().time() - ended_at <= 2 * WORD_S
 
     run(scene)
 
