@@ -8,8 +8,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -161,6 +161,19 @@ def cancellations() -> int:
     """How often this task has been cancelled."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
+
+
+@contextmanager
+def cancellation_kept() -> Iterator[None]:
+    """For a library that waits by `asyncio.wait_for`: in Python 3.11 that swallows a cancellation which comes together
+    with what it waits for (github.com/python/cpython/issues/86296). Here it comes out of the block.
+    """
+    before = cancellations()
+    try:
+        yield
+    finally:
+        if was_cancelled(before):
+            raise asyncio.CancelledError
 
 
 class _Left(Exception):

@@ -23,7 +23,7 @@ from ari_app.backoff import Backoff
 from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
 from ari_app.cluster.members import address_of
 from ari_app.cluster.messenger import ASK_S
-from ari_app.tasks import GuardedTasks, guarded_tasks
+from ari_app.tasks import GuardedTasks, cancellation_kept, guarded_tasks
 
 CONNECT_S = 2.0  # to one server; then the next one is tried
 PAUSE_S = 0.5  # before a server is tried again
@@ -77,12 +77,13 @@ class NatsEngine:
         Raises EngineAway, also where that machine does not answer: it may have done what it was asked to all the same.
         """
         try:
-            async with asyncio.timeout(within_s):
-                await self.connected.wait()
-                if self.client is None:
-                    raise ConnectionError("the connection is being closed")  # noqa: TRY301
-                subject = ASKED.format(address=address, what=what)
-                return (await self.client.request(subject, question, within_s)).data
+            with cancellation_kept():
+                async with asyncio.timeout(within_s):
+                    await self.connected.wait()
+                    if self.client is None:
+                        raise ConnectionError("the connection is being closed")  # noqa: TRY301
+                    subject = ASKED.format(address=address, what=what)
+                    return (await self.client.request(subject, question, within_s)).data
         except Exception as error:
             said = str(error) or type(error).__name__
             raise EngineAway(f"machine {address} does not answer {what}: {said}") from error
@@ -222,8 +223,9 @@ class NatsBucket:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(quiet_s):
-                        its = await watcher.__anext__()
+                    with cancellation_kept():
+                        async with asyncio.timeout(quiet_s):
+                            its = await watcher.__anext__()
                 except (TimeoutError, StopAsyncIteration):
                     return
                 if its is not None:  # None stands between what was there and what is new
@@ -236,7 +238,8 @@ class NatsBucket:
     async def _asked(self) -> AsyncIterator[None]:
         """Whatever goes wrong with the engine inside is EngineAway."""
         try:
-            yield
+            with cancellation_kept():
+                yield
         except Conflict:
             raise
         except Exception as error:
