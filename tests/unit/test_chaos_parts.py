@@ -33,6 +33,7 @@ def made(*rows: dict[str, Any], fault: Fault | None = None, gives_up: bool = Fal
         made(row("ERROR"), talked=False, trouble="ended", fault=Fault.PROGRAM_KILLED),
         made(row(), talked=False, trouble="ended", fault=Fault.TELEGRAM_CUT),
         made(row(), keypads=1),
+        made(row(), row("CANCEL", "b", "c2"), keypads=2),
         made(row("CANCEL"), gives_up=True, cards=1),
         made(row("ERROR"), gives_up=True, fault=Fault.PROGRAM_KILLED),
         made(row("CANCEL"), row("CANCEL", "b", "c2"), gives_up=True, cards=2, fault=Fault.SERVER_KILLED),
@@ -53,7 +54,7 @@ def test_a_call_as_it_may_be(call: Made) -> None:
         (made(row(), trouble="hung up"), ": hung up"),
         (made(row(), trouble="hung up", fault=Fault.NATS_CUT), ": hung up"),
         (made(), "the history has nothing; they talked"),
-        (made(row(), row("CANCEL", "b", "c2")), "the history has ANSWER on a (c1: so), CANCEL on b (c2: so)"),
+        (made(row(), row("ANSWER", "b", "c2")), "the history has ANSWER on a (c1: so), ANSWER on b (c2: so)"),
         (made(row(), row("ANSWER", "b", "c2"), fault=Fault.PROGRAM_STOPPED), "they talked"),
         (made(row(None)), "has no end in the history"),
         (made(*[row("CANCEL", id=str(n)) for n in range(3)], row(), fault=Fault.DATA_LOST), "the history has CANCEL"),
@@ -114,6 +115,6 @@ def test_a_report() -> None:
             "longest_until_one_holder_s": 6.0,
         }
     }
-    assert [each.row_count for each in report.tables()] == [1, 8]
+    assert [each.row_count for each in report.tables()] == [1, 9]
     report.wrong.append("one")
     assert not report.ok

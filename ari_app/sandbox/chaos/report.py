@@ -73,6 +73,7 @@ class Report:
                 "answered": sum(each.answered_at is not None for each in self.made),
                 "given_up": sum(each.gives_up for each in self.made),
                 "ended_before_their_time": sum(bool(each.trouble) for each in self.made),
+                "rang_on_both_without_fault": sum(len(each.rows) > 1 and not each.hit for each in self.made),
                 "hit_by_a_fault": sum(bool(each.hit) for each in self.made),
             },
             "answer_without_fault_s": round(calm[len(calm) // 2], 1) if calm else None,

@@ -5,8 +5,9 @@
   was over: Telegram does not tell it of the text, and the other machine leaves it to the holder (`TEXT_LOST`).
 - Who talks goes on talking until they hang up. A fault that takes a machine, or its way to Telegram, away
   (`TAKES_AWAY`) may end a call that this machine has answered.
-- The history tells of the call once, as ended as it did. Where a fault hit it, a second machine may have rung for it,
-  and tells so, but only one has answered. A program that was killed may have rung for it before and afterwards.
+- The history tells of the call, and of one answer at most. A second machine may have rung for it, and tells so: where a
+  fault hit it, and where the computer that all of this runs on was too busy for a word each `claims.SILENT_S`, which
+  the report counts. A program that was killed may have rung for it before and afterwards.
 - After a missed call the line sends one card; none where the fault takes the machine away that had the call, and a
   second one where two machines could not agree (`SPLITS`).
 - Each program that rings for a call shows a keypad once; where the bot can't be reached, it asks for a text instead.
@@ -101,7 +102,7 @@ def judged(call: Made) -> list[str]:
         wrong.append(f"the history has {told}; {'they talked' if call.talked else 'nobody talked'}")
     if call.gives_up and "CANCEL" not in statuses and not excused:
         wrong.append(f"the caller gave up, and the history has {told}")
-    if len(rows) > (RINGS_MOST if call.faults else 1):
+    if len(rows) > RINGS_MOST:
         wrong.append(f"the history has {told}")
     if call.gives_up and not call.trouble:
         least, most = 0 if excused else 1, 2 if call.faults & SPLITS else 1
