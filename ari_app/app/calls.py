@@ -73,7 +73,7 @@ async def open_calls(
         bot = _bot(settings, bus, earlier, storage, cluster)
         ami = settings.ami
         ports = RtpPorts(asterisk.ari, ami_client(ami), settings.asterisk.transport) if ami else None
-        registry = _registry(settings, bus, earlier, storage, ports)
+        registry = _registry(settings, bus, earlier, storage, ports, cluster)
         keypads = Keypads(bot, storage.store, keypad_tasks, partial(registry.count, "keypad.refused"), cluster.keypads)
         calls_over.push_async_callback(keypads.wait_hidden)
         life_s = partial(period_s, storage.installation, "cards_days")
@@ -121,14 +121,21 @@ def _bot(settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storag
 
 
 def _registry(
-    settings: Settings, bus: EventBus, earlier: EarlierRun, storage: Storage, ports: RtpPorts | None
+    settings: Settings,
+    bus: EventBus,
+    earlier: EarlierRun,
+    storage: Storage,
+    ports: RtpPorts | None,
+    cluster: Cluster,
 ) -> CallRegistry:
     its, listeners = settings.calls, Listeners()
     limits = AdmissionLimits(its.max_calls, its.cpu_percent)
     admission = Admission(limits, bus, lambda: ports.calls if ports else None)
     drain = Drain(bus, listeners, leaves_offers=its.drain_offers == "leave")
     journal = CallJournal(earlier.journal, settings.asterisk.app)
-    return CallRegistry(bus, storage.history, listeners, admission, drain=drain, journal=journal)
+    return CallRegistry(
+        bus, storage.history, listeners, admission, drain=drain, journal=journal, elsewhere=cluster.calls_elsewhere
+    )
 
 
 def _resources(settings: Settings, storage: Storage, media: Media, asterisk: StasisApplication) -> CallResources:

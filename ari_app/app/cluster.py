@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from ari_app.app.earlier_run import HOLD_S
 from ari_app.app.media import Media
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import RELOAD, EventBus
+from ari_app.calls.line_calls import telegram_ids
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.control import ClusterControl
@@ -69,6 +71,10 @@ class Cluster:
         links.serve()
         return links.accepted
 
+    def calls_elsewhere(self) -> dict[str, list[int]]:
+        """The calls that other machines have on each line, by Telegram's ids of them; 0 for one that is not known."""
+        return self.control.members.calls_elsewhere(self.control.machine) if self.control else {}
+
     def begin_bot(self, tasks: GuardedTasks, bot: Bot) -> None:
         """Have the bot work, and fetch what is meant for it in one place."""
         tasks.supervise(bot.run, "bot")
@@ -89,12 +95,23 @@ class Cluster:
                 fetches = self.bot is not None and self.bot.fetches()
                 has_room = control.duty.is_able and registry.shortage is None
                 takes = tuple(number for number, line in lines.items() if has_room and line.online)
-                return Member(control.machine, __version__, control.duty.lines, calls, draining, fetches, takes)
+                on_lines = telegram_ids(registry.live())
+                lines_held = control.duty.lines
+                return Member(control.machine, __version__, lines_held, calls, draining, fetches, takes, on_lines)
 
-            tasks.supervise(partial(control.members.announce, own), "word of this machine to the cluster")
+            changed = asyncio.Event()
+            tasks.supervise(partial(control.members.announce, own, changed), "word of this machine to the cluster")
+            tasks.supervise(partial(_follow_calls, bus, changed), "calls of this machine")
             follow = partial(_follow_drain, bus, registry, control.duty, self.bot)
             tasks.supervise(follow, "leases of a drained machine")
             tasks.supervise(partial(control.tell, bus), "word of the cluster to the pages")
+
+
+async def _follow_calls(bus: EventBus, changed: asyncio.Event) -> None:
+    with bus.subscribe() as changes:
+        while True:
+            if (await changes.get()).kind in ("call", RELOAD):
+                changed.set()
 
 
 async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease, bot: SharedBot | None) -> None:

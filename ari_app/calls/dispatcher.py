@@ -151,7 +151,7 @@ class CallDispatcher:
                 return await offer.discard(ending.discard)
             try:
                 async with self._registry.admit(
-                    Direction.IN, line.number, str(offer.peer_id), line.max_calls, person
+                    Direction.IN, line.number, str(offer.peer_id), line.max_calls, person, offered=offer.id
                 ) as call:
                     call.leave = claim.leave
                     scope = CallScope(call)

@@ -4,12 +4,12 @@ import asyncio
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from ari_app.asterisk.legs import PbxChannel
 from ari_app.bus import EventBus
-from ari_app.calls import outcome
+from ari_app.calls import line_calls, outcome
 from ari_app.calls.admission import Admission
 from ari_app.calls.call import Call, CallObserver
 from ari_app.calls.capacity import Load
@@ -57,6 +57,8 @@ class CallRegistry:
 
     It publishes "call" (key: its id; data: ``state``, ``line`` and ``event``, the type of its last one) whenever a call
     begins, has a new event, or has ended, and "meters" (data: what `Sample` has) when its audio was measured.
+
+    ``elsewhere``: the calls that other machines have on each line, by Telegram's ids; 0 for one that is not known.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class CallRegistry:
         drain: Drain | None = None,
         journal: Journalist | None = None,
         clock: Callable[[], float] = time.time,
+        elsewhere: Callable[[], Mapping[str, Collection[int]]] = lambda: {},
     ) -> None:
         self.calls: dict[str, Call] = {}
         self.counted: Counter[str] = Counter()
@@ -78,6 +81,7 @@ class CallRegistry:
         self.admission = admission or Admission(bus=self.bus)
         self.drain = drain or Drain(self.bus, self.listeners)
         self._clock = clock
+        self._elsewhere = elsewhere
         self._idle = asyncio.Event()
         self._idle.set()
         self._left = asyncio.Event()
@@ -130,12 +134,12 @@ class CallRegistry:
         """One more of something."""
         self.counted[what] += 1
 
-    def calls_per_line(self) -> Counter[str]:
-        """How many calls each line has; one that has ended is none, though it is still being closed.
+    def calls_per_line(self, offered: int = 0) -> Counter[str]:
+        """How many calls each line has, on all machines; one that has ended is none, though it is still being closed.
 
-        Both parties are told before: a dialplan may want the next call at once.
+        Both parties are told before: a dialplan may want the next call at once. ``offered``, by Telegram's id, is none.
         """
-        return Counter(call.line for call in self.live())
+        return line_calls.counted(self.live(), self._elsewhere(), offered)
 
     def live(self) -> list[Call]:
         """The calls that have not ended."""
@@ -190,13 +194,14 @@ class CallRegistry:
         pbx_party: str = "",
         channel: PbxChannel | None = None,
         asked: CallEvent | None = None,
+        offered: int = 0,
     ) -> AsyncIterator[Call]:
         """Take a call on; whoever does has to `run` it. Raises CallRefused, and keeps the call as refused.
 
         ``person``, ``pbx_party`` (who in the PBX) and ``channel`` are what is known of them by now; ``asked`` is kept
-        of a call that is refused.
+        of a call that is refused; ``offered``: Telegram's id of one that comes in.
         """
-        if refusal := self._refusal(line, max_calls):
+        if refusal := self._refusal(line, max_calls, offered):
             self.counted["refused"] += 1
             refused = self.new(direction, line, peer, person, pbx_party, channel)
             if asked:
@@ -230,10 +235,10 @@ class CallRegistry:
                 self._idle.set()
             self.drain.left(len(self.calls))
 
-    def _refusal(self, line: str, max_calls: int) -> CallRefused | None:
+    def _refusal(self, line: str, max_calls: int, offered: int) -> CallRefused | None:
         if self.drain.active:
             return NoRoom(Draining())
-        on_line = self.calls_per_line()[line]
+        on_line = self.calls_per_line(offered)[line]
         if on_line >= max_calls:
             return LineFull(line, on_line)
         shortage = self.admission.refusal(self.live())

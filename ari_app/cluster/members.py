@@ -7,7 +7,9 @@ import base64
 import hashlib
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +19,8 @@ from ari_app.cluster.engine_leases import boottime
 WORD_S = 2.0  # between two words of a machine
 SILENT_S = 4 * WORD_S
 """A machine that has said nothing for so long is away, or cut off."""
+FRESH_S = 1.5 * WORD_S
+"""What a machine has said of its calls holds for so long: after it has died, its line's next caller is not refused."""
 MACHINE, MOVE = "machine", "move"
 """How keys begin: of a machine, and of a line that somebody has asked to be moved."""
 
@@ -34,7 +38,8 @@ def address_of(machine: str) -> str:
 @dataclass(frozen=True)
 class Member:
     """What a machine says of itself; ``lines``: the numbers of those whose leases it holds; ``bot``: whether it fetches
-    what is meant for the bot; ``takes``: to which lines it could take a call now, whoever holds them.
+    what is meant for the bot; ``takes``: to which lines it could take a call now, whoever holds them; ``on_lines``: the
+    calls that it has on each, by Telegram's ids of them, 0 for one whose id is not known (yet).
     """
 
     machine: str
@@ -44,6 +49,7 @@ class Member:
     draining: bool = False
     bot: bool = False
     takes: tuple[str, ...] = ()
+    on_lines: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,10 @@ class Members:
 
     def others(self, own: str) -> list[Member]:
         """The machines that are there, but for the one of the name ``own``."""
-        return [member for member, silent_s in self.all() if silent_s < SILENT_S and member.machine != own]
+        return self._others(own, SILENT_S)
+
+    def _others(self, own: str, within_s: float) -> list[Member]:
+        return [member for member, silent_s in self.all() if silent_s < within_s and member.machine != own]
 
     def silent_s(self, machine: str) -> float | None:
         """For how many seconds a machine has said nothing; None where nothing is known of it."""
@@ -83,17 +92,29 @@ class Members:
 
     def others_take(self, own: str, line: str) -> bool:
         """Whether one of them could take a call to a line now."""
-        return any(line in each.takes for each in self.others(own))
+        return any(line in each.takes for each in self._others(own, FRESH_S))
 
-    async def announce(self, own: Callable[[], Member]) -> None:
-        """Say how this machine is, without an end."""
+    def calls_elsewhere(self, own: str) -> dict[str, list[int]]:
+        """The calls that they have on each line, as `Member.on_lines`."""
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for each in self._others(own, FRESH_S):
+            for line, calls in each.on_lines.items():
+                found[line] += calls
+        return found
+
+    async def announce(self, own: Callable[[], Member], changed: asyncio.Event) -> None:
+        """Say how this machine is, without an end; at once where its calls are others, once it is ``changed``."""
         while True:
             member = own()
             try:
                 await self._put(f"{MACHINE}.{member.machine}", asdict(member))
             except EngineAway as error:
                 log.debug("machines of the cluster: %s", error)
-            await asyncio.sleep(WORD_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WORD_S):
+                    while own().on_lines == member.on_lines:
+                        changed.clear()
+                        await changed.wait()
 
     async def move(self, line: str, machine: str) -> None:
         """Ask whoever holds a line to give it to a machine. Raises EngineAway."""
@@ -121,6 +142,7 @@ class Members:
                     bool(said["draining"]),
                     bool(said.get("bot")),  # which an earlier version does not say, nor what follows
                     tuple(map(str, said.get("takes", ()))),
+                    {str(line): tuple(map(int, calls)) for line, calls in said.get("on_lines", {}).items()},
                 )
                 known = self._heard.get(member.machine)
                 if known is None or known.revision != entry.revision:  # else a watch has begun anew

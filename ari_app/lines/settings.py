@@ -192,7 +192,10 @@ class LineSettings(_Settings):
     ] = "from-telegram"
     max_calls: Annotated[
         int,
-        Setting(message("Calls at a time"), message("Both ways together; one more caller hears “busy”.")),
+        Setting(
+            message("Calls at a time"),
+            message("Both ways together, on all machines of a cluster; one more caller hears “busy”."),
+        ),
     ] = Field(1, ge=1)
     callers: Annotated[
         tuple[str, ...],

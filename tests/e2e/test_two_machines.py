@@ -188,6 +188,30 @@ async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tm
     assert await answers(set_stage, written=False) == [AUTO_ANSWER]
 
 
+async def line_has(machine: Machine, **known: int) -> None:
+    """Wait until a machine knows this of the line; its calls are those of all machines."""
+    async with program(machine.settings) as api:
+        while not known.items() <= (await api.ask("GET", f"/lines/{LINE}")).items():  # noqa: ASYNC110 - no event is at hand
+            await asyncio.sleep(0.1)
+
+
+async def test_a_line_has_no_more_calls_than_it_may_on_all_machines_together(scene: Any, tmp_path: Path) -> None:
+    set_stage, _, a, b = scene
+    await a.cli("line", "set", LINE, "max_calls=1")
+    async with answered(set_stage, tmp_path) as call:
+        await call.confirm(tmp_path / "tone.wav", None)
+        async with program(a.settings) as api:
+            await api.ask("POST", "/cluster/move", {"line": LINE, "machine": "b"})
+        await line_has(b, calls=1, max_calls=1)
+        async with answered(set_stage, tmp_path, BORIS) as second:
+            assert isinstance((await second.ended()).reason, DiscardReason.BUSY.value)
+        assert len(await a.live()) == 1 and not await b.live()
+    await line_has(b, calls=0, max_calls=1)
+    async with answered(set_stage, tmp_path, BORIS) as second:
+        await second.confirm(tmp_path / "tone.wav", None)
+        await has_a_call(b, "talking")
+
+
 async def fetches(*machines: Machine) -> Machine:
     """Which of them fetches what is meant for the bot, once one does."""
     while True:

@@ -15,7 +15,7 @@ from ari_app.cluster.control import ClusterControl, MoveRefused
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine import NatsEngine
 from ari_app.cluster.engine_leases import EngineLeases, Owner
-from ari_app.cluster.members import SILENT_S, WORD_S, Member, Members
+from ari_app.cluster.members import FRESH_S, SILENT_S, WORD_S, Member, Members
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
@@ -34,11 +34,20 @@ class FakeNats:
 
 @dataclass(eq=False)
 class Machine:
-    """A whole one, but for its calls."""
+    """A whole one; of its calls there is what it says of them."""
 
     way: WayToEngine
     control: ClusterControl
+    on_lines: dict[str, tuple[int, ...]]
+    changed: asyncio.Event
     tasks: list[asyncio.Task[None]]
+
+    def has_calls(self, *calls: int) -> None:
+        self.on_lines = {LINE: calls}
+        self.changed.set()
+
+    def elsewhere(self) -> list[int]:
+        return self.control.members.calls_elsewhere(self.control.machine).get(LINE, [])
 
     async def holds(self) -> None:
         async with asyncio.timeout(10 * LEASE_S):
@@ -59,16 +68,18 @@ def machine(name: str, buckets: tuple[Engine, Engine], tasks: GuardedTasks) -> M
     duty = ByLease(leases)
     members = Members(WayToEngine(buckets[1]), duty.hand_over, clock)
     control = ClusterControl(name, cast(NatsEngine, FakeNats()), members, leases, duty)
-    return Machine(
-        way,
-        control,
-        [
-            tasks.supervise(leases.watch, "leases"),
-            tasks.supervise(members.watch, "members"),
-            tasks.supervise(lambda: members.announce(lambda: Member(name, "1.0", duty.lines, takes=(LINE,))), "word"),
-            tasks.supervise(lambda: duty.keep(LINE, lambda: True), "line"),
-        ],
-    )
+    its = Machine(way, control, {}, asyncio.Event(), [])
+
+    def word() -> Member:
+        return Member(name, "1.0", duty.lines, takes=(LINE,), on_lines=its.on_lines)
+
+    its.tasks = [
+        tasks.supervise(leases.watch, "leases"),
+        tasks.supervise(members.watch, "members"),
+        tasks.supervise(lambda: members.announce(word, its.changed), "word"),
+        tasks.supervise(lambda: duty.keep(LINE, lambda: True), "line"),
+    ]
+    return its
 
 
 @asynccontextmanager
@@ -154,12 +165,41 @@ def test_a_machine_that_rests_holds_nothing_until_it_is_asked_to_again() -> None
     run(scene)
 
 
+def test_the_calls_of_a_line_are_known_to_the_others_at_once() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c):
+            a.has_calls(7, 0)
+            c.has_calls(8)
+            await asyncio.sleep(WORD_S / 10)
+            assert [sorted(each.elsewhere()) for each in (a, b, c)] == [[8], [0, 7, 8], [0, 7]]
+            a.has_calls()
+            await asyncio.sleep(WORD_S / 10)
+            assert b.elsewhere() == [8]
+            before = a.way.engine.revision
+            a.changed.set()  # by something else
+            await asyncio.sleep(WORD_S / 10)
+            assert a.way.engine.revision == before
+            await asyncio.sleep(10 * WORD_S)
+            assert b.elsewhere() == [8]
+            await c.dies()
+            await asyncio.sleep(FRESH_S + WORD_S / 10)
+            assert b.elsewhere() == [], "its line's next caller is not refused"
+
+    run(scene)
+
+
 def test_what_another_version_says_is_left_alone() -> None:
     async def scene() -> None:
         async with machines("a") as (a,):
             way = cast(WayToEngine, a.control.members.bucket)
             earlier = b'{"machine": "y", "version": "1", "lines": [], "calls": 0, "draining": false}'
-            others = (("machine.z", b'{"machine": "z"}'), ("move.1", b"[]"), ("other", b'{"x": 1}'))
+            wrong = earlier.replace(b"{", b'{"on_lines": [1], ').replace(b'"y"', b'"w"')
+            others = (
+                ("machine.z", b'{"machine": "z"}'),
+                ("machine.w", wrong),
+                ("move.1", b"[]"),
+                ("other", b'{"x": 1}'),
+            )
             for key, value in (("machine.y", earlier), *others):
                 await way.write(key, value, 0)
             await asyncio.sleep(2 * WORD_S)

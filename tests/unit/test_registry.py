@@ -10,7 +10,9 @@ from ari_app.calls.call import MAX_EVENTS, Call
 from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.drain import DrainState
 from ari_app.calls.events import CallEvent, KeypadHidden, KeypadShown
+from ari_app.calls.line_calls import telegram_ids
 from ari_app.calls.outcome import Direction, Status
+from ari_app.calls.parts import TelegramPart
 from ari_app.calls.reasons import Draining, TooManyCalls
 from ari_app.calls.registry import CallRegistry, LineFull, NoRoom
 from ari_app.tasks import FAILURES
@@ -29,6 +31,27 @@ async def test_a_call_that_has_ended_takes_no_room_while_it_is_closed() -> None:
         first.end(outcome.not_answered(1.0))
         async with registry.admit(Direction.OUT, LINE, "@boris", 1):
             assert registry.calls_per_line()[LINE] == 1
+
+
+async def test_the_calls_of_a_line_on_other_machines_count() -> None:
+    elsewhere: dict[str, tuple[int, ...]] = {LINE: (7, 7, 8, 0), OTHER: (9,)}
+    registry = CallRegistry(elsewhere=lambda: elsewhere)
+    assert registry.calls_per_line() == {LINE: 3, OTHER: 1}
+    with pytest.raises(LineFull, match="3 calls already"):
+        async with registry.admit(Direction.OUT, LINE, "@anna", 3):
+            pass
+    # What another machine had until now, and leaves to this one, or does not know that it has no more.
+    async with registry.admit(Direction.IN, LINE, "anna", 3, offered=8) as call:
+        call.opened(telegram=TelegramPart(8, 1, 1, 0.0))
+        assert registry.calls_per_line() == {LINE: 3, OTHER: 1}
+        assert telegram_ids(registry.live()) == {LINE: (8,)}
+        async with registry.admit(Direction.OUT, LINE, "@boris", 4):
+            assert telegram_ids(registry.live()) == {LINE: (8, 0)}
+            assert registry.calls_per_line()[LINE] == 4
+            elsewhere.clear()
+            assert registry.calls_per_line() == {LINE: 2}
+        call.end(outcome.not_answered(1.0))
+        assert telegram_ids(registry.live()) == {}
 
 
 async def test_a_line_is_clear_when_its_calls_are_closed() -> None:

@@ -84,7 +84,7 @@ def machine(name: str, buckets: tuple[Engine, Engine], polls: Polls, tasks: Guar
         [
             tasks.supervise(leases.watch, "leases"),
             tasks.supervise(members.watch, "members"),
-            tasks.supervise(lambda: members.announce(lambda: Member(name, "1.0")), "word"),
+            tasks.supervise(lambda: members.announce(lambda: Member(name, "1.0"), asyncio.Event()), "word"),
             tasks.supervise(lambda: shared.keep(bot), "bot"),
         ],
     )
