@@ -32,7 +32,7 @@ READY = re.compile(r"astergram: (ready: .*)")
 FIRST_LINK = re.compile(r"open this link \(once\): (\S+)")
 CONNECTED = re.compile(f"{Connected()}$")
 RESUMED = re.compile(f"{Resumed()}$")
-ACTS = re.compile(r"this machine acts for it now")
+ACTS = re.compile(r"this machine acts for it (now|no more)")
 ENDING = re.compile(r"call \w+ +[\d.]+ s +astergram +(?P<status>[A-Z]+), cause (?P<cause>\d+): (?P<detail>.*)")
 
 
@@ -61,6 +61,7 @@ class Program:
         """From its start until it was ready."""
         self.resumed_ms: list[int] = []
         """From its start, for each call that an earlier one has left and that goes on; `resumed` waits for them."""
+        self._leases = 0
         self._started = started
         self._process = process
         self._output = output
@@ -89,8 +90,15 @@ class Program:
         await self._line(CONNECTED, EVENT_S)
 
     async def acts_for_a_line(self) -> None:
-        """Wait until it has a lease of the cluster's."""
-        await self.during(self._line(ACTS, READY_S))
+        """Wait until it has a lease of the cluster's, which it may have had before it was ready."""
+        await self.during(self._acts_for_a_line())
+
+    async def _acts_for_a_line(self) -> None:
+        try:
+            async with asyncio.timeout(READY_S), self._changed:
+                await self._changed.wait_for(lambda: self._leases > 0)
+        except TimeoutError:
+            raise SandboxError(f"Astergram has no lease after {READY_S:g} s ({self.log})") from None
 
     async def call_ended(self) -> Ended:
         """Wait for the next call's end."""
@@ -140,6 +148,8 @@ class Program:
                 async with self._changed:
                     if RESUMED.search(line):
                         self.resumed_ms.append(self._since_start_ms())
+                    if acts := ACTS.search(line):
+                        self._leases += 1 if acts[1] == "now" else -1
                     self._unread.append(line)
                     self._changed.notify_all()
         self._closed.set()
