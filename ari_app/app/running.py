@@ -94,6 +94,7 @@ class HandedOver:
     """What is brought to its end before a run leaves its calls to the next one."""
 
     registry: CallRegistry
+    keypads: Keypads
     ami: AmiReports | None
     store: Store
 
@@ -142,7 +143,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         cluster.begin_settings(line_tasks, lines.manager, storage.installation)
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.
-        await opened(guard(HandedOver(calls.registry, outboxes.ami, storage.store)))
+        await opened(guard(HandedOver(calls.registry, calls.keypads, outboxes.ami, storage.store)))
         begin_left(earlier, storage, calls, cluster, reconciled)
         # What has come meanwhile may be about a call that was left.
         line_tasks.supervise(partial(asterisk.take_events, calls.dispatcher, bus), "events of Asterisk")

@@ -4,11 +4,12 @@ That is the one way in which calls get from one run to another, so that a kill i
 else is brought to its end.
 """
 
+import asyncio
 import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
 from ari_app.app import HandedOver
@@ -17,6 +18,8 @@ from ari_app.store.store import FLUSH_S
 CONNECTING_S = 8.0
 """For calls in which both parties have just answered: `connect_s` of [calls] is 5 s, and the key is agreed on before.
 With what follows it is less than TimeoutStopSec= of scripts/systemd/astergram.service."""
+KEYPADS_S = 2.0
+"""For the keypads of calls that have ended to be removed, which takes milliseconds; the next start removes others."""
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,9 @@ async def prepare(its: HandedOver) -> int:
     registry = its.registry
     registry.drain.begin(len(registry.live()))
     await registry.stop_unconnected(CONNECTING_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(KEYPADS_S):
+            await its.keypads.wait_hidden()
     if its.ami:
         await its.ami.sent()
     await its.store.queue.flush(FLUSH_S)

@@ -79,7 +79,7 @@ async def serve(settings: Settings, options: argparse.Namespace) -> None:
         manager.stopping(f"stopping, with {len(app.registry.calls)} calls")
         log.info("stopping, with %d calls", len(app.registry.calls))
         if told and await _hands_over(app, manager):
-            its = HandedOver(app.registry, app.services.ami, app.services.store)
+            its = HandedOver(app.registry, app.keypads, app.services.ami, app.services.store)
             log.info("stopped; calls that go on, for the next start: %d", await hand_over.prepare(its))
             hand_over.leave()
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from telethon.errors import FloodWaitError
 
-from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry
+from ari_app.cluster.bucket import Conflict, EngineAway, KeyEntry, key_of
 from ari_app.cluster.engine import NatsBucket, NatsEngine, connected
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import address_of
+from ari_app.cluster.shared_keypads import EngineKeypads
 from ari_app.cluster.shared_limits import EngineLimits
 from ari_app.sandbox.nats import USER, PrivateNats
 from ari_app.tasks import guarded_tasks
@@ -72,6 +73,33 @@ async def test_a_watch_tells_what_there_is_and_what_changes(one: PrivateNats) ->
             if len(told) == 1:
                 await bucket.write("1", b"b", revision)
         assert told == [b"a", b"b"]
+
+
+async def test_a_keypad_that_a_dead_machine_has_shown_is_hidden_once(one: PrivateNats) -> None:
+    hidden = asyncio.Queue[int]()
+
+    def keypads(engine: NatsEngine, name: str) -> EngineKeypads:
+        return EngineKeypads(engine.bucket("keypads"), name, lambda: 0.0, lambda _: True, lambda _: None)
+
+    async with asyncio.timeout(PATIENCE_S), a_machine(one) as a, a_machine(one, "b") as b, guarded_tasks() as tasks:
+        dead, other = keypads(a, "a"), keypads(b, "b")
+
+        async def hide(message_id: int) -> bool:
+            other.hidden(LINE, message_id)
+            hidden.put_nowait(message_id)
+            return True
+
+        for message_id in (7, 8):
+            dead.shown(LINE, message_id)
+        dead.hidden(LINE, 8)
+        for work in (dead.send, other.send, other.watch, lambda: other.hide_left(LINE, hide)):
+            tasks.supervise(work, "keypads")
+        assert await hidden.get() == 7
+        bucket = a.bucket("keypads")
+        while not (its := await bucket.read(key_of(LINE, 7))) or its.value:  # noqa: ASYNC110 - no event is at hand
+            await asyncio.sleep(0.1)
+        assert await bucket.read(key_of(LINE, 8)) is None
+        assert hidden.empty()
 
 
 async def test_an_engine_that_is_away_and_comes_back(one: PrivateNats) -> None:

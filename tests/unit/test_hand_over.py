@@ -24,16 +24,22 @@ class Done:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.queue = self
+        self.hidden = asyncio.Event()
+        self.hidden.set()
 
     async def flush(self, within_s: float) -> None:
         self.done.append("written")
+
+    async def wait_hidden(self) -> None:
+        await self.hidden.wait()
+        self.done.append("hidden")
 
     async def sent(self) -> None:
         self.done.append("told")
 
 
 def handed_over(registry: CallRegistry, done: Done, ami: bool = False) -> HandedOver:
-    return HandedOver(registry, cast(Any, done) if ami else None, cast(Any, done))
+    return HandedOver(registry, cast(Any, done), cast(Any, done) if ami else None, cast(Any, done))
 
 
 async def test_what_rings_ends_and_what_talks_is_left_alone() -> None:
@@ -55,7 +61,16 @@ async def test_what_rings_ends_and_what_talks_is_left_alone() -> None:
         assert its_ending == (Status.ERROR, 41, DiscardReason.DISCONNECT, Stopped())
         assert talks.ending is None
         talks.end(outcome.shut_down(talking=True))
-    assert done.done == ["told", "written"]
+    assert done.done == ["hidden", "told", "written"]
+
+
+async def test_keypads_that_cannot_be_removed_are_left_to_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_over, "KEYPADS_S", 0.02)
+    done = Done()
+    done.hidden.clear()
+    async with asyncio.timeout(PASSES_S):
+        assert await prepare(handed_over(CallRegistry(), done)) == 0
+    assert done.done == ["written"]
 
 
 async def test_what_rings_is_left_to_another_machine_where_there_is_one() -> None:
@@ -124,7 +139,7 @@ async def test_a_talk_that_is_ending_is_waited_for() -> None:
         assert not preparing.done()
     async with asyncio.timeout(PASSES_S):
         assert await preparing == 0
-    assert done.done == ["written"]
+    assert done.done == ["hidden", "written"]
 
 
 class Left(BaseException):
@@ -159,7 +174,7 @@ async def test_a_start_that_fails_leaves_the_calls_that_it_has_taken_up(left: li
                 raise wrong
         assert talks.ending is None
         talks.end(outcome.shut_down(talking=True))
-    assert (left, told, done.done) == ([7], [wrong], ["written"])
+    assert (left, told, done.done) == ([7], [wrong], ["hidden", "written"])
 
 
 async def test_a_start_that_fails_without_calls_ends_as_any(left: list[int]) -> None:
