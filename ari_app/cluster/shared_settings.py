@@ -106,6 +106,7 @@ class EngineSettings:
     bucket: Bucket
     cipher: Cipher
     _revisions: dict[str, int] = field(default_factory=dict)
+    _left_out: set[tuple[str, int]] = field(default_factory=set)  # and said so; each watch tells of them again
 
     async def keep(self, name: str, value: str | None) -> None:
         """Over what this machine has last heard of it."""
@@ -149,11 +150,13 @@ class EngineSettings:
             its = json.loads(self.cipher.open(entry.key, entry.value or b""))
             name, value = str(its["name"]), None if its["value"] is None else str(its["value"])
         except (NotOurs, ValueError, KeyError, TypeError) as error:
-            log.error(  # noqa: TRY400 - the administrator needs the sentence
-                "settings of the cluster: what another machine has set is left out (%s): see that `secret` under "
-                "[cluster] is the same on each machine",
-                error,
-            )
+            if (entry.key, entry.revision) not in self._left_out:
+                self._left_out.add((entry.key, entry.revision))
+                log.error(  # noqa: TRY400 - the administrator needs the sentence
+                    "settings of the cluster: what another machine has set is left out (%s): see that `secret` under "
+                    "[cluster] is the same on each machine",
+                    error,
+                )
             return
         try:
             await settings.follow(name, value)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ari_app.lines.installation import SHARED_NAME, Installation
 from ari_app.lines.manager import LineManager
@@ -17,6 +17,8 @@ class FollowedSettings:
 
     lines: LineManager
     installation: Installation
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why something stays as it is here, by its name; the log has it."""
 
     async def all(self) -> Mapping[str, str]:
         """Every one that is set here."""
@@ -32,5 +34,8 @@ class FollowedSettings:
             else:
                 await self.lines.follow(name, value)
         except (LineError, ValueError) as error:
+            if self.left_out.get(name) == str(error):  # it is told again with each watch
+                return
+            self.left_out[name] = str(error)
             said = "settings of the cluster: %s stays as it is here, what another machine has set can't be used: %s"
             log.error(said, name, error)  # noqa: TRY400 - the administrator needs the sentence
