@@ -16,7 +16,7 @@ from ari_app.sandbox.ports import HOST, block
 from ari_app.sandbox.processes import RETRY_S, running
 
 START_TIMEOUT_S = 30.0
-PROMTOOL_S = 60.0
+PROMTOOL_S = 100.0
 
 
 class PrivatePrometheus:

@@ -54,6 +54,7 @@ async def test_the_first_word_is_heard(play: PlayMaker, transport: str) -> None:
         play(dialplan=GREETING, asterisk={"transport": transport}, **in_context("greeting")) as stage,
         stage.person(ANNA) as anna,
     ):
+        await listens_at_once(stage)
         call = await anna.call(LINE)
         await call.accepted()
         await asyncio.sleep(LATE_S)  # a slow network between the caller and Telegram
@@ -81,6 +82,15 @@ async def test_the_first_word_is_heard(play: PlayMaker, transport: str) -> None:
         assert len(unlike) <= most_holes(), unlike
         assert heard_at == sorted(heard_at)
         assert heard_at[0] <= begins / RATE + CLOSE_S, "it begins when the media connects, not after the delay"
+
+
+async def listens_at_once(play: Play) -> None:
+    """Have a caller's media process ready, so that it begins to listen when it is meant to."""
+    pool = play.stage.people_pool
+    pool.use(1, pool.orphan_grace_s)
+    async with asyncio.timeout(CATCH_UP_S):
+        while not pool.spare_pids():  # noqa: ASYNC110 - it is told to nobody
+            await asyncio.sleep(0.05)
 
 
 async def caught_up(play: Play) -> None:
