@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 from telethon import events
 from telethon.tl import functions, types
 
@@ -15,6 +12,7 @@ from ari_app.calls.events import DigitsDialled
 from ari_app.sandbox.person import Person
 from ari_app.sandbox.stage import ANNA, BORIS, LINE
 from ari_app.sandbox.telegram import LocalTelegram
+from ari_app.telegram import quick_aiogram
 from tests.e2e.conftest import PlayMaker
 
 BOT = "somebodys_bot"
@@ -60,7 +58,12 @@ class Correspondence:
 
 
 @asynccontextmanager
-async def bot_program(telegram: LocalTelegram) -> AsyncIterator[Bot]:
+async def bot_program(telegram: LocalTelegram) -> AsyncIterator[Any]:
+    await asyncio.to_thread(quick_aiogram.load)
+    from aiogram import Bot
+    from aiogram.client.session.aiohttp import AiohttpSession
+    from aiogram.client.telegram import TelegramAPIServer
+
     server = TelegramAPIServer.from_base(telegram.bot_api_url)
     async with Bot(telegram.add_bot(BOT).token, session=AiohttpSession(api=server)) as bot:
         yield bot
