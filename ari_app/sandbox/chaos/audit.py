@@ -23,14 +23,15 @@ async def audit(report: Report, machines: Sequence[Machine], callers: Sequence[P
     """Judge all calls, once the last one is over; what is wrong goes into the report. ``began_at``: of the run."""
     rows = await _agreed(report, machines, began_at)
     report.rows = Counter(row["status"] or "no end" for row in rows.values())
-    for call in report.made:
-        call.hit = [each for each in report.struck if each.hits(call.began_at, call.ended_at)]
     for row in rows.values():
         its = (each for each in report.made if each.person_id == row["person_id"])
         if call_of := _last_before(its, row["began_at"]):
             call_of.rows.append(row)
         else:
             report.wrong.append(f"nobody made the call {row}")
+    for call in report.made:  # a machine may hear late of it, and has to do with it until then
+        over_at = max([call.ended_at, *(row["ended_at"] or 0.0 for row in call.rows)])
+        call.hit = [each for each in report.struck if each.hits(call.began_at, over_at)]
     for person in callers:
         for message in await chat(person, UNANSWERED_LINE):
             its = (each for each in report.made if each.caller == person.phone and each.gives_up)
