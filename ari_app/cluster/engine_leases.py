@@ -267,9 +267,20 @@ class EngineLeases:
 
     async def _let_go(self, held: Renewed) -> None:
         try:
-            await self._write(held.line, held.revision, proven=True, free=True, hand_to=held.hand_to)
-        except (Conflict, EngineAway) as error:
+            while not await self._freed(held):
+                seen = await self._look(held.line)
+                if seen is None or seen.lease.owner != self._owner or seen.lease.free:
+                    return
+                held.revision = seen.revision  # of a renewal that was on its way
+        except EngineAway as error:
             log.info("lease of %s: it lapses by itself: %s", held.line, error)
+
+    async def _freed(self, held: Renewed) -> bool:
+        try:
+            await self._write(held.line, held.revision, proven=True, free=True, hand_to=held.hand_to)
+        except Conflict:
+            return False
+        return True
 
     # --- what is known
 

@@ -219,6 +219,22 @@ def test_a_hand_over_is_waited_for_by_the_giver_too() -> None:
     run(scene)
 
 
+@pytest.mark.parametrize("tenths", range(0, 30, 2))
+def test_a_hand_over_meets_a_renewal_that_is_on_its_way(tenths: int) -> None:
+    """It arrives all the same; what is written after it is not to be taken for another machine's."""
+
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            a.way.delay_s = lambda: 0.5
+            await asyncio.sleep(LEASE_S / RENEWALS + tenths / 10)
+            assert a.held
+            a.held.hand_over_to("b")
+            assert await b.holds() < LEASE_S / RENEWALS + 2.5
+            assert len(a.turns) == 1
+
+    run(scene)
+
+
 def test_another_program_under_the_same_name_is_not_an_earlier_run(caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
         engine = Engine()
