@@ -15,14 +15,15 @@ CHUNK = 65536  # bytes
 class Proxy:
     """Listens on a free ``port`` and passes on to ``target_port``, which may change, for as long as the context lasts.
 
-    ``refusing``: new connections are broken at once. ``silent``: what the server sends is swallowed, and that a client
-    went away is hidden from it: a network that lost its way.
+    ``refusing``: new connections are broken at once, ``refused`` counts them. ``silent``: what the server sends is
+    swallowed, and that a client went away is hidden from it: a network that lost its way.
     """
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.port = 0
         self.refusing = False
+        self.refused = 0
         self.silent = False
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -79,6 +80,7 @@ class Proxy:
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         if self.refusing:
+            self.refused += 1
             writer.transport.abort()
             return
         try:

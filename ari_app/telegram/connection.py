@@ -11,11 +11,38 @@ from telethon.network import MTProtoPlainSender
 from telethon.network.connection import ConnectionTcpFull, ConnectionTcpMTProxyRandomizedIntermediate
 from telethon.tl.functions import ReqPqMultiRequest
 
+from ari_app.backoff import Backoff
 from ari_app.telegram.proxy import Proxy, ProxyKind
 from ari_app.telegram.proxy_route import ProxyFailed, ProxyRoute, mtproxy_closed, proxy_failed, through
 
 UNACKNOWLEDGED_S = 4.0
+SHORT_S = 5.0
+"""A connection that breaks before that is no use; the next one, and no more, may come at once."""
+PAUSE = Backoff(first_s=0.25, last_s=4.0)
 DC = 2  # any of Telegram's data centres
+
+
+class ReconnectPause:
+    """Pauses before a connection where those before it were accepted and broke at once.
+
+    Telethon connects again without a pause then, hundreds of times a second; it pauses where it is refused.
+    """
+
+    def __init__(self) -> None:
+        self._made_at: float | None = None
+        self._short = 0
+
+    async def wait(self) -> None:
+        """Before one is made."""
+        made_at, self._made_at = self._made_at, None
+        is_short = made_at is not None and asyncio.get_running_loop().time() - made_at < SHORT_S
+        self._short = self._short + 1 if is_short else 0
+        if self._short > 1:
+            await asyncio.sleep(PAUSE.pause_s(self._short - 1))
+
+    def made(self) -> None:
+        """It is there."""
+        self._made_at = asyncio.get_running_loop().time()
 
 
 class Connection(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no type hints
@@ -26,8 +53,14 @@ class Connection(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no ty
 
     _proxy: ProxyRoute | None
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._pause = ReconnectPause()
+
     async def _connect(self, timeout: float | None = None, ssl: Any = None) -> None:
+        await self._pause.wait()
         await super()._connect(timeout=timeout, ssl=ssl)
+        self._pause.made()
         _break_when_silent(self._writer)
         if self._proxy:
             self._proxy.connected()
@@ -48,6 +81,7 @@ class MtProxyConnection(ConnectionTcpMTProxyRandomizedIntermediate):  # type: ig
         # Telethon cuts the first two digits off where they are dd, also those of a secret that begins with them.
         super().__init__(ip, port, dc_id, proxy=(its.host, its.port, f"dd{its.secret}"), **options)
         self._route = proxy
+        self._pause = ReconnectPause()
 
     @staticmethod
     def address_info(proxy: Any) -> tuple[str, int]:
@@ -56,6 +90,7 @@ class MtProxyConnection(ConnectionTcpMTProxyRandomizedIntermediate):  # type: ig
         return its.host, its.port
 
     async def _connect(self, timeout: float | None = None, ssl: Any = None) -> None:
+        await self._pause.wait()
         try:
             await super()._connect(timeout=timeout, ssl=ssl)
         except OSError as error:
@@ -64,6 +99,7 @@ class MtProxyConnection(ConnectionTcpMTProxyRandomizedIntermediate):  # type: ig
                 self._writer.close()
             failure = mtproxy_closed(self._route.proxy) if closed else proxy_failed(self._route.proxy, error)
             raise self._route.fails(failure) from error
+        self._pause.made()
         _break_when_silent(self._writer)
         self._route.connected()
 

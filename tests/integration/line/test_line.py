@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.store.store import Store
 from ari_app.telegram.account import Account
@@ -17,6 +18,8 @@ from ari_app.telegram.line import Line, LineState
 from tests.observers import Unobserved
 
 from .line_at_work import LINE, at_work
+
+BROKEN, BROKEN_S = 4, 3.0
 
 # Connecting
 
@@ -45,6 +48,20 @@ async def test_for_as_long_as_telegram_asks_it_is_left_alone(
         assert loop.time() - asked_at >= 3.0
         assert telegram.requests("updates.getState", LINE) == before + 2
         assert LineState.SIGNED_OUT not in watched.states
+
+
+async def test_connections_that_break_as_soon_as_they_are_made_are_not_made_all_the_time(
+    telegram: LocalTelegram, account: Account, store: Store
+) -> None:
+    async with Proxy(telegram.port) as proxy:
+        by_proxy = dataclasses.replace(account, server=dataclasses.replace(account.server, port=proxy.port))
+        async with at_work(by_proxy, store) as watched:
+            await watched.becomes(LineState.READY)
+            async with proxy.away():
+                await watched.until(lambda: proxy.refused >= BROKEN)
+                await asyncio.sleep(BROKEN_S)
+                assert proxy.refused < 4 * BROKEN  # without a pause there are some hundred
+            await watched.becomes(LineState.READY)
 
 
 # Sessions that end
