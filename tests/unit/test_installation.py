@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from ari_app.cluster.shared_settings import NotShared
-from ari_app.i18n import message
 from ari_app.lines import installation as module
 from ari_app.lines.installation import BotUntried, Installation, InstallationSettings
 from ari_app.lines.settings import SettingRefused
@@ -15,6 +14,7 @@ from ari_app.lines.versions import SettingsChanged, version_of
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.bot_api import BotApiError, Introduction, Throttled, TokenRefused
 from ari_app.telegram.proxy import Proxy
+from tests.other_machines import OtherMachines
 
 TOKEN, WRONG = "123:good", "123:wrong"
 
@@ -115,23 +115,8 @@ async def test_a_secret_goes_to_no_server_but_the_one_that_it_was_entered_for(st
     await installation.change({"turn_server": "turn3.example.com:3478", secret: ""})
 
 
-class Others:
-    """The other machines of a cluster, as an installation tells them."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.told: list[tuple[str, str | None]] = []
-
-    async def keep(self, name: str, value: str | None) -> None:
-        if self.away:
-            raise NotShared(message("Away."))
-        self.told.append((name, value))
-
-    async def run(self, settings: object) -> None: ...
-
-
 async def test_all_machines_of_a_cluster_have_the_same(store: Store, tmp_path: Path) -> None:
-    others, installation = Others(), Installation(store, InstallationSettings(timezone="Europe/Rome"))
+    others, installation = OtherMachines(), Installation(store, InstallationSettings(timezone="Europe/Rome"))
     installation.share(others)
     assert await installation.stored() is None
     await installation.change({"company": "Acme", "history_days": 30})

@@ -14,7 +14,6 @@ from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.duty import Always
 from ari_app.cluster.shared_settings import NotShared
-from ari_app.i18n import message
 from ari_app.lines.factory import Accounts
 from ari_app.lines.installation import InstallationSettings
 from ari_app.lines.lines import Lines
@@ -25,6 +24,7 @@ from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.account import Account, Server
 from ari_app.telegram.errors import NotReady
+from tests.other_machines import OtherMachines
 
 LINE, OTHER = "+79990000001", "+79990000002"
 FULL = sqlite3.OperationalError("database or disk is full")
@@ -269,23 +269,8 @@ async def test_the_new_session_is_in_its_place_before_the_old_one_is_signed_out(
     assert world.steps == ["end_calls", "adopt", "retire"]
 
 
-class Others:
-    """The other machines of a cluster, as lines tell them."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.told: list[tuple[str, str | None]] = []
-
-    async def keep(self, name: str, value: str | None) -> None:
-        if self.away:
-            raise NotShared(message("Away."))
-        self.told.append((name, value))
-
-    async def run(self, settings: object) -> None: ...
-
-
 async def test_other_machines_are_told_before_a_line_changes(world: World) -> None:
-    others = world.book._shared = Others()
+    others = world.book._shared = OtherMachines()
     await world.book.change(LINE, {"name": "Sales"})
     await world.book.remove(OTHER)
     await world.book.add(LineSettings.of({"number": OTHER, "name": "Support"}))
@@ -308,7 +293,7 @@ async def test_other_machines_are_told_before_a_line_changes(world: World) -> No
 
 
 async def test_lines_follow_another_machine(world: World) -> None:
-    others = world.book._shared = Others()
+    others = world.book._shared = OtherMachines()
     third = LineSettings.of({"number": "+79990000005", "name": "Third"})
     await world.book.follow(third.number, third.stored())
     await world.at_work(third.number)
