@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry
+from ari_app.cluster.bucket import AGAIN_S, QUIET_S, Bucket, Conflict, EngineAway, KeyEntry, key_of
 from ari_app.i18n import Message, message
 from ari_app.tasks import FAILURES
 
@@ -28,8 +28,6 @@ KEY_BYTES = 32
 NONCE_BYTES = 12  # NIST SP 800-38D
 PURPOSE = b"astergram: settings of a cluster"
 """Keeps this key apart from others that are made of the cluster's secret (RFC 5869, info)."""
-QUIET_S = 60.0  # after so long without news it is looked whether all is there, and a watch is begun anew
-AGAIN_S = 2.0  # until NATS is asked again that did not answer
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class NotShared(Exception):
 
 
 class SharedSettings(Protocol):
-    """Where settings are kept for all machines; a name is a line's number, or `INSTALLATION`."""
+    """Where settings are kept for all machines; a name is a line's number, or the installation's."""
 
     async def keep(self, name: str, value: str | None) -> None:
         """Before it counts on this machine; None: it is removed. Raises NotShared."""
@@ -110,7 +108,7 @@ class EngineSettings:
 
     async def keep(self, name: str, value: str | None) -> None:
         """Over what this machine has last heard of it."""
-        key = _key(name)
+        key = key_of(name)
         with _told_or_not():
             try:
                 revision = await self.bucket.write(key, self._sealed(name, value), self._revisions.get(key, 0))
@@ -122,7 +120,7 @@ class EngineSettings:
         self._revisions[key] = revision
 
     async def run(self, settings: MachineSettings) -> None:
-        """Also tell what NATS does not have."""
+        """Also tell what NATS does not have, whenever a watch is begun anew."""
         while True:
             try:
                 await self._offer(await settings.all())
@@ -136,7 +134,7 @@ class EngineSettings:
 
     async def _offer(self, own: Mapping[str, str]) -> None:
         for name, value in own.items():
-            key = _key(name)
+            key = key_of(name)
             entry = await self.bucket.read(key)
             while entry is None:
                 try:
@@ -164,7 +162,7 @@ class EngineSettings:
             FAILURES.add(f"settings of the cluster: {name}", error)
 
     def _sealed(self, name: str, value: str | None) -> bytes:
-        return self.cipher.seal(_key(name), json.dumps({"name": name, "value": value}))
+        return self.cipher.seal(key_of(name), json.dumps({"name": name, "value": value}))
 
 
 @contextmanager
@@ -181,7 +179,3 @@ def _told_or_not() -> Iterator[None]:
             "once the overview shows that it does."
         )
         raise NotShared(said) from None
-
-
-def _key(name: str) -> str:
-    return name.removeprefix("+")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ari_app.cluster.shared_settings import AGAIN_S, QUIET_S, Cipher, EngineSettings, NotOurs, NotShared
+from ari_app.cluster.bucket import AGAIN_S, QUIET_S
+from ari_app.cluster.shared_settings import Cipher, EngineSettings, NotOurs, NotShared
 from ari_app.tasks import FAILURES, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
