@@ -147,12 +147,12 @@ class LineManager:
             if settings.number in self._settings:
                 raise LineExists(message("There is a line {number} already.", number=settings.number))
             self._check(settings)
+            line = self._factory.line(settings)
             await self._shared.keep(settings.number, settings.stored())
-            await self._add_here(settings)
+            await self._add_here(settings, line)
         line_log(log, settings.number).info("added")
 
-    async def _add_here(self, settings: LineSettings) -> None:
-        line = self._factory.line(settings)
+    async def _add_here(self, settings: LineSettings, line: Line) -> None:
         await self._repository.save(settings.number, settings.stored())
         self._add_running(settings, line)
         self._bus.publish("lines", settings.number)
@@ -231,7 +231,10 @@ class LineManager:
             if settings is None:
                 return await self._remove_here(number)
             self._check(settings)
-            await (self._change_here(settings) if number in self._settings else self._add_here(settings))
+            if number in self._settings:
+                await self._change_here(settings)
+            else:
+                await self._add_here(settings, self._factory.line(settings))
 
     async def reset(self, number: str) -> None:
         """Remove a line's session and what it has learnt from Telegram; its settings stay.
