@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from ari_app.sandbox import debian
 from ari_app.sandbox.asterisk import PrivateAsterisk
@@ -27,15 +25,15 @@ from ari_app.sandbox.chaos.faults import Target
 from ari_app.sandbox.chaos.machine import machine
 from ari_app.sandbox.chaos.report import Report
 from ari_app.sandbox.command import run, stopped_by_sigterm, told
+from ari_app.sandbox.conclusion import conclude
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import ProgramEnded
 from ari_app.sandbox.nats import PrivateNats
-from ari_app.sandbox.soak.report import SHOWN_MOST
 from ari_app.sandbox.soak.soak import FAILURES
 from ari_app.sandbox.stage import stage
 from ari_app.sandbox.tones import write_tone
 
-WELL, WRONG = 0, 1
+WELL = "Every call and text was answered once, and the histories agree."
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "chaos"
 
 
@@ -80,8 +78,7 @@ async def chaos(options: argparse.Namespace, folder: Path) -> int:
                 report.wrong.append(str(error))
             except (ExceptionGroup, *FAILURES) as error:
                 report.wrong.append(f"the run itself could not go on: {told(error)}")
-    conclude(console, report, folder)
-    return WELL if report.ok else WRONG
+    return conclude(console, report, map(vars, report.made), folder, WELL)
 
 
 @asynccontextmanager
@@ -109,22 +106,6 @@ PEOPLE = {
     **CALLERS,
     **WRITERS,
 }
-
-
-def conclude(console: Console, report: Report, folder: Path) -> None:
-    """Write report.json and calls.jsonl, show the tables and the verdict."""
-    path = folder / "report.json"
-    path.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
-    (folder / "calls.jsonl").write_text("".join(f"{json.dumps(vars(call), default=str)}\n" for call in report.made))
-    for table in report.tables():
-        console.print(table)
-    for each in report.wrong[:SHOWN_MOST]:
-        console.print(f"[red]Not as it should be:[/] {escape(each)}", soft_wrap=True)
-    if len(report.wrong) > SHOWN_MOST:
-        console.print(f"... and {len(report.wrong) - SHOWN_MOST} more")
-    if report.ok:
-        console.print("[green]Every call and text was answered once, and the histories agree.[/]")
-    console.print(f"report  {path}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,12 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from ari_app.api_client import program
 from ari_app.config import load
 from ari_app.sandbox import debian
 from ari_app.sandbox.command import run, stopped_by_sigterm, told
+from ari_app.sandbox.conclusion import conclude
 from ari_app.sandbox.demo.folder import demo_folder
 from ari_app.sandbox.demo.program import ProgramEnded
 from ari_app.sandbox.processes import SandboxError
@@ -30,12 +29,12 @@ from ari_app.sandbox.soak import plan
 from ari_app.sandbox.soak.api import PatientApi
 from ari_app.sandbox.soak.cast import DIALPLAN, LINES, PEOPLE, PLACES, place, set_privacy
 from ari_app.sandbox.soak.faults import Target
-from ari_app.sandbox.soak.report import SHOWN_MOST, Report
+from ari_app.sandbox.soak.report import Report
 from ari_app.sandbox.soak.soak import FAILURES, Soak, persists
 from ari_app.sandbox.stage import LINE, stage
 from ari_app.sandbox.supervisor import READY_S, Supervisor, supervised
 
-WELL, WRONG = 0, 1
+WELL = "Every call ended as it should, and nothing is left of any."
 BOT_S = 60.0  # for the bot to be connected; to load it takes seconds of a core
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "soak"
 
@@ -95,8 +94,7 @@ async def soak(options: argparse.Namespace, folder: Path) -> int:
                 report.wrong.append(str(error))
             except (ExceptionGroup, *FAILURES) as error:
                 report.wrong.append(f"the soak itself could not go on: {told(error)}")
-    conclude(console, report, folder)
-    return WELL if report.ok else WRONG
+    return conclude(console, report, (call.as_json() for call in report.made), folder, WELL)
 
 
 @asynccontextmanager
@@ -138,22 +136,6 @@ def _kills(options: argparse.Namespace) -> int:
     usual = max(1, round(options.minutes * plan.KILLS_A_MINUTE))
     wanted: int = usual if options.kills is None else max(0, options.kills)
     return min(int(options.calls), wanted)
-
-
-def conclude(console: Console, report: Report, folder: Path) -> None:
-    """Write report.json and calls.jsonl, show the tables and the verdict."""
-    path = folder / "report.json"
-    path.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
-    (folder / "calls.jsonl").write_text("".join(f"{json.dumps(call.as_json())}\n" for call in report.made))
-    for table in report.tables():
-        console.print(table)
-    for each in report.wrong[:SHOWN_MOST]:
-        console.print(f"[red]Not as it should be:[/] {escape(each)}", soft_wrap=True)
-    if len(report.wrong) > SHOWN_MOST:
-        console.print(f"... and {len(report.wrong) - SHOWN_MOST} more")
-    if report.ok:
-        console.print("[green]Every call ended as it should, and nothing is left of any.[/]")
-    console.print(f"report  {path}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from ari_app.sandbox.soak.plan import Fault
 RSS_GROWTH, RSS_SLACK_MB = 1.15, 10.0  # caches fill up; a leak goes on
 FDS_SLACK = 3
 THREADS_SLACK = 3
-SHOWN_MOST = 40  # things that are wrong, in the terminal
 
 
 @dataclass
