@@ -44,7 +44,8 @@ class AriClient:
     """One Stasis application at one Asterisk; an async context manager, which keeps its event WebSocket connected.
 
     ``url`` is the base, such as ``http://127.0.0.1:8088/ari``. Entering does not wait for the connection:
-    ``wait_connected`` does. ``timeout_s`` bounds each request.
+    ``wait_connected`` does. ``timeout_s`` bounds each request. ``moved_from``: the application whose channels are moved
+    to this one; in Asterisk's snapshots they stay there. ``machine``: of a cluster, whose Asterisk it is; empty: ours.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class AriClient:
         password: str,
         app: str,
         *,
+        moved_from: str = "",
+        machine: str = "",
         timeout_s: float = REQUEST_TIMEOUT_S,
         backoff: Backoff | None = None,
         heartbeat_s: float = HEARTBEAT_S,
@@ -61,6 +64,8 @@ class AriClient:
         self.base = ari_base(url)
         self.user = user
         self.app = app
+        self.apps = (app, moved_from) if moved_from else (app,)
+        self.machine = machine
         self._authorization = aiohttp.encode_basic_auth(user, password)
         self._timeout_s = timeout_s
         self._backoff = backoff or RECONNECT

@@ -125,7 +125,7 @@ async def stale_objects(client: AriClient, keep: Collection[str] = ()) -> StaleO
             return channel.stasis_app in (client.app, None) or channel.state != "Up"  # else it was redirected
         # The application is subscribed to the dialplan's halves of its channels, too: such a one ends with its other
         # half, and may be in its `h` extension for a while, or in another application.
-        told_enough = (client.app,) if client.owns_far(channel.id) else (client.app, None)
+        told_enough = client.apps if client.owns_far(channel.id) else (*client.apps, None)
         return channel.id in subscribed and channel.stasis_app in told_enough
 
     return StaleObjects(

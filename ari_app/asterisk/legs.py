@@ -33,6 +33,8 @@ GIVES_UP_LATER_S = 5.0
 ARI's own default, 30 s, would cut short what is the dialplan's business."""
 GIVE_BACK_TIMEOUT_S = 2.0
 """For giving a channel back to the dialplan, which takes some requests; each may stall."""
+MOVE_S = 2.0
+"""For Asterisk to move a channel to another application, which takes a millisecond."""
 TELL_S = 1.0
 """For setting what is known of a call, a millisecond or two for each variable; a call does not wait for longer."""
 LEFT_GRACE_S = 1.0
@@ -86,6 +88,11 @@ class Leg:
     def id(self) -> str:
         """The channel's id."""
         return self.channel.id
+
+    @property
+    def machine(self) -> str:
+        """Of a cluster, the one whose Asterisk has it; empty: ours."""
+        return self._client.machine
 
     @property
     def pbx_channel(self) -> PbxChannel:
@@ -167,7 +174,7 @@ class Leg:
                 self._enter()
             case events.CHANNEL_PRESENT:
                 present = self._client.channel(self.id, dict(event.channel))
-                if present.stasis_app not in (self._app, None):
+                if present.stasis_app not in (self._app, *self._client.apps, None):
                     if self._in_stasis:
                         self._left_stasis()
                 elif present.state == "Up":
@@ -273,6 +280,7 @@ class IncomingLeg(Leg):
         its = channel.get("dialplan", {})
         self.way_back: WayBack | None = (its["context"], its["exten"], its["priority"] + 1) if its else None
         self.transferred_away = False
+        self._moving: asyncio.Future[bool] | None = None
         self._told: dict[str, str] = {}
         self._enter()
 
@@ -322,6 +330,34 @@ class IncomingLeg(Leg):
             ) from None
         self._exists = False  # for us: it is the dialplan's again
 
+    async def move(self, app: str) -> None:
+        """Hand it to another application of this Asterisk, with its arguments.
+
+        Asterisk answers before it does so. Raises LegEnded, AriError; AriTimeout after ``MOVE_S`` at the latest.
+        """
+        self._moving = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(MOVE_S):
+                await self.noticing_the_end(lambda channel: channel.move(app=app, appArgs=",".join(self.args)))
+                moved = await self._moving
+        except TimeoutError:
+            raise AriTimeout(f"{self._what} was not moved to {app} within {MOVE_S:g} s") from None
+        finally:
+            self._moving = None
+        if not moved:
+            raise self._ended_error() if self._hangup else AriConflict(f"Asterisk has no application {app} now")
+        self._exists = False  # for us: it is the other application's
+
+    def take(self, event: Event) -> None:
+        """Learn from an event."""
+        if event.type == "ApplicationMoveFailed":
+            self._moved(done=False)
+        super().take(event)
+
+    def _moved(self, *, done: bool) -> None:
+        if self._moving and not self._moving.done():
+            self._moving.set_result(done)
+
     def _way_back(self) -> dict[str, Any]:
         if not (self.transferred_away and self.way_back):
             return {}
@@ -333,6 +369,7 @@ class IncomingLeg(Leg):
         self._told.clear()
 
     def _left_stasis(self) -> None:
+        self._moved(done=self._hangup is None)
         if self.transferred_away:
             super()._left_stasis()  # it is no phone that went back to its dialplan: its cause follows
         else:

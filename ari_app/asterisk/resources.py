@@ -102,6 +102,10 @@ class Channel:
             label=label,
         )
 
+    async def move(self, *, app: str, appArgs: str = "") -> None:
+        """Hand it to another application of this Asterisk, which gets a StasisStart with these arguments."""
+        await self._rest.call("POST /channels/{channelId}/move", channelId=self.id, app=app, appArgs=appArgs or None)
+
     async def setChannelVar(self, *, variable: str, value: str) -> None:
         """Set a channel variable or function."""
         await self._rest.call("POST /channels/{channelId}/variable", channelId=self.id, variable=variable, value=value)
