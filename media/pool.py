@@ -27,7 +27,7 @@ from media.hang_up import HANG_UP_S
 from media.messages import MAX_LINE
 from media.process import MediaProcess
 from media.sockets import peer_pid, short_address
-from media.types import EngineProtocol, MediaError, MediaSettings
+from media.types import AriLogin, EngineProtocol, MediaError, MediaSettings
 
 __all__ = ["MediaPool", "MediaProcess"]
 
@@ -105,13 +105,15 @@ class MediaPool:
         return [process.pid for process in self._warm]
 
     @asynccontextmanager
-    async def process(self, call_id: str) -> AsyncIterator[MediaProcess]:
+    async def process(self, call_id: str, ari: AriLogin | None = None) -> AsyncIterator[MediaProcess]:
         """A media process for this call; it has ended when the context is left.
+
+        ``ari``: where the call is hung up without a controller, if not as the settings say.
 
         Raises MediaError if none can be started.
         """
         self._demand.taken()
-        process = await self._take(call_id)
+        process = await self._take(call_id, ari)
         try:
             yield process
         finally:
@@ -119,12 +121,12 @@ class MediaPool:
 
     @asynccontextmanager
     async def adopted(
-        self, call_id: str, pid: int, path: Path, started: int | None = None
+        self, call_id: str, pid: int, path: Path, started: int | None = None, ari: AriLogin | None = None
     ) -> AsyncIterator[MediaProcess]:
         """The media process of a call that an earlier controller has left; it has ended when the context is left.
 
-        ``pid``, ``path`` and ``started`` are what `MediaProcess` had. Raises MediaError if it is gone, or not what they
-        say.
+        ``pid``, ``path`` and ``started`` are what `MediaProcess` had; ``ari`` as for `process`. Raises MediaError if it
+        is gone, or not what they say.
         """
         try:
             child = self._watched(pid, started)
@@ -133,7 +135,7 @@ class MediaPool:
         try:
             process = await self._connected(child, path)
             try:
-                await process.take_over(call_id)
+                await process.take_over(call_id, ari)
             except BaseException:
                 process.release()
                 self._live.discard(process)
@@ -189,13 +191,13 @@ class MediaPool:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
         return child
 
-    async def _take(self, call_id: str) -> MediaProcess:
+    async def _take(self, call_id: str, ari: AriLogin | None) -> MediaProcess:
         while True:
             spare = bool(self._warm)
             process = self._warm.pop(0) if spare else await self._start()
             self._refill.set()
             try:
-                await process.begin(call_id)
+                await process.begin(call_id, ari)
             except BaseException as error:
                 await self._discard(process)
                 if not spare or not isinstance(error, MediaError):

@@ -13,7 +13,17 @@ from typing import TypeVar
 from media import messages as m
 from media.forker import Child, started_at
 from media.sockets import peer_pid
-from media.types import Agreement, Codecs, DhConfig, MediaError, MediaLost, MediaSettings, MediaStats, RelayServer
+from media.types import (
+    Agreement,
+    AriLogin,
+    Codecs,
+    DhConfig,
+    MediaError,
+    MediaLost,
+    MediaSettings,
+    MediaStats,
+    RelayServer,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +63,18 @@ class MediaProcess:
         state = "lost" if self._loss else "connected" if self._connected.is_set() else "waiting"
         return f"<MediaProcess {self.pid}, call {self.call_id}: {state}>"
 
-    async def begin(self, call_id: str) -> None:
-        """Give the process to a call. Done by the pool."""
+    async def begin(self, call_id: str, ari: AriLogin | None) -> None:
+        """Give the process to a call; ``ari``: where it then hangs it up, if not as the settings say. By the pool."""
         self.call_id = call_id
         its = self._settings
-        await self._request(m.Begin(call_id=call_id, orphan_grace_s=its.orphan_grace_s, ari=its.ari), m.Done)
+        await self._request(m.Begin(call_id=call_id, orphan_grace_s=its.orphan_grace_s, ari=ari or its.ari), m.Done)
 
-    async def take_over(self, call_id: str) -> None:
+    async def take_over(self, call_id: str, ari: AriLogin | None) -> None:
         """As `begin`, for a process that an earlier controller has begun. Raises MediaError where it is another's."""
         its: socket.socket = self._writer.get_extra_info("socket")
         if (pid := peer_pid(its)) != self.pid:
             raise MediaError(f"{self.path} is of process {pid}, not of the media process {self.pid}")
-        await self.begin(call_id)
+        await self.begin(call_id, ari)
 
     async def in_asterisk(self, *channels: str, bridge: str = "") -> None:
         """What to hang up in Asterisk if no controller comes back: channels, or a bridge with all in it."""
