@@ -6,9 +6,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -44,7 +44,7 @@ ENV_PREFIX = "ASTERGRAM_"
 ENV_DELIMITER = "__"
 SAMPLE = "docs/astergram.sample.toml shows every key"
 ADDRESS = "has to begin with http:// or https://"
-FORMS = {"asterisk.url": ADDRESS, "bot.api_url": ADDRESS}
+FORMS = {"asterisk.url": ADDRESS, "bot.api_url": ADDRESS, "cluster.asterisk_url": ADDRESS}
 """In words, what the patterns of these keys ask for."""
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -417,6 +417,26 @@ class ClusterSettings(_Section):
             example="what `openssl rand -base64 30` prints",
         ),
     ] = None
+    asterisk_url: Annotated[
+        str,
+        Setting(
+            message("This machine's Asterisk, as the others reach it"),
+            message(
+                "Its HTTP server, without /ari. Then another machine places the calls of its phones for which this one "
+                "has no line: they are told its address, user and password by NATS, encrypted with the secret. Empty: "
+                "none does."
+            ),
+            example="http://10.0.0.1:8088",
+        ),
+    ] = Field("", pattern=r"^(https?://.*)?$")
+    media_host: Annotated[
+        str,
+        Setting(
+            message("This machine's address for RTP of the others' Asterisks"),
+            message("Empty: that of [asterisk]."),
+            example="10.0.0.1",
+        ),
+    ] = ""
     lease_s: Annotated[
         float,
         Setting(
@@ -428,6 +448,12 @@ class ClusterSettings(_Section):
             S,
         ),
     ] = Field(LEASE_S, ge=1)
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if self.asterisk_url and self.secret is None:
+            raise ValueError("asterisk_url needs a secret: the others are told of it encrypted with that")
+        return self
 
 
 class Settings(BaseSettings):

@@ -13,6 +13,7 @@ from ari_app.app.cluster import Cluster
 from ari_app.app.configured import ami_client
 from ari_app.app.earlier_run import EarlierRun
 from ari_app.app.media import Media
+from ari_app.app.other_asterisks import OtherAsterisks
 from ari_app.app.storage import Storage
 from ari_app.asterisk.rtp_ports import RtpPorts
 from ari_app.bus import BOT, EventBus
@@ -35,6 +36,7 @@ from ari_app.lines.retention import period_s
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from ari_app.telegram.bot import Bot
 from ari_app.telegram.card_message import PREFIX as CARD_PREFIX
+from media.types import AriLogin
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,21 @@ async def open_calls(
         sent = registry.listeners.card_sent
         cards = Cards(storage.store, bot, registry.count, lines.include, sent, life_s=life_s)
         await cards.load()
-        resources = _resources(settings, storage, media, asterisk)
-        dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks, cluster.claims)
+        resources = resources_at(settings, storage, media, asterisk)
+        placers = cluster.placers(settings.asterisk.app)
+        dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks, cluster.claims, placers)
         callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
         bot.on_press(CARD_PREFIX, callbacks.press)
         yield Calls(lines, bot, ports, registry, keypads, cards, resources, dispatcher, callbacks, call_tasks)
 
 
 def begin_left(
-    earlier: EarlierRun, storage: Storage, calls: Calls, cluster: Cluster, reconciled: asyncio.Event
+    earlier: EarlierRun,
+    storage: Storage,
+    calls: Calls,
+    cluster: Cluster,
+    asterisks: OtherAsterisks,
+    reconciled: asyncio.Event,
 ) -> None:
     """Go on with the calls that were left. ``reconciled`` is set once nothing is in Asterisk of calls nobody knows."""
     LeftCallHandler(
@@ -103,6 +111,7 @@ def begin_left(
         calls.tasks,
         reconciled,
         cluster.claims,
+        asterisks.resources,
     ).begin()
 
 
@@ -138,14 +147,22 @@ def _registry(
     )
 
 
-def _resources(settings: Settings, storage: Storage, media: Media, asterisk: StasisApplication) -> CallResources:
+def resources_at(
+    settings: Settings,
+    storage: Storage,
+    media: Media,
+    asterisk: StasisApplication,
+    login: AriLogin | None = None,
+) -> CallResources:
+    """For calls at this Asterisk; ``login``: to it, where it is another machine's."""
     audio = AudioSettings(
         pool=media.pool,
         codecs=asterisk.codecs,
-        transport=settings.asterisk.transport,
-        media_host=settings.asterisk.media_host,
+        transport=asterisk.codecs.transport,
+        media_host=(login and settings.cluster and settings.cluster.media_host) or settings.asterisk.media_host,
         connect_s=settings.calls.connect_s,
         away_s=settings.asterisk.away_s,
         relay=lambda: storage.installation.settings.relay,
+        login=login,
     )
     return CallResources(asterisk.ari, audio, settings.calls.ring_s)

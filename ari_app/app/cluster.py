@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from ari_app.app.media import Media
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import RELOAD, EventBus
 from ari_app.calls.line_calls import telegram_ids
+from ari_app.calls.moving import NoOtherPlacer, OtherPlacers, application
 from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.control import ClusterControl
@@ -49,8 +50,8 @@ TEXTS_WAIT = 2
 class Cluster:
     """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers;
     ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``settings``: what is
-    set, for all of them; ``bot``: whom else the bot works for. That and ``control`` are None where it is the only
-    machine.
+    set, for all of them; ``asterisks``: how each machine's is reached; ``bot``: whom else the bot works for. That and
+    ``control`` are None where it is the only machine.
     """
 
     duty: Duty
@@ -59,6 +60,7 @@ class Cluster:
     limits: SharedLimits
     keypads: SharedKeypads
     settings: SharedSettings
+    asterisks: SharedSettings = field(default_factory=OwnSettings)
     control: ClusterControl | None = None
     bot: SharedBot | None = None
     secret: str = field(default="", repr=False)
@@ -70,6 +72,10 @@ class Cluster:
         links = DeviceLinks(self.secret, self.control.engine, self.control.others, accept)
         links.serve()
         return links.accepted
+
+    def placers(self, app: str) -> OtherPlacers:
+        """Those that place calls for phones of this machine; ``app`` is its Stasis application."""
+        return MachinePlacers(self.control, app) if self.control else NoOtherPlacer()
 
     def calls_elsewhere(self) -> dict[str, list[int]]:
         """The calls that other machines have on each line, by Telegram's ids of them; 0 for one that is not known."""
@@ -86,8 +92,18 @@ class Cluster:
         installation.share(self.settings)
         tasks.supervise(partial(self.settings.run, FollowedSettings(lines, installation)), "settings of the cluster")
 
-    def begin(self, tasks: GuardedTasks, bus: EventBus, registry: CallRegistry, lines: Lines) -> None:
-        """Tell the others from now on how this machine is, and leave its lines to them while it is drained."""
+    def begin(
+        self,
+        tasks: GuardedTasks,
+        bus: EventBus,
+        registry: CallRegistry,
+        lines: Lines,
+        reached: Callable[[], tuple[str, ...]],
+    ) -> None:
+        """Tell the others from now on how this machine is, and leave its lines to them while it is drained.
+
+        ``reached``: the machines whose Asterisk is connected.
+        """
         if control := self.control:
 
             def own() -> Member:
@@ -97,7 +113,9 @@ class Cluster:
                 takes = tuple(number for number, line in lines.items() if has_room and line.online)
                 on_lines = telegram_ids(registry.live())
                 lines_held = control.duty.lines
-                return Member(control.machine, __version__, lines_held, calls, draining, fetches, takes, on_lines)
+                return Member(
+                    control.machine, __version__, lines_held, calls, draining, fetches, takes, on_lines, reached()
+                )
 
             changed = asyncio.Event()
             tasks.supervise(partial(control.members.announce, own, changed), "word of this machine to the cluster")
@@ -105,6 +123,19 @@ class Cluster:
             follow = partial(_follow_drain, bus, registry, control.duty, self.bot)
             tasks.supervise(follow, "leases of a drained machine")
             tasks.supervise(partial(control.tell, bus), "word of the cluster to the pages")
+
+
+@dataclass(frozen=True)
+class MachinePlacers:
+    """The machines that are there."""
+
+    control: ClusterControl
+    app: str
+
+    def applications(self, line: str | None) -> list[str]:
+        """Of those that could place a call now; the one with the fewest calls first."""
+        its = self.control
+        return [application(self.app, machine) for machine in its.members.that_place(its.machine, line)]
 
 
 async def _follow_calls(bus: EventBus, changed: asyncio.Event) -> None:
@@ -179,5 +210,8 @@ async def open_cluster(
         for share in (keypads.send, keypads.watch):
             tasks.supervise(share, "keypads of the cluster")
         secret = settings.secret.get_secret_value() if settings.secret else ""
-        shared = EngineSettings(engine.bucket("astergram-settings"), Cipher(secret)) if secret else OwnSettings()
-        yield Cluster(duty, claims, texts, limits, keypads, shared, control, bot, secret)
+        shared, asterisks = (
+            EngineSettings(engine.bucket(name), Cipher(secret)) if secret else OwnSettings()
+            for name in ("astergram-settings", "astergram-asterisks")
+        )
+        yield Cluster(duty, claims, texts, limits, keypads, shared, asterisks, control, bot, secret)

@@ -14,12 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ari_app.app.asterisk import StasisApplication, open_asterisk
-from ari_app.app.calls import Calls, begin_left, open_calls
+from ari_app.app.calls import Calls, begin_left, open_calls, resources_at
 from ari_app.app.cluster import open_cluster
+from ari_app.app.dead_machines import dead_machines
 from ari_app.app.earlier_run import EarlierRun, take_over
 from ari_app.app.figures import open_metrics
 from ari_app.app.lines import make_lines
 from ari_app.app.media import open_media
+from ari_app.app.other_asterisks import open_other_asterisks
 from ari_app.app.outboxes import open_outboxes
 from ari_app.app.page import open_page
 from ari_app.app.pbx import Pbx, open_pbx, serve_agi
@@ -138,15 +140,21 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         storage.installation.on_change(upkeep.retention.follow)
         storage.installation.on_change(partial(lines.follow, storage.installation, calls.bot))
         reconciled = _begin(line_tasks, earlier, asterisk, calls, lines.statuses, pbx, upkeep)
-        cluster.begin(line_tasks, bus, calls.registry, calls.lines)
+        on_channel, at = calls.dispatcher.on_channel, partial(resources_at, settings, storage, media)
+        others = open_other_asterisks(settings, cluster.asterisks, bus, on_channel, at, earlier.left.kept)
+        other_asterisks = await opened(others)
+        if cluster.control:
+            dead = dead_machines(cluster.control, asterisk.ari, settings.asterisk, media.pool)
+            line_tasks.supervise(dead.run, "calls of machines that have died")
+        cluster.begin(line_tasks, bus, calls.registry, calls.lines, other_asterisks.reached)
         await lines.manager.load()
         cluster.begin_settings(line_tasks, lines.manager, storage.installation)
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.
         await opened(guard(HandedOver(calls.registry, calls.keypads, outboxes.ami, storage.store)))
-        begin_left(earlier, storage, calls, cluster, reconciled)
+        begin_left(earlier, storage, calls, cluster, other_asterisks, reconciled)
         # What has come meanwhile may be about a call that was left.
-        line_tasks.supervise(partial(asterisk.take_events, calls.dispatcher, bus), "events of Asterisk")
+        line_tasks.supervise(partial(asterisk.take_events, calls.dispatcher.on_channel, bus), "events of Asterisk")
         upkeep.begin(line_tasks)
         if sharing:
             sharing.begin(line_tasks, partial(orders.obey, upkeep.people, storage.audit))

@@ -56,7 +56,7 @@ class MediaCodecs:
 
     def __init__(self, client: AriClient, transport: Transport) -> None:
         self._client = client
-        self._transport: Transport = transport
+        self.transport: Transport = transport
         self._best: Codecs | None = BEST[transport]
 
     @property
@@ -92,7 +92,7 @@ class MediaCodecs:
         """Ask which modules run. Raises AriError."""
         modules = await self._client.asterisk.listModules()
         running = {module["name"].removesuffix(".so") for module in modules if module["status"] == "Running"}
-        before, self._best = self._best, best_codecs(running, self._transport)
+        before, self._best = self._best, best_codecs(running, self.transport)
         if self._best == before:
             return
         if self._best is None:

@@ -47,7 +47,7 @@ class AsteriskAdoption:
         """Adopt what is not adopted yet. Raises `PASSING`: then it may be run again."""
         parts = self._call.parts
         self.troubles.clear()
-        if self._app != self._ari.app:
+        if self._app not in self._ari.apps:
             self.troubles.append(f"its Stasis application is {self._app}, and asterisk.app is {self._ari.app} now")
         if its := parts.audio:
             self._bridge = self._bridge or await self._adopted(adopted_bridge(self._ari, its.bridge_id))

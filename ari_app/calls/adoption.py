@@ -80,7 +80,9 @@ class Adoption:
         self._troubles: list[str] = []  # why some of it is not there
         self._phone_call: PhoneCall | None = None
         self._audio: MediaProcess | None = None
-        self._asterisk = AsteriskAdoption(scope, resources.ari, left.app)
+        self._login = resources.audio.login
+        app = resources.ari.apps[-1] if resources.ari.machine else left.app
+        self._asterisk = AsteriskAdoption(scope, resources.ari, app)
 
     async def run(self) -> None:
         """Handle the call until it is over. Its parts are adopted first, so that each is told, whatever ends it."""
@@ -135,7 +137,8 @@ class Adoption:
             self._lacks(f"its media process has messages of version {its.messages}, and this program {VERSION}")
             return await self._scope.enter(self._pool.left_alone(its.pid, its.started))
         try:
-            self._audio = await self._scope.enter(self._pool.adopted(call.id, its.pid, Path(its.path), its.started))
+            process = self._pool.adopted(call.id, its.pid, Path(its.path), its.started, self._login)
+            self._audio = await self._scope.enter(process)
         except MediaError as error:
             self._lacks(str(error))
             return await self._scope.enter(self._pool.left_alone(its.pid, its.started))

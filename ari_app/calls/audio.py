@@ -29,7 +29,7 @@ from ari_app.telegram.phone import PhoneCall
 from ari_app.telegram.relay import RelayUnknown, with_relay
 from ari_app.telegram.turn_server import TurnServer
 from media.pool import MediaPool, MediaProcess
-from media.types import Codecs, MediaError, MediaLost
+from media.types import AriLogin, Codecs, MediaError, MediaLost
 
 SIGNAL_AGAIN_S = 0.5
 """Until a message between the media engines is sent again that Telegram did not take."""
@@ -44,6 +44,7 @@ class AudioSettings:
     """How audio goes between Telegram and Asterisk; `media_host` is this machine as Asterisk reaches it.
 
     ``away_s``: how long Asterisk may be away from a call. ``relay`` tells one's own TURN server, if there is one.
+    ``login``: that Asterisk's, where it is another machine's.
     """
 
     pool: MediaPool
@@ -53,13 +54,14 @@ class AudioSettings:
     connect_s: float
     away_s: float
     relay: Callable[[], TurnServer | None] = lambda: None
+    login: AriLogin | None = None
 
 
 async def open_audio(scope: Scope, settings: AudioSettings) -> MediaProcess:
     """A media process of the scope's own; if it is lost, so is the call. Raises MediaError, NoMediaCodec."""
     call = scope.call
     codecs_for(call, settings)
-    call.audio = audio = await scope.enter(settings.pool.process(call.id))
+    call.audio = audio = await scope.enter(settings.pool.process(call.id, settings.login))
     call.opened(process=ProcessPart.of(audio))
     scope.end_when(audio_lost(call, audio))
     return audio

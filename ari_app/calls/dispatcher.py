@@ -7,9 +7,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ari_app.asterisk.ari import AriClient
 from ari_app.asterisk.errors import LegEnded, best_effort
 from ari_app.asterisk.events import StasisStart
-from ari_app.asterisk.legs import incoming_leg
+from ari_app.asterisk.legs import IncomingLeg, incoming_leg
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
@@ -21,6 +22,7 @@ from ari_app.calls.dtmf import DigitsRefused, digits_of
 from ari_app.calls.events import ClickToCall
 from ari_app.calls.inbound import inbound
 from ari_app.calls.keypad import Keypads
+from ari_app.calls.moving import NoOtherPlacer, OtherPlacers, is_moved
 from ari_app.calls.outbound import outbound, return_to_dialplan
 from ari_app.calls.outcome import Direction, Ending, Status, failed
 from ari_app.calls.registry import CallRefused, CallRegistry
@@ -51,6 +53,7 @@ class CallDispatcher:
         cards: Cards,
         tasks: GuardedTasks,
         claims: Claims,
+        placers: OtherPlacers | None = None,
     ) -> None:
         self._lines = lines
         self._registry = registry
@@ -59,6 +62,7 @@ class CallDispatcher:
         self._cards = cards
         self._tasks = tasks
         self._claims = claims
+        self._placers = placers or NoOtherPlacer()
 
     def spawn(self, handler: Coroutine[Any, Any, None], what: str) -> None:
         """Have a call handled; an unexpected error ends no other."""
@@ -68,22 +72,25 @@ class CallDispatcher:
         """A person calls a line."""
         self.spawn(self._inbound(line, offer), f"call from {offer.peer_id} to {line.number}")
 
-    def on_channel(self, start: StasisStart) -> None:
-        """The dialplan wants a person called."""
+    def on_channel(
+        self, start: StasisStart, resources: CallResources | None = None, tasks: GuardedTasks | None = None
+    ) -> None:
+        """The dialplan wants a person called.
+
+        Where another machine's does, ``resources`` have its Asterisk, and ``tasks`` the call.
+        """
+        resources, tasks = resources or self._resources, tasks or self._tasks
         if start.replaces:  # by a transfer, a channel of which nobody is told
             if self._registry.has_leg(start.replaces):  # its call is about to be adopted, and finds it in its bridge
-                return self._resources.ari.events.claim(start, lambda _: None)
-            return self.spawn(self._hang_up_transferred(start), f"channel {start.channel_id}")
-        self.spawn(self._outbound(start), f"call from channel {start.channel_id}")
+                return resources.ari.events.claim(start, lambda _: None)
+            tasks.spawn(_hang_up_transferred(start, resources.ari), f"channel {start.channel_id}")
+        else:
+            tasks.spawn(self._outbound(start, resources), f"call from channel {start.channel_id}")
+        return None
 
     async def on_signed_out(self, line: Line) -> None:
         """End the calls of a line whose session Telegram has ended."""
         await self._registry.end_calls(line.number, outcome.session_ended)
-
-    async def _hang_up_transferred(self, start: StasisStart) -> None:
-        log.warning("channel %s was transferred to a call that is over: hung up", start.channel.get("name"))
-        async with incoming_leg(self._resources.ari, start):
-            pass
 
     def on_text(self, line: Line, person_id: int, text: str, sent_at: float) -> bool:
         """Dial a text of keys where its writer is in a call with the line; False where it is no such text.
@@ -177,13 +184,26 @@ class CallDispatcher:
         """Whether this machine can take one more call, whichever line it is of."""
         return self._registry.shortage is None and self._resources.ari.state is ConnectionState.CONNECTED
 
-    async def _outbound(self, start: StasisStart) -> None:
-        async with incoming_leg(self._resources.ari, start) as leg:
+    def _can_place(self, request: Request) -> bool:
+        """Whether this machine could place such a call now, as far as it is about the machine."""
+        lines = [line for number, line in self._lines.items() if request.line in (None, number)]
+        return self._room() and any(line.online is not None for line in lines)
+
+    async def _is_moved(self, leg: IncomingLeg, request: Request) -> bool:
+        """Whether another machine places it; one that was moved here stays."""
+        if leg.machine or self._can_place(request):
+            return False
+        return await is_moved(leg, self._placers.applications(request.line))
+
+    async def _outbound(self, start: StasisStart, resources: CallResources) -> None:
+        async with incoming_leg(resources.ari, start) as leg:
             with suppress(LegEnded), best_effort(f"Linkedid of channel {leg.id}"):
                 await leg.learn_linkedid()
             number = ""
             try:
                 request = Request.parse(leg.args)
+                if await self._is_moved(leg, request):
+                    return
                 route = Route(request, leg.caller_number, list(self._lines.values()), self._registry.calls_per_line)
                 line = route.line
                 number = line.number
@@ -197,7 +217,7 @@ class CallDispatcher:
                 ) as call:
                     call.opened(card_asked=request.card)
                     scope, ring_s = CallScope(call), request.timeout_s or self._resources.ring_s
-                    await scope.run(outbound(scope, route, request.destination, leg, self._resources, ring_s))
+                    await scope.run(outbound(scope, route, request.destination, leg, resources, ring_s))
                 card = self._cards.send_after(call, route.line, request.card)
                 self.spawn(card, f"card of {call.line} for {request.destination}")
             except (CallRefused, Limited, MalformedDestination, NotReady) as refusal:
@@ -214,6 +234,12 @@ class CallDispatcher:
                         await tell_channel(refused, leg)
                     self._registry.refuse(refused, ending)
                 await return_to_dialplan(leg, OutgoingRow(leg, refused), ending)
+
+
+async def _hang_up_transferred(start: StasisStart, ari: AriClient) -> None:
+    log.warning("channel %s was transferred to a call that is over: hung up", start.channel.get("name"))
+    async with incoming_leg(ari, start):
+        pass
 
 
 def _refusal(line: Line, offer: Offer, person: Person) -> Ending | None:

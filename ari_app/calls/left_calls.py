@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,9 @@ from ari_app.telegram.phone import DiscardReason
 
 RECONCILED_S = 10.0
 """For what calls that nobody knows have in Asterisk to be removed, which takes a second. Then they end all the same."""
+
+ELSEWHERE_S = 5.0
+"""For how another machine's Asterisk is reached, which NATS tells; both sides talk on meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +123,8 @@ class Closings(Protocol):
 class LeftCallHandler:
     """Goes on with calls that were left; has what calls are made of.
 
-    ``reconciled`` is set once nothing is in Asterisk of calls that nobody knows.
+    ``reconciled`` is set once nothing is in Asterisk of calls that nobody knows. ``elsewhere`` gives what calls at
+    another machine's Asterisk are made of, None where that is not known within so many seconds.
     """
 
     left: LeftCalls
@@ -134,6 +138,7 @@ class LeftCallHandler:
     tasks: GuardedTasks
     reconciled: asyncio.Event
     claims: Claims
+    elsewhere: Callable[[str, float], Awaitable[CallResources | None]]
 
     def begin(self) -> None:
         """Handle each in a task of its own; the lines are not connected yet."""
@@ -145,8 +150,14 @@ class LeftCallHandler:
             self.tasks.spawn(self._handle(call), f"call {call.id}, which was left")
 
     async def _handle(self, left: JournalledCall) -> None:
-        line = self.lines.get(left.line)
+        line, resources = self.lines.get(left.line), self.resources
         try:
+            if (leg := left.parts.leg) and leg.machine:
+                if found := await self.elsewhere(leg.machine, ELSEWHERE_S):
+                    resources = found
+                else:
+                    unknown = f"machine {leg.machine} does not say how its Asterisk is reached"
+                    left = replace(left, trouble=left.trouble or unknown)
             over = left.ending or left.trouble
             if over and await self._is_closed(left.id):
                 self.left.done(left.id)  # all else of it is done
@@ -157,15 +168,13 @@ class LeftCallHandler:
             async with self.registry.resumed(call):
                 until = self.journal.written_until
                 adopted = partial(self.left.adopted, call.id)
-                await Adoption(
-                    CallScope(call), left, until, line, self.resources, self.keypads, self.claims, adopted
-                ).run()
+                await Adoption(CallScope(call), left, until, line, resources, self.keypads, self.claims, adopted).run()
             self.tasks.spawn(self._discard_earlier(call, line), f"end of call {call.id} on Telegram")
             if line:
                 await self.cards.send_after(call, line, left.parts.card_asked)
         finally:
             self.left.done(left.id)
-            self.resources.ari.to_reconcile.set()
+            resources.ari.to_reconcile.set()
         return None
 
     async def _discard_earlier(self, call: Call, line: Line | None) -> None:

@@ -35,19 +35,20 @@ class OwedDiscard:
 
 @dataclass(frozen=True)
 class LegPart:
-    """The PBX's channel; the rest as its `Leg` has it."""
+    """The PBX's channel; ``machine``: of a cluster, whose Asterisk has it; the rest as its `Leg` has it."""
 
     kind: Literal["dialplan", "incoming"]
     channel_id: str
     linkedid: str = ""
     way_back: WayBack | None = None
     transferred_away: bool = False
+    machine: str = ""
 
     @classmethod
     def of(cls, leg: Leg) -> "LegPart":
         """By its object."""
         if isinstance(leg, IncomingLeg):
-            return cls("incoming", leg.id, leg.linkedid, leg.way_back, leg.transferred_away)
+            return cls("incoming", leg.id, leg.linkedid, leg.way_back, leg.transferred_away, leg.machine)
         return cls("dialplan", leg.id, leg.linkedid)
 
 

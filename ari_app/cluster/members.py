@@ -39,7 +39,8 @@ def address_of(machine: str) -> str:
 class Member:
     """What a machine says of itself; ``lines``: the numbers of those whose leases it holds; ``bot``: whether it fetches
     what is meant for the bot; ``takes``: to which lines it could take a call now, whoever holds them; ``on_lines``: the
-    calls that it has on each, by Telegram's ids of them, 0 for one whose id is not known (yet).
+    calls that it has on each, by Telegram's ids of them, 0 for one whose id is not known (yet); ``reaches``: the
+    machines whose Asterisk it is connected to.
     """
 
     machine: str
@@ -50,6 +51,7 @@ class Member:
     bot: bool = False
     takes: tuple[str, ...] = ()
     on_lines: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    reaches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,15 @@ class Members:
     def others_take(self, own: str, line: str) -> bool:
         """Whether one of them could take a call to a line now."""
         return any(line in each.takes for each in self._others(own, FRESH_S))
+
+    def that_place(self, own: str, line: str | None) -> list[str]:
+        """Those that could place a call now for a phone of the machine ``own``, the one with the fewest calls first.
+
+        ``line``: through which; None: whichever.
+        """
+        able = [each for each in self._others(own, FRESH_S) if own in each.reaches]
+        found = [each for each in able if (each.takes if line is None else line in each.takes)]
+        return [each.machine for each in sorted(found, key=lambda each: each.calls)]
 
     def calls_elsewhere(self, own: str) -> dict[str, list[int]]:
         """The calls that they have on each line, as `Member.on_lines`."""
@@ -143,6 +154,7 @@ class Members:
                     bool(said.get("bot")),  # which an earlier version does not say, nor what follows
                     tuple(map(str, said.get("takes", ()))),
                     {str(line): tuple(map(int, calls)) for line, calls in said.get("on_lines", {}).items()},
+                    tuple(map(str, said.get("reaches", ()))),
                 )
                 known = self._heard.get(member.machine)
                 if known is None or known.revision != entry.revision:  # else a watch has begun anew

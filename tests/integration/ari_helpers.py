@@ -49,7 +49,7 @@ exten => out,1,Stasis(telegram,+79990000001,second argument)
 
 @asynccontextmanager
 async def connected(
-    asterisk: PrivateAsterisk, url: str = "", app: str = APP, heartbeat_s: float = HEARTBEAT_S
+    asterisk: PrivateAsterisk, url: str = "", app: str = APP, heartbeat_s: float = HEARTBEAT_S, moved_from: str = ""
 ) -> AsyncIterator[AriClient]:
     """A connected client; with ``url``, by way of a proxy."""
     client = AriClient(
@@ -57,6 +57,7 @@ async def connected(
         asterisk.ari_user,
         asterisk.ari_password,
         app,
+        moved_from=moved_from,
         heartbeat_s=heartbeat_s,
         backoff=Backoff(first_s=0.02, last_s=0.1),
     )

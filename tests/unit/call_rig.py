@@ -19,13 +19,14 @@ from ari_app.calls.events import CallEvent
 from ari_app.calls.outcome import Direction
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
+from ari_app.telegram.errors import NotReady
 from ari_app.telegram.peers import Callee, Destination, Person
 from ari_app.telegram.phone import Offer, OutgoingCall, Phone
 from ari_app.telegram.profile import Callers
 from ari_app.telegram.session import Session
 from ari_app.telegram.texts import MessageTemplates
 from media.messages import VERSION
-from media.types import Codecs, MediaError, MediaLost, MediaStats
+from media.types import AriLogin, Codecs, MediaError, MediaLost, MediaStats
 from tests.unit.fake_ari import FakeAri, connected, eventually, fake_ari
 from tests.unit.fake_telegram import ANNA, ENGINE, PEER, MediaKeys, Telegram, requested
 
@@ -100,7 +101,7 @@ class FakePool:
         self.known: set[str] | None = None
 
     @asynccontextmanager
-    async def process(self, call_id: str) -> AsyncIterator[FakeMedia]:
+    async def process(self, call_id: str, ari: AriLogin | None = None) -> AsyncIterator[FakeMedia]:
         if self.error:
             raise self.error
         self.open += 1
@@ -110,7 +111,9 @@ class FakePool:
             self.open -= 1
 
     @asynccontextmanager
-    async def adopted(self, call_id: str, pid: int, path: Path, started: int) -> AsyncIterator[FakeMedia]:
+    async def adopted(
+        self, call_id: str, pid: int, path: Path, started: int, ari: AriLogin | None = None
+    ) -> AsyncIterator[FakeMedia]:
         if self.gone:
             raise MediaError("it is gone")
         async with self.process(call_id) as media:
@@ -156,12 +159,14 @@ class FakeLine:
         default_factory=lambda: [Callee(Person(ANNA, first_name="Anna", phone="+79990000002"), PEER)]
     )
     refusals: list[Exception] = field(default_factory=list)
+    online: object | None = "connected"
 
     def destination(self, dialled: str) -> Destination:
         return Destination.parse(dialled, "")
 
     def require_online(self) -> None:
-        """It is."""
+        if self.online is None:
+            raise NotReady("not signed in")
 
     async def find(self, dialled: Destination, *, fresh: bool = False) -> Callee:
         answer = self.found.pop(0) if len(self.found) > 1 else self.found[0]

@@ -138,6 +138,8 @@ class FakeAri:
             case "POST", _ if rest.endswith("/continue"):
                 channel_id = rest.partition("/")[0]
                 found[channel_id] = {**found[channel_id], "dialplan": within("NoOp")}
+            case "POST", _ if rest.endswith("/move"):
+                self.subscribed.discard(rest.partition("/")[0])
             case "POST", _ if rest.endswith("/variable"):
                 self.variables[rest.partition("/")[0]][query["variable"]] = query["value"]
         return web.Response(status=204)

@@ -41,6 +41,8 @@ class Machine:
     on_lines: dict[str, tuple[int, ...]]
     changed: asyncio.Event
     tasks: list[asyncio.Task[None]]
+    calls: int = 0
+    reaches: tuple[str, ...] = ()
 
     def has_calls(self, *calls: int) -> None:
         self.on_lines = {LINE: calls}
@@ -71,7 +73,8 @@ def machine(name: str, buckets: tuple[Engine, Engine], tasks: GuardedTasks) -> M
     its = Machine(way, control, {}, asyncio.Event(), [])
 
     def word() -> Member:
-        return Member(name, "1.0", duty.lines, takes=(LINE,), on_lines=its.on_lines)
+        takes, reaches = (LINE,), its.reaches
+        return Member(name, "1.0", duty.lines, its.calls, takes=takes, on_lines=its.on_lines, reaches=reaches)
 
     its.tasks = [
         tasks.supervise(leases.watch, "leases"),
@@ -184,6 +187,27 @@ def test_the_calls_of_a_line_are_known_to_the_others_at_once() -> None:
             await c.dies()
             await asyncio.sleep(FRESH_S + WORD_S / 10)
             assert b.elsewhere() == [], "its line's next caller is not refused"
+
+    run(scene)
+
+
+def test_calls_are_placed_by_who_has_the_line_and_reaches_the_asterisk() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c", "d") as (a, b, c, d):
+
+            def that_place(line: str | None) -> list[str]:
+                return a.control.members.that_place("a", line)
+
+            b.reaches, b.calls = ("a", "c"), 3
+            c.reaches = ("a",)
+            d.reaches = ("b",)
+            await asyncio.sleep(2 * WORD_S)
+            assert that_place(LINE) == that_place(None) == ["c", "b"], "the least busy one first"
+            assert that_place("+79990000009") == []
+            await c.dies()
+            await asyncio.sleep(FRESH_S)
+            assert that_place(LINE) == ["b"]
+            assert b.control.members.that_place("b", LINE) == ["d"]
 
     run(scene)
 

@@ -63,7 +63,13 @@ class Dispatching:
     """A dispatcher with one line or more."""
 
     def __init__(
-        self, rig: CallRig, lines: Iterable[Any], tasks: Any, most: int = 0, claims: Claims | None = None
+        self,
+        rig: CallRig,
+        lines: Iterable[Any],
+        tasks: Any,
+        most: int = 0,
+        claims: Claims | None = None,
+        others: Iterable[str] = (),
     ) -> None:
         self.rig = rig
         self.registry = CallRegistry(admission=Admission(AdmissionLimits(max_calls=most)))
@@ -71,7 +77,14 @@ class Dispatching:
         by_number = {line.number: line for line in lines}
         keypads, cards = cast(Any, rig.keypads), cast(Any, self.cards)
         its = claims or OnlyMachine()
-        self.dispatcher = CallDispatcher(by_number, self.registry, rig.resources, keypads, cards, tasks, its)
+        self.asked: list[str | None] = []
+        self._others = list(others)
+        self.dispatcher = CallDispatcher(by_number, self.registry, rig.resources, keypads, cards, tasks, its, self)
+
+    def applications(self, line: str | None) -> list[str]:
+        """Of the other machines that could place a call."""
+        self.asked.append(line)
+        return self._others
 
     async def dialled(self, *args: str, **channel: Any) -> None:
         """A phone dials, and its channel comes into Stasis."""
@@ -133,12 +146,12 @@ async def rig() -> AsyncIterator[CallRig]:
 
 @asynccontextmanager
 async def dispatching(
-    rig: CallRig, *lines: Any, most: int = 0, claims: Claims | None = None
+    rig: CallRig, *lines: Any, most: int = 0, claims: Claims | None = None, others: Iterable[str] = ()
 ) -> AsyncIterator[Dispatching]:
-    """``most``: calls at a time, all lines together."""
+    """``most``: calls at a time, all lines together; ``others``: the applications of other machines."""
     before = FAILURES.count
     async with guarded_tasks() as tasks:
-        yield Dispatching(rig, lines or [rig.line], tasks, most, claims)
+        yield Dispatching(rig, lines or [rig.line], tasks, most, claims, others)
     assert FAILURES.count == before, FAILURES.last
 
 
@@ -408,6 +421,73 @@ async def test_a_channel_that_is_transferred_to_a_call_that_is_just_being_adopte
             it.dispatcher.on_channel(StasisStart(STASIS_START, started))
         await eventually(lambda: "goes" not in rig.ari.channels)
         assert "stays" in rig.ari.channels
+
+
+# --- to another machine
+
+
+MOVE = f"POST /channels/{CHANNEL}/move"
+
+
+async def moved(rig: CallRig, requests: int = 1) -> dict[str, str]:
+    """Wait until the channel is, after so many requests; where to, with which arguments."""
+    await eventually(lambda: rig.ari.asked(MOVE) == requests)
+    await rig.ari.event("StasisEnd", channel=PHONE)
+    await eventually(lambda: CHANNEL not in rig.client.events.known)  # nobody is attached to it any more
+    return rig.ari.queries[MOVE]
+
+
+async def test_a_call_that_no_line_of_this_machine_can_place_is_moved(rig: CallRig) -> None:
+    rig.line.online = None
+    async with dispatching(rig, others=["telegram@b"]) as it:
+        await it.dialled("@anna", f"line={LINE}", "card=no")
+        assert await moved(rig) == {"app": "telegram@b", "appArgs": f"@anna,line={LINE},card=no"}
+    assert it.asked == [LINE]
+    assert [each for each in rig.ari.requests if each.startswith("DELETE") or each.endswith("/continue")] == []
+    assert (it.registry.calls, list(it.registry.ended), it.cards.after) == ({}, [], [])
+
+
+async def test_a_call_while_this_machine_is_drained_is_moved(rig: CallRig) -> None:
+    async with dispatching(rig, others=["telegram@b"]) as it:
+        it.registry.begin_drain()
+        await it.dialled()
+        assert await moved(rig) == {"app": "telegram@b", "appArgs": "@anna"}
+
+
+async def test_a_call_that_this_machine_can_place_is_not_moved(rig: CallRig) -> None:
+    async with dispatching(rig, others=["telegram@b"]) as it:
+        await it.dialled()
+        await it.talks()
+        await rig.telegram.tells(discarded(HANGUP(), 7))
+        await it.over()
+    assert it.asked == []
+
+
+async def test_a_call_that_the_first_machine_is_not_given_goes_to_the_next(rig: CallRig) -> None:
+    rig.line.online = None
+    rig.ari.refuse = lambda asked: 404 if rig.ari.queries[asked].get("app") == "telegram@b" else None
+    async with dispatching(rig, others=["telegram@b", "telegram@c"]) as it:
+        await it.dialled()
+        assert (await moved(rig, requests=2))["app"] == "telegram@c"
+    assert rig.ari.asked(f"POST /channels/{CHANNEL}/continue") == 0
+
+
+async def test_a_call_that_no_machine_takes_is_refused_as_on_one(rig: CallRig) -> None:
+    rig.line.online = None
+    rig.ari.refuse = lambda asked: 404 if asked == MOVE else None
+    async with dispatching(rig, others=["telegram@b"]) as it:
+        await it.dialled()
+        assert await it.returned() == ("UNAVAILABLE", "38")
+
+
+async def test_a_call_that_was_moved_here_stays(rig: CallRig) -> None:
+    """Else two machines that are both full would send it to and fro."""
+    rig.client.machine = "b"
+    async with dispatching(rig, others=["telegram@b"]) as it:
+        it.registry.begin_drain()
+        await it.dialled()
+        assert await it.returned() == ("LIMITED", "42")
+    assert (it.asked, rig.ari.asked(MOVE)) == ([], 0)
 
 
 # --- in from Telegram

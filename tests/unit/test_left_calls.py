@@ -49,6 +49,7 @@ from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.progress import CallState
 from ari_app.calls.reasons import AsteriskAway, Crashed, EndedByPbxMeanwhile, EndedOnTelegram, NotResumed
 from ari_app.calls.registry import CallRegistry
+from ari_app.calls.resources import CallResources
 from ari_app.cluster.claims import OnlyMachine
 from ari_app.pbx.call_reporter import BEGINNINGS, CallReporter
 from ari_app.pbx.events import ReportedEvent, TelegramCallEnded, TelegramCallOffered
@@ -154,10 +155,11 @@ class FirstRun:
     def drained(self, *_: Any) -> None: ...
 
 
-async def first_run(path: Path, direction: Direction, kind: type[CallEvent]) -> Picture:
-    """Handle a call until it has had this event; the world then."""
+async def first_run(path: Path, direction: Direction, kind: type[CallEvent], machine: str = "") -> Picture:
+    """Handle a call until it has had this event; the world then. ``machine``: whose Asterisk it is."""
     told: list[ReportedEvent] = []
     async with call_rig() as rig, guarded_tasks() as tasks:
+        rig.client.machine = machine
         with open_journal(path) as journal:
             run = FirstRun(rig, path, kind, told)
             listeners = Listeners()
@@ -241,8 +243,16 @@ async def next_run(
     picture: Picture,
     change: Callable[[CallRig], Awaitable[None] | None] = lambda rig: None,
     written_s_ago: float = 0.0,
+    reached: bool = True,
 ) -> AsyncIterator[NextRun]:
-    """Started in the world of the picture, which may have changed meanwhile; nothing is left of it at the end."""
+    """Started in the world of the picture, which may have changed meanwhile; nothing is left of it at the end.
+
+    ``reached``: whether it is known how another machine's Asterisk is reached; it is the same one.
+    """
+
+    async def elsewhere(machine: str, within_s: float) -> CallResources | None:
+        return rig.resources if reached else None
+
     path.write_bytes(picture.journal)  # noqa: ASYNC240
     at = time.time() - written_s_ago
     os.utime(path, (at, at))
@@ -270,6 +280,7 @@ async def next_run(
                 tasks,
                 reconciled := asyncio.Event(),
                 OnlyMachine(),
+                elsewhere,
             ).begin()
             looking = partial(reconciling, rig.client, left.kept, return_lost, reconciled.set)
             reconciler.supervise(looking, "what is left behind")
@@ -442,6 +453,32 @@ async def test_a_transfer_afterwards_is_followed(tmp_path: Path) -> None:
         await run.rig.hangs_up("new", 17)
         assert (await run.over()).ending == outcome.asterisk_ended(17, Direction.OUT, talking=True)
         run.rig.ari.channels.clear()
+
+
+async def test_a_call_at_another_machines_asterisk_goes_on(tmp_path: Path) -> None:
+    picture = await first_run(tmp_path / "1", Direction.OUT, Connected, machine="b")
+
+    def reaches(rig: CallRig) -> None:
+        rig.client.machine = "b"
+
+    async with next_run(tmp_path / "2", picture, reaches) as run:
+        await run.left.go_on()
+        (call,) = run.registry.calls.values()
+        assert Resumed in flow(call)
+        assert call.parts.leg
+        assert call.parts.leg.machine == "b"
+        await run.rig.hangs_up(CHANNEL)
+        assert (await run.over()).ending == outcome.asterisk_ended(16, Direction.OUT, talking=True)
+
+
+async def test_a_call_at_an_asterisk_that_is_not_reached_any_more_is_ended(tmp_path: Path) -> None:
+    picture = await first_run(tmp_path / "1", Direction.OUT, Connected, machine="b")
+    async with next_run(tmp_path / "2", picture, reached=False) as run:
+        call = await run.over()
+        assert call.ending
+        assert isinstance(call.ending.reason, NotResumed)
+        assert "machine b does not say how its Asterisk is reached" in call.ending.detail
+        assert run.discards == [types.PhoneCallDiscardReasonDisconnect]
 
 
 async def test_a_call_back_that_talks_has_reached_whose_card_it_is(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ari_app.calls.request import Route
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
 from ari_app.telegram.peers import Callee, Destination, Person
+from media.types import AriLogin
 
 PASSES_S = 5.0
 
@@ -70,7 +71,7 @@ class Pool:
     """Media processes without media."""
 
     @asynccontextmanager
-    async def process(self, call_id: str) -> AsyncIterator[Any]:
+    async def process(self, call_id: str, ari: AriLogin | None = None) -> AsyncIterator[Any]:
         yield SimpleNamespace(lost=asyncio.Event().wait, in_asterisk=AsyncMock(), pid=0, started=0, path="", messages=1)
 
 

@@ -38,6 +38,7 @@ class MachineAnswer(BaseModel):
     draining: bool
     bot: bool = Field(description="Whether it fetches what is meant for the bot.")
     takes: list[str] = Field(description="The numbers of the lines to which it could take a call now.")
+    places_for: list[str] = Field(description="The machines for whose phones it can place calls, by their Asterisk.")
 
 
 class ClusterAnswer(BaseModel):
@@ -106,6 +107,7 @@ async def get_cluster(asked: Asked) -> ClusterAnswer:
             draining=member.draining,
             bot=member.bot and is_there,
             takes=list(member.takes) if is_there else [],
+            places_for=list(member.reaches) if is_there else [],
         )
         for member, silent_s, is_there in its.machines()
     ]
