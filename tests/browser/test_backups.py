@@ -28,7 +28,9 @@ async def test_one_is_made_and_restored_at_the_next_start(tmp_path: Path, admini
         await examined(page, "/settings/backups")
         page.on("dialog", lambda dialog: dialog.accept())
         await row.locator("[name=passphrase]").fill("another passphrase")
-        await row.get_by_role("button", name="Restore").click()
+        async with page.expect_event("requestfinished", lambda request: request.url.endswith("/backups/list")):
+            await row.get_by_role("button", name="Restore").click()
+        await page.evaluate("new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)))")
         await expect(row.locator(".error")).to_contain_text("is encrypted with another passphrase")
         await row.locator("[name=passphrase]").fill(PASSPHRASE)
         await row.get_by_role("button", name="Restore").click()

@@ -108,10 +108,11 @@ document.body.addEventListener("htmx:configRequest", ({ target, detail }) => {
   if (have.length) detail.headers["X-Have"] = [...have].map((row) => row.dataset.version).join(" ");
 });
 
-// In place: a row that has not changed stays, and so does what somebody has typed, ticked, chosen or opened.
+// In place: a row that has not changed stays, and so does what somebody has typed, ticked, chosen or opened, and a
+// field that was refused, with why: only the answer to its form has that.
 Object.assign(Idiomorph.defaults.callbacks, {
   beforeNodeMorphed: (before, after) =>
-    before.nodeType !== Node.ELEMENT_NODE || !("same" in after.dataset || edited(before)),
+    before.nodeType !== Node.ELEMENT_NODE || !("same" in after.dataset || edited(before) || before.matches(".wrong")),
   beforeAttributeUpdated: (name, element) => !(name === "open" && element.localName === "details"),
 });
 
