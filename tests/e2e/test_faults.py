@@ -67,8 +67,15 @@ WAITING: ContextVar[bool] = ContextVar("WAITING", default=False)
 """Whether asyncio itself waits, for tasks: such a future of its own fails for nobody."""
 
 
+OF_THREADS: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
+"""Their threads work on, whatever is done to them."""
+
+
 class Broken(Awaitable[Any]):
-    """Work in which one of the futures that it waits for fails: the first from its ``at``-th on that is no task."""
+    """Work in which one of the futures that it waits for fails: the first from its ``at``-th on that is no task.
+
+    What a thread does fails at its end.
+    """
 
     def __init__(self, work: Any, error: BaseException, at: int) -> None:
         self._work, self._error, self._at = work, error, at
@@ -76,7 +83,7 @@ class Broken(Awaitable[Any]):
     def __await__(self) -> Generator[Any, Any, Any]:
         steps = self._work.__await__()
         resume: Callable[[], Any] = partial(next, steps)
-        failed = False
+        failed = failing = False
         for passed in count():
             try:
                 waited_for = resume()
@@ -84,12 +91,16 @@ class Broken(Awaitable[Any]):
                 return done.value
             if not failed and passed >= self._at and _can_fail(waited_for):
                 failed = True
-                if isinstance(self._error, asyncio.CancelledError):
+                if waited_for in OF_THREADS:
+                    failing = True
+                elif isinstance(self._error, asyncio.CancelledError):
                     waited_for.cancel()
                 else:
                     waited_for.set_exception(self._error)
             try:
                 resume = partial(steps.send, (yield waited_for))
+                if failing:
+                    resume, failing = partial(steps.throw, self._error), False
             except BaseException as error:  # noqa: BLE001 - passed on
                 resume = partial(steps.throw, error)
 
@@ -133,6 +144,14 @@ class Faults:
         def broken_end_when(scope: Scope, ending: Any) -> None:
             end_when(scope, self._coroutine(ending))
 
+        run_in_executor = asyncio.BaseEventLoop.run_in_executor
+
+        def noted_run_in_executor(loop: asyncio.BaseEventLoop, *arguments: Any) -> asyncio.Future[Any]:
+            future: asyncio.Future[Any] = run_in_executor(loop, *arguments)
+            OF_THREADS.add(future)
+            return future
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", noted_run_in_executor)
         for owner, name in ((asyncio.TaskGroup, "__aexit__"), (asyncio, "wait"), (asyncio, "wait_for")):
             monkeypatch.setattr(owner, name, _marked(getattr(owner, name)))
         monkeypatch.setattr(GuardedTasks, "spawn", broken_spawn)
