@@ -21,6 +21,7 @@ from ari_app.app.upkeep import Upkeep
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.call_details import CallDetails
 from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.live_calls import LiveCalls, MachineCall
 from ari_app.config import Settings
@@ -29,6 +30,7 @@ from ari_app.lines.card_files import CardFiles
 from ari_app.lines.manager import LineManager
 from ari_app.reports.history import CallRecord, History
 from ari_app.reports.metrics import Metrics
+from ari_app.reports.whole_calls import WholeCalls, told_of
 from ari_app.web.http.listening import ListeningSockets
 from ari_app.web.http.services import Services
 
@@ -74,6 +76,7 @@ async def open_page(
         card_files=CardFiles(storage.store),
         registry=calls.registry,
         history=storage.history,
+        whole_calls=WholeCalls(storage.history, _call_details(cluster.control, storage.history)),
         doctor=Doctor(partial(_look_around, settings, storage, asterisk, lines.manager)),
         installation=storage.installation,
         store=storage.store,
@@ -92,6 +95,14 @@ async def open_page(
     )
     async with serving(services, settings.web, sockets, settings.oidc) as web:
         yield ServedPage(services, web)
+
+
+def _call_details(control: ClusterControl | None, history: History) -> CallDetails | None:
+    if control is None:
+        return None
+    details = CallDetails(control.engine, control.others, partial(told_of, history))
+    details.serve()
+    return details
 
 
 def _cluster_calls(control: ClusterControl | None, history: History, registry: CallRegistry) -> LiveCalls | None:

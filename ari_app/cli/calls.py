@@ -82,8 +82,8 @@ def show_calls(calls: list[dict[str, Any]], zone: tzinfo) -> None:
 
 def show_call(call: dict[str, Any]) -> None:
     """How it went, step by step, and how it ended."""
-    if machine := call["call"]["machine"]:
-        print(f"Machine {machine} has the call flow of this call: ask there.")
+    if call["missing"]:
+        print(call["missing"])
     for step in call["events"]:
         print(f"{step['at_s']:8.3f} s  {step['side']:<9} {step['text']}")
     if call["ending"]:

@@ -18,6 +18,7 @@ from ari_app.calls.outcome import Cause, Direction, Status, failed
 from ari_app.calls.progress import CallState, Milestones
 from ari_app.calls.reasons import Crashed, EndReason, Failed
 from ari_app.calls.samples import Sample
+from ari_app.i18n import Message
 from ari_app.reports import legacy_events
 from ari_app.reports.export import BOM, COLUMNS, Export, as_csv
 from ari_app.reports.samples import as_columns, from_columns
@@ -28,6 +29,7 @@ MOST_CALLS = 1_000_000
 """That are kept, however young they are."""
 EXPORTED = 500  # rows read at a time
 
+UNKNOWN = Milestones()
 UNBEGUN = failed(RuntimeError("the call was taken on, and its handling never began"))
 
 log = logging.getLogger(__name__)
@@ -39,9 +41,11 @@ class CallRecord:
 
     call: CallRow
     state: CallState
-    events: tuple[TimedEvent, ...]
-    milestones: Milestones
-    samples: tuple[Sample, ...]
+    events: tuple[TimedEvent, ...] = ()
+    milestones: Milestones = UNKNOWN
+    samples: tuple[Sample, ...] = ()
+    missing: Message | None = None
+    """Why there are no events and no measurements, where the machine that has them did not tell them."""
 
     @property
     def post_dial_delay_s(self) -> float | None:
@@ -51,9 +55,8 @@ class CallRecord:
     @property
     def to_answer_s(self) -> float | None:
         """From the first ring until the answer."""
-        if self.call.machine:  # the milestones of its calls are there
-            return self.call.to_answer_s
-        return self.milestones.to_answer_s(Direction(self.call.direction))
+        found = self.milestones.to_answer_s(Direction(self.call.direction))
+        return self.call.to_answer_s if found is None else found  # the milestones may be on another machine
 
     @property
     def to_audio_s(self) -> float | None:
@@ -84,7 +87,7 @@ class History:
                 self._live.pop(call.id, None)
             done()
 
-        self._repository.save(record.call, _details(record), written)
+        self._repository.save(record.call, details_of(record), written)
 
     def live(self) -> list[CallRecord]:
         """The calls now, the newest first."""
@@ -101,7 +104,7 @@ class History:
         return CallRecord(
             call,
             CallState.ENDED,
-            tuple(_event(each) for each in json.loads(details.events)),
+            tuple(event_of(each) for each in json.loads(details.events)),
             Milestones(**json.loads(details.milestones)),
             from_columns(json.loads(details.samples)),
         )
@@ -175,7 +178,8 @@ def _written(reason: EndReason) -> str:
     return json.dumps(reason.as_data(), ensure_ascii=False)
 
 
-def _event(kept: Any) -> TimedEvent:
+def event_of(kept: Any) -> TimedEvent:
+    """What `details_of` has made JSON of, or an earlier version."""
     if isinstance(kept, list):
         at_s, side, text = kept
         return TimedEvent(at_s, legacy_events.event(side, text))
@@ -212,7 +216,8 @@ def _record(call: Call, now: float) -> CallRecord:
     return CallRecord(kept, call.state, tuple(call.events), call.milestones, tuple(call.samples.kept))
 
 
-def _details(record: CallRecord) -> Details:
+def details_of(record: CallRecord) -> Details:
+    """What is kept beside the call's row."""
     return Details(
         events=json.dumps([each.as_data() for each in record.events], ensure_ascii=False),
         milestones=json.dumps(asdict(record.milestones)),

@@ -165,6 +165,9 @@ async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tm
                 (theirs,) = await api.ask("GET", "/cluster/calls")
                 (shown,) = theirs["calls"]
                 assert (theirs["machine"], shown["line"], shown["state"]) == ("b", LINE, "talking")
+                whole = await api.ask("GET", f"/calls/{shown['id']}")
+                assert (whole["call"]["machine"], whole["state"], whole["missing"]) == ("b", "talking", "")
+                assert whole["events"][0]["type"] == "CallOffered"
                 await api.ask("POST", "/cluster/hangup", {"machine": "b", "id": shown["id"]})
             await second.ended()
     assert await answers(set_stage, written=True) == [AUTO_ANSWER]
@@ -320,6 +323,8 @@ async def test_each_machine_has_the_history_of_both(scene: Any, tmp_path: Path) 
     async with answered(set_stage, tmp_path) as call:
         await call.confirm(tone, None)
     assert await histories(a, b, calls=2) == {"a", "b"}
+    (theirs,) = (id for id, (machine, _, _) in (await a.history()).items() if machine == "b")
+    assert "CallOffered" in await a.cli("calls", "show", theirs, "--json")
 
     # What happens while a machine is away it has when it is back; so does the other one what NATS could not take.
     await a.stop()

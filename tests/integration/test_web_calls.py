@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -16,9 +19,17 @@ from ari_app.api_client import program as api_of
 from ari_app.calls import outcome
 from ari_app.calls.events import DigitsDialled, Note
 from ari_app.calls.outcome import Direction
+from ari_app.calls.samples import Sample
 from ari_app.cli import calls as cli_calls
 from ari_app.cli.parser import parse
+from ari_app.cluster.bucket import EngineAway
+from ari_app.cluster.call_details import ToldCall
+from ari_app.reports.history import History
+from ari_app.reports.samples import as_columns
+from ari_app.reports.whole_calls import WholeCalls
+from ari_app.store.calls import Details
 from ari_app.store.shared_calls import SharedCall, SharedCallRepository, StreamProgress
+from ari_app.store.store import open_store
 from ari_app.telegram.phone import Discarded, DiscardReason
 from tests.integration.web_calls import ANNA, LINE, MALLORY, OTHER, SCRIPT, a_call, calls_site, put, talking
 from tests.integration.web_helpers import Browser, Site, program, signed_in
@@ -326,31 +337,97 @@ async def test_charts_without_calls(admin: Browser) -> None:
 # --- the calls of other machines of a cluster
 
 
-async def test_whose_call_it_is_in_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cluster = SimpleNamespace(machine="pbx-1", machines=list, trouble=None)
-    async with calls_site(tmp_path, cluster=cluster) as page, signed_in(page) as admin, program(page) as cli:
+class Elsewhere:
+    """What the other machine tells of its calls; it is away without any."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, ToldCall] = {}
+
+    async def of(self, machine: str, call_id: str) -> ToldCall | None:
+        if not self.told:
+            raise EngineAway("away")
+        return self.told.get(call_id)
+
+    async def anywhere(self, call_id: str) -> tuple[str, ToldCall] | None:
+        return ("pbx-2", self.told[call_id]) if call_id in self.told else None
+
+
+@asynccontextmanager
+async def in_a_cluster(folder: Path) -> AsyncIterator[tuple[Site, Elsewhere]]:
+    cluster, elsewhere = SimpleNamespace(machine="pbx-1", machines=list, trouble=None), Elsewhere()
+    async with open_store(folder / "whole.db") as store:
+        whole = WholeCalls(History(store), cast(Any, elsewhere))
+        async with calls_site(folder, cluster=cluster, store=store, history=whole.history, whole_calls=whole) as page:
+            yield page, elsewhere
+
+
+DETAILS = Details(
+    json.dumps([{"at_s": 0.25, "type": "CallOffered", "caller": "Boris"}]),
+    json.dumps({"rings_s": 0.5, "pbx_answered_s": 4.5, "accepted_s": 4.75, "talks_s": 5.0}),
+    json.dumps(as_columns([Sample(6.0, 2.5, 1, 20, -20.0, -25.0)])),
+)
+
+
+async def test_a_call_of_another_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with in_a_cluster(tmp_path) as (page, elsewhere), signed_in(page) as admin, program(page) as cli:
         theirs = a_call(2, page.clock.now + 2, name="Boris", machine="pbx-2")
         shared = SharedCallRepository(page.services.store)
         await shared.receive("calls", [SharedCall(theirs, 1)], StreamProgress("1"))
         await put(page, a_call(1, page.clock.now + 1))
         listed = (await admin.get("/calls")).text
         assert re.findall(r'<td class="machine">([^<]*)</td>', listed) == ["pbx-2", "pbx-1"]
-        its = (await admin.get(f"/calls/{theirs.id}")).text
-        assert "The call flow and the measurements of this call are on machine pbx-2" in its
-        assert "The audio was not measured" not in its
         rows = list(csv.DictReader(io.StringIO((await admin.get("/calls.csv")).text)))
         assert [row["machine"] for row in rows] == ["pbx-2", ""]
         found = await (await cli.get("/api/calls?text=boris")).json()
         assert [each["machine"] for each in found["calls"]] == ["pbx-2"]
-        whole = await (await cli.get(f"/api/calls/{theirs.id}")).json()
+
+        async def seen() -> tuple[str, Any, str]:
+            """On the page, by the API, and by the command line."""
+            its_socket: Any = SimpleNamespace(socket=page.socket)
+            async with api_of(its_socket) as api:
+                await cli_calls.run(parse(["calls", "show", theirs.id]), api)
+            whole = await (await cli.get(f"/api/calls/{theirs.id}")).json()
+            return (await admin.get(f"/calls/{theirs.id}")).text, whole, capsys.readouterr().out
+
+        html, whole, printed = await seen()
+        for text in (html, whole["missing"], printed):
+            assert "are on machine pbx-2, which does not answer" in text
         assert (whole["events"], whole["to_answer_s"], whole["call"]["talked_s"]) == ([], 4.0, 50.0)
-        its_socket: Any = SimpleNamespace(socket=page.socket)
-        async with api_of(its_socket) as api:
-            for command in (["calls", "list"], ["calls", "show", theirs.id]):
-                await cli_calls.run(parse(command), api)
-        printed = capsys.readouterr().out
-        assert "Machine" in printed
-        assert "Machine pbx-2 has the call flow of this call: ask there." in printed
+        assert "The audio was not measured" not in html
+
+        elsewhere.told[theirs.id] = ToldCall(replace(theirs, machine=""), "ended", DETAILS)
+        html, whole, printed = await seen()
+        assert '<b class="side">Telegram:</b> Boris calls' in html
+        assert '<svg class="chart-drawing"' in html
+        assert "0.250 s  telegram  Boris calls" in printed
+        assert (whole["missing"], whole["events"][0]["text"]) == ("", "Boris calls")
+        assert (whole["to_answer_s"], whole["to_audio_s"], whole["audio"][0]["jitter_ms"]) == (4.0, 0.5, 2.5)
+
+
+async def test_a_call_that_goes_on_elsewhere(tmp_path: Path) -> None:
+    async with in_a_cluster(tmp_path) as (page, elsewhere), signed_in(page) as admin, program(page) as cli:
+        over = a_call(2, page.clock.now, name="<i>Boris</i>")
+        live = replace(over, status=None, cause=None, reason="", ended_at=None)
+        path = f"/calls/{over.id}"
+        assert (await admin.get(path)).status == 404
+        elsewhere.told[over.id] = ToldCall(live, "talking", DETAILS)
+        html = (await admin.get(path)).text
+        assert f'hx-get="{path}/now" hx-trigger="every 5s, again"' in html
+        assert f'hx-get="{path}/audio" hx-trigger="every 5s, again"' in html
+        assert 'name="machine" value="pbx-2"' in html
+        assert f'action="{path}/hangup"' not in html
+        assert "<i>" not in html
+        whole = await (await cli.get(f"/api{path}")).json()
+        assert (whole["state"], whole["call"]["machine"]) == ("talking", "pbx-2")
+
+        shown_anew = {"X-Live": "1", "HX-Request": "true"}
+        assert (await admin.get(f"{path}/now", headers=shown_anew)).status == 200
+        elsewhere.told[over.id] = ToldCall(over, "ended", DETAILS)
+        for part in ("now", "audio"):
+            assert (await admin.get(f"{path}/{part}", headers=shown_anew)).status == 286, "htmx asks no more"
+        elsewhere.told.clear()
+        gone = await admin.get(f"{path}/now", headers=shown_anew)
+        assert (gone.status, "No machine that answers has this call now." in gone.text) == (286, True)
 
 
 async def test_one_machine_has_no_column_for_it(page: Site, admin: Browser) -> None:

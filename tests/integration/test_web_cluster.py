@@ -150,7 +150,7 @@ async def test_calls_of_other_machines_are_seen_and_ended_on_the_page(tmp_path: 
     async with site(tmp_path, cluster=TwoMachines(), cluster_calls=calls) as page:
         async with signed_in(page) as admin:
             seen = (await admin.get("/overview/elsewhere")).text
-            assert "&lt;b&gt;Anna&lt;/b&gt;" in seen
+            assert f'<a href="/calls/{CALL.id}">&lt;b&gt;Anna&lt;/b&gt;</a>' in seen
             assert "No answer about its calls: c." in seen
         async with user(page, "viewer") as viewer:
             assert "/cluster/hangup" not in (await viewer.get("/overview/elsewhere")).text

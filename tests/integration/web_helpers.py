@@ -37,6 +37,7 @@ from ari_app.people.parts import people
 from ari_app.reports.audit import AuditLog
 from ari_app.reports.history import History
 from ari_app.reports.metrics import Metrics, Sources
+from ari_app.reports.whole_calls import WholeCalls
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
 from ari_app.telegram.bot import Bot
@@ -166,6 +167,7 @@ async def site(
         if "metrics" not in parts:
             sources = Sources(lines, parts["statuses"], parts["registry"], store.queue)
             parts["metrics"] = Metrics(sources)
+        parts.setdefault("whole_calls", WholeCalls(parts["history"]))
         made = Services(**parts)
         web = WebSettings.model_validate({"port": 0, **(settings or {})})
         provider = OidcSettings.model_validate(oidc) if oidc else None

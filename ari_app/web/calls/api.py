@@ -117,6 +117,10 @@ class WholeCall(BaseModel):
     to_audio_s: float | None
     events: list[EventAnswer]
     audio: list[AudioSample]
+    missing: str = Field(
+        description="Why there are no events and no audio, where another machine of the cluster has them and does not "
+        "tell them; else empty."
+    )
 
 
 class CallPage(BaseModel):
@@ -225,7 +229,7 @@ async def find_calls(asked: Asked, query: PageWanted) -> CallPage:
 
 async def get_call(asked: Asked, id: CallId) -> WholeCall:
     """One call; a live one as it is now."""
-    record = await asked.services.history.one(id)
+    record = await asked.services.whole_calls.one(id)
     if record is None:
         raise UnknownCall(message("There is no call {id} in the history.", id=id))
     translate = translator_of(asked.request)
@@ -238,6 +242,7 @@ async def get_call(asked: Asked, id: CallId) -> WholeCall:
         to_audio_s=record.to_audio_s,
         events=[EventAnswer.of(each, translate) for each in call_flow(record)],
         audio=[AudioSample.model_validate(asdict(sample)) for sample in record.samples],
+        missing=translate(record.missing) if record.missing else "",
     )
 
 

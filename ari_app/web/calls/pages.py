@@ -13,7 +13,7 @@ from ari_app.telegram.peers import MalformedDestination
 from ari_app.web.calls.filter import RESULTS, CallFilter
 from ari_app.web.calls.views import call_flow, csv_answer, line_names, placing
 from ari_app.web.http.context import services
-from ari_app.web.http.errors import PageError, is_htmx
+from ari_app.web.http.errors import PageError, is_htmx, is_live
 from ari_app.web.http.flash import flash
 from ari_app.web.http.forms import form
 from ari_app.web.http.notes import notes_of
@@ -25,6 +25,7 @@ from ari_app.web.ui.render import render, translator_of
 routes = web.RouteTableDef()
 
 ON_A_PAGE = 50
+STOP_POLLING = 286  # to htmx (htmx.org/docs/#polling); else as 200
 
 
 @routes.get("/calls")
@@ -119,17 +120,21 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
 
 
 async def _one(request: web.Request, template: str) -> web.StreamResponse:
-    record = await services(request).history.one(request.match_info["id"])
+    record = await services(request).whole_calls.one(request.match_info["id"])
+    if record is None and is_live(request):
+        return render(request, "calls/lost.html", status=STOP_POLLING)
     if record is None:
         raise PageError(404, message("There is no such call in the history; old ones are removed from it."))
     its = services(request)
+    live_now = record.state is not CallState.ENDED
     return render(
         request,
         template,
+        status=STOP_POLLING if is_live(request) and record.call.machine and not live_now else 200,
         record=record,
         this_machine=its.cluster.machine if its.cluster else "",
         call=record.call,
-        live_now=record.state is not CallState.ENDED,
+        live_now=live_now,
         flow=call_flow(record),
         plots=Drawings.of(request).audio(record),
         names=line_names(its.lines),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ari_app.reports.audit import AuditLog
     from ari_app.reports.history import History
     from ari_app.reports.metrics import Metrics
+    from ari_app.reports.whole_calls import WholeCalls
     from ari_app.updates import UpdateNotice
     from ari_app.webhooks.webhooks import Webhooks
 
@@ -47,6 +48,7 @@ class Services:
     card_files: CardFiles
     registry: CallRegistry
     history: History
+    whole_calls: WholeCalls
     doctor: Doctor
     installation: Installation
     store: Store
