@@ -80,7 +80,8 @@ async def open_calls(
         calls_over.push_async_callback(keypads.wait_hidden)
         life_s = partial(period_s, storage.installation, "cards_days")
         sent = registry.listeners.card_sent
-        cards = Cards(storage.store, bot, registry.count, lines.include, sent, life_s=life_s)
+        lacks = cluster.files.lacks
+        cards = Cards(storage.store, bot, registry.count, lines.include, sent, life_s=life_s, lacks=lacks)
         await cards.load()
         resources = resources_at(settings, storage, media, asterisk)
         placers = cluster.placers(settings.asterisk.app)

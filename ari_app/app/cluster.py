@@ -22,9 +22,12 @@ from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.device_links import DeviceLinks
 from ari_app.cluster.duty import Always, ByLease, Duty
+from ari_app.cluster.engine_files import PURPOSE as FILES
+from ari_app.cluster.engine_files import EngineFiles
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.members import Member, Members
 from ari_app.cluster.shared_bot import BotDuty, SharedBot
+from ari_app.cluster.shared_files import OwnFiles, SharedFiles
 from ari_app.cluster.shared_keypads import KEPT_S as KEYPADS_KEPT_S
 from ari_app.cluster.shared_keypads import EngineKeypads, OwnKeypads, SharedKeypads
 from ari_app.cluster.shared_limits import PAUSES_KEPT_S, EngineLimits, OwnLimits, SharedLimits
@@ -32,6 +35,7 @@ from ari_app.cluster.shared_settings import Cipher, EngineSettings, OwnSettings,
 from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
 from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
 from ari_app.config import ClusterSettings, ConfigError
+from ari_app.lines.card_files import CardFiles
 from ari_app.lines.followed import FollowedSettings
 from ari_app.lines.installation import Installation
 from ari_app.lines.lines import Lines
@@ -49,9 +53,9 @@ TEXTS_WAIT = 2
 @dataclass(frozen=True)
 class Cluster:
     """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers;
-    ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``settings``: what is
-    set, for all of them; ``asterisks``: how each machine's is reached; ``bot``: whom else the bot works for. That and
-    ``control`` are None where it is the only machine.
+    ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``settings`` and
+    ``files``: what is set, and the files of the lines' cards, for all of them; ``asterisks``: how each machine's is
+    reached; ``bot``: whom else the bot works for. That and ``control`` are None where it is the only machine.
     """
 
     duty: Duty
@@ -60,7 +64,8 @@ class Cluster:
     limits: SharedLimits
     keypads: SharedKeypads
     settings: SharedSettings
-    asterisks: SharedSettings = field(default_factory=OwnSettings)
+    files: SharedFiles
+    asterisks: SharedSettings
     control: ClusterControl | None = None
     bot: SharedBot | None = None
     secret: str = field(default="", repr=False)
@@ -87,10 +92,14 @@ class Cluster:
         if self.bot:
             tasks.supervise(partial(self.bot.keep, bot), "lease of the bot")
 
-    def begin_settings(self, tasks: GuardedTasks, lines: LineManager, installation: Installation) -> None:
-        """Have them be the same on all machines from now on; the lines are loaded."""
+    def begin_settings(
+        self, tasks: GuardedTasks, lines: LineManager, installation: Installation, files: CardFiles
+    ) -> None:
+        """Have them be the same on all machines from now on, and the cards' files; the lines are loaded."""
         installation.share(self.settings)
         tasks.supervise(partial(self.settings.run, FollowedSettings(lines, installation)), "settings of the cluster")
+        for share in (self.files.run, self.files.fetch):
+            tasks.supervise(partial(share, files), "files of the cluster")
 
     def begin(
         self,
@@ -164,10 +173,12 @@ async def open_cluster(
 ) -> AsyncIterator[Cluster]:
     """Without settings this is the only machine. Raises ConfigError where a package is missing."""
     if settings is None:
-        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads(), OwnSettings())
+        alone = OwnSettings(), OwnFiles(), OwnSettings()
+        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads(), *alone)
         return
     try:
         from ari_app.cluster.engine import connected
+        from ari_app.cluster.engine_objects import NatsObjects
     except ImportError as error:
         raise ConfigError("[cluster] is set, and nats-py is missing: pip install 'astergram[cluster]'") from error
     owner = Owner(settings.machine, secrets.token_hex(8))
@@ -210,8 +221,12 @@ async def open_cluster(
         for share in (keypads.send, keypads.watch):
             tasks.supervise(share, "keypads of the cluster")
         secret = settings.secret.get_secret_value() if settings.secret else ""
-        shared, asterisks = (
-            EngineSettings(engine.bucket(name), Cipher(secret)) if secret else OwnSettings()
-            for name in ("astergram-settings", "astergram-asterisks")
-        )
-        yield Cluster(duty, claims, texts, limits, keypads, shared, asterisks, control, bot, secret)
+        shared: SharedSettings = OwnSettings()
+        asterisks: SharedSettings = OwnSettings()
+        files: SharedFiles = OwnFiles()
+        if secret:
+            shared = EngineSettings(engine.bucket("astergram-settings"), Cipher(secret))
+            asterisks = EngineSettings(engine.bucket("astergram-asterisks"), Cipher(secret))
+            bucket = engine.bucket("astergram-card-files")
+            files = EngineFiles(bucket, NatsObjects(engine, "astergram-card-files"), Cipher(secret, FILES))
+        yield Cluster(duty, claims, texts, limits, keypads, shared, files, asterisks, control, bot, secret)

@@ -13,10 +13,12 @@ from ari_app.app.storage import Storage
 from ari_app.bus import EventBus
 from ari_app.calls.clean_up import ChatCleanUp
 from ari_app.config import Settings
+from ari_app.lines.card_files import CardFiles
 from ari_app.lines.factory import Accounts, LineFactory
 from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation
 from ari_app.lines.manager import LineManager
+from ari_app.lines.shared_lines import LinesWithFiles
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.bot import Bot
 
@@ -27,6 +29,7 @@ class LineParts:
 
     manager: LineManager
     statuses: StatusMonitor
+    card_files: CardFiles
 
     async def follow(self, installation: Installation, bot: Bot) -> None:
         """What is set for the whole installation has changed."""
@@ -73,6 +76,7 @@ def make_lines(
         tasks,
         cluster.duty,
         accept=cluster.link_devices(accept),
-        shared=cluster.settings,
+        shared=LinesWithFiles(cluster.settings, cluster.files, calls.lines.__contains__),
     )
-    return LineParts(manager, StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain))
+    statuses = StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain)
+    return LineParts(manager, statuses, CardFiles(storage.store, shared=cluster.files))

@@ -26,7 +26,6 @@ from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.live_calls import LiveCalls, MachineCall
 from ari_app.config import Settings
 from ari_app.lines.account_setup import AccountSetup
-from ari_app.lines.card_files import CardFiles
 from ari_app.lines.manager import LineManager
 from ari_app.reports.history import CallRecord, History
 from ari_app.reports.metrics import Metrics
@@ -73,7 +72,7 @@ async def open_page(
         account_setup=AccountSetup(lines.manager, calls.bot, bus),
         dispatcher=calls.dispatcher,
         placer=pbx.placer,
-        card_files=CardFiles(storage.store),
+        card_files=lines.card_files,
         registry=calls.registry,
         history=storage.history,
         whole_calls=WholeCalls(storage.history, _call_details(cluster.control, storage.history)),

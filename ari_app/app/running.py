@@ -148,7 +148,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             line_tasks.supervise(dead.run, "calls of machines that have died")
         cluster.begin(line_tasks, bus, calls.registry, calls.lines, other_asterisks.reached)
         await lines.manager.load()
-        cluster.begin_settings(line_tasks, lines.manager, storage.installation)
+        cluster.begin_settings(line_tasks, lines.manager, storage.installation, lines.card_files)
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.
         await opened(guard(HandedOver(calls.registry, calls.keypads, outboxes.ami, storage.store)))

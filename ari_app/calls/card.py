@@ -57,7 +57,8 @@ class Cards:
     """The cards of all lines, and who may press their buttons.
 
     While the bot can't be used, cards have no buttons. ``own`` tells the accounts that are lines: no line sends another
-    one its card. ``sent`` is told of each card. ``life_s``: how long one is remembered. ``clock`` gives Unix time.
+    one its card. ``sent`` is told of each card. ``life_s``: how long one is remembered. ``lacks``: whether this machine
+    has yet to fetch a file from the others. ``clock`` gives Unix time.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Cards:
         sent: Callable[[str, Person, CardReason], None] = lambda line, person, reason: None,
         clock: Callable[[], float] = time.time,
         life_s: Callable[[], float] = lambda: LIFE_S,
+        lacks: Callable[[str, str], bool] = lambda line, kind: False,
     ) -> None:
+        self._lacks = lacks
         self._life_s = life_s
         self._table = CardRepository(store)
         self._files = CardFileRepository(store)
@@ -231,6 +234,11 @@ class Cards:
         return parts
 
     async def _file(self, number: str, kind: str) -> CardFileRow | None:
+        if self._lacks(number, kind):
+            line_log(log, number).warning(
+                "a card goes without its %s: another machine has set it, and it is not here yet", kind
+            )
+            return None
         try:
             return await self._files.get(number, kind)
         except StoreUnavailable as error:

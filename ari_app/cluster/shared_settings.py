@@ -80,19 +80,27 @@ class Cipher:
     What is sealed for one key of NATS can't be read as another one's.
     """
 
-    def __init__(self, secret: str) -> None:
-        key = HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret.encode())
+    def __init__(self, secret: str, purpose: bytes = PURPOSE) -> None:
+        key = HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(secret.encode())
         self._cipher = AESGCM(key)
 
     def seal(self, key: str, text: str) -> bytes:
         """The text, with its nonce before it."""
+        return self.seal_bytes(key, text.encode())
+
+    def seal_bytes(self, key: str, content: bytes) -> bytes:
+        """The same for what is no text."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), key.encode())
+        return nonce + self._cipher.encrypt(nonce, content, key.encode())
 
     def open(self, key: str, sealed: bytes) -> str:
         """Raises NotOurs."""
+        return self.open_bytes(key, sealed).decode()
+
+    def open_bytes(self, key: str, sealed: bytes) -> bytes:
+        """What `seal_bytes` has made. Raises NotOurs."""
         try:
-            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], key.encode()).decode()
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], key.encode())
         except (InvalidTag, ValueError) as error:
             raise NotOurs(f"{key} was not written with this machine's secret") from error
 
@@ -109,7 +117,7 @@ class EngineSettings:
     async def keep(self, name: str, value: str | None) -> None:
         """Over what this machine has last heard of it."""
         key = key_of(name)
-        with _told_or_not():
+        with told_or_not():
             try:
                 revision = await self.bucket.write(key, self._sealed(name, value), self._revisions.get(key, 0))
             except Conflict:
@@ -166,14 +174,15 @@ class EngineSettings:
 
 
 @contextmanager
-def _told_or_not() -> Iterator[None]:
+def told_or_not() -> Iterator[None]:
+    """What keeps the others from being told is NotShared."""
     try:
         yield
     except Conflict:
         said = message("Another machine has changed this just now: look at it again before you change it.")
         raise NotShared(said) from None
     except EngineAway as error:
-        log.warning("settings of the cluster: %s", error)
+        log.warning("settings of the cluster, or files: %s", error)
         said = message(
             "NATS has not answered, so nothing was changed: the other machines would not know of it. Look at it again "
             "once the overview shows that it does."

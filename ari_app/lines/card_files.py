@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import PurePath
 from typing import Literal, get_args
 
+from ari_app.cluster.shared_files import OwnFiles, SharedFiles
 from ari_app.i18n import message
 from ari_app.lines.settings import LineError, NoSuchLine
 from ari_app.logs import line_log
@@ -47,17 +48,23 @@ class NoSuchCardFile(LineError):
 
 
 class CardFiles:
-    """The files of all lines; ``decode`` finds what a picture is (raises NoPicture). ``clock`` gives Unix time."""
+    """The files of all lines; ``decode`` finds what a picture is (raises NoPicture). ``clock`` gives Unix time.
+
+    ``shared``: the other machines of a cluster, which are told before a change counts here.
+    """
 
     def __init__(
         self,
         store: Store,
         decode: Callable[[bytes], Awaitable[DecodedPicture]] = decoded,
         clock: Callable[[], float] = time.time,
+        shared: SharedFiles | None = None,
     ) -> None:
         self._kept = CardFileRepository(store)
         self._decode = decode
         self._clock = clock
+        self._shared = shared or OwnFiles()
+        self._changing = asyncio.Lock()
         self._decoding = asyncio.Lock()  # one at a time: a large picture takes 200 MB
 
     async def about(self, number: str) -> dict[str, AboutCardFile]:
@@ -74,19 +81,60 @@ class CardFiles:
     async def put(self, number: str, kind: Kind, name: str, content: bytes) -> None:
         """Keep a file in place of the one that there is; ``name`` is only shown.
 
-        Raises CardFileRefused, NoSuchLine.
+        Raises CardFileRefused, NoSuchLine, NotShared.
         """
         type = await (self._vcard(content) if kind == "contact_vcard" else self._picture(content))
         shown = "".join(filter(str.isprintable, PurePath(name).name))[:LONGEST_NAME] or kind
-        if not await self._kept.save(CardFileRow(number, kind, shown, type, content, self._clock())):
-            raise NoSuchLine(message("There is no line {number}.", number=number))
+        async with self._changing:
+            file = CardFileRow(number, kind, shown, type, content, self._clock())
+            if await self._kept.has_line(number):
+                await self._shared.keep(file)
+            if not await self._kept.save(file):
+                raise NoSuchLine(message("There is no line {number}.", number=number))
         line_log(log, number).info("card.%s is %s, %d bytes", kind, type, len(content))
 
     async def remove(self, number: str, kind: Kind) -> None:
-        """Forget a file. Raises NoSuchCardFile."""
-        if not await self._kept.remove(number, kind):
-            raise NoSuchCardFile(message("The card of {number} has no such file.", number=number))
+        """Forget a file. Raises NoSuchCardFile, NotShared."""
+        async with self._changing:
+            if kind not in await self._kept.about(number):
+                raise NoSuchCardFile(message("The card of {number} has no such file.", number=number))
+            await self._shared.remove(number, kind)
+            await self._kept.remove(number, kind)
         line_log(log, number).info("card.%s is removed", kind)
+
+    # --- as the other machines of a cluster have it
+
+    async def all(self) -> list[tuple[str, AboutCardFile]]:
+        """Every file, with its line."""
+        return await self._kept.all_about()
+
+    async def content(self, line: str, kind: str) -> bytes | None:
+        """What is in a file; None where there is none."""
+        file = await self._kept.get(line, kind)
+        return file.content if file else None
+
+    async def has_line(self, line: str) -> bool:
+        """Whether there is this line."""
+        return await self._kept.has_line(line)
+
+    async def is_here(self, line: str, about: AboutCardFile) -> bool:
+        """Whether it is this very file that there is."""
+        async with self._changing:
+            return (await self._kept.about(line)).get(about.kind) == about
+
+    async def follow(self, file: CardFileRow, is_wanted: Callable[[], bool]) -> bool:
+        """Take over what another machine has set, and has examined; False where there is no such line (yet)."""
+        async with self._changing:
+            if not is_wanted() or not await self._kept.save(file):
+                return False
+        line_log(log, file.line).info("card.%s is set by another machine", file.kind)
+        return True
+
+    async def follow_removal(self, line: str, kind: str) -> None:
+        """Take over that another machine has removed a file."""
+        async with self._changing:
+            if await self._kept.remove(line, kind):
+                line_log(log, line).info("card.%s is removed by another machine", kind)
 
     async def _vcard(self, content: bytes) -> str:
         if len(content) > VCARD_BYTES:

@@ -30,6 +30,9 @@ class AboutCardFile:
     put_at: float
 
 
+ABOUT = "kind, name, type, length(content) AS size, put_at"
+
+
 @dataclass(frozen=True)
 class CardFileRepository:
     """The files of all lines."""
@@ -47,6 +50,10 @@ class CardFileRepository:
 
         return await self.store.run(write)
 
+    async def has_line(self, number: str) -> bool:
+        """Whether there is a line that files could be kept of."""
+        return await self.store.run(lambda db: bool(db.table("lines").count_where("number = ?", [number])))
+
     async def get(self, line: str, kind: str) -> CardFileRow | None:
         """One file; None where there is none."""
 
@@ -58,11 +65,19 @@ class CardFileRepository:
 
     async def about(self, line: str) -> dict[str, AboutCardFile]:
         """What files a line has, by their kind."""
-        select = "kind, name, type, length(content) AS size, put_at"
 
         def read(db: Database) -> dict[str, AboutCardFile]:
-            rows = db.table("card_files").rows_where("line = ?", [line], select=select)
+            rows = db.table("card_files").rows_where("line = ?", [line], select=ABOUT)
             return {row["kind"]: AboutCardFile(**row) for row in rows}
+
+        return await self.store.run(read)
+
+    async def all_about(self) -> list[tuple[str, AboutCardFile]]:
+        """What files there are, each with its line."""
+
+        def read(db: Database) -> list[tuple[str, AboutCardFile]]:
+            rows = db.table("card_files").rows_where(select=f"line, {ABOUT}")
+            return [(row.pop("line"), AboutCardFile(**row)) for row in rows]
 
         return await self.store.run(read)
 

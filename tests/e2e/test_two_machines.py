@@ -24,6 +24,7 @@ from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
 from ari_app.sandbox.tones import write_tone
 from ari_app.telegram.phone import DiscardReason
 from tests.e2e.commands import printed_by
+from tests.pictures import jpeg
 
 LEASE_S = 3.0
 READY_S = 60.0
@@ -398,7 +399,15 @@ async def test_what_is_set_on_one_machine_is_set_on_both(scene: Any) -> None:
         assert settings[f"/lines/{LINE}/settings"]["name"] == "Acme Sales"
         assert not [each for each in nats.run_dir.rglob("*") if each.is_file() and b"Acme" in each.read_bytes()]
 
+        picture = jpeg()
+        await on_a.upload(f"/lines/{LINE}/card/picture?name=acme.jpg", picture)
+        while not (files := await on_b.ask("GET", f"/lines/{LINE}/card")):  # noqa: ASYNC110 - no event is at hand
+            await asyncio.sleep(0.1)
+        assert (files, files[0]["size"]) == (await on_a.ask("GET", f"/lines/{LINE}/card"), len(picture))
+
         await nats.stop(0)
+        with pytest.raises(RequestRefused, match="NATS has not answered, so nothing was changed"):
+            await on_a.upload(f"/lines/{LINE}/card/picture", picture)
         for path, change in (("/installation", {"company": ""}), (f"/lines/{LINE}/settings", {"name": ""})):
             with pytest.raises(RequestRefused, match="NATS has not answered, so nothing was changed"):
                 await on_a.ask("PATCH", path, change)

@@ -21,6 +21,7 @@ from tests.integration.test_web_lines import CYRILLIC
 from tests.integration.web_helpers import Answer, Browser, browser, held_to_its_document, program
 from tests.integration.web_lines import LINE, Lines, lines_site
 from tests.pictures import jpeg, noisy_png, png
+from tests.unit.test_card_files import Others
 
 API, PAGE = f"/api/lines/{LINE}/card", f"/lines/{LINE}/card"
 VCARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Acme\nEND:VCARD\n"
@@ -91,6 +92,23 @@ async def test_the_api_takes_gives_and_removes_files(api: Browser, lines: Lines)
     await lines.book.remove(LINE)
     await lines.book.add(LineSettings.of({"number": LINE}))
     assert await (await api.get(API)).json() == []
+
+
+async def test_while_the_other_machines_can_not_be_told_nothing_is_changed(
+    admin: Browser, api: Browser, lines: Lines
+) -> None:
+    await api.ask("PUT", f"{API}/picture?name=acme.png", data=png())
+    others = Others()
+    others.away = True
+    lines.site.services.card_files._shared = others
+    for answer in (
+        await api.ask("PUT", f"{API}/picture", data=jpeg()),
+        await api.ask("DELETE", f"{API}/picture"),
+        await send(admin, "picture", "other.jpg", jpeg()),
+        await admin.post(f"{PAGE}/picture/remove"),
+    ):
+        assert (answer.status, "Away." in answer.text) == (503, True)
+    assert [each["name"] for each in await (await api.get(API)).json()] == ["acme.png"]
 
 
 async def test_what_is_no_picture_is_refused_in_the_askers_language(api: Browser) -> None:

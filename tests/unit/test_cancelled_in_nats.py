@@ -10,6 +10,7 @@ import pytest
 from nats.js.errors import KeyNotFoundError
 
 from ari_app.cluster.engine import NatsEngine
+from ari_app.cluster.engine_objects import NatsObjects
 from ari_app.cluster.engine_stream import NatsStream
 from ari_app.tasks import GuardedTasks, cancellation_kept
 
@@ -70,6 +71,18 @@ async def test_a_stream_and_another_machine(engine: NatsEngine) -> None:
     )
     answer.asked.clear()
     assert await answer.is_cancelled(asyncio.create_task(engine.ask("b", "what", b"")))
+
+
+async def test_large_contents(engine: NatsEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.client = cast(Any, SimpleNamespace(jetstream=lambda **_: None))
+    engine.connected.set()
+    objects = NatsObjects(engine, "files")
+    works = {"put": objects.put("1", b""), "get_info": objects.get("1"), "delete": objects.remove("1")}
+    for ask, asking in works.items():
+        answer = Answer()
+        store = SimpleNamespace(**{ask: answer})
+        monkeypatch.setattr(objects, "_open", lambda *_, store=store: _soon(store))
+        assert await answer.is_cancelled(asyncio.create_task(asking))
 
 
 async def test_a_time_that_is_over_is_no_cancellation() -> None:

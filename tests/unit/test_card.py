@@ -13,12 +13,14 @@ from ari_app.calls.call import Call
 from ari_app.calls.callback import AGAIN_S, RateLimiter
 from ari_app.calls.card import Cards, reason_for
 from ari_app.calls.outcome import Direction, Ending
+from ari_app.store.card_files import CardFileRepository, CardFileRow
 from ari_app.store.cards import CardRepository, CardRow
+from ari_app.store.lines import LineRepository
 from ari_app.store.store import open_store
 from ari_app.tasks import background_tasks
 from ari_app.telegram import errors
 from ari_app.telegram.buttons import BotUnavailable, EditRefused, MaybeSent
-from ari_app.telegram.card_message import keyboard, new_secret, pressed, signer
+from ari_app.telegram.card_message import Contact, Picture, keyboard, new_secret, pressed, signer
 from ari_app.telegram.edited_message import EDIT_TRIES, EditedMessage, EditOutcome
 from ari_app.telegram.peers import Person
 from ari_app.telegram.phone import Discarded, DiscardReason
@@ -203,6 +205,37 @@ async def test_two_lines_send_one_person_one_card(cards: Cards) -> None:
     for line in (sales, support):
         await cards.send(cast(Any, line), ANNA, CardReason.MISSED)
     assert (sales.sent, support.sent) == (["card"], [])
+
+
+class LineWithCard(FakeLine):
+    """Whose card has a contact; what came before the text is in ``parts``."""
+
+    def __init__(self) -> None:
+        super().__init__(SALES)
+        self.card = replace(self.card, contact=Contact("+78005553535", "Acme"))
+        self.parts: list[Contact | Picture] = []
+
+    async def send_card_part(self, peer: Any, part: Contact | Picture) -> None:
+        self.parts.append(part)
+
+
+async def test_a_card_goes_without_a_file_that_is_on_another_machine_yet(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_store(tmp_path / "astergram.db") as store:
+        await LineRepository(store).save(SALES, "{}")
+        for kind in ("contact_vcard", "picture"):
+            await CardFileRepository(store).save(CardFileRow(SALES, kind, "us", "image/png", b"x", 1.0))
+        lacked: list[str] = []
+        cards = Cards(store, cast(Any, None), lambda _: None, lacks=lambda _, kind: kind in lacked)
+        for person, (what, vcard, pictures) in enumerate([("", "x", 1), ("picture", "x", 0), ("contact_vcard", "", 1)]):
+            lacked[:] = [what]
+            line = LineWithCard()
+            await cards.send(cast(Any, line), Person(person), CardReason.MISSED)
+            contact, *others = line.parts
+            assert isinstance(contact, Contact)
+            assert (contact.vcard, len(others), line.sent) == (vcard, pictures, ["card"])
+    assert "a card goes without its picture: another machine has set it" in caplog.text
 
 
 @pytest.mark.parametrize(

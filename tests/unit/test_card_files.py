@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,10 +15,14 @@ from pydantic import SecretStr
 from sqlite_utils import Database
 
 from ari_app.backups.archive import back_up, restore
+from ari_app.cluster.shared_files import OwnFiles
+from ari_app.cluster.shared_settings import NotShared
 from ari_app.config import AsteriskSettings, Settings
+from ari_app.i18n import message
 from ari_app.lines.card_files import PICTURE_BYTES, CardFileRefused, CardFiles, NoSuchCardFile
 from ari_app.lines.loader import load_lines
-from ari_app.lines.settings import LineSettings, NoSuchLine, SettingRefused
+from ari_app.lines.settings import LineError, LineSettings, NoSuchLine, SettingRefused
+from ari_app.store.card_files import AboutCardFile, CardFileRow
 from ari_app.store.lines import LineRepository
 from ari_app.store.migrations import MIGRATIONS
 from ari_app.store.migrations import card_files as migration
@@ -212,6 +217,64 @@ async def test_files_are_in_a_backup(tmp_path: Path) -> None:
         files = CardFiles(store)
         assert (await files.get(LINE, "picture")).content == jpeg()
         assert (await files.get(LINE, "contact_vcard")).content == VCARD.encode()
+
+
+# On several machines
+
+
+class Others(OwnFiles):
+    """The other machines of a cluster; they may be away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.told: list[str] = []
+
+    async def keep(self, file: CardFileRow) -> None:
+        self._tell(f"set {file.kind}")
+
+    async def remove(self, line: str, kind: str) -> None:
+        self._tell(f"removed {kind}")
+
+    def _tell(self, what: str) -> None:
+        if self.away:
+            raise NotShared(message("Away."))
+        self.told.append(what)
+
+
+async def test_the_other_machines_are_told_before_a_change_counts(store: Store) -> None:
+    others = Others()
+    files = CardFiles(store, a_picture, shared=others)
+    await files.put(LINE, "picture", "one.jpg", jpeg())
+    others.away = True
+    for change in (files.put(LINE, "picture", "two.jpg", jpeg(32, 32)), files.remove(LINE, "picture")):
+        with pytest.raises(NotShared):
+            await change
+    assert (await files.about(LINE))["picture"].name == "one.jpg"
+    others.away = False
+    await files.remove(LINE, "picture")
+    for change in (files.remove(LINE, "picture"), files.put(OTHER, "picture", "one.jpg", jpeg())):
+        with pytest.raises(LineError):
+            await change
+    with pytest.raises(CardFileRefused):
+        await files.put(LINE, "picture", "one.jpg", b"none")
+    assert others.told == ["set picture", "removed picture"]
+
+
+async def test_what_another_machine_has_set_is_taken_over(files: CardFiles) -> None:
+    row = CardFileRow(LINE, "picture", "one.jpg", "image/jpeg", jpeg(), 7.25)
+    about = AboutCardFile("picture", "one.jpg", "image/jpeg", len(jpeg()), 7.25)
+    assert not await files.is_here(LINE, about)
+    assert not await files.follow(row, lambda: False)
+    assert not await files.is_here(LINE, about)
+    assert await files.follow(row, lambda: True)
+    assert await files.is_here(LINE, about)
+    assert not await files.is_here(LINE, replace(about, put_at=7.5))
+    assert (await files.all(), await files.content(LINE, "picture")) == ([(LINE, about)], jpeg())
+    assert not await files.follow(replace(row, line=OTHER), lambda: True)
+    assert (await files.has_line(LINE), await files.has_line(OTHER)) == (True, False)
+    for _ in range(2):
+        await files.follow_removal(LINE, "picture")
+    assert await files.content(LINE, "picture") is None
 
 
 # What an earlier version has kept
