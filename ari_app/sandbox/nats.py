@@ -78,6 +78,11 @@ class PrivateNats:
     ) -> None:
         await self._stack.aclose()
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the servers that run."""
+        return [self._children[number].process.pid for number in self._stacks]
+
     async def start(self, number: int, *, ready: bool = True) -> None:
         """Start a server that does not run, and wait until it serves."""
         folder = self._write_configuration(number)

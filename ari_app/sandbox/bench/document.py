@@ -51,6 +51,12 @@ SECTIONS = {
         "50 ms. *lost* and *late* are the jitter buffer's counters, *concealed* is sound that it guessed.",
     ),
     "lines": ("Many lines", "The controller with lines that have no calls, against the local Telegram."),
+    "machines": (
+        "Many lines on several machines",
+        "Each line is signed in on each controller, all of which have one Asterisk and three NATS servers; 0 machines "
+        "is one controller without a cluster. Calls come one after the other, each to another line. All of it, the "
+        "local Telegram and the person are on this machine: with four controllers its cores are what is short.",
+    ),
     "history": ("A full history", "What the pages ask of the database, which has a year of calls."),
     "steps": ("The steps of a call", "To a phone that answers at once, and from it; since the call began."),
     "lights": ("A line's lights", "From a fact until the light shows it."),

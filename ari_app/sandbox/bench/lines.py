@@ -42,8 +42,9 @@ async def measure(rig: Rig, found: Found) -> None:
             [{"number": number} for number in numbers], f"{APP}-{count}", asterisk={"app": APP}
         )
         settings = load(configuration)
-        await asyncio.to_thread(sign_in, settings, _keys(setting, numbers), setting)
-        with _descriptors(count * FDS_A_LINE):
+        add_users(setting, numbers)
+        await asyncio.to_thread(sign_in, settings, keys(setting, numbers), setting)
+        with descriptors(count * FDS_A_LINE):
             rig.say(f"starting with {count} lines")
             began = time.monotonic()
             async with astergram(configuration, setting.folder / f"{APP}-{count}.log", START_S) as program:
@@ -67,10 +68,14 @@ async def measure(rig: Rig, found: Found) -> None:
                 found.put("lines_signed_in", count)
 
 
-def _keys(setting: Stage, numbers: list[str]) -> dict[str, bytes]:
-    """An authorization key for each, as after a sign-in: a thousand handshakes would take minutes."""
+def add_users(setting: Stage, numbers: list[str]) -> None:
+    """An account for each line."""
     for number in numbers:
         setting.telegram.add_user(number, f"Line {number}")
+
+
+def keys(setting: Stage, numbers: list[str]) -> dict[str, bytes]:
+    """An authorization key for each, as after a sign-in: a thousand handshakes would take minutes."""
     return {number: setting.telegram.add_device(number) for number in numbers}
 
 
@@ -87,7 +92,7 @@ def sign_in(settings: Settings, keys: Mapping[str, bytes], setting: Stage) -> No
 
 
 @contextmanager
-def _descriptors(more: int) -> Iterator[None]:
+def descriptors(more: int) -> Iterator[None]:
     """Let this process, and what it starts meanwhile, have so many open files more than usual, if the system does."""
     usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = usual + more if most == resource.RLIM_INFINITY else min(usual + more, most)

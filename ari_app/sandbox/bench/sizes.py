@@ -22,6 +22,7 @@ class Sizes:
     ``talk_s``. ``calls``: at how many at once cost is measured; from one to the next, and from the last to ``most``,
     go ``step`` more at a time, each looked at for ``hold_s``. ``rates``: calls a second, for ``rate_s``.
     ``lines``: signed in at once, idle for ``idle_s``. ``history``: calls in it, and how often each query is asked.
+    ``machines``: of a cluster, each with ``machine_lines``; 0: one that is in none.
     ``steps``: calls each way. ``lights``: whether faults are waited for.
     """
 
@@ -42,6 +43,8 @@ class Sizes:
     history: int
     queries: int
     impairments: tuple[Impairment, ...]
+    machines: tuple[int, ...]
+    machine_lines: int
     steps: int
     lights: bool
 
@@ -57,6 +60,7 @@ FULL = Sizes(
     lines=(10, 100, 1000), idle_s=60.0,
     history=1_000_000, queries=5,
     impairments=(*(Impairment(f"{loss:.0%} loss", loss) for loss in (0.01, 0.05, 0.1, 0.2)), JITTER),
+    machines=(0, 1, 2, 4), machine_lines=400,
     steps=10, lights=True,
 )  # fmt: skip
 QUICK = Sizes(
@@ -68,5 +72,6 @@ QUICK = Sizes(
     lines=(10,), idle_s=2.0,
     history=20_000, queries=2,
     impairments=(Impairment("5% loss", 0.05),),
+    machines=(0, 2), machine_lines=4,
     steps=1, lights=False,
 )  # fmt: skip
