@@ -115,7 +115,9 @@ class OtherAsterisks:
     async def follow(self, name: str, value: str | None) -> None:
         """What a machine offers; its connection is made anew where that is something else."""
         if name == self._machine:
-            return await self._correct(value)
+            if value != self._own:  # the others have been told by an earlier run
+                self._tasks.spawn(self._correct(), "what the cluster is told of this machine's Asterisk")
+            return None
         try:
             offered = OfferedAsterisk.model_validate_json(value) if value else None
         except ValidationError as error:
@@ -130,11 +132,10 @@ class OtherAsterisks:
         self._tasks.supervise(partial(self._serve, name), f"Asterisk of machine {name}")
         return None
 
-    async def _correct(self, told: str | None) -> None:
-        """What the others have been told by an earlier run."""
-        if told != self._own:
-            with suppress(NotShared):  # the next watch tells of it again
-                await self._shared.keep(self._machine, self._own)
+    async def _correct(self) -> None:
+        """Once what there is has been taken note of."""
+        with suppress(NotShared):  # the next watch tells of it again
+            await self._shared.keep(self._machine, self._own)
 
     async def _serve(self, name: str) -> None:
         changed = self._changed[name]

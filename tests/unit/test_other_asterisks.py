@@ -108,14 +108,15 @@ async def test_the_others_are_told_what_this_machine_offers_now() -> None:
             assert its.shared.told == []
             its.shared.away = True
             await its.asterisks.follow("pbx-2", offered(ari, app="earlier").model_dump_json())
+            await asyncio.sleep(0.01)
             its.shared.away = False
             await its.asterisks.follow("pbx-2", offered(ari, app="earlier").model_dump_json())
-            assert its.shared.told == [("pbx-2", own.model_dump_json())]
+            await eventually(lambda: its.shared.told == [("pbx-2", own.model_dump_json())])
             assert its.asterisks.reached() == ()  # its own is none of the others'
     async with rig() as its:
         assert await its.asterisks.all() == {}
         await its.asterisks.follow("pbx-2", own.model_dump_json())
-        assert its.shared.told == [("pbx-2", None)]
+        await eventually(lambda: its.shared.told == [("pbx-2", None)])
 
 
 async def test_how_an_asterisk_is_reached_is_waited_for() -> None:
