@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MOVE_S = 10.0
 """For a line to be at another machine: to let go and to take takes a fraction of a second."""
+MOVE_AGAIN_S = 2.0
+"""After which its holder is asked again: the other machine may not have been ready for it yet, as after its start."""
 
 
 class MoveRefused(Exception):
@@ -74,9 +77,11 @@ class ClusterControl:
             )
         try:
             async with asyncio.timeout(MOVE_S):
-                if self.leases.holder(line) != machine:
+                while self.leases.holder(line) != machine:
                     await self.members.move(line, machine)
-                await self.leases.held_by(line, machine)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(MOVE_AGAIN_S):
+                            await self.leases.held_by(line, machine)
         except TimeoutError:
             holder = self.leases.holder(line) or "-"
             raise MoveRefused(

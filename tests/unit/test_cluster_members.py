@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from ari_app.bus import BusEvent, EventBus
-from ari_app.cluster.control import ClusterControl, MoveRefused
+from ari_app.cluster.control import MOVE_AGAIN_S, MOVE_S, ClusterControl, MoveRefused
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine import NatsEngine
 from ari_app.cluster.engine_leases import EngineLeases, Owner
@@ -43,6 +43,7 @@ class Machine:
     tasks: list[asyncio.Task[None]]
     calls: int = 0
     reaches: tuple[str, ...] = ()
+    ready: bool = True
 
     def has_calls(self, *calls: int) -> None:
         self.on_lines = {LINE: calls}
@@ -80,7 +81,7 @@ def machine(name: str, buckets: tuple[Engine, Engine], tasks: GuardedTasks) -> M
         tasks.supervise(leases.watch, "leases"),
         tasks.supervise(members.watch, "members"),
         tasks.supervise(lambda: members.announce(word, its.changed), "word"),
-        tasks.supervise(lambda: duty.keep(LINE, lambda: True), "line"),
+        tasks.supervise(lambda: duty.keep(LINE, lambda: its.ready), "line"),
     ]
     return its
 
@@ -136,6 +137,22 @@ def test_a_line_is_moved_from_any_machine() -> None:
             await b.control.move(LINE, "c")
             await c.control.move(LINE, "a")
             await a.holds()
+
+    run(scene)
+
+
+def test_a_line_is_moved_to_a_machine_that_is_ready_for_it_a_moment_later() -> None:
+    async def scene() -> None:
+        async with machines("a") as (a,), guarded_tasks() as tasks:
+            buckets = (a.way.engine, cast(WayToEngine, a.control.members.bucket).engine)
+            b = machine("b", buckets, tasks)
+            b.ready = False
+            await asyncio.sleep(2 * WORD_S)
+            tasks.spawn(a.control.move(LINE, "b"), "move")
+            await asyncio.sleep(2 * MOVE_AGAIN_S)  # by then the holder has it again
+            b.ready = True
+            async with asyncio.timeout(MOVE_S):
+                await b.control.leases.held_by(LINE, "b")
 
     run(scene)
 
