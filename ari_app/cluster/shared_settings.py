@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,6 +40,10 @@ class NotShared(Exception):
         self.sentence = sentence
 
 
+class LeftOut(Exception):
+    """This machine does not take over what another one has set, so it may not write over it either; it has said why."""
+
+
 class SharedSettings(Protocol):
     """Where settings are kept for all machines; a name is a line's number, or the installation's."""
 
@@ -57,7 +61,7 @@ class MachineSettings(Protocol):
         """Every one, by name."""
 
     async def follow(self, name: str, value: str | None) -> None:
-        """Take over what another machine has set; None: what it has removed."""
+        """Take over what another machine has set; None: what it has removed. Raises LeftOut."""
 
 
 class OwnSettings:
@@ -107,22 +111,24 @@ class Cipher:
 
 @dataclass
 class EngineSettings:
-    """Those of a cluster, as one of its machines has them."""
+    """Those of a cluster, as one of its machines has them.
+
+    A machine writes over nothing that it has not taken over itself: else what it had before would be back.
+    """
 
     bucket: Bucket
     cipher: Cipher
-    _revisions: dict[str, int] = field(default_factory=dict)
+    _revisions: dict[str, int] = field(default_factory=dict)  # of what was taken over, or written
     _left_out: set[tuple[str, int]] = field(default_factory=set)  # and said so; each watch tells of them again
 
     async def keep(self, name: str, value: str | None) -> None:
-        """Over what this machine has last heard of it."""
+        """Over what this machine has last taken over."""
         key = key_of(name)
         with told_or_not():
             try:
                 revision = await self.bucket.write(key, self._sealed(name, value), self._revisions.get(key, 0))
             except Conflict:
-                if entry := await self.bucket.read(key):
-                    self._revisions[key] = entry.revision
+                if await self.bucket.read(key):
                     raise
                 revision = await self.bucket.write(key, self._sealed(name, value), 0)  # the servers have lost it
         self._revisions[key] = revision
@@ -133,9 +139,9 @@ class EngineSettings:
             try:
                 await self._offer(await settings.all())
                 async for entry in self.bucket.watch(QUIET_S):
-                    if entry.revision >= self._revisions.get(entry.key, 0):  # else this machine has set it since
+                    known = self._revisions.get(entry.key, 0)
+                    if entry.revision >= known and await self._follow(settings, entry):  # else set here since, or again
                         self._revisions[entry.key] = entry.revision
-                        await self._follow(settings, entry)
             except EngineAway as error:
                 log.debug("settings of the cluster: %s", error)
                 await asyncio.sleep(AGAIN_S)
@@ -144,14 +150,15 @@ class EngineSettings:
         for name, value in own.items():
             key = key_of(name)
             entry = await self.bucket.read(key)
-            while entry is None:
-                try:
-                    entry = KeyEntry(key, b"", await self.bucket.write(key, self._sealed(name, value), 0))
-                except Conflict:
-                    entry = await self.bucket.read(key)  # another machine was the first
-            self._revisions[key] = entry.revision  # a lower one, where the servers had lost it
+            if entry is None:
+                self._revisions.pop(key, None)
+                with suppress(Conflict):  # another machine was the first, and the watch tells what it has set
+                    self._revisions[key] = await self.bucket.write(key, self._sealed(name, value), 0)
+            elif entry.revision < self._revisions.get(key, 0):
+                del self._revisions[key]  # the servers had lost it, and have another machine's
 
-    async def _follow(self, settings: MachineSettings, entry: KeyEntry) -> None:
+    async def _follow(self, settings: MachineSettings, entry: KeyEntry) -> bool:
+        """Whether this machine is up to that: what nobody can read may be written over."""
         try:
             its = json.loads(self.cipher.open(entry.key, entry.value or b""))
             name, value = str(its["name"]), None if its["value"] is None else str(its["value"])
@@ -163,11 +170,15 @@ class EngineSettings:
                     "[cluster] is the same on each machine",
                     error,
                 )
-            return
+            return True
         try:
             await settings.follow(name, value)
+        except LeftOut:
+            return False
         except Exception as error:  # noqa: BLE001 - recorded; the other settings are followed
             FAILURES.add(f"settings of the cluster: {name}", error)
+            return False
+        return True
 
     def _sealed(self, name: str, value: str | None) -> bytes:
         return self.cipher.seal(key_of(name), json.dumps({"name": name, "value": value}))
@@ -178,13 +189,12 @@ def told_or_not() -> Iterator[None]:
     """What keeps the others from being told is NotShared."""
     try:
         yield
-    except Conflict:
+    except Conflict as error:
         said = message("Another machine has changed this just now: look at it again before you change it.")
-        raise NotShared(said) from None
+        raise NotShared(said) from error
     except EngineAway as error:
-        log.warning("settings of the cluster, or files: %s", error)
         said = message(
             "NATS has not answered, so nothing was changed: the other machines would not know of it. Look at it again "
             "once the overview shows that it does."
         )
-        raise NotShared(said) from None
+        raise NotShared(said) from error

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -15,8 +16,10 @@ from ari_app.app.other_asterisks import OfferedAsterisk, OtherAsterisks
 from ari_app.asterisk.events import STASIS_START, StasisStart
 from ari_app.bus import EventBus
 from ari_app.calls.resources import CallResources
+from ari_app.cluster.shared_settings import Cipher, EngineSettings
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from media.types import AriLogin
+from tests.fake_engine import Engine, WayToEngine
 from tests.other_machines import OtherMachines
 from tests.unit.fake_ari import PHONE, FakeAri, eventually, fake_ari
 
@@ -26,6 +29,19 @@ SECRET = "of pbx-1's Asterisk"
 def offered(ari: FakeAri, **change: str) -> OfferedAsterisk:
     its: dict[str, Any] = {"url": ari.url, "user": "user", "password": SECRET, "app": "telegram", "transport": "rtp"}
     return OfferedAsterisk(**(its | change))
+
+
+class Followed:
+    """What another machine has been told."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str | None] = {}
+
+    async def all(self) -> dict[str, str]:
+        return {}
+
+    async def follow(self, name: str, value: str | None) -> None:
+        self.values[name] = value
 
 
 class Rig:
@@ -117,6 +133,19 @@ async def test_the_others_are_told_what_this_machine_offers_now() -> None:
         assert await its.asterisks.all() == {}
         await its.asterisks.follow("pbx-2", own.model_dump_json())
         await eventually(lambda: its.shared.told == [("pbx-2", None)])
+
+
+async def test_what_an_earlier_run_has_told_is_written_over_at_once() -> None:
+    engine, followed = Engine(), Followed()
+    for app in ("earlier", "now"):
+        own = OfferedAsterisk(url="http://a", user="user", password=SECRET, app=app, transport="rtp")
+        async with guarded_tasks() as tasks:
+            shared, others = (EngineSettings(WayToEngine(engine), Cipher("ours")) for _ in range(2))
+            nothing: Any = None
+            asterisks = OtherAsterisks("pbx-2", own, shared, EventBus(), nothing, nothing, frozenset, tasks)
+            tasks.supervise(partial(shared.run, asterisks), "this machine")
+            tasks.supervise(partial(others.run, followed), "another one")
+            await eventually(lambda: followed.values.get("pbx-2") == own.model_dump_json())  # noqa: B023 - of this run
 
 
 async def test_how_an_asterisk_is_reached_is_waited_for() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ari_app.cluster.bucket import AGAIN_S, QUIET_S
-from ari_app.cluster.shared_settings import Cipher, EngineSettings, NotOurs, NotShared
+from ari_app.cluster.shared_settings import Cipher, EngineSettings, LeftOut, NotOurs, NotShared
 from ari_app.tasks import FAILURES, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
@@ -155,6 +155,34 @@ def test_of_two_changes_at_once_one_is_refused() -> None:
             await b.set(LINE, "of b after all")
             await asyncio.sleep(SOON_S)
             assert a.kept.values == {LINE: "of b after all"}
+
+    run(scene)
+
+
+def test_nothing_is_written_over_that_was_not_taken_over() -> None:
+    async def scene() -> None:
+        engine = Engine()
+        async with machine(engine, {LINE: "first"}) as a, machine(engine) as b:
+            b.way.tells = False
+            await a.set(LINE, "second")
+            for _ in range(2):
+                with pytest.raises(NotShared, match="Another machine has changed this"):
+                    await b.set(LINE, "of b")
+            b.way.tells = True
+            await asyncio.sleep(QUIET_S + SOON_S)
+            async with b.kept.changing:
+                await a.set(LINE, "third")
+                await asyncio.sleep(SOON_S)
+                with pytest.raises(NotShared, match="Another machine has changed this"):
+                    await b.shared.keep(LINE, "of b")  # which was begun before it could be taken over
+            await asyncio.sleep(SOON_S)
+            assert a.kept.values == b.kept.values == {LINE: "third"}
+            b.kept.error = LeftOut()
+            await a.set(LINE, "fourth")
+            await asyncio.sleep(SOON_S)
+            with pytest.raises(NotShared):
+                await b.shared.keep(LINE, "of b")
+        assert FAILURES.count == 0
 
     run(scene)
 

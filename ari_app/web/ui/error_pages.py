@@ -33,7 +33,7 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
         log.warning("%s %s: %s", request.method, request.path, error)
         return answer(request, PageError(503, error.sentence, {"Retry-After": str(DATABASE_RETRY_S)}))
     except NotShared as error:
-        log.warning("%s %s: %s", request.method, request.path, error)
+        log.warning("%s %s: %s (%s)", request.method, request.path, error, error.__cause__)
         return answer(request, PageError(503, error.sentence))
     except Exception:
         log.exception("%s %s: unexpected error", request.method, request.path)
