@@ -412,7 +412,7 @@ class ClusterSettings(_Section):
             message("Secret of the machines"),
             message(
                 "The same on every machine, and 20 characters at least; it never leaves them. With it, they have the "
-                "same lines and settings, and one signs lines in on another: whoever has it can do so, too."
+                "same lines, settings and users, and one signs lines in on another: whoever has it can do so, too."
             ),
             example="what `openssl rand -base64 30` prints",
         ),

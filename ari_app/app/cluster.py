@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ari_app import __version__
 from ari_app.app.asterisk import StasisApplication
@@ -31,7 +32,15 @@ from ari_app.cluster.shared_files import OwnFiles, SharedFiles
 from ari_app.cluster.shared_keypads import KEPT_S as KEYPADS_KEPT_S
 from ari_app.cluster.shared_keypads import EngineKeypads, OwnKeypads, SharedKeypads
 from ari_app.cluster.shared_limits import PAUSES_KEPT_S, EngineLimits, OwnLimits, SharedLimits
-from ari_app.cluster.shared_settings import Cipher, EngineSettings, OwnSettings, SharedSettings
+from ari_app.cluster.shared_settings import (
+    PAGE,
+    SESSIONS_KEPT_S,
+    Cipher,
+    EngineSettings,
+    OwnSettings,
+    SharedPage,
+    SharedSettings,
+)
 from ari_app.cluster.text_claims import KEPT_S as TEXTS_KEPT_S
 from ari_app.cluster.text_claims import EngineTextClaims, EveryText, TextClaims
 from ari_app.config import ClusterSettings, ConfigError
@@ -46,6 +55,9 @@ from ari_app.telegram.bot import Bot
 from ari_app.telegram.limits import DAY_S
 from ari_app.telegram.signin import AcceptLogin
 
+if TYPE_CHECKING:
+    from ari_app.cluster.engine import NatsEngine
+
 TEXTS_WAIT = 2
 """Of the lease's time: by then another machine holds a line whose holder has died."""
 
@@ -55,7 +67,8 @@ class Cluster:
     """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers;
     ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``settings`` and
     ``files``: what is set, and the files of the lines' cards, for all of them; ``asterisks``: how each machine's is
-    reached; ``bot``: whom else the bot works for. That and ``control`` are None where it is the only machine.
+    reached; ``bot``: whom else the bot works for; ``page``: who uses the page. The last two and ``control`` are None
+    where it is the only machine, and ``page`` without a secret.
     """
 
     duty: Duty
@@ -68,6 +81,7 @@ class Cluster:
     asterisks: SharedSettings
     control: ClusterControl | None = None
     bot: SharedBot | None = None
+    page: SharedPage | None = None
     secret: str = field(default="", repr=False)
 
     def link_devices(self, accept: AcceptLogin) -> AcceptLogin:
@@ -224,9 +238,20 @@ async def open_cluster(
         shared: SharedSettings = OwnSettings()
         asterisks: SharedSettings = OwnSettings()
         files: SharedFiles = OwnFiles()
+        page = shared_page(engine, secret) if secret else None
         if secret:
             shared = EngineSettings(engine.bucket("astergram-settings"), Cipher(secret))
             asterisks = EngineSettings(engine.bucket("astergram-asterisks"), Cipher(secret))
             bucket = engine.bucket("astergram-card-files")
             files = EngineFiles(bucket, NatsObjects(engine, "astergram-card-files"), Cipher(secret, FILES))
-        yield Cluster(duty, claims, texts, limits, keypads, shared, files, asterisks, control, bot, secret)
+        yield Cluster(duty, claims, texts, limits, keypads, shared, files, asterisks, control, bot, page, secret)
+
+
+def shared_page(engine: NatsEngine, secret: str) -> SharedPage:
+    """Who uses the page, by an engine."""
+    cipher = Cipher(secret, PAGE)
+    users, sessions = engine.bucket("astergram-access"), engine.bucket("astergram-sessions", SESSIONS_KEPT_S)
+    return SharedPage(
+        EngineSettings(users, cipher, cipher.hidden, "users of the cluster"),
+        EngineSettings(sessions, cipher, cipher.hidden, "sessions of the cluster"),
+    )

@@ -91,6 +91,7 @@ async def open_page(
         ami=outboxes.ami,
         cluster=cluster.control,
         cluster_calls=_cluster_calls(cluster.control, storage.history, calls.registry),
+        shared_page=cluster.page,
     )
     async with serving(services, settings.web, sockets, settings.oidc) as web:
         yield ServedPage(services, web)

@@ -1,4 +1,5 @@
-"""What is set for lines and the installation, the same on all machines of a cluster: NATS has it, encrypted.
+"""What is set for lines, the installation and the page's users, the same on all machines of a cluster: NATS has it,
+encrypted.
 
 A change counts once NATS has it, and each machine follows. What NATS has counts more than what a machine has, which may
 have been away, or restored; what it lacks, it gets from the first machine that has it.
@@ -10,7 +11,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,6 +19,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ari_app.cluster.bucket import AGAIN_S, QUIET_S, Bucket, Conflict, EngineAway, KeyEntry, key_of
@@ -27,7 +29,12 @@ from ari_app.tasks import FAILURES
 KEY_BYTES = 32
 NONCE_BYTES = 12  # NIST SP 800-38D
 PURPOSE = b"astergram: settings of a cluster"
-"""Keeps this key apart from others that are made of the cluster's secret (RFC 5869, info)."""
+PAGE = b"astergram: users of a cluster"
+NAMES = b", by name"  # after one of these
+"""Keep these keys apart from others that are made of the cluster's secret (RFC 5869, info)."""
+SETTINGS = "settings of the cluster"
+SESSIONS_KEPT_S = 30 * 86400.0
+"""Longer than a session of a browser goes on that nobody uses: then NATS may forget it, or that it has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +47,16 @@ class NotShared(Exception):
         self.sentence = sentence
 
 
+class ChangedElsewhere(NotShared):
+    """This machine has not heard yet what another one has made of it."""
+
+
 class LeftOut(Exception):
     """This machine does not take over what another one has set, so it may not write over it either; it has said why."""
 
 
 class SharedSettings(Protocol):
-    """Where settings are kept for all machines; a name is a line's number, or the installation's."""
+    """Where settings are kept for all machines; a name is a line's number, say, or the installation's."""
 
     async def keep(self, name: str, value: str | None) -> None:
         """Before it counts on this machine; None: it is removed. Raises NotShared."""
@@ -74,6 +85,14 @@ class OwnSettings:
         """There is nobody to follow."""
 
 
+@dataclass(frozen=True)
+class SharedPage:
+    """What the machines' pages have in common: ``users``, with API tokens, and ``sessions`` of browsers."""
+
+    users: SharedSettings
+    sessions: SharedSettings
+
+
 class NotOurs(Exception):
     """What NATS has was not written with this secret, or not by this version."""
 
@@ -85,8 +104,8 @@ class Cipher:
     """
 
     def __init__(self, secret: str, purpose: bytes = PURPOSE) -> None:
-        key = HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(secret.encode())
-        self._cipher = AESGCM(key)
+        self._cipher = AESGCM(_key_of(secret, purpose))
+        self._names = _key_of(secret, purpose + NAMES)
 
     def seal(self, key: str, text: str) -> bytes:
         """The text, with its nonce before it."""
@@ -108,22 +127,34 @@ class Cipher:
         except (InvalidTag, ValueError) as error:
             raise NotOurs(f"{key} was not written with this machine's secret") from error
 
+    def hidden(self, name: str) -> str:
+        """A key for a name that says nothing of it (HMAC, RFC 2104): such as a user's, which a key can't have in it."""
+        code = HMAC(self._names, SHA256())
+        code.update(name.encode())
+        return code.finalize().hex()
+
+
+def _key_of(secret: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(secret.encode())
+
 
 @dataclass
 class EngineSettings:
-    """Those of a cluster, as one of its machines has them.
+    """Those of a cluster, as one of its machines has them. ``key``: under which a name is kept; ``what``: for the log.
 
     A machine writes over nothing that it has not taken over itself: else what it had before would be back.
     """
 
     bucket: Bucket
     cipher: Cipher
+    key: Callable[[str], str] = key_of
+    what: str = SETTINGS
     _revisions: dict[str, int] = field(default_factory=dict)  # of what was taken over, or written
-    _left_out: set[tuple[str, int]] = field(default_factory=set)  # and said so; each watch tells of them again
+    _left_out: set[str] = field(default_factory=set)  # and said so: each watch tells of them again
 
     async def keep(self, name: str, value: str | None) -> None:
         """Over what this machine has last taken over."""
-        key = key_of(name)
+        key = self.key(name)
         with told_or_not():
             try:
                 revision = await self.bucket.write(key, self._sealed(name, value), self._revisions.get(key, 0))
@@ -143,12 +174,12 @@ class EngineSettings:
                     if entry.revision >= known and await self._follow(settings, entry):  # else set here since, or again
                         self._revisions[entry.key] = entry.revision
             except EngineAway as error:
-                log.debug("settings of the cluster: %s", error)
+                log.debug("%s: %s", self.what, error)
                 await asyncio.sleep(AGAIN_S)
 
     async def _offer(self, own: Mapping[str, str]) -> None:
         for name, value in own.items():
-            key = key_of(name)
+            key = self.key(name)
             entry = await self.bucket.read(key)
             if entry is None:
                 self._revisions.pop(key, None)
@@ -163,11 +194,12 @@ class EngineSettings:
             its = json.loads(self.cipher.open(entry.key, entry.value or b""))
             name, value = str(its["name"]), None if its["value"] is None else str(its["value"])
         except (NotOurs, ValueError, KeyError, TypeError) as error:
-            if (entry.key, entry.revision) not in self._left_out:
-                self._left_out.add((entry.key, entry.revision))
+            if entry.key not in self._left_out:
+                self._left_out.add(entry.key)
                 log.error(  # noqa: TRY400 - the administrator needs the sentence
-                    "settings of the cluster: what another machine has set is left out (%s): see that `secret` under "
-                    "[cluster] is the same on each machine",
+                    "%s: what another machine has set is left out (%s): see that `secret` under [cluster] is the same "
+                    "on each machine",
+                    self.what,
                     error,
                 )
             return True
@@ -176,12 +208,12 @@ class EngineSettings:
         except LeftOut:
             return False
         except Exception as error:  # noqa: BLE001 - recorded; the other settings are followed
-            FAILURES.add(f"settings of the cluster: {name}", error)
+            FAILURES.add(f"{self.what}: {name}", error)
             return False
         return True
 
     def _sealed(self, name: str, value: str | None) -> bytes:
-        return self.cipher.seal(key_of(name), json.dumps({"name": name, "value": value}))
+        return self.cipher.seal(self.key(name), json.dumps({"name": name, "value": value}))
 
 
 @contextmanager
@@ -191,7 +223,7 @@ def told_or_not() -> Iterator[None]:
         yield
     except Conflict as error:
         said = message("Another machine has changed this just now: look at it again before you change it.")
-        raise NotShared(said) from error
+        raise ChangedElsewhere(said) from error
     except EngineAway as error:
         said = message(
             "NATS has not answered, so nothing was changed: the other machines would not know of it. Look at it again "

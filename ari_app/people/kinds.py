@@ -242,7 +242,9 @@ KINDS = (
         message("Until the user is removed, the session ends, or the token is revoked"),
         message("Not here: remove the user under Users."),
         tables=(
-            Table("users", "name role hash totp signed_in_at", "id made_at totp_last passkeys"),
+            Table(
+                "users", "name role hash totp signed_in_at", "id made_at totp_last passkeys signed_out_at kept_session"
+            ),
             Table("passkeys", "user_id name used_at", "id rp_id credential public_key sign_count made_at"),
             Table("recovery_codes", "user_id", "digest"),
             Table("web_links", "user_id", "digest made_at"),

@@ -58,7 +58,7 @@ def rules(
     browsers_s: tuple[float, float],
 ) -> tuple[RetentionRule, ...]:
     """What is removed in time. ``browsers_s``: how long a browser stays signed in, and one that is not used."""
-    keys, access = PlacedCallRepository(store), AccessRepository(store)
+    keys, access = PlacedCallRepository(store), AccessRepository(store, store)
     longest_s, idle_s = browsers_s
     made = [
         RetentionRule("calls", lambda before: all_of(lambda: history.prune(before)), "history_days"),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from ari_app.store.passes import BATCH
-from ari_app.store.store import Store
-from ari_app.store.users import UserRow, user_in
+from ari_app.store.store import Changes, Store
+from ari_app.store.users import UserRow, end_sessions, user_in
 from ari_app.store.write_queue import Done
 
 
@@ -49,14 +49,24 @@ class TokenRow:
     maker_role: str | None = None
 
 
-TOKENS = "SELECT web_tokens.*, users.role AS maker_role FROM web_tokens LEFT JOIN users ON users.id = made_by_id"
+TOKENS = (
+    "SELECT web_tokens.*, users.role AS maker_role FROM web_tokens "
+    "LEFT JOIN users ON users.id = made_by_id OR "
+    "(made_by_id = 0 AND users.name = made_by AND users.made_at < web_tokens.made_at)"
+)
+BY_NAME = 0
+"""As the id of a token's maker: whoever had that name then, and has it yet. Other machines have other ids."""
+ENDED = 0
+"""As the user of a session that has ended here, where others may not know of it yet."""
 
 
 @dataclass(frozen=True)
 class AccessRepository:
-    """All of it."""
+    """All of it. ``changes``: see `UserRepository`. ``tells``: other machines are told which sessions have ended."""
 
     store: Store
+    changes: Changes
+    tells: bool = False
 
     def start_session(self, session: SessionRow, expired_before: tuple[float, float], done: Done) -> None:
         """Keep a session; those started, or last seen, before these times are forgotten. Never waits."""
@@ -98,15 +108,20 @@ class AccessRepository:
         self.store.later(("session", digest), lambda db: db.execute(sql, [seen_at, digest]))
 
     def end_session(self, digest: str, done: Done) -> None:
-        """Forget a session; never waits."""
-        self.store.later(
-            ("session itself", digest), lambda db: db.table("web_sessions").delete_where("digest = ?", [digest]), done
-        )
+        """Forget a session, but for what others have to be told; never waits."""
 
-    async def end_other_sessions(self, user_id: int, digest: str) -> None:
+        def write(db: Database) -> None:
+            if self.tells:
+                ended = "UPDATE web_sessions SET user_id = ?, address = '', agent = '' WHERE digest = ?"
+                db.execute(ended, [ENDED, digest])
+            else:
+                db.table("web_sessions").delete_where("digest = ?", [digest])
+
+        self.store.later(("session itself", digest), write, done)
+
+    async def end_other_sessions(self, user_id: int, digest: str, at: float) -> None:
         """Forget every session of a user but this one."""
-        others = ("user_id = ? AND digest != ?", [user_id, digest])
-        await self.store.run(lambda db: db.table("web_sessions").delete_where(*others))
+        await self.store.run(lambda db: end_sessions(db, user_id, at, digest))
 
     async def make_token(self, digest: str, token: TokenRow) -> TokenRow:
         """Keep a new API token; it gets its id."""
@@ -118,7 +133,7 @@ class AccessRepository:
             (made,) = _tokens(db, "digest = ?", digest)
             return made
 
-        return await self.store.run(write)
+        return await self.changes.run(write)
 
     async def token(self, digest: str) -> TokenRow | None:
         """The token with this digest."""
@@ -141,7 +156,7 @@ class AccessRepository:
             db.table("web_tokens").delete_where("id = ?", [id])
             return token
 
-        return await self.store.run(write)
+        return await self.changes.run(write)
 
 
 def _tokens(db: Database, where: str = "1", *values: object) -> list[TokenRow]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from ari_app.store.store import Store
+from ari_app.store.store import Changes
 from ari_app.store.users import BUILT_IN, UserRow, check_administered, first_in
 
 
@@ -26,9 +26,9 @@ class Admitted:
 
 @dataclass(frozen=True)
 class IdentityRepository:
-    """All of them. What waits for the database raises StoreUnavailable."""
+    """All of them. What waits for the database raises StoreUnavailable. ``changes``: see `UserRepository`."""
 
-    store: Store
+    changes: Changes
 
     async def admit(
         self, issuer: str, subject: str, name: str | None, role: str | None, *, add_as: str | None, at: float
@@ -75,4 +75,4 @@ class IdentityRepository:
                 assert user is not None
             return Admitted(user, was)
 
-        return await self.store.run(write)
+        return await self.changes.run(write)

@@ -236,6 +236,12 @@ def shared_calls(db: Database) -> None:
     db.table("cluster_streams").create({**texts, **numbers}, pk="name")
 
 
+def shared_access(db: Database) -> None:
+    """When a user was last signed out of all browsers, but one: other machines may have sessions of before."""
+    db.table("users").add_column("signed_out_at", float, not_null_default=0.0)
+    db.table("users").add_column("kept_session", str, not_null_default="")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -261,4 +267,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     oidc_identities,
     passkeys,
     shared_calls,
+    shared_access,
 )

@@ -1,11 +1,12 @@
 """Passkeys and security keys (WebAuthn), as users' second factor. Times are Unix times."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from ari_app.store.store import Store
+from ari_app.store.store import Changes, Store
+from ari_app.store.users import end_sessions
 
 
 class PasskeyKnown(Exception):
@@ -32,9 +33,10 @@ class PasskeyRow:
 
 @dataclass(frozen=True)
 class PasskeyRepository:
-    """All of them. What waits for the database raises StoreUnavailable."""
+    """All of them. What waits for the database raises StoreUnavailable. ``changes``: see `UserRepository`."""
 
     store: Store
+    changes: Changes
 
     async def all(self, user_id: int) -> list[PasskeyRow]:
         """Those of a user, the oldest first."""
@@ -43,7 +45,7 @@ class PasskeyRepository:
             lambda db: [PasskeyRow(**row) for row in db.table("passkeys").rows_where(*where, order_by="id")]
         )
 
-    async def add(self, passkey: PasskeyRow, codes: Iterable[str] | None, session: str) -> None:
+    async def add(self, passkey: PasskeyRow, codes: Collection[str] | None, session: str) -> None:
         """Keep one; its id is given now. Raises PasskeyKnown.
 
         ``codes``: digests of recovery codes, in place of those that there were; ``session``: the only one of the user's
@@ -62,9 +64,9 @@ class PasskeyRepository:
                 db.table("recovery_codes").delete_where("user_id = ?", [user_id])
                 db.table("recovery_codes").insert_all({"user_id": user_id, "digest": each} for each in codes)
             if session:
-                db.table("web_sessions").delete_where("user_id = ? AND digest != ?", [user_id, session])
+                end_sessions(db, user_id, passkey.made_at, session)
 
-        await self.store.run(write)
+        await self.changes.run(write)
 
     async def remove(self, user_id: int, id: int) -> PasskeyRow | None:
         """Forget one of a user's, which is returned, and the recovery codes where it was their last second factor."""
@@ -78,7 +80,7 @@ class PasskeyRepository:
                 db.table("recovery_codes").delete_where("user_id = ?", [user_id])
             return found
 
-        return await self.store.run(write)
+        return await self.changes.run(write)
 
     def use(self, credential: str, sign_count: int, at: float) -> None:
         """One was used; never waits."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlite_utils import Database
 
@@ -20,7 +20,7 @@ from ari_app.store.migrations import MIGRATIONS, Migration
 from ari_app.store.write_queue import Done, Key, Write, WriteQueue
 from ari_app.tasks import guarded_tasks
 
-__all__ = ["Store", "StoreError", "StoreUnavailable", "open_store"]
+__all__ = ["Changes", "Store", "StoreError", "StoreUnavailable", "open_store"]
 
 BUSY_MS = 200
 """How long the thread waits for a lock of somebody else's: what comes after it waits, too."""
@@ -33,6 +33,13 @@ FLUSH_S = 10.0  # at the end of the program, for what still waits
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class Changes(Protocol):
+    """Carries work with the database out that other machines may have to be told of before; a `Store` tells nobody."""
+
+    async def run(self, work: Callable[[Database], T]) -> T:
+        """As `Store.run` does. What is done has to depend on nothing but the database: it may be tried out first."""
 
 
 class Store:

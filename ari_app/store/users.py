@@ -4,12 +4,12 @@ A password is kept as argon2's hash, a link as SHA-256. Times are Unix times. Wh
 StoreUnavailable.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from ari_app.store.store import Store
+from ari_app.store.store import Changes, Store
 
 ADMINISTRATOR = "administrator"
 """The role of which one user always remains."""
@@ -50,9 +50,10 @@ COLUMNS = tuple(UserRow.__dataclass_fields__)
 
 @dataclass(frozen=True)
 class UserRepository:
-    """All of them."""
+    """All of them. ``changes``: carries out what other machines are told of first."""
 
     store: Store
+    changes: Changes
 
     async def all(self) -> list[UserRow]:
         """By name."""
@@ -73,7 +74,7 @@ class UserRepository:
     async def first_administrator(self) -> UserRow | None:
         """The one who has been it for longest."""
         where = ("role = ?", [ADMINISTRATOR])
-        return await self.store.run(lambda db: first_in(db.table("users").rows_where(*where, order_by="id")))
+        return await self.store.run(lambda db: first_in(db.table("users").rows_where(*where, order_by="made_at, id")))
 
     async def any_password(self) -> bool:
         """Whether somebody has one."""
@@ -90,7 +91,7 @@ class UserRepository:
             assert made.last_pk is not None
             return UserRow(made.last_pk, name, role, hashed, made_at, None)
 
-        return await self.store.run(write)
+        return await self.changes.run(write)
 
     async def set_role(self, id: int, role: str) -> None:
         """Another role; raises LastAdministrator."""
@@ -99,21 +100,20 @@ class UserRepository:
             db.execute("UPDATE users SET role = ? WHERE id = ?", [role, id])
             check_administered(db)
 
-        await self.store.run(write)
+        await self.changes.run(write)
 
     async def remove(self, id: int) -> None:
         """Forget a user, and end their sessions; raises LastAdministrator."""
 
         def write(db: Database) -> None:
-            db.table("users").delete_where("id = ?", [id])
+            forget_user(db, id)
             check_administered(db)
-            db.table("web_sessions").delete_where("user_id = ?", [id])
-            for table in ("web_links", "recovery_codes", "oidc_identities", "passkeys"):
-                db.table(table).delete_where("user_id = ?", [id])
 
-        await self.store.run(write)
+        await self.changes.run(write)
 
-    async def set_password(self, id: int, hashed: str, link: str | None = None, *, revoke_tokens: bool = False) -> bool:
+    async def set_password(
+        self, id: int, hashed: str, at: float, link: str | None = None, *, revoke_tokens: bool = False
+    ) -> bool:
         """Set a password, end the user's sessions, forget their link; False, and nothing done, if ``link`` isn't kept.
 
         ``revoke_tokens``: forget every API token as well.
@@ -123,13 +123,13 @@ class UserRepository:
             if link is not None and not any(db.table("web_links").rows_where("digest = ? AND user_id = ?", [link, id])):
                 return False
             db.execute("UPDATE users SET hash = ? WHERE id = ?", [hashed, id])
-            db.table("web_sessions").delete_where("user_id = ?", [id])
+            end_sessions(db, id, at)
             db.table("web_links").delete_where("user_id = ?", [id])
             if revoke_tokens:
                 db.table("web_tokens").delete_where()
             return True
 
-        return await self.store.run(write)
+        return await self.changes.run(write)
 
     def rehash_password(self, id: int, before: str, hashed: str) -> None:
         """Keep the same password in another form; never waits."""
@@ -141,7 +141,9 @@ class UserRepository:
         sql = "UPDATE users SET signed_in_at = ? WHERE id = ?"
         self.store.later(("user", id), lambda db: db.execute(sql, [at, id]))
 
-    async def set_two_factor(self, id: int, totp: str | None, codes: Iterable[str], session: str = "") -> None:
+    async def set_two_factor(
+        self, id: int, totp: str | None, codes: Collection[str], at: float, session: str = ""
+    ) -> None:
         """What a user's device makes codes of, None for nothing, and the digests of their recovery codes.
 
         ``session``: the only one of theirs that goes on; none is said: all do.
@@ -153,9 +155,9 @@ class UserRepository:
             db.table("recovery_codes").delete_where("user_id = ?", [id])
             db.table("recovery_codes").insert_all({"user_id": id, "digest": each} for each in codes)
             if session:
-                db.table("web_sessions").delete_where("user_id = ? AND digest != ?", [id, session])
+                end_sessions(db, id, at, session)
 
-        await self.store.run(write)
+        await self.changes.run(write)
 
     async def clear_two_factor(self, id: int) -> None:
         """Forget every second factor of a user."""
@@ -165,7 +167,7 @@ class UserRepository:
             for table in ("passkeys", "recovery_codes"):
                 db.table(table).delete_where("user_id = ?", [id])
 
-        await self.store.run(write)
+        await self.changes.run(write)
 
     async def recovery_codes(self, id: int) -> list[str]:
         """The digests of those that were not used."""
@@ -206,6 +208,19 @@ def user_in(row: dict[str, object]) -> UserRow:
 def first_in(rows: Iterable[dict[str, object]]) -> UserRow | None:
     """The first of some rows; None where there are none."""
     return next((user_in(row) for row in rows), None)
+
+
+def forget_user(db: Database, id: int) -> None:
+    """Remove a user with all that they have; what they have made, such as tokens, stays."""
+    db.table("users").delete_where("id = ?", [id])
+    for table in ("web_sessions", "web_links", "recovery_codes", "oidc_identities", "passkeys"):
+        db.table(table).delete_where("user_id = ?", [id])
+
+
+def end_sessions(db: Database, id: int, at: float, kept: str = "") -> None:
+    """End a user's sessions, but the one with the digest ``kept``; also those that other machines know of."""
+    db.table("web_sessions").delete_where("user_id = ? AND digest != ?", [id, kept])
+    db.execute("UPDATE users SET signed_out_at = ?, kept_session = ? WHERE id = ?", [at, kept, id])
 
 
 def check_administered(db: Database) -> None:

@@ -13,8 +13,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from ari_app.tasks import guarded_tasks
 from ari_app.web.access.access import ACCESS_KEY, Access
 from ari_app.web.access.refusals import UnknownUser
+from ari_app.web.access.shared import EngineAccess, OwnAccess, SharedAccess
 from ari_app.web.access.signed_in import authenticate, still_in
 from ari_app.web.areas import OPERATIONS, PAGES, ROLES
 from ari_app.web.audit.recording import recorded
@@ -101,7 +103,8 @@ async def serving(
         port = at.page.getsockname()[1] if at.page else settings.port
         url = settings.public_url or f"http://{_in_url(settings.host)}:{port}"
         session_s, idle_s = settings.browsers_s
-        access = Access(services.store, services.bus, session_s, idle_s, clock, steady, oidc)
+        shared = await _shared(stack, services)
+        access = Access(services.store, services.bus, session_s, idle_s, clock, steady, oidc, shared=shared)
         its = Web(
             url=url,
             settings=settings,
@@ -118,7 +121,7 @@ async def serving(
             Flashes(),
             Streams(still_in, heartbeat_s),
             Checkup(services.doctor, services.bus, clock),
-            await open_oidc(oidc, url, services.store, access, services.bus, clock, steady) if oidc else None,
+            await open_oidc(oidc, url, access, services.bus, clock, steady) if oidc else None,
         )
         if at.here:
             await _serve(stack, _api(parts), at.here)
@@ -127,6 +130,14 @@ async def serving(
             await _serve(stack, _page(parts), at.page)
             first_link = await _first_link(access, url)
         yield Served(url, first_link, port if at.page else 0)
+
+
+async def _shared(stack: AsyncExitStack, services: Services) -> SharedAccess:
+    if services.shared_page is None:
+        return OwnAccess(services.store)
+    shared = EngineAccess(services.store, services.shared_page, services.bus)
+    shared.begin(await stack.enter_async_context(guarded_tasks()))
+    return shared
 
 
 async def _first_link(access: Access, url: str) -> str:

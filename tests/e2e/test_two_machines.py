@@ -382,22 +382,25 @@ async def test_what_is_set_on_one_machine_is_set_on_both(scene: Any) -> None:
                 settings = [
                     {
                         path: await each.ask("GET", path)
-                        for path in ("/installation", f"/lines/{LINE}/settings", "/lines")
+                        for path in ("/installation", f"/lines/{LINE}/settings", "/lines", "/users")
                     }
                     for each in (on_a, on_b)
                 ]
                 numbers = [[line["number"] for line in each.pop("/lines")] for each in settings]
-                if settings[0] == settings[1] and numbers[0] == numbers[1]:
-                    return settings[0], numbers[0]
+                users = [[user["name"] for user in each.pop("/users")] for each in settings]
+                if settings[0] == settings[1] and numbers[0] == numbers[1] and users[0] == users[1]:
+                    return settings[0], numbers[0], users[0]
                 await asyncio.sleep(0.1)
 
         await on_a.ask("PATCH", f"/lines/{LINE}/settings", {"name": "Acme Sales"})
         await on_b.ask("POST", "/lines", {"number": NEW_LINE})
         await on_b.ask("PATCH", "/installation", {"company": "Acme Ltd"})
-        settings, numbers = await same()
+        await on_b.ask("POST", "/users", {"name": "acme-anna", "role": "viewer"})
+        settings, numbers, users = await same()
         assert (settings["/installation"]["company"], numbers) == ("Acme Ltd", [LINE, NEW_LINE])
+        assert users == ["acme-anna", "admin"]
         assert settings[f"/lines/{LINE}/settings"]["name"] == "Acme Sales"
-        assert not [each for each in nats.run_dir.rglob("*") if each.is_file() and b"Acme" in each.read_bytes()]
+        assert not [each for each in nats.run_dir.rglob("*") if each.is_file() and b"acme" in each.read_bytes().lower()]
 
         picture = jpeg()
         await on_a.upload(f"/lines/{LINE}/card/picture?name=acme.jpg", picture)
@@ -413,7 +416,9 @@ async def test_what_is_set_on_one_machine_is_set_on_both(scene: Any) -> None:
                 await on_a.ask("PATCH", path, change)
         with pytest.raises(RequestRefused, match="NATS has not answered"):
             await on_a.ask("DELETE", f"/lines/{NEW_LINE}")
-        assert await same() == (settings, numbers)
+        with pytest.raises(RequestRefused, match="NATS has not answered"):
+            await on_a.ask("DELETE", "/users/acme-anna")
+        assert await same() == (settings, numbers, users)
 
         await nats.start(0)
         removed = False

@@ -91,7 +91,7 @@ async def test_keys_say_themselves_how_long_they_are_good(tmp_path: Path) -> Non
 
 async def test_browsers_that_are_signed_out_by_now_go(tmp_path: Path) -> None:
     async with rig(tmp_path) as its:
-        access = AccessRepository(its.store)
+        access = AccessRepository(its.store, its.store)
         for name, started_days, seen_days in (("old", 11, 0), ("idle", 2, 1.5), ("used", 9, 0.5)):
             row = SessionRow(name, 1, NOW - started_days * DAY_S, NOW - seen_days * DAY_S, "192.0.2.1", "Browser")
             access.start_session(row, (0.0, 0.0), lambda kept: None)

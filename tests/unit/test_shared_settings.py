@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -239,3 +240,5 @@ def test_what_is_in_nats_can_not_be_read_or_moved() -> None:
     for cipher, key in ((Cipher(ANOTHER), "79990000001"), (Cipher(ONE), "79990000009")):
         with pytest.raises(NotOurs):
             cipher.open(key, sealed)
+    assert Cipher(ONE).hidden("user:anna") == Cipher(ONE).hidden("user:anna") != Cipher(ANOTHER).hidden("user:anna")
+    assert re.fullmatch(r"[0-9a-f]{64}", Cipher(ONE).hidden("user:anna"))

@@ -9,12 +9,14 @@ from aiohttp import web
 from ari_app.bus import EventBus
 from ari_app.i18n import message
 from ari_app.store.access import AccessRepository
+from ari_app.store.passkeys import PasskeyRepository
 from ari_app.store.store import Store
 from ari_app.store.users import UserRepository, UserRow
 from ari_app.web.access.passkeys import PasskeyRefused, Passkeys, RelyingParty
 from ari_app.web.access.passwords import Passwords
 from ari_app.web.access.refusals import TooManyTries, WrongPassword, acceptable
 from ari_app.web.access.sessions import Sessions
+from ari_app.web.access.shared import SharedAccess
 from ari_app.web.access.throttle import ADDRESSES, CODES, USERS, Throttle
 from ari_app.web.access.tokens import Tokens
 from ari_app.web.access.two_factor import TwoFactor, WrongCode
@@ -39,7 +41,7 @@ class SignedIn:
 class Access:
     """Lets people and programs in. ``clock`` gives Unix time, ``steady`` a clock that nobody sets.
 
-    ``oidc``: how the OpenID Connect provider does; None where there is none.
+    ``oidc``: how the OpenID Connect provider does; None where there is none. ``shared``: what other machines know, too.
     """
 
     def __init__(
@@ -51,20 +53,23 @@ class Access:
         clock: Callable[[], float],
         steady: Callable[[], float],
         oidc: OidcSettings | None = None,
+        *,
+        shared: SharedAccess,
     ) -> None:
-        kept = AccessRepository(store)
-        self._users = UserRepository(store)
+        self.shared = shared
+        kept = AccessRepository(store, self.shared, self.shared.tells)
+        self._users = UserRepository(store, self.shared)
         self._passwords = Passwords()
         self._clock = clock
         self.oidc = oidc
         self._addresses = Throttle(steady, ADDRESSES)
         self._names = Throttle(steady, USERS)
         self._codes = Throttle(steady, CODES)
-        self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock, self.admits)
+        self.sessions = Sessions(kept, self._users, bus, session_s, idle_s, clock, self.admits, self.shared)
         self.users = Users(self._users, self.sessions, self._passwords, bus, clock)
         self.tokens = Tokens(kept, bus, clock)
-        self.passkeys = Passkeys(store, clock)
-        self.two_factor = TwoFactor(self._users, self.sessions, bus, clock, steady)
+        self.passkeys = Passkeys(PasskeyRepository(store, self.shared), clock, self.shared)
+        self.two_factor = TwoFactor(self._users, self.sessions, bus, clock, steady, self.shared)
 
     def admits(self, user: UserRow, way: str = "password") -> bool:
         """Whether a user may sign in, and stay in, by a password, or by the OpenID Connect provider ("oidc")."""
@@ -133,6 +138,7 @@ class Access:
         self._addresses.right(address)
         self._names.right(user.name)
         self._users.sign_in(user.id, self._clock())
+        self.shared.user(user.name)
 
     async def check_own_code(self, user: UserRow, code: str, address: str) -> None:
         """The same for who has no password, with a code, or a recovery code; raises WrongCode, TooManyTries."""

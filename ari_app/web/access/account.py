@@ -122,6 +122,6 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 async def end_others(request: web.Request) -> web.StreamResponse:
     """Sign every other browser out."""
     user = await own(request)
-    await access_of(request).sessions.end_others(user.id, identity(request).digest)
+    await access_of(request).sessions.end_others(user, identity(request).digest)
     flash(request, message("Every other browser is signed out."))
     raise web.HTTPSeeOther("/account")

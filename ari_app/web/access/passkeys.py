@@ -9,7 +9,7 @@ import importlib
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,9 +18,9 @@ from aiohttp import web
 
 from ari_app.i18n import Message, message
 from ari_app.store.passkeys import PasskeyKnown, PasskeyRepository, PasskeyRow
-from ari_app.store.store import Store
 from ari_app.store.users import UserRow
 from ari_app.web.access.refusals import AccessRefused
+from ari_app.web.access.shared import SharedAccess
 from ari_app.web.http.context import web_of
 from ari_app.web.http.middlewares import is_address
 
@@ -87,9 +87,10 @@ class _Challenges:
 class Passkeys:
     """Those of all users. ``clock`` gives Unix time."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        self._kept = PasskeyRepository(store)
+    def __init__(self, kept: PasskeyRepository, clock: Callable[[], float], shared: SharedAccess) -> None:
+        self._kept = kept
         self._clock = clock
+        self._shared = shared
         self._to_add, self._to_confirm = _Challenges(), _Challenges()
         self._counts: dict[str, int] = {}  # of credentials: what the database may not have been told yet
 
@@ -116,7 +117,7 @@ class Passkeys:
         party: RelyingParty | None,
         credential: str,
         name: str,
-        codes: Iterable[str] | None,
+        codes: Collection[str] | None,
     ) -> PasskeyRow:
         """Keep what a device has made; raises PasskeyRefused. ``codes``: see `PasskeyRepository.add`."""
         name = name.strip()
@@ -182,6 +183,7 @@ class Passkeys:
             raise PasskeyRefused from None
         self._counts[id] = count
         self._kept.use(id, count, self._clock())
+        self._shared.user(user.name)
 
 
 async def _ceremonies() -> Any:

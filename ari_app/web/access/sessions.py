@@ -11,6 +11,7 @@ from ari_app.bus import EventBus
 from ari_app.store.access import AccessRepository, SessionRow
 from ari_app.store.users import UserRepository, UserRow
 from ari_app.web.access.secrets import digest
+from ari_app.web.access.shared import SharedAccess
 from ari_app.web.http.context import ACCESS
 from ari_app.web.http.cookies import SECRET_BYTES
 
@@ -32,6 +33,7 @@ class Sessions:
         idle_s: float,
         clock: Callable[[], float],
         admits: Callable[[UserRow, str], bool],
+        shared: SharedAccess,
     ) -> None:
         self._kept = kept
         self._users = users
@@ -40,6 +42,7 @@ class Sessions:
         self._idle_s = idle_s
         self._clock = clock
         self._admits = admits
+        self._shared = shared
         # What the database has not been told yet: nobody is kept out, or stays in, because it can't be written.
         self._started: dict[str, SessionRow] = {}
         self._ended: set[str] = set()
@@ -54,6 +57,7 @@ class Sessions:
             self._started.pop(session.digest, None)
 
         self._kept.start_session(session, (now - self._session_s, now - self._idle_s), done)
+        self._shared.session(session.digest)
         return secret
 
     async def of(self, secret: str, *, used: bool) -> Living | None:
@@ -65,6 +69,7 @@ class Sessions:
         if used and living and self._clock() - living[0].seen_at >= SEEN_EVERY_S:
             session, now = living[0], self._clock()
             self._kept.see_session(session.digest, now)
+            self._shared.session(session.digest)
             if session.digest in self._started:
                 self._started[session.digest] = replace(session, seen_at=now)
         return living
@@ -96,10 +101,11 @@ class Sessions:
         self._end(session_digest)
         self._bus.publish(ACCESS)
 
-    async def end_others(self, user_id: int, session_digest: str) -> None:
+    async def end_others(self, user: UserRow, session_digest: str) -> None:
         """End every session of a user but this one."""
-        await self._kept.end_other_sessions(user_id, session_digest)
-        self.end_started(user_id, but=session_digest)
+        await self._kept.end_other_sessions(user.id, session_digest, self._clock())
+        self.end_started(user.id, but=session_digest)
+        self._shared.user(user.name)
         self._bus.publish(ACCESS)
 
     def end_started(self, user_id: int, but: str = "") -> None:
@@ -117,3 +123,4 @@ class Sessions:
                 self._ended.discard(session_digest)
 
         self._kept.end_session(session_digest, done)
+        self._shared.session_ended(session_digest)

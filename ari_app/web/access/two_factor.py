@@ -15,6 +15,7 @@ from ari_app.store.users import UserRepository, UserRow
 from ari_app.web.access.refusals import AccessRefused
 from ari_app.web.access.secrets import digest
 from ari_app.web.access.sessions import Sessions
+from ari_app.web.access.shared import SharedAccess
 from ari_app.web.http.context import ACCESS
 
 log = logging.getLogger(__name__)
@@ -68,12 +69,14 @@ class TwoFactor:
         bus: EventBus,
         clock: Callable[[], float],
         steady: Callable[[], float],
+        shared: SharedAccess,
     ) -> None:
         self._kept = kept
         self._sessions = sessions
         self._bus = bus
         self._clock = clock
         self._steady = steady
+        self._shared = shared
         # Secrets that nobody has confirmed yet: each browser's own, for somebody else may know the password, too.
         self._offered: OrderedDict[tuple[int, str], str] = OrderedDict()
         self._last: dict[str, int] = {}  # the latest step of which a secret's code was used
@@ -102,7 +105,7 @@ class TwoFactor:
         secret = self.offer(user, session)
         self._use(secret, code)
         digests, readable = self.made_codes()
-        await self._kept.set_two_factor(user.id, secret, digests, session)
+        await self._kept.set_two_factor(user.id, secret, digests, self._clock(), session)
         self._offered.pop((user.id, session), None)
         self.turned_on(user, session)
         return readable
@@ -121,7 +124,7 @@ class TwoFactor:
     async def new_codes(self, user: UserRow) -> list[str]:
         """Other recovery codes, in place of those that there are."""
         digests, readable = self.made_codes()
-        await self._kept.set_two_factor(user.id, user.totp, digests)
+        await self._kept.set_two_factor(user.id, user.totp, digests, self._clock())
         return readable
 
     async def codes_left(self, user: UserRow) -> int:
@@ -189,6 +192,7 @@ class TwoFactor:
             raise WrongCode
         else:
             self._kept.use_code(user.id, self._use(user.totp, plain, user.totp_last))
+        self._shared.user(user.name)
         return used
 
     def _use(self, secret: str, code: str, last: int = 0) -> int:

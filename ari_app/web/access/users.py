@@ -124,7 +124,7 @@ class Users:
     async def set_password(self, user: UserRow, password: str, *, revoke_tokens: bool = False) -> None:
         """Set a user's password, and end their sessions; raises PasswordRefused."""
         hashed = await self._passwords.hashed(acceptable(password))
-        await self._kept.set_password(user.id, hashed, revoke_tokens=revoke_tokens)
+        await self._kept.set_password(user.id, hashed, self._clock(), revoke_tokens=revoke_tokens)
         self._ended(user)
         log.info("the password of user %s was changed%s", user.name, REVOKED if revoke_tokens else "")
 
@@ -153,7 +153,8 @@ class Users:
         """Set the password, and end the user's sessions; raises LinkRefused, PasswordRefused."""
         user = await self.of_link(secret)
         hashed = await self._passwords.hashed(acceptable(password))
-        if not await self._kept.set_password(user.id, hashed, digest(secret), revoke_tokens=revoke_tokens):
+        now, link = self._clock(), digest(secret)
+        if not await self._kept.set_password(user.id, hashed, now, link, revoke_tokens=revoke_tokens):
             raise LinkRefused  # somebody else was faster
         self._ended(user)
         log.info("the password of user %s was set by a link%s", user.name, REVOKED if revoke_tokens else "")

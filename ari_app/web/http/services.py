@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ari_app.calls.registry import CallRegistry
     from ari_app.cluster.control import ClusterControl
     from ari_app.cluster.live_calls import LiveCalls
+    from ari_app.cluster.shared_settings import SharedPage
     from ari_app.doctor import Doctor
     from ari_app.lines.account_setup import AccountSetup
     from ari_app.lines.card_files import CardFiles
@@ -64,6 +65,7 @@ class Services:
     ami: AmiReports | None = None
     cluster: ClusterControl | None = None
     cluster_calls: LiveCalls | None = None
+    shared_page: SharedPage | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ari_app.bus import EventBus
-from ari_app.store.store import Store
+from ari_app.store.identities import IdentityRepository
 from ari_app.web.access.access import Access
 from ari_app.web.oidc.settings import OidcSettings
 from ari_app.web.oidc.users import OidcUsers
@@ -36,7 +36,6 @@ class Oidc:
 async def open_oidc(
     settings: OidcSettings,
     url: str,
-    store: Store,
     access: Access,
     bus: EventBus,
     clock: Callable[[], float],
@@ -45,7 +44,12 @@ async def open_oidc(
     """``url``: where the page is. Its libraries are loaded only now: most installations need none of them."""
     module = await asyncio.to_thread(importlib.import_module, "ari_app.web.oidc.provider")
     provider: Provider = module.Provider(settings, url + PLACE, clock, steady)
-    return Oidc(settings, url + PLACE, provider, OidcUsers(settings, store, access.users, bus, clock))
+    return Oidc(
+        settings,
+        url + PLACE,
+        provider,
+        OidcUsers(settings, IdentityRepository(access.shared), access.users, bus, clock),
+    )
 
 
 OIDC = web.AppKey("oidc", Oidc)

@@ -8,7 +8,6 @@ from typing import Any
 from ari_app.bus import EventBus
 from ari_app.i18n import message
 from ari_app.store.identities import Admitted, IdentityRepository, NameTaken, NotAdded
-from ari_app.store.store import Store
 from ari_app.store.users import LastAdministrator
 from ari_app.web.access.refusals import AccessRefused, LastAdministratorKept
 from ari_app.web.access.users import LONGEST_NAME, NAME, Users
@@ -51,10 +50,10 @@ class OidcUsers:
     """Lets those in whom the provider knows. ``clock`` gives Unix time."""
 
     def __init__(
-        self, settings: OidcSettings, store: Store, users: Users, bus: EventBus, clock: Callable[[], float]
+        self, settings: OidcSettings, kept: IdentityRepository, users: Users, bus: EventBus, clock: Callable[[], float]
     ) -> None:
         self._settings = settings
-        self._kept = IdentityRepository(store)
+        self._kept = kept
         self._users = users
         self._bus = bus
         self._clock = clock
