@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ari_app.cluster.devices import DEVICES
 from ari_app.cluster.engine_leases import LEASE_S
 from ari_app.described import Setting
 from ari_app.i18n import message
@@ -437,6 +438,16 @@ class ClusterSettings(_Section):
             example="10.0.0.1",
         ),
     ] = ""
+    devices: Annotated[
+        int,
+        Setting(
+            message("Machines that a line is signed in on"),
+            message(
+                "With a secret: a line that is signed in on fewer is signed in on others by itself. 1: on none. The "
+                "same on every machine."
+            ),
+        ),
+    ] = Field(DEVICES, ge=1)
     lease_s: Annotated[
         float,
         Setting(

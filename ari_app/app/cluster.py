@@ -22,6 +22,7 @@ from ari_app.calls.registry import CallRegistry
 from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.device_links import DeviceLinks
+from ari_app.cluster.devices import DEVICES, is_next
 from ari_app.cluster.duty import Always, ByLease, Duty
 from ari_app.cluster.engine_files import PURPOSE as FILES
 from ari_app.cluster.engine_files import EngineFiles
@@ -47,6 +48,7 @@ from ari_app.config import ClusterSettings, ConfigError
 from ari_app.lines.card_files import CardFiles
 from ari_app.lines.followed import FollowedSettings
 from ari_app.lines.installation import Installation
+from ari_app.lines.line_devices import LineDevices
 from ari_app.lines.lines import Lines
 from ari_app.lines.manager import LineManager
 from ari_app.lines.sign_ins import no_machine
@@ -83,6 +85,7 @@ class Cluster:
     bot: SharedBot | None = None
     page: SharedPage | None = None
     secret: str = field(default="", repr=False)
+    devices: int = DEVICES
 
     def link_devices(self, accept: AcceptLogin) -> AcceptLogin:
         """Have this machine's devices accept those of others; gives how theirs accept this machine's."""
@@ -95,6 +98,11 @@ class Cluster:
     def placers(self, app: str) -> OtherPlacers:
         """Those that place calls for phones of this machine; ``app`` is its Stasis application."""
         return MachinePlacers(self.control, app) if self.control else NoOtherPlacer()
+
+    def is_next(self, line: str) -> bool:
+        """Whether this machine is to be signed in now, as it has no device of a line yet; see `devices.is_next`."""
+        its = self.control
+        return its is not None and is_next(line, its.machine, its.members.all(), self.devices)
 
     def calls_elsewhere(self) -> dict[str, list[int]]:
         """The calls that other machines have on each line, by Telegram's ids of them; 0 for one that is not known."""
@@ -115,6 +123,13 @@ class Cluster:
         for share in (self.files.run, self.files.fetch):
             tasks.supervise(partial(share, files), "files of the cluster")
 
+    def begin_devices(self, tasks: GuardedTasks, devices: LineDevices) -> None:
+        """Have lines be signed in on as many machines as is set; they are loaded."""
+        if self.control:
+            tasks.supervise(devices.follow, "devices of the lines")
+        if self.control and self.secret:
+            tasks.supervise(devices.run, "sign-ins by itself")
+
     def begin(
         self,
         tasks: GuardedTasks,
@@ -122,6 +137,7 @@ class Cluster:
         registry: CallRegistry,
         lines: Lines,
         reached: Callable[[], tuple[str, ...]],
+        devices: LineDevices,
     ) -> None:
         """Tell the others from now on how this machine is, and leave its lines to them while it is drained.
 
@@ -135,10 +151,9 @@ class Cluster:
                 has_room = control.duty.is_able and registry.shortage is None
                 takes = tuple(number for number, line in lines.items() if has_room and line.online)
                 on_lines = telegram_ids(registry.live())
-                lines_held = control.duty.lines
-                return Member(
-                    control.machine, __version__, lines_held, calls, draining, fetches, takes, on_lines, reached()
-                )
+                held = control.duty.lines
+                said = (held, calls, draining, fetches, takes, on_lines, reached(), devices.words())
+                return Member(control.machine, __version__, *said)
 
             changed = asyncio.Event()
             tasks.supervise(partial(control.members.announce, own, changed), "word of this machine to the cluster")
@@ -244,7 +259,8 @@ async def open_cluster(
             asterisks = EngineSettings(engine.bucket("astergram-asterisks"), Cipher(secret))
             bucket = engine.bucket("astergram-card-files")
             files = EngineFiles(bucket, NatsObjects(engine, "astergram-card-files"), Cipher(secret, FILES))
-        yield Cluster(duty, claims, texts, limits, keypads, shared, files, asterisks, control, bot, page, secret)
+        its = shared, files, asterisks, control, bot, page, secret, settings.devices
+        yield Cluster(duty, claims, texts, limits, keypads, *its)
 
 
 def shared_page(engine: NatsEngine, secret: str) -> SharedPage:

@@ -1,4 +1,4 @@
-"""Makes the manager of the lines, and their lights; no line is at work yet."""
+"""Makes the manager of the lines, their lights, and their devices; no line is at work yet."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from ari_app.lines.card_files import CardFiles
 from ari_app.lines.factory import Accounts, LineFactory
 from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation
+from ari_app.lines.line_devices import LineDevices
 from ari_app.lines.manager import LineManager
 from ari_app.lines.shared_lines import LinesWithFiles
+from ari_app.store.lines import LineRepository
 from ari_app.tasks import GuardedTasks
 from ari_app.telegram.bot import Bot
 
 
 @dataclass(frozen=True)
 class LineParts:
-    """Who has them at work, and how they are."""
+    """Who has them at work, how they are, and on which machines they are signed in."""
 
     manager: LineManager
     statuses: StatusMonitor
     card_files: CardFiles
+    devices: LineDevices
 
     async def follow(self, installation: Installation, bot: Bot) -> None:
         """What is set for the whole installation has changed."""
@@ -78,5 +81,12 @@ def make_lines(
         accept=cluster.link_devices(accept),
         shared=LinesWithFiles(cluster.settings, cluster.files, calls.lines.__contains__),
     )
-    statuses = StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain)
-    return LineParts(manager, statuses, CardFiles(storage.store, shared=cluster.files))
+    devices = LineDevices(
+        calls.lines,
+        manager.sign_ins,
+        LineRepository(storage.store),
+        bus,
+        cluster.is_next if cluster.secret else None,
+    )
+    statuses = StatusMonitor(calls.lines, asterisk.ari, calls.bot, bus, calls.registry.drain, signed_out=devices.said)
+    return LineParts(manager, statuses, CardFiles(storage.store, shared=cluster.files), devices)

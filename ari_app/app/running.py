@@ -146,8 +146,9 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         if cluster.control:
             dead = dead_machines(cluster.control, asterisk.ari, settings.asterisk, media.pool)
             line_tasks.supervise(dead.run, "calls of machines that have died")
-        cluster.begin(line_tasks, bus, calls.registry, calls.lines, other_asterisks.reached)
+        cluster.begin(line_tasks, bus, calls.registry, calls.lines, other_asterisks.reached, lines.devices)
         await lines.manager.load()
+        cluster.begin_devices(line_tasks, lines.devices)
         cluster.begin_settings(line_tasks, lines.manager, storage.installation, lines.card_files)
         earlier.media_held.let_go()
         # Before a call is taken up: a run that fails then may leave its calls to the next one.

@@ -48,7 +48,7 @@ def _calls(found: list[dict[str, Any]]) -> Table:
 
 def _machines(found: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("Machine", "State", "Version", "Calls", "Holds", "Could take calls to"):
+    for column in ("Machine", "State", "Version", "Calls", "Holds", "Signed in", "Could take calls to"):
         table.add_column(column)
     for each in found["machines"]:
         name = f"{each['machine']} (this one)" if each["machine"] == found["machine"] else each["machine"]
@@ -56,6 +56,6 @@ def _machines(found: dict[str, Any]) -> Table:
         if not each["there"]:
             state = f"silent for {each['silent_s']:.0f} s"
         holds = [*each["lines"], *(["bot"] if each["bot"] else [])]
-        named = (escape(", ".join(its) or "-") for its in (holds, each["takes"]))
+        named = (escape(", ".join(its) or "-") for its in (holds, each["devices"], each["takes"]))
         table.add_row(name, state, each["version"], str(each["calls"]), *named)
     return table

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ari_app.bus import EventBus
 from ari_app.cluster.bucket import EngineAway
+from ari_app.cluster.devices import SIGNED_IN
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine_leases import EngineLeases
 from ari_app.cluster.members import SILENT_S, WORD_S, Member, Members, address_of
@@ -49,6 +50,11 @@ class ClusterControl:
     def machines(self) -> list[tuple[Member, float, bool]]:
         """Each machine, for how many seconds it has been silent, and whether it is there."""
         return [(member, silent_s, silent_s < SILENT_S) for member, silent_s in self.members.all()]
+
+    def signed_in(self, line: str) -> list[str]:
+        """The machines that are there and have a device of a line, by name."""
+        words = ((member, (member.devices or {}).get(line)) for member, _, is_there in self.machines() if is_there)
+        return [member.machine for member, word in words if word == SIGNED_IN]
 
     def others(self) -> dict[str, str]:
         """The address of each machine that is there, but for this one, by its name."""

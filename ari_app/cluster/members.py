@@ -40,7 +40,8 @@ class Member:
     """What a machine says of itself; ``lines``: the numbers of those whose leases it holds; ``bot``: whether it fetches
     what is meant for the bot; ``takes``: to which lines it could take a call now, whoever holds them; ``on_lines``: the
     calls that it has on each, by Telegram's ids of them, 0 for one whose id is not known (yet); ``reaches``: the
-    machines whose Asterisk it is connected to.
+    machines whose Asterisk it is connected to; ``devices``: a word of `ari_app.cluster.devices` for each of its lines,
+    None where an earlier version does not say.
     """
 
     machine: str
@@ -52,6 +53,7 @@ class Member:
     takes: tuple[str, ...] = ()
     on_lines: dict[str, tuple[int, ...]] = field(default_factory=dict)
     reaches: tuple[str, ...] = ()
+    devices: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class Members:
                     tuple(map(str, said.get("takes", ()))),
                     {str(line): tuple(map(int, calls)) for line, calls in said.get("on_lines", {}).items()},
                     tuple(map(str, said.get("reaches", ()))),
+                    None if (its := said.get("devices")) is None else {str(line): str(its[line]) for line in its},
                 )
                 known = self._heard.get(member.machine)
                 if known is None or known.revision != entry.revision:  # else a watch has begun anew

@@ -103,7 +103,10 @@ class Readiness:
 
 
 class StatusMonitor:
-    """The statuses of all lines, and since when they are what they are. ``clock`` gives Unix time."""
+    """The statuses of all lines, and since when they are what they are.
+
+    ``clock`` gives Unix time; ``signed_out``: what is known besides of a line that is not signed in, by its number.
+    """
 
     def __init__(
         self,
@@ -113,7 +116,9 @@ class StatusMonitor:
         bus: EventBus,
         drain: Drain | None = None,
         clock: Callable[[], float] = time.time,
+        signed_out: Callable[[str], Message | None] = lambda _: None,
     ) -> None:
+        self._signed_out = signed_out
         self._lines = lines
         self._ari = ari
         self._bot = bot
@@ -131,7 +136,7 @@ class StatusMonitor:
     def lights(self, line: Line) -> LineStatus:
         """A line's, now, without since when; where all lines are asked at once."""
         calls = drained_status() if self._drain.active else asterisk_status(self._ari)
-        return LineStatus(calls, account_status(line), bot_status(self._bot, line))
+        return LineStatus(calls, self._account(line), bot_status(self._bot, line))
 
     def shared(self) -> Mapping[str, StatusLight]:
         """What is so for all lines, by its name: Asterisk, whether calls are drained or not, and the bot itself."""
@@ -141,7 +146,12 @@ class StatusMonitor:
         """What is so for one line only, by its name: its account, and its chat with the bot."""
         shared = shared_bot_status(self._bot)
         bot = dialogue_status(self._bot, line) or shared if shared.colour is Colour.GREEN else None
-        return {"account": account_status(line), **({"bot": bot} if bot else {})}
+        return {"account": self._account(line), **({"bot": bot} if bot else {})}
+
+    def _account(self, line: Line) -> StatusLight:
+        light = account_status(line)
+        said = self._signed_out(line.number) if light.remedy is Remedy.SIGN_IN else None
+        return replace(light, sentence=said) if said else light
 
     def readiness(self) -> Readiness:
         """Whether calls can be taken, now."""

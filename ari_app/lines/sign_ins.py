@@ -74,6 +74,26 @@ class SignIns:
             case "machine":
                 return await signing.by_device(self._accept)
 
+    async def by_machine_alone(self, number: str) -> SignInView | None:
+        """Have another machine accept where nobody is at hand, see `SignIn.by_device_alone`.
+
+        None where somebody signs the line in. Raises as `begin`.
+        """
+        account = self._account_of(number)
+        async with self._beginning[number]:
+            if self.is_open(number):
+                return None
+            signing = await self._open(account)
+        await signing.by_device_alone(self._accept)
+        if self._sign_ins.get(number) is signing:
+            await self.adopted(number)
+        return signing.view
+
+    def is_open(self, number: str) -> bool:
+        """Whether one goes on."""
+        signing = self._sign_ins.get(number)
+        return signing is not None and signing.state not in OVER
+
     async def adopted(self, number: str) -> None:
         """Wait until a line that has been signed in goes on with its new session; at once where none has."""
         signing, run = self._sign_ins.get(number), self._runs.get(number)
@@ -102,8 +122,7 @@ class SignIns:
         number = account.number
         if begun := self._begun.get(number):
             await asyncio.wait({begun})  # whoever has asked for it may have gone away
-        signing = self._sign_ins.get(number)
-        if signing and signing.state not in OVER:
+        if (signing := self._sign_ins.get(number)) and self.is_open(number):
             return signing
         if run := self._runs.get(number):
             await asyncio.wait({run})  # it needs the same file

@@ -216,7 +216,10 @@ KINDS = (
         DATABASE,
         message("Until an administrator removes it"),
         message("Stays: an entry may be what keeps somebody from being called. It is found; remove it by hand."),
-        tables=(Table("lines", "settings", "number"), Table("card_files", "name content", "line kind type put_at")),
+        tables=(
+            Table("lines", "settings", "number had_device"),
+            Table("card_files", "name content", "line kind type put_at"),
+        ),
     ),
     DataKind(
         "audit",

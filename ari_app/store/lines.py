@@ -37,6 +37,22 @@ class LineRepository:
 
         await self.store.run(write)
 
+    async def had_device(self) -> set[str]:
+        """The lines that this machine has had a device of, or was asked for the password of one."""
+
+        def read(db: Database) -> set[str]:
+            return {row["number"] for row in db.table("lines").rows_where("had_device = 1")}
+
+        return await self.store.run(read)
+
+    async def has_device(self, number: str) -> None:
+        """From now on it is one of these."""
+
+        def write(db: Database) -> None:
+            db.execute("UPDATE lines SET had_device = 1 WHERE number = ?", [number])
+
+        await self.store.run(write)
+
     async def remove(self, number: str) -> None:
         """Forget a line, and what belongs to it."""
 

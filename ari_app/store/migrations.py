@@ -242,6 +242,11 @@ def shared_access(db: Database) -> None:
     db.table("users").add_column("kept_session", str, not_null_default="")
 
 
+def line_devices(db: Database) -> None:
+    """Which lines this machine has signed in, or was to."""
+    db.table("lines").add_column("had_device", int, not_null_default=0)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -268,4 +273,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     passkeys,
     shared_calls,
     shared_access,
+    line_devices,
 )

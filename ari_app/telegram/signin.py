@@ -169,6 +169,24 @@ class SignIn:
         """Have another device of the account accept; where none does, the QR code stays, for who can scan it."""
         return await self._run(partial(self._show_qr, accept))
 
+    async def by_device_alone(self, accept: AcceptLogin) -> SignInView:
+        """The same where nobody is at hand: it ends, unless it has led to a session, or only the password is missing.
+
+        Somebody may go on with it meanwhile: then it is theirs.
+        """
+        await self.by_device(accept)
+        watching = self._qr
+        if watching and not self._view.error:
+            await asyncio.wait({watching}, timeout=self._timers.accepted_s)
+        async with self._lock:
+            if self._qr is watching and self.state in (SignInState.IDLE, SignInState.QR_SHOWN):
+                await self._stop_qr()
+                said = self._view.error or message(
+                    "Another device has accepted this one, and Telegram has not signed it in."
+                )
+                self._become(SignInState.ENDED, error=said, refusal=self._view.refusal)
+            return self.view
+
     async def cancel(self) -> SignInView:
         """End it; nothing of it is kept, here or at Telegram."""
         async with self._lock:

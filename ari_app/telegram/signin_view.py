@@ -13,6 +13,8 @@ CODE_EXPIRED = "PHONE_CODE_EXPIRED"
 ANSWER_S = 15.0
 IDLE_S = 600.0
 QR_RENEWALS = 19  # a QR code is good for 30 s: ten minutes
+ACCEPTED_S = 45.0
+"""For what another device has accepted to lead to something: a token is good for 30 s, and then Telegram is asked."""
 QR_LEAST_S = 5.0  # so that a wrong clock here does not make a request of every moment
 
 WAYS: dict[type, str] = {
@@ -57,6 +59,7 @@ class SignInTimers:
     connect_s: float = CONNECT_S
     answer_s: float = ANSWER_S
     idle_s: float = IDLE_S
+    accepted_s: float = ACCEPTED_S
     qr_least_s: float = QR_LEAST_S
     qr_renewals: int = QR_RENEWALS
 

@@ -32,7 +32,7 @@ ORPHAN_S = 5.0
 KEYPAD_GOES_S = HOLD_S + ORPHAN_S + 60.0
 DEMO_S = 300.0
 AUTO_ANSWER = "Call us!"
-NEW_LINE = "+79990000007"
+NEW_LINE, WITH_PASSWORD = "+79990000007", "+79990000008"
 SECRET = "of the two machines only"
 FETCHES = "this machine fetches what is meant for it now"
 DIALPLAN = """\
@@ -370,6 +370,46 @@ async def test_a_machine_signs_a_line_in_by_another_one(scene: Any, tmp_path: Pa
         assert len(await b.live()) == 1
     for each in (a, b):
         assert SECRET not in each.program.log.read_text()
+
+
+async def test_a_line_that_is_signed_in_on_one_machine_is_signed_in_on_the_other_by_itself(scene: Any) -> None:
+    set_stage, _, a, b = scene
+    telegram = set_stage.telegram
+    telegram.add_user(NEW_LINE, "New")
+    telegram.add_user(WITH_PASSWORD, "Safe", password=SECRET)
+    async with program(a.settings) as on_a, program(b.settings) as on_b:
+        for line in (NEW_LINE, WITH_PASSWORD):
+            signing = f"/lines/{line}/sign-in"
+            await on_a.ask("POST", "/lines", {"number": line})
+            await on_a.ask("POST", signing, {"way": "code"})
+            found = await on_a.ask("POST", f"{signing}/code", {"code": telegram.login_code(line)})
+            if found["state"] == "password needed":
+                await on_a.ask("POST", f"{signing}/password", {"password": SECRET})
+        while (await signed_in(b, NEW_LINE)) != ["a", "b"]:  # noqa: ASYNC110 - no event is at hand
+            await asyncio.sleep(0.1)
+        assert "Astergram on b" in json.dumps(await on_a.ask("GET", f"/lines/{NEW_LINE}/setup"))
+
+        # Only the password is asked for.
+        while (await account_of(b, WITH_PASSWORD)).count("two-step password") == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert (await on_b.ask("GET", signing))["state"] == "password needed"
+        await on_b.ask("POST", f"{signing}/password", {"password": SECRET})
+        while (await signed_in(a, WITH_PASSWORD)) != ["a", "b"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert await account_of(b, WITH_PASSWORD) == "Connected to Telegram."
+
+
+async def account_of(machine: Machine, line: str) -> str:
+    """What the light of a line's account says on a machine."""
+    async with program(machine.settings) as api:
+        return str((await api.ask("GET", f"/lines/{line}"))["lights"]["client"]["sentence"])
+
+
+async def signed_in(machine: Machine, line: str) -> list[str]:
+    """On which machines a line is signed in, as one of them knows."""
+    async with program(machine.settings) as api:
+        machines = (await api.ask("GET", "/cluster"))["machines"]
+    return [each["machine"] for each in machines if line in each["devices"]]
 
 
 async def test_what_is_set_on_one_machine_is_set_on_both(scene: Any) -> None:

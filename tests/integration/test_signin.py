@@ -109,6 +109,62 @@ async def test_where_no_device_accepts_the_qr_code_stays(telegram: LocalTelegram
         await signin.becomes(SignInState.SIGNED_IN)
 
 
+async def not_accepted(number: str, token: bytes) -> None:
+    raise NotAccepted(message("Nobody is there."))
+
+
+async def test_where_nobody_is_at_hand_no_qr_code_stays(telegram: LocalTelegram, account: Account) -> None:
+    async with Watched(account) as signin:
+        view = await signin.by_device_alone(not_accepted)
+        assert (view.state, view.refusal, str(view.error)) == (SignInState.ENDED, "NOT_ACCEPTED", "Nobody is there.")
+        assert await signin.over() is SignInState.ENDED
+
+
+@pytest.mark.parametrize("password", [False, True], ids=["", "password"])
+async def test_by_a_device_while_nobody_is_at_hand(telegram: LocalTelegram, account: Account, password: bool) -> None:
+    if password:
+        with_password(telegram)
+
+    async def accept(number: str, token: bytes) -> None:
+        await Session(ours.client).invoke(functions.auth.AcceptLoginTokenRequest(token))
+
+    async with device(telegram, LINE, PASSWORD if password else None) as ours, Watched(account) as signin:
+        view = await signin.by_device_alone(accept)
+        assert view.state is (SignInState.PASSWORD_NEEDED if password else SignInState.SIGNED_IN)
+        if password:
+            assert (await signin.password(PASSWORD)).state is SignInState.SIGNED_IN
+
+
+async def test_what_is_accepted_and_leads_to_nothing_ends(telegram: LocalTelegram, account: Account) -> None:
+    async def accept(number: str, token: bytes) -> None:
+        """As where the other machine believes that it has."""
+
+    async with Watched(account, SignInTimers(accepted_s=0.1)) as signin:
+        view = await signin.by_device_alone(accept)
+        assert view.state is SignInState.ENDED
+        assert "Telegram has not signed it in" in str(view.error)
+
+
+async def test_who_takes_it_over_meanwhile_goes_on(telegram: LocalTelegram, account: Account) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def accept(number: str, token: bytes) -> None:
+        asked.set()
+        await answer.wait()
+        await not_accepted(number, token)
+
+    async with Watched(account) as signin:
+        alone = asyncio.create_task(signin.by_device_alone(accept))
+        await asked.wait()
+        code = asyncio.create_task(signin.send_code())
+        await asyncio.sleep(0)  # it waits for its turn
+        answer.set()
+        await alone
+        await code
+        assert signin.state is SignInState.CODE_SENT
+        assert (await signin.code(telegram.login_code(LINE))).state is SignInState.SIGNED_IN
+
+
 async def test_by_code(telegram: LocalTelegram, account: Account) -> None:
     async with SignIn(account) as signin:
         assert signin.view.state is SignInState.IDLE

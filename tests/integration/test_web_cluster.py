@@ -19,12 +19,13 @@ from ari_app.cli import cluster as cli_cluster
 from ari_app.cli.parser import parse
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.control import MoveRefused
+from ari_app.cluster.devices import SIGNED_IN, WANTED
 from ari_app.cluster.live_calls import MachineCall, MachineCalls
 from ari_app.cluster.members import Member
 from ari_app.i18n import message
 from ari_app.lines.settings import LineSettings
 from tests.integration.web_helpers import Site, program, signed_in, site, user
-from tests.integration.web_lines import LINE
+from tests.integration.web_lines import LINE, ManyLines
 
 
 class TwoMachines:
@@ -38,10 +39,13 @@ class TwoMachines:
 
     def machines(self) -> list[tuple[Member, float, bool]]:
         return [
-            (Member("a", "1.0", (LINE,), 2, draining=True, bot=True), 0.4, True),
-            (Member("b", "1.0", (LINE,), bot=True, takes=(LINE,)), 62.0, False),
-            (Member("c", "1.0", takes=(LINE,)), 0.4, True),
+            (Member("a", "1.0", (LINE,), 2, draining=True, bot=True, devices={LINE: SIGNED_IN}), 0.4, True),
+            (Member("b", "1.0", (LINE,), bot=True, takes=(LINE,), devices={LINE: SIGNED_IN}), 62.0, False),
+            (Member("c", "1.0", takes=(LINE,), devices={LINE: WANTED}), 0.4, True),
         ]
+
+    def signed_in(self, line: str) -> list[str]:
+        return ["a", "b"]
 
     async def move(self, line: str, machine: str) -> None:
         if machine != "b":
@@ -70,9 +74,10 @@ async def test_which_machines_there_are(tmp_path: Path, capsys: pytest.CaptureFi
     async with site(tmp_path, cluster=TwoMachines()) as page, signed_in(page), api_of(socket_of(page)) as api:
         await cli_cluster.run(parse(["cluster"]), api)
         lines = capsys.readouterr().out.splitlines()
-        assert lines[1].split() == ["a", "(this", "one)", "draining", "1.0", "2", f"{LINE},", "bot", "-"]
-        assert lines[2].split() == ["b", "silent", "for", "62", "s", "1.0", "0", "-", "-"], "what it held is another's"
-        assert lines[3].split() == ["c", "there", "1.0", "0", "-", LINE]
+        assert lines[1].split() == ["a", "(this", "one)", "draining", "1.0", "2", f"{LINE},", "bot", LINE, "-"]
+        silent = ["b", "silent", "for", "62", "s", "1.0", "0", "-", LINE, "-"]
+        assert lines[2].split() == silent, "what it held is another's, and its device is its own"
+        assert lines[3].split() == ["c", "there", "1.0", "0", "-", "-", LINE]
 
 
 async def test_nats_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,6 +115,16 @@ async def test_the_overview_shows_the_machines(tmp_path: Path) -> None:
     async with site(tmp_path / "alone") as page, signed_in(page) as admin:
         assert "Machines" not in (await admin.get("/")).text
         assert not (await admin.get("/overview/cluster")).text.strip()
+
+
+async def test_the_page_of_a_line_shows_where_it_is_signed_in(tmp_path: Path) -> None:
+    lines = ManyLines(1)
+    (number,) = lines.lines
+    async with site(tmp_path, cluster=TwoMachines(), lines=lines, statuses=lines) as page, signed_in(page) as admin:
+        for path in ("", "/now"):
+            assert "Signed in on: a, b" in (await admin.get(f"/lines/{number}{path}")).text
+    async with site(tmp_path / "alone", lines=lines, statuses=lines) as page, signed_in(page) as admin:
+        assert "Signed in on" not in (await admin.get(f"/lines/{number}")).text
 
 
 async def test_a_line_is_moved_on_the_overview(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from ari_app.bus import BusEvent, EventBus
 from ari_app.cluster.control import MOVE_AGAIN_S, MOVE_S, ClusterControl, MoveRefused
+from ari_app.cluster.devices import GONE_S, SIGNED_IN, WANTED, is_next
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine import NatsEngine
 from ari_app.cluster.engine_leases import EngineLeases, Owner
@@ -44,6 +45,7 @@ class Machine:
     calls: int = 0
     reaches: tuple[str, ...] = ()
     ready: bool = True
+    devices: dict[str, str] = field(default_factory=dict)
 
     def has_calls(self, *calls: int) -> None:
         self.on_lines = {LINE: calls}
@@ -74,8 +76,8 @@ def machine(name: str, buckets: tuple[Engine, Engine], tasks: GuardedTasks) -> M
     its = Machine(way, control, {}, asyncio.Event(), [])
 
     def word() -> Member:
-        takes, reaches = (LINE,), its.reaches
-        return Member(name, "1.0", duty.lines, its.calls, takes=takes, on_lines=its.on_lines, reaches=reaches)
+        said = (False, False, (LINE,), its.on_lines, its.reaches, its.devices)
+        return Member(name, "1.0", duty.lines, its.calls, *said)
 
     its.tasks = [
         tasks.supervise(leases.watch, "leases"),
@@ -122,6 +124,21 @@ def test_one_that_dies_is_seen_to_be_away() -> None:
             silent_s = b.control.members.silent_s("a")
             assert silent_s and silent_s >= SILENT_S and b.control.members.silent_s("z") is None
             await b.holds()
+
+    run(scene)
+
+
+def test_where_a_line_is_signed_in_is_known_to_all() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c):
+            a.devices, b.devices, c.devices = {LINE: SIGNED_IN}, {LINE: WANTED}, {LINE: SIGNED_IN, "+1": SIGNED_IN}
+            await asyncio.sleep(2 * WORD_S)
+            assert b.control.signed_in(LINE) == ["a", "c"]
+            assert not is_next(LINE, "b", b.control.members.all(), 2)
+            await c.dies()
+            await asyncio.sleep(GONE_S + WORD_S)
+            assert b.control.signed_in(LINE) == ["a"] and b.control.signed_in("+1") == []
+            assert is_next(LINE, "b", b.control.members.all(), 2)
 
     run(scene)
 
@@ -235,17 +252,19 @@ def test_what_another_version_says_is_left_alone() -> None:
             way = cast(WayToEngine, a.control.members.bucket)
             earlier = b'{"machine": "y", "version": "1", "lines": [], "calls": 0, "draining": false}'
             wrong = earlier.replace(b"{", b'{"on_lines": [1], ').replace(b'"y"', b'"w"')
-            others = (
+            others: tuple[tuple[str, bytes], ...] = (
                 ("machine.z", b'{"machine": "z"}'),
                 ("machine.w", wrong),
                 ("move.1", b"[]"),
                 ("other", b'{"x": 1}'),
             )
+            others += (("machine.v", earlier.replace(b"{", b'{"devices": [1], ').replace(b'"y"', b'"v"')),)
             for key, value in (("machine.y", earlier), *others):
                 await way.write(key, value, 0)
             await asyncio.sleep(2 * WORD_S)
             assert set(seen(a)) == {"a", "y"}
             assert not a.control.members.others_take("a", LINE), "y does not say so"
+            assert not is_next(LINE, "a", [*a.control.members.all(), (Member("b", devices={LINE: SIGNED_IN}), 0.0)], 2)
 
     run(scene)
 

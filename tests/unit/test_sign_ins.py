@@ -205,6 +205,31 @@ async def test_two_begin_at_once(world: World) -> None:
     await signs_in(world)
 
 
+async def test_nobody_is_disturbed_by_a_sign_in_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[Any]()
+
+    async def by_device_alone(self: FakeSignIn, accept: Any) -> Any:
+        asked.append(accept)
+        self._become(SignInState.SIGNED_IN)
+        return self.view
+
+    async def code_sent(self: FakeSignIn) -> Any:
+        self._become(SignInState.CODE_SENT)
+        return self.view
+
+    monkeypatch.setattr(FakeSignIn, "by_device_alone", by_device_alone)
+    monkeypatch.setattr(FakeSignIn, "send_code", code_sent)
+    await world.sign_ins.begin(LINE, "code")
+    assert world.sign_ins.is_open(LINE)
+    assert await world.sign_ins.by_machine_alone(LINE) is None
+    assert not asked and world.signing.state is SignInState.CODE_SENT
+    await world.sign_ins.cancel(LINE)
+    async with asyncio.timeout(PATIENCE_S):
+        view = await world.sign_ins.by_machine_alone(LINE)
+    assert view and view.state is SignInState.SIGNED_IN
+    assert asked and world.adopted == 1
+
+
 async def test_beginning_again_while_the_last_one_is_cleared_away(world: World) -> None:
     """It waits: the file that the new one needs is still held."""
     cleared = asyncio.Event()

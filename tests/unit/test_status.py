@@ -115,6 +115,22 @@ async def test_a_bot_whose_keypad_shows_needs_no_dialogue(monkeypatch: pytest.Mo
     assert not known.open
 
 
+async def test_what_is_known_of_a_line_that_is_not_signed_in_stands_in_its_status() -> None:
+    ari, bus = SimpleNamespace(state=ConnectionState.CONNECTED, refusal=None), EventBus()
+    known = message("Another machine is asked.")
+    its_bot = bot(BotState.READY)
+    monitor = StatusMonitor({}, ari, its_bot, bus, signed_out=lambda _: known)  # type: ignore[arg-type]
+    for state, api_id, said in (
+        (LineState.SIGNED_OUT, 1, known),
+        (LineState.SIGNED_OUT, 0, SAID),
+        (LineState.READY, 1, SAID),
+        (LineState.CONNECTING, 1, SAID),
+    ):
+        light = monitor.lights(line(state, api_id=api_id, number="+1")).account
+        assert light.sentence == said
+        assert (light.colour is Colour.RED) is (state is LineState.SIGNED_OUT)
+
+
 async def test_a_line_says_that_it_takes_no_calls_while_astergram_is_drained() -> None:
     bus, number = EventBus(), "+79990000001"
     drain = Drain(bus)

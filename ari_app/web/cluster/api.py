@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.control import ClusterControl, MoveRefused
+from ari_app.cluster.devices import SIGNED_IN
 from ari_app.cluster.live_calls import LiveCalls, MachineCall
 from ari_app.i18n import Message, message
 from ari_app.lines.settings import NoSuchLine
@@ -39,6 +40,7 @@ class MachineAnswer(BaseModel):
     bot: bool = Field(description="Whether it fetches what is meant for the bot.")
     takes: list[str] = Field(description="The numbers of the lines to which it could take a call now.")
     places_for: list[str] = Field(description="The machines for whose phones it can place calls, by their Asterisk.")
+    devices: list[str] = Field(description="The numbers of the lines that are signed in on it.")
 
 
 class ClusterAnswer(BaseModel):
@@ -108,6 +110,7 @@ async def get_cluster(asked: Asked) -> ClusterAnswer:
             bot=member.bot and is_there,
             takes=list(member.takes) if is_there else [],
             places_for=list(member.reaches) if is_there else [],
+            devices=[line for line, word in (member.devices or {}).items() if word == SIGNED_IN],
         )
         for member, silent_s, is_there in its.machines()
     ]

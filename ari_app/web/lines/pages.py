@@ -84,13 +84,19 @@ async def add(request: web.Request) -> web.StreamResponse:
 @routes.get(LINE)
 async def line(request: web.Request) -> web.StreamResponse:
     """One line."""
-    return render_line(request, "lines/line.html")
+    return render_line(request, "lines/line.html", machines=_machines(request))
 
 
 @routes.get(LINE + "/now")
 async def line_now(request: web.Request) -> web.StreamResponse:
     """The part of its page that changes."""
-    return render_line(request, "lines/line_now.html")
+    return render_line(request, "lines/line_now.html", machines=_machines(request))
+
+
+def _machines(request: web.Request) -> list[str]:
+    """Where it is signed in; nothing where this is the only machine."""
+    cluster = services(request).cluster
+    return cluster.signed_in(number_of(request)) if cluster else []
 
 
 @routes.get(LINE + "/pauses")
