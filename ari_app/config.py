@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from ari_app.cluster.devices import DEVICES
 from ari_app.cluster.engine_leases import LEASE_S
+from ari_app.cluster.patterns import MACHINE, SERVER
 from ari_app.described import Setting
 from ari_app.i18n import message
 from ari_app.lines.retention import (
@@ -394,7 +395,7 @@ class ClusterSettings(_Section):
     """The same lines on several machines (docs/cluster.md); without this section there is one."""
 
     servers: Annotated[
-        list[Annotated[str, Field(pattern=r"^(nats|tls)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$")]],
+        list[Annotated[str, Field(pattern=SERVER)]],
         Setting(
             message("NATS servers"),
             message("With JetStream, each as nats://HOST:PORT or tls://HOST:PORT. One, or three."),
@@ -406,7 +407,7 @@ class ClusterSettings(_Section):
     machine: Annotated[
         str,
         Setting(message("Name of this machine"), message("Another one on each machine."), example="pbx-1"),
-    ] = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    ] = Field(pattern=MACHINE)
     secret: Annotated[
         Annotated[SecretStr, Field(min_length=SECRET_LEAST)] | None,
         Setting(

@@ -209,6 +209,7 @@ NOT_RUN = {
     r"(\./)?scripts/(demo|test|soak|bench|coverage|setup|release|build-deb|check)\b.*|PYTHON=.*|\.venv/bin/.*": (
         "for developers, and long; each has tests of its own, or is what runs the tests"
     ),
+    r"astergram join .*": "takes NATS servers: tests/integration/test_join.py runs it",
     r"astergram cluster.*": "takes NATS servers and two machines; tests/e2e/test_two_machines.py has them",
     r"git push .*": "takes a repository elsewhere",
     r"(systemctl|journalctl|systemd-analyze) .*|.*; reboot": (

@@ -53,6 +53,10 @@ def _commands(name: str) -> tuple[Mapping[str, Command], tuple[type[Exception], 
         from ari_app.cli import local as cli_local
 
         return cli_local.COMMANDS, cli_local.FAILURES
+    if name == "join":
+        from ari_app.cli import join as cli_join
+
+        return cli_join.COMMANDS, cli_join.FAILURES
     from ari_app.cli import api as cli_api
 
     return cli_api.COMMANDS, cli_api.FAILURES

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from ari_app import __version__
 from ari_app.cli import complete as cli_complete
+from ari_app.cluster import patterns
 from ari_app.suggest import did_you_mean
 
 MOST_CALLS = 100
@@ -132,6 +133,7 @@ def parser() -> Parser:
     way.add_argument("--limit", type=_up_to(LONGEST_DRAIN_S), metavar="SECONDS", help="wait no longer than that")
     way.add_argument("--cancel", action="store_true", help="take calls again")
     _cluster(add)
+    _join(add)
     add("ready", "whether calls can be taken; exit status 1 where they can't", "ready", json=True)
     add("metrics", "print the figures for Prometheus", "metrics")
     add("doctor", "look for what keeps calls from working, and say what to do", "doctor", "doctor --json", json=True)
@@ -283,6 +285,25 @@ def _cluster(add: "_Adder") -> None:
     _configured(move, argparse.SUPPRESS)
     _completed(move.add_argument("number", metavar="NUMBER", help="the line's number"), cli_complete.numbers)
     move.add_argument("machine", metavar="MACHINE", help="the name of a machine that `astergram cluster` shows")
+
+
+def _join(add: "_Adder") -> None:
+    join = add(
+        "join",
+        "make this a machine of a cluster, its first one or the next",
+        "join nats://10.0.0.1:4222",
+        "join nats://10.0.0.1:4222 --user astergram --machine pbx-2    # asks for the password",
+    )
+    join.add_argument(
+        "servers", nargs="+", type=_nats_server, metavar="SERVER", help="nats://HOST:PORT or tls://HOST:PORT"
+    )
+    join.add_argument(
+        "--machine",
+        type=_matching(patterns.MACHINE, "no name of letters, digits, - and _, 40 at most"),
+        metavar="NAME",
+        help="what to call this machine; without it, as the machine calls itself",
+    )
+    join.add_argument("--user", default="", metavar="NAME", help="of NATS, if it has users; the password is asked for")
 
 
 def _calls(commands: Any) -> None:
@@ -615,6 +636,13 @@ def _matching(pattern: str, otherwise: str) -> Callable[[str], str]:
         return text
 
     return given
+
+
+def _nats_server(text: str) -> str:
+    if not re.fullmatch(patterns.SERVER, text, re.ASCII):  # it may have a password in it, and is not repeated
+        said = "a server is nats://HOST:PORT or tls://HOST:PORT; a user is named with --user, the password is asked for"
+        raise argparse.ArgumentTypeError(said)
+    return text
 
 
 def _up_to(most: int) -> Callable[[str], int]:

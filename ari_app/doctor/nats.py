@@ -24,14 +24,18 @@ _LEADER = message("More than half of the servers have to run and reach each othe
 
 async def servers(here: Surroundings) -> list[Finding]:
     """A finding for each server, and one for what is wrong with them together; nothing without a cluster."""
-    nats = here.nats
-    if nats is None:
+    if here.nats is None:
         return []
-    found = await asyncio.gather(*(_server(url, nats) for url in nats.servers))
-    return [*found, *_together(nats)]
+    return [*await each_server(here.nats), *together(here.nats)]
 
 
-def _together(nats: NatsServers) -> list[Finding]:
+async def each_server(nats: NatsServers) -> list[Finding]:
+    """A finding for each."""
+    return list(await asyncio.gather(*(_server(url, nats) for url in nats.servers)))
+
+
+def together(nats: NatsServers) -> list[Finding]:
+    """What is wrong with them together."""
     count = len(nats.servers)
     findings = []
     if count == 1:
