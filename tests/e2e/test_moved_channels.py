@@ -51,6 +51,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Any]:
                     "lease_s": LEASE_S,
                     "secret": SECRET,
                     "asterisk_url": url,
+                    "devices": 1,
                 },
             )
             machines.append(Machine(name, configuration, tmp_path))
