@@ -94,8 +94,9 @@ async def test_an_earlier_holder_is_not_named_for_one_that_has_not_written_its_n
 ) -> None:
     """Its process is gone, or another one has its pid by now."""
     with held(tmp_path, "run"):
-        pid = os.getppid() if reused else await ended_pid()
-        (tmp_path / LOCK).write_text(json.dumps(name_of(tmp_path) | {"pid": pid}))
+        its = name_of(tmp_path)
+        earlier = {"began": its["began"] - 1} if reused else {"pid": await ended_pid()}
+        (tmp_path / LOCK).write_text(json.dumps(its | earlier))
         with pytest.raises(StateHeld, match="another Astergram works on"), held(tmp_path, "run"):
             pass
 
