@@ -145,7 +145,7 @@ async def sandbox(tmp_path: Path, asterisk_tree: Tree) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
+def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree, caplog: pytest.LogCaptureFixture) -> PlayMaker:
     """Makes a stage with Astergram on it, and sees to it that nothing is left of either."""
 
     @asynccontextmanager
@@ -161,7 +161,7 @@ def play(tmp_path: Path, flows: list[Call], asterisk_tree: Tree) -> PlayMaker:
         ami_proxy: TcpProxy | None = None,
         **sections: Any,
     ) -> AsyncIterator[Play]:
-        logging.getLogger("ari_app").setLevel(logging.INFO)
+        caplog.set_level(logging.INFO, "ari_app")
         before = Before()
         async with stage(
             tmp_path, timers=timers, dialplan=dialplan, people=people, tree=asterisk_tree, without=without

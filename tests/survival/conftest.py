@@ -150,14 +150,16 @@ def machine(tmp_path: Path) -> Iterator[Lateness]:
 
 
 @pytest.fixture
-def supervised(tmp_path: Path, asterisk_tree: Tree, machine: Lateness) -> SupervisedMaker:
+def supervised(
+    tmp_path: Path, asterisk_tree: Tree, machine: Lateness, caplog: pytest.LogCaptureFixture
+) -> SupervisedMaker:
     """Makes a stage, and sees to it that nothing is left in Asterisk or of media processes."""
 
     @asynccontextmanager
     async def made(
         *, dialplan: str = "", people: Mapping[str, str] | None = None, ari: Proxy | None = None, **sections: Any
     ) -> AsyncIterator[Supervised]:
-        logging.getLogger("ari_app").setLevel(logging.INFO)
+        caplog.set_level(logging.INFO, "ari_app")
         async with stage(tmp_path, tree=asterisk_tree, dialplan=dialplan, people=people) as set_stage:
             if ari:  # between Astergram and Asterisk's HTTP server
                 ari.target_port = set_stage.asterisk.http_port

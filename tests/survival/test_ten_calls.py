@@ -135,9 +135,9 @@ async def ended_rows(api: Api, limit: int = 50) -> list[dict[str, Any]]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("transport", ["rtp", WEBSOCKET])
 async def test_ten_calls_go_on_with_the_next_controller(
-    tmp_path: Path, asterisk_tree: Tree, transport: str, machine: Lateness
+    tmp_path: Path, asterisk_tree: Tree, transport: str, machine: Lateness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("ari_app").setLevel(logging.INFO)
+    caplog.set_level(logging.INFO, "ari_app")
     (tmp_path / "stage").mkdir()
     async with ten(tmp_path, asterisk_tree) as them:
         asterisk = them.stage.asterisk
