@@ -56,7 +56,7 @@ class CallRecord:
     def to_answer_s(self) -> float | None:
         """From the first ring until the answer."""
         found = self.milestones.to_answer_s(Direction(self.call.direction))
-        return self.call.to_answer_s if found is None else found  # the milestones may be on another machine
+        return self.call.to_answer_s if found is None and self.call.machine else found  # whose milestones may be there
 
     @property
     def to_audio_s(self) -> float | None:
