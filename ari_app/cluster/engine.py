@@ -120,6 +120,24 @@ class NatsEngine:
         self.trouble = said
         return said
 
+    @asynccontextmanager
+    async def asked(self, what: str, lost: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
+        """Whatever goes wrong with the engine inside is EngineAway, but for a Conflict.
+
+        ``what`` is asked for; ``lost`` is called where the servers have it no more.
+        """
+        try:
+            with cancellation_kept():
+                yield
+        except Conflict:
+            raise
+        except Exception as error:
+            if isinstance(error, NotFoundError | NoStreamResponseError):
+                lost()
+            raise EngineAway(f"{what}: {self.fails(error)}") from error
+        else:
+            self.answers()
+
     async def keep_connected(self) -> None:
         """Connect, and again whenever the servers have ended the connection, until cancelled."""
         failures = 0
@@ -197,7 +215,7 @@ class NatsBucket:
 
     async def read(self, key: str) -> KeyEntry | None:
         """What the leader has, or one that does not know yet that it is none any more. Raises EngineAway."""
-        async with self._asked(), asyncio.timeout(ASK_S):
+        async with self._engine.asked(self._name, self._lost), asyncio.timeout(ASK_S):
             bucket = await self._open()
             try:
                 its = await bucket.get(key)
@@ -208,7 +226,7 @@ class NatsBucket:
 
     async def write(self, key: str, value: bytes, last: int) -> int:
         """Write over the revision ``last``, 0 for none; the new one. Raises Conflict, EngineAway."""
-        async with self._asked(), asyncio.timeout(ASK_S):
+        async with self._engine.asked(self._name, self._lost), asyncio.timeout(ASK_S):
             bucket = await self._open()
             try:
                 return await (bucket.update(key, value, last) if last else bucket.create(key, value))
@@ -218,7 +236,7 @@ class NatsBucket:
     async def watch(self, quiet_s: float) -> AsyncIterator[KeyEntry]:
         """What each key has, then each change, until there is none for ``quiet_s`` seconds. Raises EngineAway."""
         # Bounded by nats-py itself: a watch that is cancelled while it begins would stay for good.
-        async with self._asked():
+        async with self._engine.asked(self._name, self._lost):
             watcher: Any = await (await self._open()).watchall()  # its methods have no types
         try:
             while True:
@@ -234,20 +252,8 @@ class NatsBucket:
             with suppress(Exception):  # where the connection is gone, the server has forgotten it
                 await watcher.stop()
 
-    @asynccontextmanager
-    async def _asked(self) -> AsyncIterator[None]:
-        """Whatever goes wrong with the engine inside is EngineAway."""
-        try:
-            with cancellation_kept():
-                yield
-        except Conflict:
-            raise
-        except Exception as error:
-            if isinstance(error, NotFoundError | NoStreamResponseError):  # the servers have lost it
-                self._opened = None
-            raise EngineAway(f"{self._name}: {self._engine.fails(error)}") from error
-        else:
-            self._engine.answers()
+    def _lost(self) -> None:
+        self._opened = None
 
     async def _open(self) -> KeyValue:
         client = await self._engine.connection()

@@ -13,13 +13,11 @@ from contextlib import asynccontextmanager, suppress
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.errors import BucketNotFoundError, NoStreamResponseError, NotFoundError, ObjectNotFoundError
+from nats.js.errors import BucketNotFoundError, NotFoundError, ObjectNotFoundError
 from nats.js.object_store import OBJ_CHUNKS_PRE_TEMPLATE, OBJ_META_PRE_TEMPLATE, OBJ_STREAM_TEMPLATE, ObjectStore
 
-from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.engine import NatsEngine
 from ari_app.cluster.messenger import ASK_S
-from ari_app.tasks import cancellation_kept
 
 WHOLE_S = 30.0
 """For all pieces of an object; each is acknowledged, and a server that syncs each to its disk takes 10 to 50 ms."""
@@ -80,18 +78,13 @@ class NatsObjects:
     @asynccontextmanager
     async def _asked(self, within_s: float) -> AsyncIterator[tuple[JetStreamContext, ObjectStore]]:
         """Whatever goes wrong with the engine inside is EngineAway."""
-        try:
-            with cancellation_kept():
-                async with asyncio.timeout(within_s):
-                    client = await self._engine.connection()
-                    stream = client.jetstream(timeout=ASK_S)
-                    yield stream, await self._open(client, stream)
-        except Exception as error:
-            if isinstance(error, NotFoundError | NoStreamResponseError):  # the servers have lost it
-                self._opened = None
-            raise EngineAway(f"{self._name}: {self._engine.fails(error)}") from error
-        else:
-            self._engine.answers()
+        async with self._engine.asked(self._name, self._lost), asyncio.timeout(within_s):
+            client = await self._engine.connection()
+            stream = client.jetstream(timeout=ASK_S)
+            yield stream, await self._open(client, stream)
+
+    def _lost(self) -> None:
+        self._opened = None
 
     async def _open(self, client: Client, stream: JetStreamContext) -> ObjectStore:
         if self._opened and self._opened[0] is client:

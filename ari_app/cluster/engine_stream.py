@@ -13,11 +13,9 @@ from nats.js import JetStreamContext
 from nats.js.api import Header, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
-from ari_app.cluster.bucket import EngineAway
 from ari_app.cluster.engine import NatsEngine
 from ari_app.cluster.messenger import ASK_S
 from ari_app.cluster.stream import OutgoingMessage, StreamMessage, StreamState
-from ari_app.tasks import cancellation_kept
 
 MOST_MESSAGES = 1_000_000
 """Then the oldest go: as many calls as a history has, some 0.6 GB."""
@@ -107,11 +105,5 @@ class NatsStream:
     @asynccontextmanager
     async def _asked(self) -> AsyncIterator[JetStreamContext]:
         """Whatever goes wrong with the engine inside is EngineAway."""
-        try:
-            with cancellation_kept():
-                async with asyncio.timeout(ASK_S):
-                    yield (await self._engine.connection()).jetstream(timeout=ASK_S)
-        except Exception as error:
-            raise EngineAway(f"{self.name}: {self._engine.fails(error)}") from error
-        else:
-            self._engine.answers()
+        async with self._engine.asked(self.name), asyncio.timeout(ASK_S):
+            yield (await self._engine.connection()).jetstream(timeout=ASK_S)
