@@ -26,12 +26,6 @@ LEASE_S = 6.0
 """A busy machine takes a second or two to renew one, and it is good for 0.7 of that."""
 
 
-@pytest.fixture
-async def one(tmp_path: Path) -> AsyncIterator[PrivateNats]:
-    async with PrivateNats(tmp_path / "nats", servers=1) as nats:
-        yield nats
-
-
 @asynccontextmanager
 async def a_machine(nats: PrivateNats, name: str = "a") -> AsyncIterator[NatsEngine]:
     async with connected(nats.urls, name) as engine:

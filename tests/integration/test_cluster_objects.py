@@ -27,18 +27,6 @@ from tests.unit.test_card_files import LINE, VCARD, a_picture
 PATIENCE_S = 90.0
 
 
-@pytest.fixture
-async def one(tmp_path: Path) -> AsyncIterator[PrivateNats]:
-    async with PrivateNats(tmp_path / "nats", servers=1) as nats:
-        yield nats
-
-
-@pytest.fixture
-async def engine(one: PrivateNats) -> AsyncIterator[NatsEngine]:
-    async with connected(one.urls, "a") as made:
-        yield made
-
-
 async def names(objects: NatsObjects) -> set[str]:
     """Once the engine answers."""
     async with asyncio.timeout(PATIENCE_S):

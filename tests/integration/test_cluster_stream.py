@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,18 +20,6 @@ from tests.unit.test_shared_history import NOW, a_call
 
 DAY_S = 86400.0
 PATIENCE_S = 90.0
-
-
-@pytest.fixture
-async def one(tmp_path: Path) -> AsyncIterator[PrivateNats]:
-    async with PrivateNats(tmp_path / "nats", servers=1) as nats:
-        yield nats
-
-
-@pytest.fixture
-async def engine(one: PrivateNats) -> AsyncIterator[NatsEngine]:
-    async with connected(one.urls, "a") as made:
-        yield made
 
 
 def a_stream(engine: NatsEngine, days: float = 10.0) -> NatsStream:
