@@ -1,4 +1,4 @@
-"""What it takes to be one Telegram account: its application, its session file, and the lease on it."""
+"""What it takes to be one Telegram account: its application, its session file, and the lock on that."""
 
 import asyncio
 import fcntl
@@ -116,7 +116,7 @@ def _opened(kind: type[SQLiteSession], path: Path) -> SQLiteSession:
 
 
 @contextmanager
-def lease(session: Path) -> Any:
+def session_lock(session: Path) -> Any:
     """Hold a session on this machine; raises LineHeld while another program does."""
     session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = _lock_of(session)
@@ -128,8 +128,8 @@ def lease(session: Path) -> Any:
         yield
 
 
-def remove_lease(session: Path) -> None:
-    """Remove the file of a lease that one holds, and is about to let go of for good."""
+def remove_session_lock(session: Path) -> None:
+    """Remove the file of a lock that one holds, and is about to let go of for good."""
     _lock_of(session).unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from telethon import TelegramClient, events
 from telethon.tl import TLObject, TLRequest, types
 from telethon.tl.alltlobjects import tlobjects
 
-from ari_app.telegram.account import CONNECT_S, Account, disconnect, lease
+from ari_app.telegram.account import CONNECT_S, Account, disconnect, session_lock
 from ari_app.telegram.errors import NotFound, Unreachable, Unreadable, translated
 from ari_app.telegram.limits import Limits, tl_name
 from ari_app.telegram.line_session import LineSession
@@ -139,7 +139,7 @@ async def connected(account: Account, limits: Limits | None = None) -> AsyncIter
 
     Which is LineHeld where another program has it, and what Telegram says to a client that connects.
     """
-    with lease(account.session):
+    with session_lock(account.session):
         client = account.client(limits)
         try:
             yield await connect(client, CONNECT_S)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ari_app.logs import line_log
-from ari_app.telegram.account import Account, lease
+from ari_app.telegram.account import Account, session_lock
 from ari_app.telegram.errors import SignedOut, TelegramError
 from ari_app.telegram.session import connected
 from ari_app.telegram.setup import log_out
@@ -59,7 +59,7 @@ async def retire(account: Account, session: Path) -> None:
 
 
 def _adopt(new: Path, line: Path, replaced: Path) -> None:
-    with lease(line), lease(new):
+    with session_lock(line), session_lock(new):
         if not new.exists() or not _has_key(new):
             raise NothingToAdopt(f"there is no session to adopt ({new.name}): sign in first")
         _take_over_entities(line, new)

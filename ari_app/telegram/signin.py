@@ -21,7 +21,7 @@ from telethon.tl import functions, types
 from ari_app.i18n import Message, message
 from ari_app.logs import line_log
 from ari_app.tasks import guarded_tasks
-from ari_app.telegram.account import Account, LineHeld, lease, remove_lease
+from ari_app.telegram.account import Account, LineHeld, remove_session_lock, session_lock
 from ari_app.telegram.errors import PasswordNeeded
 from ari_app.telegram.refusals import Refusal, refusal, refusal_of
 from ari_app.telegram.session_file import remove_session, signin_session
@@ -91,7 +91,7 @@ class SignIn:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             try:
-                stack.enter_context(lease(self._account.session))
+                stack.enter_context(session_lock(self._account.session))
             except LineHeld:
                 said = message(
                     "{number} is being signed in already: finish that, or cancel it, first.", number=self.number
@@ -119,7 +119,7 @@ class SignIn:
                 self._become(SignInState.ENDED, error=broken_off(self.number), refusal="BROKEN_OFF")
             if self.state is not SignInState.SIGNED_IN:
                 remove_session(self._account.session)
-                remove_lease(self._account.session)
+                remove_session_lock(self._account.session)
 
     @property
     def state(self) -> SignInState:

@@ -17,7 +17,7 @@ from telethon.tl import functions
 from ari_app.i18n import message
 from ari_app.sandbox.telegram import LocalTelegram, device
 from ari_app.sandbox.telegram.qr import token_of
-from ari_app.telegram.account import Account, LineHeld, Server, lease
+from ari_app.telegram.account import Account, LineHeld, Server, session_lock
 from ari_app.telegram.session import Session, connected
 from ari_app.telegram.session_file import NothingToAdopt, adopt, replaced_session, retire, signin_session
 from ari_app.telegram.signin import AlreadySigningIn, NotAccepted, SignIn
@@ -696,5 +696,5 @@ async def test_what_an_ended_sign_in_has_left_is_not_taken_up(telegram: LocalTel
 async def test_nothing_to_adopt(account: Account) -> None:
     with pytest.raises(NothingToAdopt):
         await adopt(account)
-    with lease(account.session), pytest.raises(LineHeld):
+    with session_lock(account.session), pytest.raises(LineHeld):
         await adopt(account)

@@ -13,7 +13,7 @@ from telethon.errors import RPCError
 from ari_app.bus import EventBus
 from ari_app.lines.sign_ins import SignIns
 from ari_app.tasks import FAILURES, guarded_tasks
-from ari_app.telegram.account import Account, LineHeld, Server, lease
+from ari_app.telegram.account import Account, LineHeld, Server, session_lock
 from ari_app.telegram.errors import NotReady
 from ari_app.telegram.session import Session
 from ari_app.telegram.signin import AlreadySigningIn, SignIn
@@ -235,7 +235,7 @@ async def test_beginning_again_while_the_last_one_is_cleared_away(world: World) 
     cleared = asyncio.Event()
 
     async def retire(account: Account, session: Path) -> None:
-        with lease(session):
+        with session_lock(session):
             await cleared.wait()
 
     with pytest.MonkeyPatch.context() as patch:
