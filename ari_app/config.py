@@ -532,6 +532,11 @@ class Settings(BaseSettings):
         """Where the command line talks to the running program."""
         return self.state_dir / "astergram.sock"
 
+    @property
+    def leases_dir(self) -> Path:
+        """Who acts for each line, where this is the only machine."""
+        return self.state_dir / "leases"
+
     def session(self, number: str) -> Path:
         """A line's session file."""
         return self.state_dir / "lines" / f"{number.lstrip('+')}.session"

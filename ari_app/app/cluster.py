@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ari_app import __version__
@@ -23,10 +24,11 @@ from ari_app.cluster.claims import KEPT_S, Claims, EngineClaims, OnlyMachine
 from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.device_links import DeviceLinks
 from ari_app.cluster.devices import DEVICES, is_next
-from ari_app.cluster.duty import Always, ByLease, Duty
+from ari_app.cluster.duty import Alone, ByLease, Duty
 from ari_app.cluster.engine_files import PURPOSE as FILES
 from ari_app.cluster.engine_files import EngineFiles
 from ari_app.cluster.engine_leases import EngineLeases, Owner
+from ari_app.cluster.file_leases import FileLeases
 from ari_app.cluster.members import Member, Members
 from ari_app.cluster.shared_bot import BotDuty, SharedBot
 from ari_app.cluster.shared_files import OwnFiles, SharedFiles
@@ -198,12 +200,12 @@ async def _follow_drain(bus: EventBus, registry: CallRegistry, duty: ByLease, bo
 
 @asynccontextmanager
 async def open_cluster(
-    settings: ClusterSettings | None, asterisk: StasisApplication, media: Media
+    settings: ClusterSettings | None, asterisk: StasisApplication, media: Media, leases_dir: Path
 ) -> AsyncIterator[Cluster]:
-    """Without settings this is the only machine. Raises ConfigError where a package is missing."""
+    """Without settings this is the only machine; leases are files. Raises ConfigError where a package is missing."""
     if settings is None:
         alone = OwnSettings(), OwnFiles(), OwnSettings()
-        yield Cluster(Always(), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads(), *alone)
+        yield Cluster(Alone(FileLeases(leases_dir)), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads(), *alone)
         return
     try:
         from ari_app.cluster.engine import connected

@@ -122,7 +122,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         storage = await opened(open_storage(settings, bus, earlier))
         media = await opened(open_media(settings))
         asterisk = await opened(open_asterisk(settings))
-        cluster = await opened(open_cluster(settings.cluster, asterisk, media))
+        cluster = await opened(open_cluster(settings.cluster, asterisk, media, settings.leases_dir))
         outboxes = await opened(open_outboxes(settings, storage.store, bus, earlier.left.all()))
 
         # The lines outlive the keypads, and those outlive the calls.

@@ -25,11 +25,17 @@ class Duty(Protocol):
         """Act for a line whenever it ``is_ready`` and nobody else does, until cancelled."""
 
 
-class Always:
-    """Where it is alone."""
+class Alone:
+    """Where no other machine has its lines: it acts for each as long as it holds it, ready or not."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
 
     async def keep(self, line: str, is_ready: Callable[[], bool]) -> None:
-        """Nothing is to be done: its session file is locked."""
+        """Hold its lease."""
+        while True:
+            async with self._leases.hold(line) as held:
+                await held.lost.wait()
 
 
 class ByLease:

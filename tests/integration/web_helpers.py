@@ -23,7 +23,6 @@ from ari_app.backups.backups import Backups
 from ari_app.backups.settings import BackupSettings
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
-from ari_app.cluster.duty import Always
 from ari_app.doctor import Doctor
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.lines.card_files import CardFiles
@@ -121,7 +120,7 @@ async def site(
             "bus": bus,
             "registry": registry,
             "installation": installation,
-            "lines": LineManager(store, lines, nothing, nothing, registry, bus, tasks, Always()),
+            "lines": LineManager(store, lines, nothing, nothing, registry, bus, tasks, nothing),
             "statuses": StatusMonitor(lines, away, Bot(), bus, registry.drain),
             "account_setup": nothing,
             "dispatcher": nothing,

@@ -195,18 +195,6 @@ def test_a_watch_that_dies_in_silence() -> None:
     run(scene)
 
 
-def test_a_hand_over_is_for_the_machine_it_names() -> None:
-    async def scene() -> None:
-        async with machines("a", "b", "c") as (a, b, c):
-            assert a.held
-            a.held.hand_over_to("c")
-            assert await c.holds() < LEASE_S / RENEWALS
-            await asyncio.sleep(2 * LEASE_S)
-            assert c.held and not a.held and not b.held
-
-    run(scene)
-
-
 def test_a_hand_over_is_waited_for_by_the_giver_too() -> None:
     async def scene() -> None:
         async with machines("a", "b", "c") as (a, b, c):
@@ -293,17 +281,6 @@ def test_a_restart_before_a_lease_is_proven_waits_anew() -> None:
     run(scene)
 
 
-def test_a_hand_over_to_nobody_is_anybodys_soon() -> None:
-    async def scene() -> None:
-        async with machines("a", "b") as (a, b):
-            assert a.held
-            a.held.hand_over_to("z")
-            await asyncio.sleep(LEASE_S / RENEWALS + 0.1)
-            assert bool(a.held) != bool(b.held)
-
-    run(scene)
-
-
 def test_an_engine_that_has_lost_everything() -> None:
     async def scene() -> None:
         async with machines("a", "b") as its:
@@ -325,16 +302,6 @@ def test_a_lease_that_cannot_be_read_is_somebodys(value: bytes) -> None:
             a = Machine("a", WayToEngine(engine), tasks)
             a.on()
             assert await a.holds() == pytest.approx(LEASE_S, abs=0.1)
-
-    run(scene)
-
-
-def test_a_wait_that_is_cancelled_leaves_nothing() -> None:
-    async def scene() -> None:
-        async with machines("a", "b", "c") as (a, b, c):
-            await b.off()
-            await a.off()
-            await c.holds()
 
     run(scene)
 

@@ -12,7 +12,8 @@ import pytest
 
 from ari_app.bus import EventBus
 from ari_app.calls.registry import CallRegistry
-from ari_app.cluster.duty import Always
+from ari_app.cluster.duty import Alone
+from ari_app.cluster.file_leases import FileLeases
 from ari_app.cluster.shared_settings import NotShared
 from ari_app.lines.factory import Accounts
 from ari_app.lines.installation import InstallationSettings
@@ -146,7 +147,8 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr("asyncio.to_thread", made.stepping("to_thread"))
     async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
         factory: Any = made
-        made.book = LineManager(store, Lines(), factory, made, CallRegistry(), EventBus(), tasks, Always())
+        duty = Alone(FileLeases(tmp_path / "leases"))
+        made.book = LineManager(store, Lines(), factory, made, CallRegistry(), EventBus(), tasks, duty)
         for number in (LINE, OTHER):
             await made.book.add(LineSettings.of({"number": number}))
             await made.at_work(number)
