@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ari_app.api_client import RequestRefused, program
 from ari_app.app.earlier_run import HOLD_S
 from ari_app.config import Settings, load
 from ari_app.sandbox.asterisk import PrivateAsterisk
-from ari_app.sandbox.demo.program import Program, astergram
+from ari_app.sandbox.demo.program import OWN, Program, astergram
 from ari_app.sandbox.nats import PrivateNats
 from ari_app.sandbox.stage import ANNA, BORIS, LINE, stage
 from ari_app.sandbox.tones import write_tone
@@ -45,10 +45,11 @@ exten => _X.,1,Ringing()
 
 
 class Machine:
-    """One with an Asterisk of its own; its program can be started and killed."""
+    """One with an Asterisk of its own; its program, run by ``command``, can be started and killed."""
 
-    def __init__(self, name: str, configuration: Path, folder: Path) -> None:
+    def __init__(self, name: str, configuration: Path, folder: Path, command: Sequence[str] = OWN) -> None:
         self.name = name
+        self.command = command
         self.settings: Settings = load(configuration)
         self.program: Program
         self._configuration = configuration
@@ -60,7 +61,8 @@ class Machine:
         """Have it run; ``leads``: wait until it holds the line."""
         self._runs += 1
         log = self._folder / f"astergram-{self.name}-{self._runs}.log"
-        self.program = await self._running.enter_async_context(astergram(self._configuration, log, READY_S))
+        its = astergram(self._configuration, log, READY_S, self.command)
+        self.program = await self._running.enter_async_context(its)
         if leads:
             await self.program.acts_for_a_line()
 
