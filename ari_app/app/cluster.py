@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from ari_app.cluster.engine import NatsEngine
 
 TEXTS_WAIT = 2
-"""Of the lease's time: by then another machine holds a line whose holder has died."""
+"""Of the lease's time: by then another machine holds a line whose holder has died, or nobody answers but this one."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,8 @@ async def open_cluster(
             partial(members.others_take, settings.machine),
         )
         bucket = engine.bucket("astergram-texts", TEXTS_KEPT_S)
-        texts = EngineTextClaims(bucket, settings.machine, duty.holds, TEXTS_WAIT * settings.lease_s)
+        patience_s = TEXTS_WAIT * settings.lease_s
+        texts = EngineTextClaims(bucket, settings.machine, duty.holds, leases.owner, patience_s)
         bot = SharedBot(settings.machine, engine, BotDuty(leases), members)
         control = ClusterControl(settings.machine, engine, members, leases, duty)
         limits = EngineLimits(

@@ -124,10 +124,15 @@ class EngineLeases:
         self._changed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._has_namesake = False
 
-    def holder(self, line: str) -> str | None:
-        """The machine that was last known to hold a line."""
+    def owner(self, line: str) -> Owner | None:
+        """The program that was last known to hold a line."""
         seen = self._seen.get(key_of(line))
-        return None if seen is None or seen.lease.free else seen.lease.owner.machine
+        return None if seen is None or seen.lease.free else seen.lease.owner
+
+    def holder(self, line: str) -> str | None:
+        """Its machine."""
+        owner = self.owner(line)
+        return owner.machine if owner else None
 
     async def held_by(self, line: str, machine: str) -> None:
         """Wait until a machine is known to hold a line."""

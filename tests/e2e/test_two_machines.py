@@ -27,7 +27,10 @@ from tests.e2e.commands import printed_by
 from tests.pictures import jpeg
 
 LEASE_S = 3.0
+LONG_LEASE_S = 20.0
+"""A machine that is killed is at work again well within it."""
 READY_S = 60.0
+ANSWERED_S = 60.0
 ORPHAN_S = 5.0
 KEYPAD_GOES_S = HOLD_S + ORPHAN_S + 60.0
 DEMO_S = 300.0
@@ -99,7 +102,8 @@ class Machine:
 
 @pytest.fixture
 async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
-    """A stage, NATS, and both machines; its parameter, if any, is their `on_stop`."""
+    """A stage, NATS, and both machines; its parameter, if any, has their `on_stop` and `lease_s`."""
+    its = {"on_stop": "hang_up", "lease_s": LEASE_S} | getattr(request, "param", {})
     async with (
         asyncio.timeout(DEMO_S),
         stage(tmp_path, dialplan=DIALPLAN) as set_stage,
@@ -111,11 +115,11 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             configuration = await set_stage.configuration(
                 [{"number": LINE, "context": "soon", "max_calls": 2, "texts": {"en": {"auto_answer": AUTO_ANSWER}}}],
                 name=f"astergram-{name}",
-                calls={"max_calls": 1, "on_stop": getattr(request, "param", "hang_up")},
+                calls={"max_calls": 1, "on_stop": its["on_stop"]},
                 bot=set_stage.bot(),
                 media={"orphan_s": ORPHAN_S},
                 asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
-                cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S, "secret": SECRET},
+                cluster={"servers": nats.urls, "machine": name, "lease_s": its["lease_s"], "secret": SECRET},
             )
             await set_stage.sign_in_lines(load(configuration))
             machines.append(Machine(name, configuration, tmp_path))
@@ -143,14 +147,23 @@ async def answered(set_stage: Any, tmp_path: Path, caller: str = ANNA) -> AsyncI
         await call.close_audio()
 
 
-async def answers(set_stage: Any, *, written: bool) -> list[str]:
-    """What Boris has been answered, once they have been; they write before it, or have done so."""
+async def answers(set_stage: Any, *, written: bool, least: int = 1) -> list[str]:
+    """What Boris has been answered, once they have been so often; they write before it, or have done so."""
     async with set_stage.person(BORIS) as boris:
         if written:
-            line = (await boris.client(functions.contacts.ResolvePhoneRequest(LINE))).users[0]
-            await boris.client.send_message(line, "Hello?")
-        await boris.sees(LINE, lambda messages: [each for each in messages if each.message == AUTO_ANSWER] or None)
-        return [each.message for each in await boris.chat_with(LINE) if each.message == AUTO_ANSWER]
+            await write(boris)
+
+        def found(messages: list[Any]) -> list[str]:
+            return [each.message for each in messages if each.message == AUTO_ANSWER]
+
+        await boris.sees(LINE, lambda messages: len(found(messages)) >= least, ANSWERED_S)
+        return found(await boris.chat_with(LINE))
+
+
+async def write(person: Any) -> None:
+    """Somebody writes to the line."""
+    line = (await person.client(functions.contacts.ResolvePhoneRequest(LINE))).users[0]
+    await person.client.send_message(line, "Hello?")
 
 
 async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tmp_path: Path) -> None:
@@ -278,6 +291,19 @@ async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tm
     assert await answers(set_stage, written=True) == [AUTO_ANSWER]
 
 
+@pytest.mark.parametrize("scene", [{"lease_s": LONG_LEASE_S}], ids=["long lease"], indirect=True)
+async def test_a_text_to_a_holder_that_is_killed_and_back_within_its_lease_is_answered_once(scene: Any) -> None:
+    set_stage, _, a, b = scene
+    await a.kill()
+    async with set_stage.person(BORIS) as boris:
+        await write(boris)
+    await a.start(leads=True)
+    assert await answers(set_stage, written=False) == [AUTO_ANSWER]
+    assert "acts for it now" not in b.program.log.read_text()
+    # The next one is the first that the holder hears of.
+    assert await answers(set_stage, written=True, least=2) == [AUTO_ANSWER] * 2
+
+
 async def takes(machine: Machine, other: Machine) -> None:
     """Wait until a machine knows that the other one could take a call to the line."""
     async with program(machine.settings) as api:
@@ -294,7 +320,9 @@ async def has_a_call(machine: Machine, state: str) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("scene", ["hang_up", "hand_over"], indirect=True)
+@pytest.mark.parametrize(
+    "scene", [{"on_stop": "hang_up"}, {"on_stop": "hand_over"}], ids=["hang_up", "hand_over"], indirect=True
+)
 async def test_machines_are_restarted_in_turn_while_calls_ring(scene: Any, tmp_path: Path) -> None:
     set_stage, _, a, b = scene
     for stopped, other, caller in ((a, b, ANNA), (b, a, BORIS)):

@@ -158,8 +158,8 @@ class Chaos:
         return sum(each.message == AUTO_ANSWER for each in await chat(writer, line, text))
 
     def _judge_text(self, writer: Person, line: str, began_at: float, answers: int) -> None:
-        hit = [each for each in self._report.struck if each.hits(began_at, began_at + LEASE_S)]
-        if said := judged_text(answers, {each.fault for each in hit}):
+        if said := judged_text(answers):
+            hit = [each for each in self._report.struck if each.hits(began_at, began_at + LEASE_S)]
             told = "; ".join(f"{each.fault.title} ({each.whom})" for each in hit) or "no fault"
             self._report.wrong.append(f"text of {writer.phone} to {line} at {began_at:.1f} ({told}): {said}")
 

@@ -1,8 +1,7 @@
 """What is right for each call, text and card of a chaos run, and what the faults that hit it excuse (docs/cluster.md).
 
 - Whoever calls a line that answers is answered, once, whatever the fault.
-- Whoever writes is answered once; or not at all where the holder was killed just then, and was back before its lease
-  was over: Telegram does not tell it of the text, and the other machine leaves it to the holder (`TEXT_LOST`).
+- Whoever writes is answered, once, whatever the fault.
 - Who talks goes on talking until they hang up. A fault that takes a machine, or its way to Telegram, away
   (`TAKES_AWAY`) may end a call that this machine has answered.
 - The history tells of the call, and of one answer at most. A second machine may have rung for it, and tells so: where a
@@ -21,7 +20,6 @@ from typing import Any
 from ari_app.sandbox.chaos.plan import Fault
 
 TAKES_AWAY = {Fault.PROGRAM_KILLED, Fault.PROGRAM_STOPPED, Fault.TELEGRAM_CUT, Fault.BOTH_CUT}
-TEXT_LOST = {Fault.PROGRAM_KILLED}
 SPLITS = {
     Fault.NATS_CUT, Fault.BOTH_CUT, Fault.SERVER_KILLED, Fault.SERVER_STOPPED, Fault.SERVER_CUT, Fault.DATA_LOST,
 }  # fmt: skip
@@ -79,9 +77,9 @@ class Made:
         return {each.fault for each in self.hit}
 
 
-def judged_text(answers: int, faults: set[Fault]) -> str:
+def judged_text(answers: int) -> str:
     """What is wrong with a text that got so many answers; empty where nothing is."""
-    if answers == 1 or (answers == 0 and faults & TEXT_LOST):
+    if answers == 1:
         return ""
     return f"was answered {answers} times" if answers else "was not answered"
 
