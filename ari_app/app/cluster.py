@@ -17,6 +17,7 @@ from ari_app.app.earlier_run import HOLD_S
 from ari_app.app.media import Media
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import RELOAD, EventBus
+from ari_app.calls.dtmf import digits_of
 from ari_app.calls.line_calls import telegram_ids
 from ari_app.calls.moving import NoOtherPlacer, OtherPlacers, application
 from ari_app.calls.registry import CallRegistry
@@ -231,8 +232,12 @@ async def open_cluster(
             partial(members.others_take, settings.machine),
         )
         bucket = engine.bucket("astergram-texts", TEXTS_KEPT_S)
+
+        def may_be_dialled(line: str, text: str) -> bool:
+            return digits_of(text) is not None and line in members.calls_elsewhere(settings.machine)
+
         patience_s = TEXTS_WAIT * settings.lease_s
-        texts = EngineTextClaims(bucket, settings.machine, duty.holds, leases.owner, patience_s)
+        texts = EngineTextClaims(bucket, settings.machine, duty.holds, leases.owner, may_be_dialled, patience_s)
         bot = SharedBot(settings.machine, engine, BotDuty(leases), members)
         control = ClusterControl(settings.machine, engine, members, leases, duty)
         limits = EngineLimits(

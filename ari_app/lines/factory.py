@@ -98,6 +98,7 @@ class LineFactory:
             bot_name=self._bot.usable_name,
             own=self._lines.include,
             is_ours=partial(self._texts.is_ours, number),
+            was_dialled=partial(self._texts.was_dialled, number),
         )
 
     def forget(self, number: str) -> None:

@@ -1,7 +1,7 @@
 """A line's private messages: what people write to it, and what it writes back."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -27,13 +27,19 @@ OnText = Callable[[int, str, float], bool]
 """Told each text of a person, by Telegram id, in their order, and when Telegram took it (a Unix time); must not wait.
 True where it was dialled."""
 
-OnClaim = Callable[[int], Awaitable[bool]]
-"""Says whether a text, by its id, is this machine's to answer; it may take a while."""
+OnClaim = Callable[[int, str], Awaitable[bool]]
+"""Says whether a text, by its id and what it says, is this machine's to answer; it may take a while."""
+OnDialled = Callable[[int], Coroutine[Any, Any, None]]
+"""Told each text that was dialled, by its id, so that no other machine answers it; it may take a while."""
 
 
-async def claimed(message_id: int) -> bool:
+async def claimed(message_id: int, text: str) -> bool:
     """Where there is only one machine."""
     return True
+
+
+async def told_nobody(message_id: int) -> None:
+    """Where there is only one machine."""
 
 
 class Chat:
@@ -42,6 +48,7 @@ class Chat:
     A text that ``on_text`` does not dial gets the line's automatic answer: never to bots, Telegram itself and whoever
     is ``own`` (this account, the other lines), and the same not twice in a short time (``recently``).
     ``is_ours``: whether that is for us to give; not so where the account has written to them meanwhile.
+    ``was_dialled`` is told once a text is dialled, which does not wait for it.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class Chat:
         own: Callable[[Person], bool],
         recently: Cooldown,
         is_ours: OnClaim = claimed,
+        was_dialled: OnDialled = told_nobody,
     ) -> None:
         self._session = session
         self._templates = templates
@@ -61,6 +69,7 @@ class Chat:
         self._own = own
         self._recently = recently
         self._is_ours = is_ours
+        self._was_dialled = was_dialled
         self._waiting: dict[int, set[int]] = {}  # texts that may be ours, by who has written them
         self._exit = AsyncExitStack()
 
@@ -84,9 +93,11 @@ class Chat:
     async def _on_message(self, event: Any) -> None:
         # A call's updates wait behind this one: whatever takes time has a task of its own.
         message = event.message
-        person_id = message.peer_id.user_id
-        if not self._on_text(person_id, message.message, message.date.timestamp()):
-            self._answering.spawn(self._answer(event), f"line {self._templates().number}: answer to {person_id}")
+        person_id, line = message.peer_id.user_id, self._templates().number
+        if self._on_text(person_id, message.message, message.date.timestamp()):
+            self._answering.spawn(self._was_dialled(message.id), f"line {line}: keys of {person_id}")
+        else:
+            self._answering.spawn(self._answer(event), f"line {line}: answer to {person_id}")
 
     async def _on_own_message(self, event: Any) -> None:
         """Another device has written: it may be the answer of a machine that could not claim the text."""
@@ -94,12 +105,13 @@ class Chat:
             if message_id < event.message.id:
                 self._waiting[event.message.peer_id.user_id].discard(message_id)
 
-    async def _claim(self, person_id: int, message_id: int) -> bool:
+    async def _claim(self, message: Any) -> bool:
         """Whether a text is ours to answer, and nobody else has answered it while that was not known."""
+        person_id, message_id = message.peer_id.user_id, message.id
         waiting = self._waiting.setdefault(person_id, set())
         waiting.add(message_id)
         try:
-            return await self._is_ours(message_id) and message_id in waiting
+            return await self._is_ours(message_id, message.message) and message_id in waiting
         finally:
             waiting.discard(message_id)
             if not waiting:
@@ -107,7 +119,7 @@ class Chat:
 
     async def _answer(self, event: Any) -> None:
         person_id = event.message.peer_id.user_id
-        if not await self._claim(person_id, event.message.id):
+        if not await self._claim(event.message):
             return
         try:
             sender = await self._session.sender(event)

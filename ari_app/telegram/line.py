@@ -24,7 +24,7 @@ from ari_app.tasks import GuardedTasks, guarded_tasks, was_cancelled
 from ari_app.telegram.account import CONNECT_S, Account, is_damaged
 from ari_app.telegram.buttons import ButtonBot, ButtonMessage, delete, find, send_buttons
 from ari_app.telegram.card_message import Contact, Picture, send_contact, send_picture
-from ari_app.telegram.chat import AUTO_ANSWER_S, Chat, OnClaim, OnMessage, OnText, claimed
+from ari_app.telegram.chat import AUTO_ANSWER_S, Chat, OnClaim, OnDialled, OnMessage, OnText, claimed, told_nobody
 from ari_app.telegram.dialogue import BotDialogue, BotProblem
 from ari_app.telegram.errors import (
     KEY_FORGOTTEN,
@@ -95,7 +95,8 @@ class Line:
     """One account, connected and signed in for as long as its `run` goes on.
 
     ``on_change`` is called when something about it has changed. ``own`` tells the accounts that are lines,
-    ``bot_name`` the bot, if it can be used. ``is_ours``: whether it answers a text, by its id.
+    ``bot_name`` the bot, if it can be used. ``is_ours``: whether it answers a text; ``was_dialled``: told of those that
+    are not to be answered.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Line:
         bot_name: Callable[[], str] = lambda: "",
         own: Callable[[Person], bool] = lambda _: False,
         is_ours: OnClaim = claimed,
+        was_dialled: OnDialled = told_nobody,
     ) -> None:
         self.number = account.number
         self.limits = limits
@@ -125,6 +127,7 @@ class Line:
         self._offset_s: float | None = None
         self._own = own
         self._is_ours = is_ours
+        self._was_dialled = was_dialled
         self._answered = Cooldown(AUTO_ANSWER_S)
         self.account = account
         self._directory = directory
@@ -385,6 +388,7 @@ class Line:
                     self._own,
                     self._answered,
                     self._is_ours,
+                    self._was_dialled,
                 ) as chat,
                 guarded_tasks() as checks,
             ):

@@ -160,10 +160,10 @@ async def answers(set_stage: Any, *, written: bool, least: int = 1) -> list[str]
         return found(await boris.chat_with(LINE))
 
 
-async def write(person: Any) -> None:
+async def write(person: Any, text: str = "Hello?") -> None:
     """Somebody writes to the line."""
     line = (await person.client(functions.contacts.ResolvePhoneRequest(LINE))).users[0]
-    await person.client.send_message(line, "Hello?")
+    await person.client.send_message(line, text)
 
 
 async def test_calls_and_texts_are_answered_once_whoever_is_there(scene: Any, tmp_path: Path) -> None:
@@ -255,12 +255,20 @@ async def test_keys_reach_the_machine_with_the_call_whichever_fetches_them(scene
             assert not (await keypad.click(text=key)).message
         await call.person.sees(LINE, lambda messages: any("57" in each.message for each in messages))
 
+        # A text of keys is dialled by the one that talks, and not answered by the one that holds the line.
+        async with program(a.settings) as api:
+            await api.ask("POST", "/cluster/move", {"line": LINE, "machine": fetcher.name})
+        await holds(fetcher)
+        await write(call.person, "12")
+        await has_dialled(other, 4)
+
         # The one that fetches dies: the one that talks does, after a while.
         await fetcher.kill()
         assert await fetches(other) is other
         while (await keypad.click(text="9")).message:  # noqa: ASYNC110 - what came meanwhile may be old
             await asyncio.sleep(0.1)
         await call.person.sees(LINE, lambda messages: any("579" in each.message for each in messages))
+        assert AUTO_ANSWER not in [each.message for each in await call.person.chat_with(LINE)]
     assert set_stage.telegram.bot_refusals(409) == 0
 
 
@@ -310,6 +318,27 @@ async def takes(machine: Machine, other: Machine) -> None:
         while True:
             machines = (await api.ask("GET", "/cluster"))["machines"]
             if any(LINE in each["takes"] for each in machines if each["machine"] == other.name):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def holds(machine: Machine) -> None:
+    """Wait until a machine says that it holds the line."""
+    async with program(machine.settings) as api:
+        while True:
+            machines = (await api.ask("GET", "/cluster"))["machines"]
+            if any(LINE in each["lines"] for each in machines if each["machine"] == machine.name):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def has_dialled(machine: Machine, digits: int) -> None:
+    """Wait until it has sent so many in its call."""
+    (call,) = await machine.live()
+    async with program(machine.settings) as api:
+        while True:
+            events = (await api.ask("GET", f"/calls/{call['call']['id']}"))["events"]
+            if sum(each["fields"]["count"] for each in events if each["type"] == "DigitsDialled") == digits:
                 return
             await asyncio.sleep(0.1)
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import pytest
 
 from ari_app.cluster.bucket import AGAIN_S
-from ari_app.cluster.text_claims import LOOK_S, NEW_HOLDER_S, EngineTextClaims, EveryText
+from ari_app.cluster.text_claims import KEYS_S, LOOK_S, NEW_HOLDER_S, EngineTextClaims, EveryText
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
 
 LINE = "+79990000001"
+TEXT, KEYS = "Hello?", "101"
 PATIENCE_S = 30.0
 SLACK_S = LOOK_S + 0.1
 
@@ -28,6 +29,7 @@ class Machine:
     holds: bool = False
     owner: object = "first run of a"
     """What it knows of who holds the line."""
+    others_talk: bool = False
 
     def __post_init__(self) -> None:
         self.claims = EngineTextClaims(
@@ -35,12 +37,17 @@ class Machine:
             self.name,
             lambda _: self.holds,
             lambda _: self.owner,
+            lambda _, text: self.others_talk and text == KEYS,
             PATIENCE_S,
         )
 
-    def written(self, message_id: int) -> asyncio.Task[bool | None]:
+    def written(self, message_id: int, text: str = TEXT) -> asyncio.Task[bool | None]:
         """Somebody writes to the line."""
-        return self.tasks.spawn(self.claims.is_ours(LINE, message_id), self.name)
+        return self.tasks.spawn(self.claims.is_ours(LINE, message_id, text), self.name)
+
+    def dialled(self, message_id: int) -> asyncio.Task[None]:
+        """It was keys for a call of this machine's."""
+        return self.tasks.spawn(self.claims.was_dialled(LINE, message_id), self.name)
 
 
 @asynccontextmanager
@@ -146,11 +153,13 @@ def test_a_text_that_nobody_else_has_claimed_is_answered_at_last_by_one_of_the_o
 def test_who_is_cancelled_while_it_waits_has_claimed_nothing() -> None:
     async def scene() -> None:
         async with machines() as (a, b, _):
-            theirs = b.written(1)
-            await asyncio.sleep(PATIENCE_S - 0.1)
-            theirs.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await theirs
+            for text, wait_s in ((TEXT, PATIENCE_S), (KEYS, KEYS_S)):
+                b.others_talk = text == KEYS
+                theirs = b.written(1, text)
+                await asyncio.sleep(wait_s - 0.1)
+                theirs.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await theirs
             await asyncio.sleep(2 * PATIENCE_S)
             assert not b.way.engine.entries
             assert await a.written(1)
@@ -220,5 +229,76 @@ def test_an_acknowledgement_that_is_lost_is_no_other_machine() -> None:
     run(scene)
 
 
+def test_keys_are_claimed_by_the_machine_that_dials_them() -> None:
+    async def scene() -> None:
+        async with machines() as (a, b, c):
+            a.others_talk = c.others_talk = True
+            ours, others = a.written(1, KEYS), c.written(1, KEYS)
+            await asyncio.sleep(KEYS_S / 2)  # Telegram tells it a moment later
+            began = now()
+            await b.dialled(1)
+            assert now() - began < LOOK_S
+            assert not await ours and not await others
+            # What is no keys does not wait for anybody.
+            began = now()
+            assert await a.written(2)
+            assert now() - began < LOOK_S
+
+    run(scene)
+
+
+def test_keys_of_who_has_no_call_are_answered_as_a_text() -> None:
+    async def scene() -> None:
+        async with machines() as (a, b, _):
+            assert await a.written(1, KEYS)
+            a.others_talk, theirs = True, b.written(2, KEYS)
+            began = now()
+            assert await a.written(2, KEYS), "somebody else talks"
+            assert KEYS_S <= now() - began < KEYS_S + SLACK_S
+            assert not await theirs
+
+    run(scene)
+
+
+def test_keys_that_the_holder_has_answered_already(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        async with machines() as (a, b, _):
+            assert await a.written(1, KEYS)
+            await b.dialled(1)
+
+    caplog.set_level("INFO")
+    run(scene)
+    assert "dialled, and claimed before" in caplog.text
+
+
+def test_with_the_engine_away_keys_that_may_have_been_dialled_are_not_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene() -> None:
+        async with machines() as (a, b, c):
+            for each in (a, b, c):
+                each.way.away, each.others_talk = True, each is not b
+            dialled, theirs = b.dialled(1), c.written(1, KEYS)
+            assert not await a.written(1, KEYS)
+            await asyncio.sleep(PATIENCE_S / 2)
+            assert not dialled.done()
+            for each in (a, b, c):
+                each.way.away = False
+            await dialled
+            assert not await theirs and not caplog.text.count("dialled; the engine is away")
+
+            b.way.away = True
+            began = now()
+            await b.dialled(2)
+            assert now() - began < PATIENCE_S + 2 * AGAIN_S
+
+    run(scene)
+    assert "dialled; the engine is away, so another machine may answer it, too" in caplog.text
+
+
 def test_one_machine_answers_all() -> None:
-    assert asyncio.run(EveryText().is_ours(LINE, 1))
+    async def scene() -> None:
+        assert await EveryText().is_ours(LINE, 1, TEXT)
+        await EveryText().was_dialled(LINE, 1)
+
+    asyncio.run(scene())

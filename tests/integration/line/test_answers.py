@@ -21,15 +21,23 @@ from .line_at_work import ANNA, LINE, PATIENCE_S, Watched, at_work
 
 
 class Claim:
-    """What one machine finds out of each text, once it does."""
+    """What one machine finds out of each text, once it does, and which it has dialled."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.texts: list[str] = []
+        self.dialled = asyncio.Event()
+        self.told = asyncio.Event()
 
-    async def __call__(self, message_id: int) -> bool:
+    async def is_ours(self, message_id: int, text: str) -> bool:
+        self.texts.append(text)
         self.asked.set()
         return await self.known
+
+    async def was_dialled(self, message_id: int) -> None:
+        self.dialled.set()
+        await self.told.wait()
 
 
 @pytest.fixture
@@ -49,10 +57,19 @@ class Machine:
         self.texts: list[str] = []
         self.observer = Unobserved()
         self.observer.on_message = self._on_message  # type: ignore[method-assign]
+        self.observer.on_text = self._on_text  # type: ignore[method-assign]
+        self.keys: list[str] = []
+        self.dials = ""
+        """Which text it dials."""
         self.watched: Watched
 
     def _on_message(self, line: Line, person: Person, text: str) -> None:
         self.texts.append(text)
+
+    def _on_text(self, line: Line, person_id: int, text: str, sent_at: float) -> bool:
+        if text == self.dials:
+            self.keys.append(text)
+        return text == self.dials
 
     @property
     def waits(self) -> bool:
@@ -67,7 +84,8 @@ async def machines(account: Account, other: Account, store: Store, tmp_path: Pat
     async with AsyncExitStack() as stack:
         second = await stack.enter_async_context(open_store(tmp_path / "other.db"))
         for each, its_account, its_store in zip(its, (account, other), (store, second), strict=True):
-            at = at_work(its_account, its_store, observer=each.observer, is_ours=each.claim)
+            ways = {"is_ours": each.claim.is_ours, "was_dialled": each.claim.was_dialled}
+            at = at_work(its_account, its_store, observer=each.observer, **ways)
             each.watched = await stack.enter_async_context(at)
             await each.watched.becomes(LineState.READY)
         yield its
@@ -115,3 +133,19 @@ async def test_a_text_that_nobody_has_answered(telegram: LocalTelegram, machines
         b.claim.known.set_result(True)
         assert await answers(anna, 1) == 1
     assert (a.texts, b.texts) == ([], ["First?"])
+
+
+async def test_keys_are_dialled_at_once_and_then_claimed(telegram: LocalTelegram, machines: list[Machine]) -> None:
+    a, b = machines
+    a.dials = "101"
+    async with device(telegram, ANNA) as anna:
+        await asks(anna, "101")
+        await a.claim.dialled.wait()
+        assert a.keys == ["101"]
+        await asks(anna, "Hello?")  # which does not wait until the others are told
+        a.claim.known.set_result(True)
+        assert await answers(anna, 1) == 1
+        await b.claim.asked.wait()
+        b.claim.known.set_result(False)
+    assert (a.texts, a.claim.texts, b.texts) == (["Hello?"], ["Hello?"], [])
+    assert b.claim.texts[0] == "101"
