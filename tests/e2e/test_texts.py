@@ -63,6 +63,10 @@ async def bot_program(telegram: LocalTelegram) -> AsyncIterator[Any]:
     from aiogram import Bot
     from aiogram.client.session.aiohttp import AiohttpSession
     from aiogram.client.telegram import TelegramAPIServer
+    from aiogram.types import Message, Update
+
+    for answered in (Message, Update):  # by the methods used here; `quick_aiogram` has left them for later
+        answered.model_rebuild()
 
     server = TelegramAPIServer.from_base(telegram.bot_api_url)
     async with Bot(telegram.add_bot(BOT).token, session=AiohttpSession(api=server)) as bot:
