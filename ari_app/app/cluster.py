@@ -239,7 +239,6 @@ async def open_cluster(
         patience_s = TEXTS_WAIT * settings.lease_s
         texts = EngineTextClaims(bucket, settings.machine, duty.holds, leases.owner, may_be_dialled, patience_s)
         bot = SharedBot(settings.machine, engine, BotDuty(leases), members)
-        control = ClusterControl(settings.machine, engine, members, leases, duty)
         limits = EngineLimits(
             settings.machine,
             engine.bucket("astergram-pauses", PAUSES_KEPT_S),
@@ -267,6 +266,7 @@ async def open_cluster(
             asterisks = EngineSettings(engine.bucket("astergram-asterisks"), Cipher(secret))
             bucket = engine.bucket("astergram-card-files")
             files = EngineFiles(bucket, NatsObjects(engine, "astergram-card-files"), Cipher(secret, FILES))
+        control = ClusterControl(settings.machine, engine, members, leases, duty, asterisks)
         its = shared, files, asterisks, control, bot, page, secret, settings.devices
         yield Cluster(duty, claims, texts, limits, keypads, *its)
 

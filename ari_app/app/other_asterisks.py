@@ -21,6 +21,7 @@ from ari_app.asterisk.bridging import reconciling
 from ari_app.asterisk.events import StasisStart
 from ari_app.asterisk.media_codecs import Transport
 from ari_app.asterisk.reconnecting import ConnectionState
+from ari_app.backoff import Backoff
 from ari_app.bus import EventBus
 from ari_app.calls.moving import application
 from ari_app.calls.outbound import return_lost
@@ -29,6 +30,10 @@ from ari_app.cluster.shared_settings import NotShared, SharedSettings
 from ari_app.config import Settings
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from media.types import AriLogin
+
+RECONNECT = Backoff(first_s=0.2, last_s=30.0, jitter=0.5)
+"""A machine may be gone for good. A pause is hardly longer than it was away before, so one that was restarted is soon
+found again."""
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +156,15 @@ class OtherAsterisks:
             yield
             return
         app = application(offered.app, self._machine)
-        ari = AriClient(offered.url, offered.user, offered.password, app, moved_from=offered.app, machine=name)
+        ari = AriClient(
+            offered.url,
+            offered.user,
+            offered.password,
+            app,
+            moved_from=offered.app,
+            machine=name,
+            backoff=RECONNECT,
+        )
         async with stasis_application(ari, offered.transport) as its, guarded_tasks() as tasks:
             resources = self._make_resources(its, offered.login)
             on_channel = partial(self._on_channel, resources=resources, tasks=tasks)

@@ -78,6 +78,7 @@ class EventSocket(Reconnecting):
         self._change = asyncio.Event()
         self._probed = asyncio.Event()
         self._untold = False
+        self._said: set[str] = set()  # since it was connected
 
     async def changed(self) -> None:
         """Wait for the next change of state."""
@@ -88,7 +89,9 @@ class EventSocket(Reconnecting):
         return self._backoff.last_s if isinstance(error, AriConflict) else super()._pause_s(error, failures)
 
     def _say(self, error: AriError, pause_s: float) -> None:
-        logger.warning("%s; the next attempt comes in %.1f s", error, pause_s)
+        if str(error) not in self._said:  # not the same lines for as long as a machine is gone
+            self._said.add(str(error))
+            logger.warning("%s. It is tried again until it is connected", error)
 
     async def _hold(self) -> AriError:
         try:
@@ -108,6 +111,7 @@ class EventSocket(Reconnecting):
             return AriUnreachable(f"{_EVENTS}: no connection to Asterisk at {self._url.origin()}: {in_words(error)}")
         async with socket, guarded_tasks() as tasks:
             self._untold = False
+            self._said.clear()
             self._set(ConnectionState.CONNECTED, None)
             tasks.supervise(partial(self._probe, socket), f"ARI probe of {self._app}")
             return await self._read(socket)

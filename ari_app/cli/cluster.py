@@ -14,13 +14,16 @@ PATH = "/cluster"
 
 
 async def run(options: argparse.Namespace, api: Api) -> None:
-    """Show them or their calls, move a line, or hang a call up; raises RequestRefused."""
+    """Show them or their calls, move a line, hang a call up, or forget a machine; raises RequestRefused."""
     if options.action == "hangup":
         await api.ask("POST", f"{PATH}/hangup", {"machine": options.machine, "id": options.id})
         return print(f"call {options.id} is being ended")
     if options.action == "calls":
         calls = await api.ask("GET", f"{PATH}/calls")
         return show_json(calls) if options.json else show(_calls(calls))
+    if options.action == "forget":
+        await api.ask("POST", f"{PATH}/forget", {"machine": options.machine})
+        return print(f"machine {options.machine} is forgotten")
     if options.action == "move":
         found = await api.ask("POST", f"{PATH}/move", {"line": options.number, "machine": options.machine})
     else:

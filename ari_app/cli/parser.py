@@ -285,6 +285,11 @@ def _cluster(add: "_Adder") -> None:
     _configured(move, argparse.SUPPRESS)
     _completed(move.add_argument("number", metavar="NUMBER", help="the line's number"), cli_complete.numbers)
     move.add_argument("machine", metavar="MACHINE", help="the name of a machine that `astergram cluster` shows")
+    forgetting = actions.add_parser(
+        "forget", help="have the others forget a machine that is gone for good", examples=("cluster forget pbx-2",)
+    )
+    _configured(forgetting, argparse.SUPPRESS)
+    forgetting.add_argument("machine", metavar="MACHINE", help="which is silent")
 
 
 def _join(add: "_Adder") -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ari_app.bus import EventBus
-from ari_app.cluster.bucket import EngineAway
+from ari_app.cluster.bucket import Conflict, EngineAway
 from ari_app.cluster.devices import SIGNED_IN
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine_leases import EngineLeases
 from ari_app.cluster.members import SILENT_S, WORD_S, Member, Members, address_of
+from ari_app.cluster.shared_settings import NotShared, OwnSettings, SharedSettings
 from ari_app.i18n import Message, message
 
 if TYPE_CHECKING:
@@ -24,23 +25,32 @@ MOVE_AGAIN_S = 2.0
 """After which its holder is asked again: the other machine may not have been ready for it yet, as after its start."""
 
 
-class MoveRefused(Exception):
-    """A line is not moved; ``sentence`` says why, and what to do."""
+class ClusterRefused(Exception):
+    """What an administrator wants is not done; ``sentence`` says why, and what to do."""
 
     def __init__(self, sentence: Message) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
 
 
+class MoveRefused(ClusterRefused):
+    """A line is not moved."""
+
+
+class ForgetRefused(ClusterRefused):
+    """A machine is not forgotten."""
+
+
 @dataclass(frozen=True)
 class ClusterControl:
-    """Of the cluster that ``machine``, this one, belongs to."""
+    """Of the cluster that ``machine``, this one, belongs to; ``asterisks``: how each machine's is reached."""
 
     machine: str
     engine: NatsEngine
     members: Members
     leases: EngineLeases
     duty: ByLease
+    asterisks: SharedSettings = field(default_factory=OwnSettings)
 
     @property
     def trouble(self) -> str | None:
@@ -99,6 +109,36 @@ class ClusterControl:
                 )
             ) from None
         except EngineAway as error:
-            raise MoveRefused(
-                message("The cluster's NATS servers do not answer: {error}.", error=str(error))
-            ) from error
+            raise MoveRefused(_servers_away(error)) from error
+
+    async def forget(self, machine: str) -> None:
+        """Have all machines know one no more that is gone for good, until it is back. Raises ForgetRefused."""
+        silent = {member.machine for member, _, is_there in self.machines() if not is_there}
+        if self.members.silent_s(machine) is None:
+            raise ForgetRefused(
+                message(
+                    "The cluster knows of no machine {machine}; silent are: {silent}.",
+                    machine=machine,
+                    silent=", ".join(sorted(silent)) or "-",
+                )
+            )
+        at_work = message(
+            "Machine {machine} is at work, so it is not forgotten: stop it for good first, and wait until it is shown "
+            "as silent.",
+            machine=machine,
+        )
+        if machine not in silent:
+            raise ForgetRefused(at_work)
+        try:
+            await self.asterisks.keep(machine, None)  # first: while it is known, this can be asked for once more
+            await self.members.forget(machine)
+        except Conflict as error:
+            raise ForgetRefused(at_work) from error
+        except NotShared as error:
+            raise ForgetRefused(error.sentence) from error
+        except EngineAway as error:
+            raise ForgetRefused(_servers_away(error)) from error
+
+
+def _servers_away(error: EngineAway) -> Message:
+    return message("The cluster's NATS servers do not answer: {error}.", error=str(error))

@@ -23,6 +23,8 @@ FRESH_S = 1.5 * WORD_S
 """What a machine has said of its calls holds for so long: after it has died, its line's next caller is not refused."""
 MACHINE, MOVE = "machine", "move"
 """How keys begin: of a machine, and of a line that somebody has asked to be moved."""
+FORGOTTEN = b""
+"""In the place of what a machine has said that is gone for good."""
 
 ADDRESS_BYTES = 6
 
@@ -33,6 +35,10 @@ def address_of(machine: str) -> str:
     """How a machine is called where there is little room: a button's data has 64 bytes (core.telegram.org/bots/api)."""
     digest = hashlib.sha256(machine.encode()).digest()[:ADDRESS_BYTES]
     return base64.urlsafe_b64encode(digest).decode()
+
+
+def _machine_key(machine: str) -> str:
+    return f"{MACHINE}.{machine}"
 
 
 @dataclass(frozen=True)
@@ -115,12 +121,21 @@ class Members:
                 found[line] += calls
         return found
 
+    async def forget(self, machine: str) -> None:
+        """Have all know a machine no more, until it says something. Raises Conflict where it just has, EngineAway."""
+        key, heard = _machine_key(machine), self._heard.get(machine)
+        known = await self.bucket.read(key)
+        if known and known.value and (heard is None or known.revision != heard.revision):
+            raise Conflict(f"{machine} is back")
+        await self.bucket.write(key, FORGOTTEN, known.revision if known else 0)
+        self._heard.pop(machine, None)
+
     async def announce(self, own: Callable[[], Member], changed: asyncio.Event) -> None:
         """Say how this machine is, without an end; at once where its calls are others, once it is ``changed``."""
         while True:
             member = own()
             try:
-                await self._put(f"{MACHINE}.{member.machine}", asdict(member))
+                await self._put(_machine_key(member.machine), asdict(member))
             except EngineAway as error:
                 log.debug("machines of the cluster: %s", error)
             with suppress(TimeoutError):
@@ -146,7 +161,9 @@ class Members:
     async def _take(self, entry: KeyEntry) -> None:
         try:
             said: dict[str, Any] = json.loads(entry.value or b"{}")
-            if entry.key.startswith(f"{MACHINE}."):
+            if entry.key.startswith(_machine_key("")) and not said:
+                self._heard.pop(entry.key.removeprefix(_machine_key("")), None)
+            elif entry.key.startswith(_machine_key("")):
                 member = Member(
                     str(said["machine"]),
                     str(said["version"]),

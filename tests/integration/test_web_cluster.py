@@ -18,7 +18,7 @@ from ari_app.api_client import program as api_of
 from ari_app.cli import cluster as cli_cluster
 from ari_app.cli.parser import parse
 from ari_app.cluster.bucket import EngineAway
-from ari_app.cluster.control import MoveRefused
+from ari_app.cluster.control import ForgetRefused, MoveRefused
 from ari_app.cluster.devices import SIGNED_IN, WANTED
 from ari_app.cluster.live_calls import MachineCall, MachineCalls
 from ari_app.cluster.members import Member
@@ -36,6 +36,7 @@ class TwoMachines:
 
     def __init__(self) -> None:
         self.moved: list[tuple[str, str]] = []
+        self.forgotten: list[str] = []
 
     def machines(self) -> list[tuple[Member, float, bool]]:
         return [
@@ -51,6 +52,11 @@ class TwoMachines:
         if machine != "b":
             raise MoveRefused(message("There is no machine {machine}.", machine=machine))
         self.moved.append((line, machine))
+
+    async def forget(self, machine: str) -> None:
+        if machine != "b":
+            raise ForgetRefused(message("Machine {machine} is at work.", machine=machine))
+        self.forgotten.append(machine)
 
 
 @asynccontextmanager
@@ -100,6 +106,40 @@ async def test_a_line_is_moved_and_the_audit_log_knows(tmp_path: Path) -> None:
                     await cli_cluster.run(parse(["cluster", "move", number, machine]), api)
         audit = json.loads((await cli.ask("GET", "/api/audit")).text)["entries"]
         assert [(each["action"], each["subject"]) for each in audit[:1]] == [("line moved", f"{LINE} b")]
+
+
+async def test_a_machine_is_forgotten_and_the_audit_log_knows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = TwoMachines()
+    async with site(tmp_path, cluster=cluster) as page, signed_in(page), program(page) as cli:
+        async with asyncio.timeout(10), api_of(socket_of(page)) as api:
+            await cli_cluster.run(parse(["cluster", "forget", "b"]), api)
+            assert cluster.forgotten == ["b"]
+            assert capsys.readouterr().out == "machine b is forgotten\n"
+            with pytest.raises(RequestRefused, match="Machine c is at work"):
+                await cli_cluster.run(parse(["cluster", "forget", "c"]), api)
+        audit = json.loads((await cli.ask("GET", "/api/audit")).text)["entries"]
+        known = [(each["action"], each["subject"]) for each in audit if each["action"] == "machine forgotten"]
+        assert ("machine forgotten", "b") in known
+
+
+async def test_a_silent_machine_is_forgotten_on_the_overview(tmp_path: Path) -> None:
+    cluster = TwoMachines()
+    async with with_a_line(tmp_path, cluster) as page:
+        async with signed_in(page) as admin:
+            for path in ("/", "/overview/cluster"):
+                seen = (await admin.get(path)).text
+                assert seen.count('action="/cluster/forget"') == 1, "only what is silent"
+                assert 'name="machine" value="b"' in seen
+            done = await admin.post("/cluster/forget", {"machine": "b"})
+            assert (done.path, cluster.forgotten) == ("/", ["b"])
+            assert "Machine b is forgotten." in done.text
+            assert "Machine c is at work." in (await admin.post("/cluster/forget", {"machine": "c"})).text
+        async with user(page, "operator") as operator:
+            assert "/cluster/forget" not in (await operator.get("/")).text
+            assert (await operator.post("/cluster/forget", {"machine": "b"})).status == 403
+    assert cluster.forgotten == ["b"]
 
 
 async def test_the_overview_shows_the_machines(tmp_path: Path) -> None:
@@ -208,3 +248,4 @@ async def test_alone_there_is_nothing_elsewhere(tmp_path: Path) -> None:
         assert not (await admin.get("/overview/elsewhere")).text.strip()
         assert (await admin.post("/cluster/hangup", {"machine": "b", "id": CALL.id})).status == 404
         assert (await admin.post("/cluster/move", {"line": LINE, "machine": "b"})).status == 404
+        assert (await admin.post("/cluster/forget", {"machine": "b"})).status == 404

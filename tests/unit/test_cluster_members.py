@@ -11,7 +11,8 @@ from typing import cast
 import pytest
 
 from ari_app.bus import BusEvent, EventBus
-from ari_app.cluster.control import MOVE_AGAIN_S, MOVE_S, ClusterControl, MoveRefused
+from ari_app.cluster.bucket import Conflict
+from ari_app.cluster.control import MOVE_AGAIN_S, MOVE_S, ClusterControl, ForgetRefused, MoveRefused
 from ari_app.cluster.devices import GONE_S, SIGNED_IN, WANTED, is_next
 from ari_app.cluster.duty import ByLease
 from ari_app.cluster.engine import NatsEngine
@@ -20,6 +21,7 @@ from ari_app.cluster.members import FRESH_S, SILENT_S, WORD_S, Member, Members
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
+from tests.other_machines import OtherMachines
 
 LEASE_S = 20.0
 LINE = "+49301234567"
@@ -72,7 +74,7 @@ def machine(name: str, buckets: tuple[Engine, Engine], tasks: GuardedTasks) -> M
     leases = EngineLeases(way, Owner(name, "1"), LEASE_S, clock)
     duty = ByLease(leases)
     members = Members(WayToEngine(buckets[1]), duty.hand_over, clock)
-    control = ClusterControl(name, cast(NatsEngine, FakeNats()), members, leases, duty)
+    control = ClusterControl(name, cast(NatsEngine, FakeNats()), members, leases, duty, OtherMachines())
     its = Machine(way, control, {}, asyncio.Event(), [])
 
     def word() -> Member:
@@ -265,6 +267,87 @@ def test_what_another_version_says_is_left_alone() -> None:
             assert set(seen(a)) == {"a", "y"}
             assert not a.control.members.others_take("a", LINE), "y does not say so"
             assert not is_next(LINE, "a", [*a.control.members.all(), (Member("b", devices={LINE: SIGNED_IN}), 0.0)], 2)
+
+    run(scene)
+
+
+def test_a_machine_that_is_gone_for_good_is_forgotten_by_all_until_it_is_back() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c), guarded_tasks() as tasks:
+            c.devices = {LINE: SIGNED_IN}
+            await asyncio.sleep(2 * WORD_S)
+            await c.dies()
+            await asyncio.sleep(SILENT_S + WORD_S)
+            await a.control.forget("c")
+            assert "c" not in seen(a), "at once"
+            await asyncio.sleep(WORD_S)
+            assert set(seen(b)) == {"a", "b"}
+            assert cast(OtherMachines, a.control.asterisks).told == [("c", None)]
+            buckets = (a.way.engine, cast(WayToEngine, a.control.members.bucket).engine)
+            d = machine("d", buckets, tasks)
+            await asyncio.sleep(2 * WORD_S)
+            assert set(seen(d)) == {"a", "b", "d"}, "who joins later hears nothing of it"
+            again = machine("c", buckets, tasks)
+            await asyncio.sleep(2 * WORD_S)
+            for each in (a, b, d, again):
+                assert seen(each)["c"] == ((), True)
+
+    run(scene)
+
+
+def test_a_machine_that_is_at_work_or_unknown_is_not_forgotten() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c):
+            for name in ("a", "b"):
+                with pytest.raises(ForgetRefused, match=f"Machine {name} is at work"):
+                    await a.control.forget(name)
+            await c.dies()
+            await asyncio.sleep(SILENT_S + WORD_S)
+            with pytest.raises(ForgetRefused, match="knows of no machine z; silent are: c"):
+                await a.control.forget("z")
+            bucket = cast(WayToEngine, b.control.members.bucket)
+            known = bucket.engine.entries["machine.c"]
+            bucket.engine.write("machine.c", known.value or b"", known.revision)  # it is back, this very moment
+            with pytest.raises(ForgetRefused, match="Machine c is at work"):
+                await a.control.forget("c")
+            assert cast(OtherMachines, a.control.asterisks).told == [("c", None)], "which it corrects itself"
+
+    run(scene)
+
+
+def test_of_two_who_forget_it_neither_forgets_one_that_is_back() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c):
+            await c.dies()
+            await asyncio.sleep(SILENT_S + WORD_S)
+            bucket = cast(WayToEngine, b.control.members.bucket)
+            said = bucket.engine.entries["machine.c"].value or b""
+            await b.control.forget("c")
+            a.control.members._heard.pop("c", None)  # it hears of that while it is about to do so itself
+            bucket.engine.write("machine.c", said, bucket.engine.entries["machine.c"].revision)
+            with pytest.raises(Conflict):
+                await a.control.members.forget("c")
+
+    run(scene)
+
+
+def test_while_nats_is_away_nothing_is_forgotten() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            await b.dies()
+            await asyncio.sleep(SILENT_S + WORD_S)
+            others, way = cast(OtherMachines, a.control.asterisks), cast(WayToEngine, a.control.members.bucket)
+            others.away = True
+            with pytest.raises(ForgetRefused, match=r"Away\."):
+                await a.control.forget("b")
+            others.away, way.away = False, True
+            with pytest.raises(ForgetRefused, match="NATS servers do not answer"):
+                await a.control.forget("b")
+            assert "b" in seen(a), "so it can be asked for again"
+            way.away = False
+            way.engine.lose_everything()
+            await a.control.forget("b")
+            assert set(seen(a)) == {"a"}
 
     run(scene)
 

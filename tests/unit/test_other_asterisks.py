@@ -14,6 +14,7 @@ import pytest
 from ari_app.app.asterisk import StasisApplication
 from ari_app.app.other_asterisks import OfferedAsterisk, OtherAsterisks
 from ari_app.asterisk.events import STASIS_START, StasisStart
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.bus import EventBus
 from ari_app.calls.resources import CallResources
 from ari_app.cluster.shared_settings import Cipher, EngineSettings
@@ -146,6 +147,43 @@ async def test_what_an_earlier_run_has_told_is_written_over_at_once() -> None:
             tasks.supervise(partial(shared.run, asterisks), "this machine")
             tasks.supervise(partial(others.run, followed), "another one")
             await eventually(lambda: followed.values.get("pbx-2") == own.model_dump_json())  # noqa: B023 - of this run
+
+
+async def test_one_that_was_forgotten_and_is_back_tells_its_own_again() -> None:
+    engine, followed = Engine(), Followed()
+    own = OfferedAsterisk(url="http://a", user="user", password=SECRET, app="telegram", transport="rtp")
+    nothing: Any = None
+
+    async def life(until: str | None) -> None:
+        async with guarded_tasks() as tasks:
+            its = EngineSettings(WayToEngine(engine), Cipher("ours"))
+            asterisks = OtherAsterisks("pbx-2", own, its, EventBus(), nothing, nothing, frozenset, tasks)
+            tasks.supervise(partial(its.run, asterisks), "the machine")
+            await eventually(lambda: followed.values.get("pbx-2") == until)
+
+    async with guarded_tasks() as tasks:
+        other = EngineSettings(WayToEngine(engine), Cipher("ours"))
+        tasks.supervise(partial(other.run, followed), "one that forgets it")
+        await life(own.model_dump_json())
+        await other.keep("pbx-2", None)
+        await eventually(lambda: followed.values["pbx-2"] is None)
+        await life(own.model_dump_json())
+
+
+async def test_of_an_asterisk_that_is_gone_the_log_says_once_why(caplog: pytest.LogCaptureFixture) -> None:
+    async with fake_ari() as ari:
+        gone = offered(ari)
+    async with rig() as its:
+        await its.asterisks.follow("pbx-1", gone.model_dump_json())
+        await eventually(lambda: bool(its.logins))
+        client = (await its.asterisks.resources("pbx-1", 5.0) or pytest.fail("it is known")).ari
+        failures = 0
+        while failures < 3:
+            await client.wait_state(ConnectionState.CONNECTING)
+            await client.wait_state(ConnectionState.WAITING)
+            failures += 1
+        said = [each for each in caplog.messages if "no connection to Asterisk" in each]
+        assert len(said) == 1 and said[0].endswith("It is tried again until it is connected")
 
 
 async def test_how_an_asterisk_is_reached_is_waited_for() -> None:

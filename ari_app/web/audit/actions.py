@@ -51,6 +51,7 @@ ACTIONS: Mapping[str, Message] = {
     TEXT_SENT: message("Text sent"),
     "card sent": message("Card sent"),
     "line moved": message("Line moved to another machine"),
+    "machine forgotten": message("Machine forgotten"),
     "drain begun": message("New calls stopped"),
     "drain cancelled": message("New calls taken again"),
     "diagnostics": message("Diagnostics run"),
@@ -138,6 +139,7 @@ _ROUTES: Mapping[str, tuple[str, ...]] = {
         f"DELETE {_API_LINE}/card/{{kind}}",
     ),
     "line moved": ("POST /cluster/move", "POST /api/cluster/move"),
+    "machine forgotten": ("POST /cluster/forget", "POST /api/cluster/forget"),
     CALL_PLACED: (f"POST {_LINE}/try", f"POST {_API_LINE}/test-call", "POST /calls", "POST /api/calls"),
     CALL_ENDED: (
         "POST /calls/{id}/hangup",

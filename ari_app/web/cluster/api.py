@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from ari_app.cluster.bucket import EngineAway
-from ari_app.cluster.control import ClusterControl, MoveRefused
+from ari_app.cluster.control import ClusterControl, ForgetRefused, MoveRefused
 from ari_app.cluster.devices import SIGNED_IN
 from ari_app.cluster.live_calls import LiveCalls, MachineCall
 from ari_app.i18n import Message, message
@@ -57,6 +57,14 @@ class Move(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     line: str = Field(examples=["+79990000001"])
+    machine: str = Field(examples=["pbx-2"])
+
+
+class MachineName(BaseModel):
+    """A machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
     machine: str = Field(examples=["pbx-2"])
 
 
@@ -126,6 +134,14 @@ async def move_line(asked: Asked, body: Move) -> ClusterAnswer:
     return await get_cluster(asked)
 
 
+async def forget_machine(asked: Asked, body: MachineName) -> ClusterAnswer:
+    """Have all machines know one no more that is gone for good; one that is back after all is known again."""
+    its = _cluster(asked)
+    notes_of(asked.request).subject = body.machine
+    await its.forget(body.machine)
+    return await get_cluster(asked)
+
+
 def _cluster(asked: Asked) -> ClusterControl:
     if its := asked.services.cluster:
         return its
@@ -160,5 +176,12 @@ operations = (
         move_line,
         "Have another machine hold a line",
         errors={404: (OnlyOne, NoSuchLine), 409: MoveRefused},
+    ),
+    Operation(
+        "POST",
+        "/api/cluster/forget",
+        forget_machine,
+        "Forget a machine that is gone for good",
+        errors={404: OnlyOne, 409: ForgetRefused},
     ),
 )

@@ -1,11 +1,11 @@
-"""The machines of a cluster on the overview, and moving a line to another one."""
+"""The machines of a cluster on the overview, moving a line to another one, and forgetting one that is gone."""
 
 from typing import Any
 
 from aiohttp import web
 
 from ari_app.cluster.bucket import EngineAway
-from ari_app.cluster.control import MoveRefused
+from ari_app.cluster.control import ForgetRefused, MoveRefused
 from ari_app.i18n import message
 from ari_app.lines.settings import NoSuchLine
 from ari_app.web.calls.views import line_names
@@ -81,4 +81,23 @@ async def move(request: web.Request) -> web.StreamResponse:
         flash(request, error.sentence, "failed")
     else:
         flash(request, message("Machine {machine} acts for line {line} now.", machine=machine, line=line))
+    raise web.HTTPSeeOther("/")
+
+
+@routes.post("/cluster/forget")
+async def forget(request: web.Request) -> web.StreamResponse:
+    """Have all machines know one no more that is gone for good."""
+    machine = str((await request.post()).get("machine", ""))
+    its = services(request)
+    if its.cluster is None:
+        raise web.HTTPNotFound
+    notes = notes_of(request)
+    notes.subject = machine
+    try:
+        await its.cluster.forget(machine)
+    except ForgetRefused as error:
+        notes.failed = True
+        flash(request, error.sentence, "failed")
+    else:
+        flash(request, message("Machine {machine} is forgotten.", machine=machine))
     raise web.HTTPSeeOther("/")
