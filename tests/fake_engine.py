@@ -43,8 +43,10 @@ class WayToEngine:
     acknowledges: bool = True
     tells: bool = True
     delay_s: Callable[[], float] = lambda: 0.001
+    reads: int = 0
 
     async def read(self, key: str) -> KeyEntry | None:
+        self.reads += 1
         await self._reached()
         return self.engine.entries.get(key)
 
@@ -75,7 +77,7 @@ class WayToEngine:
         told: asyncio.Queue[KeyEntry] = asyncio.Queue()
         self.engine.watches.add(told)
         try:
-            for entry in list(self.engine.entries.values()):
+            for entry in sorted(self.engine.entries.values(), key=lambda each: each.revision):
                 yield entry
             with suppress(TimeoutError):
                 while True:

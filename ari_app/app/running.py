@@ -25,7 +25,7 @@ from ari_app.app.other_asterisks import open_other_asterisks
 from ari_app.app.outboxes import open_outboxes
 from ari_app.app.page import open_page
 from ari_app.app.pbx import Pbx, open_pbx, serve_agi
-from ari_app.app.sharing import make_sharing
+from ari_app.app.sharing import make_sharing, share_languages
 from ari_app.app.storage import open_storage
 from ari_app.app.upkeep import Upkeep, open_upkeep
 from ari_app.asterisk.ari import AriClient
@@ -134,6 +134,7 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         metrics = await opened(open_metrics(settings, storage, asterisk, outboxes, calls, lines.statuses))
         pbx = await opened(open_pbx(bus, storage, outboxes, calls, lines.statuses))
         sharing = make_sharing(cluster, storage)
+        share_languages(cluster, storage, line_tasks)
         upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, lines, pbx, sharing)
 
         # From here on it works: first what has to go on, then the lines, then calls that were left, then new ones.

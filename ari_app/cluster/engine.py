@@ -32,6 +32,7 @@ CLOSE_S = 2.0
 AGAIN = Backoff(first_s=1.0, last_s=30.0)
 """Where the servers have ended a connection for good, as they do with one that is not allowed any more."""
 REPLICAS_MOST = 3
+ROUNDING_S = 1.0  # of a time for which something is kept
 ASKED = "astergram.{address}.{what}"
 """The subject that a machine is asked under (docs.nats.io, request-reply)."""
 
@@ -54,8 +55,11 @@ class NatsEngine:
         self._slow_answers: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
         self._tasks = tasks
 
-    def bucket(self, name: str, keep_s: float | None = None) -> NatsBucket:
-        """A bucket, which is made when it is first used; ``keep_s``: after which what is written vanishes."""
+    def bucket(self, name: str, keep_s: float | Callable[[], float] | None = None) -> NatsBucket:
+        """A bucket, which is made when it is first used.
+
+        ``keep_s``: after which what is written vanishes; a function where it can be set to another time.
+        """
         return NatsBucket(self, name, self.replicas, keep_s)
 
     @property
@@ -204,14 +208,19 @@ async def _answer_slowly(asked: Msg, answer: Callable[[bytes], Awaitable[bytes]]
 
 
 class NatsBucket:
-    """A key-value bucket of JetStream (ADR-8), with a copy on each of ``replicas`` servers."""
+    """A key-value bucket of JetStream (ADR-8), with a copy on each of ``replicas`` servers.
 
-    def __init__(self, engine: NatsEngine, name: str, replicas: int, keep_s: float | None) -> None:
+    ``keep_s``: as for `NatsEngine.bucket`.
+    """
+
+    def __init__(
+        self, engine: NatsEngine, name: str, replicas: int, keep_s: float | Callable[[], float] | None
+    ) -> None:
         self._engine = engine
         self._name = name
         self._replicas = replicas
         self._keep_s = keep_s
-        self._opened: tuple[Client, KeyValue] | None = None
+        self._opened: tuple[Client, KeyValue, float | None] | None = None
 
     async def read(self, key: str) -> KeyEntry | None:
         """What the leader has, or one that does not know yet that it is none any more. Raises EngineAway."""
@@ -257,14 +266,19 @@ class NatsBucket:
 
     async def _open(self) -> KeyValue:
         client = await self._engine.connection()
-        if self._opened and self._opened[0] is client:
+        keep_s = self._keep_s() if callable(self._keep_s) else self._keep_s
+        if self._opened and self._opened[0] is client and self._opened[2] == keep_s:
             return self._opened[1]
         stream = client.jetstream(timeout=ASK_S)
         try:
             bucket = await stream.key_value(self._name)
         except BucketNotFoundError:
-            bucket = await stream.create_key_value(bucket=self._name, replicas=self._replicas, ttl=self._keep_s)
-        self._opened = client, bucket
+            bucket = await stream.create_key_value(bucket=self._name, replicas=self._replicas, ttl=keep_s)
+        if callable(self._keep_s):  # it may be set to another time, or may have been since
+            its = (await bucket.status()).stream_info.config
+            if abs((its.max_age or 0.0) - (keep_s or 0.0)) > ROUNDING_S:
+                await stream.update_stream(its, max_age=keep_s)
+        self._opened = client, bucket, keep_s
         return bucket
 
 

@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import Header, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
-from ari_app.cluster.engine import NatsEngine
+from ari_app.cluster.engine import ROUNDING_S, NatsEngine
 from ari_app.cluster.messenger import ASK_S
 from ari_app.cluster.stream import OutgoingMessage, StreamMessage, StreamState
 
@@ -21,7 +21,6 @@ MOST_MESSAGES = 1_000_000
 """Then the oldest go: as many calls as a history has, some 0.6 GB."""
 DUPLICATES_S = 120.0  # a message that comes once more within it is left out
 NO_MESSAGE, STREAM_EXISTS = 10037, 10058  # github.com/nats-io/nats-server, server/errors.json
-ROUNDING_S = 1.0
 
 
 class NatsStream:

@@ -1,5 +1,6 @@
 """The languages of people's Telegram, which a line's account is seldom told, and a bot mostly is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -34,10 +35,23 @@ class LanguageRepository:
 
     def save(self, person_id: int, language: LanguageRow) -> None:
         """Keep somebody's, in place of an earlier one; never waits."""
-        row = {"person_id": person_id, "language": language.language, "learnt_at": language.learnt_at}
-        self.store.later(("language", person_id), lambda db: db.table("languages").upsert(row, pk="person_id"))
+        self.store.later(("language", person_id), lambda db: _put(db, person_id, language))
+
+    async def keep(self, person_id: int, language: LanguageRow, is_so: Callable[[], bool]) -> None:
+        """The same now, if it is so yet when its turn comes: they may be erased. Raises StoreUnavailable."""
+
+        def put(db: Database) -> None:
+            if is_so():
+                _put(db, person_id, language)
+
+        await self.store.run(put)
 
     async def prune(self, before: float) -> int:
         """Forget some that were told before; 0 when none is left."""
         sql = "DELETE FROM languages WHERE rowid IN (SELECT rowid FROM languages WHERE learnt_at < ? LIMIT ?)"
         return await self.store.run(lambda db: db.execute(sql, [before, BATCH]).rowcount)
+
+
+def _put(db: Database, person_id: int, language: LanguageRow) -> None:
+    row = {"person_id": person_id, "language": language.language, "learnt_at": language.learnt_at}
+    db.table("languages").upsert(row, pk="person_id")
