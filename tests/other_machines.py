@@ -5,11 +5,16 @@ from ari_app.i18n import message
 
 
 class OtherMachines:
-    """``away``: they can't be told; ``told``: what they were, each by its name."""
+    """``away``: they can't be told; ``told``: what they were, each by its name; ``left_out``: not understood here."""
 
     def __init__(self) -> None:
         self.away = False
         self.told: list[tuple[str, str | None]] = []
+        self.left_out = set[str]()
+
+    def check(self, name: str) -> None:
+        if name in self.left_out:
+            raise NotShared(message("Left out."))
 
     async def keep(self, name: str, value: str | None) -> None:
         if self.away:

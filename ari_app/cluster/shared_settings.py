@@ -52,11 +52,21 @@ class ChangedElsewhere(NotShared):
 
 
 class LeftOut(Exception):
-    """This machine does not take over what another one has set, so it may not write over it either; it has said why."""
+    """This machine does not take over what another one has set, so it may not write over it either; it has said why.
+
+    ``sentence``: for who wants to change it here, where there is something to say of it.
+    """
+
+    def __init__(self, sentence: Message | None = None) -> None:
+        super().__init__(str(sentence or ""))
+        self.sentence = sentence
 
 
 class SharedSettings(Protocol):
     """Where settings are kept for all machines; a name is a line's number, say, or the installation's."""
+
+    def check(self, name: str) -> None:
+        """Raise NotShared where this machine has left out what another one has set, so that `keep` would, too."""
 
     async def keep(self, name: str, value: str | None) -> None:
         """Before it counts on this machine; None: it is removed. Raises NotShared."""
@@ -77,6 +87,9 @@ class MachineSettings(Protocol):
 
 class OwnSettings:
     """Where there is no other machine to be told."""
+
+    def check(self, name: str) -> None:
+        """Nothing is left out."""
 
     async def keep(self, name: str, value: str | None) -> None:
         """It counts here."""
@@ -151,9 +164,16 @@ class EngineSettings:
     what: str = SETTINGS
     _revisions: dict[str, int] = field(default_factory=dict)  # of what was taken over, or written
     _left_out: set[str] = field(default_factory=set)  # and said so: each watch tells of them again
+    _stays: dict[str, Message] = field(default_factory=dict)  # by key: why it can't be changed here
+
+    def check(self, name: str) -> None:
+        """Raise NotShared where it can't be changed here."""
+        if sentence := self._stays.get(self.key(name)):
+            raise NotShared(sentence)
 
     async def keep(self, name: str, value: str | None) -> None:
         """Over what this machine has last taken over."""
+        self.check(name)
         key = self.key(name)
         with told_or_not():
             try:
@@ -205,11 +225,14 @@ class EngineSettings:
             return True
         try:
             await settings.follow(name, value)
-        except LeftOut:
+        except LeftOut as error:
+            if error.sentence:
+                self._stays[entry.key] = error.sentence
             return False
         except Exception as error:  # noqa: BLE001 - recorded; the other settings are followed
             FAILURES.add(f"{self.what}: {name}", error)
             return False
+        self._stays.pop(entry.key, None)
         return True
 
     def _sealed(self, name: str, value: str | None) -> bytes:

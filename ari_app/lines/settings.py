@@ -109,7 +109,7 @@ AccountCode = Annotated[
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # some are secrets
 
 
 UPLOADED = message("This is a file to upload, under the line's Card; no path of the server's is taken.")

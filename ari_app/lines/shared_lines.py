@@ -21,9 +21,14 @@ class LinesWithFiles:
     files: SharedFiles
     has_line: Callable[[str], bool]
 
+    def check(self, name: str) -> None:
+        """As `SharedSettings`."""
+        self.settings.check(name)
+
     async def keep(self, name: str, value: str | None) -> None:
         """As `SharedSettings`. A new line has no files, whatever an earlier one of its number has left."""
         if value is not None and not self.has_line(name):
+            self.check(name)  # before the files go of one that this machine does not have
             await self.files.forget(name)
         await self.settings.keep(name, value)
         if value is None:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,6 +133,19 @@ class World:
                 await asyncio.sleep(0)
 
 
+@asynccontextmanager
+async def at_work(made: World, folder: Path) -> AsyncIterator[World]:
+    """Two lines are."""
+    async with open_store(folder / "astergram.db") as store, guarded_tasks() as tasks:
+        factory: Any = made
+        duty = Alone(FileLeases(folder / "leases"))
+        made.book = LineManager(store, Lines(), factory, made, CallRegistry(), EventBus(), tasks, duty)
+        for number in (LINE, OTHER):
+            await made.book.add(LineSettings.of({"number": number}))
+            await made.at_work(number)
+        yield made
+
+
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Two lines are at work."""
@@ -145,13 +158,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(f"{book_module}.adopt", made.stepping("adopt"))
     monkeypatch.setattr(f"{book_module}.retire", made.stepping("retire"))
     monkeypatch.setattr("asyncio.to_thread", made.stepping("to_thread"))
-    async with open_store(tmp_path / "astergram.db") as store, guarded_tasks() as tasks:
-        factory: Any = made
-        duty = Alone(FileLeases(tmp_path / "leases"))
-        made.book = LineManager(store, Lines(), factory, made, CallRegistry(), EventBus(), tasks, duty)
-        for number in (LINE, OTHER):
-            await made.book.add(LineSettings.of({"number": number}))
-            await made.at_work(number)
+    async with at_work(made, tmp_path):
         made.steps.clear()
         yield made
 

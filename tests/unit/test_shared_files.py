@@ -443,6 +443,12 @@ def test_files_go_with_their_line_and_do_not_come_back_with_its_number() -> None
                 each.files.lines.add(LINE)
             await asyncio.sleep(QUIET_S + SOON_S)
             assert a.has == b.has == [picture(b"blue", OTHER)]
+            a.files.lines.discard(OTHER)
+            others.left_out.add(OTHER)
+            with pytest.raises(NotShared):
+                await lines.keep(OTHER, "new")
+            assert nats.contents, "they are those of a line that this machine does not understand"
+            others.left_out.clear()
             await lines.keep(OTHER, None)
             assert not nats.contents
         assert others.told == [(LINE, "changed"), (LINE, None), (LINE, "new"), (OTHER, None)]

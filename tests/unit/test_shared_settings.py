@@ -13,6 +13,7 @@ import pytest
 
 from ari_app.cluster.bucket import AGAIN_S, QUIET_S
 from ari_app.cluster.shared_settings import Cipher, EngineSettings, LeftOut, NotOurs, NotShared
+from ari_app.i18n import message
 from ari_app.tasks import FAILURES, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
@@ -181,8 +182,18 @@ def test_nothing_is_written_over_that_was_not_taken_over() -> None:
             b.kept.error = LeftOut()
             await a.set(LINE, "fourth")
             await asyncio.sleep(SOON_S)
-            with pytest.raises(NotShared):
+            with pytest.raises(NotShared, match="Another machine has changed this"):
                 await b.shared.keep(LINE, "of b")
+            b.kept.error = LeftOut(message("Upgrade it."))
+            await a.set(LINE, "fifth")
+            await asyncio.sleep(SOON_S)
+            for value in ("of b", None):
+                with pytest.raises(NotShared, match=r"Upgrade it\."):
+                    await b.shared.keep(LINE, value)
+            assert a.kept.values == {LINE: "fifth"}
+            b.kept.error = None
+            await asyncio.sleep(QUIET_S + SOON_S)
+            await b.set(LINE, "of b, which can use it now")
         assert FAILURES.count == 0
 
     run(scene)
