@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Protocol
@@ -26,7 +26,8 @@ from ari_app.bus import EventBus
 from ari_app.calls.moving import application
 from ari_app.calls.outbound import return_lost
 from ari_app.calls.resources import CallResources
-from ari_app.cluster.shared_settings import NotShared, SharedSettings
+from ari_app.cluster.bucket import KeyEntry
+from ari_app.cluster.shared_settings import Cipher, NotOurs, NotShared, SharedSettings, opened
 from ari_app.config import Settings
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from media.types import AriLogin
@@ -113,6 +114,10 @@ class OtherAsterisks:
                     await self._opened.wait()
         return self._open.get(machine)
 
+    def offers(self) -> dict[str, OfferedAsterisk]:
+        """What the other machines offer, by their names."""
+        return {name: its for name, its in sorted(self._offered.items()) if its}
+
     async def all(self) -> Mapping[str, str]:
         """What this machine offers."""
         return {self._machine: self._own} if self._own else {}
@@ -177,6 +182,17 @@ class OtherAsterisks:
                 yield
             finally:
                 del self._open[name]
+
+
+def others_in(entries: Iterable[KeyEntry], secret: str, own: str) -> dict[str, OfferedAsterisk]:
+    """What other machines than ``own`` offer, by their names, of what NATS has; what can't be read is left out."""
+    cipher, found = Cipher(secret), dict[str, OfferedAsterisk]()
+    for entry in entries:
+        with suppress(NotOurs, ValidationError):  # the running program says so in its log
+            name, value = opened(cipher, entry)
+            if value and name != own:
+                found[name] = OfferedAsterisk.model_validate_json(value)
+    return dict(sorted(found.items()))
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from ari_app.app.asterisk import StasisApplication
 from ari_app.app.calls import Calls
 from ari_app.app.cluster import Cluster
 from ari_app.app.lines import LineParts
+from ari_app.app.other_asterisks import OtherAsterisks
 from ari_app.app.outboxes import Outboxes
 from ari_app.app.pbx import Pbx
 from ari_app.app.storage import Storage
@@ -60,6 +61,7 @@ async def open_page(
     pbx: Pbx,
     upkeep: Upkeep,
     cluster: Cluster,
+    others: OtherAsterisks,
 ) -> AsyncIterator[ServedPage]:
     """What it needs takes long to load, and is loaded here, in a thread."""
     await asyncio.to_thread(importlib.import_module, "ari_app.web.server")
@@ -76,7 +78,7 @@ async def open_page(
         registry=calls.registry,
         history=storage.history,
         whole_calls=WholeCalls(storage.history, _call_details(cluster.control, storage.history)),
-        doctor=Doctor(partial(_look_around, settings, storage, asterisk, lines.manager)),
+        doctor=Doctor(partial(_look_around, settings, storage, asterisk, lines.manager, others)),
         installation=storage.installation,
         store=storage.store,
         bus=bus,
@@ -124,7 +126,11 @@ def _shown(record: CallRecord) -> MachineCall:
 
 
 def _look_around(
-    settings: Settings, storage: Storage, asterisk: StasisApplication, manager: LineManager
+    settings: Settings,
+    storage: Storage,
+    asterisk: StasisApplication,
+    manager: LineManager,
+    others: OtherAsterisks,
 ) -> Surroundings:
     from ari_app.surroundings import surroundings
 
@@ -137,4 +143,5 @@ def _look_around(
         turn=its.relay,
         holds_app=asterisk.ari.state is ConnectionState.CONNECTED,
         telegram_offset_s=manager.telegram_offset_s,
+        other_asterisks=others.offers(),
     )

@@ -168,7 +168,21 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
             async with asyncio.timeout(LEFT_S):
                 await earlier.left.go_on()
         page = await opened(
-            open_page(settings, sockets, bus, storage, asterisk, outboxes, calls, lines, metrics, pbx, upkeep, cluster)
+            open_page(
+                settings,
+                sockets,
+                bus,
+                storage,
+                asterisk,
+                outboxes,
+                calls,
+                lines,
+                metrics,
+                pbx,
+                upkeep,
+                cluster,
+                other_asterisks,
+            )
         )
         cluster.begin_bot(line_tasks, calls.bot)
         yield Astergram(

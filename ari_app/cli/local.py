@@ -30,7 +30,7 @@ FAILURES: tuple[type[Exception], ...] = (AriError, FilesError, LineError, StateH
 
 async def doctor(settings: Settings, options: argparse.Namespace) -> int:
     """`astergram doctor`; returns 1 where there is a problem."""
-    here = await read_installation(settings)
+    here = await read_installation(settings, with_others=True)
     findings = await Doctor(lambda: here).examine()
     if not options.json:
         with console() as where:

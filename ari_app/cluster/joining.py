@@ -95,21 +95,22 @@ async def is_free(engine: NatsEngine, machine: str) -> bool:
 
 
 async def machines(engine: NatsEngine) -> list[str]:
-    """The names of those that were ever at work in it. Raises EngineAway."""
-    keys = [entry.key.partition(".") for entry in await _all(engine, "astergram-machines")]
+    """The names of those that were ever at work in it, and are not forgotten. Raises EngineAway."""
+    found = await entries(engine, "astergram-machines")
+    keys = [entry.key.partition(".") for entry in found if entry.value]  # else it is forgotten
     return sorted(name for kind, _, name in keys if kind == MACHINE)
 
 
 async def sealed(engine: NatsEngine) -> list[KeyEntry]:
     """What NATS has that only the cluster's secret opens; nothing where no cluster has one. Raises EngineAway."""
-    entries = [*await _all(engine, "astergram-cluster"), *await _all(engine, "astergram-settings")]
-    return [entry for entry in entries if entry.value]
+    found = [*await entries(engine, "astergram-cluster"), *await entries(engine, "astergram-settings")]
+    return [entry for entry in found if entry.value]
 
 
-def opens(secret: str, entries: Sequence[KeyEntry]) -> bool:
+def opens(secret: str, found: Sequence[KeyEntry]) -> bool:
     """Whether it is the secret of the machines that have sealed these; some may be of an earlier one."""
     cipher = Cipher(secret)
-    for entry in entries:
+    for entry in found:
         with suppress(NotOurs):
             cipher.open(entry.key, entry.value or b"")
             return True
@@ -130,7 +131,8 @@ async def take_back(engine: NatsEngine, revision: int) -> None:
     await engine.bucket("astergram-cluster").write(KEY, b"", revision)
 
 
-async def _all(engine: NatsEngine, bucket: str) -> list[KeyEntry]:
+async def entries(engine: NatsEngine, bucket: str) -> list[KeyEntry]:
+    """All that a bucket has. Raises EngineAway."""
     await _reached(engine)
     return [entry async for entry in engine.bucket(bucket).watch(QUIET_S)]
 

@@ -147,6 +147,15 @@ class Cipher:
         return code.finalize().hex()
 
 
+def opened(cipher: Cipher, entry: KeyEntry) -> tuple[str, str | None]:
+    """A setting's name, and what NATS has of it. Raises NotOurs."""
+    try:
+        its = json.loads(cipher.open(entry.key, entry.value or b""))
+        return str(its["name"]), None if its["value"] is None else str(its["value"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotOurs(f"{entry.key} was written by another version ({error!r})") from error
+
+
 def _key_of(secret: str, purpose: bytes) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(secret.encode())
 
@@ -211,9 +220,8 @@ class EngineSettings:
     async def _follow(self, settings: MachineSettings, entry: KeyEntry) -> bool:
         """Whether this machine is up to that: what nobody can read may be written over."""
         try:
-            its = json.loads(self.cipher.open(entry.key, entry.value or b""))
-            name, value = str(its["name"]), None if its["value"] is None else str(its["value"])
-        except (NotOurs, ValueError, KeyError, TypeError) as error:
+            name, value = opened(self.cipher, entry)
+        except NotOurs as error:
             if entry.key not in self._left_out:
                 self._left_out.add(entry.key)
                 log.error(  # noqa: TRY400 - the administrator needs the sentence

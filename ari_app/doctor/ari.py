@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
 
 import aiohttp
+from pydantic import SecretStr
 
-from ari_app.asterisk.ari import AriClient
+from ari_app.asterisk.ari import ari_base
 from ari_app.asterisk.errors import AriError, AriNotFound, AriRefused
 from ari_app.asterisk.resources import Applications
 from ari_app.asterisk.rest import Rest
@@ -22,16 +23,19 @@ CLOCK_ADVICE_S = 2.0
 NO_SUCH_CHANNEL = "astergram-doctor"
 
 
+def requests_to(surroundings: Surroundings) -> AbstractAsyncContextManager[Rest]:
+    """Make requests to this machine's ARI."""
+    return requests_at(surroundings.ari_url, surroundings.ari_user, surroundings.ari_password)
+
+
 @asynccontextmanager
-async def requests_to(surroundings: Surroundings) -> AsyncIterator[Rest]:
-    """Make requests to ARI without connecting as an application, which would push out the one that is."""
-    user, password = surroundings.ari_user, surroundings.ari_password.get_secret_value()
-    base = AriClient(surroundings.ari_url, user, password, surroundings.app).base
+async def requests_at(url: str, user: str, password: SecretStr) -> AsyncIterator[Rest]:
+    """Make requests without connecting as an application, which would push out the one that is."""
     async with aiohttp.ClientSession(
-        headers={"Authorization": aiohttp.encode_basic_auth(user, password)},
+        headers={"Authorization": aiohttp.encode_basic_auth(user, password.get_secret_value())},
         connector=aiohttp.TCPConnector(force_close=True),
     ) as session:
-        yield Rest(session, base, user, REQUEST_TIMEOUT_S)
+        yield Rest(session, ari_base(url), user, REQUEST_TIMEOUT_S)
 
 
 async def access(rest: Rest, surroundings: Surroundings) -> Finding:
@@ -76,13 +80,20 @@ async def access(rest: Rest, surroundings: Surroundings) -> Finding:
     return ok(Topic.ARI, message("Asterisk answers at {url} and accepts the user {user}.", url=url, user=user))
 
 
-async def rights(rest: Rest, surroundings: Surroundings) -> list[Finding]:
-    """Whether the user may change things: hangs up a channel that does not exist."""
+async def may_write(rest: Rest) -> bool:
+    """Whether the user may change things: hangs up a channel that does not exist. Raises AriError."""
     try:
         await rest.call("DELETE /channels/{channelId}", channelId=NO_SUCH_CHANNEL)
     except AriNotFound:
         pass
     except AriRefused:
+        return False
+    return True
+
+
+async def rights(rest: Rest, surroundings: Surroundings) -> list[Finding]:
+    """Whether the user may change things."""
+    if not await may_write(rest):
         return [
             problem(
                 Topic.ARI,

@@ -9,7 +9,19 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ari_app.asterisk.errors import AriError
-from ari_app.doctor import agi, ari, machine, manager, nats, reach, running_dialplan, server, turn, updates
+from ari_app.doctor import (
+    agi,
+    ari,
+    machine,
+    manager,
+    nats,
+    other_asterisks,
+    reach,
+    running_dialplan,
+    server,
+    turn,
+    updates,
+)
 from ari_app.doctor.findings import Finding, Grade, Topic, advice, problem
 from ari_app.doctor.surroundings import Surroundings
 from ari_app.i18n import message
@@ -44,7 +56,7 @@ class Doctor:
                     lambda: reach.bot_api(here),
                     lambda: turn.relay(here, self._clock()),
                 ],
-                Topic.CLUSTER: [lambda: nats.servers(here)],
+                Topic.CLUSTER: [lambda: nats.servers(here), lambda: other_asterisks.others(here)],
                 Topic.TIME: [lambda: _at_once(reach.clock, here), lambda: _in_thread(machine.synchronised)],
                 Topic.MACHINE: [
                     *(

@@ -49,6 +49,23 @@ class NatsServers:
 
 
 @dataclass(frozen=True)
+class MachineAsterisk:
+    """Another machine's of the cluster, as that one says it is reached; ``app``: this machine's application there."""
+
+    machine: str
+    url: str
+    user: str
+    password: SecretStr
+    app: str
+    transport: Literal["rtp", "websocket"] = "rtp"
+
+    @property
+    def host(self) -> str:
+        """Where it is."""
+        return URL(self.url).host or ""
+
+
+@dataclass(frozen=True)
 class LineNeeds:
     """What a line wants of Asterisk. ``callback`` is the card's target, such as ``605@from-callback``, or empty."""
 
@@ -68,7 +85,8 @@ class Surroundings:
     """An installation. ``ari_url`` with or without ``/ari`` at its end, ``bot_api_url`` empty without a bot.
 
     ``holds_app``: whether this very program is connected to Asterisk as ``app`` now. ``telegram_offset_s``: how much
-    Telegram's clock is ahead of this machine's, in seconds; None if no line is connected.
+    Telegram's clock is ahead of this machine's, in seconds; None if no line is connected. ``media_host_elsewhere``: the
+    address for RTP of other machines' Asterisks, empty where it is `media_host`.
     """
 
     ari_url: str
@@ -81,6 +99,8 @@ class Surroundings:
     ami: AmiLogin | None = None
     agi: AgiAddress | None = None
     nats: NatsServers | None = None
+    other_asterisks: tuple[MachineAsterisk, ...] = ()
+    media_host_elsewhere: str = ""
     lines: tuple[LineNeeds, ...] = ()
     telegram_servers: tuple[tuple[str, int], ...] = field(default=TELEGRAM_SERVERS)
     bot_api_url: str = ""

@@ -90,8 +90,10 @@ async def test_an_asterisk_that_is_offered_no_more_is_let_go_of() -> None:
     async with fake_ari() as ari, rig() as its:
         await its.asterisks.follow("pbx-1", offered(ari).model_dump_json())
         await its.reaches("pbx-1")
+        assert its.asterisks.offers() == {"pbx-1": offered(ari)}
         await its.asterisks.follow("pbx-1", None)
         await its.reaches()
+        assert its.asterisks.offers() == {}
         assert await its.asterisks.resources("pbx-1", 0.01) is None
 
 
