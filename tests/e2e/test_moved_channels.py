@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ari_app.api_client import program
+from ari_app.cli.installation import read_installation
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.nats import PrivateNats
 from ari_app.sandbox.sip_phone import SipPhone
@@ -123,3 +124,31 @@ async def test_the_call_goes_on_when_the_machine_that_places_it_is_killed(scene:
     while not (history := await b.history()):  # noqa: ASYNC110 - no event is at hand
         await asyncio.sleep(0.1)
     assert [status for _, status, _ in history.values()] == ["ANSWER"]
+
+
+async def test_an_asterisk_is_examined_from_elsewhere_until_its_machine_is_forgotten(scene: Any) -> None:
+    _, a, b = scene
+    await places_for(a, b)
+    async with program(b.settings) as api:
+
+        async def said() -> list[str]:
+            """What the running program's doctor says of it."""
+            findings = (await api.ask("POST", "/doctor"))["findings"]
+            return [each["sentence"] for each in findings if "machine a" in each["sentence"]]
+
+        url = a.settings.asterisk.url
+        assert await said() == [
+            f"The Asterisk of machine a answers at {url}, and Astergram is connected to it as the Stasis application "
+            "telegram@b."
+        ]
+        here = await read_installation(b.settings, with_others=True)
+        assert [each.app for each in here.other_asterisks] == ["telegram@b"], "the command line knows of it, too"
+        await a.kill()
+        while all(each["there"] for each in (await api.ask("GET", "/cluster"))["machines"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert "machine a is forgotten" in await b.cli("cluster", "forget", "a")
+        assert [each["machine"] for each in (await api.ask("GET", "/cluster"))["machines"]] == ["b"]
+        while await said():  # noqa: ASYNC110 - no event is at hand
+            await asyncio.sleep(0.1)
+    await a.start()
+    await places_for(a, b)
