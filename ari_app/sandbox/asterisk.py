@@ -60,6 +60,7 @@ class PrivateAsterisk:
     ``phone``, ``phone-auth`` and ``phone-aor`` exist. ``phones``: names of the SIP accounts, each with a password of
     its own. ``tree``: an unpacked Asterisk; without it the cached one, downloaded at first use. ``without``: what the
     names of modules begin with that are not loaded, besides those of modules.conf that this Asterisk does not have.
+    ``inside``: what its command begins with, where it runs in a network of its own, which nobody reaches from here.
     """
 
     ari_user = "astergram"
@@ -75,6 +76,7 @@ class PrivateAsterisk:
         phones: Sequence[str] = PHONES,
         tree: debian.Tree | None = None,
         without: Sequence[str] = (),
+        inside: Sequence[str] = (),
     ) -> None:
         self.ari_password = secrets.token_urlsafe(16)
         self.ami_password = secrets.token_urlsafe(16)
@@ -84,6 +86,7 @@ class PrivateAsterisk:
         self._pjsip = pjsip
         self._given_tree = tree
         self._without = tuple(without)
+        self._inside = tuple(inside)
         self._stack = contextlib.AsyncExitStack()
         self.run_dir: Path
         self.tree: debian.Tree
@@ -180,7 +183,8 @@ class PrivateAsterisk:
         return text
 
     def _command(self, *options: str) -> list[str]:
-        return self.tree.command("usr/sbin/asterisk", "-C", self.run_dir / "etc" / "asterisk.conf", *options)
+        its = self.tree.command("usr/sbin/asterisk", "-C", self.run_dir / "etc" / "asterisk.conf", *options)
+        return [*self._inside, *its]
 
     def _environment(self) -> dict[str, str]:
         return {**self.tree.environment(), "LC_ALL": "C.UTF-8", "HOME": str(self.run_dir)}
@@ -241,6 +245,8 @@ class PrivateAsterisk:
         log = await asyncio.to_thread(self.log.read_text, errors="replace")
         if taken := next(filter(BIND_FAILURE.search, log.splitlines()), None):
             raise self._child.error(f"could not have one of its ports ({taken.strip()})")
+        if self._inside:
+            return
         headers = {"Authorization": aiohttp.encode_basic_auth(self.ari_user, self.ari_password)}
         timeout = aiohttp.ClientTimeout(total=CLI_TIMEOUT_S)
         try:

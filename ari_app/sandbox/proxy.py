@@ -15,11 +15,14 @@ CHUNK = 65536  # bytes
 class Proxy:
     """Listens on a free ``port`` and passes on to ``target_port``, which may change, for as long as the context lasts.
 
+    ``host``: the address that it listens on.
+
     ``refusing``: new connections are broken at once, ``refused`` counts them. ``silent``: what the server sends is
     swallowed, and that a client went away is hidden from it: a network that lost its way.
     """
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, host: str = HOST) -> None:
+        self.host = host
         self.target_port = target_port
         self.port = 0
         self.refusing = False
@@ -32,7 +35,7 @@ class Proxy:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, HOST, 0)
+        self._server = await asyncio.start_server(self._serve, self.host, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

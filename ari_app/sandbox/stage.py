@@ -107,14 +107,15 @@ async def stage(
     people: Mapping[str, str] | None = None,
     tree: Tree | None = None,
     without: Sequence[str] = (),
+    inside: Sequence[str] = (),
 ) -> AsyncIterator[Stage]:
     """Set the stage in an empty folder: LINE, ANNA and BORIS have accounts (`people`: more of them, phone to name).
 
-    ``dialplan``, ``tree`` and ``without`` are `PrivateAsterisk`'s.
+    ``dialplan``, ``tree``, ``without`` and ``inside`` are `PrivateAsterisk`'s.
     """
     async with (
         LocalTelegram(folder / "telegram.db", timers=timers or Timers()) as telegram,
-        PrivateAsterisk(folder / "asterisk", dialplan=dialplan, tree=tree, without=without) as asterisk,
+        PrivateAsterisk(folder / "asterisk", dialplan=dialplan, tree=tree, without=without, inside=inside) as asterisk,
         MediaPool(folder / "people", warm=0) as pool,
     ):
         names = {LINE: "Astergram", ANNA: "Анна", BORIS: "Boris", **(people or {})}

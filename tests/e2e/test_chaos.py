@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ari_app.sandbox import networks
 from tests.e2e.commands import printed_by
 
 FAULTS, SEED = 6, 5
@@ -20,6 +21,7 @@ async def test_a_short_chaos_run(tmp_path: Path) -> None:
     assert (folder / "report.json").exists(), printed
     report = json.loads((folder / "report.json").read_text())
     assert report["wrong"] == [], printed
+    assert report["cuts"] == ("proxies" if networks.trouble() else "networks")
     assert (report["ok"], status) == (True, 0)
     assert sum(each["times"] for each in report["faults"].values()) == FAULTS
     made = [json.loads(line) for line in (folder / "calls.jsonl").read_text().splitlines()]

@@ -103,7 +103,7 @@ def test_histories_that_agree_and_others() -> None:
 
 
 def test_a_report() -> None:
-    report = Report(3, made=[made(row()), made(row(), fault=Fault.NATS_CUT)], texts=2)
+    report = Report(3, "proxies", made=[made(row()), made(row(), fault=Fault.NATS_CUT)], texts=2)
     report.struck = [Struck(Fault.NATS_CUT, "machine a", 90.0, 95.0, 101.0)]
     told = report.as_json()
     assert told["ok"] and told["calls"]["answered"] == 2 and told["answer_without_fault_s"] == 2.0

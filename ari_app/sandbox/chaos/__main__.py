@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ari_app.sandbox import debian
+from ari_app.sandbox import debian, networks
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.chaos import plan
 from ari_app.sandbox.chaos.cast import CALLERS, DIALPLAN, LINES, WRITERS
@@ -37,13 +37,40 @@ WELL = "Every call and text was answered once, and the histories agree."
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "chaos"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+NETWORKS, PROXIES = "networks", "proxies"
+"""How a machine is cut off: links of networks of their own are taken down, or proxies pass nothing on."""
+
+
+def main(arguments: Sequence[str]) -> int:
     """Run it; returns its exit status."""
     options = parse(arguments)
+    if needs_network(options):
+        if status := run(demo_folder(options.folder, "chaos"), downloaded):
+            return status
+        networks.enter([sys.executable, "-m", "ari_app.sandbox.chaos", *arguments])
     return run(demo_folder(options.folder, "chaos"), partial(chaos, options))
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def needs_network(options: argparse.Namespace) -> bool:
+    """Whether it has yet to begin where it can make networks; where it can't, ``options.cuts`` may become PROXIES."""
+    if options.cuts == PROXIES or networks.is_entered():
+        return False
+    if not (trouble := networks.trouble()):
+        return True
+    if options.cuts == NETWORKS:
+        raise SystemExit(f"astergram: this computer has no networks for the machines: {trouble}")
+    print(f"This computer has no networks for the machines, proxies take their place: {trouble}")
+    options.cuts = PROXIES
+    return False
+
+
+async def downloaded(folder: Path) -> int:
+    """Have what can't be had from inside such a network."""
+    await asyncio.to_thread(debian.unpack, "asterisk")
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/chaos",
@@ -52,6 +79,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="Exit status: 0 all is well, 1 something is not (it says what), 2 it could not run (it says why).",
     )
     parser.add_argument("--faults", type=int, default=100, metavar="N", help="how many (%(default)s)")
+    parser.add_argument(
+        "--cuts",
+        choices=(NETWORKS, PROXIES),
+        help="what cuts a machine off: links of network namespaces, which lose all that is sent, or proxies, which "
+        "hold it back (namespaces where the computer allows them)",
+    )
     parser.add_argument("--seed", type=int, help="which faults, in which order; it tells the one it took")
     parser.add_argument(
         "--folder",
@@ -66,10 +99,11 @@ async def chaos(options: argparse.Namespace, folder: Path) -> int:
     """Set the stage, run it, show and write the report; returns the exit status."""
     console = Console()
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
-    report = Report(seed)
+    report = Report(seed, PROXIES if options.cuts == PROXIES else NETWORKS)
     with stopped_by_sigterm():
         await asyncio.to_thread(debian.unpack, "asterisk")
         console.print(f"Chaos: {options.faults} faults on two machines, seed {seed}. Logs in {folder}.")
+        console.print(f"What cuts a machine off: {report.cuts}.")
         async with set_up(folder, report, console) as (prepared, target):
             first, second = (each.supervisor for each in target.machines)
             try:
@@ -85,12 +119,17 @@ async def chaos(options: argparse.Namespace, folder: Path) -> int:
 async def set_up(folder: Path, report: Report, console: Console) -> AsyncIterator[tuple[Chaos, Target]]:
     """Everybody in their places, and both machines at work."""
     async with AsyncExitStack() as stack:
-        setting = await stack.enter_async_context(stage(folder, dialplan=DIALPLAN, people=PEOPLE))
+        first, second = await own_networks(folder, stack) if report.cuts == NETWORKS else (None, None)
+        setting = await stack.enter_async_context(
+            stage(folder, dialplan=DIALPLAN, people=PEOPLE, inside=first.inside if first else ())
+        )
         nats = await stack.enter_async_context(PrivateNats(folder / "nats", hidden=True))
-        second = await stack.enter_async_context(PrivateAsterisk(folder / "asterisk-b", dialplan=DIALPLAN))
+        other = await stack.enter_async_context(
+            PrivateAsterisk(folder / "asterisk-b", dialplan=DIALPLAN, inside=second.inside if second else ())
+        )
         machines = [
-            await stack.enter_async_context(machine(setting, nats, name, asterisk))
-            for name, asterisk in (("a", setting.asterisk), ("b", second))
+            await stack.enter_async_context(machine(setting, nats, name, asterisk, network))
+            for name, asterisk, network in (("a", setting.asterisk, first), ("b", other, second))
         ]
         callers = [await stack.enter_async_context(setting.person(phone)) for phone in CALLERS]
         writers = [await stack.enter_async_context(setting.person(phone)) for phone in WRITERS]
@@ -101,6 +140,13 @@ async def set_up(folder: Path, report: Report, console: Console) -> AsyncIterato
         yield Chaos(target, callers, writers, tone, report, ids, partial(console.print, soft_wrap=True)), target
 
 
+async def own_networks(folder: Path, stack: AsyncExitStack) -> list[networks.Network]:
+    """One for each machine."""
+    await networks.begin()
+    log = folder / "networks.log"
+    return [await stack.enter_async_context(networks.network(f"machine {name}", log)) for name in "ab"]
+
+
 PEOPLE = {
     **{line["number"]: f"Line {number}" for number, line in enumerate(LINES, start=1)},
     **CALLERS,
@@ -109,4 +155,4 @@ PEOPLE = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

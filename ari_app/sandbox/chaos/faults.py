@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from ari_app.sandbox.chaos.machine import Machine
 from ari_app.sandbox.chaos.plan import Fault, PlannedFault
+from ari_app.sandbox.chaos.ways import Way
 from ari_app.sandbox.nats import PrivateNats
 from ari_app.sandbox.processes import frozen
-from ari_app.sandbox.proxy import Proxy
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,8 @@ async def _stopped(machine: Machine) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _cut(ways: Sequence[Proxy], hangs: bool) -> AsyncIterator[None]:
+async def _cut(ways: Sequence[Way], hangs: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        for way in ways:
-            if hangs:
-                stack.enter_context(way.stalled())
-            else:
-                await stack.enter_async_context(way.away())
+        for each in ways:
+            await stack.enter_async_context(each.cut(hangs))
         yield

@@ -14,9 +14,10 @@ from ari_app.api_client import NotRunning, RequestRefused, program
 from ari_app.config import Settings, load
 from ari_app.sandbox.asterisk import PrivateAsterisk
 from ari_app.sandbox.chaos.cast import LINES
+from ari_app.sandbox.chaos.ways import Way, way
+from ari_app.sandbox.demo.program import OWN
 from ari_app.sandbox.nats import PrivateNats
-from ari_app.sandbox.ports import HOST
-from ari_app.sandbox.proxy import Proxy
+from ari_app.sandbox.networks import Network
 from ari_app.sandbox.stage import Stage
 from ari_app.sandbox.supervisor import READY_S, Supervisor, supervised
 
@@ -38,8 +39,8 @@ class Machine:
     name: str
     settings: Settings
     supervisor: Supervisor
-    nats: Sequence[Proxy]
-    telegram: Sequence[Proxy]
+    nats: Sequence[Way]
+    telegram: Sequence[Way]
 
     async def ask(self, path: str) -> Any:
         """What its API answers. Raises any of SILENT."""
@@ -55,30 +56,34 @@ class Machine:
 
 
 @asynccontextmanager
-async def machine(stage: Stage, nats: PrivateNats, name: str, asterisk: PrivateAsterisk) -> AsyncIterator[Machine]:
-    """One whose program is ready, with every line signed in."""
+async def machine(
+    stage: Stage, nats: PrivateNats, name: str, asterisk: PrivateAsterisk, network: Network | None
+) -> AsyncIterator[Machine]:
+    """One whose program is ready, with every line signed in; with its Asterisk it is in a ``network`` of its own."""
     async with AsyncExitStack() as stack:
-
-        async def way(port: int | None) -> Proxy:
-            assert port
-            return await stack.enter_async_context(Proxy(port))
-
-        to_nats = [await way(URL(url).port) for url in nats.urls]
-        mtproto, bot_api_url = await way(stage.telegram.port), URL(stage.telegram.bot_api_url)
-        bot_api = await way(bot_api_url.port)
+        servers = [URL(url).port for url in nats.urls]
+        links = [await network.link("nats") if network else None for _ in servers]
+        to_nats = [await stack.enter_async_context(way(port, link)) for port, link in zip(servers, links, strict=True)]
+        link, bot_api_url = await network.link("tg", audio=True) if network else None, URL(stage.telegram.bot_api_url)
+        mtproto = await stack.enter_async_context(way(stage.telegram.port, link))
+        bot_api = await stack.enter_async_context(way(bot_api_url.port, link))
         configuration = await stage.configuration(
             LINES,
             name=f"astergram-{name}",
             asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
-            telegram={"port": mtproto.port},
-            bot={**stage.bot(), "api_url": str(bot_api_url.with_port(bot_api.port)).removesuffix("/")},
+            telegram={"host": mtproto.host, "port": mtproto.port},
+            bot={
+                **stage.bot(),
+                "api_url": str(bot_api_url.with_host(bot_api.host).with_port(bot_api.port)).removesuffix("/"),
+            },
             media={"orphan_s": READY_S},
             cluster={
-                "servers": [f"nats://{HOST}:{each.port}" for each in to_nats], "machine": name, "lease_s": LEASE_S,
+                "servers": [f"nats://{each.host}:{each.port}" for each in to_nats], "machine": name, "lease_s": LEASE_S,
             },
         )  # fmt: skip
         settings = load(configuration)
         await stage.sign_in_lines(settings)
         log = stage.folder / f"astergram-{name}.log"
-        supervisor = await stack.enter_async_context(supervised(configuration, log))
+        command = (*network.inside, *OWN) if network else OWN
+        supervisor = await stack.enter_async_context(supervised(configuration, log, command))
         yield Machine(name, settings, supervisor, to_nats, [mtproto, bot_api])

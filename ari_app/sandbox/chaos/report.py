@@ -14,11 +14,12 @@ from ari_app.sandbox.chaos.rules import Made, Struck
 
 @dataclass
 class Report:
-    """``texts``: how many were written. ``shown``: who was shown a keypad, and when (Unix time). ``rows``: of the
-    history, by status.
+    """``cuts``: what cut machines off. ``texts``: how many were written. ``shown``: who was shown a keypad, and when
+    (Unix time). ``rows``: of the history, by status.
     """
 
     seed: int
+    cuts: str
     made: list[Made] = field(default_factory=list)
     struck: list[Struck] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Report:
         return {
             "ok": self.ok,
             "seed": self.seed,
+            "cuts": self.cuts,
             "took_s": round(self.took_s),
             "faults": by_fault,
             "calls": {
