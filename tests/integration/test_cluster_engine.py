@@ -69,6 +69,20 @@ async def test_a_watch_tells_what_there_is_and_what_changes(one: PrivateNats) ->
         assert told == [b"a", b"b"]
 
 
+async def test_a_watch_tells_in_the_order_in_which_it_was_written(one: PrivateNats) -> None:
+    """Cards go by it: what was there before a mark is told before it."""
+    async with a_machine(one) as a:
+        bucket = a.bucket("keys")
+        assert await eventually(bucket, "1") is None
+        written: dict[str, int] = {}
+        for number in range(60):
+            key = f"{number * 7 % 20}"  # each of them several times
+            written[key] = await bucket.write(key, b"", written.get(key, 0))
+        told = [entry async for entry in bucket.watch(quiet_s=2.0)]
+        assert {each.key: each.revision for each in told} == written
+        assert [each.revision for each in told] == sorted(written.values())
+
+
 async def test_a_keypad_that_a_dead_machine_has_shown_is_hidden_once(one: PrivateNats) -> None:
     hidden = asyncio.Queue[int]()
 
