@@ -157,9 +157,9 @@ class Bot:
         """Put a message out for one account; the query that gets it, once, while the context lasts."""
         return self._inbox.offered(account_id, message)
 
-    def on_press(self, prefix: str, handler: OnPress) -> None:
-        """Give the presses whose data begins with ``prefix:`` to a handler."""
-        self._inbox.on_press(prefix, handler)
+    def on_press(self, prefix: str, handler: OnPress, *, shared: bool = False) -> None:
+        """See `ButtonBot.on_press`."""
+        self._inbox.on_press(prefix, handler, shared=shared)
 
     @property
     def can_fetch(self) -> bool:

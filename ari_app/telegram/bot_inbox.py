@@ -17,6 +17,8 @@ from ari_app.telegram.buttons import NOT_NOW, REFUSAL, Button, ButtonMessage, Ke
 REMEMBERED = 1000
 ADDRESSED_QUERY = re.compile(r"(?P<address>[\w-]{8})\.(?P<rest>.+)", re.ASCII)
 ADDRESSED_DATA = re.compile(r"(?P<rest>.+)@(?P<address>[\w-]{8})", re.ASCII)
+UNDONE = (REFUSAL, NOT_NOW)
+"""What somebody is told whose press nobody has taken: another machine may."""
 QUESTION, PRESS = "bot-question", "bot-press"
 """What machines ask each other."""
 
@@ -32,6 +34,7 @@ class BotInbox:
         self._on_language = on_language
         self._offers: dict[str, tuple[int, ButtonMessage]] = {}
         self._handlers: dict[str, OnPress] = {}
+        self._shared: set[str] = set()  # prefixes
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
         machines.serve(QUESTION, self._serve_question)
         machines.serve(PRESS, self._serve_press)
@@ -53,9 +56,11 @@ class BotInbox:
         finally:
             self._offers.pop(query, None)
 
-    def on_press(self, prefix: str, handler: OnPress) -> None:
-        """See `Bot.on_press`."""
+    def on_press(self, prefix: str, handler: OnPress, *, shared: bool = False) -> None:
+        """See `ButtonBot.on_press`."""
         self._handlers[prefix] = handler
+        if shared:
+            self._shared.add(prefix)
 
     def may_be_asked_for(self, question: Question) -> bool:
         """Whether a line may be waiting for an answer: one of another machine's is for that to say."""
@@ -78,13 +83,18 @@ class BotInbox:
         """What somebody is told who has pressed a button. It is taken before anything is waited for."""
         address, data = self._split(ADDRESSED_DATA, pressed.press.data)
         own = replace(pressed, press=replace(pressed.press, data=data))
-        if address:
-            return await self._ask(address, own)
-        told = self._pressed(own)
-        has_address = data != pressed.press.data
-        if told == REFUSAL and not has_address:  # it may be of a time when its machine was the only one
+        told = await self._ask(address, own) if address else self._pressed(own)
+        if told not in UNDONE:
+            return told
+        is_shared, has_address = data.partition(":")[0] in self._shared, data != pressed.press.data
+        if is_shared and address:
+            first, told = told, self._pressed(own)
+            if told not in UNDONE:
+                return told
+            told = NOT_NOW if NOT_NOW in (first, told) else REFUSAL
+        if is_shared or not has_address:  # which may be of a time when its machine was the only one
             for other in self._machines.others():
-                if (theirs := await self._ask(other, own)) not in (REFUSAL, NOT_NOW):
+                if other != address and (theirs := await self._ask(other, own)) not in UNDONE:
                     return theirs
         return told
 
@@ -100,7 +110,7 @@ class BotInbox:
         try:
             told = json.loads(await self._machines.ask(address, PRESS, _write_press(pressed)))["told"]
         except (MachineAway, ValueError, KeyError, TypeError) as error:
-            log.warning("bot: a press of %s for another machine is not done: %s", pressed.press.person_id, error)
+            log.warning("bot: a press of %s was not done by its machine: %s", pressed.press.person_id, error)
             return NOT_NOW
         return None if told is None else str(told)
 
@@ -118,9 +128,13 @@ class BotInbox:
             self._on_language(press.person_id, pressed.language)
         prefix, _, _ = press.data.partition(":")
         handler = self._handlers.get(prefix)
-        if handler is None or pressed.id in self._seen or not press.message_id:
+        if pressed.id in self._seen:
             self.refused += 1
-            log.warning("bot: a press of %s was refused: none of our buttons, or pressed before", press.person_id)
+            log.warning("bot: a press of %s was fetched before", press.person_id)
+            return None
+        if handler is None or not press.message_id:
+            self.refused += 1
+            log.warning("bot: a press of %s was refused: none of our buttons", press.person_id)
             return REFUSAL
         self._seen.append(pressed.id)
         try:

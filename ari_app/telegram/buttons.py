@@ -97,8 +97,11 @@ class ButtonBot(Protocol):
     def offered(self, account_id: int, message: ButtonMessage) -> AbstractContextManager[str]:
         """Put a message out for one account; the query that gets it, once, while the context lasts."""
 
-    def on_press(self, prefix: str, handler: OnPress) -> None:
-        """Give the presses whose data begins with ``prefix:`` to a handler."""
+    def on_press(self, prefix: str, handler: OnPress, *, shared: bool = False) -> None:
+        """Give the presses whose data begins with ``prefix:`` to a handler.
+
+        ``shared``: what the machine that has made a button does not do (REFUSAL, NOT_NOW) another one may.
+        """
 
     async def edit(self, message_id: str, text: str, keyboard: Keyboard) -> None:
         """Edit a message that was pressed; without a keyboard its buttons go. Raises EditRefused."""

@@ -94,7 +94,7 @@ async def test_a_press_that_two_machines_have_fetched_is_done_once(machines: tup
     a, b = machines
     data = a.shown()[0][0].data
     assert await a.inbox.pressed(press(data)) == "pressed test:1"
-    assert await b.inbox.pressed(press(data)) == REFUSAL
+    assert await b.inbox.pressed(press(data)) is None
     assert len(a.presses) == 1
 
 
@@ -104,7 +104,7 @@ async def test_a_button_of_before_there_were_others_is_known_to_one_of_them(
     a, b = machines
     a.inbox.on_press("test", lambda _: REFUSAL)
     assert await a.inbox.pressed(press("test:1")) == "pressed test:1"
-    assert await a.inbox.pressed(press("garbage")) == REFUSAL
+    assert await a.inbox.pressed(press("garbage", "3")) == REFUSAL
     assert await b.inbox.pressed(press("test:1", "2")) == "pressed test:1"
     assert not b.asked
 
@@ -116,6 +116,49 @@ async def test_a_machine_that_is_away(machines: tuple[Machine, Machine]) -> None
         assert await a.inbox.found(Question("1", LINE_ID, query)) == []
     assert await a.inbox.pressed(press(b.shown()[0][0].data)) == NOT_NOW
     assert not b.presses
+
+
+@pytest.fixture
+def three() -> tuple[Machine, Machine, Machine]:
+    """All may do what one of them has made the button for."""
+    net: dict[str, Machine] = {}
+    a, b, c = (Machine(name, net) for name in "abc")
+    for each in (a, b, c):
+        each.inbox.on_press("test", each._press, shared=True)
+    return a, b, c
+
+
+async def test_who_fetches_a_press_for_a_machine_that_is_away_does_it(three: tuple[Machine, Machine, Machine]) -> None:
+    a, b, c = three
+    data = b.shown()[0][0].data
+    assert await a.inbox.pressed(press(data, "1")) == "pressed test:1"
+    assert (len(a.presses), len(b.presses), len(c.presses)) == (0, 1, 0), "it is there"
+    del a.net[b.address]
+    assert await a.inbox.pressed(press(data, "2")) == "pressed test:1"
+    assert (len(a.presses), len(c.presses)) == (1, 0)
+
+
+@pytest.mark.parametrize("told", [REFUSAL, NOT_NOW])
+async def test_what_the_one_that_fetches_cannot_do_either_another_one_does(
+    three: tuple[Machine, Machine, Machine], told: str
+) -> None:
+    a, b, c = three
+    for each in (a, b):
+        each.inbox.on_press("test", lambda _: told)
+    for number, button in enumerate((b.shown(), a.shown())):
+        assert await a.inbox.pressed(press(button[0][0].data, str(number))) == "pressed test:1"
+    c.inbox.on_press("test", lambda _: told)
+    assert await a.inbox.pressed(press(b.shown()[0][0].data, "3")) == told, "nobody can"
+    del a.net[b.address]
+    assert await a.inbox.pressed(press(b.shown()[0][0].data, "4")) == NOT_NOW, "b might"
+
+
+async def test_a_press_that_was_done_is_not_done_elsewhere(three: tuple[Machine, Machine, Machine]) -> None:
+    a, b, c = three
+    data = b.shown()[0][0].data
+    assert await a.inbox.pressed(press(data)) == "pressed test:1"
+    assert await c.inbox.pressed(press(data)) is None
+    assert len(b.presses) == 1 and not a.presses and not c.presses
 
 
 async def test_a_machine_whose_answer_makes_no_sense(machines: tuple[Machine, Machine]) -> None:
