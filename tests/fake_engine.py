@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -72,7 +72,7 @@ class WayToEngine:
             if not done.done():
                 done.set_result(revision)
 
-    async def watch(self, quiet_s: float) -> AsyncIterator[KeyEntry]:
+    async def watch(self, quiet_s: float) -> AsyncGenerator[KeyEntry, None]:
         await self._reached()
         told: asyncio.Queue[KeyEntry] = asyncio.Queue()
         self.engine.watches.add(told)
@@ -82,9 +82,9 @@ class WayToEngine:
             with suppress(TimeoutError):
                 while True:
                     async with asyncio.timeout(quiet_s):
-                        entry = await told.get()
-                    if self.tells and not self.away:
-                        yield entry
+                        while (entry := await told.get()) and (self.away or not self.tells):
+                            pass
+                    yield entry
         finally:
             self.engine.watches.discard(told)
 

@@ -26,6 +26,7 @@ from ari_app.calls.dispatcher import CallDispatcher
 from ari_app.calls.drain import Drain
 from ari_app.calls.journalled import CallJournal
 from ari_app.calls.keypad import Keypads
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.left_calls import LeftCallHandler
 from ari_app.calls.listeners import Listeners
 from ari_app.calls.registry import CallRegistry
@@ -79,15 +80,19 @@ async def open_calls(
         keypads = Keypads(bot, storage.store, keypad_tasks, partial(registry.count, "keypad.refused"), cluster.keypads)
         calls_over.push_async_callback(keypads.wait_hidden)
         life_s = partial(period_s, storage.installation, "cards_days")
+        known = KnownCards(storage.store, life_s=life_s, shared=cluster.cards)
+        await known.load()
+        call_tasks.supervise(partial(cluster.cards.run, known), "cards of the cluster")
         sent = registry.listeners.card_sent
         lacks = cluster.files.lacks
-        cards = Cards(storage.store, bot, registry.count, lines.include, sent, life_s=life_s, lacks=lacks)
-        await cards.load()
+        cards = Cards(known, storage.store, bot, registry.count, lines.include, sent, lacks=lacks)
         resources = resources_at(settings, storage, media, asterisk)
         placers = cluster.placers(settings.asterisk.app)
         dispatcher = CallDispatcher(lines, registry, resources, keypads, cards, call_tasks, cluster.claims, placers)
-        callbacks = CallBackHandler(cards, lines, bot, registry, resources, dispatcher.spawn)
-        bot.on_press(CARD_PREFIX, callbacks.press)
+        callbacks = CallBackHandler(
+            known, lines, bot, registry, resources, dispatcher.spawn, others_take=cluster.others_take
+        )
+        bot.on_press(CARD_PREFIX, callbacks.press, shared=cluster.secret != "")
         yield Calls(lines, bot, ports, registry, keypads, cards, resources, dispatcher, callbacks, call_tasks)
 
 

@@ -26,12 +26,16 @@ from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.device_links import DeviceLinks
 from ari_app.cluster.devices import DEVICES, is_next
 from ari_app.cluster.duty import Alone, ByLease, Duty
+from ari_app.cluster.engine_cards import KEPT_S as CARDS_KEPT_S
+from ari_app.cluster.engine_cards import PURPOSE as CARDS
+from ari_app.cluster.engine_cards import EngineCards
 from ari_app.cluster.engine_files import PURPOSE as FILES
 from ari_app.cluster.engine_files import EngineFiles
 from ari_app.cluster.engine_leases import EngineLeases, Owner
 from ari_app.cluster.file_leases import FileLeases
 from ari_app.cluster.members import Member, Members
 from ari_app.cluster.shared_bot import BotDuty, SharedBot
+from ari_app.cluster.shared_cards import OwnCards, SharedCards
 from ari_app.cluster.shared_files import OwnFiles, SharedFiles
 from ari_app.cluster.shared_keypads import KEPT_S as KEYPADS_KEPT_S
 from ari_app.cluster.shared_keypads import EngineKeypads, OwnKeypads, SharedKeypads
@@ -70,8 +74,8 @@ TEXTS_WAIT = 2
 @dataclass(frozen=True)
 class Cluster:
     """``duty``: which lines this machine acts for; ``claims`` and ``texts``: which calls and texts it answers;
-    ``limits``: what the others are told of Telegram's; ``keypads``: and of those that are shown; ``settings`` and
-    ``files``: what is set, and the files of the lines' cards, for all of them; ``asterisks``: how each machine's is
+    ``limits``: what the others are told of Telegram's; ``keypads`` and ``cards``: and of those in chats; ``settings``
+    and ``files``: what is set, and the files of the lines' cards, for all of them; ``asterisks``: how each machine's is
     reached; ``bot``: whom else the bot works for; ``page``: who uses the page. The last two and ``control`` are None
     where it is the only machine, and ``page`` without a secret.
     """
@@ -81,6 +85,7 @@ class Cluster:
     texts: TextClaims
     limits: SharedLimits
     keypads: SharedKeypads
+    cards: SharedCards
     settings: SharedSettings
     files: SharedFiles
     asterisks: SharedSettings
@@ -106,6 +111,11 @@ class Cluster:
         """Whether this machine is to be signed in now, as it has no device of a line yet; see `devices.is_next`."""
         its = self.control
         return its is not None and is_next(line, its.machine, its.members.all(), self.devices)
+
+    def others_take(self, line: str) -> bool:
+        """Whether another machine could take a call to a line now, and knows of this one's cards."""
+        its = self.control
+        return its is not None and self.secret != "" and its.members.others_take(its.machine, line)
 
     def calls_elsewhere(self) -> dict[str, list[int]]:
         """The calls that other machines have on each line, by Telegram's ids of them; 0 for one that is not known."""
@@ -205,8 +215,8 @@ async def open_cluster(
 ) -> AsyncIterator[Cluster]:
     """Without settings this is the only machine; leases are files. Raises ConfigError where a package is missing."""
     if settings is None:
-        alone = OwnSettings(), OwnFiles(), OwnSettings()
-        yield Cluster(Alone(FileLeases(leases_dir)), OnlyMachine(), EveryText(), OwnLimits(), OwnKeypads(), *alone)
+        alone = OwnKeypads(), OwnCards(), OwnSettings(), OwnFiles(), OwnSettings()
+        yield Cluster(Alone(FileLeases(leases_dir)), OnlyMachine(), EveryText(), OwnLimits(), *alone)
         return
     try:
         from ari_app.cluster.engine import connected
@@ -247,27 +257,29 @@ async def open_cluster(
         for share in (limits.send, limits.watch_pauses, limits.watch_calls):
             tasks.supervise(share, "limits of the cluster")
         bucket = engine.bucket("astergram-keypads", KEYPADS_KEPT_S)
-        keypads = EngineKeypads(
-            bucket,
-            settings.machine,
-            lambda: HOLD_S + media.pool.orphan_grace_s,  # a next run holds them before it is at work
-            duty.holds,
-            members.silent_s,
-        )
+
+        def carried_s() -> float:
+            return HOLD_S + media.pool.orphan_grace_s  # a next run holds them before it is at work
+
+        keypads = EngineKeypads(bucket, settings.machine, carried_s, duty.holds, members.silent_s)
         for share in (keypads.send, keypads.watch):
             tasks.supervise(share, "keypads of the cluster")
         secret = settings.secret.get_secret_value() if settings.secret else ""
         shared: SharedSettings = OwnSettings()
         asterisks: SharedSettings = OwnSettings()
         files: SharedFiles = OwnFiles()
+        cards: SharedCards = OwnCards()
         page = shared_page(engine, secret) if secret else None
         if secret:
             shared = EngineSettings(engine.bucket("astergram-settings"), Cipher(secret))
             asterisks = EngineSettings(engine.bucket("astergram-asterisks"), Cipher(secret))
+            bucket, cipher = engine.bucket("astergram-cards", CARDS_KEPT_S), Cipher(secret, CARDS)
+            cards = EngineCards(bucket, cipher, settings.machine, duty.holds, members.silent_s, carried_s)
+            tasks.supervise(cards.send, "cards of the cluster")
             bucket = engine.bucket("astergram-card-files")
             files = EngineFiles(bucket, NatsObjects(engine, "astergram-card-files"), Cipher(secret, FILES))
         control = ClusterControl(settings.machine, engine, members, leases, duty, asterisks)
-        its = shared, files, asterisks, control, bot, page, secret, settings.devices
+        its = cards, shared, files, asterisks, control, bot, page, secret, settings.devices
         yield Cluster(duty, claims, texts, limits, keypads, *its)
 
 

@@ -63,6 +63,7 @@ def make_lines(
         bus,
         cluster.texts,
         cluster.limits,
+        calls.cards.known,
     )
     clean_up = ChatCleanUp(calls.keypads, calls.callbacks)
 

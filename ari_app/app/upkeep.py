@@ -75,7 +75,7 @@ async def open_upkeep(
         on_change=partial(bus.publish, "alerts"),
     )
     memory = Memory(
-        calls.cards, storage.languages, lines.manager, calls.registry, outboxes.webhooks, alerts, outboxes.ami
+        calls.cards.known, storage.languages, lines.manager, calls.registry, outboxes.webhooks, alerts, outboxes.ami
     )
     sessions = settings.session("").parent
     obeyed = rules(store, sessions, storage.history, audit, memory, settings.web.browsers_s)

@@ -8,29 +8,32 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ari_app.asterisk.caller_id import CallerId
 from ari_app.asterisk.errors import LegEnded, best_effort
 from ari_app.asterisk.legs import Leg, dialplan_leg
+from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.asterisk.resources import Channel
 from ari_app.calls import outcome
 from ari_app.calls.audio import codecs_for, open_audio
 from ari_app.calls.away import asterisk_away
-from ari_app.calls.card import Cards
 from ari_app.calls.cdr import dialplan_variables, endpoint_variables
 from ari_app.calls.conversation import attach_leg, ended_in_asterisk
 from ari_app.calls.events import CallBackRequested, CallEvent, PbxRinging
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.outbound import place_call
 from ari_app.calls.outcome import Direction
 from ari_app.calls.parts import LegPart
+from ari_app.calls.rate_limiter import RateLimiter
 from ari_app.calls.registry import CallRefused, CallRegistry
 from ari_app.calls.resources import CallResources
 from ari_app.calls.scope import CallScope
-from ari_app.cooldown import Cooldown
+from ari_app.cluster.shared_cards import IsLeft
 from ari_app.logs import line_log
 from ari_app.store.cards import CardRow
-from ari_app.telegram.buttons import REFUSAL, ButtonBot, Keyboard, Press
+from ari_app.telegram.buttons import NOT_NOW, REFUSAL, ButtonBot, Keyboard, Press
 from ari_app.telegram.card_message import keyboard, pressed, signer
 from ari_app.telegram.edited_message import EditedMessage, EditOutcome
 from ari_app.telegram.errors import TelegramError
@@ -44,7 +47,6 @@ log = logging.getLogger(__name__)
 
 AGENT_S = 300.0  # for somebody in the PBX to answer; its dialplan will give up long before
 ENDPOINT_S = 60.0  # for a phone that no dialplan gives up
-AGAIN_S = 10.0  # between two requests of one person
 
 
 async def callback(
@@ -120,38 +122,24 @@ class Agent:
             await self.leg.noticing_the_end(Channel.ringStop)
 
 
-class RateLimiter:
-    """One request of a person at a time, and the next one not too soon."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._running: set[int] = set()
-        self._began = Cooldown(AGAIN_S, clock)
-
-    def admit(self, person_id: int) -> bool:
-        """True, if it is this person's turn; it lasts until `done`."""
-        if person_id in self._running or not self._began.admit(person_id):
-            return False
-        self._running.add(person_id)
-        return True
-
-    def done(self, person_id: int) -> None:
-        """Their request is done with."""
-        self._running.discard(person_id)
-
-
 class CallBackHandler:
-    """Takes the presses of cards, one request of a person at a time; ``start`` gets the work a task of its own."""
+    """Takes the presses of cards, one request of a person at a time; ``start`` gets the work a task of its own.
+
+    ``others_take``: whether another machine could take a call to a line now, and so call somebody back by it.
+    """
 
     def __init__(
         self,
-        cards: Cards,
+        cards: KnownCards,
         lines: Mapping[str, Line],
         bot: ButtonBot,
         registry: CallRegistry,
         resources: CallResources,
         start: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Callable[[], float] = time.monotonic,
+        others_take: Callable[[str], bool] = lambda line: False,
     ) -> None:
+        self._others_take = others_take
         self._cards = cards
         self._lines = lines
         self._bot = bot
@@ -159,10 +147,12 @@ class CallBackHandler:
         self._resources = resources
         self._start = start
         self._rate_limiter = RateLimiter(clock)
+        cards.on_request = self._rate_limiter.began_elsewhere
         self._edits: dict[str, EditedMessage] = {}
 
     def press(self, press: Press) -> str | None:
-        """A press counts only from the person whom the card was sent to; gives what the presser is told."""
+        """A press counts only from the person whom the card was sent to; gives what the presser is told. After REFUSAL
+        and NOT_NOW another machine may know of the card, or be able to call them."""
         card, line = None, None
         try:
             data = pressed(press.data)
@@ -177,7 +167,9 @@ class CallBackHandler:
             log.warning("card: a press of %s was refused: %s", press.person_id, error)
             return line.templates.text("callback_not_yours", Person(press.person_id)) if line else REFUSAL
         person = Person.of_json(card.person)
-        if not self._rate_limiter.admit(person.id):
+        if self._others_take(line.number) and not self._could_call(line):
+            return NOT_NOW
+        if self._cards.is_asked_elsewhere(person.id) or not self._rate_limiter.admit(person.id):
             self._registry.count("callback.too_soon")
             log.info("card: %s asks again too soon", person.handle)
             return line.templates.text("callback_too_soon", person)
@@ -185,20 +177,29 @@ class CallBackHandler:
         self._start(self._serve(request), f"call back of {person.handle} by {line.number}")
         return line.templates.text("callback_waiting", person)
 
-    async def repair_cards(self, line: Line) -> None:
-        """Put right a line's cards that a former run of the program left telling of a request."""
+    def _could_call(self, line: Line) -> bool:
+        has_asterisk = self._resources.ari.state is ConnectionState.CONNECTED
+        return line.online is not None and self._registry.shortage is None and has_asterisk
+
+    async def repair_cards(self, line: Line, is_left: IsLeft | None = None) -> None:
+        """Put right a line's cards that a former run of the program left telling of a request, or another machine."""
         await self._bot.first_attempt_done()
-        for card in self._cards.with_progress_message(line.number):
+        for card in self._cards.telling(line.number, is_left):
             if card.tells_in not in self._edits:
                 told: TextName = "callback_later" if card.secret else "callback_reached"
                 person = Person.of_json(card.person)
                 progress = self._progress(card, card.tells_in, lambda: None)
                 progress.show(*_telling(card, line, person, told), last=True)
 
+    async def repair_left_cards(self, line: Line) -> None:
+        """The same for those of machines that are gone, until cancelled."""
+        await self._cards.repair_left(line.number, partial(self.repair_cards, line))
+
     async def _serve(self, request: "_Request") -> None:
         card, reached = request.card, False
         try:
-            self._cards.set_progress_message(card, request.message_id)
+            if not await self._cards.claim(card, request.message_id):
+                return log.info("card: another machine calls %s back", request.person.handle)
             # Not in a TaskGroup of this request's: what goes wrong with the message must not end the call.
             progress = self._progress(card, request.message_id, lambda: None if reached else self._write(request))
             progress.show(*request.telling("callback_waiting"))
@@ -236,7 +237,7 @@ class CallBackHandler:
         finally:
             del self._edits[message_id]
         if shown is not EditOutcome.NOT_NOW:
-            self._cards.set_progress_message(card, "")
+            self._cards.told(card)
         if shown is EditOutcome.GONE:
             log.info("card: %s has deleted it: its button is void", card.person_id)
             self._cards.retire(card)

@@ -19,6 +19,7 @@ class ChatCleanUp:
         """Whenever the line is ready again; beside the line, until it stops."""
         async with guarded_tasks() as tasks:
             tasks.supervise(partial(self._repair_cards, line), f"line {line.number}: cards")
+            tasks.supervise(partial(self._callbacks.repair_left_cards, line), f"line {line.number}: cards of others")
             tasks.supervise(partial(self._keypads.clean_up_others, line), f"line {line.number}: keypads of others")
             await self._keypads.clean_up_when_ready(line)
 

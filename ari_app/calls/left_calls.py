@@ -146,7 +146,7 @@ class LeftCallHandler:
         self.tasks.spawn(self._end_unknown(known), "media processes of calls that are not known")
         for call in self.left.all():
             if call.parts.card_id and call.progress.talking_at is not None:
-                self.cards.reached(call.parts.card_id)  # before the line's cards are put right
+                self.cards.known.reached(call.parts.card_id)  # before the line's cards are put right
             self.tasks.spawn(self._handle(call), f"call {call.id}, which was left")
 
     async def _handle(self, left: JournalledCall) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Bucket(Protocol):
     async def write(self, key: str, value: bytes, last: int) -> int:
         """Write over the revision ``last`` (0: the key has nothing); the new revision. Raises Conflict, EngineAway."""
 
-    def watch(self, quiet_s: float) -> AsyncIterator[KeyEntry]:
+    def watch(self, quiet_s: float) -> AsyncGenerator[KeyEntry, None]:
         """What each key has, then each change. Ends after ``quiet_s`` seconds without one: a watch may die in silence.
 
         Raises EngineAway.

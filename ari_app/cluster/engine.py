@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -242,7 +242,7 @@ class NatsBucket:
             except KeyWrongLastSequenceError:
                 raise Conflict(f"{key} of {self._name} has another revision than {last}") from None
 
-    async def watch(self, quiet_s: float) -> AsyncIterator[KeyEntry]:
+    async def watch(self, quiet_s: float) -> AsyncGenerator[KeyEntry, None]:
         """What each key has, then each change, until there is none for ``quiet_s`` seconds. Raises EngineAway."""
         # Bounded by nats-py itself: a watch that is cancelled while it begins would stay for good.
         async with self._engine.asked(self._name, self._lost):

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ari_app.bus import ACCOUNT, EventBus
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.languages import Languages
 from ari_app.cluster.shared_limits import SharedLimits
 from ari_app.cluster.text_claims import TextClaims
@@ -67,6 +68,7 @@ class LineFactory:
         bus: EventBus,
         texts: TextClaims,
         shared_limits: SharedLimits,
+        cards: KnownCards,
     ) -> None:
         self._accounts = accounts
         self._installation = installation
@@ -79,6 +81,7 @@ class LineFactory:
         self._bus = bus
         self._texts = texts
         self._shared_limits = shared_limits
+        self._cards = cards
 
     def line(self, settings: LineSettings) -> Line:
         """A line with all that is kept of it."""
@@ -104,6 +107,7 @@ class LineFactory:
     def forget(self, number: str) -> None:
         """A line is removed."""
         self._shared_limits.forget(number)
+        self._cards.forget_line(number)
 
     def account(self, settings: LineSettings) -> Account:
         """Its account."""

@@ -91,7 +91,7 @@ KINDS = (
         message("Since it was sent"),
         message("Erased; its button does not work any more."),
         "cards_days",
-        (Table("cards", "person_id person text", "id line button secret sent_at tells_in"),),
+        (Table("cards", "person_id person text", "id line button secret sent_at tells_in changes machine"),),
     ),
     DataKind(
         "languages",

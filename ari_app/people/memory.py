@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ari_app.alerts.alerts import Alerts
-from ari_app.calls.card import Cards
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.languages import Languages
 from ari_app.calls.registry import CallRegistry
 from ari_app.pbx.ami import AmiReports
@@ -20,7 +20,7 @@ from ari_app.webhooks.webhooks import Webhooks
 class Memory:
     """The parts that know people."""
 
-    cards: Cards
+    cards: KnownCards
     languages: Languages
     lines: Iterable[Line]
     registry: CallRegistry

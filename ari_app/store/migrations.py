@@ -247,6 +247,12 @@ def line_devices(db: Database) -> None:
     db.table("lines").add_column("had_device", int, not_null_default=0)
 
 
+def shared_cards(db: Database) -> None:
+    """How often a card has changed, and which machine has changed it: of two that know it, the later one counts."""
+    db.table("cards").add_column("changes", int, not_null_default=0)
+    db.table("cards").add_column("machine", str, not_null_default="")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     limits_and_peers,
     keypads,
@@ -274,4 +280,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     shared_calls,
     shared_access,
     line_devices,
+    shared_cards,
 )

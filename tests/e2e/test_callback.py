@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ari_app.app import Astergram
-from ari_app.calls.callback import AGAIN_S
+from ari_app.calls.rate_limiter import AGAIN_S
 from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, BORIS, LINE

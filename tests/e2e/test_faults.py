@@ -227,7 +227,7 @@ async def until_well(step: Callable[[], Awaitable[bool]]) -> None:
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     monkeypatch.setattr("ari_app.tasks.RESTART", Backoff(0.01, 0.02))
-    monkeypatch.setattr("ari_app.calls.callback.AGAIN_S", 0.0)
+    monkeypatch.setattr("ari_app.calls.rate_limiter.AGAIN_S", 0.0)
     made = Faults()
     made.break_into(monkeypatch)
     return made

@@ -11,8 +11,8 @@ from typing import Any
 from telethon.tl import types
 
 from ari_app.alerts.settings import AlertSettings
-from ari_app.calls.card import Cards
 from ari_app.calls.events import CallOffered, Connected, Dialled, TimedEvent
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.languages import Languages, open_languages
 from ari_app.calls.reasons import EndedOnTelegram, OnDenyList
 from ari_app.calls.registry import CallRegistry
@@ -76,7 +76,7 @@ class Rig:
 
     folder: Path
     store: Store
-    cards: Cards
+    cards: KnownCards
     languages: Languages
     webhooks: Webhooks
     spool: Spool
@@ -107,7 +107,6 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
     sessions.mkdir()
     async with open_store(folder / "astergram.db") as store:
         nothing: Any = None
-        bot: Any = SimpleNamespace()
         clock = lambda: NOW  # noqa: E731 - what all parts take
         webhooks = Webhooks(store, nothing, nothing, clock)
         row = WebhookRow(HOOK, "https://crm.example.com", (), False, True, NOW, "whsec_")
@@ -118,7 +117,7 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
         session = LineSession(str(sessions / "79990000001.session"))
         registry = CallRegistry()
         history, audit = History(store, clock), AuditLog(store, clock)
-        cards = Cards(store, bot, registry.count, clock=clock)
+        cards = KnownCards(store, clock)
         languages = await open_languages(store, clock)
         lines: list[LineSettings] = []
         forgotten: list[Callable[[str], bool]] = []

@@ -16,11 +16,14 @@ from ari_app.calls.callback import CallBackHandler
 from ari_app.calls.capacity import AdmissionLimits
 from ari_app.calls.card import Cards
 from ari_app.calls.events import CallBackRequested, PbxAnswered, PbxRinging
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.outcome import Direction, Status
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.shared_cards import OwnCards
+from ari_app.store.cards import CardRow
 from ari_app.store.store import open_store
 from ari_app.tasks import guarded_tasks
-from ari_app.telegram.buttons import REFUSAL, ButtonMessage, EditRefused, Keyboard, Press
+from ari_app.telegram.buttons import NOT_NOW, REFUSAL, ButtonMessage, EditRefused, Keyboard, Press
 from ari_app.telegram.card_message import pressed
 from ari_app.telegram.errors import Limited
 from ari_app.telegram.peers import Person
@@ -63,7 +66,7 @@ class CallBacks:
         line = rig.line
         line.peer, line.send, line.send_buttons = self._peer, self._send, self._send_buttons
         self.handler = CallBackHandler(
-            cards,
+            cards.known,
             {line.number: line},
             cast(Any, bot),
             self.registry,
@@ -123,7 +126,7 @@ async def made(folder: Path) -> AsyncIterator[CallBacks]:
     async with call_rig() as rig, open_store(folder / "astergram.db") as store, guarded_tasks() as tasks:
         rig.line.card = CardRules(frozenset(CardReason), callback=Target("605", "agents"))
         bot = FakeBot()
-        cards = Cards(store, cast(Any, bot), lambda _: None)
+        cards = Cards(KnownCards(store), store, cast(Any, bot), lambda _: None)
         callbacks = CallBacks(rig, cards, bot, tasks)
         await cards.send(rig.line, PERSON, CardReason.NO_ANSWER)
         yield callbacks
@@ -215,6 +218,46 @@ async def test_a_press_of_somebody_else_is_refused(it: CallBacks) -> None:
     assert it.registry.calls == {}
 
 
+async def test_who_cannot_call_leaves_it_to_a_machine_that_can(it: CallBacks) -> None:
+    others: set[str] = set()
+    it.handler._others_take = others.__contains__
+    it.rig.line.online = None
+    others.add(it.rig.line.number)
+    assert it.press() == NOT_NOW
+    others.clear()
+    assert it.press() == it.rig.line.templates.text("callback_waiting", PERSON), "it may be back in a moment"
+
+
+class SharedElsewhere(OwnCards):
+    """Another machine serves whatever is asked for."""
+
+    knows = False
+
+    def is_served(self, card: CardRow) -> bool:
+        return self.knows
+
+    async def claimed(self, card: CardRow, message_id: str) -> CardRow | None:
+        return None
+
+
+async def test_what_another_machine_serves_is_left_to_it(it: CallBacks) -> None:
+    shared = it.cards.known._shared = SharedElsewhere()
+    assert it.press() == it.rig.line.templates.text("callback_waiting", PERSON)
+    await eventually(lambda: not it.handler._rate_limiter._running)
+    assert not it.registry.calls and not it.bot.texts
+    shared.knows = True
+    assert it.press() == it.rig.line.templates.text("callback_too_soon", PERSON)
+
+
+async def test_the_next_request_is_not_too_soon_after_one_that_another_machine_has_served(it: CallBacks) -> None:
+    known = it.cards.known
+    card = known.find(pressed(it.data).subject)
+    assert card
+    known.follow(card.changed("b", tells_in=MESSAGE))
+    known.follow(card.changed("b", tells_in=MESSAGE).changed("b", tells_in=""))
+    assert it.press() == it.rig.line.templates.text("callback_too_soon", PERSON)
+
+
 async def test_one_request_at_a_time(it: CallBacks) -> None:
     it.press()
     assert it.press() == it.rig.line.templates.text("callback_too_soon", PERSON)
@@ -233,8 +276,21 @@ async def test_who_has_deleted_the_card_and_is_not_reached_gets_a_text(it: CallB
 
 
 async def test_a_card_that_a_killed_program_left_is_put_right(it: CallBacks) -> None:
-    card = it.cards.find(pressed(it.data).subject)
+    card = it.cards.known.find(pressed(it.data).subject)
     assert card
-    it.cards.set_progress_message(card, MESSAGE)
+    await it.cards.known.claim(card, MESSAGE)
     await it.handler.repair_cards(it.rig.line)
     await it.says("callback_later")
+
+
+async def test_a_card_that_another_machine_has_left_is_put_right_once_it_is_gone(it: CallBacks) -> None:
+    known = it.cards.known
+    card = known.find(pressed(it.data).subject)
+    assert card
+    known.follow(card.changed("b", tells_in=MESSAGE))
+    await it.handler.repair_cards(it.rig.line)
+    await it.handler.repair_cards(it.rig.line, lambda _: False)
+    assert not it.handler._edits
+    await it.handler.repair_cards(it.rig.line, lambda _: True)
+    await it.says("callback_later")
+    await eventually(lambda: not known.telling(it.rig.line.number, lambda _: True))

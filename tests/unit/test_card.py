@@ -10,9 +10,10 @@ import pytest
 
 from ari_app.calls import outcome
 from ari_app.calls.call import Call
-from ari_app.calls.callback import AGAIN_S, RateLimiter
 from ari_app.calls.card import Cards, reason_for
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.outcome import Direction, Ending
+from ari_app.calls.rate_limiter import AGAIN_S, RateLimiter
 from ari_app.store.card_files import CardFileRepository, CardFileRow
 from ari_app.store.cards import CardRepository, CardRow
 from ari_app.store.lines import LineRepository
@@ -157,7 +158,7 @@ async def test_cards_outlive_a_restart(tmp_path: Path) -> None:
         for card in (new, old, replace(old, id="failed")):
             CardRepository(store).save(card)
         CardRepository(store).save(replace(new, secret=""))
-        CardRepository(store).delete(replace(old, id="failed"))
+        CardRepository(store).delete("failed")
     async with open_store(tmp_path / "astergram.db") as store:
         assert await CardRepository(store).since(0.0) == [old, replace(new, secret="")]
         assert await CardRepository(store).since(50.0) == [replace(new, secret="")]
@@ -197,7 +198,7 @@ SALES, SUPPORT = "+79990000001", "+79990000002"
 @pytest.fixture
 async def cards(tmp_path: Path) -> AsyncIterator[Cards]:
     async with open_store(tmp_path / "astergram.db") as store:
-        yield Cards(store, cast(Any, None), lambda _: None, clock=lambda: 1000.0)
+        yield Cards(KnownCards(store, lambda: 1000.0), store, cast(Any, None), lambda _: None, clock=lambda: 1000.0)
 
 
 async def test_two_lines_send_one_person_one_card(cards: Cards) -> None:
@@ -227,7 +228,7 @@ async def test_a_card_goes_without_a_file_that_is_on_another_machine_yet(
         for kind in ("contact_vcard", "picture"):
             await CardFileRepository(store).save(CardFileRow(SALES, kind, "us", "image/png", b"x", 1.0))
         lacked: list[str] = []
-        cards = Cards(store, cast(Any, None), lambda _: None, lacks=lambda _, kind: kind in lacked)
+        cards = Cards(KnownCards(store), store, cast(Any, None), lambda _: None, lacks=lambda _, kind: kind in lacked)
         for person, (what, vcard, pictures) in enumerate([("", "x", 1), ("picture", "x", 0), ("contact_vcard", "", 1)]):
             lacked[:] = [what]
             line = LineWithCard()

@@ -48,6 +48,7 @@ class FakeCards:
         self.after: list[bool | None] = []
         self.sent: list[CardReason] = []
         self.reached_cards: list[str] = []
+        self.known: Any = self
 
     async def send_after(self, call: Call, line: Any, asked: bool | None = None) -> None:
         self.after.append(asked)

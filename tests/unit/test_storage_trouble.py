@@ -19,6 +19,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.card import Cards
 from ari_app.calls.events import KeypadHidden, KeypadShown, Note
 from ari_app.calls.keypad import Keypads
+from ari_app.calls.known_cards import KnownCards
 from ari_app.calls.languages import open_languages
 from ari_app.calls.outcome import Direction
 from ari_app.calls.registry import CallRegistry
@@ -186,14 +187,14 @@ async def test_what_is_left_in_chats_is_looked_for_again_when_the_database_can_b
 async def test_a_card_is_sent_and_its_button_known(store: Store, in_trouble: Any) -> None:
     telegram = cast(Any, Telegram())
     telegram.card = CardRules(frozenset(CardReason), every_s=60.0, callback=Target("600", "queues"))
-    cards = Cards(store, telegram, lambda what: None)
+    cards = Cards(KnownCards(store), store, telegram, lambda what: None)
     async with in_trouble():
         await cards.send(telegram, ANNA, CardReason.MISSED)
         await cards.send(telegram, ANNA, CardReason.MISSED)
         assert telegram.sent == ["card"]
-        (card,) = cards._cards.values()
-        cards.set_progress_message(card, "inline")
-        cards.retire(card)
+        (card,) = cards.known.all()
+        await cards.known.claim(card, "inline")
+        cards.known.retire(card)
     (kept,) = await CardRepository(store).since(0.0)
     assert (kept.id, kept.secret, kept.tells_in) == (card.id, "", "inline")
 

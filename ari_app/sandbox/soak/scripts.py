@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ari_app.calls.callback import AGAIN_S
+from ari_app.calls.rate_limiter import AGAIN_S
 from ari_app.sandbox.person import PersonCall
 from ari_app.sandbox.processes import SandboxError
 from ari_app.sandbox.soak.api import PatientApi
