@@ -165,6 +165,8 @@ class CallDispatcher:
                     scope.on_end(lambda _: claim.told())
                     await scope.run(inbound(scope, line, offer, self._resources, self._keypads))
                     claim.ended()
+                if call.talking:
+                    return None
                 card = partial(self._cards.send_after, call, line)
             except CallRefused as refused:
                 log.info("call from %s refused: %s", offer.peer_id, refused)
@@ -177,7 +179,7 @@ class CallDispatcher:
 
     async def _card(self, line: Line, offer: Offer, send: Callable[[], Awaitable[None]]) -> None:
         """Send it, unless the call was another machine's after all: that one sends its own."""
-        if await self._claims.was_ours(line.number, offer.id):
+        if await self._claims.follows_up(line.number, offer.id):
             await send()
 
     def _room(self) -> bool:

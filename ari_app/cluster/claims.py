@@ -26,6 +26,10 @@ LEFT_S = 1.5
 """For the others to be told that a call is left to them; without it they take it after `SILENT_S`."""
 LEFT, OVER = "left", "over"
 """What a word may say besides whose it is: a call is left to the other machines, or has ended."""
+FOLLOWED = "followed"
+"""How the key of the claim on what follows a call ends."""
+FOLLOW_UP_S = 30.0
+"""For a machine that is cut off to ask who follows a call up; it may be stopped meanwhile, and nobody does then."""
 KEPT_S = 3600.0  # longer than a call rings; then the engine may forget it
 
 log = logging.getLogger(__name__)
@@ -67,8 +71,8 @@ class Claims(Protocol):
     async def is_ours(self, line: str, call_id: int) -> bool:
         """Whether a call that rang for an earlier run of this program is still this machine's to end."""
 
-    async def was_ours(self, line: str, call_id: int) -> bool:
-        """Whether a call that has rung for this program is this machine's to follow up, as by a card."""
+    async def follows_up(self, line: str, call_id: int) -> bool:
+        """Whether a call that has rung for this program is this machine's to follow up, by a card; waits for that."""
 
 
 class EngineClaims:
@@ -139,12 +143,34 @@ class EngineClaims:
             return False
         return its is None or _machine(its) == self._machine
 
-    async def was_ours(self, line: str, call_id: int) -> bool:
-        """Whether nobody else is known to have taken it. One that heard of it late may have taken it for its own."""
-        its, key = None, key_of(line, call_id)
-        async with _bounded(key, SILENT_S):
-            its = await self._bucket.read(key)
-        return its is None or _machine(its) == self._machine
+    async def follows_up(self, line: str, call_id: int) -> bool:
+        """Whether nobody else has taken it, nor follows it up: two may have rung for it that could not agree.
+
+        Where the engine is away it is asked for `FOLLOW_UP_S`: better one late than two. Afterwards each does.
+        """
+        key, until = key_of(line, call_id), self._clock() + FOLLOW_UP_S
+        while True:
+            try:
+                async with asyncio.timeout(SILENT_S):
+                    return await self._followed_up(key)
+            except (EngineAway, TimeoutError) as error:
+                if self._clock() >= until:
+                    log.warning("call %s: followed up here, perhaps by another machine, too: %s", key, error)
+                    return True
+            await asyncio.sleep(WORD_S)
+
+    async def _followed_up(self, key: str) -> bool:
+        """Claim that; one of ours may be there whose acknowledgement was lost."""
+        its = await self._bucket.read(key)
+        if its and _machine(its) != self._machine:  # one that heard of it late may have taken it for its own
+            return False
+        followed = f"{key}.{FOLLOWED}"
+        try:
+            await self._write(followed, 0)
+        except Conflict:
+            known = await self._bucket.read(followed)
+            return known is not None and _machine(known) == self._machine
+        return True
 
     async def _taken(self, line: str, key: str, call: RingingCall, can_take: Callable[[], bool]) -> int | None:
         """Take a call that nobody says a word of: its claim's revision, 0 where the engine is away; None once over."""
@@ -297,6 +323,6 @@ class OnlyMachine:
         """Whose else."""
         return True
 
-    async def was_ours(self, line: str, call_id: int) -> bool:
-        """Whose else."""
+    async def follows_up(self, line: str, call_id: int) -> bool:
+        """Who else."""
         return True

@@ -36,7 +36,7 @@ def made(*rows: dict[str, Any], fault: Fault | None = None, gives_up: bool = Fal
         made(row(), row("CANCEL", "b", "c2"), keypads=2),
         made(row("CANCEL"), gives_up=True, cards=1),
         made(row("ERROR"), gives_up=True, fault=Fault.PROGRAM_KILLED),
-        made(row("CANCEL"), row("CANCEL", "b", "c2"), gives_up=True, cards=2, fault=Fault.SERVER_KILLED),
+        made(row("CANCEL"), row("CANCEL", "b", "c2"), gives_up=True, cards=1, fault=Fault.SERVER_KILLED),
     ],
 )
 def test_a_call_as_it_may_be(call: Made) -> None:
@@ -62,6 +62,10 @@ def test_a_call_as_it_may_be(call: Made) -> None:
         (made(row("CANCEL"), gives_up=True), "0 cards came after it"),
         (made(row("CANCEL"), gives_up=True, cards=2), "2 cards came after it"),
         (made(row("CANCEL"), gives_up=True, cards=2, fault=Fault.TELEGRAM_CUT), "2 cards came after it"),
+        (
+            made(row("CANCEL"), row("CANCEL", "b"), gives_up=True, cards=2, fault=Fault.DATA_LOST),
+            "2 cards came after it",
+        ),
         (made(row("CANCEL"), gives_up=True, fault=Fault.NATS_CUT), "0 cards came after it"),
         (made(row(), cards=1), "1 cards came after it"),
         (made(row(), keypads=2), "2 keypads were shown"),

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from ari_app.cluster.bucket import key_of
-from ari_app.cluster.claims import LEFT_S, NOBODY_S, SILENT_S, WORD_S, Claim, EngineClaims, OnlyMachine
+from ari_app.cluster.claims import FOLLOW_UP_S, LEFT_S, NOBODY_S, SILENT_S, WORD_S, Claim, EngineClaims, OnlyMachine
 from ari_app.tasks import GuardedTasks, guarded_tasks
 from tests.fake_engine import Engine, WayToEngine
 from tests.fast_time import run
@@ -414,12 +416,66 @@ def test_whoever_hears_late_of_a_call_that_another_machine_had_does_not_follow_i
         async with offered("b", holder="a") as (b,):
             await b.said.wait()
             b.call.over.set()
-            late = EngineClaims(b.way, "a", lambda _: True, lambda _: 0.0, lambda _: True)
-            assert not await late.was_ours(LINE, CALL)
-            assert await EngineClaims(b.way, "b", lambda _: False, lambda _: 0.0, lambda _: True).was_ours(LINE, CALL)
-            assert await late.was_ours(LINE, CALL + 1)
-            b.way.away = True  # nobody can be asked
-            assert await late.was_ours(LINE, CALL)
+            assert not await claims(b.way, "a").follows_up(LINE, CALL)
+            assert await claims(b.way, "b").follows_up(LINE, CALL)
+            assert await claims(b.way, "a").follows_up(LINE, CALL + 1)
+
+    run(scene)
+
+
+def claims(way: WayToEngine, name: str) -> EngineClaims:
+    """Of a machine."""
+    return EngineClaims(way, name, lambda _: True, lambda _: 0.0, lambda _: True)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_one_of_two_that_could_not_agree_follows_a_call_up(lost: bool) -> None:
+    """Also where the engine has lost all that was said of the call."""
+
+    async def scene() -> None:
+        async with offered("a", "b") as (a, b):
+            await asyncio.sleep(3)
+            await a.hears_the_end()
+            await b.hears_the_end()
+            if lost:
+                a.way.engine.lose_everything()
+            say = [claims(each.way, each.name).follows_up(LINE, CALL) for each in (a, b)]
+            assert sorted(await asyncio.gather(*say)) == [False, True]
+
+    run(scene)
+
+
+def test_a_machine_that_is_cut_off_asks_later_whether_it_follows_a_call_up() -> None:
+    async def scene() -> None:
+        engine = Engine()
+        cut, other = WayToEngine(engine, away=True), WayToEngine(engine)
+        async with guarded_tasks() as tasks:
+            asking = tasks.spawn(claims(cut, "a").follows_up(LINE, CALL), "a")
+            assert await claims(other, "b").follows_up(LINE, CALL)
+            await asyncio.sleep(FOLLOW_UP_S / 2)
+            cut.away = False
+            assert not await asking
+
+    run(scene)
+
+
+def test_a_machine_that_is_cut_off_for_long_follows_a_call_up_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        assert await claims(WayToEngine(Engine(), away=True), "a").follows_up(LINE, CALL)
+        assert asyncio.get_running_loop().time() == pytest.approx(FOLLOW_UP_S, abs=2 * SILENT_S)
+
+    run(scene)
+    assert "perhaps by another machine, too" in caplog.text
+
+
+def test_an_acknowledgement_that_is_lost_keeps_no_card_back() -> None:
+    async def scene() -> None:
+        way = WayToEngine(Engine(), acknowledges=False)
+        async with guarded_tasks() as tasks:
+            asking = tasks.spawn(claims(way, "a").follows_up(LINE, CALL), "a")
+            await asyncio.sleep(SILENT_S)
+            way.acknowledges = True
+            assert await asking
 
     run(scene)
 

@@ -24,6 +24,7 @@ from ari_app.sandbox.supervisor import READY_S, Supervisor, supervised
 LEASE_S = 10.0
 """The least that the settings recommend where one of three NATS servers may fail."""
 ASK_S = 5.0
+SHARED = "of the machines of a chaos run"
 PAGE = 500  # rows of the history in one answer
 SILENT = (NotRunning, RequestRefused, aiohttp.ClientError, TimeoutError)
 """What asking raises where the program does not answer."""
@@ -79,6 +80,7 @@ async def machine(
             media={"orphan_s": READY_S},
             cluster={
                 "servers": [f"nats://{each.host}:{each.port}" for each in to_nats], "machine": name, "lease_s": LEASE_S,
+                "secret": SHARED,
             },
         )  # fmt: skip
         settings = load(configuration)

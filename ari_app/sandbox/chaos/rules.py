@@ -7,8 +7,7 @@
 - The history tells of the call, and of one answer at most. A second machine may have rung for it, and tells so: where a
   fault hit it, and where the computer that all of this runs on was too busy for a word each `claims.SILENT_S`, which
   the report counts. A program that was killed may have rung for it before and afterwards.
-- After a missed call the line sends one card; none where the fault takes the machine away that had the call, and a
-  second one where two machines could not agree (`SPLITS`).
+- After a missed call the line sends one card; none where the fault takes the machine away that had the call.
 - Each program that rings for a call shows a keypad once; where the bot can't be reached, it asks for a text instead.
 """
 
@@ -20,9 +19,6 @@ from typing import Any
 from ari_app.sandbox.chaos.plan import Fault
 
 TAKES_AWAY = {Fault.PROGRAM_KILLED, Fault.PROGRAM_STOPPED, Fault.TELEGRAM_CUT, Fault.BOTH_CUT}
-SPLITS = {
-    Fault.NATS_CUT, Fault.BOTH_CUT, Fault.SERVER_KILLED, Fault.SERVER_STOPPED, Fault.SERVER_CUT, Fault.DATA_LOST,
-}  # fmt: skip
 RINGS_MOST = 3
 """Rows of one call that a fault hit: of the killed program, of its next run, and of the other machine."""
 
@@ -103,8 +99,7 @@ def judged(call: Made) -> list[str]:
     if len(rows) > RINGS_MOST:
         wrong.append(f"the history has {told}")
     if call.gives_up and not call.trouble:
-        least, most = 0 if excused else 1, 2 if call.faults & SPLITS else 1
-        if not least <= call.cards <= most:
+        if call.cards > 1 or (not call.cards and not excused):
             wrong.append(f"{call.cards} cards came after it; the history has {told}")
     elif call.cards:
         wrong.append(f"{call.cards} cards came after it")
