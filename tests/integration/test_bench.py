@@ -57,6 +57,16 @@ async def test_one_part_fills_its_keys_and_says_of_the_others_that_it_did_not(tm
     assert report["date"]
 
 
+async def test_no_line_has_two_machines_whatever_happens_to_who_holds_it(tmp_path: Path) -> None:
+    folder = tmp_path / "bench"
+    async with bench("--quick", "--only", "leases", "--folder", folder) as process, asyncio.timeout(PART_S):
+        printed = (await process.communicate())[0].decode()
+    assert process.returncode == 0, printed
+    report = json.loads((folder / REPORT).read_text())
+    assert report["leases_s"].keys() == {"handed_over", "started_again", "killed", "no_writes", "cut_off"}
+    assert all(row["of"] and row["lowest_s"] >= 0 for row in report["tables"]["leases"]["leases"])
+
+
 @pytest.mark.timeout(PART_S + 2 * STOP_S)
 async def test_a_bench_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "bench"

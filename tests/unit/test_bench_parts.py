@@ -15,7 +15,7 @@ import pytest
 from telethon.tl import types
 
 from ari_app.sandbox.bench.echo import echoes_ms, write_talk_of
-from ari_app.sandbox.bench.figures import median, percentile, ratio, spread
+from ari_app.sandbox.bench.figures import extremes, median, percentile, ratio, spread
 from ari_app.sandbox.bench.forwarder import forwarder
 from ari_app.sandbox.bench.growth import Growth
 from ari_app.sandbox.bench.holes import holes_ms
@@ -45,6 +45,11 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 def test_a_spread_says_of_how_many_it_is() -> None:
     assert spread([1.24, 9.0, 2.0], "ms", 1) == {"of": 3, "p50_ms": 2.0, "p99_ms": 9.0, "max_ms": 9.0}
     assert spread([], "ms") == {"of": 0, "p50_ms": None, "p99_ms": None, "max_ms": None}
+
+
+def test_extremes_are_of_what_was_measured() -> None:
+    assert extremes([3.0, 1.2345, 2.0, 9.0], "s", 2) == {"of": 4, "lowest_s": 1.23, "middle_s": 2.0, "highest_s": 9.0}
+    assert extremes([], "s", 2) == {"of": 0, "lowest_s": None, "middle_s": None, "highest_s": None}
 
 
 def test_medians_and_ratios_of_nothing_are_not_known() -> None:

@@ -184,3 +184,5 @@ def test_a_quick_run_is_smaller() -> None:
     assert QUICK.history < FULL.history
     assert set(QUICK.rates) < set(FULL.rates)
     assert QUICK.most < FULL.most
+    assert QUICK.lease_s < FULL.lease_s
+    assert QUICK.lease_faults < FULL.lease_faults

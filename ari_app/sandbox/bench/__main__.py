@@ -20,7 +20,21 @@ from typing import Any
 from rich.console import Console
 
 from ari_app.sandbox import debian
-from ari_app.sandbox.bench import cost, document, echo, history, keys, lights, lines, loss, machines, many, rates, steps
+from ari_app.sandbox.bench import (
+    cost,
+    document,
+    echo,
+    history,
+    keys,
+    leases,
+    lights,
+    lines,
+    loss,
+    machines,
+    many,
+    rates,
+    steps,
+)
 from ari_app.sandbox.bench.machine import machine, versions
 from ari_app.sandbox.bench.report import Part, Report
 from ari_app.sandbox.bench.runner import REPORT, Runner
@@ -32,8 +46,8 @@ MEASURED, PARTS_FAILED = 0, 1
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER, DOCS = ROOT / "var" / "bench", ROOT / "docs"
 PARTS: tuple[Part, ...] = (
-    cost.PART, echo.PART, many.PART, rates.PART, keys.PART, loss.PART, lines.PART, machines.PART, history.PART,
-    steps.PART, lights.PART,
+    cost.PART, echo.PART, many.PART, rates.PART, keys.PART, loss.PART, lines.PART, machines.PART, leases.PART,
+    history.PART, steps.PART, lights.PART,
 )  # fmt: skip
 MOST_CALLS = 90
 """A call has one RTP stream in Asterisk, of two ports each; a few stay free for those that are ending."""

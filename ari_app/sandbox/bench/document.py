@@ -57,6 +57,11 @@ SECTIONS = {
         "is one controller without a cluster. Calls come one after the other, each to another line. All of it, the "
         "local Telegram and the person are on this machine: with four controllers its cores are what is short.",
     ),
+    "leases": (
+        "Leases",
+        "Two machines that do nothing but hold six lines, each a process of its own, and three NATS servers. Times of "
+        "all lines are those of the last one. It fails where two machines ever hold one line.",
+    ),
     "history": ("A full history", "What the pages ask of the database, which has a year of calls."),
     "steps": ("The steps of a call", "To a phone that answers at once, and from it; since the call began."),
     "lights": ("A line's lights", "From a fact until the light shows it."),

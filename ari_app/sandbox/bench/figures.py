@@ -23,6 +23,13 @@ def spread(values: Sequence[float], unit: str, digits: int = 0) -> dict[str, flo
     return {"of": len(values)} | {name: rounded(value, digits) for name, value in found.items()}
 
 
+def extremes(values: Sequence[float], unit: str, digits: int) -> dict[str, float | None]:
+    """Columns of a row, of few values: ``lowest_UNIT``, ``middle_UNIT``, ``highest_UNIT``, and ``of`` how many."""
+    percents = {"lowest": 0, "middle": 50, "highest": 100}
+    found = {name: percentile(values, percent) if values else None for name, percent in percents.items()}
+    return {"of": len(values)} | {f"{name}_{unit}": rounded(value, digits) for name, value in found.items()}
+
+
 def median(values: Sequence[float], digits: int) -> float | None:
     """The one in the middle; None without any."""
     return rounded(statistics.median(values), digits) if values else None

@@ -23,6 +23,7 @@ class Sizes:
     go ``step`` more at a time, each looked at for ``hold_s``. ``rates``: calls a second, for ``rate_s``.
     ``lines``: signed in at once, idle for ``idle_s``. ``history``: calls in it, and how often each query is asked.
     ``machines``: of a cluster, each with ``machine_lines``; 0: one that is in none.
+    ``lease_s``: of a line; ``hand_overs``, and ``lease_faults`` of each kind, are inflicted on who holds them.
     ``steps``: calls each way. ``lights``: whether faults are waited for.
     """
 
@@ -45,6 +46,9 @@ class Sizes:
     impairments: tuple[Impairment, ...]
     machines: tuple[int, ...]
     machine_lines: int
+    lease_s: float
+    hand_overs: int
+    lease_faults: int
     steps: int
     lights: bool
 
@@ -61,6 +65,7 @@ FULL = Sizes(
     history=1_000_000, queries=5,
     impairments=(*(Impairment(f"{loss:.0%} loss", loss) for loss in (0.01, 0.05, 0.1, 0.2)), JITTER),
     machines=(0, 1, 2, 4), machine_lines=400,
+    lease_s=20.0, hand_overs=24, lease_faults=6,
     steps=10, lights=True,
 )  # fmt: skip
 QUICK = Sizes(
@@ -73,5 +78,6 @@ QUICK = Sizes(
     history=20_000, queries=2,
     impairments=(Impairment("5% loss", 0.05),),
     machines=(0, 2), machine_lines=4,
+    lease_s=3.0, hand_overs=6, lease_faults=1,
     steps=1, lights=False,
 )  # fmt: skip
