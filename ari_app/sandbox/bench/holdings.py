@@ -106,6 +106,14 @@ class Holder:
         self._ending = False
         self._ended = asyncio.Event()
 
+    async def until_connected(self) -> None:
+        """Wait until it is. Raises SandboxError."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self.connected
+        except TimeoutError:
+            raise SandboxError(f"machine {self.machine} is not connected to NATS after {CONNECT_S:g} s") from None
+
     async def kill(self) -> float:
         """By SIGKILL; gives when."""
         self._ending = True
@@ -160,8 +168,7 @@ async def holder(
     async with background_tasks() as tasks:
         following = tasks.create_task(its.follow(), name=f"machine {machine}")
         try:
-            async with asyncio.timeout(CONNECT_S):
-                await its.connected
+            await its.until_connected()
             yield its
         finally:
             await its.end()

@@ -69,13 +69,15 @@ class Machines:
 
     async def _gather(self, again_s: float) -> None:
         """Have ``b`` hand over all it has, and again where ``a`` could not take it yet."""
-        async with asyncio.timeout(self.sizes.lease_s + HELD_S):
-            while any(self.holdings.holder(line) != "a" for line in LINES):
-                for line in LINES:
-                    if self.holdings.holder(line) == "b":
-                        self.at_work["b"].hand_over(line, "a")
-                with suppress(SandboxError):
-                    await self.holdings.held_by("a", LINES, again_s)
+        until = boottime() + self.sizes.lease_s + HELD_S
+        while boottime() < until:
+            for line in LINES:
+                if self.holdings.holder(line) == "b":
+                    self.at_work["b"].hand_over(line, "a")
+            with suppress(SandboxError):
+                await self.holdings.held_by("a", LINES, again_s)
+                return
+        raise SandboxError("machine b could not hand all lines over to machine a")
 
 
 async def measure(rig: Rig, found: Found) -> None:
@@ -191,11 +193,14 @@ async def _first_write(bucket: NatsBucket) -> float:
             if not written.done():
                 written.set_result(boottime())
 
-    async with guarded_tasks() as tasks, asyncio.timeout(WRITES_S):
-        while not written.done():
+    until = boottime() + WRITES_S
+    async with guarded_tasks() as tasks:
+        while boottime() < until:
             tasks.spawn(write(), "a write")
             await asyncio.wait({written}, timeout=PROBE_S)
-        return written.result()
+            if written.done():
+                return written.result()
+    raise SandboxError(f"NATS confirms no write {WRITES_S:g} s after one of its servers was killed")
 
 
 STEPS: tuple[tuple[str, Callable[[Machines], Awaitable[Times]], str], ...] = (
