@@ -72,7 +72,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog="Exit status: 0 all parts were measured, 1 a part failed (it says which), 2 the bench could not run "
         "(it says why).",
     )
-    parser.add_argument("--quick", action="store_true", help="less of everything, in under two minutes")
+    parser.add_argument("--quick", action="store_true", help="less of everything, in about three minutes")
     parser.add_argument(
         "--only", action="append", choices=[part.name for part in PARTS], metavar="PART", help="one part, or several"
     )
