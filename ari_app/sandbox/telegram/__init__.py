@@ -7,6 +7,7 @@ from .bot_errors import BotApiError
 from .bots import Bot
 from .calls import Call, CallEvent, ServerCallState
 from .device import Device, device, new_device, sign_in
+from .device_rules import DeviceRules
 from .privacy import Audience
 from .rpc import RpcError
 from .server import LocalTelegram, Timers
@@ -19,6 +20,7 @@ __all__ = [
     "Call",
     "CallEvent",
     "Device",
+    "DeviceRules",
     "LocalTelegram",
     "RpcError",
     "ServerCallState",

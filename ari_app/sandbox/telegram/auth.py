@@ -1,4 +1,4 @@
-"""Signing in by code, and the devices of an account (https://core.telegram.org/api/auth)."""
+"""Signing in by code (https://core.telegram.org/api/auth)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from telethon.tl import functions, types
 
+from .authorizations import Authorizations
+from .login_notices import LoginNotices
 from .password import Passwords
 from .rpc import Client, RpcError, handles
 from .session import Session
-from .store import AuthKey, Store, User, digits
+from .store import Store, User, digits
 from .users import Users
 
 CODE_DIGITS = 5
 WRONG_CODES = 5  # then the code is void; how many Telegram allows it does not say
 PHONE_DIGITS = range(7, 16)
-COUNTRY = "Local"
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,11 @@ class CodeTimers(Protocol):
 
 
 class Auth:
-    """auth.* with codes, and account.* about sessions.
+    """auth.* with codes.
 
     Args:
         timers: read for each code.
         api: the application's api_id and api_hash that alone is accepted; None accepts any.
-        revoked: hears of each authorization key that another device (or the sandbox) signed out, to tell it.
     """
 
     def __init__(
@@ -74,14 +73,16 @@ class Auth:
         passwords: Passwords,
         timers: CodeTimers,
         api: Callable[[], tuple[int, str] | None],
-        revoked: Callable[[AuthKey], None],
+        authorizations: Authorizations,
+        notices: LoginNotices,
     ) -> None:
         self._store = store
         self._users = users
         self._passwords = passwords
         self._timers = timers
         self._api = api
-        self._revoked = revoked
+        self._authorizations = authorizations
+        self._notices = notices
         self._codes: dict[str, SentCode] = {}
 
     def last_code(self, phone: str) -> str:
@@ -93,8 +94,7 @@ class Auth:
 
     def sign_in_key(self, key_id: int, user: User) -> Any:
         """Sign a device in: `auth.authorization`."""
-        fresh = {"pending_user_id": None, "ended": "", "no_calls": 0, "active": int(time.time())}
-        self._store.update_auth_key(key_id, user_id=user.id, **fresh)
+        self._authorizations.begin(key_id, user.id)
         return types.auth.Authorization(user=self._users.show(user.id, user.id))
 
     def sign_in_or_ask_password(self, session: Session, user: User) -> Any:
@@ -128,6 +128,8 @@ class Auth:
         code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
         sent = SentCode(code, secrets.token_hex(9), time.monotonic() + self._timers.code_s, way)
         self._codes[phone] = sent
+        if user is not None and way == BY_APP:
+            self._notices.code(user.id, code)
         following = WAYS[way + 1].next if way + 1 < len(WAYS) else None
         return types.auth.SentCode(
             type=WAYS[way].sent(length=CODE_DIGITS),
@@ -192,70 +194,3 @@ class Auth:
         """auth.logOut."""
         self._store.update_auth_key(client.key.id, user_id=None, pending_user_id=None)
         return types.auth.LoggedOut()
-
-    @handles(functions.account.GetAuthorizationsRequest)
-    def get_authorizations(self, client: Client, request: Any) -> Any:
-        """account.getAuthorizations; the asking device comes first."""
-        keys = sorted(self._store.auth_keys_of(client.user.id), key=lambda key: key.id != client.key.id)
-        shown = [authorization(key, current=key.id == client.key.id) for key in keys]
-        return types.account.Authorizations(authorization_ttl_days=180, authorizations=shown)
-
-    @handles(functions.account.ResetAuthorizationRequest)
-    def reset_authorization(self, client: Client, request: Any) -> bool:
-        """account.resetAuthorization: sign one other device out."""
-        for key in self._store.auth_keys_of(client.user.id):
-            if key.id == request.hash and key.id != client.key.id:
-                self.revoke(key)
-                return True
-        raise RpcError("HASH_INVALID")
-
-    @handles(functions.account.ChangeAuthorizationSettingsRequest)
-    def change_authorization_settings(self, client: Client, request: Any) -> bool:
-        """account.changeAuthorizationSettings: whether another device is told of calls.
-
-        https://core.telegram.org/method/account.changeAuthorizationSettings
-        """
-        key = next((key for key in self._store.auth_keys_of(client.user.id) if key.id == request.hash), None)
-        if key is None:
-            raise RpcError("HASH_INVALID")
-        if request.call_requests_disabled is not None:
-            self._store.update_auth_key(key.id, no_calls=int(request.call_requests_disabled))
-        return True
-
-    def devices(self, user_id: int) -> list[Any]:
-        """Every device of an account, the oldest first, as `types.Authorization`."""
-        return [authorization(key, current=False) for key in self._store.auth_keys_of(user_id)]
-
-    @handles(functions.auth.ResetAuthorizationsRequest)
-    def reset_authorizations(self, client: Client, request: Any) -> bool:
-        """auth.resetAuthorizations: sign every other device out."""
-        for key in self._store.auth_keys_of(client.user.id):
-            if key.id != client.key.id:
-                self.revoke(key)
-        return True
-
-    def revoke(self, key: AuthKey, word: str = "SESSION_REVOKED", *, told: bool = True) -> None:
-        """Sign a device out from elsewhere: its requests get `word` from now on; `told`: it is made to ask."""
-        self._store.update_auth_key(key.id, user_id=None, pending_user_id=None, ended=word)
-        if told:
-            self._revoked(key)
-
-
-def authorization(key: AuthKey, *, current: bool) -> Any:
-    """A device as account.getAuthorizations lists it."""
-    return types.Authorization(
-        hash=0 if current else key.id,
-        device_model=key.device,
-        platform="",
-        system_version="",
-        api_id=key.api_id,
-        app_name="",
-        app_version=key.app,
-        date_created=datetime.fromtimestamp(key.created, UTC),
-        date_active=datetime.fromtimestamp(key.active, UTC),
-        ip="127.0.0.1",
-        country=COUNTRY,
-        region="",
-        current=current,
-        call_requests_disabled=key.no_calls,
-    )

@@ -100,6 +100,10 @@ class Listener:
             if session.key_id == key:
                 session.send(message)
 
+    def is_connected(self, key: int) -> bool:
+        """Whether a device has a connection."""
+        return any(session.key_id == key for session in self._sessions)
+
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.addresses.add(str(writer.get_extra_info("peername")[0]))
         self.spawn(self._serve(reader, writer))
@@ -165,7 +169,7 @@ class Listener:
     def describe(self, session: Session, request: Any) -> None:
         """Note what a client says about itself (`initConnection`)."""
         told = {"api_id": request.api_id, "device": request.device_model, "app": request.app_version}
-        self._store.update_auth_key(session.key_id, active=int(time.time()), **told)
+        self._store.update_auth_key(session.key_id, active=time.time(), **told)
 
     def forget_key(self, session: Session) -> None:
         """Destroy the authorization key of a session."""

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from telethon.tl import functions, types
 
 from . import crypto
+from .authorizations import Authorizations
 from .call_views import REASONS, CallViews, Terms, check_protocol, common_protocol, people, reason_of
 from .calls import Call, ServerCallState
 from .faults import Faults
@@ -55,6 +56,7 @@ class Directory:
     updates: Updates
     messages: Messages
     faults: Faults
+    authorizations: Authorizations
 
 
 class Phone:
@@ -67,6 +69,7 @@ class Phone:
         self._updates = directory.updates
         self._messages = directory.messages
         self._faults = directory.faults
+        self._authorizations = directory.authorizations
         self._timers = timers
         self._terms = terms
         self._views = CallViews(directory.store, directory.privacy, terms)
@@ -114,6 +117,9 @@ class Phone:
         """phone.requestCall: the caller offers a call; every device of the callee hears of it."""
         caller, callee = client.user, self._users.named(client, request.user_id)
         self._check_offer(caller, callee, request)
+        if self._is_taken(caller.id):
+            raise RpcError("CALL_OCCUPY_FAILED")
+        callee_taken = self._is_taken(callee.id)
         self._messages.use_random_id(caller.id, request.random_id)
         call = Call(
             id=secrets.randbits(62) | 1 << 62,
@@ -129,9 +135,19 @@ class Phone:
         )
         self.calls.append(call)
         call.note(caller.phone, "requestCall")
-        self._time(call, self._timers.receive_s, "missed", "receive timer")
-        self._tell(call, callee.id)
+        if callee_taken:
+            self._time(call, 0.0, "busy", "in another call")
+        else:
+            self._time(call, self._timers.receive_s, "missed", "receive timer")
+            self._tell(call, callee.id)
         return self._answer(call, client)
+
+    def _is_taken(self, user_id: int) -> bool:
+        """Whether an account is in a call, and can't be in another one."""
+        if not self._authorizations.rules.one_call:
+            return False
+        calls = (call for call in self.calls if call.live)
+        return any(user_id == call.caller_id or (user_id == call.callee_id and call.callee_key) for call in calls)
 
     def _check_offer(self, caller: User, callee: User, request: Any) -> None:
         if callee.id == caller.id or callee.is_bot:
@@ -282,15 +298,10 @@ class Phone:
         if user_id == call.caller_id:
             concerns = key == call.caller_key
         else:
-            rings = call.live and call.callee_key is None and not self._is_silent(key)
+            rings = call.live and call.callee_key is None and self._authorizations.rings(user_id, key)
             concerns = key in told or key == call.callee_key or rings
         view = self._views.show(call, user_id, key) if concerns else None
         return types.UpdatePhoneCall(phone_call=view) if view is not None and told.get(key) != bytes(view) else None
-
-    def _is_silent(self, key_id: int) -> bool:
-        """Whether a device is not to be told of calls (account.changeAuthorizationSettings)."""
-        key = self._store.auth_key(key_id)
-        return key is not None and key.no_calls
 
     def _missed(self, client: Client) -> list[tuple[Any, set[int]]]:
         """What the client's device has not heard about calls, for updates.getDifference."""

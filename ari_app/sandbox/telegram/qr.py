@@ -12,7 +12,8 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from .auth import Auth, authorization
+from .auth import Auth
+from .authorizations import Authorizations
 from .help import DC_ID
 from .rpc import Client, RpcError, handles
 from .session import Session
@@ -39,9 +40,17 @@ class QrLogin:
         migrates: whether every account lives "in another data centre", which is this one again.
     """
 
-    def __init__(self, store: Store, auth: Auth, lifetime: Callable[[], float], migrates: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        auth: Auth,
+        authorizations: Authorizations,
+        lifetime: Callable[[], float],
+        migrates: Callable[[], bool],
+    ) -> None:
         self._store = store
         self._auth = auth
+        self._authorizations = authorizations
         self._lifetime = lifetime
         self._migrates = migrates
         self._tokens: dict[bytes, LoginToken] = {}
@@ -99,9 +108,7 @@ class QrLogin:
         """auth.acceptLoginToken: a client that is signed in scanned the code."""
         known = self._good(request.token)
         self.accept(request.token, client.user)
-        key = self._store.auth_key(known.session.key_id)
-        assert key is not None
-        return authorization(key, current=False)
+        return self._authorizations.let_in(known.session.key_id, client.user.id)
 
     def _finish(self, client: Client, user_id: int) -> Any:
         user = self._store.user(user_id)

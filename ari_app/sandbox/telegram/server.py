@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,22 +21,25 @@ from typing import Any, Self
 
 from telethon.tl import types
 
-from . import crypto
 from .auth import Auth
+from .authorizations import Authorizations
 from .bot_platform import BotControls, BotPlatform
 from .bots import Bots
 from .calls import Call
 from .contacts import Contacts
+from .device_controls import DeviceControls
+from .device_rules import DeviceRules
 from .faults import Fault, Faults, Loss
 from .files import Files
 from .help import DC_ID, Help
 from .history import History
 from .listener import Listener
+from .login_notices import LoginNotices
 from .messages import Messages
 from .password import Passwords
 from .phone import Directory, Phone
 from .privacy import Audience, Privacy
-from .qr import QrLogin, token_of
+from .qr import QrLogin
 from .rpc import Client, Router, RpcError
 from .session import Session
 from .store import AuthKey, Store, User
@@ -60,7 +62,7 @@ class Timers:
     bot_answer_s: float = 10.0
 
 
-class LocalTelegram(BotControls):
+class LocalTelegram(BotControls, DeviceControls):
     """A Telegram of its own on a TCP port, its Bot API on another; an async context manager.
 
     Args:
@@ -85,6 +87,7 @@ class LocalTelegram(BotControls):
         self.host = host
         self.port = port
         self.timers = timers if timers is not None else Timers()
+        self.device_rules = DeviceRules()
         self.connections: list[Any] = []
         self.p2p_allowed = True
         self.custom_parameters: str | None = None
@@ -128,17 +131,21 @@ class LocalTelegram(BotControls):
         self._contacts = Contacts(store, self._users)
         self._updates = Updates(store, self._users, sessions, lambda: self.clock_ahead_s)
         self._passwords = Passwords(store, self._listener.spawn)
-        self._auth = Auth(store, self._users, self._passwords, timers, lambda: self.api, self._key_revoked)
-        self._qr = QrLogin(store, self._auth, lambda: timers.qr_s, lambda: self.qr_migrates)
         files = Files(store)
         messages = Messages(store, self._users, self._updates, files)
+        notices = LoginNotices(store, self.device_rules, self._updates, messages)
+        self._authorizations = Authorizations(store, self.device_rules, notices, self._key_revoked)
+        authorizations = self._authorizations
+        self._auth = Auth(store, self._users, self._passwords, timers, lambda: self.api, authorizations, notices)
+        self._qr = QrLogin(store, self._auth, authorizations, lambda: timers.qr_s, lambda: self.qr_migrates)
         self._platform = BotPlatform(store, bots, self._users, self._updates, messages, files, timers)
         history = History(store, self._users, self._updates)
-        directory = Directory(store, self._users, self._privacy, self._updates, messages, self._faults)
+        directory = Directory(store, self._users, self._privacy, self._updates, messages, self._faults, authorizations)
         self._phone = Phone(directory, timers, self)
         help_ = Help(lambda: (self.host, self.port), timers)
         services = (self._privacy, self._users, self._contacts, self._updates, self._passwords, self._auth, self._qr)
-        for service in (*services, files, messages, history, self._phone, help_, *self._platform.handlers):
+        more = (authorizations, files, messages, history, self._phone, help_)
+        for service in (*services, *more, *self._platform.handlers):
             router.include(service)
 
     # What a test or a demo does
@@ -214,19 +221,6 @@ class LocalTelegram(BotControls):
         self.revoke_sessions(phone, "USER_DEACTIVATED")
         self._store.put("users", {"id": user.id, "deleted": 1})
 
-    def revoke_sessions(self, phone: str, word: str = "SESSION_REVOKED", *, told: bool = True) -> None:
-        """Sign every device of an account out, as its owner does in "Devices".
-
-        Connections stay open. Each later request gets `word`; `told`: the devices are given a reason to ask at once.
-        """
-        for key in self._store.auth_keys_of(self.user(phone).id):
-            self._auth.revoke(key, word, told=told)
-
-    def forget_keys(self, phone: str) -> None:
-        """Forget the authorization keys of an account: its devices get the transport error -404 from now on."""
-        for key in self._store.auth_keys_of(self.user(phone).id):
-            self._store.run("DELETE FROM auth_keys WHERE id = ?", key.id)
-
     def requests(self, method: str, phone: str) -> int:
         """How many requests of a method, for example "updates.getState", an account has made so far, refused or not."""
         return self._listener.counted[method, self.user(phone).phone]
@@ -235,32 +229,6 @@ class LocalTelegram(BotControls):
     def addresses(self) -> set[str]:
         """From which clients of MTProto and of the Bot API have connected so far."""
         return self._listener.addresses | self._platform.api.addresses
-
-    def login_code(self, phone: str) -> str:
-        """The code last "sent" to a phone number. Raises `LookupError` when none was."""
-        return self._auth.last_code(phone)
-
-    def accept_qr(self, token: bytes | str, phone: str) -> None:
-        """Scan a login token, or the URL of a QR code, on the phone of an account.
-
-        Raises `RpcError` when the token is not good.
-        """
-        self._qr.accept(token if isinstance(token, bytes) else token_of(token), self.user(phone))
-
-    def shown_qr(self) -> bytes:
-        """The login token last shown as a QR code. Raises `LookupError` when none was."""
-        return self._qr.last_shown()
-
-    def add_device(self, phone: str) -> bytes:
-        """Sign one more device of an account in, which does nothing for it; the authorization key that it is to use."""
-        key = os.urandom(crypto.AUTH_KEY_BYTES)
-        self._listener.keep_key(key)
-        self._auth.sign_in_key(crypto.key_id(key), self.user(phone))
-        return key
-
-    def devices(self, phone: str) -> list[Any]:
-        """The devices that are signed in to an account, the oldest first, each a TL `authorization`."""
-        return self._auth.devices(self.user(phone).id)
 
     def refuse(
         self,

@@ -10,6 +10,7 @@ import hmac
 import os
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ TABLES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     "passwords": ({"user_id": int, "salt1": bytes, "salt2": bytes, "verifier": bytes, "hint": str}, ("user_id",)),
     "auth_keys": (
         {"id": int, "key": bytes, "user_id": int, "pending_user_id": int, "ended": str, "created": int}
-        | {"active": int, "api_id": int, "device": str, "app": str, "no_calls": int},
+        | {"active": float, "api_id": int, "device": str, "app": str, "no_calls": int, "confirmed_at": float},
         ("id",),
     ),
     "contacts": ({"owner": int, "user_id": int, "first_name": str, "last_name": str}, ("owner", "user_id")),
@@ -84,11 +85,17 @@ class AuthKey:
     pending_user_id: int | None  # signed in by code or QR, the password is still missing
     ended: str  # why it is signed in no more, in the word that every later request gets; empty where it was not ended
     created: int
-    active: int
+    active: float
     api_id: int
     device: str
     app: str
     no_calls: bool  # its owner does not want it to ring
+    confirmed_at: float  # until then another device has to confirm it; 0 where one has, or need not
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether another device has to confirm it yet."""
+        return self.confirmed_at > time.time()
 
 
 def digits(phone: str) -> str:
@@ -232,4 +239,5 @@ def _auth_key(row: dict[str, Any] | None) -> AuthKey | None:
     if row is None:
         return None
     row = {name: row[name] for name in AuthKey.__dataclass_fields__}
-    return AuthKey(**row | {"ended": row["ended"] or "", "no_calls": bool(row["no_calls"])})
+    known = {"ended": row["ended"] or "", "no_calls": bool(row["no_calls"]), "confirmed_at": row["confirmed_at"] or 0.0}
+    return AuthKey(**row | known)
