@@ -112,7 +112,7 @@ class LineManager:
         """Sign another device of a line's account in (auth.acceptLoginToken). Raises TelegramError."""
         if number not in self.lines:
             raise NotReady(f"there is no line {number}")
-        await setup.accept_login(self.lines[number].require_online().session, token)
+        await self.lines[number].require_online().devices.let_in(token)
 
     def all_settings(self) -> list[LineSettings]:
         """What is set for every line."""

@@ -36,6 +36,7 @@ from ari_app.telegram.errors import (
     Unreachable,
 )
 from ari_app.telegram.limits import Limits
+from ari_app.telegram.linked_devices import LinkedDevices
 from ari_app.telegram.lists import Denied, ListRefusal
 from ari_app.telegram.peers import Callee, Destination, Directory, Person
 from ari_app.telegram.phone import Offer, OutgoingCall, Phone, PhoneCall
@@ -72,6 +73,7 @@ class Online:
     session: Session
     phone: Phone
     chat: Chat
+    devices: LinkedDevices
     account_id: int
 
 
@@ -390,9 +392,10 @@ class Line:
                     self._is_ours,
                     self._was_dialled,
                 ) as chat,
+                LinkedDevices(session, self.number) as devices,
                 guarded_tasks() as checks,
             ):
-                self._online = Online(session, self._phone, chat, account_id)
+                self._online = Online(session, self._phone, chat, devices, account_id)
                 checks.supervise(partial(self._bot.watch, session), f"line {self.number}: bot")
                 self._become(LineState.READY, READY)
                 try:

@@ -94,11 +94,6 @@ async def has_dialogue(session: Session, bot_username: str) -> bool:
     return any(dialog.top_message for dialog in answer.dialogs)
 
 
-async def accept_login(session: Session, token: bytes) -> None:
-    """Sign in another device of the account, which has made the token (auth.acceptLoginToken). Raises TelegramError."""
-    await session.invoke(functions.auth.AcceptLoginTokenRequest(token))
-
-
 async def log_out(session: Session) -> None:
     """Sign the session out for good (auth.logOut); it can't be used again. Raises TelegramError.
 
