@@ -519,6 +519,10 @@ ENDED = {
         "installation runs elsewhere, and sign this line in again. ({error})"
     ),
     "SESSION_REVOKED": message("This session was ended from another device: sign this line in again. ({error})"),
+    "SESSION_EXPIRED": message(
+        "Telegram has ended this session, as it does where nobody uses one for months: sign this line in again. "
+        "({error})"
+    ),
     KEY_FORGOTTEN: message("Telegram does not know this session any more: sign this line in again. ({error})"),
 }
 

@@ -232,3 +232,30 @@ async def test_a_call_while_another_device_of_the_account_has_one(
                 pytest.fail("it was placed")
     ending = failed(refused.value)
     assert (ending.status, ending.cause) == (Status.BUSY, Cause.USER_BUSY)
+
+
+# Devices that nobody uses
+
+
+EXPIRED = {
+    "SESSION_EXPIRED": "nobody uses one for months: sign this line in",
+    "AUTH_KEY_UNREGISTERED": "sign this line in",
+}
+
+
+@pytest.mark.parametrize("word", EXPIRED)
+async def test_a_line_whose_session_has_expired_says_what_to_do(
+    telegram: LocalTelegram, account: Account, store: Store, word: str
+) -> None:
+    telegram.expire_idle_devices(LINE, word)
+    async with at_work(account, store) as watched:
+        said = await watched.becomes(LineState.SIGNED_OUT)
+        assert word in said
+        assert EXPIRED[word] in said
+
+
+async def test_a_line_that_is_connected_does_not_expire(telegram: LocalTelegram, watched: Watched) -> None:
+    telegram.expire_idle_devices(LINE)
+    before = telegram.requests("updates.getState", LINE)
+    await watched.until(lambda: telegram.requests("updates.getState", LINE) > before)
+    assert watched.line.state is LineState.READY
