@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 AGENT_S = 300.0  # for somebody in the PBX to answer; its dialplan will give up long before
 ENDPOINT_S = 60.0  # for a phone that no dialplan gives up
+EDIT_AGAIN_S = 30.0  # where a card could not be edited, as the bot was away
 
 
 async def callback(
@@ -233,11 +234,12 @@ class CallBackHandler:
         gone: Callable[[], Coroutine[Any, Any, None] | None],
     ) -> None:
         try:
-            shown = await progress.run()
+            # Else it would tell of a request, to other machines, too, until this program is started again.
+            while (shown := await progress.run()) is EditOutcome.NOT_NOW and self._cards.is_telling(card):  # noqa: ASYNC110
+                await asyncio.sleep(EDIT_AGAIN_S)
         finally:
             del self._edits[message_id]
-        if shown is not EditOutcome.NOT_NOW:
-            self._cards.told(card)
+        self._cards.told(card)
         if shown is EditOutcome.GONE:
             log.info("card: %s has deleted it: its button is void", card.person_id)
             self._cards.retire(card)

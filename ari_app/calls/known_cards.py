@@ -84,6 +84,10 @@ class KnownCards:
         if known := self._cards.get(card.id):
             self._keep(known.changed(self._shared.machine, tells_in=""))
 
+    def is_telling(self, card: CardRow) -> bool:
+        """Whether a message of it tells of a request; not of one that is forgotten."""
+        return card.id in self._cards and bool(self._cards[card.id].tells_in)
+
     def retire(self, card: CardRow) -> None:
         """Its button has done its work."""
         self.reached(card.id)

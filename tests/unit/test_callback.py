@@ -294,3 +294,20 @@ async def test_a_card_that_another_machine_has_left_is_put_right_once_it_is_gone
     await it.handler.repair_cards(it.rig.line, lambda _: True)
     await it.says("callback_later")
     await eventually(lambda: not known.telling(it.rig.line.number, lambda _: True))
+
+
+async def test_a_card_whose_bot_was_away_for_long_is_put_right_once_it_is_back(
+    it: CallBacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callback_module, "EDIT_AGAIN_S", 0.0)
+    it.bot.refusal = EditRefused("the bot is unreachable", retry_s=0.0)
+    it.press()
+    await it.rig.hangs_up(await it.rig.dialplan("Down"), 17)
+    await it.over()
+    known, number = it.cards.known, it.rig.line.number
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert known.telling(number), "else nobody knows that it says something wrong"
+    it.bot.refusal = None
+    await it.says("callback_later")
+    await eventually(lambda: not known.telling(number))
