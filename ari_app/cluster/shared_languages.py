@@ -74,7 +74,7 @@ class EngineLanguages:
     _unsent: dict[int, LanguageRow] = field(default_factory=dict)
     _has_unsent: asyncio.Event = field(default_factory=asyncio.Event)
     _erased_at: dict[str, float] = field(default_factory=dict)  # by key, here; what is on its way yet is older
-    _read_to: int = 0  # a revision: a watch that begins anew tells all again
+    _read_to: KeyEntry | None = None  # a watch that begins anew tells all again
     _has_said: bool = False
 
     def learnt(self, person_id: int, language: LanguageRow) -> None:
@@ -94,13 +94,13 @@ class EngineLanguages:
         self._offer(languages)  # an earlier run may not have come to it
         while True:
             try:
-                last = await self._read(languages)
+                is_there = await self._read(languages)
             except EngineAway as error:
                 log.debug("%s: %s", WHAT, error)
                 await asyncio.sleep(AGAIN_S)
                 continue
-            if last < self._read_to:  # the servers have lost what they had
-                self._read_to = 0
+            if not is_there:  # the servers have lost what they had
+                self._read_to = None
                 self._offer(languages)
 
     def _offer(self, languages: MachineLanguages) -> None:
@@ -109,24 +109,29 @@ class EngineLanguages:
         if self._unsent:
             self._has_unsent.set()
 
-    async def _read(self, languages: MachineLanguages) -> int:
-        """All that there is, and what comes, until it is quiet; the last revision."""
-        last = count = 0
+    async def _read(self, languages: MachineLanguages) -> bool:
+        """All that there is, and what comes, until it is quiet; whether that was read before is there, or newer."""
+        known, last, count = self._read_to, 0, 0
+        is_there = known is None
         async for entry in self.bucket.watch(QUIET_S):
+            if entry.revision <= last:
+                return False
             last = entry.revision
-            if last > self._read_to:
+            if known and entry.key == known.key:
+                is_there = entry == known or entry.revision > known.revision
+            if self._read_to is None or entry.revision > self._read_to.revision:
                 await self._take(entry, languages)
-                self._read_to = last
+                self._read_to = entry
             count += 1
             if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return last
+        return is_there
 
     async def _take(self, entry: KeyEntry, languages: MachineLanguages) -> None:
         if (said := self._opened(entry)) is None:
             return
         person_id, its = said
-        if person_id is NOBODY or self._is_over(its) or its.learnt_at > self.clock() + CLOCKS_APART_S:
+        if person_id is NOBODY or self._is_over(its) or self._is_to_come(its):
             return
         if (waits := self._unsent.get(person_id)) and waits.learnt_at <= its.learnt_at:
             del self._unsent[person_id]
@@ -135,6 +140,10 @@ class EngineLanguages:
 
     def _is_over(self, language: LanguageRow) -> bool:
         return language.learnt_at < self.clock() - self.kept_s()
+
+    def _is_to_come(self, language: LanguageRow) -> bool:
+        """Whether the clock was wrong by which it was learnt: nobody takes it over."""
+        return language.learnt_at > self.clock() + CLOCKS_APART_S
 
     async def send(self) -> None:
         """Write what is to be told, without an end."""
@@ -159,11 +168,23 @@ class EngineLanguages:
         key = self._key(person_id)
         known = await self.bucket.read(key)
         said = self._opened(known) if known else None
-        if self._is_over(language) or (said and said[1].learnt_at >= language.learnt_at):
+        if self._is_over(language) or self._is_to_come(language) or (said and self._stays(said[1], language)):
             return
-        whose = NOBODY if language.language == ERASED else person_id
-        value = {"person": whose, "language": language.language, "learnt_at": language.learnt_at}
+        whose: int | None = person_id
+        at = language.learnt_at
+        if language.language == ERASED:
+            whose = NOBODY
+            if said and not self._is_to_come(said[1]):
+                at = max(at, said[1].learnt_at)  # which its machine is not to bring back
+        value = {"person": whose, "language": language.language, "learnt_at": at}
         await self.bucket.write(key, self.cipher.seal(key, json.dumps(value)), known.revision if known else 0)
+
+    def _stays(self, its: LanguageRow, language: LanguageRow) -> bool:
+        """Whether a language is not to be written over what NATS has."""
+        if self._is_to_come(its):
+            return False
+        apart_s = CLOCKS_APART_S if language.language == ERASED != its.language else 0.0
+        return its.learnt_at - apart_s >= language.learnt_at
 
     def _opened(self, entry: KeyEntry) -> tuple[int | None, LanguageRow] | None:
         """Whose it is, and what; None where it can't be read, which the log says once."""

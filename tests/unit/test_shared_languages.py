@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import pytest
@@ -206,7 +206,7 @@ async def test_what_is_too_old_or_from_the_future_is_not_taken_over(engine: Engi
     rows = Rows({ANNA: LanguageRow("ru", NOW - KEPT_S - DAY_S), BORIS: LanguageRow("ru", NOW + DAY_S)})
     async with machine(engine, rows), machine(engine) as b:
         assert BORIS not in b.languages.all() and ANNA not in b.languages.all()
-        assert len(engine.entries) == 1 and CLOCKS_APART_S < DAY_S, "and what is too old is not told"
+        assert not engine.entries and CLOCKS_APART_S < DAY_S, "nor is it told"
         key, old = b.shared._key(ANNA), {"person": ANNA, "language": "ru", "learnt_at": NOW - KEPT_S - DAY_S}
         engine.write(key, b.shared.cipher.seal(key, json.dumps(old)), 0)
         await asyncio.sleep(SOON_S)
@@ -303,3 +303,53 @@ def test_what_cannot_be_read_is_left_out_and_said_once(written: bytes, caplog: p
         assert caplog.text.count("what another machine has written is left out") == 2, "once on each"
 
     run(scene)
+
+
+def told_by_a_clock_ahead(engine: Engine, language: LanguageRow) -> None:
+    """Of Anna, by a machine that has gone since."""
+    cipher = Cipher(SECRET)
+    key, its = cipher.hidden(str(ANNA)), {"person": ANNA, **asdict(language)}
+    engine.write(key, cipher.seal(key, json.dumps(its)), 0)
+
+
+@pytest.mark.parametrize("ahead_s", [CLOCKS_APART_S / 2, DAY_S])
+def test_who_is_erased_goes_from_nats_also_where_a_clock_was_ahead(ahead_s: float) -> None:
+    async def scene() -> None:
+        engine = Engine()
+        told_by_a_clock_ahead(engine, LanguageRow("ru", NOW + ahead_s))
+        async with machine(engine) as a:
+            a.erase(ANNA)
+            await asyncio.sleep(SOON_S)
+            assert ["ru" in str(a.shared._opened(each)) for each in engine.entries.values()] == [False]
+        await asyncio.sleep(2 * DAY_S)
+        async with machine(engine) as a:
+            assert not a.languages.all()
+            a.languages.learn(ANNA, "en")
+            await asyncio.sleep(SOON_S)
+            async with machine(engine) as b:
+                assert b.languages.of(ANNA) == "en"
+
+    run(scene)
+
+
+@scene
+async def test_one_that_was_told_by_a_clock_far_ahead_stands_in_nobodys_way(engine: Engine) -> None:
+    told_by_a_clock_ahead(engine, LanguageRow("ru", NOW + 2 * KEPT_S))
+    async with machine(engine) as a, machine(engine) as b:
+        a.languages.learn(ANNA, "en")
+        await asyncio.sleep(SOON_S)
+        assert b.languages.of(ANNA) == "en"
+
+
+@scene
+async def test_servers_that_have_lost_everything_are_told_again_also_where_they_have_more_since(engine: Engine) -> None:
+    async with machine(engine) as a, machine(engine) as b:
+        for person_id in range(1, 4):
+            a.languages.learn(person_id, "ru")
+        await asyncio.sleep(SOON_S)
+        engine.lose_everything()
+        for person_id in range(11, 16):
+            b.languages.learn(person_id, "en")
+        await asyncio.sleep(2 * QUIET_S)
+        assert len(engine.entries) == 8
+        assert len(a.languages.all()) == 8
