@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,12 +53,13 @@ class Bucket(Protocol):
         """
 
 
-async def changes_of(bucket: Bucket, what: str) -> AsyncIterator[KeyEntry]:
-    """What a bucket has, and whatever comes, without an end; each time a watch begins anew, all of it again.
+async def changes_of(bucket: Bucket, what: str, begins: Callable[[], None] = lambda: None) -> AsyncIterator[KeyEntry]:
+    """What a bucket has, and whatever comes, without an end; each time a watch ``begins`` anew, all of it again.
 
     ``what``: for the log, where the engine is away.
     """
     while True:
+        begins()
         try:
             count = 0
             async for entry in bucket.watch(QUIET_S):

@@ -115,15 +115,26 @@ class EngineLimits:
 
     async def watch_pauses(self) -> None:
         """Take note of what other machines were told, without an end."""
-        async for entry in changes_of(self.pauses, WHAT):
-            now = self.clock()
-            if (said := _pause_of(entry)) is None or not now < said[1].until < now + PAUSES_KEPT_S:
+        async for entry in changes_of(self.pauses, WHAT, self._tell_again):
+            if (said := _pause_of(entry)) is None or not self.is_now(said[1]):
                 continue
             line, pause = said
             known = self._known_pauses.get((line, pause.request))
             if known is None or known.until < pause.until:
                 self._known_pauses[line, pause.request] = pause
                 self._tell(line, pause)
+
+    def is_now(self, pause: Pause) -> bool:
+        """Not over, nor by a clock that was wrong."""
+        now = self.clock()
+        return now < pause.until < now + PAUSES_KEPT_S
+
+    def _tell_again(self) -> None:
+        """The servers may have lost them."""
+        if self._unsent.empty():  # else they do not answer
+            for (line, _), pause in self._known_pauses.items():
+                if self.is_now(pause):
+                    self.share(_SharedPause(line, pause))
 
     def _tell(self, line: str, pause: Pause) -> None:
         if (limits := self._followers.get(line)) and limits.told(pause):
@@ -202,7 +213,7 @@ class _SharedPause:
         """Unless a longer one is there."""
         key = key_of(self.line, self.pause.request)
         known = await limits.pauses.read(key)
-        if known and (said := _pause_of(known)) and said[1].until >= self.pause.until:
+        if known and (said := _pause_of(known)) and said[1].until >= self.pause.until and limits.is_now(said[1]):
             return
         value = {"line": self.line, **vars(self.pause)}
         await limits.pauses.write(key, json.dumps(value).encode(), known.revision if known else 0)

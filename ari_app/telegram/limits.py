@@ -8,7 +8,7 @@ Telegram for what it has just been told to leave. A pause is for one kind of req
 import asyncio
 import logging
 import time
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -154,7 +154,8 @@ class Limits:
         self.check(request)
         if request == CALL:
             now = self._clock()
-            self._calls = [*self._calls[bisect_right(self._calls, now - DAY_S) :], now]
+            del self._calls[: bisect_right(self._calls, now - DAY_S)]
+            insort(self._calls, now)  # another machine's clock may be ahead
             self._memory.called(now)
 
     def admit_lookup(self) -> None:

@@ -287,3 +287,49 @@ def test_many_calls_are_counted_while_other_things_go_on() -> None:
             assert turns >= 40
 
     run(scene)
+
+
+def test_a_pause_from_a_clock_far_ahead_stands_in_nobodys_way() -> None:
+    async def scene() -> None:
+        servers = Servers()
+        async with machine("a", servers) as a, machine("b", servers) as b, a.line() as here, b.line() as there:
+            pause = {"line": LINE, "request": CALL, "until": 365 * DAY_S, "reason": "R"}
+            servers.pauses.write("79990000001." + CALL, json.dumps(pause).encode(), 0)
+            await here.learn(CALL, flood(100))
+            await asyncio.sleep(SOON_S)
+            assert CALL in there.pauses
+
+    run(scene)
+
+
+def test_servers_that_have_lost_everything_are_told_again_of_pauses() -> None:
+    async def scene() -> None:
+        servers = Servers()
+        async with machine("a", servers) as a, a.line() as here:
+            await here.learn(CALL, errors.PeerFloodError(None))
+            await asyncio.sleep(SOON_S)
+            servers.pauses.lose_everything()
+            a.away(True)
+            await asyncio.sleep(100 * QUIET_S)
+            assert a.shared._unsent.qsize() <= 1
+            a.away(False)
+            await asyncio.sleep(2 * QUIET_S)
+            async with machine("b", servers) as b, b.line() as there:
+                await asyncio.sleep(SOON_S)
+                assert CALL in there.pauses
+
+    run(scene)
+
+
+def test_a_call_of_a_machine_whose_clock_is_a_little_ahead_counts_for_its_whole_minute() -> None:
+    async def scene() -> None:
+        servers = Servers()
+        async with machine("a", servers) as a, a.line() as here:
+            here.counts(50.0)
+            await here.admit(CALL)
+            await asyncio.sleep(MINUTE_S)
+            await here.admit(CALL)
+            with pytest.raises(Limited, match="has made 2 calls"):
+                await here.admit(CALL)
+
+    run(scene)
