@@ -274,7 +274,8 @@ async def open_cluster(
             shared = EngineSettings(engine.bucket("astergram-settings"), Cipher(secret))
             asterisks = EngineSettings(engine.bucket("astergram-asterisks"), Cipher(secret))
             bucket, cipher = engine.bucket("astergram-cards", CARDS_KEPT_S), Cipher(secret, CARDS)
-            cards = EngineCards(bucket, cipher, settings.machine, duty.holds, members.silent_s, carried_s)
+            of_others = members.silent_s, carried_s, members.has_calls
+            cards = EngineCards(bucket, cipher, settings.machine, duty.holds, *of_others)
             tasks.supervise(cards.send, "cards of the cluster")
             bucket = engine.bucket("astergram-card-files")
             files = EngineFiles(bucket, NatsObjects(engine, "astergram-card-files"), Cipher(secret, FILES))

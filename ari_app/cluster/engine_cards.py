@@ -47,12 +47,24 @@ class GoneCard:
 CardState = CardRow | GoneCard
 
 
+@dataclass(frozen=True)
+class ReadCard:
+    """What NATS has of one, None where that can't be read, and when (by our clock) that was heard of; by the ``nonce``
+    it is known again.
+    """
+
+    nonce: bytes
+    state: CardState | None
+    at: float
+
+
 @dataclass
 class EngineCards:
     """Those of a cluster, as one of its machines has them; `run` and `send` have to run.
 
     ``holds``: whether this machine acts for a line; ``silent_s``: for how long another one has said nothing, None where
     nothing is known of it; ``carried_s``: for how long the calls of a dead one may be carried (`EngineKeypads`).
+    ``has_calls``: whether a machine has last said that it has calls to a line.
     """
 
     bucket: Bucket
@@ -61,11 +73,12 @@ class EngineCards:
     holds: Callable[[str], bool]
     silent_s: Callable[[str], float | None]
     carried_s: Callable[[], float]
+    has_calls: Callable[[str, str], bool]
     clock: Callable[[], float] = boottime
     _unsent: dict[str, CardState] = field(default_factory=dict)
     _has_unsent: asyncio.Event = field(default_factory=asyncio.Event)
-    _read: dict[str, tuple[bytes, CardState | None]] = field(default_factory=dict)
-    """What NATS has, by key, None where that can't be read; by the nonce it is known again."""
+    _read: dict[str, ReadCard] = field(default_factory=dict)
+    """What NATS has, by key."""
     _marked: int = 0  # the revision of our mark
     _is_doubted: bool = False
     """Whether something may have been missed, as NATS was away, or has lost its data."""
@@ -97,7 +110,14 @@ class EngineCards:
         if not card.tells_in or card.machine == self.machine:
             return False
         silent_s, own_s = self.silent_s(card.machine), self.silent_s(self.machine) or 0.0
-        return silent_s is not None and silent_s - own_s < SILENT_S and silent_s < self.carried_s()
+        is_there = silent_s is not None and silent_s - own_s < SILENT_S and silent_s < self.carried_s()
+        return is_there and (self.has_calls(card.machine, card.line) or self._is_news(card))
+
+    def _is_news(self, card: CardRow) -> bool:
+        """Whether its machine may not have said yet that it calls. One that was started again does so no more, and
+        can't put the card right before it has the line."""
+        read = self._read.get(self._key(card.id))
+        return read is None or read.state != card or self.clock() - read.at < SILENT_S
 
     async def claimed(self, card: CardRow, message_id: str) -> CardRow | None:
         """While NATS is away each machine serves what it is asked for."""
@@ -180,10 +200,10 @@ class EngineCards:
 
     def _take(self, cards: MachineCards, entry: KeyEntry) -> None:
         nonce = (entry.value or b"")[:NONCE_BYTES]
-        if entry.key in self._read and self._read[entry.key][0] == nonce:
+        if entry.key in self._read and self._read[entry.key].nonce == nonce:
             return  # a watch has begun anew
         state = self._opened(entry)
-        self._read[entry.key] = nonce, state
+        self._read[entry.key] = ReadCard(nonce, state, self.clock())
         if isinstance(state, GoneCard):
             cards.follow_forgotten(state.id)
         elif state and not isinstance(self._unsent.get(state.id), GoneCard):
@@ -198,7 +218,7 @@ class EngineCards:
         self._read = {key: self._read[key] for key in there}
         for card in cards.all():
             key = self._key(card.id)
-            if key not in there or self._read[key][1] != card:
+            if key not in there or self._read[key].state != card:
                 self._unsent.setdefault(card.id, card)
         self._has_unsent.set()
 

@@ -100,6 +100,11 @@ class Members:
         heard = self._heard.get(machine)
         return None if heard is None else self.clock() - heard.at
 
+    def has_calls(self, machine: str, line: str) -> bool:
+        """Whether a machine has last said that it has calls to a line."""
+        heard = self._heard.get(machine)
+        return heard is not None and bool(heard.member.on_lines.get(line))
+
     def others_take(self, own: str, line: str) -> bool:
         """Whether one of them could take a call to a line now."""
         return any(line in each.takes for each in self._others(own, FRESH_S))

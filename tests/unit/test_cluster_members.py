@@ -211,9 +211,11 @@ def test_the_calls_of_a_line_are_known_to_the_others_at_once() -> None:
             c.has_calls(8)
             await asyncio.sleep(WORD_S / 10)
             assert [sorted(each.elsewhere()) for each in (a, b, c)] == [[8], [0, 7, 8], [0, 7]]
+            known = b.control.members
+            assert known.has_calls("a", LINE) and not known.has_calls("a", "+1") and not known.has_calls("x", LINE)
             a.has_calls()
             await asyncio.sleep(WORD_S / 10)
-            assert b.elsewhere() == [8]
+            assert b.elsewhere() == [8] and not known.has_calls("a", LINE)
             before = a.way.engine.revision
             a.changed.set()  # by something else
             await asyncio.sleep(WORD_S / 10)

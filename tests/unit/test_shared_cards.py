@@ -64,6 +64,8 @@ class Machine:
     life_s: float = LIFE_S
     holds: bool = False
     stopped_s: float = 0.0
+    calling: set[str] = field(default_factory=set)
+    """The machines that say that they have calls to the line."""
     store: StoreInMemory = field(default_factory=StoreInMemory)
     way: WayToEngine = field(init=False)
     shared: EngineCards = field(init=False)
@@ -84,6 +86,7 @@ class Machine:
             lambda line: self.holds and line == LINE,
             lambda machine: clock() - self.alive[machine] + self.stopped_s if machine in self.alive else None,
             lambda: CARRIED_S,
+            lambda machine, line: line == LINE and machine in self.calling,
             clock,
         )
         self.cards = KnownCards(cast(Any, self.store), now, lambda: self.life_s, self.shared)
@@ -208,6 +211,26 @@ def test_the_request_of_a_machine_that_is_away_keeps_nobody_waiting() -> None:
             # What a comes back with is older.
             await a.start()
             assert a.has() == b.has() and not a.cards.telling(LINE)
+
+    run(scene)
+
+
+def test_the_request_of_a_machine_that_is_back_without_the_line_keeps_nobody_waiting() -> None:
+    """Only where the line is ready again can that machine put its card right."""
+
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            card = a.sends()
+            assert await a.cards.claim(card, MESSAGE)
+            b.calling.add("a")
+            await asyncio.sleep(2 * SILENT_S)
+            assert b.cards.is_asked_elsewhere(ANNA), "it calls"
+            await a.dies()
+            await a.start()
+            b.calling.clear()
+            await asyncio.sleep(SILENT_S)
+            assert not b.cards.is_asked_elsewhere(ANNA)
+            assert await b.cards.claim(card, "another")
 
     run(scene)
 
