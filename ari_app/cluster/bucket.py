@@ -11,6 +11,8 @@ from typing import Protocol
 QUIET_S = 60.0  # after so long without news a watch is begun anew
 AGAIN_S = 2.0  # until an engine is asked again that did not answer
 AT_ONCE = 100  # entries, before anything else has its turn
+WRONG = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What comes of reading what another version, or somebody else, has written."""
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.cluster.bucket import WRONG, Bucket, Conflict, EngineAway, KeyEntry, key_of
 from ari_app.tasks import guarded_tasks
 
 SILENT_S = 1.5
@@ -287,7 +287,7 @@ async def _bounded(key: str, within_s: float) -> AsyncIterator[None]:
 def _machine(entry: KeyEntry) -> str:
     try:
         return str(json.loads(entry.value or b"")["machine"])
-    except (ValueError, KeyError, TypeError):
+    except WRONG:
         return ""
 
 
@@ -295,7 +295,7 @@ def _is(entry: KeyEntry, what: str) -> bool:
     """Whether the machine that had it has said that it is LEFT to the others, or OVER."""
     try:
         return json.loads(entry.value or b"").get(what) is True  # which an earlier version does not say
-    except (ValueError, AttributeError):
+    except WRONG:
         return False
 
 

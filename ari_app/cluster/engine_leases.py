@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.cluster.bucket import WRONG, Bucket, Conflict, EngineAway, KeyEntry, key_of
 from ari_app.cluster.leases import HeldLine
 from ari_app.tasks import finish, guarded_tasks
 
@@ -66,7 +66,7 @@ class Lease:
             its: dict[str, Any] = json.loads(value)
             owner = Owner(str(its["machine"]), str(its["run"]))
             return cls(owner, float(its["lease_s"]), bool(its["proven"]), bool(its["free"]), its["hand_to"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except WRONG:
             return cls(Owner("", ""), 0.0)
 
     def serialized(self) -> bytes:

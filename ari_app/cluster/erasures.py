@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from ari_app.cluster.bucket import WRONG
 from ari_app.cluster.stream import OutgoingMessage, Stream, StreamMessage
 from ari_app.store.shared_calls import SharedCallRepository, StreamProgress
 
@@ -77,7 +78,7 @@ class Erasures:
         try:
             order: dict[str, Any] = json.loads(message.value)
             id, machine, who = str(order["id"]), str(order["machine"]), dict(order["who"])
-        except (ValueError, KeyError, TypeError):
+        except WRONG:
             log.error("an order to erase a person (%d) is not understood: erase them on this machine", message.number)  # noqa: TRY400
             return True
         if id in self._told:

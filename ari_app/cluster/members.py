@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ari_app.cluster.bucket import Bucket, Conflict, EngineAway, KeyEntry, key_of
+from ari_app.cluster.bucket import WRONG, Bucket, Conflict, EngineAway, KeyEntry, key_of
 from ari_app.cluster.engine_leases import boottime
 
 WORD_S = 2.0  # between two words of a machine
@@ -186,7 +186,7 @@ class Members:
                     self._heard[member.machine] = HeardOf(member, self.clock(), entry.revision)
             elif said and self.hand_over(str(said["line"]), str(said["to"])):
                 await self.bucket.write(entry.key, b"{}", entry.revision)  # a watch that begins anew tells it again
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except WRONG:
             log.warning("machines of the cluster: %s is not understood: another version may have written it", entry.key)
         except Conflict:
             return  # it has been asked for once more

@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ari_app.cluster.bucket import WRONG
 from ari_app.cluster.stream import OutgoingMessage, Stream, StreamMessage
 from ari_app.store.calls import CallRow
 from ari_app.store.shared_calls import SharedCall, SharedCallRepository, StreamProgress
@@ -93,7 +94,7 @@ class SharedHistory:
         for each in messages:
             try:
                 shared = parsed(each.value, self._machine)
-            except (ValueError, KeyError, TypeError) as error:
+            except WRONG as error:
                 log.warning("call %d of the cluster's history is not understood, and left out: %s", each.number, error)
                 continue
             if shared.call.began_at >= oldest:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ari_app.cluster.bucket import AGAIN_S, AT_ONCE, QUIET_S, Bucket, Conflict, EngineAway, KeyEntry
-from ari_app.cluster.shared_limits import CLOCKS_APART_S, WRONG
+from ari_app.cluster.bucket import AGAIN_S, AT_ONCE, QUIET_S, WRONG, Bucket, Conflict, EngineAway, KeyEntry
+from ari_app.cluster.shared_limits import CLOCKS_APART_S
 from ari_app.cluster.shared_settings import Cipher, NotOurs
 from ari_app.store.languages import LanguageRow
 

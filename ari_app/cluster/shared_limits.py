@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ari_app.cluster.bucket import AGAIN_S, Bucket, Conflict, EngineAway, KeyEntry, changes_of, key_of
+from ari_app.cluster.bucket import AGAIN_S, WRONG, Bucket, Conflict, EngineAway, KeyEntry, changes_of, key_of
 from ari_app.telegram.limits import DAY_S, Limits, LimitStore, Pause
 
 PAUSES_KEPT_S = 30 * DAY_S
@@ -22,8 +22,6 @@ PAUSES_KEPT_S = 30 * DAY_S
 CLOCKS_APART_S = 60.0
 """A call that is further in the future is not counted: its machine's clock is wrong."""
 TIDY_EVERY_S = 60.0
-WRONG = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What comes of reading what another version, or somebody else, has written."""
 WHAT = "limits of the cluster"
 NOT_UNDERSTOOD = f"{WHAT}: %s is not understood: another version may have written it"
 

@@ -293,7 +293,18 @@ def test_an_engine_that_has_lost_everything() -> None:
     run(scene)
 
 
-@pytest.mark.parametrize("value", [b"", b"[]", b'"a"', b'{"of": 2}', b"\xff"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"[]",
+        b'"a"',
+        b'{"of": 2}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"machine": "b", "run": "1", "lease_s": 1%s}' % (b"0" * 400),
+    ],
+)
 def test_a_lease_that_cannot_be_read_is_somebodys(value: bytes) -> None:
     async def scene() -> None:
         engine = Engine()

@@ -143,7 +143,9 @@ async def test_a_machine_that_joins_obeys_nothing_of_before(tmp_path: Path) -> N
                 assert who.id == ANNA.id
 
 
-@pytest.mark.parametrize("order", [b"", b"[]", b'{"id": "1", "machine": "a", "who": {}}', b'{"id": "1", "who": 7}'])
+@pytest.mark.parametrize(
+    "order", [b"", b"[]", b'{"id": "1", "machine": "a", "who": {}}', b'{"id": "1", "who": 7}', b"[" * 100_000]
+)
 async def test_an_order_that_is_not_understood(
     two: tuple[Machine, Machine], order: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -316,7 +316,7 @@ async def test_changes_go_on_after_the_last_ones_were_removed(two: list[Machine]
 @pytest.mark.parametrize(
     "value",
     [
-        b"", b"[]", b"{}", b'{"version": 1, "call": {}}', b"\xff",
+        b"", b"[]", b"{}", b'{"version": 1, "call": {}}', b"\xff", b"[" * 100_000,
         json.dumps({"version": 1, "call": {**vars(a_call("x")), "machine": "b", "name": ["Anna"]}}).encode(),
         json.dumps({"version": 1, "call": {**vars(a_call("x")), "machine": "b.*"}}).encode(),
         json.dumps({"version": "1", "call": {**vars(a_call("x")), "machine": "b"}}).encode(),
