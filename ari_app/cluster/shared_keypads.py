@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ari_app.cluster.bucket import AGAIN_S, Bucket, Conflict, EngineAway, KeyEntry, changes_of, key_of
+from ari_app.cluster.bucket import AGAIN_S, WRONG, Bucket, Conflict, EngineAway, KeyEntry, changes_of, key_of
 from ari_app.cluster.engine_leases import boottime
 
 KEPT_S = 2 * 86400.0
@@ -88,6 +88,7 @@ class EngineKeypads:
     holds: Callable[[str], bool]
     silent_s: Callable[[str], float | None]
     clock: Callable[[], float] = boottime
+    _own: dict[str, bytes] = field(default_factory=dict)
     _known: dict[str, ShownKeypad] = field(default_factory=dict)
     _unsent: dict[str, bytes] = field(default_factory=dict)
     _has_unsent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,10 +96,12 @@ class EngineKeypads:
     def shown(self, line: str, message_id: int) -> None:
         """Tell the others."""
         its = {"line": line, "message": message_id, "machine": self.machine, "carried_s": self.carried_s()}
-        self._put(line, message_id, json.dumps(its).encode())
+        self._own[key_of(line, message_id)] = value = json.dumps(its).encode()
+        self._put(line, message_id, value)
 
     def hidden(self, line: str, message_id: int) -> None:
         """Tell the others, of whichever machine it was."""
+        self._own.pop(key_of(line, message_id), None)
         self._known.pop(key_of(line, message_id), None)
         self._put(line, message_id, HIDDEN)
 
@@ -123,10 +126,15 @@ class EngineKeypads:
 
     async def watch(self) -> None:
         """Take note of what is shown, without an end."""
-        async for entry in changes_of(self.bucket, WHAT):
+        async for entry in changes_of(self.bucket, WHAT, self._tell_again):
             known = self._known.get(entry.key)
             if known is None or known.revision != entry.revision:  # else a watch has begun anew
                 self._take(entry)
+
+    def _tell_again(self) -> None:
+        """The servers may have lost them."""
+        self._unsent = {**self._own, **self._unsent}
+        self._has_unsent.set()
 
     def _take(self, entry: KeyEntry) -> None:
         self._known.pop(entry.key, None)
@@ -142,7 +150,7 @@ class EngineKeypads:
                 entry.revision,
                 self.clock(),
             )
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        except WRONG:
             log.warning("%s: %s is not understood: another version may have written it", WHAT, entry.key)
 
     async def send(self) -> None:

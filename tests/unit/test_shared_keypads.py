@@ -179,6 +179,26 @@ def test_while_nats_is_away_nobody_waits_and_it_is_told_later() -> None:
     run(scene)
 
 
+def test_servers_that_have_lost_everything_are_told_again() -> None:
+    async def scene() -> None:
+        async with machines("a") as (tasks, (a,)):
+            for message_id in (7, 8):
+                a.shared.shown(LINE, message_id)
+            await asyncio.sleep(SOON_S)
+            a.way.engine.lose_everything()
+            a.shared.hidden(LINE, 8)
+            await asyncio.sleep(2 * QUIET_S)
+            b = Machine("b", WayToEngine(a.way.engine), a.alive)
+            b.begin(tasks)
+            await asyncio.sleep(SOON_S)
+            await a.dies()
+            b.holds = True
+            await asyncio.sleep(CARRIED_S + LOOK_S + SOON_S)
+            assert b.hidden == [7]
+
+    run(scene)
+
+
 def test_one_that_cannot_be_hidden_is_tried_again() -> None:
     async def scene() -> None:
         async with machines("a", "b") as (_, (a, b)):
