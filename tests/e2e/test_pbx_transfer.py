@@ -35,8 +35,7 @@ async def attended(stage: Play, agent: SipPhone, other: SipPhone) -> None:
     """*2 and the extension; then they talk, and the first one hangs up."""
     await agent.send_dtmf("*2")
     await agent.send_dtmf("102")
-    await other.established()
-    await agent.hangup()
+    await _leaves_them(agent, other)
 
 
 async def by_redirect(stage: Play, agent: SipPhone, other: SipPhone) -> None:
@@ -52,7 +51,13 @@ async def by_atxfer(stage: Play, agent: SipPhone, other: SipPhone) -> None:
     async with ami(stage) as manager:
         own = await channel(stage, "PJSIP/101-")
         await manager.action("Atxfer", Channel=own.name, Exten="102", Context="phones", **QUEUED)
+    await _leaves_them(agent, other)
+
+
+async def _leaves_them(agent: SipPhone, other: SipPhone) -> None:
+    """Hang up once both talk: an answer that Asterisk has yet to take note of then crashes it (22.10)."""
     await other.established()
+    await hears(other, PHONES_HZ["101"])
     await agent.hangup()
 
 

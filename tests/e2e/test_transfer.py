@@ -12,7 +12,8 @@ from ari_app.sandbox.person import Person, PersonCall
 from ari_app.sandbox.sip_phone import SipPhone
 from ari_app.sandbox.stage import ANNA, LINE
 from ari_app.sandbox.tones import measure
-from tests.e2e.conftest import PERSON_HZ, TALK_S, Play, PlayMaker, no_holes
+from tests.e2e.conftest import PERSON_HZ, PHONE_HZ, TALK_S, Play, PlayMaker, no_holes
+from tests.e2e.pbx import hears
 
 pytestmark = pytest.mark.asterisk_16
 
@@ -119,6 +120,7 @@ async def _keys_and_talking(stage: Play, phone: SipPhone, other: SipPhone) -> No
     """features.conf's transfer after talking: the phone hears the other one, and hangs up."""
     await phone.send_dtmf("*2102")
     await other.established()
+    await hears(other, PHONE_HZ)
     await phone.hangup()
 
 

@@ -77,17 +77,22 @@ async def scene(earlier: tuple[str, ...], tmp_path: Path) -> AsyncIterator[Any]:
         machines = []
         for name, asterisk in (("a", set_stage.asterisk), ("b", second)):
             configuration = await set_stage.configuration(
-                [{"number": LINE, "context": "soon", "max_calls": 4, "texts": texts}],
                 name=f"astergram-{name}",
                 calls={"on_stop": "hand_over"},
                 bot=set_stage.bot(),
                 asterisk={"url": asterisk.ari_url.removesuffix("/ari"), "password": asterisk.ari_password},
                 cluster={"servers": nats.urls, "machine": name, "lease_s": LEASE_S, "secret": SECRET},
             )
-            await set_stage.sign_in_lines(load(configuration))
+            settings = load(configuration)
+            await set_stage.sign_in_lines(settings)
+            settings.database.unlink()  # of this version; the earlier one makes its own
             machines.append(Machine(name, configuration, tmp_path, earlier))
         a, b = machines
-        await a.start(leads=True)
+        await a.start()
+        async with program(a.settings) as api:
+            await api.ask("POST", "/lines", {"number": LINE})
+            await api.ask("PATCH", f"/lines/{LINE}/settings", {"context": "soon", "max_calls": 4, "texts": texts})
+        await a.program.acts_for_a_line()
         await b.start()
         try:
             yield set_stage, a, b
