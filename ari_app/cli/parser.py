@@ -269,33 +269,26 @@ def _cluster(add: "_Adder") -> None:
         "cluster",
         f"cluster move {LINE} pbx-2",
         "cluster calls",
+        "cluster forget pbx-3",
         json=True,
     )
-    actions = cluster.add_subparsers(dest="action", metavar="ACTION")
-    calls = actions.add_parser("calls", help="the live calls of the other machines", examples=("cluster calls",))
+    actions = _Adder(cluster.add_subparsers(dest="action", metavar="ACTION"))
+    calls = actions("calls", "the live calls of the other machines", "cluster calls")
     calls.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON, for a program")
-    _configured(calls, argparse.SUPPRESS)
-    ending = actions.add_parser(
-        "hangup", help="end a call of another machine", examples=("cluster hangup pbx-2 0f3a5c7e9b1d",)
-    )
-    _configured(ending, argparse.SUPPRESS)
+    ending = actions("hangup", "end a call of another machine", "cluster hangup pbx-2 0f3a5c7e9b1d")
     ending.add_argument("machine", metavar="MACHINE", help="which has the call")
     ending.add_argument("id", metavar="CALL", help="as `astergram cluster calls` shows it")
-    move = actions.add_parser("move", help="have another machine hold a line", examples=(f"cluster move {LINE} pbx-2",))
-    _configured(move, argparse.SUPPRESS)
+    move = actions("move", "have another machine hold a line", f"cluster move {LINE} pbx-2")
     _completed(move.add_argument("number", metavar="NUMBER", help="the line's number"), cli_complete.numbers)
     move.add_argument("machine", metavar="MACHINE", help="the name of a machine that `astergram cluster` shows")
-    forgetting = actions.add_parser(
-        "forget", help="have the others forget a machine that is gone for good", examples=("cluster forget pbx-2",)
-    )
-    _configured(forgetting, argparse.SUPPRESS)
-    forgetting.add_argument("machine", metavar="MACHINE", help="which is silent")
+    forgetting = actions("forget", "have the others forget a machine that is gone for good", "cluster forget pbx-3")
+    forgetting.add_argument("machine", metavar="MACHINE", help="one that `astergram cluster` shows as silent")
 
 
 def _join(add: "_Adder") -> None:
     join = add(
         "join",
-        "make this a machine of a cluster, its first one or the next",
+        "make this a machine of a cluster: its first one, or another one, which asks for the secret of the first",
         "join nats://10.0.0.1:4222",
         "join nats://10.0.0.1:4222 --user astergram --machine pbx-2    # asks for the password",
     )
