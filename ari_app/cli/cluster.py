@@ -26,6 +26,8 @@ async def run(options: argparse.Namespace, api: Api) -> None:
         return print(f"machine {options.machine} is forgotten")
     if options.action == "move":
         found = await api.ask("POST", f"{PATH}/move", {"line": options.number, "machine": options.machine})
+        if not options.json:  # what each machine has last said is from before the move
+            return print(f"machine {options.machine} holds line {options.number} now")
     else:
         found = await api.ask("GET", PATH)
     if options.json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ari_app.bus import EventBus
@@ -58,8 +58,16 @@ class ClusterControl:
         return self.engine.trouble
 
     def machines(self) -> list[tuple[Member, float, bool]]:
-        """Each machine, for how many seconds it has been silent, and whether it is there."""
-        return [(member, silent_s, silent_s < SILENT_S) for member, silent_s in self.members.all()]
+        """Each machine, for how many seconds it has been silent, and whether it is there.
+
+        This one is, also while NATS is away, and nothing comes back of what it says.
+        """
+        return [
+            (replace(member, lines=self.duty.lines), silent_s, True)
+            if member.machine == self.machine
+            else (member, silent_s, silent_s < SILENT_S)
+            for member, silent_s in self.members.all()
+        ]
 
     def signed_in(self, line: str) -> list[str]:
         """The machines that are there and have a device of a line, by name."""
@@ -82,6 +90,8 @@ class ClusterControl:
 
     async def move(self, line: str, machine: str) -> None:
         """Have another machine hold a line. Raises MoveRefused."""
+        if self.trouble is not None:  # which is why none is there
+            raise MoveRefused(_servers_away(self.trouble))
         there = {member.machine for member, _, is_there in self.machines() if is_there}
         if machine not in there:
             raise MoveRefused(
@@ -109,7 +119,7 @@ class ClusterControl:
                 )
             ) from None
         except EngineAway as error:
-            raise MoveRefused(_servers_away(error)) from error
+            raise MoveRefused(_servers_away(str(error))) from error
 
     async def forget(self, machine: str) -> None:
         """Have all machines know one no more that is gone for good, until it is back. Raises ForgetRefused."""
@@ -137,8 +147,8 @@ class ClusterControl:
         except NotShared as error:
             raise ForgetRefused(error.sentence) from error
         except EngineAway as error:
-            raise ForgetRefused(_servers_away(error)) from error
+            raise ForgetRefused(_servers_away(str(error))) from error
 
 
-def _servers_away(error: EngineAway) -> Message:
-    return message("The cluster's NATS servers do not answer: {error}.", error=str(error))
+def _servers_away(error: str) -> Message:
+    return message("The cluster's NATS servers do not answer: {error}.", error=error)

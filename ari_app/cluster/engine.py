@@ -89,8 +89,7 @@ class NatsEngine:
                     subject = ASKED.format(address=address, what=what)
                     return (await self.client.request(subject, question, within_s)).data
         except Exception as error:
-            said = str(error) or type(error).__name__
-            raise EngineAway(f"machine {address} does not answer {what}: {said}") from error
+            raise EngineAway(f"machine {address} does not answer {what}: {_said(error)}") from error
 
     def serve(self, what: str, answer: Callable[[bytes], bytes]) -> None:
         """Answer what the other machines ask this one, in their order and without waiting."""
@@ -118,7 +117,7 @@ class NatsEngine:
 
     def fails(self, error: BaseException) -> str:
         """It has not; gives why, in words."""
-        said = str(error) or type(error).__name__
+        said = _said(error)
         if self.trouble is None:
             log.warning("the cluster's NATS servers do not answer, and are asked again without an end: %s", said)
         self.trouble = said
@@ -197,6 +196,11 @@ class NatsEngine:
         await client.subscribe(ASKED.format(address=address_of(self._name), what="*"), cb=self._answer)
         self.client = client
         await on_connected()
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, to an administrator."""
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 async def _answer_slowly(asked: Msg, answer: Callable[[bytes], Awaitable[bytes]]) -> None:

@@ -94,13 +94,14 @@ async def test_nats_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         assert "The NATS servers do not answer: connection refused" in capsys.readouterr().out
 
 
-async def test_a_line_is_moved_and_the_audit_log_knows(tmp_path: Path) -> None:
+async def test_a_line_is_moved_and_the_audit_log_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = TwoMachines()
     async with site(tmp_path, cluster=cluster) as page, signed_in(page), program(page) as cli:
         page.services.lines._settings[LINE] = LineSettings(number=LINE)
         async with asyncio.timeout(10), api_of(socket_of(page)) as api:
             await cli_cluster.run(parse(["cluster", "move", LINE, "b"]), api)
             assert cluster.moved == [(LINE, "b")]
+            assert capsys.readouterr().out == f"machine b holds line {LINE} now\n"
             for number, machine, said in ((LINE, "z", "There is no machine z"), ("+1", "b", "There is no line")):
                 with pytest.raises(RequestRefused, match=said):
                     await cli_cluster.run(parse(["cluster", "move", number, machine]), api)

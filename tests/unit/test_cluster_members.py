@@ -356,6 +356,24 @@ def test_while_nats_is_away_nothing_is_forgotten() -> None:
     run(scene)
 
 
+def test_while_nats_is_away_a_machine_does_not_take_itself_for_silent() -> None:
+    async def scene() -> None:
+        async with machines("a", "b") as (a, b):
+            for each in (a, b):
+                each.way.away = cast(WayToEngine, each.control.members.bucket).away = True
+                cast(FakeNats, each.control.engine).trouble = "no answer in time"
+            await asyncio.sleep(LEASE_S + SILENT_S)
+            assert seen(a) == {"a": ((), True), "b": ((), False)}, "its lease is over"
+            assert seen(b) == {"a": ((LINE,), False), "b": ((), True)}
+            with pytest.raises(ForgetRefused, match="Machine a is at work"):
+                await a.control.forget("a")
+            for target in ("a", "b"):
+                with pytest.raises(MoveRefused, match="NATS servers do not answer: no answer in time"):
+                    await a.control.move(LINE, target)
+
+    run(scene)
+
+
 def test_pages_are_told_of_what_has_changed_and_of_nothing_else() -> None:
     async def scene() -> None:
         bus, told = EventBus(), list[str]()
