@@ -104,7 +104,8 @@ class ClusterControl:
         try:
             async with asyncio.timeout(MOVE_S):
                 while self.leases.holder(line) != machine:
-                    await self.members.move(line, machine)
+                    if self._may_hold(machine, line):  # else a third one would take what its holder lets go of
+                        await self.members.move(line, machine)
                     with suppress(TimeoutError):
                         async with asyncio.timeout(MOVE_AGAIN_S):
                             await self.leases.held_by(line, machine)
@@ -120,6 +121,11 @@ class ClusterControl:
             ) from None
         except EngineAway as error:
             raise MoveRefused(_servers_away(str(error))) from error
+
+    def _may_hold(self, machine: str, line: str) -> bool:
+        """Whether a machine has a device of a line, as far as it says: an earlier version does not."""
+        words = [member.devices for member, _, _ in self.machines() if member.machine == machine]
+        return any(its is None or its.get(line) == SIGNED_IN for its in words)
 
     async def forget(self, machine: str) -> None:
         """Have all machines know one no more that is gone for good, until it is back. Raises ForgetRefused."""

@@ -47,7 +47,7 @@ class Machine:
     calls: int = 0
     reaches: tuple[str, ...] = ()
     ready: bool = True
-    devices: dict[str, str] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=lambda: {LINE: SIGNED_IN})
 
     def has_calls(self, *calls: int) -> None:
         self.on_lines = {LINE: calls}
@@ -186,6 +186,21 @@ def test_a_line_is_not_moved_to_who_is_not_there() -> None:
             with pytest.raises(MoveRefused, match="see whether it is set up"):
                 await a.control.move(LINE, "b")
             await a.holds()
+
+    run(scene)
+
+
+def test_a_line_that_can_not_be_moved_stays_where_it_is() -> None:
+    async def scene() -> None:
+        async with machines("a", "b", "c") as (a, b, c):
+            b.devices = {LINE: WANTED}
+            await asyncio.sleep(2 * WORD_S)
+            for each in (a, c):
+                with pytest.raises(
+                    MoveRefused, match="is still held by a: see whether it is set up and signed in on b"
+                ):
+                    await each.control.move(LINE, "b")
+                assert a.control.duty.holds(LINE)
 
     run(scene)
 
