@@ -97,6 +97,8 @@ class Chat:
         if self._on_text(person_id, message.message, message.date.timestamp()):
             self._answering.spawn(self._was_dialled(message.id), f"line {line}: keys of {person_id}")
         else:
+            # Here, as its answer may come right behind it, where both were missed.
+            self._waiting.setdefault(person_id, set()).add(message.id)
             self._answering.spawn(self._answer(event), f"line {line}: answer to {person_id}")
 
     async def _on_own_message(self, event: Any) -> None:
@@ -108,14 +110,13 @@ class Chat:
     async def _claim(self, message: Any) -> bool:
         """Whether a text is ours to answer, and nobody else has answered it while that was not known."""
         person_id, message_id = message.peer_id.user_id, message.id
-        waiting = self._waiting.setdefault(person_id, set())
-        waiting.add(message_id)
+        waiting = self._waiting.get(person_id, set())  # none, where its answer was seen before this began
         try:
             return await self._is_ours(message_id, message.message) and message_id in waiting
         finally:
             waiting.discard(message_id)
-            if not waiting:
-                self._waiting.pop(person_id, None)
+            if not waiting and self._waiting.get(person_id) is waiting:
+                del self._waiting[person_id]
 
     async def _answer(self, event: Any) -> None:
         person_id = event.message.peer_id.user_id

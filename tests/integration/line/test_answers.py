@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from telethon.tl import functions
+from telethon.tl import functions, types
 
+from ari_app.sandbox.proxy import Proxy
 from ari_app.sandbox.telegram import Device, LocalTelegram, device, sign_in
 from ari_app.store.store import Store, open_store
 from ari_app.telegram.account import Account
@@ -18,6 +21,8 @@ from ari_app.telegram.session import connected
 from tests.observers import Unobserved
 
 from .line_at_work import ANNA, LINE, PATIENCE_S, Watched, at_work
+
+NOW = datetime.now(UTC)
 
 
 class Claim:
@@ -124,6 +129,23 @@ async def test_a_text_that_another_device_has_answered_meanwhile_is_not_answered
     assert (a.texts, b.texts) == (["First?", "Second?"], ["Second?"])
 
 
+async def test_an_answer_that_comes_right_behind_its_text_is_seen(machines: list[Machine]) -> None:
+    """As to a machine that was cut off from Telegram, and gets both at once."""
+    _, b = machines
+    online = b.watched.line.online
+    assert online
+    text, answer = (
+        SimpleNamespace(message=types.Message(id, types.PeerUser(1), NOW, message="Hello")) for id in (7, 8)
+    )
+    await online.chat._on_message(text)
+    await online.chat._on_own_message(answer)
+    await b.claim.asked.wait()
+    assert not b.waits
+    b.claim.known.set_result(True)
+    await b.watched.until(lambda: not online.chat._waiting)
+    assert b.texts == []
+
+
 async def test_a_text_that_nobody_has_answered(telegram: LocalTelegram, machines: list[Machine]) -> None:
     a, b = machines
     async with device(telegram, ANNA) as anna:
@@ -133,6 +155,32 @@ async def test_a_text_that_nobody_has_answered(telegram: LocalTelegram, machines
         b.claim.known.set_result(True)
         assert await answers(anna, 1) == 1
     assert (a.texts, b.texts) == ([], ["First?"])
+
+
+async def test_a_machine_that_was_cut_off_sees_that_what_it_missed_was_answered(
+    telegram: LocalTelegram, account: Account, other: Account, store: Store, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        way = await stack.enter_async_context(Proxy(telegram.port))
+        through = replace(other, server=replace(other.server, port=way.port))
+        second = await stack.enter_async_context(open_store(tmp_path / "other.db"))
+        its = [Machine(), Machine()]
+        for each, its_account, its_store in zip(its, (account, through), (store, second), strict=True):
+            at = at_work(its_account, its_store, observer=each.observer, is_ours=each.claim.is_ours)
+            each.watched = await stack.enter_async_context(at)
+            await each.watched.becomes(LineState.READY)
+        a, b = its
+        anna = await stack.enter_async_context(device(telegram, ANNA))
+        async with way.away():
+            await asks(anna, "First?")
+            a.claim.known.set_result(True)
+            assert await answers(anna, 1) == 1
+        await b.claim.asked.wait()
+        await b.watched.until(lambda: not b.waits)
+        b.claim.known.set_result(True)
+        await asks(anna, "Second?")  # A has answered a moment ago, and B has not
+        assert await answers(anna, 2) == 2
+    assert (a.texts, b.texts) == (["First?", "Second?"], ["Second?"])
 
 
 async def test_keys_are_dialled_at_once_and_then_claimed(telegram: LocalTelegram, machines: list[Machine]) -> None:
