@@ -7,7 +7,6 @@ two machines with the same press one serves it.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -16,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from ari_app.cluster.bucket import AGAIN_S, AT_ONCE, QUIET_S, Bucket, Conflict, EngineAway, KeyEntry
 from ari_app.cluster.engine_leases import boottime
 from ari_app.cluster.members import SILENT_S, address_of
+from ari_app.cluster.sealed import SealedEntries
 from ari_app.cluster.shared_cards import IsLeft, MachineCards
-from ari_app.cluster.shared_settings import NONCE_BYTES, Cipher, NotOurs
+from ari_app.cluster.shared_settings import NONCE_BYTES, Cipher
 from ari_app.store.cards import CardRow
 
 KEPT_S = 30 * 86400.0
@@ -82,11 +82,12 @@ class EngineCards:
     _marked: int = 0  # the revision of our mark
     _is_doubted: bool = False
     """Whether something may have been missed, as NATS was away, or has lost its data."""
-    _has_said_so: bool = False
     _began: float = field(init=False)
+    _sealed: SealedEntries = field(init=False)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
+        self._sealed = SealedEntries(self.cipher, WHAT)
 
     def changed(self, card: CardRow) -> None:
         """As soon as NATS answers."""
@@ -267,25 +268,13 @@ class EngineCards:
     async def _write(self, state: CardState, over: KeyEntry | None) -> None:
         key = self._key(state.id)
         its = asdict(state) if isinstance(state, CardRow) else {"gone": state.id}
-        await self.bucket.write(key, self.cipher.seal(key, json.dumps(its)), over.revision if over else 0)
+        await self.bucket.write(key, self._sealed.seal(key, its), over.revision if over else 0)
 
     def _key(self, card_id: str) -> str:
         return self.cipher.hidden(card_id)
 
     def _opened(self, entry: KeyEntry) -> CardState | None:
-        try:
-            its = json.loads(self.cipher.open(entry.key, entry.value or b""))
-            return GoneCard(str(its["gone"])) if "gone" in its else _card(its)
-        except (NotOurs, ValueError, KeyError, TypeError) as error:
-            if not self._has_said_so:
-                self._has_said_so = True
-                log.error(  # noqa: TRY400 - the administrator needs the sentence
-                    "%s: what another machine has written is left out (%s): see that `secret` under [cluster] and the "
-                    "version are the same on each machine",
-                    WHAT,
-                    error,
-                )
-            return None
+        return self._sealed.opened(entry, lambda its: GoneCard(str(its["gone"])) if "gone" in its else _card(its))
 
 
 def _card(its: dict[str, object]) -> CardRow:

@@ -9,16 +9,16 @@ clocks have to agree.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from ari_app.cluster.bucket import AGAIN_S, AT_ONCE, QUIET_S, WRONG, Bucket, Conflict, EngineAway, KeyEntry
+from ari_app.cluster.bucket import AGAIN_S, AT_ONCE, QUIET_S, Bucket, Conflict, EngineAway, KeyEntry
+from ari_app.cluster.sealed import SealedEntries
 from ari_app.cluster.shared_limits import CLOCKS_APART_S
-from ari_app.cluster.shared_settings import Cipher, NotOurs
+from ari_app.cluster.shared_settings import Cipher
 from ari_app.store.languages import LanguageRow
 
 PURPOSE = b"astergram: languages of a cluster"
@@ -75,7 +75,10 @@ class EngineLanguages:
     _has_unsent: asyncio.Event = field(default_factory=asyncio.Event)
     _erased_at: dict[str, float] = field(default_factory=dict)  # by key, here; what is on its way yet is older
     _read_to: KeyEntry | None = None  # a watch that begins anew tells all again
-    _has_said: bool = False
+    _sealed: SealedEntries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sealed = SealedEntries(self.cipher, WHAT)
 
     def learnt(self, person_id: int, language: LanguageRow) -> None:
         """Tell the others; the last one first, as an earlier run's may be many."""
@@ -177,7 +180,7 @@ class EngineLanguages:
             if said and not self._is_to_come(said[1]):
                 at = max(at, said[1].learnt_at)  # which its machine is not to bring back
         value = {"person": whose, "language": language.language, "learnt_at": at}
-        await self.bucket.write(key, self.cipher.seal(key, json.dumps(value)), known.revision if known else 0)
+        await self.bucket.write(key, self._sealed.seal(key, value), known.revision if known else 0)
 
     def _stays(self, its: LanguageRow, language: LanguageRow) -> bool:
         """Whether a language is not to be written over what NATS has."""
@@ -188,20 +191,12 @@ class EngineLanguages:
 
     def _opened(self, entry: KeyEntry) -> tuple[int | None, LanguageRow] | None:
         """Whose it is, and what; None where it can't be read, which the log says once."""
-        try:
-            its = json.loads(self.cipher.open(entry.key, entry.value or b""))
+
+        def parse(its: dict[str, Any]) -> tuple[int | None, LanguageRow]:
             person_id = NOBODY if its["person"] is NOBODY else int(its["person"])
             return person_id, LanguageRow(str(its["language"]), float(its["learnt_at"]))
-        except (NotOurs, *WRONG) as error:
-            if not self._has_said:
-                self._has_said = True
-                log.error(  # noqa: TRY400 - the administrator needs the sentence
-                    "%s: what another machine has written is left out (%s): see that `secret` under [cluster] and the "
-                    "version are the same on each machine",
-                    WHAT,
-                    error,
-                )
-            return None
+
+        return self._sealed.opened(entry, parse)
 
     def _key(self, person_id: int) -> str:
         return self.cipher.hidden(str(person_id))
