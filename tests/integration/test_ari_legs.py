@@ -383,11 +383,11 @@ async def test_a_leg_that_ended_cannot_be_bridged(asterisk: PrivateAsterisk) -> 
 async def originated(client: AriClient, extension: str) -> str:
     """A channel of a run of the program that is over: in Stasis, and nobody is attached to it; its id."""
     channel_id = client.new_id()
-    with client.events.attached(channel_id, lambda event: None):
+    async with client.subscribe(channel_id=channel_id) as subscription:
         await client.channels.originate(
             endpoint=f"Local/{extension}@ari-test/n", app=APP, channelId=channel_id, timeout=-1
         )
-        await reaches_state(client, channel_id, "Up")
+        await subscription.next(STASIS_START)
     return channel_id
 
 
