@@ -23,6 +23,7 @@ class AlertKind(Enum):
     DISK = "disk"
     FAILED_CALLS = "failed_calls"
     BACKUP = "backup"
+    CLUSTER = "cluster"
 
 
 Key = tuple[AlertKind, str]

@@ -1,4 +1,6 @@
-"""What may call for an administrator, looked at now: the lines' lights and pauses, the disk, calls that fail."""
+"""What may call for an administrator, looked at now: the lines' lights and pauses, the disk, the cluster, calls
+that fail.
+"""
 
 import asyncio
 import shutil
@@ -10,6 +12,7 @@ from pathlib import Path
 from ari_app.alerts.book import NEVER_S, AlertCondition, AlertKind
 from ari_app.alerts.settings import AlertSettings
 from ari_app.calls.outcome import Status
+from ari_app.cluster.control import ClusterControl, servers_away
 from ari_app.i18n import Message, message
 from ari_app.lines.health import Colour, StatusLight, StatusMonitor
 from ari_app.store.alerts import AlertRepository
@@ -35,7 +38,7 @@ class Situation:
 class Watch:
     """Looks at all of it. ``folder``: whose disk is looked at; ``free``: gives its free bytes.
 
-    ``backup_trouble``: why the last backup could not be made.
+    ``backup_trouble``: why the last backup could not be made. ``cluster``: None where this is the only machine.
     """
 
     lines: Mapping[str, Line]
@@ -44,6 +47,7 @@ class Watch:
     folder: Path
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
     backup_trouble: Callable[[], Message | None] = lambda: None
+    cluster: ClusterControl | None = None
     # Of its own: where the disk hangs, each look would take one of those that all else needs.
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "disk"), init=False)
 
@@ -55,6 +59,10 @@ class Watch:
             conditions.append(AlertCondition(AlertKind.DISK, "database", trouble.sentence))
         if said := self.backup_trouble():
             conditions.append(AlertCondition(AlertKind.BACKUP, "", said))
+        if self.cluster:
+            conditions += of_cluster(self.cluster, settings)
+            if self.cluster.trouble is not None:  # then nothing is heard of the other machines
+                unknown.add(AlertKind.CLUSTER)
         try:
             async with asyncio.timeout(DISK_S):
                 free = await asyncio.get_running_loop().run_in_executor(self._thread, self.free, self.folder)
@@ -111,6 +119,21 @@ def _of_pauses(line: Line, settings: AlertSettings) -> Iterator[AlertCondition]:
         )
         hold_s = 0.0 if seconds >= settings.pause_minutes * MINUTE_S else NEVER_S  # an alert lasts until its end
         yield AlertCondition(AlertKind.PAUSE, f"{line.number} {request}", said, line.number, hold_s)
+
+
+def of_cluster(cluster: ClusterControl, settings: AlertSettings) -> Iterator[AlertCondition]:
+    """NATS does not answer, or another machine says nothing."""
+    hold_s = settings.orange_minutes * MINUTE_S or NEVER_S
+    if cluster.trouble is not None:
+        yield AlertCondition(AlertKind.CLUSTER, "", servers_away(cluster.trouble), hold_s=hold_s)
+        return
+    for member, _, is_there in cluster.machines():
+        if not is_there:
+            said = message(
+                "Machine {machine} of the cluster is silent: start it, or forget it if it is gone for good.",
+                machine=member.machine,
+            )
+            yield AlertCondition(AlertKind.CLUSTER, member.machine, said, hold_s=hold_s)
 
 
 def of_disk(folder: Path, free: int, settings: AlertSettings) -> Iterator[AlertCondition]:

@@ -11,6 +11,7 @@ from ari_app.alerts.mail import MailSender
 from ari_app.alerts.outbox import AlertOutbox
 from ari_app.alerts.settings import AlertSettings
 from ari_app.alerts.telegram import TelegramSender
+from ari_app.cluster.control import ClusterControl
 from ari_app.i18n import Message
 from ari_app.lines.health import StatusMonitor
 from ari_app.lines.installation import Installation
@@ -35,6 +36,7 @@ async def open_alerts(
     translator: Translator,
     *,
     backup_trouble: Callable[[], Message | None] = lambda: None,
+    cluster: ClusterControl | None = None,
     link: str,
     clock: Callable[[], float],
     on_change: Callable[[], None],
@@ -50,7 +52,7 @@ async def open_alerts(
         part,
         repository,
         outbox,
-        Watch(lines, statuses, store, folder, backup_trouble=backup_trouble).look,
+        Watch(lines, statuses, store, folder, backup_trouble=backup_trouble, cluster=cluster).look,
         report,
         translator,
         company=lambda: installation.settings.company,

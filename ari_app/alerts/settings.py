@@ -89,7 +89,7 @@ class AlertSettings(PartModel):
         float,
         Setting(
             message("A light is orange for"),
-            message("Asterisk, Telegram or the Bot API can't be reached. 0: never told."),
+            message("Asterisk, Telegram, the Bot API, NATS or another machine can't be reached. 0: never told."),
             MINUTES,
         ),
     ] = Field(15.0, ge=0, le=1440)

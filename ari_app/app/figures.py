@@ -10,6 +10,7 @@ from ari_app.app.asterisk import StasisApplication
 from ari_app.app.calls import Calls
 from ari_app.app.outboxes import Outboxes
 from ari_app.app.storage import Storage
+from ari_app.cluster.control import ClusterControl
 from ari_app.config import Settings
 from ari_app.lines.health import StatusMonitor
 from ari_app.reports.metrics import AsteriskLink, Metrics, Sources
@@ -24,13 +25,17 @@ async def open_metrics(
     outboxes: Outboxes,
     calls: Calls,
     statuses: StatusMonitor,
+    cluster: ClusterControl | None,
 ) -> AsyncIterator[Metrics]:
     """Those for Prometheus. Spans are sent where the environment says so, the last ones when this is left."""
     connections: dict[str, AsteriskLink] = {"ari": asterisk.ari}
     if outboxes.ami:
         connections["ami"] = outboxes.ami.link
     registry, listeners = calls.registry, calls.registry.listeners
-    metrics = Metrics(Sources(calls.lines, statuses, registry, storage.store.queue, connections, outboxes.figures))
+    sources = Sources(
+        calls.lines, statuses, registry, storage.store.queue, connections, outboxes.figures, cluster=cluster
+    )
+    metrics = Metrics(sources)
     listeners.add(metrics.calls)
     async with tracing(os.environ, names_people=settings.traces.people) as traces:
         if traces:

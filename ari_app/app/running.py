@@ -131,11 +131,13 @@ async def running(settings: Settings, guard: Guard = nullcontext) -> AsyncIterat
         lines = make_lines(settings, bus, storage, media, asterisk, calls, cluster, line_tasks)
 
         # Who counts what happens, and who tells of it; before anything can happen.
-        metrics = await opened(open_metrics(settings, storage, asterisk, outboxes, calls, lines.statuses))
+        metrics = await opened(
+            open_metrics(settings, storage, asterisk, outboxes, calls, lines.statuses, cluster.control)
+        )
         pbx = await opened(open_pbx(bus, storage, outboxes, calls, lines.statuses))
         sharing = make_sharing(cluster, storage)
         share_languages(cluster, storage, line_tasks)
-        upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, lines, pbx, sharing)
+        upkeep = await open_upkeep(settings, bus, storage, outboxes, calls, lines, pbx, cluster.control, sharing)
 
         # From here on it works: first what has to go on, then the lines, then calls that were left, then new ones.
         storage.installation.on_change(upkeep.retention.follow)

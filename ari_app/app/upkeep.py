@@ -16,6 +16,7 @@ from ari_app.app.storage import Storage
 from ari_app.backups.backups import Backups
 from ari_app.backups.opening import open_backups
 from ari_app.bus import EventBus
+from ari_app.cluster.control import ClusterControl
 from ari_app.cluster.sharing import Sharing
 from ari_app.config import Settings
 from ari_app.people import orders
@@ -53,6 +54,7 @@ async def open_upkeep(
     calls: Calls,
     lines: LineParts,
     pbx: Pbx,
+    cluster: ClusterControl | None,
     sharing: Sharing | None,
 ) -> Upkeep:
     """As it was set before; nothing of it runs yet. Raises StoreUnavailable."""
@@ -70,6 +72,7 @@ async def open_upkeep(
         pbx.reporting.put,
         translator,
         backup_trouble=lambda: backups.trouble,
+        cluster=cluster,
         link=f"{settings.web.public_url}/alerts" if settings.web.public_url else "",
         clock=time.time,
         on_change=partial(bus.publish, "alerts"),

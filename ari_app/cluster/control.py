@@ -91,7 +91,7 @@ class ClusterControl:
     async def move(self, line: str, machine: str) -> None:
         """Have another machine hold a line. Raises MoveRefused."""
         if self.trouble is not None:  # which is why none is there
-            raise MoveRefused(_servers_away(self.trouble))
+            raise MoveRefused(servers_away(self.trouble))
         there = {member.machine for member, _, is_there in self.machines() if is_there}
         if machine not in there:
             raise MoveRefused(
@@ -120,7 +120,7 @@ class ClusterControl:
                 )
             ) from None
         except EngineAway as error:
-            raise MoveRefused(_servers_away(str(error))) from error
+            raise MoveRefused(servers_away(str(error))) from error
 
     def _may_hold(self, machine: str, line: str) -> bool:
         """Whether a machine has a device of a line, as far as it says: an earlier version does not."""
@@ -153,8 +153,9 @@ class ClusterControl:
         except NotShared as error:
             raise ForgetRefused(error.sentence) from error
         except EngineAway as error:
-            raise ForgetRefused(_servers_away(str(error))) from error
+            raise ForgetRefused(servers_away(str(error))) from error
 
 
-def _servers_away(error: str) -> Message:
+def servers_away(error: str) -> Message:
+    """NATS does not answer, and why."""
     return message("The cluster's NATS servers do not answer: {error}.", error=error)

@@ -243,7 +243,7 @@ class TelegramAlert(ReportedEvent):
     event: ClassVar = "TelegramAlert"
     alert_id: str = header("AlertID", "The alert; the same when it is over", "3f2a9c71d0b4")
     state: str = header("State", f"{_one_of(AlertState)}: somebody has pressed the button", "open")
-    kind: str = header("Kind", "light, pause, frozen, disk, failed_calls or backup; of a test, empty", "light")
+    kind: str = header("Kind", "light, pause, frozen, disk, failed_calls, backup or cluster; of a test, empty", "light")
     line: str = header("Line", "The line's number; empty where it is about all of them", "+79990000001")
     since: float = header("Since", "Since when it is so: Unix time, s", "1790000000.123", 0.0)
     duration: float = header("Duration", "How long it was so, once it is over, s", "0.000", 0.0)

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from ari_app import __version__
 from ari_app.asterisk.reconnecting import ConnectionState
 from ari_app.calls.registry import CallRegistry
+from ari_app.cluster.control import ClusterControl
 from ari_app.lines.health import StatusMonitor
 from ari_app.reports.call_metrics import CallMetrics
 from ari_app.reports.line_metrics import LineReading, line_metrics
@@ -41,7 +42,9 @@ class AsteriskLink(Protocol):
 
 @dataclass(frozen=True)
 class Sources:
-    """The parts that have figures. ``connections`` to Asterisk by what they speak, ``outboxes`` by who reads them."""
+    """The parts that have figures. ``connections`` to Asterisk by what they speak, ``outboxes`` by who reads them.
+    ``cluster``: None where this is the only machine.
+    """
 
     lines: Mapping[str, Line]
     statuses: StatusMonitor
@@ -49,6 +52,7 @@ class Sources:
     queue: WriteQueue
     connections: Mapping[str, AsteriskLink] = field(default_factory=dict)
     outboxes: Callable[[], Mapping[str, OutboxFigures]] = dict
+    cluster: ClusterControl | None = None
     failures: Failures = field(default_factory=lambda: FAILURES)
     clock: Callable[[], float] = time.time
 
@@ -119,6 +123,7 @@ class ProgramMetrics(Collector):
         yield from self._calls()
         yield from self._machine()
         yield from self._neighbours()
+        yield from self._cluster()
 
     def _program(self) -> Iterator[Metric]:
         its, queue = self._its, self._its.queue
@@ -178,3 +183,13 @@ class ProgramMetrics(Collector):
             for to, each in outboxes.items():
                 family.add_metric((to,), getattr(each, what))
             yield family
+
+    def _cluster(self) -> Iterator[Metric]:
+        if not (cluster := self._its.cluster):
+            return
+        yield from _gauge("cluster_connected", "1: NATS answers.", cluster.trouble is None)
+        yield from _gauge("cluster_lines_held", "Lines for which this machine acts.", len(cluster.duty.lines))
+        up = GaugeMetricFamily("astergram_cluster_machine_up", "1: it says something.", labels=("machine",))
+        for member, _, is_there in cluster.machines():
+            up.add_metric((member.machine,), is_there)
+        yield up

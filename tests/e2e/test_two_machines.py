@@ -284,6 +284,29 @@ async def test_the_keypad_of_a_dead_machine_goes(scene: Any, tmp_path: Path) -> 
         await call.person.sees(LINE, lambda chat: not any(each.buttons for each in chat), KEYPAD_GOES_S)
 
 
+async def test_a_silent_machine_and_nats_that_is_away_are_alerts(scene: Any) -> None:
+    _, nats, a, b = scene
+    async with program(b.settings) as on_b:
+
+        async def told(sentence: str) -> None:
+            while True:
+                opened = (await on_b.ask("GET", "/alerts"))["open"]
+                if any(sentence in each["sentence"] for each in opened):
+                    return
+                await asyncio.sleep(0.5)
+
+        await on_b.ask("PATCH", "/alerts/settings", {"orange_minutes": 0.01})
+        assert 'astergram_cluster_machine_up{machine="a"} 1.0' in await b.cli("metrics")
+        await a.kill()
+        await told("Machine a of the cluster is silent")
+        printed = await b.cli("metrics")
+        for each in ('machine_up{machine="a"} 0.0', 'machine_up{machine="b"} 1.0', "lines_held 1.0", "connected 1.0"):
+            assert f"astergram_cluster_{each}" in printed
+        await nats.kill(0)
+        await told("NATS servers do not answer")
+        assert "astergram_cluster_connected 0.0" in await b.cli("metrics")
+
+
 async def test_a_call_that_rings_is_answered_by_the_other_machine(scene: Any, tmp_path: Path) -> None:
     set_stage, _, a, b = scene
     async with answered(set_stage, tmp_path) as call:

@@ -10,8 +10,8 @@ import pytest
 
 from ari_app.alerts import conditions
 from ari_app.alerts.alerts import NobodyTold, UnknownAlert
-from ari_app.alerts.book import OVER_S, AlertBook, AlertCondition, AlertKind
-from ari_app.alerts.conditions import Watch, of_calls, of_disk, of_lines
+from ari_app.alerts.book import NEVER_S, OVER_S, AlertBook, AlertCondition, AlertKind
+from ari_app.alerts.conditions import Watch, of_calls, of_cluster, of_disk, of_lines
 from ari_app.alerts.settings import AlertSettings
 from ari_app.alerts.texts import MOST_TOLD
 from ari_app.i18n import Message, as_data, from_data, message
@@ -109,6 +109,30 @@ def test_disk() -> None:
     assert list(of_disk(Path("/var/lib/astergram"), 500 * mb, AlertSettings())) == []
     [found] = of_disk(Path("/var/lib/astergram"), 499 * mb, AlertSettings())
     assert str(found.sentence) == "Only 499 MB are free on the disk of /var/lib/astergram."
+
+
+def cluster(trouble: str | None = None, **there: bool) -> Any:
+    machines = [(SimpleNamespace(machine=name), 0.0 if here else 60.0, here) for name, here in there.items()]
+    return SimpleNamespace(trouble=trouble, machines=lambda: machines)
+
+
+def test_a_silent_machine_is_told_of_as_an_orange_light_is() -> None:
+    assert list(of_cluster(cluster(a=True, b=True), AlertSettings())) == []
+    [found] = of_cluster(cluster(a=True, b=False), AlertSettings(orange_minutes=4))
+    assert (found.kind, found.subject, found.hold_s) == (AlertKind.CLUSTER, "b", 240.0)
+    assert "Machine b of the cluster is silent" in str(found.sentence)
+    [found] = of_cluster(cluster(a=True, b=False), AlertSettings(orange_minutes=0))
+    assert found.hold_s == NEVER_S
+
+
+async def test_while_nats_is_away_no_machine_is_said_to_be_back_or_silent(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "astergram.db") as store:
+        statuses = cast(Any, SimpleNamespace(shared=dict))
+        watch = Watch({}, statuses, store, tmp_path, cluster=cluster("no servers available", a=True, b=False, c=False))
+        found = await watch.look(AlertSettings(disk_free_mb=0), NOW)
+    assert [(each.kind, each.subject) for each in found.conditions] == [(AlertKind.CLUSTER, "")]
+    assert "no servers available" in str(found.conditions[0].sentence)
+    assert found.unknown == {AlertKind.CLUSTER}
 
 
 @pytest.mark.parametrize(("calls", "failed", "told"), [(10, 5, 1), (11, 5, 0), (4, 4, 0), (0, 0, 0), (5, 5, 1)])

@@ -79,6 +79,12 @@ def line(**values: Any) -> Any:
     return SimpleNamespace(**(known | values))
 
 
+def cluster(trouble: str | None = None) -> Any:
+    """Of machine a, which is at work, and b, which is silent."""
+    machines = [(SimpleNamespace(machine=name), 0.0, name == "a") for name in ("a", "b")]
+    return SimpleNamespace(trouble=trouble, machines=lambda: machines, duty=SimpleNamespace(lines=(LINE,)))
+
+
 def connection(state: ConnectionState = ConnectionState.CONNECTED, **values: Any) -> Any:
     return SimpleNamespace(
         **({"state": state, "refusal": None, "last_error": None, "connects": 1, "base": ""} | values)
@@ -88,7 +94,7 @@ def connection(state: ConnectionState = ConnectionState.CONNECTED, **values: Any
 class Program:
     """What has figures: lines, calls, Asterisk; and what is told of it."""
 
-    def __init__(self, queue: Any, **values: Any) -> None:
+    def __init__(self, queue: Any, cluster: Any = None, **values: Any) -> None:
         self.lines: dict[str, Any] = {}
         self.ari = connection()
         self.ami = connection()
@@ -105,6 +111,7 @@ class Program:
                 queue,
                 {"ari": self.ari, "ami": self.ami},
                 lambda: {"ami": self.waiting},
+                cluster,
                 self.failures,
             )
         )
@@ -277,6 +284,15 @@ async def test_the_program_and_its_neighbours(program: Program) -> None:
     assert any(name == "process_resident_memory_bytes" for name, _ in told.samples)
 
 
+@pytest.mark.parametrize(("trouble", "connected"), [(None, 1), ("no servers available", 0)])
+async def test_the_machines_of_a_cluster(tmp_path: Path, trouble: str | None, connected: int) -> None:
+    async with open_store(tmp_path / "astergram.db") as store:
+        told = await Program(store.queue, cluster(trouble)).read()
+        assert not (await Program(store.queue).read()).has("cluster_connected"), "without one"
+    assert (told("cluster_connected"), told("cluster_lines_held")) == (connected, 1)
+    assert (told("cluster_machine_up", machine="a"), told("cluster_machine_up", machine="b")) == (1, 0)
+
+
 async def test_the_machine_is_told_in_ratios_and_bytes(tmp_path: Path) -> None:
     load = SimpleNamespace(
         cpu_percent=40.0, call_cpu_percent=2.5, late_percent=0.5, free_mb=512.0, call_mb=10.0, room=lambda limits: ()
@@ -340,7 +356,7 @@ async def everything(folder: Path) -> AsyncIterator[Program]:
     admission = Admission(AdmissionLimits(max_calls=5))
     cast(Any, admission).load = lambda live: load
     async with open_store(folder / "astergram.db") as store:
-        program = Program(store.queue, admission=admission)
+        program = Program(store.queue, cluster(), admission=admission)
         program.lines[LINE] = line(pauses={"phone.requestCall": (12.5, "FLOOD_WAIT_30")})
         registry = program.registry
         async with registry.admit(Direction.IN, LINE, "7001", 1) as answered:

@@ -19,7 +19,7 @@ from ari_app.web.lines.api import told
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", examples=["0f3a5c7e9b1d"])]
 LONGEST_MUTE_H = 24 * 365
-Kind = Literal["light", "pause", "frozen", "disk", "failed_calls", "backup"]
+Kind = Literal["light", "pause", "frozen", "disk", "failed_calls", "backup", "cluster"]
 
 
 class AlertAnswer(BaseModel):

@@ -34,6 +34,7 @@ KINDS: dict[str, Message] = {
     AlertKind.DISK.value: message("Disk"),
     AlertKind.FAILED_CALLS.value: message("Failed calls"),
     AlertKind.BACKUP.value: message("Backup"),
+    AlertKind.CLUSTER.value: message("Cluster"),
 }
 TYPES = {"open": message("Alert"), "over": message("Over"), "test": message("Test")}
 WAYS = {"telegram": "Telegram", "mail": message("Mail")}
