@@ -57,6 +57,7 @@ async def join(settings: Settings, options: argparse.Namespace) -> None:
         async with connected(servers, f"join-{secrets.token_hex(4)}", options.user, password) as engine:
             section = {"servers": servers, "machine": machine}
             section |= {"user": options.user, "password": password} if options.user else {}
+            section |= {"asterisk_url": options.asterisk_url} if options.asterisk_url else {}
             is_first = await _join(engine, machine, section, options.config)
     except EngineAway as error:
         raise JoinRefused(f"the NATS servers do not answer: {error}{UNCHANGED}") from error
@@ -113,7 +114,11 @@ async def _examine(nats: NatsServers) -> None:
     """Raises JoinRefused where one of them can't be used."""
     problems = [each for each in await each_server(nats) if each.grade is Grade.PROBLEM]
     if problems:
-        login = "" if nats.user else " A user of NATS is named with --user, and the password asked for."
+        login = (
+            " Here they are the user of --user and the password that was asked for."
+            if nats.user
+            else " A user of NATS is named with --user, and the password asked for."
+        )
         raise JoinRefused(
             "\n".join(f"{each.sentence}. {each.remedy}" for each in problems) + f"{login} Nothing was changed."
         )

@@ -302,6 +302,12 @@ def _join(add: "_Adder") -> None:
         help="what to call this machine; without it, as the machine calls itself",
     )
     join.add_argument("--user", default="", metavar="NAME", help="of NATS, if it has users; the password is asked for")
+    join.add_argument(
+        "--asterisk-url",
+        type=_matching(r"https?://.+", "no address of an HTTP server, as http://10.0.0.1:8088"),
+        metavar="URL",
+        help="this machine's Asterisk as the others reach it, if they are to place calls of its phones",
+    )
 
 
 def _calls(commands: Any) -> None:

@@ -92,6 +92,34 @@ async def wrong(said: str, typed: str, config: Path, *arguments: str) -> None:
     assert is_untouched(config)
 
 
+async def test_its_asterisk_is_named_to_the_others(nats: PrivateNats, tmp_path: Path) -> None:
+    config, url = machine(tmp_path, "a"), "http://10.0.0.1:8088"
+    await done("join", *nats.urls, "--machine", "pbx-1", "--asterisk-url", url, "--config", config)
+    assert cluster_of(config).asterisk_url == url
+
+
+async def test_an_asterisk_that_is_no_address_begins_no_cluster(
+    nats: PrivateNats, engine: NatsEngine, tmp_path: Path
+) -> None:
+    config = machine(tmp_path, "a")
+    said = await refused(2, "join", *nats.urls, "--machine", "pbx-1", "--asterisk-url", "pbx-1", "--config", config)
+    assert "no address of an HTTP server" in said and is_untouched(config)
+    assert not await joining.sealed(engine)
+
+
+async def test_with_a_wrong_password_of_nats(tmp_path: Path) -> None:
+    config = machine(tmp_path, "a")
+    async with (
+        PrivateNats(tmp_path / "nats", servers=1, password="right") as nats,
+        astergram("join", *nats.urls, "--user", USER, "--config", config) as command,
+    ):
+        await command.until(ASKS_PASSWORD)
+        command.type("wrong-one")
+        assert await command.ends() == 1, command.printed
+    assert "it refuses the login" in command.printed and "the user of --user and the password" in command.printed
+    assert "wrong-one" not in command.printed and is_untouched(config)
+
+
 async def test_with_a_wrong_secret(nats: PrivateNats, tmp_path: Path) -> None:
     await done("join", *nats.urls, "--machine", "pbx-1", "--config", machine(tmp_path, "a"))
     second = machine(tmp_path, "b")
