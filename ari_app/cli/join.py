@@ -18,7 +18,7 @@ from ari_app.cluster.bucket import Conflict, EngineAway
 from ari_app.cluster.patterns import MACHINE
 from ari_app.config import ConfigError, Settings
 from ari_app.doctor.findings import Grade
-from ari_app.doctor.nats import each_server, together
+from ari_app.doctor.nats import LOGIN, each_server, together
 from ari_app.doctor.surroundings import NatsServers
 
 if TYPE_CHECKING:
@@ -114,11 +114,9 @@ async def _examine(nats: NatsServers) -> None:
     """Raises JoinRefused where one of them can't be used."""
     problems = [each for each in await each_server(nats) if each.grade is Grade.PROBLEM]
     if problems:
-        login = (
-            " Here they are the user of --user and the password that was asked for."
-            if nats.user
-            else " A user of NATS is named with --user, and the password asked for."
-        )
+        login = "" if nats.user else " A user of NATS is named with --user, and the password asked for."
+        if nats.user and any(each.remedy is LOGIN for each in problems):
+            login = " User and password are here that of --user and the one that was asked for."
         raise JoinRefused(
             "\n".join(f"{each.sentence}. {each.remedy}" for each in problems) + f"{login} Nothing was changed."
         )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from ari_app import __version__
 from ari_app.cli import complete as cli_complete
@@ -304,7 +305,7 @@ def _join(add: "_Adder") -> None:
     join.add_argument("--user", default="", metavar="NAME", help="of NATS, if it has users; the password is asked for")
     join.add_argument(
         "--asterisk-url",
-        type=_matching(r"https?://.+", "no address of an HTTP server, as http://10.0.0.1:8088"),
+        type=_asterisk_url,
         metavar="URL",
         help="this machine's Asterisk as the others reach it, if they are to place calls of its phones",
     )
@@ -640,6 +641,18 @@ def _matching(pattern: str, otherwise: str) -> Callable[[str], str]:
         return text
 
     return given
+
+
+def _asterisk_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        is_one = url.scheme in ("http", "https") and bool((url.hostname or "").strip()) and "@" not in url.netloc
+        is_one = is_one and url.port != 0  # which raises ValueError for one that can't be
+    except ValueError:
+        is_one = False
+    if not is_one:  # it may have a password in it, and is not repeated
+        raise argparse.ArgumentTypeError("the Asterisk of this machine is http://HOST:PORT, without user and password")
+    return text
 
 
 def _nats_server(text: str) -> str:

@@ -17,7 +17,7 @@ ASK_S = 2.0
 CLOSE_S = 1.0
 
 _AWAY = message("See that it runs, and that a firewall lets TCP through to its port.")
-_LOGIN = message("Correct user and password under [cluster], or in the server's configuration.")
+LOGIN = message("Correct user and password under [cluster], or in the server's configuration.")
 _JETSTREAM = message("Put a jetstream block into its configuration.")
 _LEADER = message("More than half of the servers have to run and reach each other; each one's log says whom it misses.")
 
@@ -96,7 +96,7 @@ async def _server(url: str, nats: NatsServers) -> Finding:
     except Exception as error:  # noqa: BLE001 - nats-py lets through whatever its parsing comes upon
         reason = said[-1] if said else error
         if "authorization" in str(reason).lower():
-            return _fails(url, message("it refuses the login"), _LOGIN)
+            return _fails(url, message("it refuses the login"), LOGIN)
         if isinstance(reason, TimeoutError):
             return _fails(url, message("no answer within {seconds} s", seconds=round(CONNECT_S)), _AWAY)
         return _fails(url, in_words(reason) if isinstance(reason, OSError) else str(reason), _AWAY)

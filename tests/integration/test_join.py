@@ -102,8 +102,10 @@ async def test_an_asterisk_that_is_no_address_begins_no_cluster(
     nats: PrivateNats, engine: NatsEngine, tmp_path: Path
 ) -> None:
     config = machine(tmp_path, "a")
-    said = await refused(2, "join", *nats.urls, "--machine", "pbx-1", "--asterisk-url", "pbx-1", "--config", config)
-    assert "no address of an HTTP server" in said and is_untouched(config)
+    for url in ("pbx-1", "http://10.0.0.1:99999", "http://[::1", "http:// ", "http://asterisk:winter@10.0.0.1:8088"):
+        said = await refused(2, "join", *nats.urls, "--machine", "pbx-1", "--asterisk-url", url, "--config", config)
+        assert "the Asterisk of this machine is http://HOST:PORT" in said and "winter" not in said
+    assert is_untouched(config)
     assert not await joining.sealed(engine)
 
 
@@ -116,7 +118,9 @@ async def test_with_a_wrong_password_of_nats(tmp_path: Path) -> None:
         await command.until(ASKS_PASSWORD)
         command.type("wrong-one")
         assert await command.ends() == 1, command.printed
-    assert "it refuses the login" in command.printed and "the user of --user and the password" in command.printed
+    assert (
+        "it refuses the login" in command.printed and "that of --user and the one that was asked for" in command.printed
+    )
     assert "wrong-one" not in command.printed and is_untouched(config)
 
 
