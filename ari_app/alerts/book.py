@@ -70,6 +70,7 @@ class AlertBook:
         self.open: dict[Key, Alert] = {}
         self._since: dict[Key, float] = {}
         self._over_since: dict[Key, float] = {}
+        self._looked_at = math.inf
 
     def load(self, alerts: Iterable[Alert]) -> None:
         """Those that an earlier run has left open; before anything else."""
@@ -78,17 +79,27 @@ class AlertBook:
     def look(
         self, conditions: Iterable[AlertCondition], now: float, unknown: Collection[AlertKind] = ()
     ) -> tuple[list[Alert], list[Alert]]:
-        """Which alerts open now, and which are over. ``unknown``: what could not be looked at; it stays as it is."""
+        """Which alerts open now, and which are over.
+
+        ``unknown``: what could not be looked at; it stays as it is, and that time counts neither for nor against it.
+        """
+        since_last_s = max(0.0, now - self._looked_at)
+        self._looked_at = now
         live = {each.key: each for each in conditions}
         closed = []
         for key in self.open.keys() - live.keys():
+            if key[0] in unknown:
+                self._over_since.pop(key, None)
+                continue
             over_since = min(self._over_since.setdefault(key, now), now)  # the clock may have been set back
-            if key[0] not in unknown and now - over_since >= OVER_S:
+            if now - over_since >= OVER_S:
                 closed.append(replace(self.open.pop(key), closed_at=over_since))
         self._over_since = {key: min(at, now) for key, at in self._over_since.items() if key in self.open.keys() - live}
         for key in self.open.keys() & live.keys():
             self.open[key] = replace(self.open[key], condition=live[key])
-        self._since = {key: min(self._since.get(key, now), now) for key in live}
+        unseen = {key for key in self._since.keys() - live.keys() if key[0] in unknown}
+        waiting = {key: self._since[key] + since_last_s for key in unseen}
+        self._since = {key: min(self._since.get(key, now), now) for key in live} | waiting
         opened = []
         for key, condition in live.items():
             if key not in self.open and now - self._since[key] >= condition.hold_s:

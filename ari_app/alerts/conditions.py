@@ -130,7 +130,8 @@ def of_cluster(cluster: ClusterControl, settings: AlertSettings) -> Iterator[Ale
     for member, _, is_there in cluster.machines():
         if not is_there:
             said = message(
-                "Machine {machine} of the cluster is silent: start it, or forget it if it is gone for good.",
+                "Machine {machine} of the cluster is silent: see whether it runs and reaches NATS, or forget it if it "
+                "is gone for good.",
                 machine=member.machine,
             )
             yield AlertCondition(AlertKind.CLUSTER, member.machine, said, hold_s=hold_s)

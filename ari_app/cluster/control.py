@@ -60,13 +60,16 @@ class ClusterControl:
     def machines(self) -> list[tuple[Member, float, bool]]:
         """Each machine, for how many seconds it has been silent, and whether it is there.
 
-        This one is, also while NATS is away, and nothing comes back of what it says.
+        This one is, also while NATS is away, and nothing comes back of what it says, or nothing has yet.
         """
+        found = self.members.all()
+        if all(member.machine != self.machine for member, _ in found):
+            found = sorted([*found, (Member(self.machine), 0.0)], key=lambda each: each[0].machine)
         return [
             (replace(member, lines=self.duty.lines), silent_s, True)
             if member.machine == self.machine
             else (member, silent_s, silent_s < SILENT_S)
-            for member, silent_s in self.members.all()
+            for member, silent_s in found
         ]
 
     def signed_in(self, line: str) -> list[str]:

@@ -30,11 +30,17 @@ FIRES: dict[str, dict[str, float | str]] = {
     "AstergramNotReady": {**READY, "astergram_ready": 0},
     "AstergramDrainedForLong": {**READY, "astergram_ready": 0, "astergram_draining": 1},
     "AstergramAsteriskAway": {'astergram_asterisk_connected{over="ari"}': 0},
-    "AstergramNatsAway": {"astergram_cluster_connected": 0},
+    "AstergramNatsAway": {
+        'astergram_cluster_connected{instance="a"}': 0,
+        'astergram_cluster_machine_up{instance="a", machine="a"}': 1,
+        'astergram_cluster_machine_up{instance="a", machine="b"}': 0,
+    },
     "AstergramMachineSilent": {
         'astergram_cluster_machine_up{instance="a", machine="a"}': 1,
         'astergram_cluster_machine_up{instance="a", machine="b"}': 0,
         'astergram_cluster_machine_up{instance="c", machine="b"}': 0,
+        'astergram_cluster_connected{instance="a"}': 1,
+        'astergram_cluster_connected{instance="c"}': 1,
     },
     "AstergramLightRed": {f'astergram_line_status{{{LINE}, light="account", colour="red"}}': 1},
     "AstergramLightOrange": {f'astergram_line_status{{{LINE}, light="bot", colour="orange"}}': 1},
@@ -70,7 +76,8 @@ WELL: dict[str, float | str] = {
     'up{job="astergram"}': 1,
     'process_start_time_seconds{job="astergram"}': 1,
     'astergram_asterisk_connected{over="ari"}': 1,
-    "astergram_cluster_connected": 1,
+    'astergram_cluster_connected{instance="a"}': 1,
+    'astergram_cluster_connected{instance="b"}': 1,
     'astergram_cluster_machine_up{instance="a", machine="a"}': 1,
     'astergram_cluster_machine_up{instance="a", machine="b"}': 0,  # which does not reach NATS, and says so itself
     'astergram_cluster_machine_up{instance="b", machine="b"}': 1,

@@ -74,7 +74,8 @@ def test_what_could_not_be_looked_at_stays_as_it_is() -> None:
     book.look([DISK], NOW)
     for after in (0, OVER_S, 9 * OVER_S):
         assert book.look([], NOW + after, {AlertKind.DISK}) == ([], [])
-    assert len(book.look([], NOW + 9 * OVER_S)[1]) == 1
+    assert book.look([], NOW + 9 * OVER_S) == ([], [])
+    assert len(book.look([], NOW + 10 * OVER_S)[1]) == 1, "it is known again for a while"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +134,41 @@ async def test_while_nats_is_away_no_machine_is_said_to_be_back_or_silent(tmp_pa
     assert [(each.kind, each.subject) for each in found.conditions] == [(AlertKind.CLUSTER, "")]
     assert "no servers available" in str(found.conditions[0].sentence)
     assert found.unknown == {AlertKind.CLUSTER}
+
+
+SILENT = AlertCondition(AlertKind.CLUSTER, "b", message("Machine b is silent."), hold_s=900.0)
+
+
+def test_what_can_not_be_looked_at_now_and_then_is_told_all_the_same() -> None:
+    book = AlertBook()
+    opened_at = []
+    for after in range(0, 3600, 10):
+        is_known = after % 600 < 590
+        opened, closed = book.look([SILENT] if is_known else [], NOW + after, () if is_known else {AlertKind.CLUSTER})
+        assert not closed
+        opened_at += [after for _ in opened]
+    assert opened_at == [910], "what was not known counts neither for nor against it: 900 s, and the look at 590 s"
+
+
+def test_after_a_long_time_in_which_nothing_was_known_nothing_opens_at_once() -> None:
+    book = AlertBook()
+    book.look([SILENT], NOW)
+    for after in range(10, 7200, 10):
+        book.look([], NOW + after, {AlertKind.CLUSTER})
+    assert book.look([SILENT], NOW + 7200) == ([], [])
+
+
+def test_an_alert_is_over_a_minute_after_it_is_known_to_be() -> None:
+    book = AlertBook()
+    book.look([SILENT], NOW)
+    assert len(book.look([SILENT], NOW + 900)[0]) == 1
+    for after in (910, 920, 2000):
+        assert book.look([], NOW + after, {AlertKind.CLUSTER}) == ([], [])
+    assert book.look([], NOW + 2010) == ([], [])
+    assert book.look([SILENT], NOW + 2020) == ([], []), "it has only seemed to be back"
+    book.look([], NOW + 3000)
+    _, [closed] = book.look([], NOW + 3000 + OVER_S)
+    assert closed.closed_at == NOW + 3000
 
 
 @pytest.mark.parametrize(("calls", "failed", "told"), [(10, 5, 1), (11, 5, 0), (4, 4, 0), (0, 0, 0), (5, 5, 1)])

@@ -114,6 +114,15 @@ def test_each_sees_all() -> None:
     run(scene)
 
 
+def test_this_one_is_there_before_anything_is_heard() -> None:
+    async def scene() -> None:
+        async with machines("a") as (a,):
+            a.control.members._heard.clear()
+            assert seen(a) == {"a": ((LINE,), True)}
+
+    run(scene)
+
+
 def test_one_that_dies_is_seen_to_be_away() -> None:
     async def scene() -> None:
         async with machines("a", "b") as (a, b):
