@@ -104,8 +104,8 @@ async def test_websocket_both_ways_and_its_end(tmp_path: Path, codec: Codec) -> 
     assert before.transport == "websocket"
     assert before.from_asterisk.packets >= 145
     assert before.from_asterisk.lost == 0
-    # A busy machine makes a packet late, or lets one go after a stall of the process.
-    assert before.from_asterisk.late + before.overflows < before.from_asterisk.packets / 2
+    # A busy machine makes a packet late, or lets one go after a stall of the process, for which ticks are late, too.
+    assert before.from_asterisk.late + before.overflows < before.from_asterisk.packets / 20 + before.ticks_late
 
     decoder = FORMATS[codec].decoder()
     got = pcm_of(b"".join(decoder.decode(packet) for packet in channel.heard))
