@@ -97,8 +97,7 @@ class AlertBook:
         self._over_since = {key: min(at, now) for key, at in self._over_since.items() if key in self.open.keys() - live}
         for key in self.open.keys() & live.keys():
             self.open[key] = replace(self.open[key], condition=live[key])
-        unseen = {key for key in self._since.keys() - live.keys() if key[0] in unknown}
-        waiting = {key: self._since[key] + since_last_s for key in unseen}
+        waiting = {key: at + since_last_s for key, at in self._since.items() if key not in live and key[0] in unknown}
         self._since = {key: min(self._since.get(key, now), now) for key in live} | waiting
         opened = []
         for key, condition in live.items():

@@ -646,8 +646,8 @@ def _matching(pattern: str, otherwise: str) -> Callable[[str], str]:
 def _asterisk_url(text: str) -> str:
     try:
         url = urlsplit(text)
-        is_one = url.scheme in ("http", "https") and bool((url.hostname or "").strip()) and "@" not in url.netloc
-        is_one = is_one and url.port != 0  # which raises ValueError for one that can't be
+        has_host = bool((url.hostname or "").strip()) and url.port != 0  # which may raise, too
+        is_one = url.scheme in ("http", "https") and has_host and "@" not in url.netloc
     except ValueError:
         is_one = False
     if not is_one:  # it may have a password in it, and is not repeated
